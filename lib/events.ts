@@ -1,0 +1,71 @@
+import type { ChatMessage } from './messages.js'
+
+/** The prompt is being read. One such event at the start (`done: 0`), then one for each batch. */
+export interface PrefillEvent {
+  type: 'prefill'
+  /** Tokens of the prompt decoded so far. */
+  done: number
+  /** Tokens of the prompt in all. */
+  total: number
+}
+
+/** Generated text: everything that has piled up since the last event, always whole characters. */
+export interface TextEvent {
+  type: 'text'
+  text: string
+}
+
+/** Tokens have left the window since the last such event. What has left is forgotten. */
+export interface EvictEvent {
+  type: 'evict'
+  /** How many tokens left. */
+  tokens: number
+  /** The messages whose last token left with them, oldest first. Empty below chat. */
+  messages: ChatMessage[]
+}
+
+/** The kept tokens were decoded again from position 0, because positions had grown large. Rare. */
+export interface RebaseEvent {
+  type: 'rebase'
+  /** Tokens decoded again: sinks and window. */
+  tokens: number
+}
+
+/**
+ * Why a reply ended: the model ended its turn (`end`), one of the `stop` strings came (`stop`), `maxTokens` was
+ * reached (`length`), `timeLimit` passed (`time`), or the caller's signal fired (`abort`).
+ */
+export type FinishReason = 'end' | 'stop' | 'length' | 'time' | 'abort'
+
+export interface Usage {
+  /** Tokens of this turn's prompt that were decoded. */
+  promptTokens: number
+  /** Tokens generated and delivered in this turn. */
+  completionTokens: number
+  /** Tokens of the whole conversation so far, the evicted ones included. */
+  seenTokens: number
+  /** Tokens of the conversation that are still in the cache: sinks and window. */
+  cachedTokens: number
+  /** Tokens of the whole conversation that have been evicted. */
+  evictedTokens: number
+}
+
+export interface Timings {
+  /** Milliseconds spent on the prompt, up to the first generated token. */
+  promptMs: number
+  /** Milliseconds spent on generating, after the first token; waiting for a slow reader is not counted. */
+  generationMs: number
+  /** Generated tokens a second over `generationMs`; 0 for fewer than two tokens. */
+  tokensPerSecond: number
+}
+
+/** The last event of every stream that does not throw. */
+export interface FinishEvent {
+  type: 'finish'
+  reason: FinishReason
+  usage: Usage
+  timings: Timings
+}
+
+/** What a stream of generated text yields. */
+export type StreamEvent = PrefillEvent | TextEvent | EvictEvent | RebaseEvent | FinishEvent
