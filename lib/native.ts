@@ -1,0 +1,170 @@
+/** What the addon shows: plain values and codes. Only model.ts, sequence.ts and the loader call it. */
+
+export interface NativeLibraryPaths {
+  llama: string
+  ggml: string
+  ggmlBase: string
+  backendDirectory: string
+}
+
+export interface NativeDevice {
+  description: string
+  /** ggml's kinds of device: CPU, GPU, integrated GPU, accelerator. */
+  type: 'cpu' | 'gpu' | 'igpu' | 'accel'
+}
+
+export interface NativeModelInfo {
+  description: string
+  parameters: number
+  sizeBytes: number
+  layers: number
+  trainedLength: number
+  vocabularySize: number
+  hasTokenizer: boolean
+  hasEncoder: boolean
+  hasDecoder: boolean
+  isRecurrent: boolean
+  isHybrid: boolean
+  isDiffusion: boolean
+  slidingWindow: number
+  chatTemplate: string | undefined
+  beginningToken: number | undefined
+  beginningText: string
+  endText: string
+  /** Texts of the control tokens: what must not be read as such inside people's text. */
+  specialTokens: string[]
+}
+
+/** All fields are given; lib/options.ts has filled in the defaults. */
+export interface NativeContextOptions {
+  threads: number
+  batchSize: number
+  /** 0: grows with the open sequences. */
+  cacheTokens: number
+  maxSequences: number
+  kvType: 'f32' | 'f16' | 'q8_0' | 'q4_0'
+  flashAttention: 'auto' | 'on' | 'off'
+}
+
+export interface NativeSequenceOptions {
+  policy: 'streaming' | 'dense'
+  sinks: number
+  /** For the dense policy: tokens in all. */
+  window: number
+  reanchorEvery: number
+  rebaseAfter: number
+  /** Checks the cache's invariants, and llama.cpp's own books against ours, after each step. For tests. */
+  verify: boolean
+}
+
+export interface NativeSampling {
+  temperature: number
+  topK: number
+  topP: number
+  minP: number
+  typicalP: number
+  repeatPenalty: number
+  frequencyPenalty: number
+  presencePenalty: number
+  penaltyTokens: number
+  dryMultiplier: number
+  dryBase: number
+  dryAllowedLength: number
+  dryTokens: number
+  dryBreakers: string[]
+  seed: number
+}
+
+export type NativeJob =
+  | { type: 'append'; tokens: Int32Array }
+  | { type: 'score'; tokens: Int32Array }
+  | { type: 'rebase' }
+  | {
+      type: 'generate'
+      tokens: Int32Array
+      /** 0: no limit. */
+      maxTokens: number
+      /** Milliseconds; 0: no limit. */
+      timeLimit: number
+      stop: string[]
+      sampling: NativeSampling
+    }
+
+export type NativeEvent =
+  | { type: 'prefill'; done: number; total: number }
+  | { type: 'text'; text: string }
+  /** `total`: tokens evicted from this sequence so far. */
+  | { type: 'evict'; tokens: number; total: number }
+  | { type: 'rebase'; tokens: number }
+  | { type: 'scores'; values: Float32Array }
+  | {
+      type: 'finish'
+      reason: 'end' | 'stop' | 'length' | 'time' | 'abort' | 'done'
+      promptTokens: number
+      completionTokens: number
+      seenTokens: number
+      cachedTokens: number
+      evictedTokens: number
+      promptMs: number
+      generationMs: number
+    }
+  | { type: 'error'; code: string; message: string; seenTokens: number; cachedTokens: number; evictedTokens: number }
+
+/** One job's events. `finish` or `error` is the last; the sequence is free for the next job once it has been taken. */
+export interface NativeStream {
+  /**
+   * The next event, or null if there is none yet. Text that is taken counts as delivered: what was generated beyond
+   * it can still be taken back.
+   */
+  take(): NativeEvent | null
+  /** Calls back once, soon after take() would return something; at once, if it would now. One waiter at a time. */
+  wait(callback: () => void): void
+  /**
+   * Ends the job early. Text that was not taken is dropped, and the sequence goes back to exactly what was; the last
+   * event is then `finish` with reason 'abort' (or the end that had been reached, if all of it was taken).
+   */
+  cancel(): void
+}
+
+export interface NativeSequence {
+  /** Throws BUSY while another job runs. */
+  start(job: NativeJob): NativeStream
+  close(): void
+}
+
+export interface NativeModel {
+  readonly info: NativeModelInfo
+  /** Throws WINDOW_TOO_LARGE, NO_SEQUENCE_LEFT, POLICY_UNAVAILABLE. */
+  openSequence(options: NativeSequenceOptions): NativeSequence
+  tokenize(text: string, special: boolean): Int32Array
+  detokenize(tokens: Int32Array, special: boolean): string
+  /** Cells of the cache in all, 0 before the first job. */
+  readonly cells: number
+  /** Waits for the engine's thread; streams in flight end with CLOSED. */
+  close(): Promise<void>
+}
+
+export interface NativeLoading {
+  promise: Promise<NativeModel>
+  abort(): void
+}
+
+/** The policy alone, for tests. */
+export interface NativeSinkCache {
+  append(tokens: Int32Array, prompt: boolean): void
+  room(): number
+  mark(): number
+  rollback(mark: number): void
+  release(mark: number): void
+  pin(count: number): boolean
+  rebase(): void
+  state(): { base: number; oldest: number; next: number; sinks: number; window: number; size: number; kept: Int32Array; broken: string | null }
+}
+
+export interface NativeAddon {
+  open(paths: NativeLibraryPaths): { version: string; devices: NativeDevice[] }
+  /** llama.cpp's log, from now on; levels are ggml's: 1 debug, 2 info, 3 warning, 4 error, 5 continued. */
+  setLog(callback: ((level: number, text: string) => void) | null): void
+  load(path: string, options: { gpuLayers: number } & NativeContextOptions, onProgress: (done: number) => void): NativeLoading
+  SinkCache: new (limits: { sinks: number; window: number; reanchorEvery: number; trainedLength: number }) => NativeSinkCache
+}

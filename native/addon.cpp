@@ -1,0 +1,546 @@
+// What JavaScript sees, and nothing else: objects are wrapped, values converted, Failures thrown as Errors with a
+// `code`. Everything here runs on JavaScript's thread unless it says otherwise. lib/native.ts is its type.
+#include <napi.h>
+
+#include <atomic>
+#include <memory>
+
+#include "engine.h"
+#include "failure.h"
+
+namespace streaming {
+namespace {
+
+Napi::Error to_error(Napi::Env env, const Failure& failure) {
+  auto error = Napi::Error::New(env, failure.what());
+  error.Set("code", Napi::String::New(env, failure.code));
+  return error;
+}
+
+// Runs `body`; a Failure becomes a JavaScript exception.
+template <class Body>
+auto throwing(Napi::Env env, Body&& body) {
+  try {
+    return body();
+  } catch (const Failure& failure) {
+    throw to_error(env, failure);
+  }
+}
+
+// ---- reading options, which lib/options.ts has checked
+
+double number(const Napi::Object& from, const char* name) { return from.Get(name).ToNumber().DoubleValue(); }
+int integer(const Napi::Object& from, const char* name) { return from.Get(name).ToNumber().Int32Value(); }
+std::string text(const Napi::Object& from, const char* name) { return from.Get(name).ToString().Utf8Value(); }
+
+std::vector<std::string> texts(const Napi::Object& from, const char* name) {
+  std::vector<std::string> list;
+  const auto array = from.Get(name).As<Napi::Array>();
+  for (uint32_t i = 0; i < array.Length(); i++) list.push_back(array.Get(i).ToString().Utf8Value());
+  return list;
+}
+
+std::vector<Token> tokens(const Napi::Value& value) {
+  const auto array = value.As<Napi::Int32Array>();
+  return {array.Data(), array.Data() + array.ElementLength()};
+}
+
+Napi::Int32Array to_array(Napi::Env env, const std::vector<Token>& values) {
+  auto array = Napi::Int32Array::New(env, values.size());
+  std::copy(values.begin(), values.end(), array.Data());
+  return array;
+}
+
+ContextOptions read_context_options(const Napi::Object& from) {
+  ContextOptions options;
+  options.threads = integer(from, "threads");
+  options.batch_size = integer(from, "batchSize");
+  options.cache_tokens = integer(from, "cacheTokens");
+  options.max_sequences = integer(from, "maxSequences");
+  const std::string kv = text(from, "kvType"), flash = text(from, "flashAttention");
+  options.kv_type = kv == "f32" ? GGML_TYPE_F32 : kv == "q8_0" ? GGML_TYPE_Q8_0 : kv == "q4_0" ? GGML_TYPE_Q4_0 : GGML_TYPE_F16;
+  options.flash_attention = flash == "on" ? LLAMA_FLASH_ATTN_TYPE_ENABLED : flash == "off" ? LLAMA_FLASH_ATTN_TYPE_DISABLED : LLAMA_FLASH_ATTN_TYPE_AUTO;
+  return options;
+}
+
+SamplingOptions read_sampling(const Napi::Object& from) {
+  SamplingOptions options;
+  options.temperature = static_cast<float>(number(from, "temperature"));
+  options.top_k = integer(from, "topK");
+  options.top_p = static_cast<float>(number(from, "topP"));
+  options.min_p = static_cast<float>(number(from, "minP"));
+  options.typical_p = static_cast<float>(number(from, "typicalP"));
+  options.repeat_penalty = static_cast<float>(number(from, "repeatPenalty"));
+  options.frequency_penalty = static_cast<float>(number(from, "frequencyPenalty"));
+  options.presence_penalty = static_cast<float>(number(from, "presencePenalty"));
+  options.penalty_tokens = integer(from, "penaltyTokens");
+  options.dry_multiplier = static_cast<float>(number(from, "dryMultiplier"));
+  options.dry_base = static_cast<float>(number(from, "dryBase"));
+  options.dry_allowed_length = integer(from, "dryAllowedLength");
+  options.dry_tokens = integer(from, "dryTokens");
+  options.dry_breakers = texts(from, "dryBreakers");
+  options.seed = from.Get("seed").ToNumber().Uint32Value();
+  return options;
+}
+
+// ---- the constructors of one JavaScript environment
+
+struct Environment {
+  Napi::FunctionReference model, sequence, stream;
+  Napi::ThreadSafeFunction log;
+  ~Environment() { LlamaLibrary::listen(this, nullptr); }
+};
+
+Environment& environment(Napi::Env env) { return *env.GetInstanceData<Environment>(); }
+
+// ---- a job's events
+
+// The way from the engine's thread to one waiting callback. Keeps the process alive while its job runs; shared by
+// the JavaScript object and the wake-ups in flight.
+class Waker {
+ public:
+  static std::shared_ptr<Waker> make(Napi::Env env) {
+    auto waker = std::make_shared<Waker>();
+    // The function holds the waker until the last wake-up has been run.
+    waker->function_ = Function::New(env, "streaming-llm job", 0, 1, new std::shared_ptr<Waker>(waker),
+                                     [](Napi::Env, void*, std::shared_ptr<Waker>* context) { delete context; }, static_cast<void*>(nullptr));
+    return waker;
+  }
+  // Any thread.
+  void wake() {
+    std::lock_guard lock(mutex_);
+    if (open_ && function_.NonBlockingCall() == napi_closing) open_ = false;
+  }
+  // JavaScript's thread. The job has ended: the process may go.
+  void close() {
+    waiting.Reset();
+    std::lock_guard lock(mutex_);
+    if (open_) function_.Release();
+    open_ = false;
+  }
+  Napi::FunctionReference waiting;
+
+ private:
+  static void call(Napi::Env env, Napi::Function, std::shared_ptr<Waker>* context, void*) {
+    auto& waiting = (*context)->waiting;
+    if (!env || waiting.IsEmpty()) return;
+    const auto callback = waiting.Value();
+    waiting.Reset();
+    callback.Call({});
+  }
+  using Function = Napi::TypedThreadSafeFunction<std::shared_ptr<Waker>, void, call>;
+  std::mutex mutex_;
+  Function function_;
+  bool open_ = true;
+};
+
+class StreamObject : public Napi::ObjectWrap<StreamObject> {
+ public:
+  static Napi::Function define(Napi::Env env) {
+    return DefineClass(env, "NativeStream",
+                       {InstanceMethod<&StreamObject::take>("take"), InstanceMethod<&StreamObject::wait>("wait"), InstanceMethod<&StreamObject::cancel>("cancel")});
+  }
+  explicit StreamObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {}
+  // Dropped without having been read to its end: the sequence must not wait for a reader for ever.
+  ~StreamObject() override {
+    if (stream_) stream_->abandon();
+    if (waker_) waker_->close();
+  }
+  void adopt(std::shared_ptr<Engine> engine, std::shared_ptr<TokenStream> stream, std::shared_ptr<Waker> waker) {
+    engine_ = std::move(engine);
+    stream_ = std::move(stream);
+    waker_ = std::move(waker);
+  }
+
+ private:
+  Napi::Value take(const Napi::CallbackInfo& info) {
+    const auto env = info.Env();
+    const auto event = stream_->take();
+    if (!event) return env.Null();
+    auto object = Napi::Object::New(env);
+    const auto set = [&](const char* name, double value) { object.Set(name, Napi::Number::New(env, value)); };
+    const auto set_counts = [&] {
+      set("seenTokens", static_cast<double>(event->seen_tokens));
+      set("cachedTokens", static_cast<double>(event->cached_tokens));
+      set("evictedTokens", static_cast<double>(event->evicted_tokens));
+    };
+    static constexpr const char* names[] = {"prefill", "text", "evict", "rebase", "scores", "finish", "error"};
+    object.Set("type", names[event->type]);
+    switch (event->type) {
+      case StreamEvent::prefill: set("done", static_cast<double>(event->done)), set("total", static_cast<double>(event->total)); break;
+      case StreamEvent::text: object.Set("text", event->content); break;
+      case StreamEvent::evict: set("tokens", static_cast<double>(event->done)), set("total", static_cast<double>(event->total)); break;
+      case StreamEvent::rebase: set("tokens", static_cast<double>(event->done)); break;
+      case StreamEvent::scores: {
+        auto values = Napi::Float32Array::New(env, event->values.size());
+        std::copy(event->values.begin(), event->values.end(), values.Data());
+        object.Set("values", values);
+        break;
+      }
+      case StreamEvent::finish:
+        object.Set("reason", event->reason);
+        set("promptTokens", static_cast<double>(event->prompt_tokens)), set("completionTokens", static_cast<double>(event->completion_tokens));
+        set("promptMs", event->prompt_ms), set("generationMs", event->generation_ms);
+        set_counts();
+        break;
+      case StreamEvent::error:
+        object.Set("code", event->reason), object.Set("message", event->content);
+        set_counts();
+        break;
+    }
+    if (stream_->closed()) waker_->close();
+    return object;
+  }
+  void wait(const Napi::CallbackInfo& info) {
+    waker_->waiting = Napi::Persistent(info[0].As<Napi::Function>());
+    stream_->wait([waker = waker_] { waker->wake(); });
+  }
+  void cancel(const Napi::CallbackInfo&) { stream_->cancel(); }
+
+  std::shared_ptr<Engine> engine_;  // the stream pokes it
+  std::shared_ptr<TokenStream> stream_;
+  std::shared_ptr<Waker> waker_;
+};
+
+// ---- a sequence
+
+class SequenceObject : public Napi::ObjectWrap<SequenceObject> {
+ public:
+  static Napi::Function define(Napi::Env env) {
+    return DefineClass(env, "NativeSequence", {InstanceMethod<&SequenceObject::start>("start"), InstanceMethod<&SequenceObject::close>("close")});
+  }
+  explicit SequenceObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {}
+  ~SequenceObject() override { shut(); }
+  void adopt(std::shared_ptr<Engine> engine, std::shared_ptr<Model> model, int handle) {
+    engine_ = std::move(engine);
+    model_ = std::move(model);
+    handle_ = handle;
+  }
+
+ private:
+  Napi::Value start(const Napi::CallbackInfo& info) {
+    const auto env = info.Env();
+    return throwing(env, [&]() -> Napi::Value {
+      if (!engine_) throw Failure("CLOSED", "the sequence is closed");
+      if (running_ && !running_->closed()) throw Failure("BUSY", "the sequence is still at work on something else");
+      const auto options = info[0].As<Napi::Object>();
+      const std::string type = text(options, "type");
+      Job job;
+      job.kind = type == "append" ? Job::append : type == "score" ? Job::score : type == "rebase" ? Job::rebase : Job::generate;
+      if (job.kind != Job::rebase) job.tokens = tokens(options.Get("tokens"));
+      model_->check_tokens(job.tokens.data(), job.tokens.size());
+      if (job.kind == Job::generate) {
+        job.max_tokens = static_cast<int64_t>(number(options, "maxTokens"));
+        job.time_limit_ms = number(options, "timeLimit");
+        job.stops = texts(options, "stop");
+        job.sampling = read_sampling(options.Get("sampling").As<Napi::Object>());
+      }
+      running_ = job.stream = engine_->make_stream();
+      const auto object = environment(env).stream.New({});
+      StreamObject::Unwrap(object)->adopt(engine_, running_, Waker::make(env));
+      engine_->start(handle_, std::move(job));
+      return object;
+    });
+  }
+  void close(const Napi::CallbackInfo&) { shut(); }
+  void shut() {
+    if (engine_) engine_->close(handle_);
+    engine_.reset();
+  }
+
+  std::shared_ptr<Engine> engine_;
+  std::shared_ptr<Model> model_;
+  std::shared_ptr<TokenStream> running_;
+  int handle_ = -1;
+};
+
+// ---- a model
+
+class CloseWorker : public Napi::AsyncWorker {
+ public:
+  CloseWorker(Napi::Env env, std::shared_ptr<Engine> engine) : AsyncWorker(env), deferred(env), engine_(std::move(engine)) {}
+  void Execute() override { engine_->stop(); }
+  void OnOK() override { deferred.Resolve(Env().Undefined()); }
+  Napi::Promise::Deferred deferred;
+
+ private:
+  std::shared_ptr<Engine> engine_;
+};
+
+class ModelObject : public Napi::ObjectWrap<ModelObject> {
+ public:
+  static Napi::Function define(Napi::Env env) {
+    return DefineClass(env, "NativeModel",
+                       {InstanceAccessor<&ModelObject::info>("info"), InstanceAccessor<&ModelObject::cells>("cells"),
+                        InstanceMethod<&ModelObject::open_sequence>("openSequence"), InstanceMethod<&ModelObject::tokenize>("tokenize"),
+                        InstanceMethod<&ModelObject::detokenize>("detokenize"), InstanceMethod<&ModelObject::close>("close")});
+  }
+  explicit ModelObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {}
+  void adopt(std::shared_ptr<Model> model, const ContextOptions& options) {
+    engine_ = std::make_shared<Engine>(model, options);
+    model_ = std::move(model);
+  }
+
+ private:
+  void need_open() const {
+    if (!model_) throw Failure("CLOSED", "the model is closed");
+  }
+
+  Napi::Value info(const Napi::CallbackInfo& call) {
+    const auto env = call.Env();
+    return throwing(env, [&]() -> Napi::Value {
+      need_open();
+      const auto& f = llama();
+      auto* model = model_->get();
+      const auto* vocab = model_->vocab();
+      auto object = Napi::Object::New(env);
+      const auto set = [&](const char* name, double value) { object.Set(name, Napi::Number::New(env, value)); };
+      const auto flag = [&](const char* name, bool value) { object.Set(name, Napi::Boolean::New(env, value)); };
+      char description[256];
+      f.llama_model_desc(model, description, sizeof description);
+      object.Set("description", description);
+      set("parameters", static_cast<double>(f.llama_model_n_params(model)));
+      set("sizeBytes", static_cast<double>(f.llama_model_size(model)));
+      set("layers", f.llama_model_n_layer(model));
+      set("trainedLength", f.llama_model_n_ctx_train(model));
+      set("vocabularySize", model_->vocab_size());
+      set("slidingWindow", f.llama_model_n_swa(model));
+      flag("hasTokenizer", model_->has_tokenizer());
+      flag("hasEncoder", f.llama_model_has_encoder(model));
+      flag("hasDecoder", f.llama_model_has_decoder(model));
+      flag("isRecurrent", f.llama_model_is_recurrent(model));
+      flag("isHybrid", f.llama_model_is_hybrid(model));
+      flag("isDiffusion", f.llama_model_is_diffusion(model));
+      if (const char* chat_template = f.llama_model_chat_template(model, nullptr)) object.Set("chatTemplate", chat_template);
+      const auto text_of = [&](Token token) { return token >= 0 && token < model_->vocab_size() ? std::string(f.llama_vocab_get_text(vocab, token)) : std::string(); };
+      const Token beginning = model_->beginning();
+      if (beginning >= 0) set("beginningToken", beginning);
+      object.Set("beginningText", model_->has_tokenizer() ? text_of(f.llama_vocab_bos(vocab)) : "");
+      object.Set("endText", model_->has_tokenizer() ? text_of(f.llama_vocab_eos(vocab)) : "");
+      auto special = Napi::Array::New(env);
+      for (Token token = 0, count = 0; model_->has_tokenizer() && token < model_->vocab_size(); token++) {
+        const auto attributes = f.llama_vocab_get_attr(vocab, token);
+        if ((attributes & (LLAMA_TOKEN_ATTR_CONTROL | LLAMA_TOKEN_ATTR_UNKNOWN)) == 0) continue;
+        const auto name = text_of(token);
+        if (!name.empty()) special.Set(static_cast<uint32_t>(count++), name);
+      }
+      object.Set("specialTokens", special);
+      return object;
+    });
+  }
+
+  Napi::Value cells(const Napi::CallbackInfo& call) { return Napi::Number::New(call.Env(), engine_ ? engine_->cells() : 0); }
+
+  Napi::Value open_sequence(const Napi::CallbackInfo& call) {
+    const auto env = call.Env();
+    return throwing(env, [&]() -> Napi::Value {
+      need_open();
+      const auto options = call[0].As<Napi::Object>();
+      const bool evicts = text(options, "policy") == "streaming";
+      const int window = integer(options, "window");
+      const SinkCache::Limits limits{evicts ? integer(options, "sinks") : 0, window, integer(options, "reanchorEvery"),
+                                     llama().llama_model_n_ctx_train(model_->get()), evicts, window};
+      if (evicts && static_cast<int64_t>(limits.sinks) + window + limits.reanchor_every + 1 > limits.trained_length) {
+        throw Failure("WINDOW_TOO_LARGE", "sinks + window + reanchorEvery + 1 must not be larger than the " + std::to_string(limits.trained_length) +
+                                              " tokens that the model was trained on; the window may have at most " +
+                                              std::to_string(limits.trained_length - limits.sinks - limits.reanchor_every - 1));
+      }
+      const int handle = engine_->open(limits, integer(options, "rebaseAfter"), options.Get("verify").ToBoolean());
+      const auto object = environment(env).sequence.New({});
+      SequenceObject::Unwrap(object)->adopt(engine_, model_, handle);
+      return object;
+    });
+  }
+
+  Napi::Value tokenize(const Napi::CallbackInfo& call) {
+    return throwing(call.Env(), [&]() -> Napi::Value {
+      need_open();
+      return to_array(call.Env(), model_->tokenize(call[0].ToString().Utf8Value(), call[1].ToBoolean()));
+    });
+  }
+
+  Napi::Value detokenize(const Napi::CallbackInfo& call) {
+    return throwing(call.Env(), [&]() -> Napi::Value {
+      need_open();
+      return Napi::String::New(call.Env(), model_->detokenize(tokens(call[0]), call[1].ToBoolean()));
+    });
+  }
+
+  Napi::Value close(const Napi::CallbackInfo& call) {
+    const auto env = call.Env();
+    if (!engine_) {
+      const auto deferred = Napi::Promise::Deferred::New(env);
+      deferred.Resolve(env.Undefined());
+      return deferred.Promise();
+    }
+    auto* worker = new CloseWorker(env, std::move(engine_));
+    engine_.reset();
+    model_.reset();
+    const auto promise = worker->deferred.Promise();
+    worker->Queue();
+    return promise;
+  }
+
+  std::shared_ptr<Model> model_;
+  std::shared_ptr<Engine> engine_;
+};
+
+// ---- loading
+
+// Loads on a thread of libuv's pool and tells JavaScript how far it is.
+class LoadWorker : public Napi::AsyncProgressWorker<float> {
+ public:
+  LoadWorker(Napi::Env env, std::string path, int gpu_layers, const ContextOptions& options, Napi::Function progress, std::shared_ptr<std::atomic<bool>> aborted)
+      : AsyncProgressWorker(env), deferred(env), path_(std::move(path)), gpu_layers_(gpu_layers), options_(options), progress_(Napi::Persistent(progress)), aborted_(std::move(aborted)) {}
+  void Execute(const ExecutionProgress& progress) override {
+    float told = 0;
+    try {
+      model_ = Model::load(path_, {gpu_layers_}, [&](float done) {
+        if (done - told >= 0.01f || done == 1.0f) progress.Send(&done, 1), told = done;
+        return !*aborted_;
+      });
+    } catch (const Failure& failure) {
+      failure_ = std::make_unique<Failure>(failure);
+    }
+  }
+  void OnProgress(const float* done, size_t count) override {
+    if (count > 0) progress_.Call({Napi::Number::New(Env(), done[count - 1])});
+  }
+  void OnOK() override {
+    if (failure_) {
+      deferred.Reject(to_error(Env(), *failure_).Value());
+      return;
+    }
+    const auto object = environment(Env()).model.New({});
+    ModelObject::Unwrap(object)->adopt(std::move(model_), options_);
+    deferred.Resolve(object);
+  }
+  Napi::Promise::Deferred deferred;
+
+ private:
+  std::string path_;
+  int gpu_layers_;
+  ContextOptions options_;
+  Napi::FunctionReference progress_;
+  std::shared_ptr<std::atomic<bool>> aborted_;
+  std::shared_ptr<Model> model_;
+  std::unique_ptr<Failure> failure_;
+};
+
+Napi::Value load(const Napi::CallbackInfo& info) {
+  const auto env = info.Env();
+  const auto options = info[1].As<Napi::Object>();
+  auto aborted = std::make_shared<std::atomic<bool>>(false);
+  auto* worker = new LoadWorker(env, info[0].ToString().Utf8Value(), integer(options, "gpuLayers"), read_context_options(options), info[2].As<Napi::Function>(), aborted);
+  auto result = Napi::Object::New(env);
+  result.Set("promise", worker->deferred.Promise());
+  result.Set("abort", Napi::Function::New(env, [aborted](const Napi::CallbackInfo&) { *aborted = true; }));
+  worker->Queue();
+  return result;
+}
+
+Napi::Value open(const Napi::CallbackInfo& info) {
+  const auto env = info.Env();
+  return throwing(env, [&]() -> Napi::Value {
+    const auto paths = info[0].As<Napi::Object>();
+    const auto& library = LlamaLibrary::open({text(paths, "llama"), text(paths, "ggml"), text(paths, "ggmlBase"), text(paths, "backendDirectory")});
+    auto devices = Napi::Array::New(env);
+    for (size_t i = 0; i < library.ggml_backend_dev_count(); i++) {
+      const auto device = library.ggml_backend_dev_get(i);
+      static constexpr const char* types[] = {"cpu", "gpu", "igpu", "accel"};
+      const auto type = static_cast<size_t>(library.ggml_backend_dev_type(device));
+      auto object = Napi::Object::New(env);
+      object.Set("description", library.ggml_backend_dev_description(device));
+      object.Set("type", type < 4 ? types[type] : "accel");
+      devices.Set(static_cast<uint32_t>(i), object);
+    }
+    auto result = Napi::Object::New(env);
+    result.Set("version", library.llama_version());
+    result.Set("devices", devices);
+    return result;
+  });
+}
+
+void set_log(const Napi::CallbackInfo& info) {
+  const auto env = info.Env();
+  auto& here = environment(env);
+  LlamaLibrary::listen(&here, nullptr);
+  if (here.log) here.log.Release();
+  here.log = Napi::ThreadSafeFunction();
+  if (!info[0].IsFunction()) return;
+  here.log = Napi::ThreadSafeFunction::New(env, info[0].As<Napi::Function>(), "streaming-llm log", 0, 1);
+  here.log.Unref(env);  // listening keeps no process alive
+  LlamaLibrary::listen(&here, [log = here.log](int level, const char* line) {
+    auto* copy = new std::pair<int, std::string>(level, line);
+    const auto status = log.NonBlockingCall(copy, [](Napi::Env env, Napi::Function callback, std::pair<int, std::string>* entry) {
+      if (env) callback.Call({Napi::Number::New(env, entry->first), Napi::String::New(env, entry->second)});
+      delete entry;
+    });
+    if (status != napi_ok) delete copy;
+  });
+}
+
+// ---- the policy alone, for tests of its invariants
+
+class SinkCacheObject : public Napi::ObjectWrap<SinkCacheObject> {
+ public:
+  static Napi::Function define(Napi::Env env) {
+    return DefineClass(env, "SinkCache",
+                       {InstanceMethod<&SinkCacheObject::append>("append"), InstanceMethod<&SinkCacheObject::room>("room"), InstanceMethod<&SinkCacheObject::mark>("mark"),
+                        InstanceMethod<&SinkCacheObject::rollback>("rollback"), InstanceMethod<&SinkCacheObject::release>("release"), InstanceMethod<&SinkCacheObject::pin>("pin"),
+                        InstanceMethod<&SinkCacheObject::rebase>("rebase"), InstanceMethod<&SinkCacheObject::state>("state")});
+  }
+  explicit SinkCacheObject(const Napi::CallbackInfo& info) : ObjectWrap(info), cache_(limits(info[0].As<Napi::Object>())) {}
+
+ private:
+  static SinkCache::Limits limits(const Napi::Object& from) {
+    return {integer(from, "sinks"), integer(from, "window"), integer(from, "reanchorEvery"), integer(from, "trainedLength"), true, 0};
+  }
+  void append(const Napi::CallbackInfo& info) {
+    const auto added = tokens(info[0]);
+    cache_.commit(cache_.plan(static_cast<int>(added.size()), info[1].ToBoolean()), added.data());
+  }
+  Napi::Value room(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), cache_.room()); }
+  Napi::Value mark(const Napi::CallbackInfo& info) {
+    marks_.push_back(cache_.mark());
+    return Napi::Number::New(info.Env(), static_cast<double>(marks_.size() - 1));
+  }
+  void rollback(const Napi::CallbackInfo& info) { cache_.rollback(marks_.at(info[0].ToNumber().Uint32Value())); }
+  void release(const Napi::CallbackInfo& info) { cache_.release(marks_.at(info[0].ToNumber().Uint32Value()).oldest); }
+  Napi::Value pin(const Napi::CallbackInfo& info) { return Napi::Boolean::New(info.Env(), cache_.pin(info[0].ToNumber().Int32Value())); }
+  void rebase(const Napi::CallbackInfo&) {
+    const auto kept = cache_.restart();
+    if (!kept.empty()) cache_.commit(cache_.plan(static_cast<int>(kept.size()), true), kept.data());
+  }
+  Napi::Value state(const Napi::CallbackInfo& info) {
+    const auto env = info.Env();
+    auto object = Napi::Object::New(env);
+    object.Set("base", cache_.base()), object.Set("oldest", cache_.oldest()), object.Set("next", cache_.next());
+    object.Set("sinks", cache_.limits().sinks), object.Set("window", cache_.limits().window), object.Set("size", cache_.size());
+    object.Set("kept", to_array(env, cache_.kept()));
+    const char* broken = cache_.broken_invariant();
+    object.Set("broken", broken ? Napi::Value(Napi::String::New(env, broken)) : env.Null());
+    return object;
+  }
+
+  SinkCache cache_;
+  std::vector<SinkCache::Mark> marks_;
+};
+
+Napi::Object initialize(Napi::Env env, Napi::Object exports) {
+  auto* here = new Environment();
+  here->model = Napi::Persistent(ModelObject::define(env));
+  here->sequence = Napi::Persistent(SequenceObject::define(env));
+  here->stream = Napi::Persistent(StreamObject::define(env));
+  env.SetInstanceData(here);
+  exports.Set("open", Napi::Function::New(env, open));
+  exports.Set("setLog", Napi::Function::New(env, set_log));
+  exports.Set("load", Napi::Function::New(env, load));
+  exports.Set("SinkCache", SinkCacheObject::define(env));
+  return exports;
+}
+
+NODE_API_MODULE(streaming_llm, initialize)
+
+}  // namespace
+}  // namespace streaming

@@ -1,0 +1,94 @@
+#pragma once
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <thread>
+
+#include "model.h"
+#include "sequence.h"
+
+namespace streaming {
+
+struct ContextOptions {
+  int threads = 1;
+  int batch_size = 512;
+  int cache_tokens = 0;  // 0: as many as the open sequences need
+  int max_sequences = 8;
+  ggml_type kv_type = GGML_TYPE_F16;
+  llama_flash_attn_type flash_attention = LLAMA_FLASH_ATTN_TYPE_AUTO;
+};
+
+// One thread that owns one llama.cpp context and all the sequences in it. Each round it makes one batch of all that
+// is ready (one token of each generating sequence first, then prompts, each with its sinks where they move), decodes
+// it, samples and fills the streams. The other threads only post commands and read streams.
+class Engine {
+ public:
+  Engine(std::shared_ptr<Model> model, const ContextOptions& options);
+  ~Engine();  // as stop()
+
+  // JavaScript's thread. open() throws Failure WINDOW_TOO_LARGE or NO_SEQUENCE_LEFT; the rest never throws.
+  int open(const SinkCache::Limits& limits, Position rebase_after, bool verify);
+  void close(int handle);
+  void start(int handle, Job job);
+  std::shared_ptr<TokenStream> make_stream();
+  int cells() const { return cells_; }
+  // Ends the thread, within one layer of the model on a CPU; streams in flight end with CLOSED. Idempotent.
+  void stop();
+
+ private:
+  struct Part;
+  class Batch;
+
+  void post(std::function<void()> command);
+  void poke();
+  void run();
+  bool step();
+  void attend(Sequence& sequence);
+  bool ready(const Sequence& sequence) const;
+  bool add_part(Batch& batch, Sequence& sequence, std::vector<Part>& parts);
+  void after_decode(Part& part, double elapsed_ms);
+  void sample(Sequence& sequence, int logits_index, const SinkCache::Mark& mark, Token before, int64_t evicted_before);
+  void score(Sequence& sequence, int logits_index);
+  void settle_delivered(Sequence& sequence);
+  void take_back(Sequence& sequence, size_t delivered_bytes);
+  void undo(Sequence& sequence, const Record& record);
+  void finish(Sequence& sequence, const char* reason);
+  void fail(Sequence& sequence, const std::string& code, const std::string& message);
+  void begin_rebase(Sequence& sequence);
+  void start_over(Sequence& sequence);
+  void decode_sinks(Sequence& sequence, int id, Position at);
+  void move_to(Sequence& sequence, int id, Position old_base);
+  void verify(const Sequence& sequence) const;
+  void decode(Batch& batch);
+
+  int cells_needed(const SinkCache::Limits& limits) const;
+  void ensure_cells();
+  llama_context* make_context(int cells);
+  int take_id();
+  void give_id(int& id);
+
+  const std::shared_ptr<Model> model_;
+  const ContextOptions options_;
+
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::vector<std::function<void()>> commands_;
+  bool poked_ = false;
+  std::atomic<bool> stopping_{false};
+  std::map<int, SinkCache::Limits> open_;  // what has been promised, on JavaScript's side
+  int next_handle_ = 0;
+  std::thread thread_;
+
+  // The engine's thread alone.
+  llama_context* context_ = nullptr;
+  llama_memory_t memory_ = nullptr;
+  std::atomic<int> cells_{0};
+  std::map<int, Sequence> sequences_;
+  std::unique_ptr<Batch> batch_;
+  int first_served_ = 0;  // the handle that comes first in the next batch, so that none starves
+  std::vector<int> free_ids_;
+};
+
+}  // namespace streaming

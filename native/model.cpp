@@ -1,0 +1,121 @@
+#include "model.h"
+
+#include <climits>
+
+#include "failure.h"
+#include "guarded.h"
+
+namespace streaming {
+
+std::shared_ptr<Model> Model::load(const std::string& path, const LoadOptions& options, const std::function<bool(float)>& progress) {
+  auto params = llama().llama_model_default_params();
+  params.n_gpu_layers = options.gpu_layers;
+  bool given_up = false;
+  const auto report = [&](float done) {
+    if (!progress(done)) given_up = true;
+    return !given_up;
+  };
+  using Report = decltype(report);
+  params.progress_callback = [](float done, void* data) { return (*static_cast<const Report*>(data))(done); };
+  params.progress_callback_user_data = const_cast<void*>(static_cast<const void*>(&report));
+  LlamaLibrary::take_errors();
+  llama_model* loaded = nullptr;
+  const auto thrown = guarded([&] { loaded = llama().llama_model_load_from_file(path.c_str(), params); });
+  if (loaded) return std::shared_ptr<Model>(new Model(loaded));
+  if (given_up) throw Failure("ABORTED", "loading " + path + " was aborted");
+  std::string reason = thrown ? *thrown : LlamaLibrary::take_errors();
+  throw Failure("MODEL_LOAD_FAILED", "llama.cpp cannot load " + path + (reason.empty() ? "" : ": " + reason));
+}
+
+Model::Model(llama_model* model)
+    : model_(model),
+      vocab_(llama().llama_model_get_vocab(model)),
+      vocab_size_(llama().llama_vocab_n_tokens(vocab_)),
+      has_tokenizer_(llama().llama_vocab_type(vocab_) != LLAMA_VOCAB_TYPE_NONE) {}
+
+Model::~Model() { llama().llama_model_free(model_); }
+
+std::string Model::metadata(const char* key) const {
+  std::string value(256, '\0');
+  for (;;) {
+    const int length = llama().llama_model_meta_val_str(model_, key, value.data(), value.size());
+    if (length < 0) return "";
+    if (static_cast<size_t>(length) < value.size()) return value.substr(0, static_cast<size_t>(length));
+    value.resize(static_cast<size_t>(length) + 1);
+  }
+}
+
+Token Model::beginning() const {
+  return has_tokenizer_ && llama().llama_vocab_get_add_bos(vocab_) ? llama().llama_vocab_bos(vocab_) : -1;
+}
+
+void Model::need_tokenizer() const {
+  if (!has_tokenizer_) throw Failure("TOKENIZE_FAILED", "this model's file has no tokenizer; pass tokens instead of text");
+}
+
+std::vector<Token> Model::tokenize(std::string_view text, bool special) const {
+  need_tokenizer();
+  if (text.size() > INT_MAX / 2) throw Failure("TOKENIZE_FAILED", "text of " + std::to_string(text.size()) + " bytes is too long to be tokenized at once");
+  std::vector<Token> tokens(text.size() + 8);
+  int count = 0;
+  // add_special stays false: llama.cpp asserts on models that want a beginning token but name none.
+  const auto thrown = guarded([&] {
+    count = llama().llama_tokenize(vocab_, text.data(), static_cast<int32_t>(text.size()), tokens.data(), static_cast<int32_t>(tokens.size()), false, special);
+    if (count < 0 && count != INT_MIN) {
+      tokens.resize(static_cast<size_t>(-count));
+      count = llama().llama_tokenize(vocab_, text.data(), static_cast<int32_t>(text.size()), tokens.data(), static_cast<int32_t>(tokens.size()), false, special);
+    }
+  });
+  if (thrown || count < 0) {
+    throw Failure("TOKENIZE_FAILED", "the model's vocabulary cannot express this text" + (thrown && !thrown->empty() ? " (llama.cpp: " + *thrown + ")" : std::string()) +
+                                         "; leave out the characters it lacks, or use another model");
+  }
+  tokens.resize(static_cast<size_t>(count));
+  return tokens;
+}
+
+std::string Model::piece(Token token, bool special) const {
+  need_tokenizer();
+  check_tokens(&token, 1);
+  std::string bytes(64, '\0');
+  int length = 0;
+  const auto thrown = guarded([&] {
+    length = llama().llama_token_to_piece(vocab_, token, bytes.data(), static_cast<int32_t>(bytes.size()), 0, special);
+    if (length < 0) {
+      bytes.resize(static_cast<size_t>(-length));
+      length = llama().llama_token_to_piece(vocab_, token, bytes.data(), static_cast<int32_t>(bytes.size()), 0, special);
+    }
+  });
+  if (thrown || length < 0) throw Failure("TOKENIZE_FAILED", "llama.cpp has no text for token " + std::to_string(token));
+  bytes.resize(static_cast<size_t>(length));
+  return bytes;
+}
+
+std::string Model::detokenize(const std::vector<Token>& tokens, bool special) const {
+  need_tokenizer();
+  check_tokens(tokens.data(), tokens.size());
+  std::string text(tokens.size() * 8 + 16, '\0');
+  int length = 0;
+  const auto thrown = guarded([&] {
+    const auto count = static_cast<int32_t>(tokens.size());
+    length = llama().llama_detokenize(vocab_, tokens.data(), count, text.data(), static_cast<int32_t>(text.size()), false, special);
+    if (length < 0) {
+      text.resize(static_cast<size_t>(-length));
+      length = llama().llama_detokenize(vocab_, tokens.data(), count, text.data(), static_cast<int32_t>(text.size()), false, special);
+    }
+  });
+  if (thrown || length < 0) throw Failure("TOKENIZE_FAILED", "llama.cpp cannot turn these tokens into text");
+  text.resize(static_cast<size_t>(length));
+  return text;
+}
+
+void Model::check_tokens(const Token* tokens, size_t count) const {
+  for (size_t i = 0; i < count; i++) {
+    if (tokens[i] < 0 || tokens[i] >= vocab_size_) {
+      throw Failure("INVALID_OPTION", "token " + std::to_string(tokens[i]) + " (at index " + std::to_string(i) + ") is not in the vocabulary of " +
+                                          std::to_string(vocab_size_) + " tokens");
+    }
+  }
+}
+
+}  // namespace streaming

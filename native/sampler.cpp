@@ -1,0 +1,108 @@
+#include "sampler.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "failure.h"
+
+namespace streaming {
+namespace {
+
+// A draw's own seed, from the generation's seed and the token's index (splitmix64, Steele et al. 2014).
+uint32_t draw_seed(uint32_t seed, int64_t index) {
+  uint64_t z = (static_cast<uint64_t>(seed) << 32) ^ static_cast<uint64_t>(index);
+  z += 0x9E3779B97F4A7C15ull;
+  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ull;
+  z = (z ^ (z >> 27)) * 0x94D049BB133111EBull;
+  const auto mixed = static_cast<uint32_t>((z ^ (z >> 31)) >> 32);
+  return mixed == LLAMA_DEFAULT_SEED ? 0 : mixed;  // that one value would mean "any"
+}
+
+}  // namespace
+
+Sampler::Sampler(std::shared_ptr<const Model> model, const SamplingOptions& options) : model_(std::move(model)), options_(options) {
+  const auto& o = options_;
+  const auto* vocab = model_->vocab();
+  const int vocab_size = model_->vocab_size();
+  chain_.reset(llama().llama_sampler_chain_init(llama().llama_sampler_chain_default_params()));
+  const auto add = [&](llama_sampler* sampler) {
+    llama().llama_sampler_chain_add(chain_.get(), sampler);
+    in_place_ = false;
+  };
+  in_place_ = o.temperature <= 0;
+
+  int32_t suppressed_count = 0;
+  const llama_token* suppressed = llama().llama_vocab_get_suppress_tokens(vocab, &suppressed_count);
+  if (suppressed_count > 0) {
+    std::vector<llama_logit_bias> bias;
+    for (int i = 0; i < suppressed_count; i++) {
+      if (suppressed[i] >= 0 && suppressed[i] < vocab_size) bias.push_back({suppressed[i], -INFINITY});
+    }
+    add(llama().llama_sampler_init_logit_bias(vocab_size, static_cast<int32_t>(bias.size()), bias.data()));
+  }
+  const bool penalties = o.penalty_tokens > 0 && (o.repeat_penalty != 1 || o.frequency_penalty != 0 || o.presence_penalty != 0);
+  const bool dry = o.dry_multiplier > 0 && o.dry_tokens > 0 && model_->has_tokenizer();
+  has_history_ = penalties || dry;
+  if (penalties) {
+    add(llama().llama_sampler_init_penalties(vocab_size, o.penalty_tokens, o.repeat_penalty, o.frequency_penalty, o.presence_penalty));
+  }
+  if (dry) {
+    std::vector<const char*> breakers;
+    for (const auto& breaker : o.dry_breakers) breakers.push_back(breaker.c_str());
+    add(llama().llama_sampler_init_dry(vocab, o.dry_multiplier, o.dry_base, o.dry_allowed_length, o.dry_tokens, breakers.data(), breakers.size()));
+  }
+  if (o.temperature > 0) {
+    // llama.cpp's own order.
+    if (o.top_k > 0) add(llama().llama_sampler_init_top_k(o.top_k));
+    if (o.typical_p < 1) add(llama().llama_sampler_init_typical(o.typical_p, 1));
+    if (o.top_p < 1) add(llama().llama_sampler_init_top_p(o.top_p, 1));
+    if (o.min_p > 0) add(llama().llama_sampler_init_min_p(o.min_p, 1));
+    add(llama().llama_sampler_init_temp(o.temperature));
+  }
+  if (!in_place_) candidates_.reserve(static_cast<size_t>(vocab_size));
+}
+
+int Sampler::lookback() const {
+  if (!has_history_) return 0;
+  return std::max(options_.penalty_tokens, options_.dry_multiplier > 0 ? options_.dry_tokens : 0);
+}
+
+void Sampler::replay(const std::vector<Token>& tokens) {
+  if (!has_history_) return;
+  llama().llama_sampler_reset(chain_.get());
+  for (const Token token : tokens) llama().llama_sampler_accept(chain_.get(), token);
+}
+
+void Sampler::accept(Token token) {
+  if (has_history_) llama().llama_sampler_accept(chain_.get(), token);
+}
+
+Token Sampler::sample(const float* logits, int64_t index) {
+  const int count = model_->vocab_size();
+  // The samplers sort and sum: a NaN among the logits would be undefined behaviour there, so it ends here.
+  bool numbers = true;
+  int best = 0;
+  for (int i = 0; i < count; i++) {
+    numbers &= logits[i] == logits[i];
+    if (logits[i] > logits[best]) best = i;
+  }
+  if (!numbers || !std::isfinite(logits[best])) {
+    throw Failure("DECODE_FAILED", "the model computed logits that are not numbers; its file may be damaged, or its key-value cache type unfit");
+  }
+  if (in_place_) return best;
+
+  candidates_.resize(static_cast<size_t>(count));
+  for (int i = 0; i < count; i++) candidates_[static_cast<size_t>(i)] = {i, logits[i], 0.0f};
+  llama_token_data_array array{candidates_.data(), candidates_.size(), -1, false};
+  llama().llama_sampler_apply(chain_.get(), &array);
+  if (array.size == 0) return best;
+  if (options_.temperature <= 0) {
+    const auto* chosen = std::max_element(array.data, array.data + array.size, [](const auto& a, const auto& b) { return a.logit < b.logit; });
+    return chosen->id;
+  }
+  const std::unique_ptr<llama_sampler, Free> draw(llama().llama_sampler_init_dist(draw_seed(options_.seed, index)));
+  llama().llama_sampler_apply(draw.get(), &array);
+  return array.selected >= 0 && static_cast<size_t>(array.selected) < array.size ? array.data[array.selected].id : best;
+}
+
+}  // namespace streaming
