@@ -1,0 +1,28 @@
+#!/usr/bin/env node
+import { createRequire } from 'node:module'
+import { Command } from 'commander'
+import { chatCommand } from './chat.js'
+import { reportFailure } from './failure.js'
+import { scoreCommand } from './score.js'
+
+const { version, description } = createRequire(import.meta.url)('../../package.json') as { version: string; description: string }
+
+// Whoever reads our output may leave before the end, as `head` does.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit()
+  throw error
+})
+
+const program = new Command('streaming-llm')
+  .description(description)
+  .version(version)
+  .helpCommand(false)
+  .showHelpAfterError('(--help lists the options)')
+  .addCommand(chatCommand())
+  .addCommand(scoreCommand())
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  reportFailure(error)
+}

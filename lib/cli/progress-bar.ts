@@ -1,0 +1,48 @@
+import cliProgress from 'cli-progress'
+import type { LoadProgress } from '../options.js'
+
+/**
+ * Shows on stderr how far a download has come: a bar on a terminal, elsewhere one line a file. Reading the file is
+ * not shown, since it takes a moment only.
+ */
+export function progressBar(): { show: (progress: LoadProgress) => void; end: () => void } {
+  let bar: cliProgress.SingleBar | undefined
+  let file = ''
+  const end = () => {
+    bar?.stop()
+    bar = undefined
+    file = ''
+  }
+  const show = (progress: LoadProgress) => {
+    if (progress.stage !== 'download') return end()
+    const { receivedBytes, totalBytes } = progress
+    if (progress.file !== file) {
+      end()
+      file = progress.file
+      if (process.stderr.isTTY) bar = start(file, totalBytes)
+      else process.stderr.write(`Downloading ${file}${totalBytes === undefined ? '' : ` (${megabytes(totalBytes)} MB)`}\n`)
+    }
+    if (totalBytes !== undefined) bar?.setTotal(totalBytes)
+    bar?.update(receivedBytes, { received: megabytes(receivedBytes), size: totalBytes === undefined ? '?' : megabytes(totalBytes) })
+  }
+  return { show, end }
+}
+
+function start(file: string, totalBytes: number | undefined): cliProgress.SingleBar {
+  const bar = new cliProgress.SingleBar({
+    stream: process.stderr,
+    format: `Downloading ${file} {bar} {received} of {size} MB`,
+    barCompleteChar: '\u2588',
+    barIncompleteChar: '\u2591',
+    barsize: 24,
+    hideCursor: true,
+    emptyOnZero: true,
+    gracefulExit: false, // it would take SIGINT for itself
+  })
+  bar.start(totalBytes ?? 0, 0, { received: '0', size: '?' })
+  return bar
+}
+
+function megabytes(bytes: number): string {
+  return (bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)
+}

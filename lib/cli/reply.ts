@@ -1,0 +1,36 @@
+import { once } from 'node:events'
+import type { FinishEvent, StreamEvent } from '../events.js'
+import type { GenerateOptions } from '../options.js'
+
+/** The part of a chat that the command line uses. */
+export interface Talker {
+  stream(text: string, options?: GenerateOptions): AsyncIterable<StreamEvent>
+}
+
+export interface Turn {
+  finish: FinishEvent
+  /** Milliseconds from each piece of text to the next: about one a token, as long as the reader keeps up. */
+  intervalsMs: number[]
+}
+
+/** Has the chat answer, and passes the answer on as it comes, at the pace of whoever takes it. */
+export async function reply(chat: Talker, text: string, options: GenerateOptions, take: (text: string) => Promise<void>): Promise<Turn> {
+  const intervalsMs: number[] = []
+  let last: number | undefined
+  let finish: FinishEvent | undefined
+  for await (const event of chat.stream(text, options)) {
+    if (event.type === 'finish') finish = event
+    if (event.type !== 'text') continue
+    const now = performance.now()
+    if (last !== undefined) intervalsMs.push(now - last)
+    last = now
+    await take(event.text)
+  }
+  if (finish === undefined) throw new Error('The reply ended without a finish event.') // the library promises one
+  return { finish, intervalsMs }
+}
+
+/** Writes, and waits where the output is behind. */
+export async function write(output: NodeJS.WritableStream, text: string): Promise<void> {
+  if (!output.write(text)) await once(output, 'drain')
+}

@@ -1,0 +1,56 @@
+import { readFileSync } from 'node:fs'
+import { Command, Option } from 'commander'
+import { StreamingLLMError } from '../errors.js'
+import { openModel } from './open-model.js'
+import { addSharedOptions, policyOptions, toNumber, type SharedFlags } from './shared-options.js'
+import { parseTokens, summary } from './token-scores.js'
+
+interface ScoreFlags extends SharedFlags {
+  tokensFile?: string
+  textFile?: string
+  tokens?: number
+  json?: boolean
+}
+
+export function scoreCommand(): Command {
+  return addSharedOptions(new Command('score'))
+    .description('How likely the model finds a text: the negative log-likelihood (natural logarithm) of each token but the first.')
+    .addOption(new Option('--tokens-file <file>', 'token ids, separated by blanks or new lines').conflicts('textFile'))
+    .option('--text-file <file>', 'a text, to be tokenized by the model')
+    .option('--tokens <count>', 'only the first so many tokens', toNumber)
+    .option('--json', 'print {"nll":[...]} instead of a summary')
+    .action(score)
+}
+
+async function score(flags: ScoreFlags): Promise<void> {
+  if (flags.tokens !== undefined && !(Number.isSafeInteger(flags.tokens) && flags.tokens >= 2)) {
+    throw new StreamingLLMError('INVALID_OPTION', `--tokens must be a whole number of at least 2, got ${flags.tokens}`)
+  }
+  // What can be wrong with the files is found out before the model is loaded.
+  const file = flags.tokensFile ?? flags.textFile
+  if (file === undefined) throw new StreamingLLMError('INVALID_OPTION', 'score: --tokens-file or --text-file says what to score')
+  const content = read(file)
+  const given = flags.tokensFile === undefined ? undefined : parseTokens(content, file)
+  const model = await openModel(flags)
+  try {
+    const all = given ?? (await model.tokenize(content))
+    const tokens = all.slice(0, flags.tokens)
+    if (tokens.length < 2) {
+      throw new StreamingLLMError('INVALID_OPTION', `score: at least 2 tokens are needed, ${file} has ${tokens.length}`, { details: { file } })
+    }
+    const sequence = await model.createSequence(policyOptions(flags))
+    await sequence.append(tokens.slice(0, 1))
+    const nll = Array.from(await sequence.score(tokens.slice(1)), value => -value)
+    process.stdout.write(`${flags.json ? JSON.stringify({ nll }) : summary(nll)}\n`)
+  } finally {
+    await model.close()
+  }
+}
+
+function read(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (cause) {
+    throw new StreamingLLMError('INVALID_OPTION', `score: ${(cause as Error).message}`, { cause, details: { file } })
+  }
+}

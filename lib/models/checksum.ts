@@ -1,0 +1,22 @@
+import { createHash, type Hash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+
+/** True for a SHA-256 in hex, which is what the hub's etags of large files are. */
+export function isSha256(text: string): boolean {
+  return /^[0-9a-f]{64}$/i.test(text)
+}
+
+/** Feeds a file to `hash`, 1 MiB at a time. Rejects with `signal.reason` when aborted. */
+export async function hashInto(hash: Hash, path: string, signal?: AbortSignal): Promise<void> {
+  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) {
+    signal?.throwIfAborted()
+    hash.update(chunk as Buffer)
+  }
+}
+
+/** The SHA-256 of a file in lower-case hex. Rejects with `signal.reason` when aborted. */
+export async function sha256OfFile(path: string, signal?: AbortSignal): Promise<string> {
+  const hash = createHash('sha256')
+  await hashInto(hash, path, signal)
+  return hash.digest('hex')
+}

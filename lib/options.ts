@@ -1,0 +1,213 @@
+import os from 'node:os'
+import * as v from 'valibot'
+import { StreamingLLMError } from './errors.js'
+import type { ChatMessage } from './messages.js'
+import { check, checkObject, describe, invalid, type Schema, type Schemas } from './options/check.js'
+import { boolean, callback, number, oneOf, shortText, signal, someText, text, texts, whole } from './options/kinds.js'
+import type { ChatOptions, DryOptions, GenerateOptions, ModelOptions, PolicyOptions, SamplingOptions } from './options/types.js'
+
+export type * from './options/types.js'
+
+/** An option that is always there once the options have been read. */
+type With<T, Names extends keyof T> = Omit<T, Names> & Required<Pick<T, Names>>
+
+/** The options of `loadModel` with the defaults that do not depend on the model. */
+export type ParsedModelOptions = With<Omit<ModelOptions, 'flashAttention'>, 'gpu' | 'threads' | 'batchSize' | 'maxSequences' | 'kvType' | 'probe'> & {
+  gpu: false | 'auto' | 'metal'
+  flashAttention: 'auto' | 'on' | 'off'
+}
+
+/** `sinks`, `window`, `reanchorEvery` and `rebaseAfter` have defaults only the model can give. */
+export type ParsedPolicyOptions = With<PolicyOptions, 'policy'>
+
+export interface ParsedChatOptions extends ParsedPolicyOptions {
+  system?: string
+  pinSystem?: boolean
+  messages: ChatMessage[]
+  keepMessages: 'window' | 'all'
+  chatTemplate?: string
+  /** What was given of sampling, to be passed as the `defaults` of `parseGenerateOptions`. */
+  sampling: SamplingOptions
+}
+
+/** All of sampling; `dry` is missing when it is off, `seed` when a random one is wanted. */
+export type ParsedSamplingOptions = Required<Omit<SamplingOptions, 'dry' | 'seed'>> & { dry?: Required<DryOptions>; seed?: number }
+
+export interface ParsedGenerateOptions {
+  maxTokens?: number
+  stop: string[]
+  timeLimit?: number
+  signal?: AbortSignal
+  sampling: ParsedSamplingOptions
+}
+
+const policySchemas: Schemas<PolicyOptions> = {
+  policy: oneOf('streaming', 'dense', 'window', 'recompute') as Schema<PolicyOptions['policy']>,
+  sinks: whole(0),
+  window: whole(1),
+  reanchorEvery: whole(1),
+  rebaseAfter: whole(1),
+}
+
+const drySchemas: Schemas<DryOptions> = {
+  multiplier: number({ least: 0 }),
+  base: number({ least: 1 }),
+  allowedLength: whole(0),
+  tokens: whole(1),
+  breakers: texts(16, 256),
+}
+
+const samplingSchemas: Schemas<SamplingOptions> = {
+  temperature: number({ least: 0 }),
+  topK: whole(0),
+  topP: number({ over: 0, most: 1 }),
+  minP: number({ least: 0, most: 1 }),
+  typicalP: number({ over: 0, most: 1 }),
+  repeatPenalty: number({ over: 0 }),
+  frequencyPenalty: number({ least: -2, most: 2 }),
+  presencePenalty: number({ least: -2, most: 2 }),
+  penaltyTokens: whole(0),
+  dry: v.unknown() as Schema<DryOptions>, // looked into by readSampling, which knows the function's name
+  seed: whole(0, 2 ** 32 - 2), // llama.cpp takes 2^32 - 1 for "a random one"
+}
+
+const chatSchemas: Schemas<ChatOptions> = {
+  ...policySchemas,
+  ...samplingSchemas,
+  system: text,
+  pinSystem: boolean,
+  messages: v.unknown() as Schema<ChatMessage[]>, // by parseMessages
+  keepMessages: oneOf('window', 'all'),
+  chatTemplate: someText,
+}
+
+const generateSchemas: Schemas<GenerateOptions> = {
+  ...samplingSchemas,
+  maxTokens: whole(1),
+  stop: v.lazy(value => (Array.isArray(value) ? texts(16, 256) : stopText)),
+  timeLimit: number({ over: 0 }),
+  signal,
+}
+
+const stopText = v.pipe(v.string('a string or an array of strings'), shortText(256) as v.GenericSchema<string>)
+
+const modelSchemas: Schemas<ModelOptions> = {
+  gpu: oneOf(false, 'auto', 'metal', 'cuda', 'vulkan'),
+  gpuLayers: whole(0),
+  threads: whole(1, 512), // ggml's own limit, which it asserts
+  batchSize: whole(16, 4096),
+  cacheTokens: whole(1),
+  maxSequences: whole(1, 64),
+  kvType: oneOf('f32', 'f16', 'q8_0', 'q4_0'),
+  flashAttention: oneOf('auto', 'on', 'off', true, false),
+  probe: boolean,
+  signal,
+  onProgress: callback(),
+  onLog: callback(),
+  onWarning: callback(),
+  chatTemplate: someText,
+  sha256: v.pipe(v.string('64 hexadecimal digits'), v.regex(/^[0-9a-f]{64}$/i, '64 hexadecimal digits')),
+}
+
+const messageSchemas: Schemas<ChatMessage> = { role: someText, content: text }
+
+/** What was passed to `loadModel`. */
+export function parseModelOptions(given: unknown, call = 'loadModel'): ParsedModelOptions {
+  const { flashAttention: flash = 'auto', gpu = 'auto', ...options } = check(call, given, modelSchemas)
+  if (gpu === 'cuda' || gpu === 'vulkan') {
+    throw invalid(call, 'gpu', `'gpu' ${describe(gpu)} is not available yet; 'auto', 'metal' and false are`)
+  }
+  const flashAttention = typeof flash === 'boolean' ? (flash ? 'on' : 'off') : flash
+  const kvType = options.kvType ?? 'f16'
+  if (kvType.startsWith('q') && flashAttention === 'off') {
+    throw invalid(call, 'kvType', `'kvType' ${describe(kvType)} needs flash attention, and 'flashAttention' is off`)
+  }
+  return {
+    threads: Math.min(os.availableParallelism(), 16),
+    batchSize: 512,
+    maxSequences: 8,
+    probe: false,
+    ...options,
+    gpu,
+    kvType,
+    flashAttention,
+  }
+}
+
+/** What was passed to `createSequence`. */
+export function parseSequenceOptions(given: unknown, call = 'createSequence'): ParsedPolicyOptions {
+  return withPolicy(call, check(call, given, policySchemas))
+}
+
+/** What was passed to `createChat`. */
+export function parseChatOptions(given: unknown, call = 'createChat'): ParsedChatOptions {
+  const { system, pinSystem, messages, keepMessages = 'window', chatTemplate, policy, sinks, window, reanchorEvery, rebaseAfter, ...sampling } =
+    check(call, given, chatSchemas)
+  return {
+    ...withPolicy(call, { policy, sinks, window, reanchorEvery, rebaseAfter }),
+    system,
+    pinSystem,
+    messages: messages === undefined ? [] : parseMessages(messages, call),
+    keepMessages,
+    chatTemplate,
+    sampling: withDry(call, sampling),
+  }
+}
+
+/** What was passed to `stream`, `ask` or `generate`; `defaults` are the chat's. */
+export function parseGenerateOptions(given: unknown, defaults: SamplingOptions = {}, call = 'stream'): ParsedGenerateOptions {
+  const { maxTokens, stop = [], timeLimit, signal, ...sampling } = check(call, given, generateSchemas)
+  return {
+    maxTokens,
+    stop: typeof stop === 'string' ? [stop] : stop,
+    timeLimit,
+    signal,
+    sampling: completeSampling({ ...defaults, ...withDry(call, sampling) }),
+  }
+}
+
+/** An array of messages, as an own copy. */
+export function parseMessages(given: unknown, call = 'createChat'): ChatMessage[] {
+  if (!Array.isArray(given)) {
+    throw invalid(call, 'messages', `'messages' must be an array of { role, content }, got ${describe(given)}`, 'an array of { role, content }')
+  }
+  return Array.from(given, (message, index) => {
+    const where = `messages[${index}]`
+    const { role, content } = checkObject(call, where, message, messageSchemas)
+    for (const [name, value] of [['role', role], ['content', content]]) {
+      if (value === undefined) throw invalid(call, `${where}.${name}`, `'${where}.${name}' must be a string, got undefined`, 'a string')
+    }
+    return { role, content }
+  })
+}
+
+function withPolicy(call: string, options: PolicyOptions): ParsedPolicyOptions {
+  const policy: string = options.policy ?? 'streaming'
+  if (policy === 'window' || policy === 'recompute') {
+    const message = `${call}: the policy '${policy}' is not available yet; window is sinks: 0 with the policy 'streaming'`
+    throw new StreamingLLMError('POLICY_UNAVAILABLE', message, { details: { call, policy } })
+  }
+  return { ...options, policy: policy as 'streaming' | 'dense' }
+}
+
+function withDry(call: string, sampling: SamplingOptions): SamplingOptions {
+  return sampling.dry === undefined ? sampling : { ...sampling, dry: checkObject(call, 'dry', sampling.dry, drySchemas) }
+}
+
+function completeSampling(given: SamplingOptions): ParsedSamplingOptions {
+  const { dry, ...sampling } = given
+  const whole = { multiplier: 0.8, base: 1.75, allowedLength: 2, tokens: 1024, breakers: ['\n', ':', '"', '*'], ...dry }
+  return {
+    temperature: 0.7,
+    topK: 40,
+    topP: 0.95,
+    minP: 0.05,
+    typicalP: 1,
+    repeatPenalty: 1,
+    frequencyPenalty: 0,
+    presencePenalty: 0,
+    penaltyTokens: 64,
+    ...sampling,
+    dry: dry === undefined || whole.multiplier === 0 ? undefined : whole,
+  }
+}

@@ -1,0 +1,106 @@
+import { distance } from 'fastest-levenshtein'
+import * as v from 'valibot'
+import { StreamingLLMError } from '../errors.js'
+
+/** A schema whose issues' messages complete "must be ...". */
+export type Schema<Output> = v.GenericSchema<unknown, Output>
+
+/** One schema an option. The key type keeps the schemas and the documented types together. */
+export type Schemas<Options> = { [Name in keyof Options]-?: Schema<Options[Name]> }
+
+/** The options of other libraries and of the paper that have another name here. */
+const otherNames: Record<string, string> = { startsize: 'sinks', recentsize: 'window', nctx: 'cacheTokens', temp: 'temperature' }
+
+/**
+ * Checks what a caller passed as options and returns a copy with the given ones alone: own enumerable properties,
+ * each read once, `undefined` meaning not given. `call` names the function in messages.
+ */
+export function check<Options extends object>(call: string, given: unknown, schemas: Schemas<Options>): Options {
+  if (given === undefined) return {} as Options
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+    throw invalid(call, 'options', `the options must be an object, got ${describe(given)}`)
+  }
+  return checkKeys(call, '', given, schemas)
+}
+
+/** Checks one value against one schema; `where` is its path as a caller would write it. */
+export function checkValue<Output>(call: string, where: string, value: unknown, schema: Schema<Output>): Output {
+  const result = v.safeParse(schema, value, { abortEarly: true, abortPipeEarly: true })
+  if (result.success) return result.output
+  const issue = result.issues[0]
+  const at = where + (issue.path ?? []).map(item => (typeof item.key === 'number' ? `[${item.key}]` : `.${String(item.key)}`)).join('')
+  throw invalid(call, at, `'${at}' must be ${issue.message}, got ${describe(issue.input)}`, issue.message)
+}
+
+/** Checks an object that stands inside the options, such as a message or `dry`. */
+export function checkObject<T extends object>(call: string, where: string, value: unknown, schemas: Schemas<T>): T {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    const expected = `an object with ${list(Object.keys(schemas), 'and')}`
+    throw invalid(call, where, `'${where}' must be ${expected}, got ${describe(value)}`, expected)
+  }
+  return checkKeys(call, where, value, schemas)
+}
+
+function checkKeys<T extends object>(call: string, where: string, value: object, schemas: Schemas<T>): T {
+  // An own copy: what a getter returns is read once, and what the caller does to the object later changes nothing.
+  const own = Object.fromEntries(Object.entries(value).filter(([, each]) => each !== undefined))
+  const names = Object.keys(schemas)
+  const prefix = where === '' ? '' : `${where}.`
+  for (const name of Object.keys(own)) {
+    if (!Object.hasOwn(schemas, name)) throw unknown(call, prefix, name, names)
+  }
+  const checked: Record<string, unknown> = {}
+  for (const name of Object.keys(own)) {
+    checked[name] = checkValue(call, prefix + name, own[name], schemas[name as keyof T] as Schema<unknown>)
+  }
+  return checked as T
+}
+
+export function invalid(call: string, option: string, problem: string, expected?: string): StreamingLLMError {
+  return new StreamingLLMError('INVALID_OPTION', `${call}: ${problem}`, { details: { call, option, expected } })
+}
+
+function unknown(call: string, prefix: string, name: string, names: string[]): StreamingLLMError {
+  const suggestions = nearest(name, names)
+  const help = suggestions.length > 0
+    ? `did you mean ${list(suggestions.map(each => `'${prefix}${each}'`), 'or')}?`
+    : `the known ones are ${list(names, 'and')}`
+  const message = `${call}: unknown option '${prefix}${shorten(name)}'; ${help}`
+  return new StreamingLLMError('UNKNOWN_OPTION', message, { details: { call, option: prefix + name, suggestions, known: names } })
+}
+
+/** The known names that are nearest, all of those equally near, and none where nothing is near. */
+export function nearest(name: string, names: string[]): string[] {
+  const plain = (text: string) => text.toLowerCase().replace(/[^a-z0-9]/g, '')
+  const wanted = plain(name)
+  const same = Object.hasOwn(otherNames, wanted) ? otherNames[wanted] : undefined
+  if (same !== undefined && names.includes(same)) return [same]
+  if (name.length > 64) return []
+  const ranked = names.map(each => ({ each, far: distance(wanted, plain(each)) }))
+  const least = Math.min(...ranked.map(({ far }) => far))
+  // A third of the letters may differ: enough for typing errors, too little for another word.
+  return ranked
+    .filter(({ each, far }) => far === least && far <= Math.max(1, Math.floor(plain(each).length / 3)))
+    .map(({ each }) => each)
+}
+
+/** A value for a message: short, and never by a method of the value, which might throw. */
+export function describe(value: unknown): string {
+  if (value === null || value === undefined) return String(value)
+  if (typeof value === 'string') return `'${shorten(value)}' (string)`
+  if (typeof value === 'number') return `${Object.is(value, -0) ? '-0' : value} (number)`
+  if (typeof value === 'boolean') return `${value} (boolean)`
+  if (typeof value === 'bigint') return `${shorten(String(value))}n (bigint)`
+  if (typeof value === 'symbol') return 'a symbol'
+  if (typeof value === 'function') return 'a function'
+  return Array.isArray(value) ? `an array of ${value.length}` : 'an object'
+}
+
+function shorten(text: string): string {
+  return text.length > 40 ? `${text.slice(0, 40)}...` : text
+}
+
+/** `a`, `a or b`, `a, b or c`. */
+export function list(items: readonly string[], last: 'and' | 'or'): string {
+  return items.length < 2 ? items.join('') : `${items.slice(0, -1).join(', ')} ${last} ${items.at(-1)}`
+}

@@ -1,0 +1,64 @@
+import * as v from 'valibot'
+import { list, type Schema } from './check.js'
+
+/** Token counts and positions are 32-bit on the native side. */
+const largest = 2 ** 31 - 1
+
+/** A whole number. Nothing is rounded and no string is read as one. */
+export function whole(least: number, most = largest): Schema<number> {
+  const expected = most === largest ? `a whole number of at least ${least}` : `a whole number from ${least} to ${most}`
+  return v.pipe(
+    v.number(expected),
+    v.safeInteger(expected),
+    v.minValue(least, expected),
+    v.maxValue(most, most === largest ? `a whole number of at most ${most}` : expected),
+  )
+}
+
+/** A finite number. `over` leaves the least value itself out. */
+export function number({ least, over, most }: { least?: number; over?: number; most?: number }): Schema<number> {
+  const from = over === undefined ? `of at least ${least}` : `over ${over}`
+  const between = over === undefined ? `from ${least} to ${most}` : `over ${over} and at most ${most}`
+  const expected = `a number ${most === undefined ? from : between}`
+  return v.pipe(
+    v.number(expected),
+    v.finite(expected),
+    v.check(value => (over === undefined ? value >= (least ?? -Infinity) : value > over), expected),
+    v.check(value => most === undefined || value <= most, expected),
+    // 32-bit floats on the native side: larger would arrive there as infinity.
+    v.maxValue(3e38, 'a number of at most 3e38'),
+  )
+}
+
+export function oneOf<const Values extends (string | boolean)[]>(...values: Values): Schema<Values[number]> {
+  const expected = list(values.map(value => (typeof value === 'string' ? `'${value}'` : String(value))), 'or')
+  return v.custom<Values[number]>(value => values.includes(value as string | boolean), expected)
+}
+
+export const boolean: Schema<boolean> = v.boolean('true or false')
+
+export const text: Schema<string> = v.string('a string')
+
+export const someText: Schema<string> = v.pipe(v.string('a string that is not empty'), v.nonEmpty('a string that is not empty'))
+
+/** At most `count` strings that are neither empty nor long, as an own copy. */
+export function texts(count: number, bytes: number): Schema<string[]> {
+  return v.pipe(
+    v.array(shortText(bytes), 'an array of strings'),
+    v.maxLength(count, `an array of at most ${count} strings`),
+  )
+}
+
+export function shortText(bytes: number): Schema<string> {
+  return v.pipe(someText as v.GenericSchema<string>, v.maxBytes(bytes, `a string of at most ${bytes} bytes in UTF-8`))
+}
+
+export function callback<F extends (...args: never[]) => unknown>(): Schema<F> {
+  return v.custom<F>(value => typeof value === 'function', 'a function')
+}
+
+/** By its shape, since a signal may come from another realm. */
+export const signal: Schema<AbortSignal> = v.custom<AbortSignal>(value => {
+  const each = value as Partial<AbortSignal> | null
+  return typeof each === 'object' && each !== null && typeof each.aborted === 'boolean' && typeof each.addEventListener === 'function'
+}, 'an AbortSignal')

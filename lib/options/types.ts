@@ -1,0 +1,167 @@
+import type { ChatMessage } from '../messages.js'
+import type { ModelProgress } from '../models/progress.js'
+
+/** The model's file has been found, and llama.cpp is reading it. */
+export interface ReadProgress {
+  stage: 'read'
+  /** How much of it, from 0 to 1. */
+  share: number
+}
+
+/** How far `loadModel` has come: first the download, if there is one, then the reading of the file. */
+export type LoadProgress = ModelProgress | ReadProgress
+
+/** One line of llama.cpp's log. */
+export interface LogEntry {
+  level: 'debug' | 'info' | 'warn' | 'error'
+  /** Without the line's end. */
+  text: string
+}
+
+/** What `loadModel` takes. The sizes are those of the one llama.cpp context that all chats of this model share. */
+export interface ModelOptions {
+  /**
+   * Where the model runs: `'auto'` takes the best device of the installed libraries (Metal on a Mac with Apple
+   * silicon, else the CPU), `false` the CPU alone. `'cuda'` and `'vulkan'` are not available yet. Default: `'auto'`.
+   */
+  gpu?: false | 'auto' | 'metal' | 'cuda' | 'vulkan'
+  /** How many of the model's layers go to the GPU, 0 or more. Default: all of them. Without a GPU it does nothing. */
+  gpuLayers?: number
+  /** Threads that compute, 1 to 512. Default: what the operating system offers this process, at most 16. */
+  threads?: number
+  /** Tokens decoded at once while reading a prompt, 16 to 4,096. More is faster and takes more memory. Default: 512. */
+  batchSize?: number
+  /**
+   * Tokens that the cache of this model holds, over all its chats: at least the sum of their sinks and windows, and
+   * some tokens to work with. Default: what the first chat needs.
+   */
+  cacheTokens?: number
+  /** Chats and sequences that can be open at a time, 1 to 64. Default: 8. */
+  maxSequences?: number
+  /**
+   * The type of the cached keys and values: a smaller one takes less memory and rounds more. `'q8_0'` and `'q4_0'`
+   * need flash attention. Default: `'f16'`.
+   */
+  kvType?: 'f32' | 'f16' | 'q8_0' | 'q4_0'
+  /**
+   * Flash attention: less memory and, on most devices, faster. It rounds an `'f32'` cache to 16 bits on the way.
+   * `true` and `false` mean `'on'` and `'off'`. Default: `'auto'`, llama.cpp's own choice for the device.
+   */
+  flashAttention?: 'auto' | 'on' | 'off' | boolean
+  /** Load the file in a child process first, so that a file that lies about itself cannot end this one. Default: false. */
+  probe?: boolean
+  /** Gives up downloading and loading when it fires. */
+  signal?: AbortSignal
+  /** Called while the file is downloaded and read, at most some times a second. */
+  onProgress?: (progress: LoadProgress) => void
+  /** Called with each line of llama.cpp's log, which goes nowhere otherwise. */
+  onLog?: (entry: LogEntry) => void
+  /** Called with notices (a missing driver, a rounded cache). Default: `process.emitWarning`. */
+  onWarning?: (message: string) => void
+  /** A chat template (Jinja) for all chats of this model. Default: the one in the model's file. */
+  chatTemplate?: string
+  /**
+   * The SHA-256 of the model's file, 64 hexadecimal digits (of a split model: of its first part); another file is
+   * refused. Default: what its source says.
+   */
+  sha256?: string
+}
+
+/** Which tokens stay in the cache: StreamingLLM's attention sinks and rolling window (Xiao et al. 2023). */
+export interface PolicyOptions {
+  /**
+   * `'streaming'` keeps the sinks and the latest tokens, without end. `'dense'` keeps everything and fails when
+   * sinks + window tokens are reached. `'window'` and `'recompute'` are not available yet; window is `sinks: 0`.
+   * Default: `'streaming'`.
+   */
+  policy?: 'streaming' | 'dense'
+  /**
+   * Attention sinks: how many tokens from the very start stay for good, 0 or more. The paper's `start_size`.
+   * Default: 4, or the system prompt where that is pinned.
+   */
+  sinks?: number
+  /**
+   * The rolling window: how many of the latest tokens stay besides the sinks, 1 or more. The paper's `recent_size`.
+   * Default: the trained length or 4,096, whichever is less, without the sinks and some tokens to work with.
+   */
+  window?: number
+  /**
+   * After how many evicted tokens the sinks are moved up to the window again, 1 or more. 1 is the paper to the
+   * letter; more is faster and differs by little. Default: a quarter of the window, at most 256.
+   */
+  reanchorEvery?: number
+  /**
+   * The position, counted in tokens from the start, after which the kept tokens are decoded again from 0, which
+   * keeps positions precise. Rare by default.
+   */
+  rebaseAfter?: number
+}
+
+/** DRY: discourages the repetition of whole phrases. Off unless given. */
+export interface DryOptions {
+  /** Strength, 0 (off) or more. Default: 0.8. */
+  multiplier?: number
+  /** How fast the penalty grows with the length of the repeated phrase, 1 or more. Default: 1.75. */
+  base?: number
+  /** Tokens that a repeated phrase may have without a penalty, 0 or more. Default: 2. */
+  allowedLength?: number
+  /** How many of the latest tokens are looked through, 1 or more. Default: 1,024. */
+  tokens?: number
+  /** Texts that a repetition is not followed across, at most 16. Default: a new line, `:`, `"` and `*`. */
+  breakers?: string[]
+}
+
+/** How the next token is chosen. */
+export interface SamplingOptions {
+  /** 0 always takes the likeliest token; higher is more varied. 0 or more. Default: 0.7. */
+  temperature?: number
+  /** Only the k likeliest tokens; 0 means all. Default: 40. */
+  topK?: number
+  /** Only the likeliest tokens that together have this probability, over 0 to 1; 1 means all. Default: 0.95. */
+  topP?: number
+  /** Only tokens with at least this share of the likeliest one's probability, 0 to 1; 0 means all. Default: 0.05. */
+  minP?: number
+  /** Locally typical sampling, over 0 to 1; 1 is off. Default: 1. */
+  typicalP?: number
+  /** Divides the logits of tokens that have come lately, over 0; 1 is off. Default: 1. */
+  repeatPenalty?: number
+  /** Taken from the logit of a recent token for each time it has come, -2 to 2; 0 is off. Default: 0. */
+  frequencyPenalty?: number
+  /** Taken from the logit of a token that has come lately at all, -2 to 2; 0 is off. Default: 0. */
+  presencePenalty?: number
+  /** How many of the latest tokens the three penalties look at, 0 or more. Default: 64. */
+  penaltyTokens?: number
+  /** Discourages the repetition of whole phrases. Default: off. */
+  dry?: DryOptions
+  /** The same seed gives the same choices, 0 to 4,294,967,294. Default: another one each time. */
+  seed?: number
+}
+
+/** What `createChat` takes. Sampling options given here are the defaults of each reply. */
+export interface ChatOptions extends PolicyOptions, SamplingOptions {
+  /** The system prompt. Default: none, or the model's own. */
+  system?: string
+  /**
+   * Keep the system prompt for good, as the sinks. Default: true when `sinks` is not given and the prompt fits in a
+   * quarter of the cache.
+   */
+  pinSystem?: boolean
+  /** The conversation so far, oldest first. Default: none. */
+  messages?: ChatMessage[]
+  /** What `chat.messages` holds: the messages still in the window, or all of them for good. Default: `'window'`. */
+  keepMessages?: 'window' | 'all'
+  /** A chat template (Jinja) for this chat. Default: the model's. */
+  chatTemplate?: string
+}
+
+/** What one reply takes. */
+export interface GenerateOptions extends SamplingOptions {
+  /** At most so many tokens, 1 or more. Default: no limit. */
+  maxTokens?: number
+  /** The reply ends before any of these texts: at most 16 of them, each of at most 256 bytes in UTF-8. Default: none. */
+  stop?: string | string[]
+  /** At most so many milliseconds, more than 0. Default: no limit. */
+  timeLimit?: number
+  /** Ends the reply when it fires. */
+  signal?: AbortSignal
+}

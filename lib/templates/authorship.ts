@@ -1,0 +1,175 @@
+import type { ChatMessage } from '../messages.js'
+import type { CompiledTemplate } from './compiled-template.js'
+import type { TextRange } from './prompt-pieces.js'
+import type { SpareCharacters } from './spare-characters.js'
+import type { SpecialTokens, TokenOccurrence } from './special-tokens.js'
+
+// Who wrote a special token: the template, or a person?
+//
+// The text of a prompt is always the plain rendering of the real messages, so that nothing of what the template does
+// with them (trim, tests for a prefix, splitting at a marker) is disturbed. What is wanted is only, for each special
+// token in that text, whether some of its characters came from a message. Escaping the tokens in the messages before
+// rendering wouldn't do: it misses those that come about at a seam, from a message's end and the template's next
+// characters, or when the template cuts or joins messages, and it changes what the template's tests see. Markers around
+// contents change more: they keep `trim` from trimming.
+//
+// So the conversation is rendered a second time, as a *shadow*: in each message every character that occurs in any
+// special token is replaced by a stand-in, one for one. White space, lengths, and all other characters stay the same,
+// so templates do the same with it. Where the shadow shows a stand-in, a person's character is. This holds for
+// tokens in whole, for fragments at seams, and whatever the template cut away. That the shadow has the same length and
+// the same characters elsewhere is verified, not assumed.
+//
+// Templates may also look for text of their own in the messages (`</think>`, `<tool_response>`); the shadow keeps such
+// literals readable. First only those that are no part of a special token, which costs no certainty; if the shadow still
+// comes out differently, all of them: then special tokens that a kept literal could be a part of are no longer known to
+// be the template's, and become text unless the template writes just as many of them where nothing is kept. If all
+// that fails (contents written as escaped JSON, say), those special tokens become text of which the messages hold the
+// start or the end. In doubt a token is text: then the model sees an
+// odd spelling, while a person's text taken for a control token would let them speak as somebody else.
+
+const nothing: readonly string[] = []
+
+/** A rendered text and the ranges of it that must not be read as special tokens: sorted, disjoint, not adjacent. */
+export interface AuthoredText {
+  text: string
+  plain: TextRange[]
+}
+
+/** Renders conversations with knowledge of who wrote what. */
+export class AuthoredRenderer {
+  readonly #template: CompiledTemplate
+  readonly #special: SpecialTokens
+  readonly #spare: SpareCharacters
+  /** The characters of special tokens, in both cases since a template may change the case of what it is given. */
+  readonly #alphabet: readonly string[]
+  readonly #harmless: readonly string[]
+  readonly #shadowings = new Map<readonly string[], RegExp>()
+
+  constructor(template: CompiledTemplate, special: SpecialTokens, spare: SpareCharacters) {
+    this.#template = template
+    this.#special = special
+    this.#spare = spare
+    this.#alphabet = bothCases(special.alphabet)
+    this.#harmless = template.literals.filter(literal => special.overlapping(literal).length === 0)
+  }
+
+  /** Throws `TEMPLATE_FAILED` where rendering the messages fails. */
+  render(messages: readonly ChatMessage[], addGenerationPrompt: boolean): AuthoredText {
+    const text = this.#template.render(messages, addGenerationPrompt)
+    const found = this.#special.find(text)
+    if (found.length === 0) return { text, plain: [] }
+    return { text, plain: this.#plainRanges(text, found, messages, addGenerationPrompt) }
+  }
+
+  #plainRanges(text: string, found: readonly TokenOccurrence[], messages: readonly ChatMessage[], addGenerationPrompt: boolean): TextRange[] {
+    const contents = messages.map(message => message.content)
+    const characters = this.#spare.take(this.#alphabet.length, contents)
+    const standIns = new Map(this.#alphabet.map((character, i) => [character, characters[i] as string]))
+    const originals = new Map(this.#alphabet.map((character, i) => [characters[i] as string, character]))
+
+    const shadow = (kept: readonly string[]): string => {
+      const pattern = this.#shadowing(kept)
+      const shadows = messages.map(message => ({
+        role: message.role,
+        content: message.content.replace(pattern, (match, keep?: string) => keep === undefined ? standIns.get(match) ?? match : match),
+      }))
+      try {
+        return this.#template.render(shadows, addGenerationPrompt)
+      } catch {
+        return '' // a template may raise for what it expects to read and doesn't find
+      }
+    }
+
+    const foreign = foreignCharacters(text, shadow(this.#harmless), originals)
+    if (foreign !== undefined) return plainRanges(text, found, foreign, () => false)
+    if (this.#harmless.length < this.#template.literals.length) {
+      const foreign = foreignCharacters(text, shadow(this.#template.literals), originals)
+      if (foreign !== undefined) {
+        const kept = this.#template.literals.filter(literal => contents.some(content => content.includes(literal)))
+        const touched = new Set(kept.flatMap(literal => this.#special.overlapping(literal)))
+        const readable = countTokens(found.filter(({ start, end }) => !foreign.subarray(start, end).includes(1)))
+        const certain = countTokens(this.#special.find(shadow(nothing)))
+        return plainRanges(text, found, foreign, token => touched.has(token) && readable.get(token) !== certain.get(token))
+      }
+    }
+    const lower = contents.map(content => content.toLowerCase())
+    return plainRanges(text, found, new Uint8Array(text.length), token => {
+      const ends = [token.slice(0, 2).toLowerCase(), token.slice(-2).toLowerCase()]
+      return lower.some(content => ends.some(end => content.includes(end)))
+    })
+  }
+
+  /** Matches a literal to keep, as its first group, or a character to replace. */
+  #shadowing(kept: readonly string[]): RegExp {
+    let pattern = this.#shadowings.get(kept)
+    if (pattern === undefined) {
+      const literals = [...kept].sort((a, b) => b.length - a.length).map(escapePattern)
+      const characters = this.#alphabet.map(character => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
+      const keep = literals.length === 0 ? '((?!))' : `(${literals.join('|')})`
+      pattern = new RegExp(`${keep}|[${characters.join('')}]`, 'g')
+      this.#shadowings.set(kept, pattern)
+    }
+    return pattern
+  }
+}
+
+/** A byte for each character, 1 where the shadow has a stand-in for it; undefined where the shadow is no shadow of the text. */
+function foreignCharacters(text: string, shadow: string, originals: ReadonlyMap<string, string>): Uint8Array | undefined {
+  if (text.length !== shadow.length) return undefined
+  const foreign = new Uint8Array(text.length)
+  for (let i = 0; i < text.length; i++) {
+    if (text.charCodeAt(i) === shadow.charCodeAt(i)) continue
+    if (originals.get(shadow.charAt(i))?.toLowerCase() !== text.charAt(i).toLowerCase()) return undefined
+    foreign[i] = 1
+  }
+  return foreign
+}
+
+/** The special tokens of the text that are, or may be, a person's. What belongs to a token of the template as well stays special. */
+function plainRanges(text: string, found: readonly TokenOccurrence[], foreign: Uint8Array, doubtful: (token: string) => boolean): TextRange[] {
+  const plain = new Uint8Array(text.length)
+  const own: TokenOccurrence[] = []
+  const doubts = new Map<string, boolean>()
+  let any = false
+  for (const occurrence of found) {
+    const { start, end, token } = occurrence
+    let doubt = doubts.get(token)
+    // White space has no stand-ins, so of a token of white space it is not known who wrote it.
+    if (doubt === undefined) doubts.set(token, doubt = token.trim() === '' || doubtful(token))
+    if (doubt || foreign.subarray(start, end).includes(1)) {
+      plain.fill(1, start, end)
+      any = true
+    } else {
+      own.push(occurrence)
+    }
+  }
+  if (!any) return []
+  // Without its own characters a person's token at a seam is broken as well: a person's characters are in none of the template's.
+  for (const { start, end } of own) plain.fill(0, start, end)
+  const ranges: TextRange[] = []
+  for (let start = plain.indexOf(1); start !== -1;) {
+    const next = plain.indexOf(0, start)
+    const end = next === -1 ? text.length : next
+    ranges.push({ start, end })
+    start = plain.indexOf(1, end)
+  }
+  return ranges
+}
+
+function countTokens(found: readonly TokenOccurrence[]): Map<string, number> {
+  const counts = new Map<string, number>()
+  for (const { token } of found) counts.set(token, (counts.get(token) ?? 0) + 1)
+  return counts
+}
+
+function bothCases(characters: Iterable<string>): string[] {
+  const all = new Set<string>()
+  for (const character of characters) {
+    for (const variant of [character, character.toLowerCase(), character.toUpperCase()]) if (variant.length === 1) all.add(variant)
+  }
+  return [...all]
+}
+
+function escapePattern(text: string): string {
+  return text.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&')
+}

@@ -1,0 +1,178 @@
+import { StreamingLLMError } from '../errors.js'
+import type { ChatMessage } from '../messages.js'
+import { AuthoredRenderer } from './authorship.js'
+import { CompiledTemplate } from './compiled-template.js'
+import { probe, type TemplateTraits } from './conversation-probe.js'
+import { cutPieces, type PromptPiece } from './prompt-pieces.js'
+import { SpareCharacters } from './spare-characters.js'
+import { SpecialTokens } from './special-tokens.js'
+import { findSystemBoundary, type SystemBoundary } from './system-boundary.js'
+
+export type { PromptPiece, TurnPrompt } from './prompt-pieces.js'
+export { piecesText } from './prompt-pieces.js'
+
+export interface ChatTemplateOptions {
+  /** Texts that templates write by these names; empty if not given. */
+  bosToken?: string
+  eosToken?: string
+  /** Texts of the control tokens of the vocabulary. */
+  specialTokens: readonly string[]
+  /** Milliseconds for one rendering of a short conversation, to which each message adds one. Default 250. */
+  timeLimit?: number
+  /** Characters of one rendering. Default 16 million. */
+  sizeLimit?: number
+}
+
+/** What `continueTurn` has to know of the conversation. */
+export interface TurnContext {
+  /** The conversation's leading system message, which some templates look at in every turn. */
+  system?: string
+}
+
+/** Roles are the program's words, and templates put them into control tokens: no more than a plain word. */
+const rolePattern = /^[A-Za-z][A-Za-z0-9_.-]{0,63}$/
+
+/** A model's chat template: conversations into prompts, in whole or by turns. */
+export class ChatTemplate {
+  readonly #template: CompiledTemplate
+  readonly #renderer: AuthoredRenderer
+  readonly #spare: SpareCharacters
+  readonly #bosToken: string
+  #traits: TemplateTraits | undefined
+  #boundary: { found: SystemBoundary | undefined } | undefined
+
+  /** Throws `TEMPLATE_FAILED` for a template that doesn't compile, or not in time, or has more than a million characters. */
+  constructor(source: string, options: ChatTemplateOptions) {
+    this.#bosToken = options.bosToken ?? ''
+    this.#template = new CompiledTemplate(
+      source,
+      { bosToken: this.#bosToken, eosToken: options.eosToken ?? '' },
+      { time: options.timeLimit ?? 250, size: options.sizeLimit ?? 16_000_000 },
+    )
+    const special = new SpecialTokens(options.specialTokens)
+    this.#spare = new SpareCharacters([source, ...special.texts])
+    this.#renderer = new AuthoredRenderer(this.#template, special, this.#spare)
+  }
+
+  /**
+   * True when the template was found to render turns independently of the earlier ones, so that `continueTurn` is exact.
+   * Found out at the first use, by rendering small conversations.
+   */
+  get incremental(): boolean {
+    return this.#probed().incremental
+  }
+
+  /**
+   * True when the template changes or drops `<think>` blocks of earlier replies: after a reply with one, `continueTurn`
+   * gives the right text, but what is in the cache before it isn't what the template would give.
+   */
+  get rewritesReasoning(): boolean {
+    return this.#probed().rewritesReasoning
+  }
+
+  /**
+   * A whole conversation from its start: for the first turn, for restored histories, and for templates that aren't
+   * incremental. `addGenerationPrompt` opens the assistant's reply.
+   *
+   * Throws `TEMPLATE_FAILED` where the template raises, fails, or exceeds a limit; `INVALID_OPTION` for messages whose role
+   * is no plain word or whose content is no string.
+   */
+  render(messages: readonly ChatMessage[], addGenerationPrompt: boolean): PromptPiece[] {
+    const { text, plain } = this.#renderer.render(checked(messages), addGenerationPrompt)
+    return cutPieces(text, plain)
+  }
+
+  /**
+   * The start of the prompt that is the leading system message alone, up to the end of that message: what would be pinned
+   * as sinks. It is a prefix of the rendering of any conversation that begins with that message. Undefined where the
+   * template refuses system messages or puts them into the user's turn.
+   *
+   * Throws as `render`.
+   */
+  renderSystem(system: string): PromptPiece[] | undefined {
+    const boundary = this.#systemBoundary()
+    if (boundary === undefined) return undefined
+    const [mark] = this.#marks(1, [system])
+    const head = checked([{ role: 'system', content: system }])
+    const { text, plain } = this.#renderer.render([...head, { role: 'user', content: mark as string }], true)
+    const before = text.indexOf(mark as string)
+    let end: number
+    if (boundary.by === 'alone') {
+      const alone = this.#template.render(head, false)
+      if (!text.startsWith(alone)) return undefined
+      end = alone.length
+    } else {
+      end = before - boundary.header.length
+      if (!text.startsWith(boundary.header, end)) return undefined
+    }
+    return end > 0 && end <= before ? cutPieces(text, plain, 0, end) : undefined
+  }
+
+  /**
+   * What follows the assistant's own text in the cache: the end of its turn, the new messages, and the opening of the next
+   * reply. Its cost doesn't depend on the length of the history, since it is rendered after a short dummy conversation.
+   *
+   * Replies count as they were generated: where a template trims them, the white space around a reply stays in the cache,
+   * though a rendering in whole wouldn't have it. Where a template writes white space before replies that its opening of a
+   * reply doesn't have (Llama 2), the reply's own leading white space is in its place.
+   *
+   * Throws as `render`, and `TEMPLATE_FAILED` if the template isn't `incremental`.
+   */
+  continueTurn(newMessages: readonly ChatMessage[], context: TurnContext = {}): PromptPiece[] {
+    if (!this.incremental) {
+      throw new StreamingLLMError('TEMPLATE_FAILED', 'This chat template rewrites earlier turns, so that a turn cannot be rendered by itself: render the conversation in whole.')
+    }
+    return this.#continuation(newMessages, context.system)
+  }
+
+  #continuation(newMessages: readonly ChatMessage[], system: string | undefined): PromptPiece[] {
+    const added = checked(newMessages)
+    const head = system === undefined ? [] : checked([{ role: 'system', content: system }])
+    const [mark] = this.#marks(1, [...head, ...added].map(message => message.content)) as [string]
+    const dummy = [{ role: 'user', content: 'x' }, { role: 'assistant', content: mark }]
+    const { text, plain } = this.#renderer.render([...head, ...dummy, ...added], true)
+    const start = text.indexOf(mark)
+    if (start === -1 || text.includes(mark, start + mark.length)) {
+      throw new StreamingLLMError('TEMPLATE_FAILED', 'The chat template does not write replies exactly once: render the conversation in whole.')
+    }
+    return cutPieces(text, plain, start + mark.length)
+  }
+
+  #probed(): TemplateTraits {
+    return this.#traits ??= probe({
+      whole: messages => this.#template.render(messages, true),
+      continuation: (newMessages, system) => this.#continuation(newMessages, system).map(piece => piece.text).join(''),
+    })
+  }
+
+  #systemBoundary(): SystemBoundary | undefined {
+    this.#boundary ??= {
+      found: findSystemBoundary(
+        (messages, addGenerationPrompt) => this.#template.render(messages, addGenerationPrompt),
+        this.#marks(3, []) as [string, string, string],
+        this.#bosToken,
+      ),
+    }
+    return this.#boundary.found
+  }
+
+  /** Different texts that occur neither in the template nor in `texts`. */
+  #marks(count: number, texts: readonly string[]): string[] {
+    return this.#spare.take(count, texts)
+  }
+}
+
+/** The messages with nothing but role and content, as templates see them. */
+function checked(messages: readonly ChatMessage[]): ChatMessage[] {
+  return messages.map((message, i) => {
+    if (typeof message?.content !== 'string') {
+      throw new StreamingLLMError('INVALID_OPTION', `The content of message ${i} is no string.`, { details: { message: i } })
+    }
+    if (typeof message.role !== 'string' || !rolePattern.test(message.role)) {
+      throw new StreamingLLMError('INVALID_OPTION', `The role of message ${i} is no plain word of at most 64 letters, digits, "_", "." and "-".`, {
+        details: { message: i },
+      })
+    }
+    return { role: message.role, content: message.content }
+  })
+}

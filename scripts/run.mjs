@@ -1,0 +1,85 @@
+// Behind `npm start`, `npm test` and `npm run cli`: sets up what is missing, then runs the program from source.
+//
+//   node scripts/run.mjs cli COMMAND ...    the command line, lib/cli/main.ts
+//   node scripts/run.mjs test ...           jest, with the arguments passed on
+//
+// All words about setting up go to stderr: stdout is the program's alone.
+
+import { spawn } from 'node:child_process'
+import path from 'node:path'
+import { addon, defaultModel, dependencies, root, SetupError, typescript } from './setup.mjs'
+
+const say = line => console.error(line)
+const [program, ...args] = process.argv.slice(2)
+
+try {
+  // Before anything else: an old Node fails in ways that tell a newcomer nothing.
+  if (Number(process.versions.node.split('.')[0]) < 20) {
+    throw new SetupError(`Node 20 or later is needed; this is ${process.version} (${process.execPath}).`)
+  }
+  if (program === 'cli') await runCli()
+  else if (program === 'test') await runTests()
+  else throw new SetupError('Usage: node scripts/run.mjs cli COMMAND ... | test ...')
+} catch (error) {
+  console.error(error instanceof SetupError ? error.message : error)
+  process.exitCode = 1
+}
+
+async function runCli() {
+  await dependencies(say)
+  await addon(say)
+  const env = { ...process.env }
+  if (wantsDefaultModel()) env.STREAMING_LLM_DEFAULT_MODEL = await defaultModel()
+  await run([...typescript(), path.join(root, 'lib', 'cli', 'main.ts'), ...args], env)
+}
+
+function wantsDefaultModel() {
+  const given = name => args.some(arg => arg === name || arg.startsWith(`${name}=`))
+  return ['chat', 'score'].includes(args[0]) && !given('--model') && !given('--help') && !given('-h')
+}
+
+async function runTests() {
+  await dependencies(say)
+  await addon(say)
+  const env = { ...process.env }
+  const jest = [path.join(root, 'node_modules', 'jest', 'bin', 'jest.js'), '--rootDir', root, ...args]
+  // The other tiers do without the model.
+  const paths = args.filter(arg => !arg.startsWith('-'))
+  if (paths.length === 0 || !paths.every(each => /^test[\\/](unit|native)/.test(each))) {
+    try {
+      env.STREAMING_LLM_TEST_MODEL = await defaultModel()
+    } catch (error) {
+      if (!(error instanceof SetupError) || inCI()) throw error
+      say(`${error.message}\nThe model tier of the tests is left out.`)
+      jest.push('--testPathIgnorePatterns', '/node_modules/', '/test/model/') // last: it takes all that follows
+    }
+  }
+  // Jest loads ES modules by an interface that Node calls experimental, and warns of each time.
+  const quiet = process.allowedNodeEnvironmentFlags.has('--disable-warning') ? ['--disable-warning=ExperimentalWarning'] : []
+  await run([...quiet, '--experimental-vm-modules', ...jest], env)
+}
+
+function inCI() {
+  return !['', '0', 'false', undefined].includes(process.env.CI?.toLowerCase())
+}
+
+/** Runs Node until it ends, and ends as it did. */
+async function run(nodeArguments, env) {
+  // npm changes to the root; relative paths mean the folder from which it was called.
+  const cwd = process.env.npm_lifecycle_event && process.env.INIT_CWD && program === 'cli' ? process.env.INIT_CWD : process.cwd()
+  const child = spawn(process.execPath, nodeArguments, { cwd, env, stdio: 'inherit' })
+  // A terminal sends Ctrl-C to both processes: the program decides what it means, and this one only has to outlive
+  // it. Without a terminal a signal may have come to this process alone.
+  const pass = signal => {
+    if (signal !== 'SIGINT' || !process.stdin.isTTY) child.kill(signal)
+  }
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP']
+  for (const signal of signals) process.on(signal, pass)
+  const [code, signal] = await new Promise((resolve, reject) => {
+    child.on('error', reject)
+    child.on('close', (...how) => resolve(how))
+  })
+  for (const each of signals) process.off(each, pass)
+  if (signal) process.kill(process.pid, signal)
+  else process.exitCode = code
+}

@@ -1,0 +1,208 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { PassThrough, Writable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { jest } from '@jest/globals'
+import { pipedChat } from '../../../lib/cli/piped-chat.js'
+import { promptsChat, readPrompts } from '../../../lib/cli/prompts-chat.js'
+import { terminalChat } from '../../../lib/cli/terminal-chat.js'
+import { turnStatistics } from '../../../lib/cli/turn-statistics.js'
+import { StreamingLLMError } from '../../../lib/errors.js'
+import { FakeChat } from './fake-chat.js'
+
+let folder: string
+beforeEach(() => { folder = mkdtempSync(path.join(os.tmpdir(), 'cli-')) })
+afterEach(() => { rmSync(folder, { recursive: true }); jest.restoreAllMocks() })
+
+const none = turnStatistics(undefined)
+const status = '[1,234 tokens seen · 64 in cache · 1,170 evicted · 40.0 tokens/s'
+
+/** Keeps what is written. `highWaterMark: 1` makes each write wait for the drain. */
+function sink(): Writable & { text(): string } {
+  let all = ''
+  const stream = new Writable({
+    highWaterMark: 1,
+    write(chunk: Buffer, _encoding, done) { all += chunk.toString(); setImmediate(done) },
+  })
+  return Object.assign(stream, { text: () => all })
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  for (let round = 0; round < 500; round++) {
+    if (condition()) return
+    await sleep(5)
+  }
+  throw new Error('It did not come to pass within 2.5 s.')
+}
+
+describe('piped input', () => {
+  test('each line gets an answer and a new line; blank lines none', async () => {
+    const chat = new FakeChat()
+    const input = new PassThrough()
+    const output = sink()
+    input.end('hello\r\n\n  \nhow are you')
+    await pipedChat(chat, { maxTokens: 9 }, none, input, output)
+    expect(output.text()).toBe('you said hello\nyou said how are you\n')
+    expect(chat.heard).toEqual(['hello', 'how are you'])
+    expect(chat.options[0]).toEqual({ maxTokens: 9 })
+  })
+
+  test('a failure is passed on', async () => {
+    const chat = new FakeChat()
+    chat.failure = new StreamingLLMError('CACHE_FULL', 'full')
+    const input = new PassThrough()
+    input.end('hello\nand more\n')
+    await expect(pipedChat(chat, {}, none, input, sink())).rejects.toBe(chat.failure)
+    expect(chat.heard).toEqual(['hello'])
+  })
+})
+
+describe('a file of prompts', () => {
+  const write = (text: string) => {
+    const file = path.join(folder, 'prompts.jsonl')
+    writeFileSync(file, text)
+    return file
+  }
+
+  test('all turns of all lines are one conversation', async () => {
+    const file = write('{"question_id":81,"category":"writing","turns":["a","b"]}\n\n{"turns":["c"]}\n')
+    const chat = new FakeChat()
+    const output = sink()
+    const errors = jest.spyOn(process.stderr, 'write').mockReturnValue(true)
+    await promptsChat(chat, readPrompts(file), {}, none, output)
+    expect(chat.heard).toEqual(['a', 'b', 'c'])
+    expect(output.text()).toBe(['a', 'b', 'c'].map(each => `\nUSER: ${each}\n\nASSISTANT: you said ${each}\n`).join(''))
+    expect(errors).toHaveBeenCalledTimes(3)
+    expect(errors.mock.calls[0]![0]).toContain(status)
+  })
+
+  test.each([
+    ['{"turns":["a"]}\nno json\n', ':2 is not JSON'],
+    ['{"turns":"a"}', ':1 has no "turns", an array of texts'],
+    ['{"turns":["a",5]}', ':1 has no "turns", an array of texts'],
+    ['null', ':1 has no "turns", an array of texts'],
+    ['\n\n', ' has no prompts'],
+  ])('%j is refused', (content, message) => {
+    expect(() => readPrompts(write(content))).toThrow(message)
+  })
+
+  test('a missing file is named', () => {
+    expect(() => readPrompts(path.join(folder, 'nowhere.jsonl'))).toThrow(/ENOENT.*nowhere\.jsonl/)
+  })
+})
+
+describe('statistics', () => {
+  test('a JSON object a turn, there at once', async () => {
+    const file = path.join(folder, 'statistics.jsonl')
+    const statistics = turnStatistics(file)
+    const input = new PassThrough()
+    input.end('one\ntwo\n')
+    await pipedChat(new FakeChat(), {}, statistics, input, sink())
+    const lines = readFileSync(file, 'utf8').trim().split('\n').map(line => JSON.parse(line) as Record<string, unknown>)
+    statistics.close()
+    expect(lines).toHaveLength(2)
+    expect(lines[1]).toMatchObject({ turn: 2, reason: 'end', completionTokens: 4, seenTokens: 1234, generationMs: 100 })
+    expect(lines[1]!.rssBytes).toBeGreaterThan(1e6)
+    expect(lines[1]!.intervalsMs).toHaveLength(2)
+  })
+})
+
+describe('a terminal', () => {
+  function start(chat = new FakeChat()) {
+    const input = new PassThrough()
+    const output = sink()
+    const errors = sink()
+    let ended = false
+    const done = terminalChat(chat, {}, none, { input, output, errors }).finally(() => { ended = true })
+    done.catch(() => {})
+    return { chat, output, errors, done, type: (keys: string) => input.write(keys), ended: () => ended, signal: (turn: number) => chat.options[turn]?.signal }
+  }
+
+  test('a message, its reply, a status line; Ctrl-D ends', async () => {
+    const { chat, output, errors, done, type } = start()
+    type('hello\r')
+    await until(() => errors.text().includes(status))
+    expect(output.text()).toContain('you said hello')
+    type('\x04')
+    await done
+    expect(chat.heard).toEqual(['hello'])
+  })
+
+  test('Ctrl-C stops a reply and keeps the chat', async () => {
+    const { chat, errors, done, type, ended, signal } = start()
+    type('slow\r')
+    await until(() => signal(0) !== undefined)
+    type('\x03')
+    await until(() => errors.text().includes('stopped]'))
+    expect(signal(0)!.aborted).toBe(true)
+    type('again\r')
+    await until(() => chat.heard.length === 2)
+    expect(ended()).toBe(false)
+    type('\x04')
+    await done
+  })
+
+  test('Ctrl-C at the prompt ends the chat when pressed twice in a row', async () => {
+    const { chat, output, done, type, ended } = start()
+    type('\x03')
+    await until(() => output.text().includes('Ctrl-C again'))
+    type('hello\r')
+    await until(() => chat.heard.length === 1)
+    await sleep(20)
+    type('half a line\x03')
+    await until(() => output.text().split('Ctrl-C again').length === 3)
+    expect(ended()).toBe(false)
+    type('\x03')
+    await done
+    expect(chat.heard).toEqual(['hello'])
+  })
+
+  test('Ctrl-D during a reply stops it and ends the chat', async () => {
+    const { done, type, signal } = start()
+    type('slow\r')
+    await until(() => signal(0) !== undefined)
+    type('\x04')
+    await done
+    expect(signal(0)!.aborted).toBe(true)
+  })
+
+  test('what is entered during a reply is the next message, and shown when its turn comes', async () => {
+    const { chat, output, done, type, signal } = start()
+    type('slow\r')
+    await until(() => signal(0) !== undefined)
+    type('next\r')
+    await sleep(20)
+    expect(output.text()).not.toContain('next')
+    type('\x03')
+    await until(() => chat.heard.length === 2)
+    expect(chat.heard).toEqual(['slow', 'next'])
+    expect(output.text()).toContain('next\n')
+    type('\x04')
+    await done
+  })
+
+  test('control characters of a reply do not reach the terminal', async () => {
+    const { chat, output, errors, done, type } = start()
+    jest.spyOn(chat, 'stream').mockImplementation(async function* () {
+      yield { type: 'text', text: 'a\x1b]0;title\x07b\n\tc\x9b2J' }
+      yield* new FakeChat().stream('')
+    })
+    type('hello\r')
+    await until(() => errors.text().includes(status))
+    expect(output.text()).toContain('a]0;titleb\n\tc2J')
+    type('\x04')
+    await done
+  })
+
+  test('a text that the model cannot read is no end', async () => {
+    const { chat, errors, done, type, ended } = start()
+    chat.failure = new StreamingLLMError('TOKENIZE_FAILED', 'the vocabulary cannot express it')
+    type('hello\r')
+    await until(() => errors.text().includes('the vocabulary cannot express it'))
+    expect(ended()).toBe(false)
+    chat.failure = new StreamingLLMError('CACHE_FULL', 'the cache is full')
+    type('hello\r')
+    await expect(done).rejects.toBe(chat.failure)
+  })
+})
