@@ -166,6 +166,16 @@ export function parseGenerateOptions(given: unknown, defaults: SamplingOptions =
   }
 }
 
+/** What was passed to `streamChat`, sorted into what makes a chat and what makes a reply. */
+export function parseStreamChatOptions(given: unknown): { model: unknown; messages: ChatMessage[]; chat: ChatOptions; reply: ParsedGenerateOptions } {
+  const call = 'streamChat'
+  const { model, messages, ...options } = check(call, given, { ...chatSchemas, ...generateSchemas, model: v.unknown() }) as ChatOptions & GenerateOptions & { model: unknown }
+  const chat: Record<string, unknown> = {}
+  const reply: Record<string, unknown> = {}
+  for (const [name, value] of Object.entries(options)) (name in generateSchemas ? reply : chat)[name] = value
+  return { model, messages: parseMessages(messages, call), chat, reply: parseGenerateOptions(reply, {}, call) }
+}
+
 /** An array of messages, as an own copy. */
 export function parseMessages(given: unknown, call = 'createChat'): ChatMessage[] {
   if (!Array.isArray(given)) {

@@ -95,7 +95,7 @@ Environment& environment(Napi::Env env) { return *env.GetInstanceData<Environmen
 
 // ---- a job's events
 
-// The way from the engine's thread to one waiting callback. Keeps the process alive while its job runs; shared by
+// The way from the engine's thread to one waiting callback. Keeps the process alive while somebody waits; shared by
 // the JavaScript object and the wake-ups in flight.
 class Waker {
  public:
@@ -104,7 +104,13 @@ class Waker {
     // The function holds the waker until the last wake-up has been run.
     waker->function_ = Function::New(env, "streaming-llm job", 0, 1, new std::shared_ptr<Waker>(waker),
                                      [](Napi::Env, void*, std::shared_ptr<Waker>* context) { delete context; }, static_cast<void*>(nullptr));
+    waker->function_.Unref(env);
     return waker;
+  }
+  // JavaScript's thread.
+  void wait(Napi::Function callback) {
+    if (waiting_.IsEmpty()) function_.Ref(callback.Env());
+    waiting_ = Napi::Persistent(callback);
   }
   // Any thread.
   void wake() {
@@ -113,25 +119,26 @@ class Waker {
   }
   // JavaScript's thread. The job has ended: the process may go.
   void close() {
-    waiting.Reset();
+    waiting_.Reset();
     std::lock_guard lock(mutex_);
     if (open_) function_.Release();
     open_ = false;
   }
-  Napi::FunctionReference waiting;
 
  private:
   static void call(Napi::Env env, Napi::Function, std::shared_ptr<Waker>* context, void*) {
-    auto& waiting = (*context)->waiting;
-    if (!env || waiting.IsEmpty()) return;
-    const auto callback = waiting.Value();
-    waiting.Reset();
+    auto& waker = **context;
+    if (!env || waker.waiting_.IsEmpty()) return;
+    const auto callback = waker.waiting_.Value();
+    waker.waiting_.Reset();
+    waker.function_.Unref(env);
     callback.Call({});
   }
   using Function = Napi::TypedThreadSafeFunction<std::shared_ptr<Waker>, void, call>;
   std::mutex mutex_;
   Function function_;
   bool open_ = true;
+  Napi::FunctionReference waiting_;
 };
 
 class StreamObject : public Napi::ObjectWrap<StreamObject> {
@@ -192,7 +199,7 @@ class StreamObject : public Napi::ObjectWrap<StreamObject> {
     return object;
   }
   void wait(const Napi::CallbackInfo& info) {
-    waker_->waiting = Napi::Persistent(info[0].As<Napi::Function>());
+    waker_->wait(info[0].As<Napi::Function>());
     stream_->wait([waker = waker_] { waker->wake(); });
   }
   void cancel(const Napi::CallbackInfo&) { stream_->cancel(); }

@@ -1,4 +1,6 @@
+import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { fileURLToPath } from 'node:url'
 import { StreamingLLMError } from '../errors.js'
 
 const require = createRequire(import.meta.url)
@@ -24,6 +26,14 @@ export function loadAddon(load: { prebuilt: () => unknown; built: () => unknown 
     'In a clone of the repository, run npm run build:native. For an installed package, this platform may lack a prebuilt addon.',
   ].join('\n')
   throw new StreamingLLMError('ADDON_NOT_FOUND', message, { details: { platform: process.platform, arch: process.arch, reasons } })
+}
+
+/** The file of the addon, for another process to load. */
+export function addonPath(): string {
+  const candidates = [`../../prebuilds/${process.platform}-${process.arch}/streaming_llm.node`, '../../build/Release/streaming_llm.node']
+  const found = candidates.map(candidate => fileURLToPath(new URL(candidate, import.meta.url))).find(candidate => existsSync(candidate))
+  if (found === undefined) loadAddon() // says what is missing
+  return found as string
 }
 
 // Each path is written out, so that packagers see which files belong to the program.

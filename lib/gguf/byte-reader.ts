@@ -78,11 +78,11 @@ export class ByteReader {
     return Number(this.take(8).readBigUInt64LE())
   }
 
-  /** The length of the string that follows; throws if the file cannot hold it. */
-  takeStringLength(what: string): number {
+  /** The length of the string that follows; throws if it is too long or the file cannot hold it. */
+  takeStringLength(what: string, longest = longestString): number {
     const length = this.takeUint64()
-    if (length > longestString) {
-      throw malformed(this.path, `${what} claims a length of ${length} bytes`, { position: this.#position - 8 })
+    if (length > longest) {
+      throw malformed(this.path, `${what} claims a length of ${length} bytes`, { position: this.#position - 8, longest })
     }
     this.expect(length)
     return length
@@ -91,8 +91,7 @@ export class ByteReader {
   /** A string that has to be short: a name, a key. */
   async shortString(what: string, longest: number): Promise<string> {
     await this.need(8)
-    const length = this.takeStringLength(what)
-    if (length > longest) throw malformed(this.path, `${what} has ${length} bytes; ${longest} is the most`)
+    const length = this.takeStringLength(what, longest)
     await this.need(length)
     return this.take(length).toString('utf8')
   }

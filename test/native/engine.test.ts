@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import type { NativeModel } from '../../lib/native.js'
+import type { NativeJob, NativeModel } from '../../lib/native.js'
 import { drain, greedy, loadNative, openAddon, read, verified } from '../tools/native-engine.js'
 import { seeded } from '../tools/random.js'
 import { tinyModel } from '../tools/tiny-models.js'
@@ -16,8 +16,8 @@ const prompt = (length: number, seed = 7) => {
   const random = seeded(seed)
   return Int32Array.from({ length }, () => 300 + random.below(60))
 }
-const generate = (tokens: Int32Array, maxTokens: number, more: object = {}) =>
-  ({ type: 'generate', tokens, maxTokens, timeLimit: 0, stop: [], sampling: greedy, ...more }) as const
+const generate = (tokens: Int32Array, maxTokens: number, more: object = {}): NativeJob =>
+  ({ type: 'generate', tokens, maxTokens, timeLimit: 0, stop: [], sampling: greedy, ...more })
 
 describe('the engine', () => {
   test('generates through at least two rebases, 200,000 tokens, with every invariant checked at each step', async () => {
@@ -107,7 +107,7 @@ describe('the engine', () => {
       const told = await drain(straight.start(generate(prompt(length), finish.completionTokens)))
       expect(told.text).toBe(text)
       const after = prompt(40, 99)
-      const scores = []
+      const scores: number[][] = []
       for (const sequence of [strayed, straight]) {
         await drain(sequence.start({ type: 'append', tokens: after.slice(0, 1) }))
         scores.push((await drain(sequence.start({ type: 'score', tokens: after.slice(1) }))).scores)
@@ -121,7 +121,7 @@ describe('the engine', () => {
   test('chats side by side in one batch give what each gives alone', async () => {
     // Room for all prompts at once: where a prompt is cut into batches decides what its tokens see beyond the window.
     const model = await loadNative(addon, tinyModel('llama'), { batchSize: 512 })
-    const alone = []
+    const alone: number[][] = []
     const lengths = [5, 40, 90, 130]
     for (const length of lengths) {
       const sequence = model.openSequence(verified)

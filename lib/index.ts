@@ -1,0 +1,12 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+export { loadModel } from './model.js'
+export type { Model } from './model.js'
+export type { Answer, Chat } from './chat.js'
+export type { Sequence } from './sequence.js'
+export { streamChat, type StreamChatOptions } from './stream-chat.js'
+export type { TextStream } from './text-stream.js'
+export type { TokenCounts } from './job-reader.js'
+export { StreamingLLMError, type ErrorCode } from './errors.js'
+export type { ChatMessage, Role } from './messages.js'
+export type { EvictEvent, FinishEvent, FinishReason, PrefillEvent, RebaseEvent, StreamEvent, TextEvent, Timings, Usage } from './events.js'
+export type { ChatOptions, DryOptions, GenerateOptions, LoadProgress, LogEntry, ModelOptions, PolicyOptions, SamplingOptions } from './options.js'

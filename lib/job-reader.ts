@@ -1,0 +1,106 @@
+import { StreamingLLMError, type ErrorCode } from './errors.js'
+import type { NativeEvent, NativeJob, NativeSequence } from './native.js'
+
+/** Tokens of one conversation, by where they are. */
+export interface TokenCounts {
+  /** All so far, evicted ones included. */
+  seenTokens: number
+  /** Those that are still kept: sinks, window, and what waits to be decoded with the next turn. */
+  cachedTokens: number
+  /** Those that have left the window. */
+  evictedTokens: number
+}
+
+export type NativeFinish = Extract<NativeEvent, { type: 'finish' }>
+
+/**
+ * Runs jobs on one native sequence, one after another: later callers wait in a queue. Whatever way a reader leaves,
+ * the sequence is idle again before the next one's turn comes.
+ */
+export class JobRunner {
+  readonly counts: TokenCounts = { seenTokens: 0, cachedTokens: 0, evictedTokens: 0 }
+  #native: NativeSequence
+  #tail: Promise<void> = Promise.resolve()
+  #closed = false
+
+  constructor(native: NativeSequence) {
+    this.#native = native
+  }
+
+  /** Waits for its turn and returns the function that ends it; undefined if the signal fired while it waited. */
+  async acquire(signal?: AbortSignal): Promise<(() => void) | undefined> {
+    let release!: () => void
+    const before = this.#tail
+    const mine = new Promise<void>(resolve => (release = resolve))
+    this.#tail = before.then(() => mine)
+    let idle = false
+    const ready = before.then(() => void (idle = true))
+    await Promise.race([Promise.resolve(), ready])
+    if (!idle && signal !== undefined) {
+      let onAbort!: () => void
+      const aborted = new Promise<void>(resolve => (onAbort = resolve))
+      if (signal.aborted) onAbort()
+      signal.addEventListener('abort', onAbort, { once: true })
+      await Promise.race([ready, aborted])
+      signal.removeEventListener('abort', onAbort)
+    } else await ready
+    if (idle) return release
+    release()
+    return undefined
+  }
+
+  /** In place of the sequence so far, which is closed. Only while idle. */
+  replace(native: NativeSequence): void {
+    this.#native.close()
+    this.#native = native
+    this.counts.seenTokens = this.counts.cachedTokens = this.counts.evictedTokens = 0
+  }
+
+  /** The job's events, `finish` last. Throws what the engine reports. To be called by whoever holds the turn. */
+  async *run(job: NativeJob, signal?: AbortSignal): AsyncGenerator<NativeEvent, void, undefined> {
+    if (this.#closed) throw closed()
+    const stream = this.#native.start(job)
+    const abort = () => stream.cancel()
+    if (signal?.aborted) abort()
+    signal?.addEventListener('abort', abort, { once: true })
+    let ended = false
+    const next = async (): Promise<NativeEvent> => {
+      for (;;) {
+        const event = stream.take()
+        if (event === null) {
+          await new Promise<void>(resolve => stream.wait(resolve))
+          continue
+        }
+        if (event.type === 'finish' || event.type === 'error') {
+          ended = true
+          const { seenTokens, cachedTokens, evictedTokens } = event
+          Object.assign(this.counts, { seenTokens, cachedTokens, evictedTokens })
+        }
+        return event
+      }
+    }
+    try {
+      for (;;) {
+        const event = await next()
+        if (event.type === 'error') throw new StreamingLLMError(event.code as ErrorCode, event.message)
+        yield event
+        if (ended) return
+      }
+    } finally {
+      signal?.removeEventListener('abort', abort)
+      if (!ended) {
+        stream.cancel()
+        while (!ended) await next()
+      }
+    }
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#native.close()
+  }
+}
+
+function closed(): StreamingLLMError {
+  return new StreamingLLMError('CLOSED', 'this sequence or chat has been closed; make a new one')
+}

@@ -1,0 +1,228 @@
+import { loadAddon } from './backend/addon.js'
+import { locateLibraries } from './backend/locate.js'
+import { cacheLimits } from './cache-limits.js'
+import { Chat } from './chat.js'
+import { fromNative, StreamingLLMError } from './errors.js'
+import { checkModelFile, type ModelHeader } from './gguf/check.js'
+import type { NativeAddon, NativeContextOptions, NativeDevice, NativeModel, NativeModelInfo, NativeSequence } from './native.js'
+import { parseChatOptions, parseModelOptions, parseSequenceOptions, type ChatOptions, type GenerateOptions, type ModelOptions, type ParsedModelOptions, type ParsedPolicyOptions, type PolicyOptions } from './options.js'
+import { resolveModel } from './models/resolve-model.js'
+import { probeModel } from './probe.js'
+import { Sequence } from './sequence.js'
+import { textStream, type TextStream } from './text-stream.js'
+
+let opened: { addon: NativeAddon; devices: NativeDevice[] } | undefined
+
+/** The addon with llama.cpp's libraries, opened once in a process. */
+function openAddon(): { addon: NativeAddon; devices: NativeDevice[] } {
+  if (opened === undefined) {
+    const addon = loadAddon() as NativeAddon
+    opened = { addon, devices: native(() => addon.open(locateLibraries())).devices }
+  }
+  return opened
+}
+
+function native<T>(call: () => T): T {
+  try {
+    return call()
+  } catch (error) {
+    throw fromNative(error)
+  }
+}
+
+/**
+ * Loads a model: a path to a GGUF file, `hf:owner/repo[@revision]/file.gguf` or `hf:owner/repo[@revision]:QUANT`.
+ * The file is checked before llama.cpp sees it; the event loop stays free meanwhile.
+ *
+ * @throws {StreamingLLMError} MODEL_NOT_FOUND, NOT_A_GGUF, GGUF_TRUNCATED, GGUF_MALFORMED, MODEL_UNSUPPORTED (an
+ * encoder, a projector, a diffusion model), MODEL_LOAD_FAILED, DOWNLOAD_FAILED, CHECKSUM_MISMATCH, UNKNOWN_OPTION,
+ * INVALID_OPTION, ADDON_NOT_FOUND, LIBRARY_NOT_FOUND, LIBRARY_MISMATCH. Rejects with `signal.reason` when aborted.
+ */
+export async function loadModel(reference: string, options: ModelOptions = {}): Promise<Model> {
+  const parsed = parseModelOptions(options)
+  if (typeof reference !== 'string') throw new StreamingLLMError('INVALID_OPTION', `loadModel: the model must be a path or an hf: reference, got ${typeof reference}`)
+  const { signal, onProgress, onLog, sha256 } = parsed
+  signal?.throwIfAborted()
+  const path = await resolveModel(reference, { signal, onProgress, sha256 })
+  const header = await checkModelFile(path)
+  signal?.throwIfAborted()
+  const { addon, devices } = openAddon()
+  if (onLog !== undefined) addon.setLog((level, text) => onLog({ level: logLevels[level] ?? 'info', text: text.trimEnd() }))
+  const context: NativeContextOptions = {
+    threads: parsed.threads, batchSize: parsed.batchSize, cacheTokens: parsed.cacheTokens ?? 0, maxSequences: parsed.maxSequences, kvType: parsed.kvType, flashAttention: parsed.flashAttention,
+  }
+  const gpuLayers = parsed.gpu === false ? 0 : (parsed.gpuLayers ?? -1)
+  if (parsed.probe) await probeModel(path, { gpuLayers, ...context }, signal)
+  const loading = addon.load(path, { gpuLayers, ...context }, done => onProgress?.({ stage: 'read', share: done }))
+  const abort = () => loading.abort()
+  signal?.addEventListener('abort', abort, { once: true })
+  let loaded: NativeModel
+  try {
+    loaded = await loading.promise
+  } catch (error) {
+    signal?.throwIfAborted()
+    throw fromNative(error)
+  } finally {
+    signal?.removeEventListener('abort', abort)
+  }
+  if (signal?.aborted) {
+    await loaded.close()
+    signal.throwIfAborted()
+  }
+  const refusal = cannotGenerate(loaded.info)
+  if (refusal !== undefined) {
+    await loaded.close()
+    throw new StreamingLLMError('MODEL_UNSUPPORTED', `${path} is ${refusal}; a model that generates text from left to right is needed`, { details: { path, architecture: header.architecture } })
+  }
+  return new Model(loaded, header, parsed, devices)
+}
+
+const logLevels: Record<number, 'debug' | 'info' | 'warn' | 'error'> = { 1: 'debug', 2: 'info', 3: 'warn', 4: 'error' }
+
+function cannotGenerate({ isDiffusion, hasEncoder, hasDecoder }: NativeModelInfo): string | undefined {
+  if (isDiffusion) return 'a diffusion model'
+  if (!hasDecoder) return 'an encoder or embedding model'
+  if (hasEncoder) return 'an encoder-decoder model'
+  return undefined
+}
+
+/** A loaded model. Made by `loadModel`; chats and sequences of one model share its cache and its batches. */
+export class Model {
+  /** Where the file is. */
+  readonly path: string
+  /** GGUF's `general.architecture`, such as `llama`. */
+  readonly architecture: string
+  /** Tokens that the model was trained on at once. */
+  readonly trainedLength: number
+  /** Tokens of the vocabulary. */
+  readonly vocabularySize: number
+  /** In llama.cpp's words: architecture, size, quantization. */
+  readonly description: string
+  /** What there is to compute on, and its kind. */
+  readonly devices: readonly NativeDevice[]
+  /** @internal */
+  readonly info: NativeModelInfo
+  readonly #native: NativeModel
+  readonly #header: ModelHeader
+  readonly #options: ParsedModelOptions
+  #closing: Promise<void> | undefined
+
+  /** @internal */
+  constructor(loaded: NativeModel, header: ModelHeader, options: ParsedModelOptions, devices: NativeDevice[]) {
+    this.#native = loaded
+    this.#header = header
+    this.#options = options
+    this.info = loaded.info
+    this.path = header.path
+    this.architecture = header.architecture
+    this.trainedLength = this.info.trainedLength
+    this.vocabularySize = this.info.vocabularySize
+    this.description = this.info.description
+    this.devices = devices
+  }
+
+  /** Most sequences and chats that may be open at once. */
+  get maxSequences(): number {
+    return this.#options.maxSequences
+  }
+
+  /**
+   * A conversation that never ends.
+   *
+   * @throws {StreamingLLMError} WINDOW_TOO_LARGE, NO_SEQUENCE_LEFT, POLICY_UNAVAILABLE, TEMPLATE_MISSING,
+   * TEMPLATE_FAILED, UNKNOWN_OPTION, INVALID_OPTION, CLOSED
+   */
+  createChat(options: ChatOptions = {}): Chat {
+    this.#needOpen()
+    const parsed = parseChatOptions(options)
+    return new Chat(this, { ...parsed, chatTemplate: parsed.chatTemplate ?? this.#options.chatTemplate }, message => this.#warn(message))
+  }
+
+  /**
+   * A stream of tokens, below chat.
+   *
+   * @throws {StreamingLLMError} WINDOW_TOO_LARGE, NO_SEQUENCE_LEFT, POLICY_UNAVAILABLE, UNKNOWN_OPTION,
+   * INVALID_OPTION, CLOSED
+   */
+  createSequence(options: PolicyOptions = {}): Sequence {
+    return new Sequence(this.openSequence(parseSequenceOptions(options)))
+  }
+
+  /** Continues a text, on a sequence of its own. */
+  stream(prompt: string, options: GenerateOptions = {}): TextStream {
+    const sequence = this.createSequence()
+    const { beginningToken } = this.info
+    const tokens = [...(beginningToken === undefined ? [] : [beginningToken]), ...this.tokenize(prompt)]
+    const events = sequence.generate({ ...options, tokens })
+    return textStream((async function* () {
+      try {
+        yield* events
+      } finally {
+        await sequence.close()
+      }
+    })())
+  }
+
+  /**
+   * The tokens of a text, without a beginning-of-sequence token. `special`: texts of special tokens, such as
+   * `<|im_end|>`, become these tokens; default false. Works at once, so a very long text holds up the event loop.
+   *
+   * @throws {StreamingLLMError} TOKENIZE_FAILED for text that the vocabulary cannot express
+   */
+  tokenize(text: string, { special = false }: { special?: boolean } = {}): Int32Array {
+    this.#needOpen()
+    if (typeof text !== 'string') throw new StreamingLLMError('INVALID_OPTION', `tokenize: the text must be a string, got ${typeof text}`)
+    return native(() => this.#native.tokenize(text, special))
+  }
+
+  /** The text of tokens. `special`: control tokens show their names; default false. */
+  detokenize(tokens: ArrayLike<number>, { special = false }: { special?: boolean } = {}): string {
+    this.#needOpen()
+    return native(() => this.#native.detokenize(Int32Array.from(tokens), special))
+  }
+
+  countTokens(text: string): number {
+    return this.tokenize(text).length
+  }
+
+  /** @internal Sizes and then opens a sequence. */
+  openSequence(options: ParsedPolicyOptions): NativeSequence {
+    this.#needOpen()
+    this.#needPolicy(options)
+    return native(() => this.#native.openSequence(this.limits(options)))
+  }
+
+  /** @internal */
+  limits(options: ParsedPolicyOptions) {
+    const { batchSize, cacheTokens } = this.#options
+    return cacheLimits(options, { trainedLength: this.trainedLength, batchSize, cacheTokens })
+  }
+
+  /** Frees everything. Streams in flight end with `CLOSED`. Idempotent. */
+  close(): Promise<void> {
+    return (this.#closing ??= this.#native.close())
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  #needOpen(): void {
+    if (this.#closing !== undefined) throw new StreamingLLMError('CLOSED', 'the model has been closed; load it again')
+  }
+
+  #needPolicy({ policy }: ParsedPolicyOptions): void {
+    const { isRecurrent, isHybrid } = this.info
+    const learned = this.#header.hasLearnedPositions
+    const reason = isRecurrent || isHybrid ? 'it keeps a recurrent state, which this version cannot yet take back'
+      : learned && policy === 'streaming' ? "it has learned absolute positions, so its tokens cannot be moved; use policy 'dense'"
+        : undefined
+    if (reason === undefined) return
+    throw new StreamingLLMError('POLICY_UNAVAILABLE', `the policy '${policy}' is not available for ${this.architecture} models yet: ${reason}`, { details: { policy, architecture: this.architecture } })
+  }
+
+  #warn(message: string): void {
+    if (this.#options.onWarning !== undefined) this.#options.onWarning(message)
+    else process.emitWarning(message, 'StreamingLLMWarning')
+  }
+}

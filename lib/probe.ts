@@ -1,0 +1,41 @@
+import { spawn } from 'node:child_process'
+import { addonPath } from './backend/addon.js'
+import { locateLibraries } from './backend/locate.js'
+import { StreamingLLMError } from './errors.js'
+import type { NativeContextOptions } from './native.js'
+
+// Plain JavaScript for `node -e`, so that it runs from source, from dist and under a test runner alike.
+const program = `
+const { addon, paths, path, options } = JSON.parse(process.argv[1])
+const native = require(addon)
+native.open(paths)
+native.load(path, options, () => {}).promise.then(async model => {
+  const sequence = model.openSequence({ policy: 'dense', sinks: 0, window: 16, reanchorEvery: 1, rebaseAfter: 1 << 30, verify: false })
+  const stream = sequence.start({ type: 'append', tokens: Int32Array.of(0, 0) })
+  for (let event; event?.type !== 'finish' && event?.type !== 'error'; event = stream.take()) await new Promise(resolve => stream.wait(resolve))
+  await model.close()
+  process.exit(0)
+}, error => { console.error(error.message); process.exit(3) })
+`
+
+/**
+ * Loads the model in a child process first: a file that lies about itself can end the process that loads it.
+ *
+ * @throws {StreamingLLMError} MODEL_LOAD_FAILED with what the child said, or by which signal it died
+ */
+export async function probeModel(path: string, options: { gpuLayers: number } & NativeContextOptions, signal?: AbortSignal): Promise<void> {
+  const given = JSON.stringify({ addon: addonPath(), paths: locateLibraries(), path, options })
+  const child = spawn(process.execPath, ['-e', program, given], { stdio: ['ignore', 'ignore', 'pipe'], signal })
+  let said = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-2000)))
+  const [code, killer] = await new Promise<[number | null, NodeJS.Signals | null]>((resolve, reject) => {
+    child.on('error', reject)
+    child.on('close', (...how) => resolve(how))
+  }).catch(error => {
+    signal?.throwIfAborted()
+    throw error
+  })
+  if (code === 0) return
+  const how = killer === null ? `ended with ${code}` : `was ended by ${killer}`
+  throw new StreamingLLMError('MODEL_LOAD_FAILED', `a child process that loaded ${path} on trial ${how}: ${said.trim() || 'it said nothing'}`, { details: { code, signal: killer } })
+}

@@ -1,0 +1,114 @@
+import { StreamingLLMError } from './errors.js'
+import type { StreamEvent } from './events.js'
+import { JobRunner, type TokenCounts } from './job-reader.js'
+import type { NativeJob, NativeSequence } from './native.js'
+import { parseGenerateOptions, type GenerateOptions } from './options.js'
+import { finishEvent, nativeSampling, textStream, type TextStream } from './text-stream.js'
+
+/**
+ * One stream of tokens through the cache, below chat: for researchers and for builders of other interfaces. Made by
+ * `model.createSequence()`. Calls queue up. Throws `CLOSED` after `close()`.
+ */
+export class Sequence {
+  readonly #runner: JobRunner
+
+  /** @internal */
+  constructor(native: NativeSequence) {
+    this.#runner = new JobRunner(native)
+  }
+
+  /** Tokens of this sequence so far: seen, in the cache, evicted. */
+  get usage(): TokenCounts {
+    return { ...this.#runner.counts }
+  }
+
+  /**
+   * Adds tokens to the end and decodes them, in batches; any number, also more than the window holds. The last one is
+   * decoded together with what follows, since its logits are needed then.
+   *
+   * @throws {StreamingLLMError} INVALID_OPTION for tokens outside the vocabulary, CACHE_FULL from a dense cache
+   */
+  async append(tokens: ArrayLike<number>): Promise<void> {
+    await this.#run({ type: 'append', tokens: wholeNumbers('append', tokens) })
+  }
+
+  /**
+   * Adds tokens to the end, one at a time as in generation, and returns the natural logarithm of the probability that
+   * the model gave to each of them after all before it. At least one token must have been appended before.
+   *
+   * @throws {StreamingLLMError} as `append`; INVALID_OPTION on an empty sequence
+   */
+  async score(tokens: ArrayLike<number>): Promise<Float32Array> {
+    const given = wholeNumbers('score', tokens)
+    const scores = new Float32Array(given.length)
+    let done = 0
+    await this.#run({ type: 'score', tokens: given }, values => {
+      scores.set(values, done)
+      done += values.length
+    })
+    return scores
+  }
+
+  /** Adds `options.tokens`, if any, and generates from there. Events as those of a chat. */
+  generate(options: GenerateOptions & { tokens?: ArrayLike<number> } = {}): TextStream {
+    const { tokens = [], ...rest } = options
+    const given = wholeNumbers('generate', tokens)
+    const { sampling, signal, ...limits } = parseGenerateOptions(rest, {}, 'generate')
+    const job: NativeJob = {
+      type: 'generate', tokens: given, maxTokens: limits.maxTokens ?? 0, timeLimit: limits.timeLimit ?? 0, stop: limits.stop, sampling: nativeSampling(sampling),
+    }
+    return textStream(this.#generate(job, signal))
+  }
+
+  async *#generate(job: NativeJob, signal?: AbortSignal): AsyncGenerator<StreamEvent, void, undefined> {
+    const release = await this.#runner.acquire(signal)
+    if (release === undefined) {
+      yield { type: 'finish', reason: 'abort', usage: { promptTokens: 0, completionTokens: 0, ...this.usage }, timings: { promptMs: 0, generationMs: 0, tokensPerSecond: 0 } }
+      return
+    }
+    try {
+      for await (const event of this.#runner.run(job, signal)) {
+        if (event.type === 'evict') yield { type: 'evict', tokens: event.tokens, messages: [] }
+        else if (event.type === 'finish') yield finishEvent(event)
+        else if (event.type !== 'scores' && event.type !== 'error') yield event
+      }
+    } finally {
+      release()
+    }
+  }
+
+  /**
+   * Decodes sinks and window again from position 0, as happens by itself once positions have grown to `rebaseAfter`.
+   * Not bit-exact: what is kept no longer knows what was evicted.
+   */
+  async rebase(): Promise<void> {
+    await this.#run({ type: 'rebase' })
+  }
+
+  async #run(job: NativeJob, onScores?: (values: Float32Array) => void): Promise<void> {
+    const release = await this.#runner.acquire()
+    try {
+      for await (const event of this.#runner.run(job)) if (event.type === 'scores') onScores?.(event.values)
+    } finally {
+      release?.()
+    }
+  }
+
+  /** Gives the cells back. What is in flight ends with `CLOSED`. Idempotent. */
+  async close(): Promise<void> {
+    this.#runner.close()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+}
+
+function wholeNumbers(call: string, tokens: ArrayLike<number>): Int32Array {
+  const list = Array.isArray(tokens) || ArrayBuffer.isView(tokens)
+  if (!list) throw new StreamingLLMError('INVALID_OPTION', `${call}: 'tokens' must be an array of whole numbers, got ${typeof tokens}`)
+  const copy = Int32Array.from(tokens)
+  const wrong = Array.prototype.findIndex.call(tokens, (token, i) => token !== copy[i])
+  if (wrong >= 0) throw new StreamingLLMError('INVALID_OPTION', `${call}: tokens[${wrong}] must be a token's number, got ${String(tokens[wrong])}`)
+  return copy
+}

@@ -1,0 +1,41 @@
+import type { FinishEvent, StreamEvent } from './events.js'
+import type { NativeFinish } from './job-reader.js'
+import type { NativeSampling } from './native.js'
+import type { ParsedSamplingOptions } from './options.js'
+
+/** A reply as it comes: events, or by `text()` the text alone. Work starts at the first `next()`; one consumer. */
+export interface TextStream extends AsyncGenerator<StreamEvent, void, undefined> {
+  /** The text of the reply in pieces, always whole characters. Leaving it leaves the reply. */
+  text(): AsyncGenerator<string, void, undefined>
+}
+
+export function textStream(events: AsyncGenerator<StreamEvent, void, undefined>): TextStream {
+  return Object.assign(events, {
+    async *text() {
+      for await (const event of events) if (event.type === 'text') yield event.text
+    },
+  })
+}
+
+export function finishEvent(native: NativeFinish): FinishEvent {
+  const { promptTokens, completionTokens, seenTokens, cachedTokens, evictedTokens, promptMs, generationMs } = native
+  const tokensPerSecond = completionTokens > 1 && generationMs > 0 ? ((completionTokens - 1) * 1000) / generationMs : 0
+  return {
+    type: 'finish',
+    reason: native.reason === 'done' ? 'end' : native.reason,
+    usage: { promptTokens, completionTokens, seenTokens, cachedTokens, evictedTokens },
+    timings: { promptMs, generationMs, tokensPerSecond },
+  }
+}
+
+export function nativeSampling({ dry, seed, ...sampling }: ParsedSamplingOptions): NativeSampling {
+  return {
+    ...sampling,
+    dryMultiplier: dry?.multiplier ?? 0,
+    dryBase: dry?.base ?? 1.75,
+    dryAllowedLength: dry?.allowedLength ?? 2,
+    dryTokens: dry?.tokens ?? 1,
+    dryBreakers: dry?.breakers ?? [],
+    seed: seed ?? Math.floor(Math.random() * (2 ** 32 - 1)),
+  }
+}
