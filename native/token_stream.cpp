@@ -4,12 +4,15 @@ namespace streaming {
 
 void TokenStream::add_prefill(int64_t done, int64_t total) {
   std::unique_lock lock(mutex_);
-  prefill_ = StreamEvent{.type = StreamEvent::prefill, .done = done, .total = total};
+  if (cancelled_) return;
+  if (done == 0) prefill_begins_ = StreamEvent{.type = StreamEvent::prefill, .done = 0, .total = total};
+  else prefill_ = StreamEvent{.type = StreamEvent::prefill, .done = done, .total = total};
   wake_reader(lock);
 }
 
 void TokenStream::add_text(const std::string& text, size_t bytes, int tokens) {
   std::unique_lock lock(mutex_);
+  if (cancelled_) return;
   text_ += text;
   text_bytes_ += bytes;
   waiting_tokens_ += tokens;
@@ -18,6 +21,7 @@ void TokenStream::add_text(const std::string& text, size_t bytes, int tokens) {
 
 void TokenStream::add_evicted(int64_t tokens, int64_t total) {
   std::unique_lock lock(mutex_);
+  if (cancelled_) return;
   evicted_ += tokens;
   evicted_total_ = total;
   wake_reader(lock);
@@ -25,12 +29,14 @@ void TokenStream::add_evicted(int64_t tokens, int64_t total) {
 
 void TokenStream::add_rebase(int64_t tokens) {
   std::unique_lock lock(mutex_);
+  if (cancelled_) return;
   rebase_ = StreamEvent{.type = StreamEvent::rebase, .done = tokens};
   wake_reader(lock);
 }
 
 void TokenStream::add_scores(const std::vector<float>& values) {
   std::unique_lock lock(mutex_);
+  if (cancelled_) return;
   scores_.insert(scores_.end(), values.begin(), values.end());
   wake_reader(lock);
 }
@@ -68,7 +74,8 @@ std::optional<StreamEvent> TokenStream::take() {
   {
     std::lock_guard lock(mutex_);
     if (!something_to_take()) return event;
-    if (prefill_) event.swap(prefill_);
+    if (prefill_begins_) event.swap(prefill_begins_);
+    else if (prefill_) event.swap(prefill_);
     else if (rebase_) event.swap(rebase_);
     else if (evicted_ >= kEvictionsToldAtOnce || (evicted_ > 0 && last_ && text_.empty())) {
       event = StreamEvent{.type = StreamEvent::evict, .done = evicted_, .total = evicted_total_};
@@ -96,6 +103,7 @@ void TokenStream::cancel() {
     std::lock_guard lock(mutex_);
     if (cancelled_ || closed_) return;
     cancelled_ = true;
+    prefill_begins_.reset();
     prefill_.reset();
     rebase_.reset();
     text_.clear();
@@ -123,7 +131,7 @@ void TokenStream::wait(std::function<void()> wake) {
 
 bool TokenStream::something_to_take() const {
   if (cancelled_) return last_.has_value();
-  return prefill_ || rebase_ || last_ || !text_.empty() || !scores_.empty() || evicted_ >= kEvictionsToldAtOnce;
+  return prefill_begins_ || prefill_ || rebase_ || last_ || !text_.empty() || !scores_.empty() || evicted_ >= kEvictionsToldAtOnce;
 }
 
 void TokenStream::wake_reader(std::unique_lock<std::mutex>& lock) {

@@ -26,7 +26,7 @@ class TokenStream {
   // `poke` wakes the engine: the reader has taken something or wants to stop.
   explicit TokenStream(std::function<void()> poke) : poke_(std::move(poke)) {}
 
-  // The engine's end.
+  // The engine's end. After a cancel only end() still counts.
   void add_prefill(int64_t done, int64_t total);
   void add_text(const std::string& text, size_t bytes, int tokens);
   void add_evicted(int64_t tokens, int64_t total);
@@ -57,7 +57,7 @@ class TokenStream {
   mutable std::mutex mutex_;
   std::function<void()> poke_;
   std::function<void()> wake_;
-  std::optional<StreamEvent> prefill_, rebase_, last_;
+  std::optional<StreamEvent> prefill_begins_, prefill_, rebase_, last_;
   std::string text_;
   size_t text_bytes_ = 0, delivered_bytes_ = 0;
   int waiting_tokens_ = 0;

@@ -141,6 +141,8 @@ function bytePair(): Vocabulary {
       writeTokens(writer, list.tokens, list.types)
       writer.setArray('tokenizer.ggml.merges', 'string', [...new Set(merges)])
       writer.set('tokenizer.ggml.eos_token_id', 'uint32', list.id('<|im_end|>'))
+      // llama.cpp would look for one by its text, and which of several it finds is not settled
+      writer.set('tokenizer.ggml.eot_token_id', 'uint32', list.id('<|im_end|>'))
       writer.set('tokenizer.ggml.bos_token_id', 'uint32', list.id('<|endoftext|>'))
       writer.set('tokenizer.ggml.padding_token_id', 'uint32', list.id('<|endoftext|>'))
       writer.set('tokenizer.ggml.add_bos_token', 'bool', false)
