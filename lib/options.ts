@@ -124,7 +124,7 @@ export function parseModelOptions(given: unknown, call = 'loadModel'): ParsedMod
   }
   return {
     threads: Math.min(os.availableParallelism(), 16),
-    batchSize: 512,
+    batchSize: 128,
     maxSequences: 8,
     probe: false,
     ...options,

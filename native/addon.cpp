@@ -218,9 +218,9 @@ class SequenceObject : public Napi::ObjectWrap<SequenceObject> {
   }
   explicit SequenceObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {}
   ~SequenceObject() override { shut(); }
-  void adopt(std::shared_ptr<Engine> engine, std::shared_ptr<Model> model, int handle) {
+  void adopt(std::shared_ptr<Engine> engine, const std::shared_ptr<Model>& model, int handle) {
     engine_ = std::move(engine);
-    model_ = std::move(model);
+    model_ = model;
     handle_ = handle;
   }
 
@@ -235,7 +235,9 @@ class SequenceObject : public Napi::ObjectWrap<SequenceObject> {
       Job job;
       job.kind = type == "append" ? Job::append : type == "score" ? Job::score : type == "rebase" ? Job::rebase : Job::generate;
       if (job.kind != Job::rebase) job.tokens = tokens(options.Get("tokens"));
-      model_->check_tokens(job.tokens.data(), job.tokens.size());
+      const auto model = model_.lock();
+      if (!model) throw Failure("CLOSED", "the model is closed");
+      model->check_tokens(job.tokens.data(), job.tokens.size());
       if (job.kind == Job::generate) {
         job.max_tokens = static_cast<int64_t>(number(options, "maxTokens"));
         job.time_limit_ms = number(options, "timeLimit");
@@ -256,7 +258,7 @@ class SequenceObject : public Napi::ObjectWrap<SequenceObject> {
   }
 
   std::shared_ptr<Engine> engine_;
-  std::shared_ptr<Model> model_;
+  std::weak_ptr<Model> model_;  // a sequence that was forgotten must not keep a closed model's weights
   std::shared_ptr<TokenStream> running_;
   int handle_ = -1;
 };

@@ -162,6 +162,7 @@ void Engine::stop() {
   }
   wake_.notify_all();
   thread_.join();
+  model_.reset();
 }
 
 void Engine::post(std::function<void()> command) {

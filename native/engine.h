@@ -69,7 +69,7 @@ class Engine {
   int take_id();
   void give_id(int& id);
 
-  const std::shared_ptr<Model> model_;
+  std::shared_ptr<Model> model_;  // given back by stop(), whoever still holds the engine
   const ContextOptions options_;
 
   std::mutex mutex_;

@@ -6,6 +6,7 @@
 // All words about setting up go to stderr: stdout is the program's alone.
 
 import { spawn } from 'node:child_process'
+import os from 'node:os'
 import path from 'node:path'
 import { addon, defaultModel, dependencies, root, SetupError, typescript } from './setup.mjs'
 
@@ -80,6 +81,10 @@ async function run(nodeArguments, env) {
     child.on('close', (...how) => resolve(how))
   })
   for (const each of signals) process.off(each, pass)
-  if (signal) process.kill(process.pid, signal)
-  else process.exitCode = code
+  if (signal) {
+    // A listener that some package left would take the signal, and this process might then end as if all went well.
+    process.exitCode = 128 + os.constants.signals[signal]
+    process.removeAllListeners(signal)
+    process.kill(process.pid, signal)
+  } else process.exitCode = code
 }

@@ -17,7 +17,6 @@ const program = new Command('streaming-llm')
   .description(description)
   .version(version)
   .helpCommand(false)
-  .showHelpAfterError('(--help lists the options)')
   .addCommand(chatCommand())
   .addCommand(scoreCommand())
 

@@ -29,7 +29,10 @@ export interface ModelOptions {
   gpuLayers?: number
   /** Threads that compute, 1 to 512. Default: what the operating system offers this process, at most 16. */
   threads?: number
-  /** Tokens decoded at once while reading a prompt, 16 to 4,096. More is faster and takes more memory. Default: 512. */
+  /**
+   * Tokens decoded at once while reading a prompt, 16 to 4,096. A reply can be left after each such batch. More takes
+   * more memory and is faster on a GPU; on a CPU hardly so. Default: 128.
+   */
   batchSize?: number
   /**
    * Tokens that the cache of this model holds, over all its chats: at least the sum of their sinks and windows, and
