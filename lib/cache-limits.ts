@@ -13,11 +13,19 @@ export interface CacheSurroundings {
 const defaultSinks = 4
 const largestDefault = 4096
 
+// llama.cpp keeps books on each cell; this many take it some 400 MB, whatever the model.
+const mostCells = 2 ** 22
+
 /** The sizes for a sequence: what was asked for, the rest from the model. */
 export function cacheLimits(options: ParsedPolicyOptions, surroundings: CacheSurroundings): NativeSequenceOptions {
+  for (const [name, value] of Object.entries({ sinks: options.sinks, window: options.window, cacheTokens: surroundings.cacheTokens })) {
+    if (value !== undefined && value > mostCells) {
+      throw new StreamingLLMError('WINDOW_TOO_LARGE', `'${name}' may be at most ${mostCells} tokens, got ${value}`, { details: { [name]: value, most: mostCells } })
+    }
+  }
   const { trainedLength, batchSize, cacheTokens } = surroundings
   const sinks = options.sinks ?? defaultSinks
-  const rebaseAfter = options.rebaseAfter ?? 131_072
+  const rebaseAfter = Math.min(options.rebaseAfter ?? 131_072, 2 ** 30)
   const cells = Math.min(trainedLength, largestDefault, cacheTokens ?? Infinity)
   if (options.policy === 'dense') {
     // With the same sizes given, as many tokens as the streaming policy keeps: the fair comparison.

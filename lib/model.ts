@@ -1,3 +1,4 @@
+import { totalmem } from 'node:os'
 import { loadAddon } from './backend/addon.js'
 import { locateLibraries } from './backend/locate.js'
 import { cacheLimits } from './cache-limits.js'
@@ -189,7 +190,9 @@ export class Model {
   openSequence(options: ParsedPolicyOptions): NativeSequence {
     this.#needOpen()
     this.#needPolicy(options)
-    return native(() => this.#native.openSequence(this.limits(options)))
+    const limits = this.limits(options)
+    this.#needMemory(limits.sinks + limits.window)
+    return native(() => this.#native.openSequence(limits))
   }
 
   /** @internal */
@@ -219,6 +222,20 @@ export class Model {
         : undefined
     if (reason === undefined) return
     throw new StreamingLLMError('POLICY_UNAVAILABLE', `the policy '${policy}' is not available for ${this.architecture} models yet: ${reason}`, { details: { policy, architecture: this.architecture } })
+  }
+
+  // Where memory is promised that is not there, the operating system ends the process once it is used.
+  #needMemory(cells: number): void {
+    const { metadata } = this.#header
+    const figure = (key: string) => metadata.get(`${this.architecture}.${key}`)
+    const [heads, headsKv, width, keyLength] = ['attention.head_count', 'attention.head_count_kv', 'embedding_length', 'attention.key_length'].map(figure)
+    if (typeof heads !== 'number' || typeof width !== 'number') return // another kind of attention: llama.cpp will say
+    const perHead = typeof keyLength === 'number' ? keyLength : width / heads
+    const bytesPerValue = { f32: 4, f16: 2, q8_0: 1.0625, q4_0: 0.5625 }[this.#options.kvType]
+    const bytes = cells * this.info.layers * 2 * perHead * (typeof headsKv === 'number' ? headsKv : heads) * bytesPerValue
+    const onGpu = this.devices.some(({ type }) => type === 'gpu') && this.#options.gpu !== false
+    if (onGpu || bytes < totalmem()) return
+    throw new StreamingLLMError('OUT_OF_MEMORY', `a cache of ${cells} tokens needs ${Math.round(bytes / 2 ** 20)} MB, and this machine has ${Math.round(totalmem() / 2 ** 20)} MB; use a smaller window`, { details: { cells, bytes } })
   }
 
   #warn(message: string): void {

@@ -388,6 +388,7 @@ void Engine::after_decode(Part& part, double elapsed_ms) {
     return;
   }
   if (running.job.kind == Job::score) {
+    running.in_prompt = false;
     score(sequence, part.logits_index);
     cache.release(cache.oldest());
     return;

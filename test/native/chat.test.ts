@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { loadModel, streamChat, StreamingLLMError, type Chat, type ChatMessage, type EvictEvent, type FinishEvent, type Model, type StreamEvent } from '../../lib/index.js'
 import { wholePrompt } from '../../lib/turn-prompt.js'
 import { ChatTemplate } from '../../lib/templates/chat-template.js'
-import { chatML, tinyModel } from '../tools/tiny-models.js'
+import { chatML, tinyModel, tinyModelBytes } from '../tools/tiny-models.js'
 
 const exact = { kvType: 'f32', flashAttention: 'off', threads: 1, batchSize: 64 } as const
 const greedy = { temperature: 0 }
@@ -229,6 +229,8 @@ describe('errors', () => {
     ['UNKNOWN_OPTION', () => model.createChat({ sink: 4 } as never)],
     ['INVALID_OPTION', () => model.createChat({ window: 'large' } as never)],
     ['WINDOW_TOO_LARGE', () => model.createChat({ window: 5000 })],
+    ['WINDOW_TOO_LARGE', () => model.createSequence({ policy: 'dense', window: 2_000_000_000 })],
+    ['OUT_OF_MEMORY', () => loadModel(tinyModel('llama', { layers: 100, width: 64 }), exact).then(large => large.createSequence({ policy: 'dense', window: 4_000_000 }))],
     ['POLICY_UNAVAILABLE', () => model.createChat({ policy: 'recompute' as never })],
     ['ABORTED BY ITS REASON', () => loadModel(tinyModel('llama'), { signal: AbortSignal.abort(new StreamingLLMError('ABORTED BY ITS REASON' as never, '')) })],
     ['CHECKSUM_MISMATCH', () => loadModel(tinyModel('llama'), { sha256: '0'.repeat(64) })],
@@ -281,6 +283,29 @@ describe('errors', () => {
   test('probe loads in a child first, and survives what the child does not', async () => {
     const probed = await loadModel(tinyModel('llama'), { ...exact, probe: true })
     await probed.close()
+    // A file whose header is sound in itself and yet lies: llama.cpp ends the process that loads it.
+    const liar = damaged('liar.gguf', path => {
+      const bytes = tinyModelBytes('llama')
+      // The type of a tensor, behind its name, its 2 dimensions and their sizes: whole numbers, it says.
+      const name = 'blk.0.attn_q.weight'
+      bytes.writeUInt32LE(26, bytes.indexOf(name) + name.length + 4 + 2 * 8)
+      writeFileSync(path, bytes)
+    })
+    await expect(loadModel(liar, { ...exact, probe: true })).rejects.toMatchObject({ code: 'MODEL_LOAD_FAILED', details: { signal: expect.stringMatching(/^SIG(SEGV|ABRT)$/) } })
+  })
+
+  test('scoring re-anchors as seldom as generating: the sinks come along once in reanchorEvery tokens', async () => {
+    // Seen by its effect: with a lag of 1 and of 30 the log-probabilities differ, if ever so little.
+    const tokens = Array.from({ length: 200 }, (_, i) => 300 + ((i * 37 + i * i) % 61))
+    const scores: Float32Array[] = []
+    for (const reanchorEvery of [1, 30]) {
+      const sequence = model.createSequence({ sinks: 4, window: 60, reanchorEvery })
+      await sequence.append(tokens.slice(0, 100))
+      scores.push(await sequence.score(tokens.slice(100)))
+      await sequence.close()
+    }
+    const largest = Math.max(...scores[0]!.map((score, i) => Math.abs(score - scores[1]![i]!)))
+    expect(largest).toBeGreaterThan(1e-3)
   })
 })
 
