@@ -6,7 +6,7 @@
       "<!(node -p \"require('node-addon-api').include_dir\")",
       "native/include/llama.cpp"
     ],
-    "defines": ["NAPI_VERSION=9", "NODE_ADDON_API_CPP_EXCEPTIONS"],
+    "defines": ["NAPI_VERSION=9", "NODE_ADDON_API_CPP_EXCEPTIONS", "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"],
     # Node's own defaults are for code without exceptions and run-time types; llama.cpp throws.
     "cflags!": ["-fno-exceptions", "-O3"],
     "cflags_cc!": ["-fno-exceptions", "-fno-rtti", "-std=gnu++17", "-std=gnu++1y", "-std=gnu++20"],

@@ -116,13 +116,18 @@ export class Chat {
       const { tokens, ends } = await this.#prompt(messages)
       messages.forEach((message, i) => this.#log.add(message, ends[i]!))
       let text = ''
+      let noted = false
+      const note = () => {
+        if (!noted) this.#addReply(text)
+        noted = true
+      }
       try {
         const job = { type: 'generate', tokens: Int32Array.from(tokens), maxTokens, timeLimit, stop, sampling: nativeSampling(sampling) } as const
         for await (const event of this.#runner.run(job, signal)) {
           if (event.type === 'text') text += event.text
           if (event.type === 'finish') {
             // Noted before it is told, so that a reader who leaves at this event finds the books complete.
-            this.#reply(text)
+            note()
             const { usage, ...told } = finishEvent(event)
             yield { ...told, usage: { ...usage, ...this.usage } }
             return
@@ -131,19 +136,15 @@ export class Chat {
           if (shown !== undefined) yield shown
         }
       } finally {
-        if (!this.#replied) this.#reply(text)
-        this.#replied = false
+        note()
       }
     } finally {
       release()
     }
   }
 
-  #replied = false
-
   /** The reply, as far as it was delivered, joins the history. */
-  #reply(text: string): void {
-    this.#replied = true
+  #addReply(text: string): void {
     this.#log.add({ role: 'assistant', content: text }, this.#runner.counts.seenTokens)
     const { evictedTokens } = this.#runner.counts
     if (evictedTokens > 0) this.#log.leave(this.#sizes.sinks + evictedTokens)
@@ -171,7 +172,7 @@ export class Chat {
     if (this.#begun) {
       // The template rewrites what is in the cache: it is decoded anew.
       this.#runner.replace(this.#model.openSequence(this.#options))
-      this.#skipped += seenTokens
+      this.#skipped += Math.max(0, seenTokens - (ends[earlier.length - 1] ?? 0))
     }
     const { sinks, window, policy } = this.#sizes
     const surplus = policy === 'dense' ? 0 : Math.max(0, tokens.length - sinks - window)

@@ -106,6 +106,7 @@ export class Model {
   readonly #native: NativeModel
   readonly #header: ModelHeader
   readonly #options: ParsedModelOptions
+  readonly #warned = new Set<string>()
   #closing: Promise<void> | undefined
 
   /** @internal */
@@ -239,6 +240,8 @@ export class Model {
   }
 
   #warn(message: string): void {
+    if (this.#warned.has(message)) return
+    this.#warned.add(message)
     if (this.#options.onWarning !== undefined) this.#options.onWarning(message)
     else process.emitWarning(message, 'StreamingLLMWarning')
   }

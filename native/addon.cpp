@@ -129,10 +129,14 @@ class Waker {
   static void call(Napi::Env env, Napi::Function, std::shared_ptr<Waker>* context, void*) {
     auto& waker = **context;
     if (!env || waker.waiting_.IsEmpty()) return;
-    const auto callback = waker.waiting_.Value();
-    waker.waiting_.Reset();
-    waker.function_.Unref(env);
-    callback.Call({});
+    try {
+      const auto callback = waker.waiting_.Value();
+      waker.waiting_.Reset();
+      waker.function_.Unref(env);
+      callback.Call({});
+    } catch (const Napi::Error&) {
+      // A worker that is being terminated runs no JavaScript any more; the callback itself never throws.
+    }
   }
   using Function = Napi::TypedThreadSafeFunction<std::shared_ptr<Waker>, void, call>;
   std::mutex mutex_;
@@ -413,7 +417,11 @@ class LoadWorker : public Napi::AsyncProgressWorker<float> {
     }
   }
   void OnProgress(const float* done, size_t count) override {
-    if (count > 0) progress_.Call({Napi::Number::New(Env(), done[count - 1])});
+    try {
+      if (count > 0) progress_.Call({Napi::Number::New(Env(), done[count - 1])});
+    } catch (const Napi::Error&) {
+      // What a progress bar throws does not stop the loading.
+    }
   }
   void OnOK() override {
     if (failure_) {
@@ -482,8 +490,13 @@ void set_log(const Napi::CallbackInfo& info) {
   LlamaLibrary::listen(&here, [log = here.log](int level, const char* line) {
     auto* copy = new std::pair<int, std::string>(level, line);
     const auto status = log.NonBlockingCall(copy, [](Napi::Env env, Napi::Function callback, std::pair<int, std::string>* entry) {
-      if (env) callback.Call({Napi::Number::New(env, entry->first), Napi::String::New(env, entry->second)});
-      delete entry;
+      const std::unique_ptr<std::pair<int, std::string>> owned(entry);
+      if (!env) return;
+      try {
+        callback.Call({Napi::Number::New(env, owned->first), Napi::String::New(env, owned->second)});
+      } catch (const Napi::Error&) {
+        // As above; and what a listener of the log throws must not end the process.
+      }
     });
     if (status != napi_ok) delete copy;
   });

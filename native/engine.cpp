@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
+#include <set>
 
 #include "failure.h"
 #include "guarded.h"
@@ -14,6 +16,24 @@ namespace {
 constexpr int kRunAhead = 16;
 // Evicted cells that are held for taking tokens back: the run-ahead, and what a stop string may keep waiting.
 constexpr int kHeldCells = 64;
+
+// The engines whose threads run. process.exit() tells the addon nothing, and llama.cpp's libraries take their tables
+// down while a thread still computes: so those threads are ended first. Never destroyed itself.
+struct RunningEngines {
+  std::recursive_mutex mutex;
+  std::set<Engine*> engines;
+};
+RunningEngines& running_engines() {
+  static auto& all = *[] {
+    // After the libraries were loaded, hence before their own destructors.
+    std::atexit([] {
+      std::lock_guard lock(running_engines().mutex);
+      while (!running_engines().engines.empty()) (*running_engines().engines.begin())->stop();
+    });
+    return new RunningEngines;
+  }();
+  return all;
+}
 
 double milliseconds(Clock::duration duration) { return std::chrono::duration<double, std::milli>(duration).count(); }
 
@@ -61,6 +81,8 @@ struct Engine::Part {
 };
 
 Engine::Engine(std::shared_ptr<Model> model, const ContextOptions& options) : model_(std::move(model)), options_(options), batch_(std::make_unique<Batch>(options.batch_size)) {
+  std::lock_guard lock(running_engines().mutex);
+  running_engines().engines.insert(this);
   thread_ = std::thread([this] { run(); });
 }
 
@@ -155,6 +177,8 @@ std::shared_ptr<TokenStream> Engine::make_stream() {
 }
 
 void Engine::stop() {
+  std::lock_guard all(running_engines().mutex);
+  running_engines().engines.erase(this);
   if (!thread_.joinable()) return;
   {
     std::lock_guard lock(mutex_);

@@ -2,7 +2,6 @@
 
 #include <cstring>
 #include <map>
-#include <memory>
 #include <mutex>
 
 #include "failure.h"
@@ -46,8 +45,9 @@ void* find_symbol(void* handle, const std::string& path, const char* name) {
 }
 
 // Listeners by owner: one for each JavaScript environment (main thread, workers) that asked for the log.
-std::mutex listeners_mutex;
-std::map<const void*, LlamaLibrary::Log> listeners;
+// Never destroyed, like all statics here: threads may still log while the process exits.
+std::mutex& listeners_mutex = *new std::mutex;
+auto& listeners = *new std::map<const void*, LlamaLibrary::Log>;
 thread_local std::string errors;
 
 void on_log(ggml_log_level level, const char* text, void*) {
@@ -57,8 +57,8 @@ void on_log(ggml_log_level level, const char* text, void*) {
   for (auto& [owner, log] : listeners) log(static_cast<int>(level), text);
 }
 
-std::mutex open_mutex;
-std::unique_ptr<LlamaLibrary> opened;
+std::mutex& open_mutex = *new std::mutex;
+const LlamaLibrary* opened = nullptr;
 
 }  // namespace
 
@@ -91,7 +91,7 @@ LlamaLibrary::LlamaLibrary(const Paths& paths) {
 
 const LlamaLibrary& LlamaLibrary::open(const Paths& paths) {
   std::lock_guard lock(open_mutex);
-  if (!opened) opened.reset(new LlamaLibrary(paths));
+  if (!opened) opened = new LlamaLibrary(paths);
   return *opened;
 }
 
