@@ -25,7 +25,7 @@ export function cacheLimits(options: ParsedPolicyOptions, surroundings: CacheSur
   }
   const { trainedLength, batchSize, cacheTokens } = surroundings
   const sinks = options.sinks ?? defaultSinks
-  const rebaseAfter = Math.min(options.rebaseAfter ?? 131_072, 2 ** 30)
+  const rebaseAfter = Math.min(options.rebaseAfter ?? Math.max(131_072, 4 * (sinks + (options.window ?? 0))), 2 ** 30)
   const cells = Math.min(trainedLength, largestDefault, cacheTokens ?? Infinity)
   if (options.policy === 'dense') {
     // With the same sizes given, as many tokens as the streaming policy keeps: the fair comparison.

@@ -46,7 +46,8 @@ export class Chat {
     this.system = takesSystem ? first!.content : options.system
     this.#options = this.#withPin(options)
     this.#sizes = model.limits(this.#options)
-    this.limits = this.#sizes
+    const { policy, sinks, window, reanchorEvery } = this.#sizes
+    this.limits = { policy, sinks, window, reanchorEvery }
     this.#runner = new JobRunner(model.openSequence(this.#options))
     this.#log = new MessageLog(options.keepMessages === 'all')
     for (const message of takesSystem ? rest : options.messages) this.#log.add(message, 0)

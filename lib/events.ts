@@ -38,13 +38,13 @@ export interface RebaseEvent {
 export type FinishReason = 'end' | 'stop' | 'length' | 'time' | 'abort'
 
 export interface Usage {
-  /** Tokens of this turn's prompt that were decoded. */
+  /** Tokens that this turn added as its prompt. */
   promptTokens: number
   /** Tokens generated and delivered in this turn. */
   completionTokens: number
   /** Tokens of the whole conversation so far, the evicted ones included. */
   seenTokens: number
-  /** Tokens of the conversation that are still in the cache: sinks and window. */
+  /** Tokens of the conversation that are still there: at most sinks and window, and one that waits for the next turn. */
   cachedTokens: number
   /** Tokens of the whole conversation that have been evicted. */
   evictedTokens: number

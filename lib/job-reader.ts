@@ -1,4 +1,4 @@
-import { StreamingLLMError, type ErrorCode } from './errors.js'
+import { fromNative, StreamingLLMError, type ErrorCode } from './errors.js'
 import type { NativeEvent, NativeJob, NativeSequence } from './native.js'
 
 /** Tokens of one conversation, by where they are. */
@@ -59,7 +59,12 @@ export class JobRunner {
   /** The job's events, `finish` last. Throws what the engine reports. To be called by whoever holds the turn. */
   async *run(job: NativeJob, signal?: AbortSignal): AsyncGenerator<NativeEvent, void, undefined> {
     if (this.#closed) throw closed()
-    const stream = this.#native.start(job)
+    let stream
+    try {
+      stream = this.#native.start(job)
+    } catch (error) {
+      throw fromNative(error)
+    }
     const abort = () => stream.cancel()
     if (signal?.aborted) abort()
     signal?.addEventListener('abort', abort, { once: true })

@@ -32,7 +32,8 @@ export function streamChat(options: StreamChatOptions): TextStream {
   const { model, messages, chat: chatOptions, reply } = parseStreamChatOptions(options)
   if (!(model instanceof Model)) throw new StreamingLLMError('INVALID_OPTION', "streamChat: 'model' must be what loadModel returned")
   const last = messages.at(-1)
-  if (last === undefined || last.role === 'assistant') {
+  if (last === undefined) throw new StreamingLLMError('INVALID_OPTION', "streamChat: 'messages' is empty; the last one is the one to be answered")
+  if (last.role === 'assistant') {
     throw new StreamingLLMError('INVALID_OPTION', "streamChat: the last of 'messages' must be the one to be answered, not the assistant's")
   }
   return textStream((async function* () {

@@ -569,7 +569,7 @@ void Engine::finish(Sequence& sequence, const char* reason) {
   running.ended = true;
   running.job.stream->end({.type = StreamEvent::finish,
                            .reason = reason,
-                           .prompt_tokens = running.prompt_total,
+                           .prompt_tokens = running.job.kind == Job::score ? 0 : static_cast<int64_t>(running.job.tokens.size()),
                            .completion_tokens = running.generated,
                            .seen_tokens = sequence.seen,
                            .cached_tokens = sequence.seen - sequence.evicted,

@@ -47,7 +47,11 @@ export async function terminalChat(
     lines.prompt()
   })
   lines.on('line', () => { if (echo.muted) unseen++ })
-  lines.on('close', () => current?.abort())
+  let ended = false // by Ctrl-D, perhaps during a reply; to prompt then would take the input up again
+  lines.on('close', () => {
+    ended = true
+    current?.abort()
+  })
   const onKey = (_text: string | undefined, key: { ctrl?: boolean; name?: string }) => {
     if (!(key.ctrl && key.name === 'c')) warned = false
   }
@@ -77,6 +81,7 @@ export async function terminalChat(
         current = undefined
         echo.muted = false
       }
+      if (ended) break
       lines.prompt(true)
     }
   } finally {

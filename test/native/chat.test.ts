@@ -334,6 +334,7 @@ describe('a sequence', () => {
   test('refuses to score on nothing', async () => {
     const sequence = model.createSequence()
     expect(await codeOf(() => sequence.score([1, 2]))).toBe('INVALID_OPTION')
+    expect(await codeOf(() => sequence.append([1, 1e6]))).toBe('INVALID_OPTION')
     await sequence.append([1])
     expect((await sequence.score([5, 6])).length).toBe(2)
     await sequence.close()
