@@ -11,15 +11,15 @@
 #define LLAMA_FUNCTIONS(X)                                                                                          \
   X(llama_backend_init) X(llama_log_set) X(llama_version) X(llama_model_default_params)                            \
   X(llama_context_default_params) X(llama_sampler_chain_default_params) X(llama_model_load_from_file)              \
-  X(llama_model_free) X(llama_init_from_model) X(llama_free) X(llama_n_ctx) X(llama_n_batch)                       \
-  X(llama_model_get_vocab) X(llama_model_rope_type) X(llama_model_n_ctx_train) X(llama_model_n_swa)                \
+  X(llama_model_free) X(llama_init_from_model) X(llama_free) X(llama_n_ctx)                       \
+  X(llama_model_get_vocab) X(llama_model_n_ctx_train) X(llama_model_n_swa)                \
   X(llama_model_n_layer) X(llama_model_size) X(llama_model_n_params) X(llama_model_desc)                           \
-  X(llama_model_meta_val_str) X(llama_model_chat_template) X(llama_model_has_encoder) X(llama_model_has_decoder)   \
+  X(llama_model_chat_template) X(llama_model_has_encoder) X(llama_model_has_decoder)   \
   X(llama_model_is_recurrent) X(llama_model_is_hybrid) X(llama_model_is_diffusion) X(llama_vocab_type)             \
   X(llama_vocab_n_tokens) X(llama_vocab_get_text) X(llama_vocab_get_attr) X(llama_vocab_is_eog)                    \
   X(llama_vocab_bos) X(llama_vocab_eos) X(llama_vocab_get_add_bos) X(llama_vocab_get_suppress_tokens)              \
   X(llama_tokenize) X(llama_token_to_piece) X(llama_detokenize) X(llama_decode) X(llama_get_logits_ith)            \
-  X(llama_set_abort_callback) X(llama_get_memory) X(llama_memory_seq_rm) X(llama_memory_seq_cp)                    \
+  X(llama_get_memory) X(llama_memory_seq_rm) X(llama_memory_seq_cp)                    \
   X(llama_memory_seq_pos_min) X(llama_memory_seq_pos_max) X(llama_state_seq_get_size) X(llama_state_seq_get_data)  \
   X(llama_state_seq_set_data) X(llama_sampler_chain_init) X(llama_sampler_chain_add) X(llama_sampler_apply)        \
   X(llama_sampler_accept) X(llama_sampler_reset) X(llama_sampler_free) X(llama_sampler_init_dist)                  \

@@ -35,16 +35,6 @@ Model::Model(llama_model* model)
 
 Model::~Model() { llama().llama_model_free(model_); }
 
-std::string Model::metadata(const char* key) const {
-  std::string value(256, '\0');
-  for (;;) {
-    const int length = llama().llama_model_meta_val_str(model_, key, value.data(), value.size());
-    if (length < 0) return "";
-    if (static_cast<size_t>(length) < value.size()) return value.substr(0, static_cast<size_t>(length));
-    value.resize(static_cast<size_t>(length) + 1);
-  }
-}
-
 Token Model::beginning() const {
   return has_tokenizer_ && llama().llama_vocab_get_add_bos(vocab_) ? llama().llama_vocab_bos(vocab_) : -1;
 }

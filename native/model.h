@@ -29,7 +29,6 @@ class Model {
   const llama_vocab* vocab() const { return vocab_; }
   int vocab_size() const { return vocab_size_; }
   bool has_tokenizer() const { return has_tokenizer_; }
-  std::string metadata(const char* key) const;
 
   // The token that begins every text, or -1 where the model wants none.
   Token beginning() const;
