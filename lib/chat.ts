@@ -1,10 +1,10 @@
 import { StreamingLLMError } from './errors.js'
-import type { FinishReason, StreamEvent, Timings, Usage } from './events.js'
+import type { FinishEvent, FinishReason, StreamEvent, Timings, Usage } from './events.js'
 import { JobRunner, type TokenCounts } from './job-reader.js'
 import { MessageLog } from './message-log.js'
 import type { ChatMessage } from './messages.js'
 import type { Model } from './model.js'
-import type { NativeEvent, NativeSequenceOptions } from './native.js'
+import type { NativeEvent, NativeSequence, NativeSequenceOptions } from './native.js'
 import { parseGenerateOptions, parseMessages, type GenerateOptions, type ParsedChatOptions, type ParsedGenerateOptions } from './options.js'
 import { ChatTemplate } from './templates/chat-template.js'
 import { finishEvent, nativeSampling, textStream, type TextStream } from './text-stream.js'
@@ -33,9 +33,14 @@ export class Chat {
   readonly #runner: JobRunner
   readonly #sizes: NativeSequenceOptions
   readonly #log: MessageLog
-  // What a restored history left out between sinks and window: it counts as seen and evicted.
+  #native: NativeSequence
+  // Seen and evicted, but not by the present native sequence: what a restored history left out between sinks and
+  // window, and what had left before the sequence was made anew.
   #skipped = 0
+  // Messages that have left but are kept, with `keepMessages: 'all'`.
+  #left = 0
   #begun = false
+  #closed = false
 
   /** @internal */
   constructor(model: Model, options: ParsedChatOptions, warn: (message: string) => void) {
@@ -44,16 +49,18 @@ export class Chat {
     const [first, ...rest] = options.messages
     const takesSystem = options.system === undefined && first?.role === 'system'
     this.system = takesSystem ? first!.content : options.system
-    this.#options = this.#withPin(options)
+    this.#options = this.#withPin(options, warn)
     this.#sizes = model.limits(this.#options)
     const { policy, sinks, window, reanchorEvery } = this.#sizes
     this.limits = { policy, sinks, window, reanchorEvery }
-    this.#runner = new JobRunner(model.openSequence(this.#options))
     this.#log = new MessageLog(options.keepMessages === 'all')
     for (const message of takesSystem ? rest : options.messages) this.#log.add(message, 0)
     if (!this.#template.incremental) {
       warn('this chat template changes earlier turns when later ones come, so each turn is decoded again from the start of the kept messages')
     }
+    // Last, so that nothing that throws leaves it open.
+    this.#native = model.openSequence(this.#options)
+    this.#runner = new JobRunner(this.#native)
   }
 
   /**
@@ -114,31 +121,28 @@ export class Chat {
       return
     }
     try {
+      this.#needOpen()
       const { tokens, ends } = await this.#prompt(messages)
       messages.forEach((message, i) => this.#log.add(message, ends[i]!))
       let text = ''
-      let noted = false
-      const note = () => {
-        if (!noted) this.#addReply(text)
-        noted = true
-      }
+      let finish: FinishEvent | undefined
       try {
         const job = { type: 'generate', tokens: Int32Array.from(tokens), maxTokens, timeLimit, stop, sampling: nativeSampling(sampling) } as const
         for await (const event of this.#runner.run(job, signal)) {
           if (event.type === 'text') text += event.text
           if (event.type === 'finish') {
-            // Noted before it is told, so that a reader who leaves at this event finds the books complete.
-            note()
             const { usage, ...told } = finishEvent(event)
-            yield { ...told, usage: { ...usage, ...this.usage } }
-            return
+            finish = { ...told, usage: { ...usage, ...this.usage } }
           }
           const shown = this.#shown(event)
           if (shown !== undefined) yield shown
         }
       } finally {
-        note()
+        this.#addReply(text)
       }
+      // Before the last event is told: a reader who goes no further finds the books complete and the chat free.
+      release()
+      if (finish !== undefined) yield finish
     } finally {
       release()
     }
@@ -148,12 +152,19 @@ export class Chat {
   #addReply(text: string): void {
     this.#log.add({ role: 'assistant', content: text }, this.#runner.counts.seenTokens)
     const { evictedTokens } = this.#runner.counts
-    if (evictedTokens > 0) this.#log.leave(this.#sizes.sinks + evictedTokens)
+    if (evictedTokens > 0) this.#leave(evictedTokens)
+  }
+
+  /** The messages that have gone with the native sequence's first `evicted` evictions and had not been told before. */
+  #leave(evicted: number): ChatMessage[] {
+    const gone = this.#log.leave(this.#sizes.sinks + evicted)
+    if (this.#options.keepMessages === 'all') this.#left += gone.length
+    return gone
   }
 
   #shown(event: NativeEvent): StreamEvent | undefined {
     switch (event.type) {
-      case 'evict': return { type: 'evict', tokens: event.tokens, messages: this.#log.leave(this.#sizes.sinks + event.total) }
+      case 'evict': return { type: 'evict', tokens: event.tokens, messages: this.#leave(event.total) }
       case 'prefill':
       case 'text':
       case 'rebase': return event
@@ -168,40 +179,59 @@ export class Chat {
       const { tokens, ends } = await nextPrompt(this.#model, this.#template, this.system, messages)
       return { tokens, ends: ends.map(end => seenTokens + end) }
     }
-    const earlier = this.#log.messages
+    const earlier = this.#log.messages.slice(this.#left)
     const { tokens, ends } = await wholePrompt(this.#model, this.#template, this.system, [...earlier, ...messages])
+    this.#needOpen() // it may have been closed meanwhile
+    const history = ends[earlier.length - 1] ?? 0
     if (this.#begun) {
-      // The template rewrites what is in the cache: it is decoded anew.
-      this.#runner.replace(this.#model.openSequence(this.#options))
-      this.#skipped += Math.max(0, seenTokens - (ends[earlier.length - 1] ?? 0))
+      // The template rewrites what is in the cache: it is decoded anew. Closed first, since there may be no other.
+      this.#skipped += Math.max(0, seenTokens - history)
+      this.#native.close()
+      this.#native = this.#model.openSequence(this.#options)
+      this.#runner.replace(this.#native)
     }
+    // Of a long history only what the cache would still hold is decoded; what is said now goes through it whole.
     const { sinks, window, policy } = this.#sizes
-    const surplus = policy === 'dense' ? 0 : Math.max(0, tokens.length - sinks - window)
-    if (surplus > 0) {
-      // Of a long history only what the cache would still hold is decoded.
-      tokens.splice(sinks, surplus)
-      this.#skipped += surplus
-    }
+    const surplus = policy === 'dense' ? 0 : Math.max(0, Math.min(tokens.length - sinks - window, history - sinks))
+    tokens.splice(sinks, surplus)
+    this.#skipped += surplus
     const shifted = ends.map(end => end - surplus)
-    this.#log.renumber(shifted)
-    if (surplus > 0) this.#log.leave(sinks)
+    this.#log.renumber([...Array<number>(this.#left).fill(0), ...shifted])
+    if (surplus > 0) this.#leave(0)
     this.#begun = true
     return { tokens, ends: shifted.slice(earlier.length) }
   }
 
-  /** The system prompt as sinks, if it is to be pinned and is short enough. */
-  #withPin(options: ParsedChatOptions): ParsedChatOptions {
+  /** The system prompt as sinks, if it is to be pinned and is short enough; any that fits, if that was asked for. */
+  #withPin(options: ParsedChatOptions, warn: (message: string) => void): ParsedChatOptions {
+    const asked = options.pinSystem === true
     const wanted = options.pinSystem ?? options.sinks === undefined
     if (!wanted || this.system === undefined || options.policy === 'dense') return options
     const { sinks, window } = this.#model.limits(options)
     const pinned = systemTokens(this.#model, this.#template, this.system)
-    if (pinned === undefined || pinned > (sinks + window) / 4 || pinned <= sinks) return options
-    return { ...options, sinks: pinned, window: sinks + window - pinned }
+    if (pinned === undefined) {
+      if (asked) warn('this chat template has no place of its own for a system prompt, so it cannot be pinned')
+      return options
+    }
+    if (pinned <= sinks || (!asked && pinned > (sinks + window) / 4)) return options
+    if (pinned >= sinks + window) {
+      throw new StreamingLLMError('WINDOW_TOO_LARGE', `the system prompt has ${pinned} tokens, which leaves nothing of the ${sinks + window} of sinks and window: pin a shorter one, or use a larger window`, { details: { pinned, sinks, window } })
+    }
+    const rest = sinks + window - pinned
+    if (options.window !== undefined) return { ...options, sinks: pinned, window: rest }
+    // Sinks take their cells twice while they move, for which `cacheTokens` may have no room.
+    const fitting = this.#model.limits({ ...options, sinks: pinned })
+    return { ...options, sinks: pinned, window: Math.min(rest, fitting.window + fitting.reanchorEvery) }
   }
 
   /** Gives the cells back; a reply in flight ends with `CLOSED`. Idempotent. */
   async close(): Promise<void> {
+    this.#closed = true
     this.#runner.close()
+  }
+
+  #needOpen(): void {
+    if (this.#closed) throw new StreamingLLMError('CLOSED', 'this chat has been closed; make a new one')
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -209,11 +239,18 @@ export class Chat {
   }
 }
 
+// Compiling and probing a template takes some 20 ms of the event loop; most chats of a model have the same.
+const lastTemplates = new WeakMap<Model, { source: string; template: ChatTemplate }>()
+
 function chatTemplate(model: Model, given: string | undefined): ChatTemplate {
   const { info } = model
   const source = given ?? info.chatTemplate
   if (source === undefined || source === '') {
     throw new StreamingLLMError('TEMPLATE_MISSING', `the model ${model.path} has no chat template; give one by the option chatTemplate, or use model.stream() for plain text`)
   }
-  return new ChatTemplate(source, { bosToken: info.beginningText, eosToken: info.endText, specialTokens: info.specialTokens })
+  const last = lastTemplates.get(model)
+  if (last?.source === source) return last.template
+  const template = new ChatTemplate(source, { bosToken: info.beginningText, eosToken: info.endText, specialTokens: info.specialTokens })
+  lastTemplates.set(model, { source, template })
+  return template
 }

@@ -4,9 +4,10 @@ import { locateLibraries } from './backend/locate.js'
 import { cacheLimits } from './cache-limits.js'
 import { Chat } from './chat.js'
 import { fromNative, StreamingLLMError } from './errors.js'
+import type { StreamEvent } from './events.js'
 import { checkModelFile, type ModelHeader } from './gguf/check.js'
 import type { NativeAddon, NativeContextOptions, NativeDevice, NativeModel, NativeModelInfo, NativeSequence } from './native.js'
-import { parseChatOptions, parseModelOptions, parseSequenceOptions, type ChatOptions, type GenerateOptions, type ModelOptions, type ParsedModelOptions, type ParsedPolicyOptions, type PolicyOptions } from './options.js'
+import { parseChatOptions, parseGenerateOptions, parseModelOptions, parseSequenceOptions, type ChatOptions, type GenerateOptions, type ModelOptions, type ParsedGenerateOptions, type ParsedModelOptions, type ParsedPolicyOptions, type PolicyOptions } from './options.js'
 import { resolveModel } from './models/resolve-model.js'
 import { probeModel } from './probe.js'
 import { Sequence } from './sequence.js'
@@ -103,6 +104,8 @@ export class Model {
   readonly devices: readonly NativeDevice[]
   /** @internal */
   readonly info: NativeModelInfo
+  /** @internal Closes something that nobody needs at the moment, if there is any: asked when no sequence is left. */
+  giveWay: () => boolean = () => false
   readonly #native: NativeModel
   readonly #header: ModelHeader
   readonly #options: ParsedModelOptions
@@ -150,19 +153,31 @@ export class Model {
     return new Sequence(this.openSequence(parseSequenceOptions(options)))
   }
 
-  /** Continues a text, on a sequence of its own. */
+  /**
+   * Continues a text, on a sequence of its own with the default window. Work starts at the first `next()`; the sequence
+   * is closed at the last event, or when the stream is left.
+   *
+   * @throws {StreamingLLMError} UNKNOWN_OPTION, INVALID_OPTION, CLOSED at once; from the first `next()` on
+   * TOKENIZE_FAILED, NO_SEQUENCE_LEFT, POLICY_UNAVAILABLE, OUT_OF_MEMORY, DECODE_FAILED
+   */
   stream(prompt: string, options: GenerateOptions = {}): TextStream {
-    const sequence = this.createSequence()
+    this.#needOpen()
+    if (typeof prompt !== 'string') throw new StreamingLLMError('INVALID_OPTION', `stream: the prompt must be a string, got ${typeof prompt}`)
+    return textStream(this.#continue(prompt, parseGenerateOptions(options)))
+  }
+
+  async *#continue(prompt: string, options: ParsedGenerateOptions): AsyncGenerator<StreamEvent, void, undefined> {
     const { beginningToken } = this.info
-    const tokens = [...(beginningToken === undefined ? [] : [beginningToken]), ...this.tokenize(prompt)]
-    const events = sequence.generate({ ...options, tokens })
-    return textStream((async function* () {
-      try {
-        yield* events
-      } finally {
-        await sequence.close()
+    const tokens = Int32Array.from([...(beginningToken === undefined ? [] : [beginningToken]), ...this.tokenize(prompt)])
+    const sequence = this.createSequence()
+    try {
+      for await (const event of sequence.continue(tokens, options)) {
+        if (event.type === 'finish') await sequence.close() // its reader may not come back after the last event
+        yield event
       }
-    })())
+    } finally {
+      await sequence.close()
+    }
   }
 
   /**
@@ -183,6 +198,7 @@ export class Model {
     return native(() => this.#native.detokenize(Int32Array.from(tokens), special))
   }
 
+  /** How many tokens a text has, without a beginning-of-sequence token. Throws as `tokenize`. */
   countTokens(text: string): number {
     return this.tokenize(text).length
   }
@@ -193,7 +209,13 @@ export class Model {
     this.#needPolicy(options)
     const limits = this.limits(options)
     this.#needMemory(limits.sinks + limits.window)
-    return native(() => this.#native.openSequence(limits))
+    for (;;) {
+      try {
+        return native(() => this.#native.openSequence(limits))
+      } catch (error) {
+        if (!StreamingLLMError.isInstance(error) || error.code !== 'NO_SEQUENCE_LEFT' || !this.giveWay()) throw error
+      }
+    }
   }
 
   /** @internal */

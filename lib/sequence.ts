@@ -2,7 +2,7 @@ import { StreamingLLMError } from './errors.js'
 import type { StreamEvent } from './events.js'
 import { JobRunner, type TokenCounts } from './job-reader.js'
 import type { NativeJob, NativeSequence } from './native.js'
-import { parseGenerateOptions, type GenerateOptions } from './options.js'
+import { parseGenerateOptions, type GenerateOptions, type ParsedGenerateOptions } from './options.js'
 import { finishEvent, nativeSampling, textStream, type TextStream } from './text-stream.js'
 
 /**
@@ -52,12 +52,12 @@ export class Sequence {
   /** Adds `options.tokens`, if any, and generates from there. Events as those of a chat. */
   generate(options: GenerateOptions & { tokens?: ArrayLike<number> } = {}): TextStream {
     const { tokens = [], ...rest } = options
-    const given = wholeNumbers('generate', tokens)
-    const { sampling, signal, ...limits } = parseGenerateOptions(rest, {}, 'generate')
-    const job: NativeJob = {
-      type: 'generate', tokens: given, maxTokens: limits.maxTokens ?? 0, timeLimit: limits.timeLimit ?? 0, stop: limits.stop, sampling: nativeSampling(sampling),
-    }
-    return textStream(this.#generate(job, signal))
+    return this.continue(wholeNumbers('generate', tokens), parseGenerateOptions(rest, {}, 'generate'))
+  }
+
+  /** @internal */
+  continue(tokens: Int32Array, { sampling, signal, stop, maxTokens = 0, timeLimit = 0 }: ParsedGenerateOptions): TextStream {
+    return textStream(this.#generate({ type: 'generate', tokens, maxTokens, timeLimit, stop, sampling: nativeSampling(sampling) }, signal))
   }
 
   async *#generate(job: NativeJob, signal?: AbortSignal): AsyncGenerator<StreamEvent, void, undefined> {
@@ -69,8 +69,10 @@ export class Sequence {
     try {
       for await (const event of this.#runner.run(job, signal)) {
         if (event.type === 'evict') yield { type: 'evict', tokens: event.tokens, messages: [] }
-        else if (event.type === 'finish') yield finishEvent(event)
-        else if (event.type !== 'scores' && event.type !== 'error') yield event
+        else if (event.type === 'finish') {
+          release() // before the last event is told, since its reader may not come back
+          yield finishEvent(event)
+        } else if (event.type !== 'scores' && event.type !== 'error') yield event
       }
     } finally {
       release()

@@ -38,23 +38,33 @@ export function streamChat(options: StreamChatOptions): TextStream {
   }
   return textStream((async function* () {
     const key = JSON.stringify(chatOptions)
-    const idle = liveChats.get(model) ?? []
-    liveChats.set(model, idle)
+    const idle = idleChats(model)
     const [system, said] = split(chatOptions.system, messages)
     const found = longestPrefix(idle, `${key} ${JSON.stringify(system)}`, said)
     // Taken out while it is at work, so that no other call finds it.
     if (found !== undefined) idle.splice(idle.indexOf(found.live), 1)
-    const live = found?.live ?? { chat: open(model, { ...chatOptions, system, messages: said.slice(0, -1) }, idle), key: `${key} ${JSON.stringify(system)}` }
-    let usable = true
+    const live = found?.live ?? { chat: model.createChat({ ...chatOptions, system, messages: said.slice(0, -1) }), key: `${key} ${JSON.stringify(system)}` }
+    const { count } = live.chat.digest
+    let ours = true
+    const giveBack = () => {
+      if (ours) idle.push(live)
+      ours = false
+    }
     try {
-      yield* live.chat.turn(found === undefined ? said.slice(-1) : said.slice(found.count), reply)
+      for await (const event of live.chat.turn(found === undefined ? said.slice(-1) : said.slice(found.count), reply)) {
+        if (event.type === 'finish') giveBack() // its reader may not come back after the last event
+        yield event
+      }
     } catch (error) {
-      usable = false
-      await live.chat.close()
+      // A turn that left no trace, over text that cannot be tokenized, does not cost the conversation its cache.
+      if (ours && (found === undefined || live.chat.digest.count !== count)) {
+        ours = false
+        await live.chat.close()
+      }
       throw error
     } finally {
       // Left early by its reader, it is as good as finished: its history says what was delivered.
-      if (usable) idle.push(live)
+      giveBack()
     }
   })())
 }
@@ -75,14 +85,16 @@ function longestPrefix(idle: LiveChat[], key: string, messages: ChatMessage[]): 
   return best
 }
 
-/** A new chat; the chat that was idle longest gives way where there is no room. */
-function open(model: Model, options: ChatOptions, idle: LiveChat[]): Chat {
-  for (;;) {
-    try {
-      return model.createChat(options)
-    } catch (error) {
-      if (!StreamingLLMError.isInstance(error) || error.code !== 'NO_SEQUENCE_LEFT' || idle.length === 0) throw error
-      void idle.shift()!.chat.close()
-    }
+/** The model's chats between two calls. The one that was idle longest gives way to whoever needs a sequence. */
+function idleChats(model: Model): LiveChat[] {
+  const known = liveChats.get(model)
+  if (known !== undefined) return known
+  const idle: LiveChat[] = []
+  liveChats.set(model, idle)
+  model.giveWay = () => {
+    const oldest = idle.shift()
+    void oldest?.chat.close()
+    return oldest !== undefined
   }
+  return idle
 }
