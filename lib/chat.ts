@@ -7,7 +7,7 @@ import type { Model } from './model.js'
 import type { NativeEvent, NativeSequence, NativeSequenceOptions } from './native.js'
 import { parseGenerateOptions, parseMessages, type GenerateOptions, type ParsedChatOptions, type ParsedGenerateOptions } from './options.js'
 import { ChatTemplate } from './templates/chat-template.js'
-import { finishEvent, nativeSampling, textStream, type TextStream } from './text-stream.js'
+import { abortedInQueue, finishEvent, nativeSampling, textStream, type TextStream } from './text-stream.js'
 import { nextPrompt, systemTokens, wholePrompt, type TurnTokens } from './turn-prompt.js'
 
 export interface Answer {
@@ -117,7 +117,7 @@ export class Chat {
     const release = await this.#runner.acquire(signal)
     if (release === undefined) {
       // Aborted while another turn was still going on: it never began, and leaves no trace.
-      yield { type: 'finish', reason: 'abort', usage: { promptTokens: 0, completionTokens: 0, ...this.usage }, timings: { promptMs: 0, generationMs: 0, tokensPerSecond: 0 } }
+      yield abortedInQueue(this.usage)
       return
     }
     try {

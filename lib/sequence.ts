@@ -3,7 +3,7 @@ import type { StreamEvent } from './events.js'
 import { JobRunner, type TokenCounts } from './job-reader.js'
 import type { NativeJob, NativeSequence } from './native.js'
 import { parseGenerateOptions, type GenerateOptions, type ParsedGenerateOptions } from './options.js'
-import { finishEvent, nativeSampling, textStream, type TextStream } from './text-stream.js'
+import { abortedInQueue, finishEvent, nativeSampling, textStream, type TextStream } from './text-stream.js'
 
 /**
  * One stream of tokens through the cache, below chat: for researchers and for builders of other interfaces. Made by
@@ -63,7 +63,7 @@ export class Sequence {
   async *#generate(job: NativeJob, signal?: AbortSignal): AsyncGenerator<StreamEvent, void, undefined> {
     const release = await this.#runner.acquire(signal)
     if (release === undefined) {
-      yield { type: 'finish', reason: 'abort', usage: { promptTokens: 0, completionTokens: 0, ...this.usage }, timings: { promptMs: 0, generationMs: 0, tokensPerSecond: 0 } }
+      yield abortedInQueue(this.usage)
       return
     }
     try {

@@ -1,5 +1,5 @@
 import type { FinishEvent, StreamEvent } from './events.js'
-import type { NativeFinish } from './job-reader.js'
+import type { NativeFinish, TokenCounts } from './job-reader.js'
 import type { NativeSampling } from './native.js'
 import type { ParsedSamplingOptions } from './options.js'
 
@@ -15,6 +15,11 @@ export function textStream(events: AsyncGenerator<StreamEvent, void, undefined>)
       for await (const event of events) if (event.type === 'text') yield event.text
     },
   })
+}
+
+/** The only event of a turn that was aborted before it began. */
+export function abortedInQueue(counts: TokenCounts): FinishEvent {
+  return { type: 'finish', reason: 'abort', usage: { promptTokens: 0, completionTokens: 0, ...counts }, timings: { promptMs: 0, generationMs: 0, tokensPerSecond: 0 } }
 }
 
 export function finishEvent(native: NativeFinish): FinishEvent {
