@@ -1,4 +1,5 @@
 import { StreamingLLMError } from './errors.js'
+import type { ModelMemory } from './model-memory.js'
 import type { NativeSequenceOptions } from './native.js'
 import type { ParsedPolicyOptions } from './options.js'
 
@@ -8,6 +9,7 @@ export interface CacheSurroundings {
   batchSize: number
   /** Cells of the whole cache; undefined: it grows as needed. */
   cacheTokens?: number
+  memory: ModelMemory
 }
 
 const defaultSinks = 4
@@ -16,38 +18,74 @@ const largestDefault = 4096
 // llama.cpp keeps books on each cell; this many take it some 400 MB, whatever the model.
 const mostCells = 2 ** 22
 
-/** The sizes for a sequence: what was asked for, the rest from the model. */
+/** Larger than any number of tokens: the sinks stay where they are. */
+const never = 2 ** 30
+
+/** The policy and sizes for a sequence: what was asked for, the rest from the model. */
 export function cacheLimits(options: ParsedPolicyOptions, surroundings: CacheSurroundings): NativeSequenceOptions {
   for (const [name, value] of Object.entries({ sinks: options.sinks, window: options.window, cacheTokens: surroundings.cacheTokens })) {
     if (value !== undefined && value > mostCells) {
       throw new StreamingLLMError('WINDOW_TOO_LARGE', `'${name}' may be at most ${mostCells} tokens, got ${value}`, { details: { [name]: value, most: mostCells } })
     }
   }
-  const { trainedLength, batchSize, cacheTokens } = surroundings
-  const sinks = options.sinks ?? defaultSinks
-  const rebaseAfter = Math.min(options.rebaseAfter ?? Math.max(131_072, 4 * (sinks + (options.window ?? 0))), 2 ** 30)
-  const cells = Math.min(trainedLength, largestDefault, cacheTokens ?? Infinity)
-  if (options.policy === 'dense') {
-    // With the same sizes given, as many tokens as the streaming policy keeps: the fair comparison.
-    const window = options.window === undefined ? cells : sinks + options.window
-    return { policy: 'dense', sinks: 0, window, reanchorEvery: 1, rebaseAfter, verify: false }
+  const limits = options.policy === 'streaming' || options.policy === 'window' ? streamingLimits(options, surroundings) : comparedLimits(options, surroundings)
+  const { lastPosition } = surroundings.memory
+  // The recomputed token itself has a position too.
+  const positions = limits.sinks + limits.window + (limits.policy === 'recompute' ? 1 : 0)
+  if (lastPosition !== undefined && positions > lastPosition) {
+    const most = lastPosition - (positions - limits.window)
+    throw new StreamingLLMError('WINDOW_TOO_LARGE', `this model has learned ${lastPosition} positions and no others; the window may have at most ${most} tokens`, { details: { window: limits.window, most } })
   }
+  return limits
+}
+
+/** Tokens that a sequence keeps by default. */
+function usualCells({ trainedLength, cacheTokens }: CacheSurroundings): number {
+  return Math.min(trainedLength, largestDefault, cacheTokens ?? Infinity)
+}
+
+/** The policies that streaming is compared with, with as many tokens as it keeps. */
+function comparedLimits({ policy, sinks = defaultSinks, window, rebaseAfter = never }: ParsedPolicyOptions, surroundings: CacheSurroundings): NativeSequenceOptions {
+  const recomputes = policy === 'recompute'
+  const spare = (recomputes ? 1 : 0) + (surroundings.cacheTokens === undefined ? 0 : surroundings.batchSize)
+  const total = window === undefined ? Math.max(1, usualCells(surroundings) - spare) : sinks + window
+  return { policy: recomputes ? 'recompute' : 'dense', sinks: 0, window: total, reanchorEvery: 1, rebaseAfter, verify: false, firstPosition: 0 }
+}
+
+function streamingLimits(options: ParsedPolicyOptions, surroundings: CacheSurroundings): NativeSequenceOptions {
+  const { trainedLength, batchSize, cacheTokens, memory } = surroundings
+  const given = options.policy === 'window' ? (options.sinks ?? defaultSinks) : 0
+  const sinks = options.policy === 'window' ? 0 : (options.sinks ?? defaultSinks)
+  const wanted = options.window === undefined ? undefined : options.window + given
+  const cells = usualCells(surroundings)
+  const common = { sinks, verify: false, firstPosition: 0 }
   // A batch brings its tokens before anything leaves, and the sinks lag behind by up to reanchorEvery.
   const batch = Math.min(batchSize, Math.floor(cells / 4))
   const fitting = cacheTokens === undefined ? cells : Math.min(cells, cacheTokens - batchSize - sinks - 64 + batch)
   const forBoth = fitting - sinks - batch
-  const reanchorEvery = options.reanchorEvery
-    ?? (options.window === undefined
+  const reanchorEvery = !memory.sinksMove ? never : sinks === 0 ? 1 : (options.reanchorEvery
+    ?? (wanted === undefined
       ? clamp(Math.floor(forBoth / 5), 1, 256)
-      : clamp(Math.min(Math.floor(options.window / 4), trainedLength - sinks - options.window - 1), 1, 256))
-  const window = options.window ?? forBoth - reanchorEvery
+      : clamp(Math.min(Math.floor(wanted / 4), trainedLength - sinks - wanted - 1), 1, 256)))
+  const lag = memory.sinksMove ? reanchorEvery : 0
+  const window = wanted ?? forBoth - lag
   if (window < 1) {
-    throw new StreamingLLMError('WINDOW_TOO_LARGE', `${sinks} sinks and reanchorEvery ${reanchorEvery} leave no window within the ${cells} tokens of this model's cache; use fewer`)
+    throw new StreamingLLMError('WINDOW_TOO_LARGE', `${sinks} sinks and reanchorEvery ${lag} leave no window within the ${cells} tokens of this model's cache; use fewer`)
   }
-  if (rebaseAfter < sinks + window + 2 * reanchorEvery) {
-    throw new StreamingLLMError('INVALID_OPTION', `'rebaseAfter' must be at least ${sinks + window + 2 * reanchorEvery} (sinks + window + 2 * reanchorEvery), got ${rebaseAfter}`)
+  const refill: NativeSequenceOptions = { policy: 'refill', window, reanchorEvery: 1, rebaseAfter: never, ...common }
+  if (memory.eviction === 'refill') return refill
+  const least = sinks + window + 2 * lag
+  const rebaseAfter = Math.min(options.rebaseAfter ?? Math.max(131_072, 4 * (sinks + window)), never)
+  if (rebaseAfter < least) {
+    throw new StreamingLLMError('INVALID_OPTION', `'rebaseAfter' must be at least ${least} (sinks + window + 2 * reanchorEvery), got ${rebaseAfter}`)
   }
-  return { policy: 'streaming', sinks, window, reanchorEvery, rebaseAfter, verify: false }
+  if (memory.positionLimit !== undefined) {
+    // A batch, and what is generated until the reader has caught up, may go beyond.
+    const below = memory.positionLimit - batchSize - 64
+    if (below < least) return refill
+    return { policy: 'streaming', window, reanchorEvery, rebaseAfter: Math.min(rebaseAfter, below), ...common }
+  }
+  return { policy: 'streaming', window, reanchorEvery, rebaseAfter, ...common }
 }
 
 function clamp(value: number, least: number, most: number): number {

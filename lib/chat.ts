@@ -206,7 +206,7 @@ export class Chat {
   #withPin(options: ParsedChatOptions, warn: (message: string) => void): ParsedChatOptions {
     const asked = options.pinSystem === true
     const wanted = options.pinSystem ?? options.sinks === undefined
-    if (!wanted || this.system === undefined || options.policy === 'dense') return options
+    if (!wanted || this.system === undefined || options.policy !== 'streaming') return options
     const { sinks, window } = this.#model.limits(options)
     const pinned = systemTokens(this.#model, this.#template, this.system)
     if (pinned === undefined) {

@@ -8,6 +8,7 @@ import type { StreamEvent } from './events.js'
 import { checkModelFile, type ModelHeader } from './gguf/check.js'
 import type { NativeAddon, NativeContextOptions, NativeDevice, NativeModel, NativeModelInfo, NativeSequence } from './native.js'
 import { parseChatOptions, parseGenerateOptions, parseModelOptions, parseSequenceOptions, type ChatOptions, type GenerateOptions, type ModelOptions, type ParsedGenerateOptions, type ParsedModelOptions, type ParsedPolicyOptions, type PolicyOptions } from './options.js'
+import { modelMemory, type ModelMemory } from './model-memory.js'
 import { resolveModel } from './models/resolve-model.js'
 import { probeModel } from './probe.js'
 import { Sequence } from './sequence.js'
@@ -76,7 +77,12 @@ export async function loadModel(reference: string, options: ModelOptions = {}): 
     await loaded.close()
     throw new StreamingLLMError('MODEL_UNSUPPORTED', `${path} is ${refusal}; a model that generates text from left to right is needed`, { details: { path, architecture: header.architecture } })
   }
-  return new Model(loaded, header, parsed, devices)
+  try {
+    return new Model(loaded, header, parsed, devices)
+  } catch (error) {
+    await loaded.close()
+    throw error
+  }
 }
 
 const logLevels: Record<number, 'debug' | 'info' | 'warn' | 'error'> = { 1: 'debug', 2: 'info', 3: 'warn', 4: 'error' }
@@ -106,6 +112,8 @@ export class Model {
   readonly info: NativeModelInfo
   /** @internal Closes something that nobody needs at the moment, if there is any: asked when no sequence is left. */
   giveWay: () => boolean = () => false
+  /** How this model remembers, and so how the streaming policy works on it. */
+  readonly memory: ModelMemory
   readonly #native: NativeModel
   readonly #header: ModelHeader
   readonly #options: ParsedModelOptions
@@ -124,6 +132,7 @@ export class Model {
     this.vocabularySize = this.info.vocabularySize
     this.description = this.info.description
     this.devices = devices
+    this.memory = modelMemory(loaded.info, header)
   }
 
   /** Most sequences and chats that may be open at once. */
@@ -206,7 +215,6 @@ export class Model {
   /** @internal Sizes and then opens a sequence. */
   openSequence(options: ParsedPolicyOptions): NativeSequence {
     this.#needOpen()
-    this.#needPolicy(options)
     const limits = this.limits(options)
     this.#needMemory(limits.sinks + limits.window)
     for (;;) {
@@ -221,7 +229,7 @@ export class Model {
   /** @internal */
   limits(options: ParsedPolicyOptions) {
     const { batchSize, cacheTokens } = this.#options
-    return cacheLimits(options, { trainedLength: this.trainedLength, batchSize, cacheTokens })
+    return cacheLimits(options, { trainedLength: this.trainedLength, batchSize, cacheTokens, memory: this.memory })
   }
 
   /** Frees everything. Streams in flight end with `CLOSED`. Idempotent. */
@@ -237,22 +245,12 @@ export class Model {
     if (this.#closing !== undefined) throw new StreamingLLMError('CLOSED', 'the model has been closed; load it again')
   }
 
-  #needPolicy({ policy }: ParsedPolicyOptions): void {
-    const { isRecurrent, isHybrid } = this.info
-    const learned = this.#header.hasLearnedPositions
-    const reason = isRecurrent || isHybrid ? 'it keeps a recurrent state, which this version cannot yet take back'
-      : learned && policy === 'streaming' ? "it has learned absolute positions, so its tokens cannot be moved; use policy 'dense'"
-        : undefined
-    if (reason === undefined) return
-    throw new StreamingLLMError('POLICY_UNAVAILABLE', `the policy '${policy}' is not available for ${this.architecture} models yet: ${reason}`, { details: { policy, architecture: this.architecture } })
-  }
-
   // Where memory is promised that is not there, the operating system ends the process once it is used.
   #needMemory(cells: number): void {
     const { metadata } = this.#header
     const figure = (key: string) => metadata.get(`${this.architecture}.${key}`)
     const [heads, headsKv, width, keyLength] = ['attention.head_count', 'attention.head_count_kv', 'embedding_length', 'attention.key_length'].map(figure)
-    if (typeof heads !== 'number' || typeof width !== 'number') return // another kind of attention: llama.cpp will say
+    if (typeof heads !== 'number' || heads === 0 || typeof width !== 'number') return // another kind of attention: llama.cpp will say
     const perHead = typeof keyLength === 'number' ? keyLength : width / heads
     const bytesPerValue = { f32: 4, f16: 2, q8_0: 1.0625, q4_0: 0.5625 }[this.#options.kvType]
     const bytes = cells * this.info.layers * 2 * perHead * (typeof headsKv === 'number' ? headsKv : heads) * bytesPerValue

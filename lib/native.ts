@@ -26,6 +26,8 @@ export interface NativeModelInfo {
   isRecurrent: boolean
   isHybrid: boolean
   isDiffusion: boolean
+  /** False: no layer of it looks at positions (or all do so by ALiBi). */
+  hasPositions: boolean
   slidingWindow: number
   chatTemplate: string | undefined
   beginningToken: number | undefined
@@ -47,14 +49,18 @@ export interface NativeContextOptions {
 }
 
 export interface NativeSequenceOptions {
-  policy: 'streaming' | 'dense'
+  /** As in native/cache_policy.h. */
+  policy: 'streaming' | 'dense' | 'recompute' | 'refill'
   sinks: number
   /** For the dense policy: tokens in all. */
   window: number
+  /** 2^30: never. */
   reanchorEvery: number
   rebaseAfter: number
   /** Checks the cache's invariants, and llama.cpp's own books against ours, after each step. For tests. */
   verify: boolean
+  /** Where the first token goes. For tests; 0 otherwise. */
+  firstPosition: number
 }
 
 export interface NativeSampling {
@@ -149,16 +155,16 @@ export interface NativeLoading {
   abort(): void
 }
 
-/** The policy alone, for tests. */
-export interface NativeSinkCache {
+/** A policy alone, for tests. */
+export interface NativeCachePolicy {
   append(tokens: Int32Array, prompt: boolean): void
   room(): number
   mark(): number
-  rollback(mark: number): void
+  rollback(mark: number): boolean
   release(mark: number): void
-  pin(count: number): boolean
-  rebase(): void
-  state(): { base: number; oldest: number; next: number; sinks: number; window: number; size: number; kept: Int32Array; broken: string | null }
+  mustRestart(coming: number): boolean
+  restart(coming: number): { again: Int32Array; skipped: number; left: number }
+  state(): { base: number; oldest: number; next: number; size: number; kept: Int32Array; broken: string | null }
 }
 
 export interface NativeAddon {
@@ -166,5 +172,5 @@ export interface NativeAddon {
   /** llama.cpp's log, from now on; levels are ggml's: 1 debug, 2 info, 3 warning, 4 error, 5 continued. */
   setLog(callback: ((level: number, text: string) => void) | null): void
   load(path: string, options: { gpuLayers: number } & NativeContextOptions, onProgress: (done: number) => void): NativeLoading
-  SinkCache: new (limits: { sinks: number; window: number; reanchorEvery: number; trainedLength: number }) => NativeSinkCache
+  CachePolicy: new (limits: Omit<NativeSequenceOptions, 'rebaseAfter' | 'verify'> & { trainedLength: number }) => NativeCachePolicy
 }

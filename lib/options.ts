@@ -1,6 +1,5 @@
 import os from 'node:os'
 import * as v from 'valibot'
-import { StreamingLLMError } from './errors.js'
 import type { ChatMessage } from './messages.js'
 import { check, checkObject, describe, invalid, type Schema, type Schemas } from './options/check.js'
 import { boolean, callback, number, oneOf, shortText, signal, someText, text, texts, whole } from './options/kinds.js'
@@ -42,7 +41,7 @@ export interface ParsedGenerateOptions {
 }
 
 const policySchemas: Schemas<PolicyOptions> = {
-  policy: oneOf('streaming', 'dense', 'window', 'recompute') as Schema<PolicyOptions['policy']>,
+  policy: oneOf('streaming', 'dense', 'window', 'recompute'),
   sinks: whole(0),
   window: whole(1),
   reanchorEvery: whole(1),
@@ -136,7 +135,7 @@ export function parseModelOptions(given: unknown, call = 'loadModel'): ParsedMod
 
 /** What was passed to `createSequence`. */
 export function parseSequenceOptions(given: unknown, call = 'createSequence'): ParsedPolicyOptions {
-  return withPolicy(call, check(call, given, policySchemas))
+  return withPolicy(check(call, given, policySchemas))
 }
 
 /** What was passed to `createChat`. */
@@ -144,7 +143,7 @@ export function parseChatOptions(given: unknown, call = 'createChat'): ParsedCha
   const { system, pinSystem, messages, keepMessages = 'window', chatTemplate, policy, sinks, window, reanchorEvery, rebaseAfter, ...sampling } =
     check(call, given, chatSchemas)
   return {
-    ...withPolicy(call, { policy, sinks, window, reanchorEvery, rebaseAfter }),
+    ...withPolicy({ policy, sinks, window, reanchorEvery, rebaseAfter }),
     system,
     pinSystem,
     messages: messages === undefined ? [] : parseMessages(messages, call),
@@ -191,13 +190,8 @@ export function parseMessages(given: unknown, call = 'createChat'): ChatMessage[
   })
 }
 
-function withPolicy(call: string, options: PolicyOptions): ParsedPolicyOptions {
-  const policy: string = options.policy ?? 'streaming'
-  if (policy === 'window' || policy === 'recompute') {
-    const message = `${call}: the policy '${policy}' is not available yet; window is sinks: 0 with the policy 'streaming'`
-    throw new StreamingLLMError('POLICY_UNAVAILABLE', message, { details: { call, policy } })
-  }
-  return { ...options, policy: policy as 'streaming' | 'dense' }
+function withPolicy(options: PolicyOptions): ParsedPolicyOptions {
+  return { ...options, policy: options.policy ?? 'streaming' }
 }
 
 function withDry(call: string, sampling: SamplingOptions): SamplingOptions {

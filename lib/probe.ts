@@ -10,7 +10,7 @@ const { addon, paths, path, options } = JSON.parse(process.argv[1])
 const native = require(addon)
 native.open(paths)
 native.load(path, options, () => {}).promise.then(async model => {
-  const sequence = model.openSequence({ policy: 'dense', sinks: 0, window: 16, reanchorEvery: 1, rebaseAfter: 1 << 30, verify: false })
+  const sequence = model.openSequence({ policy: 'dense', sinks: 0, window: 16, reanchorEvery: 1, rebaseAfter: 1 << 30, verify: false, firstPosition: 0 })
   const stream = sequence.start({ type: 'append', tokens: Int32Array.of(0, 0) })
   for (let event; event?.type !== 'finish' && event?.type !== 'error'; event = stream.take()) await new Promise(resolve => stream.wait(resolve))
   await model.close()

@@ -63,6 +63,10 @@ ContextOptions read_context_options(const Napi::Object& from) {
   return options;
 }
 
+CachePolicy::Kind policy_kind(const std::string& name) {
+  return name == "dense" ? CachePolicy::dense : name == "recompute" ? CachePolicy::recompute : name == "refill" ? CachePolicy::refill : CachePolicy::streaming;
+}
+
 SamplingOptions read_sampling(const Napi::Object& from) {
   SamplingOptions options;
   options.temperature = static_cast<float>(number(from, "temperature"));
@@ -324,6 +328,7 @@ class ModelObject : public Napi::ObjectWrap<ModelObject> {
       flag("isRecurrent", f.llama_model_is_recurrent(model));
       flag("isHybrid", f.llama_model_is_hybrid(model));
       flag("isDiffusion", f.llama_model_is_diffusion(model));
+      object.Set("hasPositions", f.llama_model_rope_type(model) != LLAMA_ROPE_TYPE_NONE);
       if (const char* chat_template = f.llama_model_chat_template(model, nullptr)) object.Set("chatTemplate", chat_template);
       const auto text_of = [&](Token token) { return token >= 0 && token < model_->vocab_size() ? std::string(f.llama_vocab_get_text(vocab, token)) : std::string(); };
       const Token beginning = model_->beginning();
@@ -349,11 +354,10 @@ class ModelObject : public Napi::ObjectWrap<ModelObject> {
     return throwing(env, [&]() -> Napi::Value {
       need_open();
       const auto options = call[0].As<Napi::Object>();
-      const bool evicts = text(options, "policy") == "streaming";
-      const int window = integer(options, "window");
-      const SinkCache::Limits limits{evicts ? integer(options, "sinks") : 0, window, integer(options, "reanchorEvery"),
-                                     llama().llama_model_n_ctx_train(model_->get()), evicts, window};
-      if (evicts && static_cast<int64_t>(limits.sinks) + window + limits.reanchor_every + 1 > limits.trained_length) {
+      const CachePolicy::Limits limits{policy_kind(text(options, "policy")), integer(options, "sinks"), integer(options, "window"), integer(options, "reanchorEvery"),
+                                       llama().llama_model_n_ctx_train(model_->get()), integer(options, "firstPosition")};
+      const bool bounded = limits.kind == CachePolicy::streaming && limits.reanchor_every != CachePolicy::kNever;
+      if (bounded && static_cast<int64_t>(limits.sinks) + limits.window + limits.reanchor_every + 1 > limits.trained_length) {
         throw Failure("WINDOW_TOO_LARGE", "sinks + window + reanchorEvery + 1 must not be larger than the " + std::to_string(limits.trained_length) +
                                               " tokens that the model was trained on; the window may have at most " +
                                               std::to_string(limits.trained_length - limits.sinks - limits.reanchor_every - 1));
@@ -502,51 +506,55 @@ void set_log(const Napi::CallbackInfo& info) {
   });
 }
 
-// ---- the policy alone, for tests of its invariants
+// ---- a policy alone, for tests of its invariants
 
-class SinkCacheObject : public Napi::ObjectWrap<SinkCacheObject> {
+class CachePolicyObject : public Napi::ObjectWrap<CachePolicyObject> {
  public:
   static Napi::Function define(Napi::Env env) {
-    return DefineClass(env, "SinkCache",
-                       {InstanceMethod<&SinkCacheObject::append>("append"), InstanceMethod<&SinkCacheObject::room>("room"), InstanceMethod<&SinkCacheObject::mark>("mark"),
-                        InstanceMethod<&SinkCacheObject::rollback>("rollback"), InstanceMethod<&SinkCacheObject::release>("release"), InstanceMethod<&SinkCacheObject::pin>("pin"),
-                        InstanceMethod<&SinkCacheObject::rebase>("rebase"), InstanceMethod<&SinkCacheObject::state>("state")});
+    return DefineClass(env, "CachePolicy",
+                       {InstanceMethod<&CachePolicyObject::append>("append"), InstanceMethod<&CachePolicyObject::room>("room"), InstanceMethod<&CachePolicyObject::mark>("mark"),
+                        InstanceMethod<&CachePolicyObject::rollback>("rollback"), InstanceMethod<&CachePolicyObject::release>("release"),
+                        InstanceMethod<&CachePolicyObject::must_restart>("mustRestart"), InstanceMethod<&CachePolicyObject::restart>("restart"),
+                        InstanceMethod<&CachePolicyObject::state>("state")});
   }
-  explicit SinkCacheObject(const Napi::CallbackInfo& info) : ObjectWrap(info), cache_(limits(info[0].As<Napi::Object>())) {}
+  explicit CachePolicyObject(const Napi::CallbackInfo& info) : ObjectWrap(info), cache_(make_cache_policy(limits(info[0].As<Napi::Object>()))) {}
 
  private:
-  static SinkCache::Limits limits(const Napi::Object& from) {
-    return {integer(from, "sinks"), integer(from, "window"), integer(from, "reanchorEvery"), integer(from, "trainedLength"), true, 0};
+  static CachePolicy::Limits limits(const Napi::Object& from) {
+    return {policy_kind(text(from, "policy")), integer(from, "sinks"), integer(from, "window"), integer(from, "reanchorEvery"), integer(from, "trainedLength"), integer(from, "firstPosition")};
   }
   void append(const Napi::CallbackInfo& info) {
     const auto added = tokens(info[0]);
-    cache_.commit(cache_.plan(static_cast<int>(added.size()), info[1].ToBoolean()), added.data());
+    cache_->commit(cache_->plan(static_cast<int>(added.size()), info[1].ToBoolean()), added.data());
   }
-  Napi::Value room(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), cache_.room()); }
+  Napi::Value room(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), cache_->room()); }
   Napi::Value mark(const Napi::CallbackInfo& info) {
-    marks_.push_back(cache_.mark());
+    marks_.push_back(cache_->mark());
     return Napi::Number::New(info.Env(), static_cast<double>(marks_.size() - 1));
   }
-  void rollback(const Napi::CallbackInfo& info) { cache_.rollback(marks_.at(info[0].ToNumber().Uint32Value())); }
-  void release(const Napi::CallbackInfo& info) { cache_.release(marks_.at(info[0].ToNumber().Uint32Value()).oldest); }
-  Napi::Value pin(const Napi::CallbackInfo& info) { return Napi::Boolean::New(info.Env(), cache_.pin(info[0].ToNumber().Int32Value())); }
-  void rebase(const Napi::CallbackInfo&) {
-    const auto kept = cache_.restart();
-    if (!kept.empty()) cache_.commit(cache_.plan(static_cast<int>(kept.size()), true), kept.data());
+  Napi::Value rollback(const Napi::CallbackInfo& info) { return Napi::Boolean::New(info.Env(), cache_->rollback(marks_.at(info[0].ToNumber().Uint32Value()))); }
+  void release(const Napi::CallbackInfo& info) { cache_->release(marks_.at(info[0].ToNumber().Uint32Value())); }
+  Napi::Value must_restart(const Napi::CallbackInfo& info) { return Napi::Boolean::New(info.Env(), cache_->must_restart(info[0].ToNumber().Uint32Value())); }
+  Napi::Value restart(const Napi::CallbackInfo& info) {
+    const auto env = info.Env();
+    const auto restart = cache_->restart(info[0].ToNumber().Uint32Value());
+    auto object = Napi::Object::New(env);
+    object.Set("again", to_array(env, restart.again)), object.Set("skipped", static_cast<double>(restart.skipped)), object.Set("left", static_cast<double>(restart.left));
+    return object;
   }
   Napi::Value state(const Napi::CallbackInfo& info) {
     const auto env = info.Env();
+    const auto mark = cache_->mark();
     auto object = Napi::Object::New(env);
-    object.Set("base", cache_.base()), object.Set("oldest", cache_.oldest()), object.Set("next", cache_.next());
-    object.Set("sinks", cache_.limits().sinks), object.Set("window", cache_.limits().window), object.Set("size", cache_.size());
-    object.Set("kept", to_array(env, cache_.kept()));
-    const char* broken = cache_.broken_invariant();
+    object.Set("base", mark.base), object.Set("oldest", mark.oldest), object.Set("next", cache_->next()), object.Set("size", cache_->size());
+    object.Set("kept", to_array(env, cache_->kept()));
+    const char* broken = cache_->broken_invariant();
     object.Set("broken", broken ? Napi::Value(Napi::String::New(env, broken)) : env.Null());
     return object;
   }
 
-  SinkCache cache_;
-  std::vector<SinkCache::Mark> marks_;
+  const std::unique_ptr<CachePolicy> cache_;
+  std::vector<CachePolicy::Mark> marks_;
 };
 
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
@@ -558,7 +566,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("open", Napi::Function::New(env, open));
   exports.Set("setLog", Napi::Function::New(env, set_log));
   exports.Set("load", Napi::Function::New(env, load));
-  exports.Set("SinkCache", SinkCacheObject::define(env));
+  exports.Set("CachePolicy", CachePolicyObject::define(env));
   return exports;
 }
 

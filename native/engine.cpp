@@ -1,9 +1,11 @@
 #include "engine.h"
 
 #include <algorithm>
+#include <climits>
 #include <cmath>
 #include <cstdlib>
 #include <set>
+#include <utility>
 
 #include "failure.h"
 #include "guarded.h"
@@ -16,6 +18,8 @@ namespace {
 constexpr int kRunAhead = 16;
 // Evicted cells that are held for taking tokens back: the run-ahead, and what a stop string may keep waiting.
 constexpr int kHeldCells = 64;
+// Beyond all positions. Copying a range there copies the recurrent state, which knows no ranges, and nothing else.
+constexpr Position kNoPosition = INT_MAX - 1;
 
 // The engines whose threads run. process.exit() tells the addon nothing, and llama.cpp's libraries take their tables
 // down while a thread still computes: so those threads are ended first. Never destroyed itself.
@@ -74,13 +78,19 @@ class Engine::Batch {
 // What one sequence has in the batch.
 struct Engine::Part {
   Sequence* sequence;
-  SinkCache::Step step;
+  CachePolicy::Step step;
   std::vector<Token> tokens;
   int logits_index = -1;
   int scratch = -1;
 };
 
-Engine::Engine(std::shared_ptr<Model> model, const ContextOptions& options) : model_(std::move(model)), options_(options), batch_(std::make_unique<Batch>(options.batch_size)) {
+Engine::Engine(std::shared_ptr<Model> model, const ContextOptions& options)
+    : model_(std::move(model)),
+      sliding_window_(llama().llama_model_n_swa(model_->get())),
+      recurrent_(llama().llama_model_is_recurrent(model_->get()) || llama().llama_model_is_hybrid(model_->get())),
+      hybrid_(llama().llama_model_is_hybrid(model_->get())),
+      options_(options),
+      batch_(std::make_unique<Batch>(options.batch_size)) {
   std::lock_guard lock(running_engines().mutex);
   running_engines().engines.insert(this);
   thread_ = std::thread([this] { run(); });
@@ -90,7 +100,7 @@ Engine::~Engine() { stop(); }
 
 // ---- JavaScript's thread
 
-int Engine::open(const SinkCache::Limits& limits, Position rebase_after, bool verify) {
+int Engine::open(const CachePolicy::Limits& limits, Position rebase_after, bool verify) {
   const int handle = next_handle_;
   {
     std::lock_guard lock(mutex_);
@@ -125,8 +135,8 @@ void Engine::close(int handle) {
     if (found == sequences_.end()) return;
     auto& sequence = found->second;
     if (sequence.running) fail(sequence, "CLOSED", "the sequence was closed");
-    give_id(sequence.current);
-    give_id(sequence.hold);
+    forget_bookmarks(sequence);
+    for (int* id : {&sequence.current, &sequence.hold, &sequence.state}) give_id(*id);
     sequences_.erase(found);
   });
 }
@@ -163,7 +173,7 @@ void Engine::start(int handle, Job job) {
       running.prompt_total = static_cast<int64_t>(sequence.pending.size()) - (generates ? 0 : std::min<int64_t>(1, static_cast<int64_t>(sequence.pending.size())));
       if (running.job.kind != Job::rebase) running.job.stream->add_prefill(0, running.prompt_total);
       // Between two turns nobody waits for the next token, so this is the time.
-      if (running.job.kind == Job::rebase || sequence.cache.next() >= sequence.rebase_after / 2) begin_rebase(sequence);
+      if (running.job.kind == Job::rebase || sequence.cache->next() >= (sequence.rebase_after + sequence.cache->size()) / 2) begin_rebase(sequence);
     } catch (const Failure& failure) {
       fail(sequence, failure.code, failure.what());
     }
@@ -300,14 +310,16 @@ void Engine::attend(Sequence& sequence) {
       finish(sequence, "time");
       return;
     }
-    const bool nothing_left = sequence.pending.size() <= 1 && sequence.rebasing == 0;
+    if (sequence.rebasing == 0 && sequence.cache->must_restart(sequence.pending.size())) restart(sequence);
     const auto kind = running.job.kind;
+    const bool waits = kind == Job::append && sequence.cache->limits().kind == CachePolicy::recompute;
+    const bool nothing_left = waits || (sequence.pending.size() <= 1 && sequence.rebasing == 0);
     if (nothing_left && (kind == Job::append || kind == Job::rebase || (kind == Job::score && running.scored == running.job.tokens.size()))) {
       finish(sequence, "done");
       return;
     }
     // In mid-reply a rebase waits until nothing can be taken back any more.
-    if (sequence.cache.next() >= sequence.rebase_after && sequence.rebasing == 0 && running.journal.empty()) begin_rebase(sequence);
+    if (sequence.cache->next() >= sequence.rebase_after && sequence.rebasing == 0 && running.journal.empty()) begin_rebase(sequence);
   } catch (const Failure& failure) {
     fail(sequence, failure.code, failure.what());
   }
@@ -318,7 +330,7 @@ bool Engine::ready(const Sequence& sequence) const {
   const auto& running = *sequence.running;
   if (running.job.kind != Job::generate) return true;
   const int waiting = running.job.stream->waiting_tokens();
-  const bool rebase_due = sequence.cache.next() >= sequence.rebase_after && sequence.rebasing == 0;
+  const bool rebase_due = sequence.cache->next() >= sequence.rebase_after && sequence.rebasing == 0;
   return waiting < (rebase_due ? 1 : kRunAhead);
 }
 
@@ -327,26 +339,34 @@ bool Engine::add_part(Batch& batch, Sequence& sequence, std::vector<Part>& parts
   auto& running = *sequence.running;
   const auto kind = running.job.kind;
   if (batch.left() == 0) return false;
-  const int room = sequence.cache.room();
+  // Several sequences split a hybrid's batch into ubatches, which sliding windows do not stand.
+  if (hybrid_ && sliding_window_ > 0 && !parts.empty()) return false;
+  const int room = sequence.cache->room();
   if (room == 0) {
-    throw Failure("CACHE_FULL", "the dense policy has filled its " + std::to_string(sequence.cache.limits().capacity) +
+    throw Failure("CACHE_FULL", "the dense policy has filled its " + std::to_string(sequence.cache->limits().window) +
                                     " tokens and evicts nothing; use policy 'streaming', which goes on for ever, or a larger window");
   }
   int count = std::min({static_cast<int>(sequence.pending.size()), room, batch.left()});
   // The last token waits for what will follow it; when scoring, it goes alone.
-  const bool last_waits = kind == Job::append || kind == Job::rebase || (kind == Job::score && sequence.pending.size() > 1);
-  if (last_waits) count = std::min(count, static_cast<int>(sequence.pending.size()) - 1);
+  const int waiting = static_cast<int>(sequence.pending.size());
+  const bool scores_alone = kind == Job::score && waiting > 1 && sequence.cache->limits().kind != CachePolicy::recompute;
+  // A recurrent state cannot leave its last token out, so there is one before it to go back to.
+  const bool goes_back = kind == Job::generate && has_bookmarks(sequence);
+  const bool sampled_alone = goes_back && waiting > 1;
+  if (kind == Job::append || kind == Job::rebase || scores_alone || sampled_alone) count = std::min(count, waiting - 1);
   if (sequence.rebasing > 0) count = std::min(count, static_cast<int>(sequence.rebasing));
+  if (sequence.replaying > 0) count = std::min(count, 1);
   if (count == 0) return true;
+  if (goes_back && waiting == 1) bookmark(sequence);
 
-  Part part{&sequence, sequence.cache.plan(count, count > 1 || running.in_prompt), {}, -1, -1};
-  const int sinks = static_cast<int>(sequence.cache.sinks().size());
+  Part part{&sequence, sequence.cache->plan(count, count > 1 || running.in_prompt), {}, -1, -1};
+  const int sinks = static_cast<int>(sequence.cache->sinks().size());
   if (part.step.reanchor && count + sinks > batch.left() && count > 1 && batch.left() > 2 * sinks) {
     count = batch.left() - sinks;
-    part.step = sequence.cache.plan(count, true);
+    part.step = sequence.cache->plan(count, true);
   }
   if (part.step.reanchor) part.scratch = take_id();
-  const bool sinks_apart = part.step.reanchor && count + sinks > batch.left();
+  const bool sinks_apart = part.step.reanchor && (count + sinks > batch.left() || (hybrid_ && sliding_window_ > 0));
   if (sinks_apart) decode_sinks(sequence, part.scratch, part.step.sinks_at);
 
   const bool all = count == static_cast<int>(sequence.pending.size()) && sequence.rebasing == 0;
@@ -357,7 +377,7 @@ bool Engine::add_part(Batch& batch, Sequence& sequence, std::vector<Part>& parts
     if (output && i == count - 1) part.logits_index = index;
   }
   if (part.step.reanchor && !sinks_apart) {
-    for (int i = 0; i < sinks; i++) batch.add(sequence.cache.sinks()[static_cast<size_t>(i)], part.step.sinks_at + i, part.scratch, false);
+    for (int i = 0; i < sinks; i++) batch.add(sequence.cache->sinks()[static_cast<size_t>(i)], part.step.sinks_at + i, part.scratch, false);
   }
   parts.push_back(std::move(part));
   return true;
@@ -366,21 +386,21 @@ bool Engine::add_part(Batch& batch, Sequence& sequence, std::vector<Part>& parts
 void Engine::after_decode(Part& part, double elapsed_ms) {
   auto& sequence = *part.sequence;
   auto& running = *sequence.running;
-  auto& cache = sequence.cache;
+  auto& cache = *sequence.cache;
   const auto& step = part.step;
   const auto& functions = llama();
   const bool single = step.count == 1;
-  const SinkCache::Mark before = cache.mark();
+  const CachePolicy::Mark before = cache.mark();
   const int64_t evicted_before = sequence.evicted;
   const int evicted = step.evict_to - step.evict_from;
   const bool can_be_taken_back = running.job.kind == Job::generate && !running.in_prompt;
 
-  if (can_be_taken_back && (evicted > 0 || functions.llama_model_n_swa(model_->get()) > 0)) {
+  if (can_be_taken_back && !recurrent_ && (evicted > 0 || sliding_window_ > 0)) {
     if (sequence.hold < 0) sequence.hold = take_id();
     if (evicted > 0) functions.llama_memory_seq_cp(memory_, sequence.current, sequence.hold, step.evict_from, step.evict_to);
     // A sliding-window cache reuses cells that no later token can see; a token taken back could.
-    if (const int seen_back = functions.llama_model_n_swa(model_->get()); seen_back > 0) {
-      functions.llama_memory_seq_cp(memory_, sequence.current, sequence.hold, std::max(0, before.next - seen_back), step.first + step.count);
+    if (sliding_window_ > 0) {
+      functions.llama_memory_seq_cp(memory_, sequence.current, sequence.hold, std::max(0, before.next - sliding_window_), step.first + step.count);
     }
   }
   if (evicted > 0 && !functions.llama_memory_seq_rm(memory_, sequence.current, step.evict_from, step.evict_to)) {
@@ -393,8 +413,13 @@ void Engine::after_decode(Part& part, double elapsed_ms) {
   if (evicted > 0) running.job.stream->add_evicted(evicted, sequence.evicted);
   if (sequence.rebasing > 0) {
     sequence.rebasing -= static_cast<size_t>(step.count);
-    if (sequence.rebasing == 0) running.job.stream->add_rebase(cache.size());
+    if (sequence.rebasing == 0) {
+      if (sequence.state >= 0) functions.llama_memory_seq_cp(memory_, sequence.state, sequence.current, kNoPosition, kNoPosition + 1);
+      give_id(sequence.state);
+      running.job.stream->add_rebase(cache.size());
+    }
   }
+  if (sequence.replaying > 0) sequence.replaying--;
   if (sequence.verify) verify(sequence);
 
   const int64_t left = static_cast<int64_t>(sequence.pending.size());
@@ -408,29 +433,29 @@ void Engine::after_decode(Part& part, double elapsed_ms) {
 
   if (part.logits_index < 0) {
     // Nothing in a prompt will be taken back token by token.
-    cache.release(cache.oldest());
+    if (running.journal.empty() && running.bookmarks.empty()) cache.release(cache.mark());
     return;
   }
+  const float* logits = nullptr;
+  const auto thrown = guarded([&] { logits = functions.llama_get_logits_ith(context_, part.logits_index); });
+  if (thrown || !logits) throw Failure("DECODE_FAILED", "llama.cpp gave no logits");
   if (running.job.kind == Job::score) {
     running.in_prompt = false;
-    score(sequence, part.logits_index);
-    cache.release(cache.oldest());
+    score(sequence, logits);
+    cache.release(cache.mark());
     return;
   }
   // After a batch of many, the way back is to leave its last token out; what it evicted stays evicted.
-  const bool exact = single && can_be_taken_back;
-  const SinkCache::Mark after = cache.mark();
+  const bool exact = has_bookmarks(sequence) || (single && can_be_taken_back);
+  const CachePolicy::Mark after = cache.mark();
   running.in_prompt = false;
-  if (!exact) cache.release(cache.oldest());
-  sample(sequence, part.logits_index, exact ? before : SinkCache::Mark{after.base, after.oldest, after.next - 1}, part.tokens.back(),
+  if (!exact && running.journal.empty()) cache.release(after);
+  sample(sequence, logits, exact ? before : CachePolicy::Mark{after.base, after.oldest, after.next - 1}, part.tokens.back(),
          exact ? evicted_before : sequence.evicted);
 }
 
-void Engine::sample(Sequence& sequence, int logits_index, const SinkCache::Mark& mark, Token before, int64_t evicted_before) {
+void Engine::sample(Sequence& sequence, const float* logits, const CachePolicy::Mark& mark, Token before, int64_t evicted_before) {
   auto& running = *sequence.running;
-  const float* logits = nullptr;
-  const auto thrown = guarded([&] { logits = llama().llama_get_logits_ith(context_, logits_index); });
-  if (thrown || !logits) throw Failure("DECODE_FAILED", "llama.cpp gave no logits");
   const Token token = running.sampler->sample(logits, sequence.seen);
   const auto* vocab = model_->vocab();
   const bool ends = model_->has_tokenizer() && llama().llama_vocab_is_eog(vocab, token);
@@ -453,11 +478,8 @@ void Engine::sample(Sequence& sequence, int logits_index, const SinkCache::Mark&
   else if (running.job.max_tokens > 0 && running.generated >= running.job.max_tokens) finish(sequence, "length");
 }
 
-void Engine::score(Sequence& sequence, int logits_index) {
+void Engine::score(Sequence& sequence, const float* logits) {
   auto& running = *sequence.running;
-  const float* logits = nullptr;
-  const auto thrown = guarded([&] { logits = llama().llama_get_logits_ith(context_, logits_index); });
-  if (thrown || !logits) throw Failure("DECODE_FAILED", "llama.cpp gave no logits");
   const int count = model_->vocab_size();
   const Token token = running.job.tokens[running.scored++];
   // log softmax, in double: the reference it is compared with is no less exact.
@@ -472,35 +494,41 @@ void Engine::score(Sequence& sequence, int logits_index) {
 // Forgets how to take back what the reader has by now.
 void Engine::settle_delivered(Sequence& sequence) {
   auto& running = *sequence.running;
-  if (running.journal.empty()) return;
-  const size_t delivered = running.job.stream->delivered_bytes();
-  bool released = false;
-  while (!running.journal.empty() && running.journal.front().end <= delivered) {
-    running.journal.pop_front();
-    released = true;
+  auto& [job, sampler, text, journal, bookmarks, generated, bytes, emitted_bytes, prompt_total, in_prompt, scored, ended, started, prompt_ms, generation_ms] = running;
+  if (journal.empty()) return;
+  const size_t delivered = job.stream->delivered_bytes();
+  while (!journal.empty() && journal.front().end <= delivered) journal.pop_front();
+  hold_no_more_than(sequence, kHeldCells);
+  const Position needed = journal.empty() ? sequence.cache->next() : journal.front().mark.next;
+  while (bookmarks.size() > 1 && bookmarks[1].mark.next <= needed) {
+    give_id(bookmarks.front().id);
+    bookmarks.pop_front();
   }
-  while (!running.journal.empty() && sequence.cache.oldest() - running.journal.front().mark.oldest > kHeldCells) {
-    // More is waiting than cells are held for (a stop string of very many tokens): taking back will lose a little
-    // of the window's oldest end.
-    for (auto& record : running.journal) {
-      const int lost = std::max(0, sequence.cache.oldest() - kHeldCells - record.mark.oldest);
-      record.mark.oldest += lost;
-      record.evicted += lost;
-    }
-    released = true;
-  }
-  if (!released) return;
-  if (running.journal.empty()) {
-    give_id(sequence.hold);
-    sequence.cache.release(sequence.cache.oldest());
-    return;
-  }
-  const auto& mark = running.journal.front().mark;
-  sequence.cache.release(mark.oldest);
+  if (journal.empty()) give_id(sequence.hold);
+  const auto mark = !bookmarks.empty() ? bookmarks.front().mark : journal.empty() ? sequence.cache->mark() : journal.front().mark;
+  sequence.cache->release(mark);
   if (sequence.hold >= 0) {
-    const int seen_back = llama().llama_model_n_swa(model_->get());
-    const Position from = seen_back > 0 ? std::min(mark.oldest, mark.next - seen_back) : mark.oldest;
+    const Position from = sliding_window_ > 0 ? std::min(mark.oldest, mark.next - sliding_window_) : mark.oldest;
     if (from > 0) llama().llama_memory_seq_rm(memory_, sequence.hold, 0, from);
+  }
+}
+
+// Where more waits than evicted cells can be held for (a stop string of very many tokens), taking back will lose a
+// little of the window's oldest end.
+void Engine::hold_no_more_than(Sequence& sequence, int cells) {
+  if (sequence.cache->limits().kind != CachePolicy::streaming) return;
+  auto& running = *sequence.running;
+  const Position from = sequence.cache->mark().oldest - cells;
+  const auto lose = [&](auto& state) {
+    const int lost = std::max(0, from - state.mark.oldest);
+    state.mark.oldest += lost;
+    state.evicted += lost;
+    return lost;
+  };
+  for (auto& record : running.journal) lose(record);
+  for (auto& bookmark : running.bookmarks) {
+    const Position oldest = bookmark.mark.oldest;
+    if (const int lost = lose(bookmark); lost > 0) llama().llama_memory_seq_rm(memory_, bookmark.id, oldest, oldest + lost);
   }
 }
 
@@ -528,33 +556,76 @@ void Engine::take_back(Sequence& sequence, size_t delivered) {
 
 // Back to before the decode that the record's token was sampled from.
 void Engine::undo(Sequence& sequence, const Record& record) {
-  auto& cache = sequence.cache;
+  if (has_bookmarks(sequence)) return restore(sequence, record);
+  auto& cache = *sequence.cache;
   const auto& functions = llama();
   const auto& mark = record.mark;
-  const Position base = cache.base(), oldest = cache.oldest();
-  const bool sinks_moved = mark.base != base && cache.limits().sinks > 0;
-  functions.llama_memory_seq_rm(memory_, sequence.current, mark.next, -1);
-  if (sinks_moved) functions.llama_memory_seq_rm(memory_, sequence.current, base, base + cache.limits().sinks);
-  if (sequence.hold >= 0) {
-    if (mark.oldest < oldest) functions.llama_memory_seq_cp(memory_, sequence.hold, sequence.current, mark.oldest, std::min(oldest, mark.next));
-    if (const int seen_back = functions.llama_model_n_swa(model_->get()); seen_back > 0) {
-      functions.llama_memory_seq_cp(memory_, sequence.hold, sequence.current, std::max(mark.oldest, mark.next - seen_back), mark.next);
-    }
-  }
-  cache.rollback(mark);
+  const CachePolicy::Mark now = cache.mark();
+  const int sinks = static_cast<int>(cache.sinks().size());
+  const bool same_cells = cache.rollback(mark);
   sequence.evicted = record.evicted;
   sequence.pending.assign(1, record.before);
+  if (!same_cells || !functions.llama_memory_seq_rm(memory_, sequence.current, mark.next, -1)) return start_over(sequence);
+  if (cache.limits().kind != CachePolicy::streaming) return;
+  const bool sinks_moved = mark.base != now.base;
+  if (sinks_moved) functions.llama_memory_seq_rm(memory_, sequence.current, now.base, now.base + sinks);
+  if (sequence.hold >= 0) {
+    if (mark.oldest < now.oldest) functions.llama_memory_seq_cp(memory_, sequence.hold, sequence.current, mark.oldest, std::min(now.oldest, mark.next));
+    if (sliding_window_ > 0) functions.llama_memory_seq_cp(memory_, sequence.hold, sequence.current, std::max(mark.oldest, mark.next - sliding_window_), mark.next);
+  }
   if (sinks_moved) {
     int scratch = take_id();
     try {
       decode_sinks(sequence, scratch, mark.base);
     } catch (const Failure&) {
       give_id(scratch);
-      start_over(sequence);
-      return;
+      return start_over(sequence);
     }
     move_to(sequence, scratch, -1);
   }
+  if (sequence.verify) verify(sequence);
+}
+
+// ---- going back where there is a recurrent state
+
+bool Engine::has_bookmarks(const Sequence& sequence) const {
+  const auto kind = sequence.cache->limits().kind;
+  return recurrent_ && (kind == CachePolicy::streaming || kind == CachePolicy::dense);
+}
+
+// Keeps the present state, once in kRunAhead tokens. Two of them are enough: the older is given up when nothing before
+// the younger can be asked for.
+void Engine::bookmark(Sequence& sequence) {
+  auto& bookmarks = sequence.running->bookmarks;
+  const auto mark = sequence.cache->mark();
+  if (bookmarks.size() == 2 || (!bookmarks.empty() && mark.next - bookmarks.back().mark.next < kRunAhead)) return;
+  const int id = take_id();
+  llama().llama_memory_seq_cp(memory_, sequence.current, id, -1, -1);
+  bookmarks.push_back({id, mark, sequence.evicted});
+}
+
+void Engine::forget_bookmarks(Sequence& sequence) {
+  if (!sequence.running) return;
+  for (auto& bookmark : sequence.running->bookmarks) give_id(bookmark.id);
+  sequence.running->bookmarks.clear();
+}
+
+// The conversation becomes the latest bookmark before the record; what lies between is decoded again, one by one as it
+// was, with the next job.
+void Engine::restore(Sequence& sequence, const Record& record) {
+  auto& cache = *sequence.cache;
+  auto& bookmarks = sequence.running->bookmarks;
+  const auto found = std::find_if(bookmarks.rbegin(), bookmarks.rend(), [&](const Bookmark& bookmark) { return bookmark.mark.next <= record.mark.next; });
+  if (found == bookmarks.rend()) return start_over(sequence);
+  const auto tokens = cache.between(found->mark.next, record.mark.next);
+  give_id(sequence.current);
+  sequence.current = std::exchange(found->id, -1);
+  cache.rollback(found->mark);
+  sequence.evicted = found->evicted;
+  forget_bookmarks(sequence);
+  sequence.pending.assign(tokens.begin(), tokens.end());
+  sequence.pending.push_back(record.before);
+  sequence.replaying = tokens.size();
   if (sequence.verify) verify(sequence);
 }
 
@@ -566,6 +637,7 @@ void Engine::finish(Sequence& sequence, const char* reason) {
     if (piece.bytes > 0) running.job.stream->add_text(piece.text, piece.bytes, 1);
     take_back(sequence, running.emitted_bytes);
   }
+  forget_bookmarks(sequence);
   running.ended = true;
   running.job.stream->end({.type = StreamEvent::finish,
                            .reason = reason,
@@ -588,6 +660,7 @@ void Engine::fail(Sequence& sequence, const std::string& code, const std::string
       start_over(sequence);
     }
   }
+  forget_bookmarks(sequence);
   running.ended = true;
   running.job.stream->end({.type = StreamEvent::error,
                            .content = message,
@@ -597,25 +670,55 @@ void Engine::fail(Sequence& sequence, const std::string& code, const std::string
                            .evicted_tokens = sequence.evicted});
 }
 
+// Decodes sinks and window again from position 0.
 void Engine::begin_rebase(Sequence& sequence) {
-  if (!sequence.cache.limits().evicts || sequence.cache.size() == 0) return;
-  start_over(sequence);
-}
-
-// Decodes all that is kept again, from position 0.
-void Engine::start_over(Sequence& sequence) {
-  const auto kept = sequence.cache.restart();
-  if (sequence.current >= 0) llama().llama_memory_seq_rm(memory_, sequence.current, -1, -1);
-  give_id(sequence.hold);
+  auto& cache = *sequence.cache;
+  if (cache.limits().kind != CachePolicy::streaming || cache.size() == 0 || sequence.rebasing > 0) return;
+  // A recurrent state knows no positions and cannot be had again. (After 2^30 tokens it must be given up all the same.)
+  if (recurrent_ && !hybrid_ && cache.next() < CachePolicy::kNever) return;
+  if (hybrid_) {
+    if (sequence.state < 0) sequence.state = take_id();
+    llama().llama_memory_seq_cp(memory_, sequence.current, sequence.state, kNoPosition, kNoPosition + 1);
+  }
+  clear(sequence);
+  const auto kept = cache.restart(0).again;
   sequence.pending.insert(sequence.pending.begin(), kept.begin(), kept.end());
   sequence.rebasing = kept.size();
+}
+
+// The policy cannot go on in place: what stays is decoded again, with what is to come.
+void Engine::restart(Sequence& sequence) {
+  clear(sequence);
+  auto& pending = sequence.pending;
+  const auto restart = sequence.cache->restart(pending.size());
+  pending.erase(pending.begin(), pending.begin() + static_cast<std::ptrdiff_t>(restart.skipped));
+  pending.insert(pending.begin(), restart.again.begin(), restart.again.end());
+  if (restart.left == 0) return;
+  sequence.evicted += restart.left;
+  sequence.running->job.stream->add_evicted(restart.left, sequence.evicted);
+}
+
+// Something went wrong in llama.cpp's cache: all that is kept is decoded again.
+void Engine::start_over(Sequence& sequence) {
+  clear(sequence);
+  const auto kept = sequence.cache->restart(0).again;
+  sequence.pending.insert(sequence.pending.begin(), kept.begin(), kept.end());
+  sequence.rebasing = sequence.cache->limits().kind == CachePolicy::streaming ? kept.size() : 0;
   if (sequence.running) sequence.running->journal.clear();
+}
+
+// Takes all cells of the sequence out of llama.cpp's cache.
+void Engine::clear(Sequence& sequence) {
+  if (sequence.current >= 0) llama().llama_memory_seq_rm(memory_, sequence.current, -1, -1);
+  give_id(sequence.hold);
+  forget_bookmarks(sequence);
+  sequence.replaying = 0;
 }
 
 // Decodes the sinks under an id of their own. They see nothing but each other, as they did the first time, so their
 // keys and values come out exact.
 void Engine::decode_sinks(Sequence& sequence, int id, Position at) {
-  const auto& sinks = sequence.cache.sinks();
+  const auto& sinks = sequence.cache->sinks();
   Batch batch(options_.batch_size);
   for (size_t done = 0; done < sinks.size();) {
     batch.clear();
@@ -631,20 +734,19 @@ void Engine::decode_sinks(Sequence& sequence, int id, Position at) {
 // copying the sinks back would overwrite a recurrent state. Metadata only.
 void Engine::move_to(Sequence& sequence, int id, Position old_base) {
   const auto& functions = llama();
-  if (old_base >= 0) functions.llama_memory_seq_rm(memory_, sequence.current, old_base, old_base + sequence.cache.limits().sinks);
+  if (old_base >= 0) functions.llama_memory_seq_rm(memory_, sequence.current, old_base, old_base + sequence.cache->limits().sinks);
   functions.llama_memory_seq_cp(memory_, sequence.current, id, -1, -1);
   give_id(sequence.current);
   sequence.current = id;
 }
 
 void Engine::verify(const Sequence& sequence) const {
-  const auto& cache = sequence.cache;
+  const auto& cache = *sequence.cache;
   const char* broken = cache.broken_invariant();
   if (!broken && cache.size() > 0 && sequence.rebasing == 0) {
     if (llama().llama_memory_seq_pos_max(memory_, sequence.current) != cache.next() - 1) broken = "llama.cpp holds the newest position";
-    const Position lowest = cache.limits().sinks > 0 ? cache.base() : cache.oldest();
-    const bool knows_lowest = llama().llama_model_n_swa(model_->get()) == 0;
-    if (knows_lowest && cache.next() > 0 && llama().llama_memory_seq_pos_min(memory_, sequence.current) != lowest) broken = "llama.cpp holds the sinks";
+    const bool knows_lowest = sliding_window_ == 0 && !recurrent_;
+    if (knows_lowest && llama().llama_memory_seq_pos_min(memory_, sequence.current) != cache.lowest()) broken = "llama.cpp holds the oldest position";
   }
   if (broken) throw Failure("DECODE_FAILED", std::string("a cache invariant does not hold: ") + broken);
 }
@@ -657,7 +759,8 @@ void Engine::decode(Batch& batch) {
   if (stopping_) throw Failure("CLOSED", "the model was closed");
   // The books hold what was decoded and committed; whatever the failed batch left in llama.cpp's cache goes.
   for (auto& [handle, sequence] : sequences_) {
-    if (sequence.current >= 0) llama().llama_memory_seq_rm(memory_, sequence.current, sequence.cache.next(), -1);
+    if (sequence.current < 0 || llama().llama_memory_seq_rm(memory_, sequence.current, sequence.cache->next(), -1)) continue;
+    start_over(sequence);  // a recurrent state that went on
   }
   throw Failure("DECODE_FAILED", thrown ? "llama.cpp failed: " + *thrown
                                  : result == 1 ? "llama.cpp found no free cells in the cache; load the model with a larger cacheTokens"
@@ -666,8 +769,18 @@ void Engine::decode(Batch& batch) {
 
 // ---- the context
 
-int Engine::cells_needed(const SinkCache::Limits& limits) const {
-  return limits.evicts ? 2 * limits.sinks + limits.window + kHeldCells : limits.capacity + 1;
+int Engine::cells_needed(const CachePolicy::Limits& limits) const {
+  const int tokens = limits.sinks + limits.window;
+  if (limits.kind != CachePolicy::streaming) return tokens + 1;
+  // The sinks on the move; those of two bookmarks.
+  return tokens + (recurrent_ ? 3 : 1) * limits.sinks + kHeldCells;
+}
+
+// A sequence may use three ids at once: its own, one for its sinks on the move, one to hold what was evicted; or, with
+// a recurrent state, two bookmarks. An id costs nothing, except in memories that have a state or a window for each.
+int Engine::ids_needed() const {
+  if (recurrent_) return 4 * static_cast<int>(sequences_.size());
+  return 3 * (sliding_window_ > 0 ? static_cast<int>(sequences_.size()) : options_.max_sequences);
 }
 
 // Makes the context at the first job, and a larger one when more sequences have been opened than it has cells for:
@@ -676,9 +789,16 @@ void Engine::ensure_cells() {
   int needed = options_.cache_tokens;
   if (needed == 0) {
     needed = options_.batch_size;
-    for (const auto& [handle, sequence] : sequences_) needed += cells_needed(sequence.cache.limits());
+    for (const auto& [handle, sequence] : sequences_) needed += cells_needed(sequence.cache->limits());
   }
-  if (context_ && cells_ >= needed) return;
+  const int ids = std::max(ids_, ids_needed());
+  if (context_ && cells_ >= needed && ids == ids_) return;
+  if (context_) {
+    // Cells that a bookmark shares become its own on the way.
+    for (const auto& [handle, sequence] : sequences_) {
+      if (sequence.running) needed += static_cast<int>(sequence.running->bookmarks.size()) * cells_needed(sequence.cache->limits());
+    }
+  }
   struct Saved {
     int id;
     std::vector<uint8_t> state;
@@ -687,7 +807,11 @@ void Engine::ensure_cells() {
   const int cells_before = cells_;
   if (context_) {
     for (const auto& [handle, sequence] : sequences_) {
-      for (const int id : {sequence.current, sequence.hold}) {
+      std::vector<int> used{sequence.current, sequence.hold, sequence.state};
+      if (sequence.running) {
+        for (const auto& bookmark : sequence.running->bookmarks) used.push_back(bookmark.id);
+      }
+      for (const int id : used) {
         if (id < 0) continue;
         Saved one{id, std::vector<uint8_t>(llama().llama_state_seq_get_size(context_, id))};
         llama().llama_state_seq_get_data(context_, one.state.data(), one.state.size(), id);
@@ -696,20 +820,20 @@ void Engine::ensure_cells() {
     }
     llama().llama_free(context_);
     context_ = nullptr;
-  } else {
-    // Each sequence may use three ids at once: its own, one for its sinks on the move, one to hold what was evicted.
-    for (int id = 3 * options_.max_sequences - 1; id >= 0; id--) free_ids_.push_back(id);
   }
-  context_ = make_context(needed);
+  const int ids_before = std::exchange(ids_, ids);
+  for (int id = ids - 1; id >= ids_before; id--) free_ids_.push_back(id);
+  context_ = make_context(needed, ids);
   const bool larger = context_ != nullptr;
   const std::string reason = larger ? "" : LlamaLibrary::take_errors();
-  if (!larger && cells_before > 0) context_ = make_context(cells_before);
+  if (!larger && cells_before > 0) context_ = make_context(cells_before, ids);
   if (!context_) cells_ = 0;
   if (context_) {
     memory_ = llama().llama_get_memory(context_);
     for (const auto& one : saved) llama().llama_state_seq_set_data(context_, one.state.data(), one.state.size(), one.id);
   } else {
     free_ids_.clear();
+    ids_ = 0;
   }
   if (!larger) {
     throw Failure("OUT_OF_MEMORY", "llama.cpp could not make a cache of " + std::to_string(needed) + " tokens" + (reason.empty() ? "" : ": " + reason) +
@@ -718,13 +842,13 @@ void Engine::ensure_cells() {
   if (!memory_) throw Failure("MODEL_UNSUPPORTED", "this model keeps no memory of what it has read, so it cannot generate text");
 }
 
-llama_context* Engine::make_context(int cells) {
+llama_context* Engine::make_context(int cells, int ids) {
   auto params = llama().llama_context_default_params();
   params.n_ctx = static_cast<uint32_t>((cells + 255) / 256 * 256);
   // A batch never holds more than one ubatch: with a sliding window llama.cpp's pruning corrupts longer ones once
   // the sinks have moved.
   params.n_batch = params.n_ubatch = static_cast<uint32_t>(options_.batch_size);
-  params.n_seq_max = static_cast<uint32_t>(3 * options_.max_sequences);
+  params.n_seq_max = static_cast<uint32_t>(ids);
   params.n_outputs_max = params.n_seq_max;
   params.n_threads = params.n_threads_batch = options_.threads;
   params.kv_unified = true;

@@ -29,7 +29,7 @@ class Engine {
   ~Engine();  // as stop()
 
   // JavaScript's thread. open() throws Failure WINDOW_TOO_LARGE or NO_SEQUENCE_LEFT; the rest never throws.
-  int open(const SinkCache::Limits& limits, Position rebase_after, bool verify);
+  int open(const CachePolicy::Limits& limits, Position rebase_after, bool verify);
   void close(int handle);
   void start(int handle, Job job);
   std::shared_ptr<TokenStream> make_stream();
@@ -49,27 +49,38 @@ class Engine {
   bool ready(const Sequence& sequence) const;
   bool add_part(Batch& batch, Sequence& sequence, std::vector<Part>& parts);
   void after_decode(Part& part, double elapsed_ms);
-  void sample(Sequence& sequence, int logits_index, const SinkCache::Mark& mark, Token before, int64_t evicted_before);
-  void score(Sequence& sequence, int logits_index);
+  void sample(Sequence& sequence, const float* logits, const CachePolicy::Mark& mark, Token before, int64_t evicted_before);
+  void score(Sequence& sequence, const float* logits);
   void settle_delivered(Sequence& sequence);
+  void hold_no_more_than(Sequence& sequence, int cells);
   void take_back(Sequence& sequence, size_t delivered_bytes);
   void undo(Sequence& sequence, const Record& record);
+  bool has_bookmarks(const Sequence& sequence) const;
+  void restore(Sequence& sequence, const Record& record);
+  void bookmark(Sequence& sequence);
+  void forget_bookmarks(Sequence& sequence);
   void finish(Sequence& sequence, const char* reason);
   void fail(Sequence& sequence, const std::string& code, const std::string& message);
   void begin_rebase(Sequence& sequence);
+  void restart(Sequence& sequence);
   void start_over(Sequence& sequence);
+  void clear(Sequence& sequence);
   void decode_sinks(Sequence& sequence, int id, Position at);
   void move_to(Sequence& sequence, int id, Position old_base);
   void verify(const Sequence& sequence) const;
   void decode(Batch& batch);
 
-  int cells_needed(const SinkCache::Limits& limits) const;
+  int cells_needed(const CachePolicy::Limits& limits) const;
+  int ids_needed() const;
   void ensure_cells();
-  llama_context* make_context(int cells);
+  llama_context* make_context(int cells, int ids);
   int take_id();
   void give_id(int& id);
 
   std::shared_ptr<Model> model_;  // given back by stop(), whoever still holds the engine
+  const int sliding_window_;      // how far its windowed layers see; 0 where there are none
+  const bool recurrent_;          // it has a recurrent state, alone or beside attention ...
+  const bool hybrid_;             // ... the latter
   const ContextOptions options_;
 
   std::mutex mutex_;
@@ -77,7 +88,7 @@ class Engine {
   std::vector<std::function<void()>> commands_;
   bool poked_ = false;
   std::atomic<bool> stopping_{false};
-  std::map<int, SinkCache::Limits> open_;  // what has been promised, on JavaScript's side
+  std::map<int, CachePolicy::Limits> open_;  // what has been promised, on JavaScript's side
   int next_handle_ = 0;
   std::thread thread_;
 
@@ -89,6 +100,7 @@ class Engine {
   std::unique_ptr<Batch> batch_;
   int first_served_ = 0;  // the handle that comes first in the next batch, so that none starves
   std::vector<int> free_ids_;
+  int ids_ = 0;  // sequence ids of the context, free and taken
 };
 
 }  // namespace streaming

@@ -12,7 +12,7 @@
   X(llama_backend_init) X(llama_log_set) X(llama_version) X(llama_model_default_params)                            \
   X(llama_context_default_params) X(llama_sampler_chain_default_params) X(llama_model_load_from_file)              \
   X(llama_model_free) X(llama_init_from_model) X(llama_free) X(llama_n_ctx)                       \
-  X(llama_model_get_vocab) X(llama_model_n_ctx_train) X(llama_model_n_swa)                \
+  X(llama_model_get_vocab) X(llama_model_n_ctx_train) X(llama_model_n_swa) X(llama_model_rope_type)                \
   X(llama_model_n_layer) X(llama_model_size) X(llama_model_n_params) X(llama_model_desc)                           \
   X(llama_model_chat_template) X(llama_model_has_encoder) X(llama_model_has_decoder)   \
   X(llama_model_is_recurrent) X(llama_model_is_hybrid) X(llama_model_is_diffusion) X(llama_vocab_type)             \

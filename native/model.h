@@ -6,8 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "cache_policy.h"
 #include "llama_library.h"
-#include "sink_cache.h"
 
 namespace streaming {
 

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "cache_policy.h"
 #include "sampler.h"
-#include "sink_cache.h"
 #include "text_assembler.h"
 #include "token_stream.h"
 
@@ -28,11 +28,19 @@ struct Job {
 
 // A generated token that the reader may not have seen yet, and the way back to before it was sampled.
 struct Record {
-  SinkCache::Mark mark;  // the cache before the decode that this token was sampled from ...
+  CachePolicy::Mark mark;  // the cache before the decode that this token was sampled from ...
   Token before;          // ... which was the decode of this token
   int64_t evicted;
   Token token;
   size_t end;  // bytes of text up to and with this token
+};
+
+// A whole earlier state, kept under a sequence id of its own: for memories with a recurrent part, from which single
+// tokens cannot be taken back. Metadata only; the state is copied when the sequence goes on.
+struct Bookmark {
+  int id;
+  CachePolicy::Mark mark;
+  int64_t evicted;
 };
 
 // A job in progress.
@@ -41,6 +49,7 @@ struct Running {
   std::unique_ptr<Sampler> sampler;
   TextAssembler text{{}};
   std::deque<Record> journal;  // the last of the `generated` tokens: those not known to be delivered
+  std::deque<Bookmark> bookmarks;  // oldest first; the first is not younger than the journal's first token
   int64_t generated = 0;
   size_t bytes = 0;          // of all generated tokens
   size_t emitted_bytes = 0;  // of those whose text has been put into the stream
@@ -54,10 +63,10 @@ struct Running {
 
 // One conversation as the engine sees it. Lives on the engine's thread alone.
 struct Sequence {
-  Sequence(SinkCache::Limits limits, Position rebase_after, bool verify)
-      : cache(limits), rebase_after(rebase_after), verify(verify) {}
+  Sequence(const CachePolicy::Limits& limits, Position rebase_after, bool verify)
+      : cache(make_cache_policy(limits)), rebase_after(rebase_after), verify(verify) {}
 
-  SinkCache cache;
+  const std::unique_ptr<CachePolicy> cache;
   Position rebase_after;
   bool verify;
   // Known but not yet decoded. While there is any history its last token is among them: it is decoded together with
@@ -65,14 +74,16 @@ struct Sequence {
   std::deque<Token> pending;
   int64_t seen = 0;     // tokens of the conversation, evicted and pending ones included
   int64_t evicted = 0;  // of these
-  size_t rebasing = 0;  // how many of `pending` are kept tokens that a rebase decodes again
+  size_t rebasing = 0;   // how many of `pending` are kept tokens that a rebase decodes again
+  size_t replaying = 0;  // how many of `pending` were decoded before, one by one, and must be so again
   int current = -1;     // llama.cpp's sequence id; changes when the sinks move
   int hold = -1;        // a second id that keeps evicted cells alive until their eviction is final
+  int state = -1;       // keeps the recurrent part during a rebase
   std::unique_ptr<Running> running;
 
   // The last `count` tokens of the conversation that are still known.
   std::vector<Token> last_tokens(int count) const {
-    std::vector<Token> tokens = cache.kept();
+    std::vector<Token> tokens = cache->kept();
     tokens.insert(tokens.end(), pending.begin(), pending.end());
     if (tokens.size() > static_cast<size_t>(count)) tokens.erase(tokens.begin(), tokens.end() - count);
     return tokens;

@@ -1,10 +1,13 @@
 import { InvalidArgumentError, Option, type Command } from 'commander'
 import type { ModelOptions, PolicyOptions } from '../options.js'
 
-/** The flags that `chat` and `score` share. */
+export type Policy = NonNullable<PolicyOptions['policy']>
+export const policies: readonly Policy[] = ['streaming', 'dense', 'window', 'recompute']
+
+/** The flags that the commands share. */
 export interface SharedFlags {
   model?: string
-  policy?: 'streaming' | 'dense'
+  policy?: Policy
   sinks?: number
   window?: number
   reanchorEvery?: number
@@ -16,7 +19,7 @@ export interface SharedFlags {
 export function addSharedOptions(command: Command): Command {
   return command
     .option('--model <model>', 'path of a GGUF file, hf:owner/repo/file.gguf or hf:owner/repo:QUANT (default: SmolLM2-135M-Instruct)')
-    .addOption(new Option('--policy <policy>', 'keep sinks and window, or everything until the cache is full').choices(['streaming', 'dense']))
+    .addOption(new Option('--policy <policy>', 'what stays of sinks + window tokens: the sinks and the latest, all until it is full, the latest, or the latest decoded afresh for each token').choices(policies))
     .option('--sinks <tokens>', 'tokens from the very start that stay for good', toNumber)
     .option('--window <tokens>', 'latest tokens that stay', toNumber)
     .option('--reanchor-every <tokens>', 'move the sinks after so many evicted tokens; 1 is the paper to the letter', toNumber)

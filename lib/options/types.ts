@@ -73,11 +73,12 @@ export interface ModelOptions {
 /** Which tokens stay in the cache: StreamingLLM's attention sinks and rolling window (Xiao et al. 2023). */
 export interface PolicyOptions {
   /**
-   * `'streaming'` keeps the sinks and the latest tokens, without end. `'dense'` keeps everything and fails when
-   * sinks + window tokens are reached. `'window'` and `'recompute'` are not available yet; window is `sinks: 0`.
-   * Default: `'streaming'`.
+   * `'streaming'` keeps the sinks and the latest tokens, without end. The others are what the paper compares it with,
+   * with the same number of tokens, sinks + window: `'dense'` keeps everything, and fails when it is full; `'window'`
+   * keeps the latest without sinks, and loses its mind when the first token leaves; `'recompute'` decodes the latest
+   * afresh for each new token: right, and slow. Default: `'streaming'`.
    */
-  policy?: 'streaming' | 'dense'
+  policy?: 'streaming' | 'dense' | 'window' | 'recompute'
   /**
    * Attention sinks: how many tokens from the very start stay for good, 0 or more. The paper's `start_size`.
    * Default: 4, or the system prompt where that is pinned.

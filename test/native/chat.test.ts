@@ -231,7 +231,6 @@ describe('errors', () => {
     ['WINDOW_TOO_LARGE', () => model.createChat({ window: 5000 })],
     ['WINDOW_TOO_LARGE', () => model.createSequence({ policy: 'dense', window: 2_000_000_000 })],
     ['OUT_OF_MEMORY', () => loadModel(tinyModel('llama', { layers: 100, width: 64 }), exact).then(large => large.createSequence({ policy: 'dense', window: 4_000_000 }))],
-    ['POLICY_UNAVAILABLE', () => model.createChat({ policy: 'recompute' as never })],
     ['ABORTED BY ITS REASON', () => loadModel(tinyModel('llama'), { signal: AbortSignal.abort(new StreamingLLMError('ABORTED BY ITS REASON' as never, '')) })],
     ['CHECKSUM_MISMATCH', () => loadModel(tinyModel('llama'), { sha256: '0'.repeat(64) })],
     ['INVALID_OPTION', () => model.detokenize([1, 1e6])],
@@ -239,9 +238,30 @@ describe('errors', () => {
     expect(await codeOf(work)).toBe(code)
   })
 
-  test.each(['lfm2', 'mamba', 'gpt2'] as const)('a %s model says that streaming is not available for it yet', async kind => {
-    await using other = await loadModel(tinyModel(kind), exact)
-    expect(await codeOf(() => other.createSequence())).toBe('POLICY_UNAVAILABLE')
+  test.each([
+    ['llama', 'attention', 'in place'], ['gemma2', 'sliding window', 'in place'], ['lfm2', 'hybrid', 'in place'], ['mamba', 'recurrent', 'in place'], ['gpt2', 'attention', 'refill'],
+  ] as const)('a %s model chats past its window, by the memory it has', async (kind, memory, eviction) => {
+    await using other = await loadModel(tinyModel(kind, { contextLength: 256 }), exact)
+    expect(other.memory).toMatchObject({ kind: memory, eviction })
+    const chat = other.createChat({ sinks: 4, window: 100, seed: 1 })
+    for (let turn = 0; turn < 6; turn++) {
+      const { usage } = await chat.ask('a few words for you', { maxTokens: 60 })
+      expect(usage.cachedTokens).toBeLessThanOrEqual(4 + 100 + 1 + 40)
+      if (turn === 5) expect(usage.evictedTokens).toBeGreaterThan(100)
+    }
+  })
+
+  test('a learned position that is not there is refused before it ends the process', async () => {
+    await using other = await loadModel(tinyModel('gpt2', { contextLength: 128 }), exact)
+    for (const policy of ['streaming', 'dense', 'window', 'recompute'] as const) {
+      expect(await codeOf(() => other.createSequence({ policy, sinks: 4, window: 125 }))).toBe('WINDOW_TOO_LARGE')
+      const sequence = other.createSequence({ policy, sinks: 3, window: 124 })
+      await sequence.append([300])
+      const past = Array.from({ length: 300 }, (_, i) => 270 + i % 50)
+      if (policy === 'dense') await expect(sequence.score(past)).rejects.toMatchObject({ code: 'CACHE_FULL' })
+      else expect((await sequence.score(past)).every(Number.isFinite)).toBe(true)
+      await sequence.close()
+    }
   })
 
   test('a cache too small for the window says what would fit', async () => {

@@ -17,7 +17,7 @@ export const greedy: NativeSampling = {
 
 export const exactContext: NativeContextOptions = { threads: 1, batchSize: 128, cacheTokens: 0, maxSequences: 8, kvType: 'f32', flashAttention: 'off' }
 
-export const verified: NativeSequenceOptions = { policy: 'streaming', sinks: 4, window: 60, reanchorEvery: 1, rebaseAfter: 131_072, verify: true }
+export const verified: NativeSequenceOptions = { policy: 'streaming', sinks: 4, window: 60, reanchorEvery: 1, rebaseAfter: 131_072, verify: true, firstPosition: 0 }
 
 export function loadNative(addon: NativeAddon, path: string, options: Partial<NativeContextOptions> = {}): Promise<NativeModel> {
   return addon.load(path, { gpuLayers: 0, ...exactContext, ...options }, () => {}).promise

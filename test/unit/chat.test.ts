@@ -12,7 +12,7 @@ const counting = '{{ messages | length }} ' + chatML
 
 const info: NativeModelInfo = {
   description: 'fake', parameters: 1, sizeBytes: 1, layers: 1, trainedLength: 4096, vocabularySize: 100_000, hasTokenizer: true,
-  hasEncoder: false, hasDecoder: true, isRecurrent: false, isHybrid: false, isDiffusion: false, slidingWindow: 0, chatTemplate: chatML,
+  hasEncoder: false, hasDecoder: true, isRecurrent: false, isHybrid: false, isDiffusion: false, hasPositions: true, slidingWindow: 0, chatTemplate: chatML,
   beginningToken: undefined, beginningText: '', endText: '', specialTokens: ['<|im_start|>', '<|im_end|>'],
 }
 const reply = 'abcdef'

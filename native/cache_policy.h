@@ -1,0 +1,101 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+namespace streaming {
+
+using Token = int32_t;
+using Position = int32_t;
+
+// Which tokens of one conversation are in the KV cache, and where. Plain bookkeeping: it knows no llama.cpp, no
+// JavaScript and no thread; whoever owns it calls it from one thread.
+//
+// The engine asks for a plan of the next batch, has llama.cpp decode it, evicts what the plan says, and commits it.
+// Where a policy cannot go on in place, must_restart() says so, and the engine decodes again what restart() returns.
+class CachePolicy {
+ public:
+  enum Kind {
+    streaming,  // sinks and window, for ever: sink_cache.h. Without sinks it is the paper's window attention
+    dense,      // everything, until the window is full
+    recompute,  // the last sinks + window tokens decoded afresh for each new one: the paper's sliding window with recomputation
+    refill,     // sinks and half of the window decoded again when it is full: for positions that cannot be moved
+  };
+  // A value of reanchor_every: positions mean nothing to this model, so the sinks may stay where they are.
+  static constexpr int kNever = 1 << 30;
+
+  struct Limits {
+    Kind kind;
+    int sinks;           // S, the paper's start_size
+    int window;          // W, the paper's recent_size; for dense: tokens in all
+    int reanchor_every;  // G: 1 is the paper to the letter
+    int trained_length;  // longest distance between a token and the first sink
+    Position first;      // where the first token goes
+  };
+
+  // What one batch of `count` tokens does to the cache.
+  struct Step {
+    Position first;  // where the batch's first token goes
+    int count;
+    Position evict_from, evict_to;  // window positions that leave right after the decode: [from, to)
+    bool reanchor;                  // decode the sinks once more, in the same batch ...
+    Position sinks_at;              // ... from this position on: just below what will then be the oldest token
+  };
+
+  // A state that can be gone back to; what the figures mean is the policy's own.
+  struct Mark {
+    Position base, oldest, next;
+  };
+
+  struct Restart {
+    std::vector<Token> again;  // to be decoded from position 0, before what is coming
+    size_t skipped;            // how many of the coming tokens need not be decoded: later ones push them out unseen
+    int64_t left;              // tokens that left, skipped ones included
+  };
+
+  explicit CachePolicy(const Limits& limits) : limits_(limits) {}
+  virtual ~CachePolicy() = default;
+  CachePolicy(const CachePolicy&) = delete;
+  CachePolicy& operator=(const CachePolicy&) = delete;
+
+  // Tokens that the next batch may hold at most. 0: must_restart() or, in a dense cache, the end.
+  virtual int room() const = 0;
+  // `prompt`: this batch is not a single generated token, so re-anchoring costs next to nothing.
+  virtual Step plan(int count, bool prompt) const = 0;
+  // The batch has been decoded, `tokens` are its step.count tokens.
+  virtual void commit(const Step& step, const Token* tokens) = 0;
+
+  virtual Mark mark() const = 0;
+  // Back to an earlier state, whose tokens must still be known: see release(). False: the cells of llama.cpp's cache
+  // are those of a later restart, so restart() once more.
+  virtual bool rollback(const Mark& mark) = 0;
+  // States before this one will not be asked for again.
+  virtual void release(const Mark& mark) = 0;
+
+  virtual bool must_restart(size_t /*coming*/) const { return false; }
+  // Empties the cache. For the streaming policy that is a rebase.
+  virtual Restart restart(size_t coming) = 0;
+
+  const Limits& limits() const { return limits_; }
+  // The first tokens, as far as they are in the cache and stay for good.
+  const std::vector<Token>& sinks() const { return sinks_; }
+  // Positions in use are [lowest, next); the streaming policy has a gap between sinks and window.
+  virtual Position lowest() const = 0;
+  virtual Position next() const = 0;
+  virtual int size() const = 0;
+  // What is in the cache, oldest first.
+  virtual std::vector<Token> kept() const = 0;
+  // The tokens at positions [from, to), evicted ones included as long as they are not released.
+  virtual std::vector<Token> between(Position from, Position to) const = 0;
+  // Null if the policy's invariants hold, else the one that does not.
+  virtual const char* broken_invariant() const = 0;
+
+ protected:
+  const Limits limits_;
+  std::vector<Token> sinks_;
+};
+
+std::unique_ptr<CachePolicy> make_cache_policy(const CachePolicy::Limits& limits);
+
+}  // namespace streaming

@@ -1,0 +1,74 @@
+#include "recompute_cache.h"
+
+#include <algorithm>
+
+namespace streaming {
+
+RecomputeCache::RecomputeCache(const Limits& limits)
+    : CachePolicy(limits),
+      sinks_kept_(limits.kind == refill ? limits.sinks : 0),
+      // The paper's count: S + W tokens, and the one that attends to them.
+      capacity_(limits.sinks + limits.window + (limits.kind == recompute ? 1 : 0)) {}
+
+void RecomputeCache::commit(const Step& step, const Token* tokens) {
+  for (int i = 0; i < step.count; i++) {
+    if (next_++ < known()) continue;  // decoded again
+    if (static_cast<int>(sinks_.size()) < sinks_kept_) sinks_.push_back(tokens[i]);
+    else recent_.push_back(tokens[i]);
+  }
+}
+
+bool RecomputeCache::rollback(const Mark& mark) {
+  const bool same_cells = mark.base == start_ && mark.next <= next_;
+  start_ = mark.base;
+  next_ = mark.next;
+  const int sinks = std::min(next_, static_cast<int>(sinks_.size()));
+  sinks_.resize(static_cast<size_t>(sinks));
+  recent_.resize(static_cast<size_t>(start_ + next_ - sinks - held_));
+  return same_cells;
+}
+
+void RecomputeCache::release(const Mark& mark) {
+  for (; held_ < std::min(mark.base, start_); held_++) recent_.pop_front();
+}
+
+bool RecomputeCache::must_restart(size_t coming) const {
+  // For recompute, only all that is coming tells what stays: nothing is decoded that a later token pushes out unseen.
+  return limits_.kind == recompute ? static_cast<int64_t>(coming) > room() : coming > 0 && room() == 0;
+}
+
+CachePolicy::Restart RecomputeCache::restart(size_t coming) {
+  const int before = known();
+  Restart restart{{}, 0, 0};
+  if (must_restart(coming) && limits_.kind == recompute) {
+    restart.skipped = coming - std::min(coming, static_cast<size_t>(capacity_));
+    start_ += before - std::min(before, capacity_ - static_cast<int>(coming - restart.skipped));
+  } else if (must_restart(coming)) {
+    start_ += std::max(0, before - static_cast<int>(sinks_.size()) - limits_.window / 2);
+  }
+  restart.again = between(0, known());
+  restart.left = before - known() + static_cast<int64_t>(restart.skipped);
+  next_ = 0;
+  if (restart.skipped > 0) {
+    // What is skipped was never here, so there is no way back to what was before it.
+    start_ += static_cast<int>(restart.skipped);
+    held_ = start_;
+    recent_.clear();
+  }
+  return restart;
+}
+
+std::vector<Token> RecomputeCache::between(Position from, Position to) const {
+  std::vector<Token> tokens;
+  const int sinks = static_cast<int>(sinks_.size());
+  for (Position at = from; at < to; at++) tokens.push_back(at < sinks ? sinks_[static_cast<size_t>(at)] : recent_[static_cast<size_t>(start_ - held_ + at - sinks)]);
+  return tokens;
+}
+
+const char* RecomputeCache::broken_invariant() const {
+  if (next_ > capacity_) return "the cache holds no more than its size";
+  if (held_ > start_ || next_ > known()) return "the tokens in the cache are known";
+  return nullptr;
+}
+
+}  // namespace streaming
