@@ -310,11 +310,16 @@ void Engine::attend(Sequence& sequence) {
       finish(sequence, "time");
       return;
     }
-    if (sequence.rebasing == 0 && sequence.cache->must_restart(sequence.pending.size())) restart(sequence);
     const auto kind = running.job.kind;
-    const bool waits = kind == Job::append && sequence.cache->limits().kind == CachePolicy::recompute;
+    if (kind == Job::score && running.scored == running.job.tokens.size()) {
+      finish(sequence, "done");
+      return;
+    }
+    if (sequence.rebasing == 0 && sequence.cache->must_restart(sequence.pending.size())) restart(sequence);
+    // What is recomputed for each token need not be computed before one is asked for.
+    const bool waits = sequence.cache->limits().kind == CachePolicy::recompute;
     const bool nothing_left = waits || (sequence.pending.size() <= 1 && sequence.rebasing == 0);
-    if (nothing_left && (kind == Job::append || kind == Job::rebase || (kind == Job::score && running.scored == running.job.tokens.size()))) {
+    if (nothing_left && (kind == Job::append || kind == Job::rebase)) {
       finish(sequence, "done");
       return;
     }
