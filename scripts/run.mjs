@@ -36,7 +36,7 @@ async function runCli() {
 
 function wantsDefaultModel() {
   const given = name => args.some(arg => arg === name || arg.startsWith(`${name}=`))
-  return ['chat', 'score'].includes(args[0]) && !given('--model') && !given('--help') && !given('-h')
+  return ['chat', 'score', 'perplexity'].includes(args[0]) && !given('--model') && !given('--help') && !given('-h')
 }
 
 async function runTests() {

@@ -3,6 +3,7 @@ import { createRequire } from 'node:module'
 import { Command } from 'commander'
 import { chatCommand } from './chat.js'
 import { reportFailure } from './failure.js'
+import { perplexityCommand } from './perplexity.js'
 import { scoreCommand } from './score.js'
 
 const { version, description } = createRequire(import.meta.url)('../../package.json') as { version: string; description: string }
@@ -19,6 +20,7 @@ const program = new Command('streaming-llm')
   .helpCommand(false)
   .addCommand(chatCommand())
   .addCommand(scoreCommand())
+  .addCommand(perplexityCommand())
 
 try {
   await program.parseAsync()

@@ -1,0 +1,159 @@
+import { closeSync, openSync, writeSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { Command, InvalidArgumentError, Option } from 'commander'
+import { StreamingLLMError } from '../errors.js'
+import type { Model } from '../model.js'
+import { onInterrupt } from './failure.js'
+import { openModel } from './open-model.js'
+import { perplexityBar } from './perplexity-bar.js'
+import { runningPerplexity, type Scored } from './running-perplexity.js'
+import { addSharedOptions, policies, policyOptions, toNumber, type Policy, type SharedFlags } from './shared-options.js'
+import { parseTokens } from './token-scores.js'
+
+interface PerplexityFlags extends SharedFlags {
+  policies?: Policy[]
+  textFile?: string
+  tokensFile?: string
+  skipBytes: number
+  tokens?: number
+  recomputeEvery: number
+  curve?: string
+  json?: boolean
+}
+
+/** One line of the outcome. */
+interface Result {
+  policy: Policy
+  sinks: number
+  window: number
+  kv: NonNullable<SharedFlags['kv']>
+  /** Tokens of the text that were read. */
+  tokens: number
+  /** Tokens whose likelihood was measured: all but the first, or each k-th. */
+  scored: number
+  perplexity: number
+  msPerToken: number
+}
+
+export function perplexityCommand(): Command {
+  return addSharedOptions(new Command('perplexity'))
+    .description('How well the model predicts a text, token by token, under one policy or several; the text from a file or stdin.')
+    .argument('[file]', 'a text; "-", or no file and piped input, means stdin')
+    .addOption(new Option('--policies <list>', `several policies over the same tokens, of ${policies.join(', ')}`).argParser(toPolicies).conflicts('policy'))
+    .addOption(new Option('--text-file <file>', 'as the argument').conflicts('tokensFile'))
+    .option('--tokens-file <file>', 'token ids, separated by blanks or new lines, in place of a text')
+    .option('--skip-bytes <count>', 'leave out the beginning of the text', toCount, 0)
+    .option('--tokens <count>', 'only the first so many tokens', toNumber)
+    .option('--recompute-every <tokens>', 'measure recompute, which is slow, at each so many tokens only', toCount, 1)
+    .option('--curve <file>', 'write the likelihood of each token and the running perplexity to this file, as CSV')
+    .option('--json', 'print {"results":[...]} instead of a table')
+    .action(perplexity)
+}
+
+async function perplexity(argument: string | undefined, flags: PerplexityFlags): Promise<void> {
+  check(argument, flags)
+  const file = flags.tokensFile ?? flags.textFile ?? argument
+  const content = await readInput(file, flags)
+  const given = flags.tokensFile === undefined ? undefined : parseTokens(content, flags.tokensFile)
+  const curve = flags.curve === undefined ? undefined : openSync(flags.curve, 'w')
+  if (curve !== undefined) writeSync(curve, 'policy,sinks,window,kv,token,negative log-likelihood,perplexity so far\n')
+  const results: Result[] = []
+  try {
+    for (const policy of flags.policies ?? [flags.policy ?? 'streaming']) {
+      const result = await measure(policy, flags, content, given, curve)
+      results.push(result)
+      if (!flags.json) process.stdout.write(`${line(result)}\n`)
+    }
+    if (flags.json) process.stdout.write(`${JSON.stringify({ results })}\n`)
+  } finally {
+    if (curve !== undefined) closeSync(curve)
+  }
+}
+
+/** A model of its own for each policy, so that each has a cache of just its size. */
+async function measure(policy: Policy, flags: PerplexityFlags, content: string, given: Int32Array | undefined, curve: number | undefined): Promise<Result> {
+  const interrupt = onInterrupt()
+  // Recomputing is all prompt: larger batches make it faster.
+  const model = await openModel(flags, policy === 'recompute' ? { batchSize: 512 } : {})
+  try {
+    const tokens = (given ?? textTokens(model, content)).slice(0, flags.tokens)
+    if (tokens.length < 2) throw new StreamingLLMError('INVALID_OPTION', `perplexity: at least 2 tokens are needed, the text has ${tokens.length}`)
+    const { sinks, window } = sizes(policy, flags, tokens.length, model)
+    const kv = flags.kv ?? 'f16'
+    await using sequence = model.createSequence({ ...policyOptions(flags), policy, sinks, window })
+    const bar = perplexityBar(`${policy} ${sinks} + ${window}`, tokens.length - 1)
+    const onScores = (scored: Scored) => {
+      bar.show(scored)
+      if (curve === undefined) return
+      writeSync(curve, scored.latest.map(({ token, nll, perplexity }) => `${policy},${sinks},${window},${kv},${token},${nll},${perplexity}\n`).join(''))
+    }
+    try {
+      const { scored, perplexity, msPerToken } = await runningPerplexity(sequence, tokens, {
+        every: policy === 'recompute' ? flags.recomputeEvery : 1, signal: interrupt.signal, onScores,
+      })
+      return { policy, sinks, window, kv, tokens: tokens.length, scored, perplexity, msPerToken }
+    } finally {
+      bar.end()
+    }
+  } finally {
+    interrupt.release()
+    await model.close()
+  }
+}
+
+/** The same number of tokens in the cache for each policy, except dense, which has room for the whole text. */
+function sizes(policy: Policy, { sinks = 4, window }: PerplexityFlags, tokens: number, model: Model): { sinks: number; window: number } {
+  if (policy === 'dense') return { sinks: 0, window: tokens }
+  const most = window ?? model.limits({ policy: 'streaming', sinks }).window
+  return policy === 'streaming' || policy === 'recompute' ? { sinks, window: most } : { sinks: 0, window: sinks + most }
+}
+
+function textTokens(model: Model, content: string): Int32Array {
+  const { beginningToken } = model.info
+  return Int32Array.from([...(beginningToken === undefined ? [] : [beginningToken]), ...model.tokenize(content)])
+}
+
+function check(argument: string | undefined, flags: PerplexityFlags): void {
+  const sources = [argument, flags.textFile, flags.tokensFile].filter(source => source !== undefined)
+  if (sources.length > 1) throw new StreamingLLMError('INVALID_OPTION', `perplexity: one text at a time, got ${sources.join(' and ')}`)
+  if (flags.tokens !== undefined && !(Number.isSafeInteger(flags.tokens) && flags.tokens >= 2)) {
+    throw new StreamingLLMError('INVALID_OPTION', `--tokens must be a whole number of at least 2, got ${flags.tokens}`)
+  }
+  if (flags.recomputeEvery < 1) throw new StreamingLLMError('INVALID_OPTION', '--recompute-every must be at least 1')
+}
+
+async function readInput(file: string | undefined, { skipBytes }: PerplexityFlags): Promise<string> {
+  if (file === undefined && process.stdin.isTTY) {
+    throw new StreamingLLMError('INVALID_OPTION', 'perplexity: name a text file, or pipe a text in')
+  }
+  try {
+    const bytes = file === undefined || file === '-' ? await all(process.stdin) : await readFile(file)
+    return bytes.subarray(skipBytes).toString('utf8')
+  } catch (cause) {
+    throw new StreamingLLMError('INVALID_OPTION', `perplexity: ${(cause as Error).message}`, { cause, details: { file } })
+  }
+}
+
+async function all(stream: NodeJS.ReadStream): Promise<Buffer> {
+  const parts: Buffer[] = []
+  for await (const part of stream) parts.push(part as Buffer)
+  return Buffer.concat(parts)
+}
+
+function line({ policy, sinks, window, kv, tokens, scored, perplexity, msPerToken }: Result): string {
+  const figures = `perplexity ${perplexity.toFixed(perplexity < 1000 ? 2 : 0)}, ${msPerToken.toFixed(1)} ms a token`
+  return `${policy.padEnd(9)} ${`${sinks} + ${window}`.padStart(11)}  ${kv.padEnd(4)}  ${tokens} tokens${scored < tokens - 1 ? `, ${scored} measured` : ''}: ${figures}`
+}
+
+function toPolicies(text: string): Policy[] {
+  const names = text.split(',').map(name => name.trim()).filter(name => name !== '')
+  const wrong = names.find(name => !(policies as readonly string[]).includes(name))
+  if (wrong !== undefined || names.length === 0) throw new InvalidArgumentError(`'${wrong ?? text}' is not one of ${policies.join(', ')}.`)
+  return names as Policy[]
+}
+
+function toCount(text: string): number {
+  const value = toNumber(text)
+  if (!Number.isSafeInteger(value) || value < 0) throw new InvalidArgumentError('It must be a whole number.')
+  return value
+}
