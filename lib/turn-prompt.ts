@@ -51,7 +51,10 @@ export function systemTokens(model: Model, template: ChatTemplate, system: strin
   if (pieces === undefined) return undefined
   const tokens: number[] = []
   addBeginning(model, tokens, pieces)
-  for (const { text, special } of pieces) tokens.push(...model.tokenize(text, { special }))
+  for (const { text, special } of pieces) {
+    // One by one: a call takes only so many arguments.
+    for (const token of model.tokenize(text, { special })) tokens.push(token)
+  }
   return tokens.length
 }
 
