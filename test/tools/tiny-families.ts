@@ -34,7 +34,7 @@ function decoder(model: TinyWeights, architecture: string, options: { bias?: boo
   }
 }
 
-/** Layer norms with biases and fused query, key and value: GPT-2 and BLOOM. */
+/** Layer norms with biases and fused query, key and value: GPT-2, BLOOM and GPT-NeoX. */
 function fusedDecoder(model: TinyWeights, architecture: string): void {
   const { writer, shape } = model
   const { width } = shape
@@ -161,6 +161,13 @@ function bloom(model: TinyWeights): void {
   model.layerNorm('token_embd_norm')
 }
 
+/** Attention and feed-forward side by side, and only a quarter of each head's components rotated. */
+function gptneox(model: TinyWeights): void {
+  fusedDecoder(model, 'gptneox')
+  model.writer.set('gptneox.rope.dimension_count', 'uint32', model.headWidth / 4)
+  model.writer.set('gptneox.use_parallel_residual', 'bool', true)
+}
+
 function qwen2vl(model: TinyWeights): void {
   const half = model.headWidth / 2
   const time = Math.floor(half / 4)
@@ -201,6 +208,7 @@ export const families = {
   qwen2: { layers: 3, write: (model) => decoder(model, 'qwen2', { bias: true }) },
   qwen2vl: { layers: 3, write: qwen2vl },
   bloom: { layers: 3, write: bloom },
+  gptneox: { layers: 3, write: gptneox },
   gpt2: { layers: 3, write: gpt2 },
   gemma2: { layers: 4, write: gemma2 },
   jamba: { layers: 4, write: jamba },

@@ -12,8 +12,10 @@ export type { TinyKind } from './tiny-families.js'
 export interface TinyOptions {
   layers?: number
   width?: number
-  /** Query heads; where a family allows it, half as many for keys and values. */
+  /** Query heads; 4 unless given. */
   heads?: number
+  /** Heads of keys and values, where a family lets them be fewer; half as many as query heads unless given. */
+  keyValueHeads?: number
   /** What the model says it was trained for; 2048 unless given. */
   contextLength?: number
   seed?: number
@@ -57,6 +59,7 @@ export function tinyModelBytes(kind: TinyKind, options: TinyOptions = {}): Buffe
     layers: options.layers ?? family.layers,
     width: options.width ?? 128,
     heads: options.heads ?? 4,
+    keyValueHeads: options.keyValueHeads ?? Math.max(1, Math.floor((options.heads ?? 4) / 2)),
     contextLength: options.contextLength ?? 2048,
     seed: options.seed ?? 1,
     weights: options.weights ?? 'f32',

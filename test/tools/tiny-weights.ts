@@ -7,6 +7,7 @@ export interface TinyShape {
   layers: number
   width: number
   heads: number
+  keyValueHeads: number
   contextLength: number
   seed: number
   weights: WeightType
@@ -40,9 +41,9 @@ export class TinyWeights {
     return this.shape.width / this.shape.heads
   }
 
-  /** Key and value heads: half as many as query heads. */
+  /** Heads of keys and values, each shared by some query heads. */
   get sharedHeads(): number {
-    return Math.max(1, this.shape.heads / 2)
+    return this.shape.keyValueHeads
   }
 
   /** A matrix from `input` to `output` components. */
