@@ -62,12 +62,12 @@ const LlamaLibrary* opened = nullptr;
 
 }  // namespace
 
-LlamaLibrary::LlamaLibrary(const Paths& paths) {
+LlamaLibrary::LlamaLibrary(const Paths& paths) : path_(paths.llama) {
   // Bottom up, so that each finds the one it needs already there.
   void* const base_library = open_library(paths.ggml_base);
   void* const ggml_library = open_library(paths.ggml);
-  void* const llama_library = open_library(paths.llama);
-#define X(f) f = reinterpret_cast<decltype(f)>(find_symbol(llama_library, paths.llama, #f));
+  handle_ = open_library(paths.llama);
+#define X(f) f = reinterpret_cast<decltype(f)>(find_symbol(handle_, paths.llama, #f));
   LLAMA_FUNCTIONS(X)
 #undef X
 #define X(f) f = reinterpret_cast<decltype(f)>(find_symbol(ggml_library, paths.ggml, #f));
@@ -96,6 +96,8 @@ const LlamaLibrary& LlamaLibrary::open(const Paths& paths) {
 }
 
 const LlamaLibrary& LlamaLibrary::get() { return *opened; }
+
+void* LlamaLibrary::symbol(const char* name) { return find_symbol(opened->handle_, opened->path_, name); }
 
 void LlamaLibrary::listen(const void* owner, Log log) {
   std::lock_guard lock(listeners_mutex);

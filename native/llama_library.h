@@ -44,6 +44,10 @@ class LlamaLibrary {
   // The opened set; only to be called once open() has returned.
   static const LlamaLibrary& get();
 
+  // A function of llama.cpp's library that is not in the table above, for programs beside the package that need more
+  // of it. Throws Failure LIBRARY_MISMATCH where the library has none of this name.
+  static void* symbol(const char* name);
+
   // Where llama.cpp's log goes: nowhere, until a listener is set. Called on any thread; null takes it away.
   static void listen(const void* owner, Log log);
   // The error lines that llama.cpp has logged on this thread since the last call: the reason for a failure.
@@ -55,6 +59,8 @@ class LlamaLibrary {
 
  private:
   explicit LlamaLibrary(const Paths& paths);
+  std::string path_;
+  void* handle_;
 };
 
 // Shorthand on the way to every call: llama().llama_decode(...).

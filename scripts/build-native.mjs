@@ -2,6 +2,9 @@
 // the sources are those of the last build. Plain JavaScript without dependencies but node-gyp and proper-lockfile,
 // since it runs before anything else of this repository does.
 //
+// With --evaluation it builds the one of the evaluation scripts instead, in native/evaluation/build, from a part of the
+// same sources; nothing does that but what needs it.
+//
 // Never `node-gyp rebuild`: it deletes build/ before it can fail, and a working addon would be gone with it.
 
 import { spawn, spawnSync } from 'node:child_process'
@@ -13,57 +16,70 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..')
-const output = path.join(root, 'build', 'Release', 'streaming_llm.node')
-const stampFile = path.join(root, 'build', '.streaming-llm-stamp.json')
-const logFile = path.join(root, 'build', 'streaming-llm-build.log')
 const logLinesShown = 40
+
+/** What can be built: where binding.gyp is, and which folders of native/ have sources of its own. */
+const packageAddon = addonIn(root, 'streaming_llm', name => !name.startsWith('native/evaluation/'))
+const evaluationAddon = addonIn(path.join(root, 'native', 'evaluation'), 'streaming_llm_evaluation', name => !name.startsWith('native/evaluation/build/'))
+
+function addonIn(folder, name, isSource) {
+  const build = path.join(folder, 'build')
+  return {
+    folder,
+    isSource,
+    output: path.join(build, 'Release', `${name}.node`),
+    stampFile: path.join(build, '.streaming-llm-stamp.json'),
+    logFile: path.join(build, 'streaming-llm-build.log'),
+  }
+}
 
 /**
  * Makes sure that the addon is there and up to date; true when it had to be built.
  * `say` gets one line when a build starts; `verbose` shows the compiler's output as it comes.
- * @param {{ say?: (line: string) => void, verbose?: boolean }} [options]
+ * @param {{ say?: (line: string) => void, verbose?: boolean, evaluation?: boolean }} [options]
  */
-export async function buildNative({ say = () => {}, verbose = false } = {}) {
-  if (isCurrent(fingerprint())) return false
+export async function buildNative({ say = () => {}, verbose = false, evaluation = false } = {}) {
+  const addon = evaluation ? evaluationAddon : packageAddon
+  if (isCurrent(addon, fingerprint(addon))) return false
   const release = await lock()
   try {
-    const wanted = fingerprint()
-    if (isCurrent(wanted)) return false // another process built it meanwhile
-    say('Building the native addon')
-    await build(wanted, verbose)
+    const wanted = fingerprint(addon)
+    if (isCurrent(addon, wanted)) return false // another process built it meanwhile
+    say(`Building the native addon${evaluation ? ' of the evaluation scripts' : ''}`)
+    await build(addon, wanted, verbose)
     return true
   } finally {
     await release()
   }
 }
 
-async function build(wanted, verbose) {
+async function build(addon, wanted, verbose) {
   const require = createRequire(import.meta.url)
   const nodeGyp = require.resolve('node-gyp/bin/node-gyp.js')
   let log = ''
   const run = async (...args) => {
-    const result = await nodeGypRun([nodeGyp, ...args, ...nodedirArguments()], verbose)
+    const result = await nodeGypRun([nodeGyp, ...args, ...nodedirArguments()], addon.folder, verbose)
     log += result.log
-    if (result.code !== 0) throw new Error(explain(log, verbose ? 0 : logLinesShown))
+    if (result.code !== 0) throw new Error(explain(addon, log, verbose ? 0 : logLinesShown))
   }
   // The list of sources is read when gyp configures, so a new file in native/ needs that once; after it `build`
   // compiles only what changed.
-  const configured = ['build/Makefile', 'build/binding.sln'].some(name => existsSync(path.join(root, name)))
-  if (!configured || readStamp().configured !== wanted.configured) {
+  const configured = ['build/Makefile', 'build/binding.sln'].some(name => existsSync(path.join(addon.folder, name)))
+  if (!configured || readStamp(addon).configured !== wanted.configured) {
     await run('configure')
-    writeFileSync(stampFile, JSON.stringify({ configured: wanted.configured }))
+    writeFileSync(addon.stampFile, JSON.stringify({ configured: wanted.configured }))
   }
   await run('build', `--jobs=${os.availableParallelism()}`)
-  if (!existsSync(output)) throw new Error(`The build ended well, but ${path.relative(root, output)} is not there.`)
-  writeFileSync(stampFile, JSON.stringify(wanted))
+  if (!existsSync(addon.output)) throw new Error(`The build ended well, but ${path.relative(root, addon.output)} is not there.`)
+  writeFileSync(addon.stampFile, JSON.stringify(wanted))
 }
 
-function nodeGypRun(args, verbose) {
+function nodeGypRun(args, folder, verbose) {
   return new Promise((resolve, reject) => {
     const env = { ...process.env }
     // A nodedir of npm's configuration beats the flag, even when empty.
     for (const name in env) if (/^npm_(config|package_config_node_gyp)_nodedir$/i.test(name)) delete env[name]
-    const child = spawn(process.execPath, args, { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(process.execPath, args, { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] })
     let log = ''
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8')
@@ -85,28 +101,29 @@ function nodedirArguments() {
   return nodedir ? [`--nodedir=${nodedir}`] : []
 }
 
-/** `all` changes whenever the addon must be built, `configured` when its build files must be made again. */
-function fingerprint() {
+/** `all` changes whenever the addon must be built, `configured` when its build files must be made again: they have this folder's path. */
+function fingerprint(addon) {
   const sources = readdirSync(path.join(root, 'native'), { recursive: true, withFileTypes: true })
     .filter(entry => entry.isFile())
     .map(entry => path.relative(root, path.join(entry.parentPath ?? entry.path, entry.name)).replaceAll('\\', '/'))
+    .filter(addon.isSource)
     .sort()
   if (!sources.some(name => /^native\/[^/]+\.cpp$/.test(name))) throw new Error('There are no sources in native/.')
   const host = [process.version, process.platform, process.arch, ...nodedirArguments()].join(' ')
-  const gyp = readFileSync(path.join(root, 'binding.gyp'))
-  const configured = createHash('sha256').update(`${host}\n${sources.filter(name => name.endsWith('.cpp'))}\n`).update(gyp)
+  const gyp = readFileSync(path.join(addon.folder, 'binding.gyp'))
+  const configured = createHash('sha256').update(`${host}\n${root}\n${sources.filter(name => name.endsWith('.cpp'))}\n`).update(gyp)
   const all = createHash('sha256').update(host).update(gyp)
   for (const name of sources) all.update(`\n${name}\n`).update(readFileSync(path.join(root, name)))
   return { all: all.digest('hex'), configured: configured.digest('hex') }
 }
 
-function isCurrent(wanted) {
-  return existsSync(output) && readStamp().all === wanted.all
+function isCurrent(addon, wanted) {
+  return existsSync(addon.output) && readStamp(addon).all === wanted.all
 }
 
-function readStamp() {
+function readStamp(addon) {
   try {
-    return JSON.parse(readFileSync(stampFile, 'utf8'))
+    return JSON.parse(readFileSync(addon.stampFile, 'utf8'))
   } catch {
     return {} // none yet, or cut off while being written: build
   }
@@ -124,7 +141,7 @@ async function lock() {
 }
 
 /** What failed, as the log's last lines, and what this machine lacks. */
-function explain(log, linesShown) {
+function explain({ logFile }, log, linesShown) {
   mkdirSync(path.dirname(logFile), { recursive: true })
   writeFileSync(logFile, log)
   const lines = log.trimEnd().split('\n')
@@ -165,7 +182,11 @@ function onPath(program) {
 
 if (process.argv[1] && path.resolve(process.argv[1]) === fileURLToPath(import.meta.url)) {
   try {
-    const built = await buildNative({ say: line => console.error(line), verbose: process.argv.includes('--verbose') })
+    const built = await buildNative({
+      say: line => console.error(line),
+      verbose: process.argv.includes('--verbose'),
+      evaluation: process.argv.includes('--evaluation'),
+    })
     console.error(built ? 'The native addon is built' : 'The native addon is up to date')
   } catch (error) {
     console.error(error.message)

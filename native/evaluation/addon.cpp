@@ -1,0 +1,157 @@
+// What JavaScript sees of the comparisons; scripts/evaluation/addon.ts is its type. Everything here runs on
+// JavaScript's thread unless it says otherwise.
+#include <napi.h>
+
+#include <memory>
+
+#include "failure.h"
+#include "quantize.h"
+#include "shift_score.h"
+
+namespace streaming {
+namespace {
+
+Napi::Error to_error(Napi::Env env, const Failure& failure) {
+  auto error = Napi::Error::New(env, failure.what());
+  error.Set("code", Napi::String::New(env, failure.code));
+  return error;
+}
+
+int integer(const Napi::Object& from, const char* name) { return from.Get(name).ToNumber().Int32Value(); }
+std::string text(const Napi::Object& from, const char* name) { return from.Get(name).ToString().Utf8Value(); }
+
+Napi::Float64Array to_array(Napi::Env env, const std::vector<double>& values) {
+  auto array = Napi::Float64Array::New(env, values.size());
+  std::copy(values.begin(), values.end(), array.Data());
+  return array;
+}
+
+// Work on a thread of libuv's pool; a Failure rejects the promise.
+class Worker : public Napi::AsyncProgressWorker<size_t> {
+ public:
+  Worker(Napi::Env env, Napi::Function progress) : AsyncProgressWorker(env), deferred(env) {
+    if (!progress.IsEmpty()) progress_ = Napi::Persistent(progress);
+  }
+  // On the pool's thread.
+  virtual void work(const ExecutionProgress& progress) = 0;
+  virtual Napi::Value result() = 0;
+
+  void Execute(const ExecutionProgress& progress) override {
+    try {
+      work(progress);
+    } catch (const Failure& failure) {
+      failure_ = std::make_unique<Failure>(failure);
+    } catch (const std::exception& error) {  // memory
+      failure_ = std::make_unique<Failure>("OUT_OF_MEMORY", error.what());
+    }
+  }
+  void OnProgress(const size_t* done, size_t count) override {
+    if (count == 0 || progress_.IsEmpty()) return;
+    try {
+      progress_.Call({Napi::Number::New(Env(), static_cast<double>(done[count - 1]))});
+    } catch (const Napi::Error&) {
+      // What a progress bar throws does not stop the work.
+    }
+  }
+  void OnOK() override {
+    if (failure_) deferred.Reject(to_error(Env(), *failure_).Value());
+    else deferred.Resolve(result());
+  }
+  Napi::Promise::Deferred deferred;
+
+ private:
+  Napi::FunctionReference progress_;
+  std::unique_ptr<Failure> failure_;
+};
+
+class QuantizeWorker : public Worker {
+ public:
+  QuantizeWorker(Napi::Env env, std::string source, std::string target, std::string type, int threads)
+      : Worker(env, Napi::Function()), source_(std::move(source)), target_(std::move(target)), type_(std::move(type)), threads_(threads) {}
+  void work(const ExecutionProgress&) override { quantize(source_, target_, type_, threads_); }
+  Napi::Value result() override { return Env().Undefined(); }
+
+ private:
+  const std::string source_, target_, type_;
+  const int threads_;
+};
+
+class ScoreWorker : public Worker {
+ public:
+  ScoreWorker(Napi::Env env, Napi::Function progress, std::string path, std::vector<Token> tokens, const ShiftScoring& options)
+      : Worker(env, progress), path_(std::move(path)), tokens_(std::move(tokens)), options_(options) {}
+  void work(const ExecutionProgress& progress) override {
+    const auto model = Model::load(path_, {0}, [](float) { return true; });
+    scores_ = score_by_shift(*model, tokens_, options_, [&](size_t done) { progress.Send(&done, 1); });
+  }
+  Napi::Value result() override {
+    auto object = Napi::Object::New(Env());
+    object.Set("nll", to_array(Env(), scores_.nll));
+    object.Set("milliseconds", to_array(Env(), scores_.milliseconds));
+    return object;
+  }
+
+ private:
+  const std::string path_;
+  const std::vector<Token> tokens_;
+  const ShiftScoring options_;
+  ShiftScores scores_;
+};
+
+Napi::Value open(const Napi::CallbackInfo& info) {
+  const auto env = info.Env();
+  try {
+    const auto paths = info[0].As<Napi::Object>();
+    const auto& library = LlamaLibrary::open({text(paths, "llama"), text(paths, "ggml"), text(paths, "ggmlBase"), text(paths, "backendDirectory")});
+    return Napi::String::New(env, library.llama_version());
+  } catch (const Failure& failure) {
+    throw to_error(env, failure);
+  }
+}
+
+Napi::Value start(Worker* worker) {
+  const auto promise = worker->deferred.Promise();
+  worker->Queue();
+  return promise;
+}
+
+Napi::Value quantize_call(const Napi::CallbackInfo& info) {
+  return start(new QuantizeWorker(info.Env(), info[0].ToString().Utf8Value(), info[1].ToString().Utf8Value(), info[2].ToString().Utf8Value(),
+                                  info[3].ToNumber().Int32Value()));
+}
+
+ggml_type kv_type(const std::string& name) {
+  if (name == "f32") return GGML_TYPE_F32;
+  if (name == "bf16") return GGML_TYPE_BF16;
+  if (name == "q8_0") return GGML_TYPE_Q8_0;
+  if (name == "q5_1") return GGML_TYPE_Q5_1;
+  if (name == "q4_1") return GGML_TYPE_Q4_1;
+  if (name == "q4_0") return GGML_TYPE_Q4_0;
+  return GGML_TYPE_F16;
+}
+
+Napi::Value score(const Napi::CallbackInfo& info) {
+  const auto from = info[0].As<Napi::Object>();
+  ShiftScoring options;
+  options.policy = text(from, "policy") == "half" ? ShiftScoring::half : ShiftScoring::shift;
+  options.sinks = integer(from, "sinks");
+  options.window = integer(from, "window");
+  options.threads = integer(from, "threads");
+  options.kv_type = kv_type(text(from, "kv"));
+  const auto flash = text(from, "flashAttention");
+  options.flash_attention = flash == "on" ? LLAMA_FLASH_ATTN_TYPE_ENABLED : flash == "off" ? LLAMA_FLASH_ATTN_TYPE_DISABLED : LLAMA_FLASH_ATTN_TYPE_AUTO;
+  const auto tokens = from.Get("tokens").As<Napi::Int32Array>();
+  return start(new ScoreWorker(info.Env(), info[1].As<Napi::Function>(), text(from, "model"), {tokens.Data(), tokens.Data() + tokens.ElementLength()}, options));
+}
+
+Napi::Object initialize(Napi::Env env, Napi::Object exports) {
+  exports.Set("open", Napi::Function::New(env, open));
+  exports.Set("quantize", Napi::Function::New(env, quantize_call));
+  exports.Set("score", Napi::Function::New(env, score));
+  return exports;
+}
+
+NODE_API_MODULE(streaming_llm_evaluation, initialize)
+
+}  // namespace
+}  // namespace streaming
