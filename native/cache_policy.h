@@ -61,7 +61,7 @@ class CachePolicy {
 
   // Tokens that the next batch may hold at most. 0: must_restart() or, in a dense cache, the end.
   virtual int room() const = 0;
-  // `prompt`: this batch is not a single generated token, so re-anchoring costs next to nothing.
+  // `prompt`: this batch holds many tokens, so re-anchoring costs next to nothing.
   virtual Step plan(int count, bool prompt) const = 0;
   // The batch has been decoded, `tokens` are its step.count tokens.
   virtual void commit(const Step& step, const Token* tokens) = 0;

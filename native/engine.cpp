@@ -364,7 +364,7 @@ bool Engine::add_part(Batch& batch, Sequence& sequence, std::vector<Part>& parts
   if (count == 0) return true;
   if (goes_back && waiting == 1) bookmark(sequence);
 
-  Part part{&sequence, sequence.cache->plan(count, count > 1 || running.in_prompt), {}, -1, -1};
+  Part part{&sequence, sequence.cache->plan(count, count > 1), {}, -1, -1};
   const int sinks = static_cast<int>(sequence.cache->sinks().size());
   if (part.step.reanchor && count + sinks > batch.left() && count > 1 && batch.left() > 2 * sinks) {
     count = batch.left() - sinks;
