@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "attention.h"
 #include "failure.h"
 #include "quantize.h"
 #include "shift_score.h"
@@ -98,6 +99,29 @@ class ScoreWorker : public Worker {
   ShiftScores scores_;
 };
 
+class AttentionWorker : public Worker {
+ public:
+  AttentionWorker(Napi::Env env, Napi::Function progress, std::string path, std::vector<Token> tokens, int length, int threads)
+      : Worker(env, progress), path_(std::move(path)), tokens_(std::move(tokens)), length_(length), threads_(threads) {}
+  void work(const ExecutionProgress& progress) override {
+    const auto model = Model::load(path_, {0}, [](float) { return true; });
+    maps_ = attention_maps(*model, tokens_, length_, threads_, [&](size_t done) { progress.Send(&done, 1); });
+  }
+  Napi::Value result() override {
+    auto object = Napi::Object::New(Env());
+    object.Set("layers", maps_.layers);
+    object.Set("length", maps_.length);
+    object.Set("weights", to_array(Env(), maps_.weights));
+    return object;
+  }
+
+ private:
+  const std::string path_;
+  const std::vector<Token> tokens_;
+  const int length_, threads_;
+  AttentionMaps maps_;
+};
+
 Napi::Value open(const Napi::CallbackInfo& info) {
   const auto env = info.Env();
   try {
@@ -144,10 +168,18 @@ Napi::Value score(const Napi::CallbackInfo& info) {
   return start(new ScoreWorker(info.Env(), info[1].As<Napi::Function>(), text(from, "model"), {tokens.Data(), tokens.Data() + tokens.ElementLength()}, options));
 }
 
+Napi::Value attention(const Napi::CallbackInfo& info) {
+  const auto from = info[0].As<Napi::Object>();
+  const auto tokens = from.Get("tokens").As<Napi::Int32Array>();
+  return start(new AttentionWorker(info.Env(), info[1].As<Napi::Function>(), text(from, "model"), {tokens.Data(), tokens.Data() + tokens.ElementLength()}, integer(from, "length"),
+                                   integer(from, "threads")));
+}
+
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("open", Napi::Function::New(env, open));
   exports.Set("quantize", Napi::Function::New(env, quantize_call));
   exports.Set("score", Napi::Function::New(env, score));
+  exports.Set("attention", Napi::Function::New(env, attention));
   return exports;
 }
 

@@ -29,6 +29,14 @@ export interface NativeShiftScores {
   milliseconds: Float64Array
 }
 
+export interface AttentionMaps {
+  layers: number
+  /** Tokens of each text. */
+  length: number
+  /** Of layer l, token q, to token k: `weights[(l * length + q) * length + k]`; 0 for k > q. */
+  weights: Float64Array
+}
+
 /** The second addon, native/evaluation: what the package itself must not be able to do. Loaded in child processes only. */
 export interface EvaluationAddon {
   /** Returns llama.cpp's version. To be called first. */
@@ -36,6 +44,8 @@ export interface EvaluationAddon {
   quantize(source: string, target: string, type: WeightType, threads: number): Promise<void>
   /** `onProgress` gets the tokens decoded so far: 0 once a K-shift has been tried out, `tokens.length - 1` at the end. */
   score(options: NativeShiftOptions, onProgress: (done: number) => void): Promise<NativeShiftScores>
+  /** `tokens`: texts of `length` tokens, one after another. `onProgress` gets the texts done. */
+  attention(options: { model: string; tokens: Int32Array; length: number; threads: number }, onProgress: (done: number) => void): Promise<AttentionMaps>
 }
 
 let built: Promise<string> | undefined

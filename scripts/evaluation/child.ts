@@ -39,7 +39,7 @@ type Answer = { progress: number } | { error: { code?: string; message: string }
  * @throws {StreamingLLMError} what the function threw, ADDON_NOT_FOUND, LIBRARY_NOT_FOUND, LIBRARY_MISMATCH;
  *   {ChildEnded} when the child ended by itself. Rejects with `signal.reason` when aborted.
  */
-export async function callInChild<Name extends 'quantize' | 'score'>(
+export async function callInChild<Name extends Exclude<keyof EvaluationAddon, 'open'>>(
   call: Name,
   args: unknown[],
   { onProgress, signal }: { onProgress?: (done: number) => void; signal?: AbortSignal } = {},
