@@ -45,7 +45,7 @@ export async function fetchDefaultModel(options: FetchOptions = {}): Promise<str
   const named = process.env['STREAMING_LLM_MODEL']
   if (named) return await resolveModel(named, options)
 
-  const folder = userCacheFolder()
+  const folder = userCacheFolder('models')
   const ours = join(folder, fileName)
   if (await isDefaultModel(ours, options.signal)) return ours
   const { cached } = await hubFiles()
@@ -77,12 +77,13 @@ export async function fetchDefaultModel(options: FetchOptions = {}): Promise<str
     + `Set STREAMING_LLM_MODEL to the path of a GGUF file, or put ${fileName} at ${ours}.`, { details: { failures } })
 }
 
-function userCacheFolder(): string {
+/** Where this user's programs keep what they can get again, and of that the folder for one kind of things of ours. */
+export function userCacheFolder(kind: string): string {
   const base = process.env['XDG_CACHE_HOME']
     || (process.platform === 'darwin' ? join(homedir(), 'Library', 'Caches')
       : process.platform === 'win32' ? process.env['LOCALAPPDATA'] || join(homedir(), 'AppData', 'Local')
         : join(homedir(), '.cache'))
-  return join(base, 'streaming-llm', 'models')
+  return join(base, 'streaming-llm', kind)
 }
 
 /** Reads the whole file (about 0.1 s), since whatever is in this folder may be left from an interrupted copy. */
