@@ -1,0 +1,67 @@
+import type { Cell, ModelFile, Setting, Work } from './experiment.js'
+import { withSequence } from './experiment.js'
+import { textTokens } from './text-tokens.js'
+
+/** How fast a model is on this machine, by two points: what does not depend on the cache, and what grows with it. */
+export interface Speed {
+  /** Milliseconds a token that is decoded alone: with an empty cache, and for each 1,000 tokens in it. */
+  score: { base: number; perThousand: number }
+  /** The same for a token decoded in a batch. */
+  append: { base: number; perThousand: number }
+}
+
+export type Speeds = Map<string, Speed>
+
+/** Seconds that one piece of work takes. */
+export function secondsOf({ doing, tokens, cache, times = 1 }: Work, speed: Speed): number {
+  const at = ({ base, perThousand }: Speed['score'], cells: number) => base + perThousand * cells / 1_000
+  // Decoding a whole cache afresh: its tokens see half of it on average.
+  const each = doing === 'recompute' ? cache * at(speed.append, cache / 2) : at(speed[doing], cache)
+  return tokens * each * times / 1_000
+}
+
+export function secondsOfCell(cell: Pick<Cell, 'work'>, speeds: Speeds): number {
+  return cell.work.reduce((sum, work) => {
+    const speed = speeds.get(work.model.sha256)
+    return speed === undefined ? sum : sum + secondsOf(work, speed)
+  }, 0)
+}
+
+const near = 128
+const far = 1_024
+
+/** Measures a model's speed on some tokens: 10 to 20 seconds on 2 cores with SmolLM2. */
+export async function measureSpeed(setting: Setting, model: ModelFile): Promise<Speed> {
+  return await withSequence(setting, model, { policy: 'dense', sinks: 0, window: far + 160 }, async (sequence, loaded) => {
+    const tokens = textTokens(setting.text, loaded, far + 160)
+    let at = 0
+    const timed = async (count: number, doing: 'append' | 'score') => {
+      const start = performance.now()
+      await sequence[doing](tokens.subarray(at, at += count))
+      return (performance.now() - start) / count
+    }
+    await timed(near, 'append')
+    await timed(2, 'score') // the first of a kind warms up
+    const scoreNear = await timed(24, 'score')
+    const appendNear = await timed(128, 'append')
+    const middle = at
+    const appendFar = await timed(far - at, 'append')
+    const scoreFar = await timed(24, 'score')
+    return {
+      score: line(near, scoreNear, far, scoreFar),
+      append: line(near + 90, appendNear, (middle + far) / 2, appendFar),
+    }
+  })
+}
+
+/** Through two measurements; noise must not make a longer cache look faster. */
+function line(x1: number, y1: number, x2: number, y2: number): Speed['score'] {
+  const perThousand = Math.max(0, (y2 - y1) / (x2 - x1) * 1_000)
+  return { base: Math.max(0, Math.min(y1, y2) - perThousand * x1 / 1_000), perThousand }
+}
+
+export function duration(seconds: number): string {
+  if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`
+  if (seconds < 90 * 60) return `${Math.round(seconds / 60)} minutes`
+  return `${(seconds / 3_600).toFixed(1)} hours`
+}

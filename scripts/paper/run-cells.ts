@@ -1,0 +1,117 @@
+import cliProgress from 'cli-progress'
+import { duration, secondsOfCell, type Speeds } from './estimate.js'
+import type { Cell, Experiment, Outcomes, Plain } from './experiment.js'
+import { hashOfKey, type CellStore } from './store.js'
+
+/** Cells that several experiments have in common are there once. */
+export function distinctCells(experiments: Experiment[]): Cell<Plain>[] {
+  const cells = new Map<string, Cell<Plain>>()
+  for (const experiment of experiments) for (const cell of experiment.cells) if (!cells.has(hashOfKey(cell.key))) cells.set(hashOfKey(cell.key), cell)
+  return [...cells.values()]
+}
+
+export interface RunOptions {
+  store: CellStore
+  speeds: Speeds
+  /** Ends the run within a moment; what is finished is kept. */
+  signal?: AbortSignal
+  /** Seconds that all of it may take; cells that would take longer are left out. */
+  timeLimit?: number
+  say: (line: string) => void
+}
+
+/** Measures the cells that are not there yet, one after another. What fails is told, and does not end the run. */
+export async function runCells(cells: Cell<Plain>[], options: RunOptions): Promise<Outcomes> {
+  const { store, speeds, signal, timeLimit = Infinity, say } = options
+  const reasons = new Map<string, string>()
+  const open = cells.filter(cell => store.get(cell.key) === undefined && cell.missing === undefined)
+  const progress = new Progress(open.reduce((sum, cell) => sum + secondsOfCell(cell, speeds), 0), say)
+  const started = performance.now()
+  try {
+    for (const [index, cell] of open.entries()) {
+      if (signal?.aborted) break
+      const expected = secondsOfCell(cell, speeds)
+      const spent = (performance.now() - started) / 1_000
+      if (spent + expected > timeLimit) {
+        reasons.set(hashOfKey(cell.key), `it would have taken ${duration(expected)}, and the quick run's time was nearly over; run it again to go on`)
+        progress.skip(expected)
+        continue
+      }
+      progress.begin(cell.label, index + 1, open.length, expected)
+      const start = performance.now()
+      try {
+        const value = await cell.measure!(share => {
+          signal?.throwIfAborted()
+          progress.show(share)
+        })
+        await store.put(cell.key, value, (performance.now() - start) / 1_000)
+      } catch (error) {
+        if (signal?.aborted) break
+        const reason = error instanceof Error ? error.message : String(error)
+        reasons.set(hashOfKey(cell.key), reason)
+        progress.note(`${cell.label}: not measured: ${reason}`)
+      }
+      progress.finish()
+    }
+  } finally {
+    progress.end()
+  }
+  return outcomesOf(store, reasons)
+}
+
+export function outcomesOf(store: CellStore, reasons: ReadonlyMap<string, string> = new Map()): Outcomes {
+  return {
+    value: <Value extends Plain>(cell: Cell<Value>) => store.get(cell.key)?.value as Value | undefined,
+    reason: cell => (store.get(cell.key) !== undefined ? undefined : cell.missing ?? reasons.get(hashOfKey(cell.key)) ?? 'the run was ended before'),
+  }
+}
+
+/** A bar over the estimated seconds on a terminal; elsewhere a line for each cell. */
+class Progress {
+  readonly #say: (line: string) => void
+  readonly #bar: cliProgress.SingleBar | undefined
+  #done = 0
+  #expected = 0
+
+  constructor(total: number, say: (line: string) => void) {
+    this.#say = say
+    if (!process.stderr.isTTY) return
+    this.#bar = new cliProgress.SingleBar({
+      stream: process.stderr,
+      format: '{bar} {percentage} % of the estimated time | {number} of {cells} | {label}',
+      barCompleteChar: '\u2588',
+      barIncompleteChar: '\u2591',
+      barsize: 24,
+      hideCursor: true,
+      gracefulExit: false, // it would take SIGINT for itself
+    })
+    this.#bar.start(Math.max(1, total), 0, { number: 0, cells: 0, label: '' })
+  }
+
+  begin(label: string, number: number, cells: number, expected: number): void {
+    this.#expected = expected
+    this.#bar?.update(this.#done, { label, number, cells })
+    if (this.#bar === undefined) this.#say(`${number} of ${cells}: ${label} (about ${duration(expected)})`)
+  }
+
+  show(share: number): void {
+    this.#bar?.update(this.#done + this.#expected * Math.min(1, share))
+  }
+
+  finish(): void {
+    this.skip(this.#expected)
+  }
+
+  skip(seconds: number): void {
+    this.#done += seconds
+    this.#bar?.update(this.#done)
+  }
+
+  note(line: string): void {
+    if (this.#bar === undefined) this.#say(line)
+  }
+
+  end(): void {
+    this.#bar?.stop()
+  }
+}
