@@ -19,7 +19,7 @@ export const table1: ExperimentMaker = setting => {
     id: 'table-1',
     title: 'Table 1: the first tokens, or four line breaks in their place',
     about: `Perplexity with a cache of ${cache} tokens, over ${tokens} tokens after the first ${cache}, which all three read alike. `
-      + 'Without the first tokens the model breaks; four line breaks in their place do nearly as well as the real ones: it is their being there that counts.',
+      + 'The paper\'s point: without the first tokens the model breaks, and four line breaks in their place do nearly as well as the real ones, so it is their being there that counts.',
     cells: rows.map(([, each]) => each),
     present: outcomes => ({
       tables: [{

@@ -1,0 +1,90 @@
+import { join } from 'node:path'
+import type { Experiment, Outcomes } from './experiment.js'
+import { writeWhole } from './files.js'
+import { plotPng, plotSvg } from './render-plot.js'
+import { cellText, isNumeric, tableJson, tableMarkdown, type Table } from './table.js'
+
+/** What the report says of the run: names and values, in the order in which they are shown. */
+export type Facts = [name: string, value: string][]
+
+export interface ReportOptions {
+  folder: string
+  /** Some sentences at the top. */
+  introduction: string[]
+  facts: Facts
+  /** How to get this report again. */
+  commands: string[]
+}
+
+/** Writes the page, each plot and each table. Returns the page's path. */
+export async function writeReport(experiments: Experiment[], outcomes: Outcomes, { folder, introduction, facts, commands }: ReportOptions): Promise<string> {
+  const sections: string[] = []
+  for (const { id, title, about, cells, present } of experiments) {
+    const { tables, plots, notes } = present(outcomes)
+    const figures: string[] = []
+    for (const plot of plots) {
+      if (plot.series.every(({ points }) => points.length === 0)) continue
+      const svg = await plotSvg(plot)
+      await writeWhole(join(folder, 'plots', `${plot.id}.svg`), svg)
+      await writeWhole(join(folder, 'plots', `${plot.id}.png`), plotPng(svg))
+      figures.push(`<figure>${inline(svg, plot.id)}<figcaption><a href="plots/${plot.id}.svg">SVG</a> <a href="plots/${plot.id}.png">PNG</a></figcaption></figure>`)
+    }
+    for (const table of tables) {
+      await writeWhole(join(folder, 'tables', `${table.id}.json`), tableJson(table))
+      await writeWhole(join(folder, 'tables', `${table.id}.md`), tableMarkdown(table))
+    }
+    const missing = [...new Set(cells.flatMap(cell => {
+      const reason = outcomes.reason(cell)
+      return reason === undefined ? [] : [`${cell.label}: not measured: ${reason}`]
+    }))]
+    sections.push([
+      `<section id="${id}"><h2>${escape(title)}</h2><p>${escape(about)}</p>`,
+      ...tables.map(tableHtml), ...figures,
+      ...[...notes, ...missing].map(note => `<p class="note">${escape(note)}</p>`),
+      '</section>',
+    ].join('\n'))
+  }
+  const page = join(folder, 'index.html')
+  await writeWhole(page, [
+    '<!doctype html>', '<html lang="en">', '<head>', '<meta charset="utf-8">', '<meta name="viewport" content="width=device-width">',
+    '<title>StreamingLLM: the paper\'s evidence</title>', `<style>${style}</style>`, '</head>', '<body>', '<h1>StreamingLLM: the paper\'s evidence</h1>',
+    ...introduction.map(text => `<p>${escape(text)}</p>`),
+    `<nav><ul>${experiments.map(({ id, title }) => `<li><a href="#${id}">${escape(title)}</a></li>`).join('')}</ul></nav>`,
+    ...sections,
+    '<section id="run"><h2>This run</h2>',
+    `<table><tbody>${facts.map(([name, value]) => `<tr><th scope="row">${escape(name)}</th><td>${escape(value)}</td></tr>`).join('')}</tbody></table>`,
+    '<p>To get this report again:</p>', `<pre>${escape(commands.join('\n'))}</pre>`, '</section>', '</body>', '</html>', '',
+  ].join('\n'))
+  await writeWhole(join(folder, 'run.json'), `${JSON.stringify({ facts: Object.fromEntries(facts), commands }, null, 2)}\n`)
+  return page
+}
+
+function tableHtml({ title, columns, rows, digits = [] }: Table): string {
+  const numeric = columns.map((_, column) => isNumeric(rows, column))
+  const cell = (tag: string, column: number, text: string) => `<${tag}${numeric[column] ? ' class="number"' : ''}>${escape(text)}</${tag}>`
+  return [
+    `<table><caption>${escape(title)}</caption><thead><tr>${columns.map((name, i) => cell('th', i, name)).join('')}</tr></thead><tbody>`,
+    ...rows.map(row => `<tr>${row.map((value, i) => cell('td', i, cellText(value, digits[i]))).join('')}</tr>`),
+    '</tbody></table>',
+  ].join('\n')
+}
+
+/** Inside one page, the clip paths of several plots must not share their names. */
+function inline(svg: string, id: string): string {
+  return svg.replace(/\b(id="|url\(#)(?=clip|gradient)/g, `$1${id}-`)
+}
+
+export function escape(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;')
+}
+
+const style = `
+body { font: 16px/1.5 "DejaVu Sans", Verdana, sans-serif; color: #222; background: #fff; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.7rem; } h2 { font-size: 1.25rem; margin-top: 3rem; border-top: 1px solid #ddd; padding-top: 1rem; }
+table { border-collapse: collapse; margin: 1rem 0; display: block; overflow-x: auto; font-size: .9rem; }
+caption { text-align: left; font-weight: bold; padding-bottom: .3rem; }
+th, td { border: 1px solid #ddd; padding: .3rem .6rem; text-align: left; vertical-align: top; overflow-wrap: anywhere; } thead th { background: #f4f4f4; }
+.number { text-align: right; font-variant-numeric: tabular-nums; }
+figure { margin: 1.5rem 0; } figure svg { max-width: 100%; height: auto; } figcaption, .note { font-size: .85rem; color: #555; }
+pre { background: #f4f4f4; padding: .8rem; overflow-x: auto; }
+`
