@@ -1,7 +1,8 @@
-// Behind `npm start`, `npm test` and `npm run cli`: sets up what is missing, then runs the program from source.
+// Behind `npm start`, `npm test`, `npm run cli` and `npm run paper`: sets up what is missing, then runs the program from source.
 //
 //   node scripts/run.mjs cli COMMAND ...    the command line, lib/cli/main.ts
 //   node scripts/run.mjs test ...           jest, with the arguments passed on
+//   node scripts/run.mjs paper ...          the paper's tables and figures, scripts/paper/main.ts
 //
 // All words about setting up go to stderr: stdout is the program's alone.
 
@@ -19,8 +20,9 @@ try {
     throw new SetupError(`Node 20 or later is needed; this is ${process.version} (${process.execPath}).`)
   }
   if (program === 'cli') await runCli()
+  else if (program === 'paper') await runPaper()
   else if (program === 'test') await runTests()
-  else throw new SetupError('Usage: node scripts/run.mjs cli COMMAND ... | test ...')
+  else throw new SetupError('Usage: node scripts/run.mjs cli COMMAND ... | test ... | paper ...')
 } catch (error) {
   console.error(error instanceof SetupError ? error.message : error)
   process.exitCode = 1
@@ -34,8 +36,22 @@ async function runCli() {
   await run([...typescript(), path.join(root, 'lib', 'cli', 'main.ts'), ...args], env)
 }
 
+async function runPaper() {
+  await dependencies(say)
+  await addon(say)
+  // Two experiments need the evaluation scripts' own addon; where it cannot be built, the report says so.
+  const { buildNative } = await import('./build-native.mjs')
+  await buildNative({ say, evaluation: true }).catch(error => say(error.message))
+  const env = { ...process.env }
+  if (!given('--model') && !given('--help') && !given('-h')) env.STREAMING_LLM_DEFAULT_MODEL = await defaultModel()
+  await run([...typescript(), path.join(root, 'scripts', 'paper', 'main.ts'), ...args], env)
+}
+
+function given(name) {
+  return args.some(arg => arg === name || arg.startsWith(`${name}=`))
+}
+
 function wantsDefaultModel() {
-  const given = name => args.some(arg => arg === name || arg.startsWith(`${name}=`))
   return ['chat', 'score', 'perplexity'].includes(args[0]) && !given('--model') && !given('--help') && !given('-h')
 }
 
@@ -67,7 +83,7 @@ function inCI() {
 /** Runs Node until it ends, and ends as it did. */
 async function run(nodeArguments, env) {
   // npm changes to the root; relative paths mean the folder from which it was called.
-  const cwd = process.env.npm_lifecycle_event && process.env.INIT_CWD && program === 'cli' ? process.env.INIT_CWD : process.cwd()
+  const cwd = process.env.npm_lifecycle_event && process.env.INIT_CWD && program !== 'test' ? process.env.INIT_CWD : process.cwd()
   const child = spawn(process.execPath, nodeArguments, { cwd, env, stdio: 'inherit' })
   // A terminal sends Ctrl-C to both processes: the program decides what it means, and this one only has to outlive
   // it. Without a terminal a signal may have come to this process alone.

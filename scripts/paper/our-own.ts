@@ -1,7 +1,6 @@
 import type { Cell, Experiment, ExperimentMaker } from './experiment.js'
-import { inChild } from './in-child.js'
 import { perplexityCell, perplexityOf, perplexityOrReason, perplexitySeries, scaled, type Curve } from './perplexity.js'
-import type { ShiftTask } from './shifting.js'
+import { measureShift, type Shifting } from './shifting.js'
 
 const kinds = ['f16', 'q8_0', 'q4_0'] as const
 const ways = {
@@ -11,17 +10,15 @@ const ways = {
 /** Our own: moving the sinks against rotating the window, by type of the cache. */
 export const keyShift: ExperimentMaker = (setting): Experiment => {
   // Quick: 3 x 1,000 tokens re-anchored + 3 x 1,000 K-shifted = 3 x 9 s + 3 x 20 s.
-  const { model, text, threads } = setting
+  const { model, text } = setting
   const cache = scaled(setting, 256)
   const tokens = scaled(setting, setting.quick ? 1_000 : 4_000)
   const sizes = { sinks: 4, window: cache - 4 }
-  const shifted = (policy: ShiftTask['policy'], kv: ShiftTask['kv']): Cell<Curve> => ({
+  const shifted = (policy: Shifting['policy'], kv: Shifting['kv']): Cell<Curve> => ({
     label: `K-shift (${policy}), ${kv}`,
     key: { measured: 'K-shift', model: model.sha256, policy, ...sizes, kv, text: text.sha256, tokens },
     work: [{ model, doing: 'score', tokens, cache, times: policy === 'shift' ? 2.5 : 1.2 }],
-    measure: progress => inChild<ShiftTask, Curve>(new URL('./shifting.ts', import.meta.url), 'measureShift', {
-      path: model.path, policy, ...sizes, kv, text: text.content.slice(0, 10 * tokens + 1_000), tokens, threads,
-    }, progress),
+    measure: progress => measureShift(setting, { policy, ...sizes, kv, tokens }, progress),
   })
   const chosen = (Object.keys(ways) as (keyof typeof ways)[]).filter(way => way !== 'half' || !setting.quick)
   const lines = kinds.flatMap(kv => chosen.map(way => ({

@@ -20,7 +20,7 @@ const raw = 'https://raw.githubusercontent.com'
 
 export const mobyDick: PinnedFile = {
   file: 'moby-dick_pg2701.txt',
-  name: 'Moby-Dick, Project Gutenberg 2701, from byte 30,000',
+  name: 'Moby-Dick, Project Gutenberg 2701',
   sources: [
     {
       address: `${raw}/GITenberg/Moby-Dick--Or-The-Whale_2701/bdf1948e6cd00963730971e5624e764a35f238c3/2701-0.txt`,

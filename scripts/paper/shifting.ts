@@ -1,44 +1,47 @@
-import { loadModel } from '../../lib/index.js'
+import os from 'node:os'
+import type { Setting } from './experiment.js'
 import type { Curve } from './perplexity.js'
 import { textTokens } from './text-tokens.js'
 
-export interface ShiftTask {
-  path: string
+export interface Shifting {
   policy: 'shift' | 'half'
   sinks: number
   window: number
   kv: 'f16' | 'q8_0' | 'q4_0'
-  text: string
+  /** Tokens that are scored. */
   tokens: number
-  threads: number | undefined
-}
-
-interface ShiftedScores {
-  nll: ArrayLike<number>
-  milliseconds: number
 }
 
 type ScoreByShift = (
-  options: Omit<ShiftTask, 'path' | 'text' | 'tokens'> & { model: string; tokens: Int32Array; flashAttention: 'auto' },
-  onProgress?: (done: number, total?: number) => void,
-) => Promise<ShiftedScores>
+  options: Omit<Shifting, 'tokens'> & { model: string; tokens: Int32Array; flashAttention: 'auto'; threads: number; signal: AbortSignal },
+  onProgress: (done: number, total: number) => void,
+) => Promise<{ nll: Float64Array; milliseconds: Float64Array }>
 
 const parts = 100
 
-/** What llama.cpp's own K-shift makes of a text. It can end its process, so this runs in one of its own. */
-export async function measureShift(task: ShiftTask, progress: (share: number) => void): Promise<Curve> {
-  const { path, text, tokens: count, ...options } = task
-  let tokens: Int32Array
-  {
-    await using model = await loadModel(path, { threads: options.threads, onWarning: () => {} })
-    tokens = textTokens({ content: text, sha256: '' }, model, count + 1)
-  }
+/** What llama.cpp's own K-shift makes of the text. It runs in a process of its own, as it can end that. */
+export async function measureShift(setting: Setting, { tokens: count, ...options }: Shifting, progress: (share: number) => void): Promise<Curve> {
+  const { model, text, threads = Math.min(os.availableParallelism(), 16) } = setting
+  const tokens = textTokens(text, await setting.open(model), count + 1)
+  // By its address, since the evaluation scripts stand on their own.
   const { scoreByShift } = await import(new URL('../evaluation/shift.ts', import.meta.url).href) as { scoreByShift: ScoreByShift }
-  const { nll, milliseconds } = await scoreByShift({ ...options, model: path, tokens, flashAttention: 'auto' }, (done, total) => progress(done / (total ?? (done <= 1 ? 1 : count))))
-  const part = Math.ceil(nll.length / parts)
+  const stop = new AbortController()
+  const { nll, milliseconds } = await scoreByShift({ ...options, model: model.path, tokens, flashAttention: 'auto', threads, signal: stop.signal }, (done, total) => {
+    try {
+      progress(done / total)
+    } catch (error) {
+      stop.abort(error)
+    }
+  })
+  return curveOf(nll, milliseconds.reduce((sum, each) => sum + each, 0))
+}
+
+/** `nll[i]` belongs to token i + 1 of the text. */
+function curveOf(nll: Float64Array, milliseconds: number): Curve {
   const curve: Curve = { ends: [], counts: [], sums: [], milliseconds }
+  const part = Math.ceil(nll.length / parts)
   for (let at = 0; at < nll.length; at += part) {
-    const values = Array.from(nll).slice(at, at + part)
+    const values = nll.subarray(at, at + part)
     const sum = values.reduce((a, b) => a + b, 0)
     curve.ends.push(1 + at + values.length)
     curve.counts.push(values.length)

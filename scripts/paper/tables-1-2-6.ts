@@ -108,4 +108,3 @@ function withPaper(table: Table, rows: Table['rows']): Table {
   return { ...table, rows: [...table.rows, ...rows], digits: table.columns.map((_, i) => (i === 0 ? undefined : 2)) }
 }
 
-export const languageTables: ExperimentMaker[] = [table1, table2, table6]
