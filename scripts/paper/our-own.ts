@@ -90,7 +90,7 @@ export const reanchorEvery: ExperimentMaker = (setting): Experiment => {
         id: 'reanchor-every',
         title: 'Perplexity against reanchorEvery',
         subtitle: `${model.name}, 4 + ${cache - 4} tokens in the cache`,
-        x: { title: 'Evicted tokens between two movements of the sinks (reanchorEvery, log scale)', scale: 'log' },
+        x: { title: 'reanchorEvery (evicted tokens, log scale)', scale: 'log' },
         y: { title: 'Perplexity (lower is better)' },
         legend: 'Policy',
         kind: 'points',

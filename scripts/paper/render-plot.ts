@@ -12,7 +12,7 @@ const colours = ['#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9
 
 /** The plot as SVG. */
 export async function plotSvg(plot: Plot): Promise<string> {
-  const view = new vega.View(vega.parse(compile(specification(plot)).spec), { renderer: 'none', logLevel: vega.Error })
+  const view = new vega.View(vega.parse(compile(specification(plot), { logger: vega.logger(vega.Error) }).spec), { renderer: 'none', logLevel: vega.Error })
   try {
     return await view.toSVG()
   } finally {
@@ -39,38 +39,40 @@ interface Row {
 function specification(plot: Plot): TopLevelSpec {
   const { title, subtitle, x, y, series, legend, kind = 'line', rule } = plot
   const rows: Row[] = series.flatMap(({ name, points }) => points.map(point => ({ ...point, series: name })))
-  const names = series.map(({ name }) => name)
-  const dashes = series.map(({ dashed }) => (dashed ? [6, 4] : [1, 0]))
-  const key = { title: legend, orient: 'bottom' as const, columns: names.some(name => name.length > 30) ? 2 : 3, labelLimit: 420, titleLimit: 700, symbolSize: 260, symbolStrokeWidth: 2.5 }
-  const colour = { field: 'series', type: 'nominal' as const, scale: { domain: names, range: colours.slice(0, Math.max(1, names.length)) }, legend: key }
+  // In the legend like the others, as words beside the line would lie across them.
+  const ends = [Math.min(...rows.map(row => row.x)), Math.max(...rows.map(row => row.x))]
+  const ruled: Row[] = rule === undefined ? [] : ends.map(end => ({ x: end, y: rule.y, series: rule.label }))
+  const names = [...series.map(({ name }) => name), ...ruled.slice(0, 1).map(row => row.series)]
+  const dashes = [...series.map(({ dashed }) => (dashed ? [6, 4] : [1, 0])), ...ruled.slice(0, 1).map(() => [2, 3])]
+  const range = [...colours.slice(0, series.length), ...ruled.slice(0, 1).map(() => '#444444')]
+  const bars = kind === 'bars'
+  const key = {
+    title: legend, orient: 'bottom' as const, columns: names.some(name => name.length > 24) ? 2 : 3, labelLimit: 0, titleLimit: 0,
+    ...(bars ? {} : { symbolType: 'stroke' as const, symbolSize: 700, symbolStrokeWidth: 2.5 }),
+  }
+  const scale = { domain: names, range }
+  const colour = { field: 'series', type: 'nominal' as const, scale, legend: key }
+  const dash = { field: 'series', type: 'nominal' as const, scale: { domain: names, range: dashes }, legend: key }
   const vertical = { field: 'y', type: 'quantitative' as const, title: y.title, scale: scaleOf(y, true), axis: axisOf(y) }
-  const label = rule === undefined ? [] : [
-    { data: { values: [{ y: rule.y }] }, mark: { type: 'rule' as const, color: '#444444', strokeDash: [2, 3], strokeWidth: 1.5 }, encoding: { y: { field: 'y', type: 'quantitative' as const } } },
-    {
-      data: { values: [{ y: rule.y, text: rule.label }] },
-      mark: { type: 'text' as const, align: 'right' as const, baseline: 'bottom' as const, dy: -4, fontSize: 12, color: '#444444' },
-      encoding: { y: { field: 'y', type: 'quantitative' as const }, x: { value: 'width' as const }, text: { field: 'text' } },
+  const places = x.scale === 'log' ? { values: [...new Set(rows.map(row => row.x))] } : {}
+  const horizontal = { field: 'x', type: 'quantitative' as const, title: x.title, scale: scaleOf(x, false), axis: { ...axisOf(x), ...places } }
+  const line = (data: Row[]) => ({ data: { values: data }, mark: { type: 'line' as const, strokeWidth: 2 }, encoding: { x: horizontal, y: vertical, color: colour, strokeDash: dash } })
+  const points = {
+    data: { values: rows },
+    mark: { type: 'point' as const, size: 70, filled: true, opacity: 1 },
+    encoding: { x: horizontal, y: vertical, color: { ...colour, legend: null } },
+  }
+  const columns = {
+    data: { values: rows },
+    mark: { type: 'bar' as const },
+    encoding: {
+      x: { field: 'x', type: 'ordinal' as const, title: x.title, axis: { labelAngle: 0, format: ',~f' } },
+      xOffset: { field: 'series', scale: { domain: names } },
+      y: vertical,
+      color: colour,
     },
-  ]
-  const marks = kind === 'bars'
-    ? {
-        mark: { type: 'bar' as const },
-        encoding: {
-          x: { field: 'x', type: 'ordinal' as const, title: x.title, axis: { labelAngle: 0, format: ',~f' } },
-          xOffset: { field: 'series', scale: { domain: names } },
-          y: vertical,
-          color: colour,
-        },
-      }
-    : {
-        mark: { type: 'line' as const, strokeWidth: 2, clip: false, point: kind === 'points' ? { size: 70, filled: true } : false },
-        encoding: {
-          x: { field: 'x', type: 'quantitative' as const, title: x.title, scale: scaleOf(x, false), axis: { ...axisOf(x), ...(x.scale === 'log' ? { values: [...new Set(rows.map(row => row.x))] } : {}) } },
-          y: vertical,
-          color: colour,
-          strokeDash: { field: 'series', type: 'nominal' as const, scale: { domain: names, range: dashes }, legend: key },
-        },
-      }
+  }
+  const layer = bars ? [columns] : [line(rows), ...(kind === 'points' ? [points] : []), ...(rule === undefined ? [] : [line(ruled)])]
   return {
     $schema: 'https://vega.github.io/schema/vega-lite/v6.json',
     width: 720,
@@ -81,19 +83,18 @@ function specification(plot: Plot): TopLevelSpec {
     config: {
       font,
       view: { stroke: '#dddddd' },
-      title: { fontSize: 17, subtitleFontSize: 13, subtitleColor: '#444444', limit: 760 },
-      axis: { labelFontSize: 12, titleFontSize: 13, titleFontWeight: 'normal', titlePadding: 10, gridColor: '#eeeeee', titleLimit: 700 },
+      title: { fontSize: 17, subtitleFontSize: 13, subtitleColor: '#444444', limit: 2_000 },
+      axis: { labelFontSize: 12, titleFontSize: 13, titleFontWeight: 'normal', titlePadding: 10, gridColor: '#eeeeee', titleLimit: 2_000 },
       legend: { labelFontSize: 12, titleFontSize: 13, titleFontWeight: 'normal' },
     },
-    data: { values: rows },
-    layer: [marks, ...label],
+    layer,
   } as TopLevelSpec
 }
 
 function scaleOf({ scale = 'linear', domain, zero }: Axis, isY: boolean) {
   const ends = domain === undefined ? {} : { domain }
   if (scale === 'log') return { type: 'log', nice: isY, ...ends }
-  return { type: 'linear', zero: zero ?? isY, nice: true, ...ends }
+  return { type: 'linear', zero: zero ?? isY, nice: isY, ...ends }
 }
 
 function axisOf({ scale = 'linear' }: Axis) {
