@@ -1,4 +1,5 @@
 import os from 'node:os'
+import { scoreByShift } from '../evaluation/shift.js'
 import type { Setting } from './experiment.js'
 import type { Curve } from './perplexity.js'
 import { textTokens } from './text-tokens.js'
@@ -12,21 +13,14 @@ export interface Shifting {
   tokens: number
 }
 
-type ScoreByShift = (
-  options: Omit<Shifting, 'tokens'> & { model: string; tokens: Int32Array; flashAttention: 'auto'; threads: number; signal: AbortSignal },
-  onProgress: (done: number, total: number) => void,
-) => Promise<{ nll: Float64Array; milliseconds: Float64Array }>
-
 const parts = 100
 
 /** What llama.cpp's own K-shift makes of the text. It runs in a process of its own, as it can end that. */
 export async function measureShift(setting: Setting, { tokens: count, ...options }: Shifting, progress: (share: number) => void): Promise<Curve> {
   const { model, text, threads = Math.min(os.availableParallelism(), 16) } = setting
   const tokens = textTokens(text, await setting.open(model), count + 1)
-  // By its address, since the evaluation scripts stand on their own.
-  const { scoreByShift } = await import(new URL('../evaluation/shift.ts', import.meta.url).href) as { scoreByShift: ScoreByShift }
   const stop = new AbortController()
-  const { nll, milliseconds } = await scoreByShift({ ...options, model: model.path, tokens, flashAttention: 'auto', threads, signal: stop.signal }, (done, total) => {
+  const { nll, milliseconds } = await scoreByShift({ ...options, model: model.path, tokens, threads, signal: stop.signal }, (done, total) => {
     try {
       progress(done / total)
     } catch (error) {
