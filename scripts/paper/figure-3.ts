@@ -1,5 +1,5 @@
 import { isMissing, type Cell, type Experiment, type ExperimentMaker, type ModelFile, type Setting } from './experiment.js'
-import { perplexityCell, perplexityOf, perplexityOrReason, perplexitySeries, scaled, type Curve } from './perplexity.js'
+import { countOf, perplexityCell, perplexityOf, perplexityOrReason, perplexitySeries, sampledPerplexity, scaled, type Curve } from './perplexity.js'
 import type { Plot, Series } from './plot.js'
 import type { Table } from './table.js'
 
@@ -19,12 +19,8 @@ interface Side {
 /** Figure 3: the four ways to read a long text, on a sound model and on one that explodes past its trained length. */
 export const figure3: ExperimentMaker = (setting): Experiment => {
   // Quick: 3 x 2,000 tokens scored + 20 caches of 256 recomputed = 3 x 18 s + 22 s; the small model takes 20 s.
-  const main: Side = {
-    model: setting.model, cache: scaled(setting, 256), tokens: scaled(setting, setting.quick ? 2_000 : 20_000), every: setting.quick ? 100 : 50,
-  }
-  const exploding: Side | undefined = isMissing(setting.explodingModel) ? undefined : {
-    model: setting.explodingModel, cache: scaled(setting, 256), tokens: scaled(setting, setting.quick ? 6_000 : 20_000), every: 50,
-  }
+  const main = sideOf(setting, setting.model, setting.quick ? 2_000 : 20_000, setting.quick ? 100 : 50)
+  const exploding = isMissing(setting.explodingModel) ? undefined : sideOf(setting, setting.explodingModel, setting.quick ? 6_000 : 20_000, 50)
   const reason = isMissing(setting.explodingModel) ? setting.explodingModel.missing : ''
   const sides: [string, Side, Record<Policy, Cell<Curve>>][] = [['figure-3', main, cellsOf(setting, main)]]
   if (exploding !== undefined) sides.push(['figure-3-exploding', exploding, cellsOf(setting, exploding)])
@@ -39,16 +35,15 @@ export const figure3: ExperimentMaker = (setting): Experiment => {
       const tables: Table[] = []
       const plots: Plot[] = []
       for (const [id, { model, cache, tokens, every }, cells] of sides) {
-        const columns = ['Policy', `Perplexity over all ${tokens} tokens`, 'Over the last quarter', 'Milliseconds a scored token']
+        const columns = ['Policy', `Perplexity over all ${tokens} tokens`, 'Over the last quarter', `Over each ${every}th token, as recomputed`, 'Milliseconds a scored token']
         const series: Series[] = []
         const rows = (Object.keys(names) as Policy[]).map(policy => {
           const curve = outcomes.value(cells[policy])
-          if (curve === undefined) return [names[policy], perplexityOrReason(cells[policy], outcomes), '', '']
+          if (curve === undefined) return [names[policy], perplexityOrReason(cells[policy], outcomes), '', '', '']
           series.push(perplexitySeries(policy === 'recompute' ? `${names[policy]}, each ${every}th token` : names[policy], curve, { dashed: policy === 'recompute' }))
-          const scored = curve.counts.reduce((sum, count) => sum + count, 0)
-          return [names[policy], perplexityOf(curve), perplexityOf(curve, tokens * 0.75), curve.milliseconds / scored]
+                    return [names[policy], perplexityOf(curve), perplexityOf(curve, tokens * 0.75), sampledPerplexity(curve), curve.milliseconds / countOf(curve)]
         })
-        tables.push({ id, title: `Figure 3 in numbers: ${model.name}, cache ${cache}`, columns, rows, digits: [undefined, 2, 2, 1] })
+        tables.push({ id, title: `Figure 3 in numbers: ${model.name}, cache ${cache}`, columns, rows, digits: [undefined, 2, 2, 2, 1] })
         plots.push({
           id,
           title: 'Perplexity over a long text',
@@ -66,9 +61,14 @@ export const figure3: ExperimentMaker = (setting): Experiment => {
   }
 }
 
+function sideOf(setting: Setting, model: ModelFile, tokens: number, every: number): Side {
+  const scaledTokens = scaled(setting, tokens)
+  return { model, cache: scaled(setting, 256), tokens: scaledTokens, every: Math.max(1, Math.min(every, Math.floor(scaledTokens / 4))) }
+}
+
 function cellsOf(setting: Setting, { model, cache, tokens, every }: Side): Record<Policy, Cell<Curve>> {
   const cell = (policy: Policy) => perplexityCell(setting, {
-    model, policy, sinks: 4, window: cache - 4, text: setting.text, from: 1, tokens, every: policy === 'recompute' ? Math.max(1, Math.min(every, Math.floor(tokens / 4))) : 1,
+    model, policy, sinks: 4, window: cache - 4, text: setting.text, from: 1, tokens, every: policy === 'recompute' ? every : 1, sampled: every,
   }, `Figure 3, ${names[policy]}, ${model.name}`)
   return { streaming: cell('streaming'), window: cell('window'), dense: cell('dense'), recompute: cell('recompute') }
 }

@@ -25,6 +25,8 @@ export interface Measurement {
   passes?: number
   /** Puts line breaks into the place of the text's first tokens. */
   newlines?: number
+  /** Keeps the value of every k-th token alone as well, to be compared with a measurement of only these. */
+  sampled?: number
 }
 
 /** Sums of negative log-likelihoods (natural logarithm), in parts of the text. */
@@ -36,20 +38,22 @@ export type Curve = {
   /** Their sum; null where it is infinite. */
   sums: (number | null)[]
   milliseconds: number
+  /** The negative log-likelihoods of every k-th token, where that was asked for. */
+  samples?: number[]
 }
 
 /** Parts of a curve: what a plot can show. */
 const parts = 100
 
 export function perplexityCell(setting: Setting, measurement: Measurement, label: string): Cell<Curve> {
-  const { model, policy, sinks, window, kv = 'f16', reanchorEvery, text, from, tokens, every = 1, passes = 1, newlines = 0 } = measurement
+  const { model, policy, sinks, window, kv = 'f16', reanchorEvery, text, from, tokens, every = 1, passes = 1, newlines = 0, sampled = 0 } = measurement
   const cache = policy === 'dense' ? from + tokens / 2 : Math.min(sinks + window, from + tokens)
   const scored = Math.floor(tokens / every) * passes
   return {
     label,
     key: {
       measured: 'perplexity', model: model.sha256, policy, sinks, window, kv, reanchorEvery: reanchorEvery ?? 'default',
-      text: text.sha256, from, tokens, every, passes, newlines,
+      text: text.sha256, from, tokens, every, passes, newlines, sampled,
     },
     work: policy === 'recompute'
       ? [{ model, doing: 'recompute', tokens: scored, cache }]
@@ -65,7 +69,7 @@ export function perplexityCell(setting: Setting, measurement: Measurement, label
       return await withSequence(setting, model, { loading, policy, ...sizes, reanchorEvery }, async (sequence, loaded) => {
         const ids = textTokens(text, loaded, from + tokens)
         if (newlines > 0) ids.fill(loaded.tokenize('\n').at(-1)!, 0, newlines)
-        return await scoreText(sequence, ids, { from, every, passes }, progress)
+        return await scoreText(sequence, ids, { from, every, passes, sampled }, progress)
       })
     },
   }
@@ -75,13 +79,15 @@ interface Reading {
   from: number
   every: number
   passes: number
+  /** 0: none. */
+  sampled: number
 }
 
-async function scoreText(sequence: Sequence, ids: Int32Array, { from, every, passes }: Reading, progress: (share: number) => void): Promise<Curve> {
+async function scoreText(sequence: Sequence, ids: Int32Array, { from, every, passes, sampled }: Reading, progress: (share: number) => void): Promise<Curve> {
   const all = passes * ids.length
   // No part crosses from one pass into the next.
   const part = Math.max(every, Math.ceil((ids.length - from) / Math.ceil(parts / passes) / every) * every)
-  const curve: Curve = { ends: [], counts: [], sums: [], milliseconds: 0 }
+  const curve: Curve = { ends: [], counts: [], sums: [], milliseconds: 0, ...(sampled > 0 ? { samples: [] } : {}) }
   for (let pass = 0; pass < passes; pass++) {
     let at = 0
     const read = async (until: number) => {
@@ -96,8 +102,11 @@ async function scoreText(sequence: Sequence, ids: Int32Array, { from, every, pas
       const end = Math.min(ids.length, at + part)
       let sum = 0
       let count = 0
-      const add = (scores: Float32Array) => {
-        for (const score of scores) sum -= score
+      const add = (scores: Float32Array, first: number) => {
+        scores.forEach((score, i) => {
+          sum -= score
+          if (sampled > 0 && (first + i - from + 1) % sampled === 0) curve.samples!.push(-score)
+        })
         count += scores.length
       }
       const start = performance.now()
@@ -108,7 +117,8 @@ async function scoreText(sequence: Sequence, ids: Int32Array, { from, every, pas
           break
         }
         if (every > 1) await sequence.append(ids.subarray(at, next - 1))
-        add(await sequence.score(ids.subarray(every === 1 ? at : next - 1, next)))
+        const first = every === 1 ? at : next - 1
+        add(await sequence.score(ids.subarray(first, next)), first)
         progress((pass * ids.length + (at = next)) / all)
       }
       curve.milliseconds += performance.now() - start
@@ -131,6 +141,11 @@ export function perplexityOf({ ends, counts, sums }: Curve, after = 0, until = I
     count += counts[i]!
   })
   return Math.exp(sum / count)
+}
+
+/** Over the sampled tokens alone. */
+export function sampledPerplexity({ samples = [] }: Curve): number {
+  return Math.exp(samples.reduce((sum, value) => sum + value, 0) / samples.length)
 }
 
 export function countOf({ counts }: Curve): number {
