@@ -20,7 +20,7 @@ interface Side {
 export const figure3: ExperimentMaker = (setting): Experiment => {
   // Quick: 3 x 2,000 tokens scored + 20 caches of 256 recomputed = 3 x 18 s + 22 s; the small model takes 20 s.
   const main = sideOf(setting, setting.model, setting.quick ? 2_000 : 20_000, setting.quick ? 100 : 50)
-  const exploding = isMissing(setting.explodingModel) ? undefined : sideOf(setting, setting.explodingModel, setting.quick ? 6_000 : 20_000, 50)
+  const exploding = isMissing(setting.explodingModel) ? undefined : sideOf(setting, setting.explodingModel, setting.quick ? 4_000 : 20_000, 50)
   const reason = isMissing(setting.explodingModel) ? setting.explodingModel.missing : ''
   const sides: [string, Side, Record<Policy, Cell<Curve>>][] = [['figure-3', main, cellsOf(setting, main)]]
   if (exploding !== undefined) sides.push(['figure-3-exploding', exploding, cellsOf(setting, exploding)])

@@ -9,10 +9,10 @@ const ways = {
 
 /** Our own: moving the sinks against rotating the window, by type of the cache. */
 export const keyShift: ExperimentMaker = (setting): Experiment => {
-  // Quick: 3 x 1,000 tokens re-anchored + 3 x 1,000 K-shifted = 3 x 9 s + 3 x 20 s.
+  // Quick: 3 x 800 tokens re-anchored + 3 x 800 K-shifted = 3 x 7 s + 3 x 18 s.
   const { model, text } = setting
   const cache = scaled(setting, 256)
-  const tokens = scaled(setting, setting.quick ? 1_000 : 4_000)
+  const tokens = scaled(setting, setting.quick ? 800 : 4_000)
   const sizes = { sinks: 4, window: cache - 4 }
   const shifted = (policy: Shifting['policy'], kv: Shifting['kv']): Cell<Curve> => ({
     label: `K-shift (${policy}), ${kv}`,

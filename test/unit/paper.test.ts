@@ -108,7 +108,7 @@ describe('the estimate', () => {
     const cells = distinctCells(experiments.map(make => make(setting)))
     const seconds = cells.reduce((sum, each) => sum + secondsOfCell(each, speeds), 0)
     expect(seconds).toBeGreaterThan(300)
-    expect(seconds).toBeLessThan(12.5 * 60)
+    expect(seconds).toBeLessThan(13 * 60)
   })
 })
 
