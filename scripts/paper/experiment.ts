@@ -1,5 +1,5 @@
 import type { Model, Sequence } from '../../lib/index.js'
-import type { Plot } from './plot.js'
+import type { HeatMaps, Plot } from './plot.js'
 import type { Table } from './table.js'
 
 /** What JSON can hold: cells are named by it and their values are stored as it. */
@@ -109,7 +109,7 @@ export interface Outcomes {
 /** What the report shows of an experiment. */
 export interface Presentation {
   tables: Table[]
-  plots: Plot[]
+  plots: (Plot | HeatMaps)[]
   /** Sentences below them: what differs from the paper, what was not measured. */
   notes: string[]
 }

@@ -34,3 +34,16 @@ export interface Axis {
   /** Whether a linear axis begins at 0. Default: y yes, x no. */
   zero?: boolean
 }
+
+/** Maps side by side with one scale of colours: row by row what each token looks at. */
+export interface HeatMaps {
+  id: string
+  title: string
+  subtitle?: string
+  x: { title: string }
+  y: { title: string }
+  /** What the colours mean. */
+  legend: string
+  /** `values[row][column]`; null stays empty. */
+  panels: { name: string; values: (number | null)[][] }[]
+}

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path'
 import { Resvg } from '@resvg/resvg-js'
 import * as vega from 'vega'
 import { compile, type TopLevelSpec } from 'vega-lite'
-import type { Axis, Plot } from './plot.js'
+import type { Axis, HeatMaps, Plot } from './plot.js'
 
 const font = 'DejaVu Sans'
 
@@ -11,8 +11,8 @@ const font = 'DejaVu Sans'
 const colours = ['#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', '#000000', '#7F7F7F', '#8C564B']
 
 /** The plot as SVG. */
-export async function plotSvg(plot: Plot): Promise<string> {
-  const view = new vega.View(vega.parse(compile(specification(plot), { logger: vega.logger(vega.Error) }).spec), { renderer: 'none', logLevel: vega.Error })
+export async function plotSvg(plot: Plot | HeatMaps): Promise<string> {
+  const view = new vega.View(vega.parse(compile('panels' in plot ? mapsSpecification(plot) : specification(plot), { logger: vega.logger(vega.Error) }).spec), { renderer: 'none', logLevel: vega.Error })
   try {
     return await view.toSVG()
   } finally {
@@ -34,6 +34,41 @@ interface Row {
   x: number
   y: number
   series: string
+}
+
+const config = {
+  font,
+  view: { stroke: '#dddddd' },
+  title: { fontSize: 17, subtitleFontSize: 13, subtitleColor: '#444444', limit: 2_000 },
+  axis: { labelFontSize: 12, titleFontSize: 13, titleFontWeight: 'normal', titlePadding: 10, gridColor: '#eeeeee', titleLimit: 2_000 },
+  legend: { labelFontSize: 12, titleFontSize: 13, titleFontWeight: 'normal' },
+}
+
+function mapsSpecification({ title, subtitle, x, y, legend, panels }: HeatMaps): TopLevelSpec {
+  const names = panels.map(({ name }) => name)
+  const rows = panels.flatMap(({ name, values }) => values.flatMap((row, i) => row.flatMap((value, j) => (value === null ? [] : [{ panel: name, x: j + 1, y: i + 1, value }]))))
+  const ticks = { values: [1, 4, 8, 12, 16, 20, 24, 28, 32], labelAngle: 0, grid: false }
+  return {
+    $schema: 'https://vega.github.io/schema/vega-lite/v6.json',
+    padding: 16,
+    background: 'white',
+    title: { text: title, ...(subtitle === undefined ? {} : { subtitle }), anchor: 'start', offset: 14 },
+    config: { ...config, header: { title: null, labelFontSize: 13 } },
+    data: { values: rows },
+    facet: { field: 'panel', type: 'nominal', sort: names, title: null },
+    columns: 4,
+    spacing: 24,
+    spec: {
+      width: 170,
+      height: 170,
+      mark: { type: 'rect', tooltip: null },
+      encoding: {
+        x: { field: 'x', type: 'ordinal', title: x.title, axis: ticks },
+        y: { field: 'y', type: 'ordinal', title: y.title, axis: ticks },
+        color: { field: 'value', type: 'quantitative', scale: { scheme: 'viridis', domainMin: 0 }, legend: { title: legend, titleLimit: 0, orient: 'bottom', gradientLength: 300 } },
+      },
+    },
+  } as TopLevelSpec
 }
 
 function specification(plot: Plot): TopLevelSpec {
@@ -80,13 +115,7 @@ function specification(plot: Plot): TopLevelSpec {
     padding: 16,
     background: 'white',
     title: { text: title, ...(subtitle === undefined ? {} : { subtitle }), anchor: 'start', offset: 14 },
-    config: {
-      font,
-      view: { stroke: '#dddddd' },
-      title: { fontSize: 17, subtitleFontSize: 13, subtitleColor: '#444444', limit: 2_000 },
-      axis: { labelFontSize: 12, titleFontSize: 13, titleFontWeight: 'normal', titlePadding: 10, gridColor: '#eeeeee', titleLimit: 2_000 },
-      legend: { labelFontSize: 12, titleFontSize: 13, titleFontWeight: 'normal' },
-    },
+    config,
     layer,
   } as TopLevelSpec
 }

@@ -23,7 +23,7 @@ export async function writeReport(experiments: Experiment[], outcomes: Outcomes,
     const { tables, plots, notes } = present(outcomes)
     const figures: string[] = []
     for (const plot of plots) {
-      if (plot.series.every(({ points }) => points.length === 0)) continue
+      if ('series' in plot && plot.series.every(({ points }) => points.length === 0)) continue
       const svg = await plotSvg(plot)
       await writeWhole(join(folder, 'plots', `${plot.id}.svg`), svg)
       await writeWhole(join(folder, 'plots', `${plot.id}.png`), plotPng(svg))

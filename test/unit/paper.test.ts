@@ -146,17 +146,21 @@ describe('the experiments', () => {
   it('put measured values into tables and plots', async () => {
     const all = experiments.map(make => make(settingOf({ quick: true })))
     const store = await CellStore.open(join(folder, 'cells'))
-    for (const each of distinctCells(all)) await store.put(each.key, each.key['measured'] === 'latency' ? latency : curve(), 1)
+    for (const each of distinctCells(all)) await store.put(each.key, ({ latency, attention } as Record<string, Plain>)[each.key['measured'] as string] ?? curve(), 1)
     await writeReport(all, outcomesOf(store), { folder, introduction: [], facts: [], commands: [] })
     const speedUps = JSON.parse(await readFile(join(folder, 'tables', 'figure-10.json'), 'utf8')).rows as Record<string, number>[]
     expect(speedUps.map(row => row['Speed-up of means'])).toEqual([50, 50, 50])
+    // Attention that is spread evenly is what the table compares with.
+    const shares = JSON.parse(await readFile(join(folder, 'tables', 'figure-2.json'), 'utf8')).rows as Record<string, number>[]
+    expect(shares[1]!['On the first four']).toBeCloseTo(shares[1]!['On the first four if spread evenly']!)
     const plots = await readdir(join(folder, 'plots'))
-    for (const id of ['figure-3', 'figure-3-exploding', 'figure-5', 'drift', 'figure-10-latency', 'figure-10-speed-up', 'figure-10-memory', 'key-shift', 'reanchor-every']) {
+    for (const id of ['figure-2', 'figure-2-shares', 'figure-3', 'figure-3-exploding', 'figure-5', 'drift', 'figure-10-latency', 'figure-10-speed-up', 'figure-10-memory', 'key-shift', 'reanchor-every']) {
       expect(plots).toEqual(expect.arrayContaining([`${id}.svg`, `${id}.png`]))
     }
   })
 })
 
+const attention = { sentences: 2, layers: [0, 1, 2].map(() => Array.from({ length: 16 }, (_, token) => Array.from({ length: 16 }, (_, seen) => (seen > token ? 0 : 1 / (token + 1))))) }
 const latency = { streaming: [8, 10, 12], recompute: [400, 600], streamingBytes: 1e8, recomputeBytes: 1e8, cacheBytes: 1e7 }
 
 function curve(): Curve & { [name: string]: Plain } {
