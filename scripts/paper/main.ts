@@ -60,7 +60,7 @@ async function paper(flags: PaperFlags): Promise<void> {
     const page = await writeReport(chosen, outcomes, {
       folder: flags.out,
       introduction: introduction(setting),
-      facts: facts(setting, cells.filter(cell => outcomes.value(cell) === undefined).length, cells.length),
+      facts: facts(setting, cells.filter(cell => outcomes.value(cell) === undefined).length, cells.length, store.period(cells.map(({ key }) => key))),
       commands: commands(flags, setting),
     })
     say(`The report is ${relative(process.cwd(), resolve(page))}`)
@@ -97,7 +97,7 @@ function introduction({ quick, model }: Setting): string[] {
   ]
 }
 
-function facts(setting: Setting, notMeasured: number, cells: number): Facts {
+function facts(setting: Setting, notMeasured: number, cells: number, period: [string, string] | undefined): Facts {
   const { version } = createRequire(import.meta.url)('../../package.json') as { version: string }
   const libraries = locateLibraries()
   const { version: system, devices } = (loadAddon() as NativeAddon).open(libraries)
@@ -105,7 +105,7 @@ function facts(setting: Setting, notMeasured: number, cells: number): Facts {
   const processors = os.cpus()
   return [
     ['Date', new Date().toISOString()],
-    ['Run', `${setting.quick ? 'quick' : 'full'}; ${cells - notMeasured} of ${cells} measurements made`],
+    ['Run', `${setting.quick ? 'quick' : 'full'}; ${cells - notMeasured} of ${cells} measurements made${period === undefined ? '' : `, from ${period.join(' to ')}`}`],
     ['Machine', `${processors[0]?.model.trim() ?? 'unknown processor'}, ${os.availableParallelism()} of ${processors.length} logical cores, ${Math.round(os.totalmem() / 2 ** 30)} GiB, ${os.type()} ${os.release()} ${os.arch()}`],
     ['Devices', devices.map(device => `${device.description} (${device.type})`).join('; ')],
     ['Threads', String(setting.threads ?? `${Math.min(os.availableParallelism(), 16)} (default)`)],

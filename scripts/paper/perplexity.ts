@@ -161,7 +161,7 @@ export function perplexityOrReason(cell: Cell<Curve>, outcomes: Outcomes): numbe
 /**
  * The perplexity over the text. One part alone is noisy, so each point is the perplexity of a few parts around it.
  */
-export function perplexitySeries(name: string, curve: Curve, { around = 2, dashed = false } = {}): Series {
+export function perplexitySeries(name: string, curve: Curve, { around = 3, dashed = false } = {}): Series {
   const points = curve.ends.map((x, i) => {
     const first = Math.max(0, i - around)
     const last = Math.min(curve.ends.length - 1, i + around)

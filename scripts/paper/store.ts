@@ -55,6 +55,12 @@ export class CellStore {
     return this.#cells.get(hashOfKey(key))
   }
 
+  /** When the first and the last of these cells were finished, in ISO 8601. */
+  period(keys: CellKey[]): [first: string, last: string] | undefined {
+    const times = keys.flatMap(key => this.get(key)?.finished ?? []).sort()
+    return times.length === 0 ? undefined : [times[0]!, times.at(-1)!]
+  }
+
   async put(key: CellKey, value: Plain, seconds: number): Promise<void> {
     const cell = { key, value, seconds, finished: new Date().toISOString() }
     await writeWhole(join(this.#folder, `${hashOfKey(key)}.json`), `${JSON.stringify(cell)}\n`)
