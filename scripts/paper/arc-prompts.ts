@@ -1,0 +1,37 @@
+import type { Model } from '../../lib/index.js'
+import { ChatTemplate } from '../../lib/templates/chat-template.js'
+import { nextPrompt, wholePrompt } from '../../lib/turn-prompt.js'
+import type { Question } from './answers.js'
+import { questionText, type ArcQuestion } from './arc-questions.js'
+
+/** Makes prompts of ARC's questions: `first` for a new stream, else behind the answer to the one before. */
+export type ArcPrompts = (question: ArcQuestion, first: boolean) => Promise<Question>
+
+/**
+ * With the model's own chat template where it has one that goes turn by turn, each question a user's message and each
+ * answer an assistant's; else as plain text.
+ */
+export function arcPrompts(model: Model): ArcPrompts {
+  const { chatTemplate, beginningText, endText, specialTokens, beginningToken } = model.info
+  const template = chatTemplate === undefined || chatTemplate === '' ? undefined
+    : new ChatTemplate(chatTemplate, { bosToken: beginningText, eosToken: endText, specialTokens })
+  const encode = (text: string) => [...model.tokenize(text)]
+  if (template?.incremental) {
+    return async (question, first) => {
+      const content = `${questionText(question)}\nAnswer with the ${/^\d/.test(question.answer) ? 'number' : 'letter'} only.`
+      const { tokens } = await (first ? wholePrompt : nextPrompt)(model, template, undefined, [{ role: 'user', content }])
+      return asked(question, tokens, encode(question.answer))
+    }
+  }
+  return async (question, first) => {
+    const beginning = beginningToken === undefined ? [] : [beginningToken]
+    const tokens = [...(first ? beginning : encode('\n\n')), ...encode(`${questionText(question)}\nAnswer:`)]
+    return asked(question, tokens, encode(` ${question.answer}`))
+  }
+}
+
+/** The answer's last token is what tells the choices apart: what comes before it, such as a space, is given. */
+function asked({ choices, answer }: ArcQuestion, prompt: number[], answerTokens: number[]): Question {
+  const likely = choices.map(({ label }) => label).filter(label => label !== answer)
+  return { prompt: [...prompt, ...answerTokens.slice(0, -1)], answer: answerTokens.slice(-1), likely }
+}
