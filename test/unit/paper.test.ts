@@ -108,7 +108,7 @@ describe('the estimate', () => {
     const cells = distinctCells(experiments.map(make => make(setting)))
     const seconds = cells.reduce((sum, each) => sum + secondsOfCell(each, speeds), 0)
     expect(seconds).toBeGreaterThan(300)
-    expect(seconds).toBeLessThan(13 * 60)
+    expect(seconds).toBeLessThan(12 * 60) // and some 80 s for the questions of Table 5, where these can be had
   })
 })
 
@@ -146,7 +146,11 @@ describe('the experiments', () => {
   it('put measured values into tables and plots', async () => {
     const all = experiments.map(make => make(settingOf({ quick: true })))
     const store = await CellStore.open(join(folder, 'cells'))
-    for (const each of distinctCells(all)) await store.put(each.key, ({ latency, attention } as Record<string, Plain>)[each.key['measured'] as string] ?? curve(), 1)
+    const values: Record<string, Plain> = { latency, attention, perplexity: curve(), 'K-shift': curve() }
+    for (const { key } of distinctCells(all)) {
+      const value = values[key['measured'] as string]
+      if (value !== undefined) await store.put(key, value, 1)
+    }
     await writeReport(all, outcomesOf(store), { folder, introduction: [], facts: [], commands: [] })
     const speedUps = JSON.parse(await readFile(join(folder, 'tables', 'figure-10.json'), 'utf8')).rows as Record<string, number>[]
     expect(speedUps.map(row => row['Speed-up of means'])).toEqual([50, 50, 50])
