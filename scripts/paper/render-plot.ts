@@ -89,7 +89,9 @@ function specification(plot: Plot): TopLevelSpec {
   const colour = { field: 'series', type: 'nominal' as const, scale, legend: key }
   const dash = { field: 'series', type: 'nominal' as const, scale: { domain: names, range: dashes }, legend: key }
   const vertical = { field: 'y', type: 'quantitative' as const, title: y.title, scale: scaleOf(y, true), axis: axisOf(y) }
-  const places = x.scale === 'log' ? { values: [...new Set(rows.map(row => row.x))] } : {}
+  // A few sizes that were chosen are marked themselves.
+  const chosen = [...new Set(rows.map(row => row.x))]
+  const places = x.scale === 'log' && chosen.length <= 8 ? { values: chosen } : {}
   const horizontal = { field: 'x', type: 'quantitative' as const, title: x.title, scale: scaleOf(x, false), axis: { ...axisOf(x), ...places } }
   const line = (data: Row[]) => ({ data: { values: data }, mark: { type: 'line' as const, strokeWidth: 2 }, encoding: { x: horizontal, y: vertical, color: colour, strokeDash: dash } })
   const points = {
