@@ -1,7 +1,7 @@
 import { jest } from '@jest/globals'
 import type { NativeJob, NativeModel, NativeSequence, NativeSequenceOptions } from '../../lib/native.js'
 import { append, attentionFamilies, distance, learnedFamilies, randomTokens, recurrentFamilies, score, withModel, withSequence } from '../tools/family-runs.js'
-import { drain, greedy, read, verified } from '../tools/native-engine.js'
+import { drain, greedy, verified } from '../tools/native-engine.js'
 import type { TinyKind } from '../tools/tiny-models.js'
 
 jest.setTimeout(30_000)
@@ -12,11 +12,11 @@ const optionsOf = (kind: TinyKind): Partial<NativeSequenceOptions> => learnedFam
 /** Cells lie in another order, so sums round differently; with a sliding window the layers amplify it most. */
 const bound = (kind: TinyKind) => kind.startsWith('gemma') ? 5e-3 : recurrentFamilies.includes(kind) ? 2e-5 : 1e-3
 
-const generate = (tokens: Int32Array, maxTokens: number, more: object = {}): NativeJob =>
-  ({ type: 'generate', tokens, maxTokens, timeLimit: 0, stop: [], sampling: { ...greedy, temperature: 1, seed: 3 }, ...more })
+const generate = (tokens: Int32Array, maxTokens: number, stop: string[] = [], seed = 3): NativeJob =>
+  ({ type: 'generate', tokens, maxTokens, timeLimit: 0, stop, sampling: { ...greedy, temperature: 1, seed } })
 
-/** The reply's text, each event apart; cancelled after `taken` of them and a moment in which the engine runs ahead. */
-async function interrupted(sequence: NativeSequence, job: NativeJob, taken: number) {
+/** The reply's text, cancelled after `taken` events of it, a moment in which the engine runs ahead, and `meanwhile`. */
+async function interrupted(sequence: NativeSequence, job: NativeJob, taken: number, meanwhile = async () => {}) {
   const stream = sequence.start(job)
   const texts: string[] = []
   while (texts.length < taken) {
@@ -26,6 +26,7 @@ async function interrupted(sequence: NativeSequence, job: NativeJob, taken: numb
     else if (event.type === 'finish' || event.type === 'error') throw new Error(`the reply ended too soon: ${JSON.stringify(event)}`)
   }
   await new Promise((resolve) => setTimeout(resolve, 30))
+  await meanwhile()
   stream.cancel()
   return { text: texts.join(''), finish: (await drain(stream)).finish }
 }
@@ -38,6 +39,10 @@ const after = (model: NativeModel, kind: TinyKind, more: Partial<NativeSequenceO
     await append(sequence, next.subarray(0, 1))
     return score(sequence, next.subarray(1))
   })
+
+/** A reply's text, in a sequence of its own. */
+const replyOf = (model: NativeModel, kind: TinyKind, more: Partial<NativeSequenceOptions>, job: NativeJob) =>
+  withSequence(model, { ...optionsOf(kind), ...more }, async (sequence) => (await drain(sequence.start(job))).text)
 
 describe('what was not read is taken back', () => {
   test.each(all)('%s: a reply that is left', (kind) => withModel(kind, { endBias: -20 }, async (model) => {
@@ -61,26 +66,21 @@ describe('what was not read is taken back', () => {
 
   test.each(all)('%s: what a stop string keeps from the reader', (kind) => withModel(kind, { endBias: -20 }, async (model) => {
     const prompt = randomTokens(70)
-    const texts: string[] = []
-    await after(model, kind, {}, async (sequence) => {
-      for await (const event of read(sequence.start(generate(prompt, 60)))) if (event.type === 'text') texts.push(event.text)
-    })
-    // A stop string of several tokens that occurs nowhere before.
-    const whole = texts.join('')
-    const begin = (from: number) => texts.slice(0, from).join('').length
-    const stopAt = (from: number) => texts.slice(from, from + 4).join('')
-    const from = texts.findIndex((_, i) => i >= 12 && i + 4 <= texts.length && whole.indexOf(stopAt(i)) === begin(i))
-    const stop = stopAt(from)
-    let kept = 0
+    // A stop string of four tokens that occurs nowhere before, of whole characters.
+    let seed = 0
+    let [kept, longer, stop] = ['', '', '']
+    do {
+      kept = await replyOf(model, kind, {}, generate(prompt, 21, [], ++seed))
+      longer = await replyOf(model, kind, {}, generate(prompt, 25, [], seed))
+      stop = longer.slice(kept.length)
+    } while (seed < 50 && (stop === '' || longer.includes('\ufffd') || longer.indexOf(stop) < kept.length))
     const stopped = await after(model, kind, {}, async (sequence) => {
-      const { text, finish } = await drain(sequence.start(generate(prompt, 60, { stop: [stop] })))
+      const { text, finish } = await drain(sequence.start(generate(prompt, 60, [stop], seed)))
       expect(finish.reason).toBe('stop')
-      expect(text).toBe(whole.slice(0, begin(from)))
-      kept = finish.completionTokens
+      expect(text).toBe(kept)
     })
     const straight = await after(model, kind, {}, async (sequence) => {
-      const { text } = await drain(sequence.start(generate(prompt, kept)))
-      expect(text).toBe(whole.slice(0, begin(from)))
+      await drain(sequence.start(generate(prompt, 21, [], seed)))
     })
     expect(distance(stopped, straight).max).toBeLessThan(bound(kind))
   }))
@@ -88,18 +88,19 @@ describe('what was not read is taken back', () => {
   // Farther back than a sliding window reaches: what was in it then must still be there, in a cache of 256 cells and no spare one.
   test.each<TinyKind>(['llama', 'gemma2', 'gemma3', 'lfm2-windowed', 'qwen35'])('%s: forty tokens that were held for a stop string which did not come', (kind) => withModel(kind, { endBias: -20 }, async (model) => {
     const prompt = randomTokens(400)
-    const texts: string[] = []
-    await after(model, kind, { window: 168 }, async (sequence) => {
-      for await (const event of read(sequence.start(generate(prompt, 60)))) if (event.type === 'text') texts.push(event.text)
-    })
-    const stop = `${texts.slice(10, 50).join('')}\u2603`
-    let tokens = 0
-    const strayed = await after(model, kind, { window: 168 }, async (sequence) => {
-      const { finish } = await interrupted(sequence, generate(prompt, 0, { stop: [stop] }), 8)
-      tokens = finish.completionTokens
-    })
-    expect(tokens).toBeLessThan(15)
-    const straight = await after(model, kind, { window: 168 }, async (sequence) => {
+    const window = 168
+    const head = await replyOf(model, kind, { window }, generate(prompt, 10))
+    const stop = `${(await replyOf(model, kind, { window }, generate(prompt, 50))).slice(head.length)}\u2603`
+    let tokens = Infinity
+    let strayed: number[] = []
+    // A reader who is late finds all of it at once, and leaves nothing to be taken back.
+    for (let attempt = 0; attempt < 10 && tokens > 10; attempt++) {
+      strayed = await after(model, kind, { window }, async (sequence) => {
+        tokens = (await interrupted(sequence, generate(prompt, 0, [stop]), 1)).finish.completionTokens
+      })
+    }
+    expect(tokens).toBeLessThanOrEqual(10)
+    const straight = await after(model, kind, { window }, async (sequence) => {
       await drain(sequence.start(generate(prompt, tokens)))
     })
     expect(distance(strayed, straight).max).toBeLessThan(bound(kind))
@@ -124,6 +125,26 @@ describe('other conversations change nothing', () => {
     })
     for (const other of others) other.close()
     expect(distance(carried, alone).max).toBeLessThan(bound(kind))
+  }))
+
+  test.each(all)('%s: the cache grows while a reply waits for its reader, who then leaves', (kind) => withModel(kind, { endBias: -20 }, async (model) => {
+    let tokens = 0
+    const others: NativeSequence[] = []
+    const strayed = await after(model, kind, {}, async (sequence) => {
+      const { finish } = await interrupted(sequence, generate(randomTokens(140), 0), 4, async () => {
+        const cells = model.cells
+        for (let i = 0; i < 3; i++) others.push(model.openSequence({ ...verified, ...optionsOf(kind), window: 500 }))
+        await append(others[0]!, randomTokens(20))
+        expect(model.cells).toBeGreaterThan(cells)
+      })
+      expect(finish.reason).toBe('abort')
+      tokens = finish.completionTokens
+    })
+    for (const other of others) other.close()
+    const straight = await after(model, kind, {}, async (sequence) => {
+      await drain(sequence.start(generate(randomTokens(140), tokens)))
+    })
+    expect(distance(strayed, straight).max).toBeLessThan(bound(kind))
   }))
 
   // One of each kind of memory. Room for all prompts at once: where a prompt is cut decides what its tokens see.
