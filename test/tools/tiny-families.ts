@@ -1,158 +1,20 @@
+import { common, decoder, fusedDecoder, indices, ropeSections } from './tiny-decoders.js'
+import { jamba, lfm2, mamba, qwen35, windowedLfm2 } from './tiny-hybrids.js'
+import { gemma2, gemma3 } from './tiny-sliding-window.js'
 import type { TinyWeights } from './tiny-weights.js'
-import { stateSpaceSizes } from './tiny-weights.js'
 
 /** One model family: its own metadata and its tensors. What all families have is written elsewhere. */
-interface Family {
+export interface Family {
+  /** Where it is not the family's name. */
+  architecture?: string
   layers: number
   write(model: TinyWeights): void
 }
 
-const indices = (count: number) => Array.from({ length: count }, (_, index) => index)
-
-function common(model: TinyWeights, architecture: string): void {
-  const { writer, shape } = model
-  writer.set(`${architecture}.feed_forward_length`, 'uint32', model.feedForward)
-  writer.set(`${architecture}.attention.head_count`, 'uint32', shape.heads)
-}
-
-/** Norm, attention, norm, gated feed-forward: llama and those after it. */
-function decoder(model: TinyWeights, architecture: string, options: { bias?: boolean } = {}): void {
-  const { writer, shape } = model
-  common(model, architecture)
-  writer.set(`${architecture}.attention.head_count_kv`, 'uint32', model.sharedHeads)
-  writer.set(`${architecture}.attention.layer_norm_rms_epsilon`, 'float32', 1e-5)
-  writer.set(`${architecture}.rope.dimension_count`, 'uint32', model.headWidth)
-  writer.set(`${architecture}.rope.freq_base`, 'float32', 10000)
-  model.embeddings()
-  model.scale('output_norm.weight')
-  for (const layer of indices(shape.layers)) {
-    const prefix = `blk.${layer}.`
-    model.scale(`${prefix}attn_norm.weight`)
-    model.attention(prefix, options)
-    model.scale(`${prefix}ffn_norm.weight`)
-    model.gatedFeedForward(prefix)
-  }
-}
-
-/** Layer norms with biases and fused query, key and value: GPT-2, BLOOM and GPT-NeoX. */
-function fusedDecoder(model: TinyWeights, architecture: string): void {
-  const { writer, shape } = model
-  const { width } = shape
-  common(model, architecture)
-  writer.set(`${architecture}.attention.layer_norm_epsilon`, 'float32', 1e-5)
-  model.embeddings()
-  model.layerNorm('output_norm')
-  for (const layer of indices(shape.layers)) {
-    const prefix = `blk.${layer}.`
-    model.layerNorm(`${prefix}attn_norm`)
-    model.matrix(`${prefix}attn_qkv.weight`, width, 3 * width, 1.4)
-    model.vector(`${prefix}attn_qkv.bias`, 3 * width, 0.3)
-    model.residualMatrix(`${prefix}attn_output.weight`, width, 2)
-    model.residualBias(`${prefix}attn_output.bias`)
-    model.layerNorm(`${prefix}ffn_norm`)
-    model.plainFeedForward(prefix)
-  }
-}
-
-function gemma2(model: TinyWeights): void {
-  const { writer, shape } = model
-  const { width } = shape
-  const { tokens, rare } = model.vocabulary
-  common(model, 'gemma2')
-  writer.set('gemma2.attention.head_count_kv', 'uint32', model.sharedHeads)
-  writer.set('gemma2.attention.layer_norm_rms_epsilon', 'float32', 1e-6)
-  writer.set('gemma2.attention.key_length', 'uint32', model.headWidth)
-  writer.set('gemma2.attention.value_length', 'uint32', model.headWidth)
-  writer.set('gemma2.attention.sliding_window', 'uint32', 32)
-  writer.set('gemma2.attn_logit_softcapping', 'float32', 50)
-  writer.set('gemma2.final_logit_softcapping', 'float32', 30)
-  // Input and output share one matrix. Bytes get short rows, so small logits; and the layers write so much (the norms
-  // after them) that little of a token's own embedding is left at the output, where it would make the token repeat.
-  const embeddings = model.normal(tokens.length * width, 3 / Math.sqrt(width))
-  for (const id of rare) embeddings.subarray(id * width, (id + 1) * width).forEach((value, i, row) => { row[i] = value * 0.2 })
-  writer.tensor('token_embd.weight', [width, tokens.length], embeddings, shape.weights)
-  model.scale('output_norm.weight')
-  for (const layer of indices(shape.layers)) {
-    const prefix = `blk.${layer}.`
-    model.scale(`${prefix}attn_norm.weight`)
-    model.attention(prefix)
-    model.scale(`${prefix}post_attention_norm.weight`, width, 10)
-    model.scale(`${prefix}ffn_norm.weight`)
-    model.gatedFeedForward(prefix)
-    model.scale(`${prefix}post_ffw_norm.weight`, width, 10)
-  }
-}
-
-const attends = (layer: number) => layer % 2 === 1
-
-/** Metadata of a hybrid: only every other layer has a key-value cache. */
-function hybrid(model: TinyWeights, architecture: string): void {
-  const { writer, shape } = model
-  common(model, architecture)
-  const heads = indices(shape.layers).map((layer) => attends(layer) ? model.sharedHeads : 0)
-  writer.setArray(`${architecture}.attention.head_count_kv`, 'int32', heads)
-  writer.set(`${architecture}.attention.layer_norm_rms_epsilon`, 'float32', 1e-5)
-  model.embeddings()
-}
-
-function stateSpaceKeys(model: TinyWeights, architecture: string): void {
-  const { inner, state, rank, kernel } = stateSpaceSizes(model.shape.width)
-  model.writer.set(`${architecture}.ssm.conv_kernel`, 'uint32', kernel)
-  model.writer.set(`${architecture}.ssm.inner_size`, 'uint32', inner)
-  model.writer.set(`${architecture}.ssm.state_size`, 'uint32', state)
-  model.writer.set(`${architecture}.ssm.time_step_rank`, 'uint32', rank)
-}
-
-function jamba(model: TinyWeights): void {
-  hybrid(model, 'jamba')
-  stateSpaceKeys(model, 'jamba')
-  model.scale('output_norm.weight')
-  for (const layer of indices(model.shape.layers)) {
-    const prefix = `blk.${layer}.`
-    model.scale(`${prefix}attn_norm.weight`)
-    if (attends(layer)) model.attention(prefix)
-    else model.stateSpace(prefix, true)
-    model.scale(`${prefix}ffn_norm.weight`)
-    model.gatedFeedForward(prefix)
-  }
-}
-
-function lfm2(model: TinyWeights): void {
-  const { width, layers } = model.shape
-  hybrid(model, 'lfm2')
-  model.writer.set('lfm2.shortconv.l_cache', 'uint32', 3)
-  model.scale('token_embd_norm.weight')
-  for (const layer of indices(layers)) {
-    const prefix = `blk.${layer}.`
-    model.scale(`${prefix}attn_norm.weight`)
-    if (attends(layer)) model.attention(prefix, { queryNorm: true })
-    else {
-      model.matrix(`${prefix}shortconv.conv.weight`, 3, width, 2, 'f32')
-      model.matrix(`${prefix}shortconv.in_proj.weight`, width, 3 * width)
-      model.residualMatrix(`${prefix}shortconv.out_proj.weight`, width, 2)
-    }
-    model.scale(`${prefix}ffn_norm.weight`)
-    model.gatedFeedForward(prefix)
-  }
-}
-
-function mamba(model: TinyWeights): void {
-  const { writer, shape } = model
-  writer.set('mamba.feed_forward_length', 'uint32', 0)
-  writer.set('mamba.attention.head_count', 'uint32', 0)
-  writer.set('mamba.attention.layer_norm_rms_epsilon', 'float32', 1e-5)
-  stateSpaceKeys(model, 'mamba')
-  model.embeddings()
-  model.scale('output_norm.weight')
-  for (const layer of indices(shape.layers)) {
-    model.scale(`blk.${layer}.attn_norm.weight`)
-    model.stateSpace(`blk.${layer}.`, false)
-  }
-}
-
-function gpt2(model: TinyWeights): void {
+/** A learned vector for each absolute position. What llama.cpp calls their kind of RoPE does not tell: StarCoder's is "norm". */
+function learnedPositions(model: TinyWeights, architecture: string): void {
   const { width, contextLength } = model.shape
-  fusedDecoder(model, 'gpt2')
+  fusedDecoder(model, architecture)
   model.writer.tensor('position_embd.weight', [width, contextLength], model.normal(width * contextLength, 0.5))
 }
 
@@ -168,12 +30,71 @@ function gptneox(model: TinyWeights): void {
   model.writer.set('gptneox.use_parallel_residual', 'bool', true)
 }
 
+function mpt(model: TinyWeights): void {
+  model.writer.set('mpt.attention.max_alibi_bias', 'float32', 8)
+  fusedDecoder(model, 'mpt')
+}
+
 function qwen2vl(model: TinyWeights): void {
-  const half = model.headWidth / 2
-  const time = Math.floor(half / 4)
-  const height = Math.floor((half - time) / 2)
-  model.writer.setArray('qwen2vl.rope.dimension_sections', 'int32', [time, height, half - time - height, 0])
+  model.writer.setArray('qwen2vl.rope.dimension_sections', 'int32', ropeSections(model))
   decoder(model, 'qwen2vl', { bias: true })
+}
+
+/** YaRN: trained for a quarter of its length, its slow rotations stretched to the rest and its attention made sharper. */
+function yarn(model: TinyWeights): void {
+  const { writer, shape } = model
+  writer.set('llama.rope.scaling.type', 'string', 'yarn')
+  writer.set('llama.rope.scaling.factor', 'float32', 4)
+  writer.set('llama.rope.scaling.original_context_length', 'uint32', shape.contextLength / 4)
+  decoder(model, 'llama')
+}
+
+/** Queries grow with the logarithm of their position: not of a difference of positions, as everything else does. */
+function mistral3(model: TinyWeights): void {
+  const { writer, shape } = model
+  writer.set('mistral3.attention.temperature_scale', 'float32', 0.1)
+  writer.set('mistral3.rope.scaling.original_context_length', 'uint32', shape.contextLength / 2)
+  decoder(model, 'mistral3')
+}
+
+/** Multi-head latent attention: keys and values are kept as one short vector a token, rotated in a part of its own. */
+function deepseek2(model: TinyWeights): void {
+  const { writer, shape } = model
+  const { width, heads, layers } = shape
+  const straight = model.headWidth
+  const rotated = straight / 2
+  const latent = 1.5 * straight
+  const queryRank = width / 2
+  common(model, 'deepseek2')
+  writer.set('deepseek2.attention.head_count_kv', 'uint32', 1)
+  writer.set('deepseek2.attention.layer_norm_rms_epsilon', 'float32', 1e-5)
+  writer.set('deepseek2.attention.q_lora_rank', 'uint32', queryRank)
+  writer.set('deepseek2.attention.kv_lora_rank', 'uint32', latent)
+  writer.set('deepseek2.attention.key_length', 'uint32', latent + rotated)
+  writer.set('deepseek2.attention.value_length', 'uint32', latent)
+  writer.set('deepseek2.attention.key_length_mla', 'uint32', straight + rotated)
+  writer.set('deepseek2.attention.value_length_mla', 'uint32', straight)
+  writer.set('deepseek2.rope.dimension_count', 'uint32', rotated)
+  // no layer has experts, but llama.cpp wants to know about them
+  writer.set('deepseek2.leading_dense_block_count', 'uint32', layers)
+  writer.set('deepseek2.expert_feed_forward_length', 'uint32', straight)
+  writer.set('deepseek2.expert_shared_count', 'uint32', 1)
+  model.embeddings()
+  model.scale('output_norm.weight')
+  for (const layer of indices(layers)) {
+    const prefix = `blk.${layer}.`
+    model.scale(`${prefix}attn_norm.weight`)
+    model.scale(`${prefix}attn_q_a_norm.weight`, queryRank)
+    model.scale(`${prefix}attn_kv_a_norm.weight`, latent)
+    model.matrix(`${prefix}attn_q_a.weight`, width, queryRank)
+    model.matrix(`${prefix}attn_q_b.weight`, queryRank, heads * (straight + rotated), 1.6)
+    model.matrix(`${prefix}attn_kv_a_mqa.weight`, width, latent + rotated, 1.5)
+    model.headMatrices(`${prefix}attn_k_b.weight`, straight, latent, 1.2)
+    model.headMatrices(`${prefix}attn_v_b.weight`, latent, straight)
+    model.residualMatrix(`${prefix}attn_output.weight`, heads * straight, 2)
+    model.scale(`${prefix}ffn_norm.weight`)
+    model.gatedFeedForward(prefix)
+  }
 }
 
 /** An encoder: it fills no cache and predicts no next token. */
@@ -209,11 +130,21 @@ export const families = {
   qwen2vl: { layers: 3, write: qwen2vl },
   bloom: { layers: 3, write: bloom },
   gptneox: { layers: 3, write: gptneox },
-  gpt2: { layers: 3, write: gpt2 },
+  gpt2: { layers: 3, write: (model) => learnedPositions(model, 'gpt2') },
   gemma2: { layers: 4, write: gemma2 },
   jamba: { layers: 4, write: jamba },
   lfm2: { layers: 4, write: lfm2 },
   mamba: { layers: 3, write: mamba },
+  'llama-yarn': { architecture: 'llama', layers: 3, write: yarn },
+  'lfm2-windowed': { architecture: 'lfm2', layers: 4, write: windowedLfm2 },
+  'mpt-learned': { architecture: 'mpt', layers: 3, write: (model) => learnedPositions(model, 'mpt') },
+  mpt: { layers: 3, write: mpt },
+  starcoder: { layers: 3, write: (model) => learnedPositions(model, 'starcoder') },
+  gemma3: { layers: 6, write: gemma3 },
+  qwen35: { layers: 4, write: qwen35 },
+  deepseek2: { layers: 3, write: deepseek2 },
+  smollm3: { layers: 4, write: (model) => decoder(model, 'smollm3') },
+  mistral3: { layers: 3, write: mistral3 },
   bert: { layers: 2, write: bert },
 } satisfies Record<string, Family>
 

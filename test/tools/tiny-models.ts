@@ -1,9 +1,9 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { GgufWriter, type WeightType } from './gguf-writer.js'
-import { families, type TinyKind } from './tiny-families.js'
+import { families, type Family, type TinyKind } from './tiny-families.js'
 import { vocabularyOf, type VocabularyKind } from './tiny-vocabulary.js'
 import { TinyWeights } from './tiny-weights.js'
 
@@ -53,7 +53,8 @@ export function tinyModel(kind: TinyKind, options: TinyOptions = {}): string {
 
 /** The bytes of what `tinyModel` writes. */
 export function tinyModelBytes(kind: TinyKind, options: TinyOptions = {}): Buffer {
-  const family = families[kind]
+  const family: Family = families[kind]
+  const architecture = family.architecture ?? kind
   const vocabulary = vocabularyOf(options.vocabulary ?? usualVocabulary(kind))
   const shape = {
     layers: options.layers ?? family.layers,
@@ -65,13 +66,13 @@ export function tinyModelBytes(kind: TinyKind, options: TinyOptions = {}): Buffe
     weights: options.weights ?? 'f32',
     endBias: options.endBias ?? -3,
   }
-  const writer = new GgufWriter(kind)
+  const writer = new GgufWriter(architecture)
   writer.set('general.type', 'string', 'model')
   writer.set('general.name', 'string', `tiny ${kind}`)
-  writer.set(`${kind}.context_length`, 'uint32', shape.contextLength)
-  writer.set(`${kind}.embedding_length`, 'uint32', shape.width)
-  writer.set(`${kind}.block_count`, 'uint32', shape.layers)
-  writer.set(`${kind}.vocab_size`, 'uint32', vocabulary.tokens.length)
+  writer.set(`${architecture}.context_length`, 'uint32', shape.contextLength)
+  writer.set(`${architecture}.embedding_length`, 'uint32', shape.width)
+  writer.set(`${architecture}.block_count`, 'uint32', shape.layers)
+  writer.set(`${architecture}.vocab_size`, 'uint32', vocabulary.tokens.length)
   vocabulary.write(writer)
   const template = options.chatTemplate === undefined && kind !== 'bert' ? chatML : options.chatTemplate
   if (typeof template === 'string') writer.set('tokenizer.chat_template', 'string', template)
@@ -83,13 +84,15 @@ function usualVocabulary(kind: TinyKind): VocabularyKind {
   return kind === 'bert' ? 'wordpiece' : kind === 'gpt2' ? 'bpe' : 'spm'
 }
 
-const sources = ['gguf-writer.ts', 'tiny-families.ts', 'tiny-models.ts', 'tiny-random.ts', 'tiny-vocabulary.ts', 'tiny-weights.ts']
+const tools = new URL('.', import.meta.url)
 let sourceHash: string | undefined
 
 /** Changes with the options and with the code that writes, so that no test meets a file of yesterday's code. */
 function fingerprint(kind: TinyKind, options: TinyOptions): string {
-  sourceHash ??= sources
-    .reduce((hash, name) => hash.update(readFileSync(new URL(name, import.meta.url))), createHash('sha256'))
+  sourceHash ??= readdirSync(tools)
+    .filter((name) => name.startsWith('tiny-') || name === 'gguf-writer.ts')
+    .sort()
+    .reduce((hash, name) => hash.update(readFileSync(new URL(name, tools))), createHash('sha256'))
     .digest('hex')
   const settled = JSON.stringify(Object.entries(options).filter(([, value]) => value !== undefined).sort())
   return createHash('sha256').update(sourceHash).update(kind).update(settled).digest('hex').slice(0, 16)

@@ -104,10 +104,11 @@ export class TinyWeights {
   }
 
   /** Separate query, key and value matrices with grouped heads, and the one back. */
-  attention(prefix: string, { bias = false, queryNorm = false } = {}): void {
+  attention(prefix: string, { bias = false, queryNorm = false, gated = false } = {}): void {
     const { width } = this.shape
     const shared = this.sharedHeads * this.headWidth
-    this.matrix(`${prefix}attn_q.weight`, width, width, 1.6)
+    // a gate for each component of the output comes out of the query's matrix
+    this.matrix(`${prefix}attn_q.weight`, width, gated ? 2 * width : width, 1.6)
     this.matrix(`${prefix}attn_k.weight`, width, shared, 1.6)
     this.matrix(`${prefix}attn_v.weight`, width, shared)
     this.residualMatrix(`${prefix}attn_output.weight`, width, 2)
@@ -120,6 +121,12 @@ export class TinyWeights {
       this.scale(`${prefix}attn_q_norm.weight`, this.headWidth)
       this.scale(`${prefix}attn_k_norm.weight`, this.headWidth)
     }
+  }
+
+  /** One matrix for each head, from `input` to `output` components. */
+  headMatrices(name: string, input: number, output: number, gain = 1): void {
+    const { heads, weights } = this.shape
+    this.writer.tensor(name, [input, output, heads], this.normal(input * output * heads, gain / Math.sqrt(input)), weights)
   }
 
   gatedFeedForward(prefix: string): void {
