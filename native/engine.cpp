@@ -576,7 +576,15 @@ void Engine::undo(Sequence& sequence, const Record& record) {
   if (sinks_moved) functions.llama_memory_seq_rm(memory_, sequence.current, now.base, now.base + sinks);
   if (sequence.hold >= 0) {
     if (mark.oldest < now.oldest) functions.llama_memory_seq_cp(memory_, sequence.hold, sequence.current, mark.oldest, std::min(now.oldest, mark.next));
-    if (sliding_window_ > 0) functions.llama_memory_seq_cp(memory_, sequence.hold, sequence.current, std::max(mark.oldest, mark.next - sliding_window_), mark.next);
+    if (sliding_window_ > 0) {
+      // Taken out first: once the cache has grown, the two no longer share their cells.
+      const Position from = std::max(mark.oldest, mark.next - sliding_window_);
+      const Position to = std::min(mark.next, functions.llama_memory_seq_pos_max(memory_, sequence.hold) + 1);
+      if (from < to) {
+        functions.llama_memory_seq_rm(memory_, sequence.current, from, to);
+        functions.llama_memory_seq_cp(memory_, sequence.hold, sequence.current, from, to);
+      }
+    }
   }
   if (sinks_moved) {
     int scratch = take_id();
@@ -799,52 +807,70 @@ void Engine::ensure_cells() {
   const int ids = std::max(ids_, ids_needed());
   if (context_ && cells_ >= needed && ids == ids_) return;
   if (context_) {
-    // Cells that a bookmark shares become its own on the way.
+    // Cells that a bookmark, or what is held in a windowed layer, shares become its own on the way.
     for (const auto& [handle, sequence] : sequences_) {
       if (sequence.running) needed += static_cast<int>(sequence.running->bookmarks.size()) * cells_needed(sequence.cache->limits());
+      if (sequence.hold >= 0) needed += sliding_window_;
     }
   }
-  struct Saved {
-    int id;
-    std::vector<uint8_t> state;
-  };
-  std::vector<Saved> saved;
   const int cells_before = cells_;
-  if (context_) {
-    for (const auto& [handle, sequence] : sequences_) {
-      std::vector<int> used{sequence.current, sequence.hold, sequence.state};
-      if (sequence.running) {
-        for (const auto& bookmark : sequence.running->bookmarks) used.push_back(bookmark.id);
-      }
-      for (const int id : used) {
-        if (id < 0) continue;
-        Saved one{id, std::vector<uint8_t>(llama().llama_state_seq_get_size(context_, id))};
-        llama().llama_state_seq_get_data(context_, one.state.data(), one.state.size(), id);
-        saved.push_back(std::move(one));
-      }
-    }
-    llama().llama_free(context_);
-    context_ = nullptr;
-  }
+  const auto saved = save_states();
+  if (context_) llama().llama_free(context_);
   const int ids_before = std::exchange(ids_, ids);
   for (int id = ids - 1; id >= ids_before; id--) free_ids_.push_back(id);
   context_ = make_context(needed, ids);
   const bool larger = context_ != nullptr;
   const std::string reason = larger ? "" : LlamaLibrary::take_errors();
   if (!larger && cells_before > 0) context_ = make_context(cells_before, ids);
-  if (!context_) cells_ = 0;
   if (context_) {
     memory_ = llama().llama_get_memory(context_);
-    for (const auto& one : saved) llama().llama_state_seq_set_data(context_, one.state.data(), one.state.size(), one.id);
+    restore_states(saved);
   } else {
+    // Not even the old one: everybody begins again, when there is memory.
+    cells_ = ids_ = 0;
     free_ids_.clear();
-    ids_ = 0;
+    for (auto& [handle, sequence] : sequences_) {
+      sequence.current = sequence.hold = sequence.state = -1;
+      if (sequence.running) sequence.running->bookmarks.clear();
+      start_over(sequence);
+    }
   }
   if (!larger) {
     throw Failure("OUT_OF_MEMORY", "llama.cpp could not make a cache of " + std::to_string(needed) + " tokens" + (reason.empty() ? "" : ": " + reason) +
                                        "; use a smaller window, fewer sequences, or kvType 'q8_0'");
   }
   if (!memory_) throw Failure("MODEL_UNSUPPORTED", "this model keeps no memory of what it has read, so it cannot generate text");
+}
+
+std::vector<Engine::SavedState> Engine::save_states() {
+  std::vector<SavedState> saved;
+  if (!context_) return saved;
+  for (auto& [handle, sequence] : sequences_) {
+    // A saved state leaves out what its newest token cannot see in a windowed layer; the oldest token that may be
+    // taken back can, so what is held must end there.
+    if (sliding_window_ > 0 && sequence.hold >= 0 && sequence.running && !sequence.running->journal.empty()) {
+      llama().llama_memory_seq_rm(memory_, sequence.hold, sequence.running->journal.front().mark.next, -1);
+    }
+    std::vector<int> used{sequence.current, sequence.hold, sequence.state};
+    if (sequence.running) {
+      for (const auto& bookmark : sequence.running->bookmarks) used.push_back(bookmark.id);
+    }
+    for (const int id : used) {
+      if (id < 0) continue;
+      SavedState one{&sequence, id, std::vector<uint8_t>(llama().llama_state_seq_get_size(context_, id))};
+      llama().llama_state_seq_get_data(context_, one.bytes.data(), one.bytes.size(), id);
+      saved.push_back(std::move(one));
+    }
+  }
+  return saved;
+}
+
+void Engine::restore_states(const std::vector<SavedState>& saved) {
+  std::set<Sequence*> lost;
+  for (const auto& one : saved) {
+    if (llama().llama_state_seq_set_data(context_, one.bytes.data(), one.bytes.size(), one.id) == 0) lost.insert(one.sequence);
+  }
+  for (Sequence* sequence : lost) start_over(*sequence);
 }
 
 llama_context* Engine::make_context(int cells, int ids) {

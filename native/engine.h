@@ -40,6 +40,11 @@ class Engine {
  private:
   struct Part;
   class Batch;
+  struct SavedState {
+    Sequence* sequence;
+    int id;
+    std::vector<uint8_t> bytes;
+  };
 
   void post(std::function<void()> command);
   void poke();
@@ -74,6 +79,8 @@ class Engine {
   int ids_needed() const;
   void ensure_cells();
   llama_context* make_context(int cells, int ids);
+  std::vector<SavedState> save_states();
+  void restore_states(const std::vector<SavedState>& saved);
   int take_id();
   void give_id(int& id);
 
