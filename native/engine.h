@@ -1,5 +1,6 @@
 #pragma once
 #include <atomic>
+#include <climits>
 #include <condition_variable>
 #include <functional>
 #include <map>
@@ -10,6 +11,16 @@
 #include "sequence.h"
 
 namespace streaming {
+
+// How many tokens the engine runs ahead of a reader. Enough that JavaScript never waits for the engine, few enough
+// that taking them back costs nothing.
+constexpr int kRunAhead = 16;
+// Evicted cells that are held for taking tokens back: the run-ahead, and what a stop string may keep waiting.
+constexpr int kHeldCells = 64;
+// Beyond all positions. Copying a range there copies the recurrent state, which knows no ranges, and nothing else.
+constexpr Position kNoPosition = INT_MAX - 1;
+
+class Batch;
 
 struct ContextOptions {
   int threads = 1;
@@ -39,7 +50,6 @@ class Engine {
 
  private:
   struct Part;
-  class Batch;
   struct SavedState {
     Sequence* sequence;
     int id;

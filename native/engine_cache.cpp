@@ -1,0 +1,107 @@
+// What the engine does in llama.cpp's cache beside decoding tokens: the sinks move, kept tokens are decoded again.
+#include "engine.h"
+
+#include "batch.h"
+#include "failure.h"
+#include "guarded.h"
+
+namespace streaming {
+
+// Decodes sinks and window again from position 0.
+void Engine::begin_rebase(Sequence& sequence) {
+  auto& cache = *sequence.cache;
+  if (cache.limits().kind != CachePolicy::streaming || cache.size() == 0 || sequence.rebasing > 0) return;
+  // A recurrent state knows no positions and cannot be had again. (After 2^30 tokens it must be given up all the same.)
+  if (recurrent_ && !hybrid_ && cache.next() < CachePolicy::kNever) return;
+  if (hybrid_) {
+    if (sequence.state < 0) sequence.state = take_id();
+    llama().llama_memory_seq_cp(memory_, sequence.current, sequence.state, kNoPosition, kNoPosition + 1);
+  }
+  clear(sequence);
+  const auto kept = cache.restart(0).again;
+  sequence.pending.insert(sequence.pending.begin(), kept.begin(), kept.end());
+  sequence.rebasing = kept.size();
+}
+
+// The policy cannot go on in place: what stays is decoded again, with what is to come.
+void Engine::restart(Sequence& sequence) {
+  clear(sequence);
+  auto& pending = sequence.pending;
+  const auto restart = sequence.cache->restart(pending.size());
+  pending.erase(pending.begin(), pending.begin() + static_cast<std::ptrdiff_t>(restart.skipped));
+  pending.insert(pending.begin(), restart.again.begin(), restart.again.end());
+  if (restart.left == 0) return;
+  sequence.evicted += restart.left;
+  sequence.running->job.stream->add_evicted(restart.left, sequence.evicted);
+}
+
+// Something went wrong in llama.cpp's cache: all that is kept is decoded again.
+void Engine::start_over(Sequence& sequence) {
+  clear(sequence);
+  const auto kept = sequence.cache->restart(0).again;
+  sequence.pending.insert(sequence.pending.begin(), kept.begin(), kept.end());
+  sequence.rebasing = sequence.cache->limits().kind == CachePolicy::streaming ? kept.size() : 0;
+  if (sequence.running) sequence.running->journal.clear();
+}
+
+// Takes all cells of the sequence out of llama.cpp's cache.
+void Engine::clear(Sequence& sequence) {
+  if (sequence.current >= 0) llama().llama_memory_seq_rm(memory_, sequence.current, -1, -1);
+  give_id(sequence.hold);
+  forget_bookmarks(sequence);
+  sequence.replaying = 0;
+}
+
+// Decodes the sinks under an id of their own. They see nothing but each other, as they did the first time, so their
+// keys and values come out exact.
+void Engine::decode_sinks(Sequence& sequence, int id, Position at) {
+  const auto& sinks = sequence.cache->sinks();
+  Batch batch(options_.batch_size);
+  for (size_t done = 0; done < sinks.size();) {
+    batch.clear();
+    while (done < sinks.size() && batch.left() > 0) {
+      batch.add(sinks[done], at + static_cast<Position>(done), id, false);
+      done++;
+    }
+    decode(batch);
+  }
+}
+
+// The conversation moves into the id under which its sinks have been decoded: right for every kind of memory, where
+// copying the sinks back would overwrite a recurrent state. Metadata only.
+void Engine::move_to(Sequence& sequence, int id, Position old_base) {
+  const auto& functions = llama();
+  if (old_base >= 0) functions.llama_memory_seq_rm(memory_, sequence.current, old_base, old_base + sequence.cache->limits().sinks);
+  functions.llama_memory_seq_cp(memory_, sequence.current, id, -1, -1);
+  give_id(sequence.current);
+  sequence.current = id;
+}
+
+void Engine::verify(const Sequence& sequence) const {
+  const auto& cache = *sequence.cache;
+  const char* broken = cache.broken_invariant();
+  if (!broken && cache.size() > 0 && sequence.rebasing == 0) {
+    if (llama().llama_memory_seq_pos_max(memory_, sequence.current) != cache.next() - 1) broken = "llama.cpp holds the newest position";
+    const bool knows_lowest = sliding_window_ == 0 && !recurrent_;
+    if (knows_lowest && llama().llama_memory_seq_pos_min(memory_, sequence.current) != cache.lowest()) broken = "llama.cpp holds the oldest position";
+  }
+  if (broken) throw Failure("DECODE_FAILED", std::string("a cache invariant does not hold: ") + broken);
+}
+
+void Engine::decode(Batch& batch) {
+  LlamaLibrary::take_errors();
+  int result = 0;
+  const auto thrown = guarded([&] { result = llama().llama_decode(context_, batch.get()); });
+  if (!thrown && result == 0) return;
+  if (stopping_) throw Failure("CLOSED", "the model was closed");
+  // The books hold what was decoded and committed; whatever the failed batch left in llama.cpp's cache goes.
+  for (auto& [handle, sequence] : sequences_) {
+    if (sequence.current < 0 || llama().llama_memory_seq_rm(memory_, sequence.current, sequence.cache->next(), -1)) continue;
+    start_over(sequence);  // a recurrent state that went on
+  }
+  throw Failure("DECODE_FAILED", thrown ? "llama.cpp failed: " + *thrown
+                                 : result == 1 ? "llama.cpp found no free cells in the cache; load the model with a larger cacheTokens"
+                                               : "llama.cpp failed with " + std::to_string(result) + ": " + LlamaLibrary::take_errors());
+}
+
+}  // namespace streaming

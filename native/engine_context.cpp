@@ -1,0 +1,139 @@
+// The engine's llama.cpp context: made at the first job, made larger when more sequences are opened.
+#include "engine.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "failure.h"
+#include "guarded.h"
+
+namespace streaming {
+
+int Engine::cells_needed(const CachePolicy::Limits& limits) const {
+  const int tokens = limits.sinks + limits.window;
+  if (limits.kind != CachePolicy::streaming) return tokens + 1;
+  // The sinks on the move; those of two bookmarks.
+  return tokens + (recurrent_ ? 3 : 1) * limits.sinks + kHeldCells;
+}
+
+// A sequence may use three ids at once: its own, one for its sinks on the move, one to hold what was evicted; or, with
+// a recurrent state, two bookmarks. An id costs nothing, except in memories that have a state or a window for each.
+int Engine::ids_needed() const {
+  if (recurrent_) return 4 * static_cast<int>(sequences_.size());
+  return 3 * (sliding_window_ > 0 ? static_cast<int>(sequences_.size()) : options_.max_sequences);
+}
+
+// Makes the context at the first job, and a larger one when more sequences have been opened than it has cells for:
+// what they hold is carried over as it is.
+void Engine::ensure_cells() {
+  int needed = options_.cache_tokens;
+  if (needed == 0) {
+    needed = options_.batch_size;
+    for (const auto& [handle, sequence] : sequences_) needed += cells_needed(sequence.cache->limits());
+  }
+  const int ids = std::max(ids_, ids_needed());
+  if (context_ && cells_ >= needed && ids == ids_) return;
+  if (context_) {
+    // Cells that a bookmark, or what is held in a windowed layer, shares become its own on the way.
+    for (const auto& [handle, sequence] : sequences_) {
+      if (sequence.running) needed += static_cast<int>(sequence.running->bookmarks.size()) * cells_needed(sequence.cache->limits());
+      if (sequence.hold >= 0) needed += sliding_window_;
+    }
+  }
+  const int cells_before = cells_;
+  const auto saved = save_states();
+  if (context_) llama().llama_free(context_);
+  const int ids_before = std::exchange(ids_, ids);
+  for (int id = ids - 1; id >= ids_before; id--) free_ids_.push_back(id);
+  context_ = make_context(needed, ids);
+  const bool larger = context_ != nullptr;
+  const std::string reason = larger ? "" : LlamaLibrary::take_errors();
+  if (!larger && cells_before > 0) context_ = make_context(cells_before, ids);
+  if (context_) {
+    memory_ = llama().llama_get_memory(context_);
+    restore_states(saved);
+  } else {
+    // Not even the old one: everybody begins again, when there is memory.
+    cells_ = ids_ = 0;
+    free_ids_.clear();
+    for (auto& [handle, sequence] : sequences_) {
+      sequence.current = sequence.hold = sequence.state = -1;
+      if (sequence.running) sequence.running->bookmarks.clear();
+      start_over(sequence);
+    }
+  }
+  if (!larger) {
+    throw Failure("OUT_OF_MEMORY", "llama.cpp could not make a cache of " + std::to_string(needed) + " tokens" + (reason.empty() ? "" : ": " + reason) +
+                                       "; use a smaller window, fewer sequences, or kvType 'q8_0'");
+  }
+  if (!memory_) throw Failure("MODEL_UNSUPPORTED", "this model keeps no memory of what it has read, so it cannot generate text");
+}
+
+std::vector<Engine::SavedState> Engine::save_states() {
+  std::vector<SavedState> saved;
+  if (!context_) return saved;
+  for (auto& [handle, sequence] : sequences_) {
+    // A saved state leaves out what its newest token cannot see in a windowed layer; the oldest token that may be
+    // taken back can, so what is held must end there.
+    if (sliding_window_ > 0 && sequence.hold >= 0 && sequence.running && !sequence.running->journal.empty()) {
+      llama().llama_memory_seq_rm(memory_, sequence.hold, sequence.running->journal.front().mark.next, -1);
+    }
+    std::vector<int> used{sequence.current, sequence.hold, sequence.state};
+    if (sequence.running) {
+      for (const auto& bookmark : sequence.running->bookmarks) used.push_back(bookmark.id);
+    }
+    for (const int id : used) {
+      if (id < 0) continue;
+      SavedState one{&sequence, id, std::vector<uint8_t>(llama().llama_state_seq_get_size(context_, id))};
+      llama().llama_state_seq_get_data(context_, one.bytes.data(), one.bytes.size(), id);
+      saved.push_back(std::move(one));
+    }
+  }
+  return saved;
+}
+
+void Engine::restore_states(const std::vector<SavedState>& saved) {
+  std::set<Sequence*> lost;
+  for (const auto& one : saved) {
+    if (llama().llama_state_seq_set_data(context_, one.bytes.data(), one.bytes.size(), one.id) == 0) lost.insert(one.sequence);
+  }
+  for (Sequence* sequence : lost) start_over(*sequence);
+}
+
+llama_context* Engine::make_context(int cells, int ids) {
+  auto params = llama().llama_context_default_params();
+  params.n_ctx = static_cast<uint32_t>((cells + 255) / 256 * 256);
+  // A batch never holds more than one ubatch: with a sliding window llama.cpp's pruning corrupts longer ones once
+  // the sinks have moved.
+  params.n_batch = params.n_ubatch = static_cast<uint32_t>(options_.batch_size);
+  params.n_seq_max = static_cast<uint32_t>(ids);
+  params.n_outputs_max = params.n_seq_max;
+  params.n_threads = params.n_threads_batch = options_.threads;
+  params.kv_unified = true;
+  params.type_k = params.type_v = options_.kv_type;
+  params.flash_attn_type = options_.flash_attention;
+  params.abort_callback = [](void* data) { return static_cast<const std::atomic<bool>*>(data)->load(std::memory_order_relaxed); };
+  params.abort_callback_data = &stopping_;
+  LlamaLibrary::take_errors();
+  llama_context* context = nullptr;
+  guarded([&] { context = llama().llama_init_from_model(model_->get(), params); });
+  if (context) cells_ = static_cast<int>(llama().llama_n_ctx(context));
+  return context;
+}
+
+int Engine::take_id() {
+  if (free_ids_.empty()) throw Failure("NO_SEQUENCE_LEFT", "no sequence id is left");
+  const int id = free_ids_.back();
+  free_ids_.pop_back();
+  return id;
+}
+
+void Engine::give_id(int& id) {
+  if (id < 0) return;
+  llama().llama_memory_seq_rm(memory_, id, -1, -1);
+  free_ids_.push_back(id);
+  id = -1;
+}
+
+}  // namespace streaming

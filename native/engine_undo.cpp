@@ -1,0 +1,158 @@
+// The engine's way back: what the reader has not taken is taken out of the cache again, exactly.
+#include "engine.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "failure.h"
+
+namespace streaming {
+
+// Forgets how to take back what the reader has by now.
+void Engine::settle_delivered(Sequence& sequence) {
+  auto& running = *sequence.running;
+  auto& journal = running.journal;
+  auto& bookmarks = running.bookmarks;
+  if (journal.empty()) return;
+  const size_t delivered = running.job.stream->delivered_bytes();
+  while (!journal.empty() && journal.front().end <= delivered) journal.pop_front();
+  hold_no_more_than(sequence, kHeldCells);
+  const Position needed = journal.empty() ? sequence.cache->next() : journal.front().mark.next;
+  while (bookmarks.size() > 1 && bookmarks[1].mark.next <= needed) {
+    give_id(bookmarks.front().id);
+    bookmarks.pop_front();
+  }
+  if (journal.empty()) give_id(sequence.hold);
+  const auto mark = !bookmarks.empty() ? bookmarks.front().mark : journal.empty() ? sequence.cache->mark() : journal.front().mark;
+  sequence.cache->release(mark);
+  if (sequence.hold >= 0) {
+    const Position from = sliding_window_ > 0 ? std::min(mark.oldest, mark.next - sliding_window_) : mark.oldest;
+    if (from > 0) llama().llama_memory_seq_rm(memory_, sequence.hold, 0, from);
+  }
+}
+
+// Where more waits than evicted cells can be held for (a stop string of very many tokens), taking back will lose a
+// little of the window's oldest end.
+void Engine::hold_no_more_than(Sequence& sequence, int cells) {
+  if (sequence.cache->limits().kind != CachePolicy::streaming) return;
+  auto& running = *sequence.running;
+  const Position from = sequence.cache->mark().oldest - cells;
+  const auto lose = [&](auto& state) {
+    const int lost = std::max(0, from - state.mark.oldest);
+    state.mark.oldest += lost;
+    state.evicted += lost;
+    return lost;
+  };
+  for (auto& record : running.journal) lose(record);
+  for (auto& bookmark : running.bookmarks) {
+    const Position oldest = bookmark.mark.oldest;
+    if (const int lost = lose(bookmark); lost > 0) llama().llama_memory_seq_rm(memory_, bookmark.id, oldest, oldest + lost);
+  }
+}
+
+// Takes back every generated token whose text does not lie wholly within the first `delivered` bytes.
+void Engine::take_back(Sequence& sequence, size_t delivered) {
+  auto& running = *sequence.running;
+  const auto first = std::find_if(running.journal.begin(), running.journal.end(), [&](const Record& record) { return record.end > delivered; });
+  if (first == running.journal.end()) return;
+  const auto count = running.journal.end() - first;
+  const Record record = *first;
+  const auto bytes = model_->has_tokenizer() && !llama().llama_vocab_is_eog(model_->vocab(), record.token) ? model_->piece(record.token, false) : std::string();
+  const size_t start = record.end - (bytes.empty() ? 1 : bytes.size());
+  running.journal.erase(first, running.journal.end());
+  running.generated -= count;
+  sequence.seen -= count;
+  undo(sequence, record);
+  if (delivered > start && !bytes.empty()) {
+    // The text was cut within a token, by a stop string: its first part stays, in other tokens.
+    for (const Token token : model_->tokenize(std::string_view(bytes).substr(0, delivered - start), false)) {
+      sequence.pending.push_back(token);
+      sequence.seen++;
+    }
+  }
+}
+
+// Back to before the decode that the record's token was sampled from.
+void Engine::undo(Sequence& sequence, const Record& record) {
+  if (has_bookmarks(sequence)) return restore(sequence, record);
+  auto& cache = *sequence.cache;
+  const auto& functions = llama();
+  const auto& mark = record.mark;
+  const CachePolicy::Mark now = cache.mark();
+  const int sinks = static_cast<int>(cache.sinks().size());
+  const bool same_cells = cache.rollback(mark);
+  sequence.evicted = record.evicted;
+  sequence.pending.assign(1, record.before);
+  if (!same_cells || !functions.llama_memory_seq_rm(memory_, sequence.current, mark.next, -1)) return start_over(sequence);
+  if (cache.limits().kind != CachePolicy::streaming) return;
+  const bool sinks_moved = mark.base != now.base;
+  if (sinks_moved) functions.llama_memory_seq_rm(memory_, sequence.current, now.base, now.base + sinks);
+  if (sequence.hold >= 0) {
+    if (mark.oldest < now.oldest) functions.llama_memory_seq_cp(memory_, sequence.hold, sequence.current, mark.oldest, std::min(now.oldest, mark.next));
+    if (sliding_window_ > 0) {
+      // Taken out first: once the cache has grown, the two no longer share their cells.
+      const Position from = std::max(mark.oldest, mark.next - sliding_window_);
+      const Position to = std::min(mark.next, functions.llama_memory_seq_pos_max(memory_, sequence.hold) + 1);
+      if (from < to) {
+        functions.llama_memory_seq_rm(memory_, sequence.current, from, to);
+        functions.llama_memory_seq_cp(memory_, sequence.hold, sequence.current, from, to);
+      }
+    }
+  }
+  if (sinks_moved) {
+    int scratch = take_id();
+    try {
+      decode_sinks(sequence, scratch, mark.base);
+    } catch (const Failure&) {
+      give_id(scratch);
+      return start_over(sequence);
+    }
+    move_to(sequence, scratch, -1);
+  }
+  if (sequence.verify) verify(sequence);
+}
+
+// ---- going back where there is a recurrent state
+
+bool Engine::has_bookmarks(const Sequence& sequence) const {
+  const auto kind = sequence.cache->limits().kind;
+  return recurrent_ && (kind == CachePolicy::streaming || kind == CachePolicy::dense);
+}
+
+// Keeps the present state, once in kRunAhead tokens. Two of them are enough: the older is given up when nothing before
+// the younger can be asked for.
+void Engine::bookmark(Sequence& sequence) {
+  auto& bookmarks = sequence.running->bookmarks;
+  const auto mark = sequence.cache->mark();
+  if (bookmarks.size() == 2 || (!bookmarks.empty() && mark.next - bookmarks.back().mark.next < kRunAhead)) return;
+  const int id = take_id();
+  llama().llama_memory_seq_cp(memory_, sequence.current, id, -1, -1);
+  bookmarks.push_back({id, mark, sequence.evicted});
+}
+
+void Engine::forget_bookmarks(Sequence& sequence) {
+  if (!sequence.running) return;
+  for (auto& bookmark : sequence.running->bookmarks) give_id(bookmark.id);
+  sequence.running->bookmarks.clear();
+}
+
+// The conversation becomes the latest bookmark before the record; what lies between is decoded again, one by one as it
+// was, with the next job.
+void Engine::restore(Sequence& sequence, const Record& record) {
+  auto& cache = *sequence.cache;
+  auto& bookmarks = sequence.running->bookmarks;
+  const auto found = std::find_if(bookmarks.rbegin(), bookmarks.rend(), [&](const Bookmark& bookmark) { return bookmark.mark.next <= record.mark.next; });
+  if (found == bookmarks.rend()) return start_over(sequence);
+  const auto tokens = cache.between(found->mark.next, record.mark.next);
+  give_id(sequence.current);
+  sequence.current = std::exchange(found->id, -1);
+  cache.rollback(found->mark);
+  sequence.evicted = found->evicted;
+  forget_bookmarks(sequence);
+  sequence.pending.assign(tokens.begin(), tokens.end());
+  sequence.pending.push_back(record.before);
+  sequence.replaying = tokens.size();
+  if (sequence.verify) verify(sequence);
+}
+
+}  // namespace streaming
