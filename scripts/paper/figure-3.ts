@@ -1,5 +1,5 @@
 import { isMissing, type Cell, type Experiment, type ExperimentMaker, type ModelFile, type Setting } from './experiment.js'
-import { countOf, perplexityCell, perplexityOf, perplexityOrReason, perplexitySeries, sampledPerplexity, scaled, type Curve } from './perplexity.js'
+import { countOf, perplexityCell, perplexityOf, perplexityOrReason, perplexitySeries, sampledPerplexity, sampledSeries, scaled, type Curve } from './perplexity.js'
 import { explodingModel as defaultExploding } from './pinned-files.js'
 import type { Plot, Series } from './plot.js'
 import type { Table } from './table.js'
@@ -41,8 +41,9 @@ export const figure3: ExperimentMaker = (setting): Experiment => {
         const rows = (Object.keys(names) as Policy[]).map(policy => {
           const curve = outcomes.value(cells[policy])
           if (curve === undefined) return [names[policy], perplexityOrReason(cells[policy], outcomes), '', '', '']
-          series.push(perplexitySeries(policy === 'recompute' ? `${names[policy]}, each ${every}th token` : names[policy], curve, { dashed: policy === 'recompute' }))
-                    return [names[policy], perplexityOf(curve), perplexityOf(curve, tokens * 0.75), sampledPerplexity(curve), curve.milliseconds / countOf(curve)]
+          series.push(policy === 'recompute' ? sampledSeries(`Recomputed, each ${every}th token`, curve, every) : perplexitySeries(names[policy], curve))
+          if (policy === 'streaming') series.push(sampledSeries('StreamingLLM, the same tokens', curve, every))
+          return [names[policy], perplexityOf(curve), perplexityOf(curve, tokens * 0.75), sampledPerplexity(curve), curve.milliseconds / countOf(curve)]
         })
         tables.push({ id, title: `Figure 3 in numbers: ${model.name}, cache ${cache}`, columns, rows, digits: [undefined, 2, 2, 2, 1] })
         plots.push({
@@ -55,7 +56,7 @@ export const figure3: ExperimentMaker = (setting): Experiment => {
           series,
         })
       }
-      const notes = ['Each point is the perplexity of the tokens around it. The paper shows Llama-2, MPT, Falcon and Pythia over 20K tokens: dense attention fails past the trained length, window attention at the cache size; the other two stay flat.']
+      const notes = ['Each point is the perplexity of the tokens around it; the dashed lines are those of few tokens, the same for both. The paper shows Llama-2, MPT, Falcon and Pythia over 20K tokens: dense attention fails past the trained length, window attention at the cache size; the other two stay flat.']
       if (exploding?.model.name === defaultExploding.name) notes.push(`${defaultExploding.name} was trained on 512 tokens at once, whatever its file says.`)
       if (exploding === undefined) notes.push(`Not measured with a model that explodes: ${reason}`)
       return { tables, plots, notes }

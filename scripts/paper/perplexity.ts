@@ -170,6 +170,12 @@ export function perplexitySeries(name: string, curve: Curve, { around = 3, dashe
   return { name, points: points.filter(({ y }) => Number.isFinite(y)), dashed }
 }
 
+/** The same over every k-th token alone, to be compared with a measurement of only these. */
+export function sampledSeries(name: string, { samples = [] }: Curve, every: number): Series {
+  const alone: Curve = { ends: samples.map((_, i) => 1 + (i + 1) * every), counts: samples.map(() => 1), sums: samples, milliseconds: 0 }
+  return perplexitySeries(name, alone, { around: Math.max(3, Math.ceil(samples.length / 20)), dashed: true })
+}
+
 /** Numbers of tokens, smaller in trials of these scripts. */
 export function scaled(setting: Setting, tokens: number): number {
   return Math.max(8, Math.round(tokens * setting.scale))
