@@ -49,7 +49,7 @@ export const figure3: ExperimentMaker = (setting): Experiment => {
         plots.push({
           id,
           title: 'Perplexity over a long text',
-          subtitle: `${model.name}, cache of ${cache} tokens (4 sinks); by its file the model was trained on ${model.trainedLength.toLocaleString('en')} at once`,
+          subtitle: `${model.name}, cache ${cache} (4 sinks), trained on ${model.trainedLength.toLocaleString('en')} tokens`,
           x: { title: 'Position in the text (tokens)' },
           y: { title: 'Perplexity (log scale, lower is better)', scale: 'log' },
           legend: 'Policy',
