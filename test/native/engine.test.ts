@@ -153,6 +153,16 @@ describe('the engine', () => {
     await own.close()
   })
 
+  test.each(['llama', 'lfm2', 'gemma2'] as const)('64 sequences at once, the most there may be, on a %s model', async kind => {
+    // 256 sequence ids are the most that llama.cpp stands; a recurrent state takes four of them for each sequence.
+    const own = await loadNative(addon, tinyModel(kind, { layers: 2, width: 64 }), { maxSequences: 64 })
+    const sequences = Array.from({ length: 64 }, () => own.openSequence({ ...verified, window: 16, reanchorEvery: 4 }))
+    expect(() => own.openSequence(verified)).toThrow(/64 sequences are open/)
+    const finished = await Promise.all(sequences.map((sequence, i) => drain(sequence.start(generate(prompt(10, i), 24)))))
+    expect(finished.every(({ finish }) => finish.reason === 'length' || finish.reason === 'end')).toBe(true)
+    await own.close()
+  })
+
   test('a stop string ends the reply before it, wherever tokens begin and end', async () => {
     const sequence = model.openSequence(verified)
     const whole = await drain(sequence.start(generate(prompt(30), 120)))
