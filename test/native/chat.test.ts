@@ -238,32 +238,6 @@ describe('errors', () => {
     expect(await codeOf(work)).toBe(code)
   })
 
-  test.each([
-    ['llama', 'attention', 'in place'], ['gemma2', 'sliding window', 'in place'], ['lfm2', 'hybrid', 'in place'], ['mamba', 'recurrent', 'in place'], ['gpt2', 'attention', 'refill'],
-  ] as const)('a %s model chats past its window, by the memory it has', async (kind, memory, eviction) => {
-    await using other = await loadModel(tinyModel(kind, { contextLength: 256 }), exact)
-    expect(other.memory).toMatchObject({ kind: memory, eviction })
-    const chat = other.createChat({ sinks: 4, window: 100, seed: 1 })
-    for (let turn = 0; turn < 6; turn++) {
-      const { usage } = await chat.ask('a few words for you', { maxTokens: 60 })
-      expect(usage.cachedTokens).toBeLessThanOrEqual(4 + 100 + 1 + 40)
-      if (turn === 5) expect(usage.evictedTokens).toBeGreaterThan(100)
-    }
-  })
-
-  test('a learned position that is not there is refused before it ends the process', async () => {
-    await using other = await loadModel(tinyModel('gpt2', { contextLength: 128 }), exact)
-    for (const policy of ['streaming', 'dense', 'window', 'recompute'] as const) {
-      expect(await codeOf(() => other.createSequence({ policy, sinks: 4, window: 125 }))).toBe('WINDOW_TOO_LARGE')
-      const sequence = other.createSequence({ policy, sinks: 3, window: 124 })
-      await sequence.append([300])
-      const past = Array.from({ length: 300 }, (_, i) => 270 + i % 50)
-      if (policy === 'dense') await expect(sequence.score(past)).rejects.toMatchObject({ code: 'CACHE_FULL' })
-      else expect((await sequence.score(past)).every(Number.isFinite)).toBe(true)
-      await sequence.close()
-    }
-  })
-
   test('a cache too small for the window says what would fit', async () => {
     await using other = await loadModel(tinyModel('llama'), { ...exact, cacheTokens: 512 })
     expect(await codeOf(() => other.createChat({ window: 600 }))).toBe('WINDOW_TOO_LARGE')
@@ -326,6 +300,53 @@ describe('errors', () => {
     }
     const largest = Math.max(...scores[0]!.map((score, i) => Math.abs(score - scores[1]![i]!)))
     expect(largest).toBeGreaterThan(1e-3)
+  })
+})
+
+describe('policies and memories', () => {
+  test.each([
+    ['llama', 'attention', 'in place'], ['gemma2', 'sliding window', 'in place'], ['lfm2', 'hybrid', 'in place'], ['mamba', 'recurrent', 'in place'], ['gpt2', 'attention', 'refill'],
+  ] as const)('a %s model chats past its window, by the memory it has', async (kind, memory, eviction) => {
+    await using other = await loadModel(tinyModel(kind, { contextLength: 256 }), exact)
+    expect(other.memory).toMatchObject({ kind: memory, eviction })
+    const chat = other.createChat({ sinks: 4, window: 100, seed: 1 })
+    for (let turn = 0; turn < 6; turn++) {
+      const { usage } = await chat.ask('a few words for you', { maxTokens: 60 })
+      expect(usage.cachedTokens).toBeLessThanOrEqual(4 + 100 + 1 + 40)
+      if (turn === 5) expect(usage.evictedTokens).toBeGreaterThan(100)
+    }
+  })
+
+  test.each(['streaming', 'window', 'recompute'] as const)('the policy %s chats on, and what is left in mid-reply is taken back', async policy => {
+    const chat = model.createChat({ policy, sinks: 4, window: 60, seed: 1 })
+    let said = 0
+    for (let turn = 0; turn < 5; turn++) {
+      let text = ''
+      for await (const event of chat.stream('a few words for you', { maxTokens: 40 })) {
+        if (event.type === 'text') text += event.text
+        if (turn % 2 === 1 && text.length > 20) break
+      }
+      expect(chat.messages.at(-1)).toEqual({ role: 'assistant', content: text })
+      expect(chat.usage.seenTokens).toBeGreaterThan(said)
+      said = chat.usage.seenTokens
+      expect(chat.usage.seenTokens - chat.usage.evictedTokens).toBe(chat.usage.cachedTokens)
+    }
+    expect(chat.usage.evictedTokens).toBeGreaterThan(50)
+    expect(chat.usage.cachedTokens).toBeLessThanOrEqual(4 + 60 + 40)
+    await chat.close()
+  })
+
+  test('a learned position that is not there is refused before it ends the process', async () => {
+    await using other = await loadModel(tinyModel('gpt2', { contextLength: 128 }), exact)
+    for (const policy of ['streaming', 'dense', 'window', 'recompute'] as const) {
+      expect(await codeOf(() => other.createSequence({ policy, sinks: 4, window: 125 }))).toBe('WINDOW_TOO_LARGE')
+      const sequence = other.createSequence({ policy, sinks: 3, window: 124 })
+      await sequence.append([300])
+      const past = Array.from({ length: 300 }, (_, i) => 270 + i % 50)
+      if (policy === 'dense') await expect(sequence.score(past)).rejects.toMatchObject({ code: 'CACHE_FULL' })
+      else expect((await sequence.score(past)).every(Number.isFinite)).toBe(true)
+      await sequence.close()
+    }
   })
 })
 
