@@ -52,6 +52,7 @@ class CachePolicy {
     std::vector<Token> again;  // to be decoded from position 0, before what is coming
     size_t skipped;            // how many of the coming tokens need not be decoded: later ones push them out unseen
     int64_t left;              // tokens that left, skipped ones included
+    size_t known;              // how many of `again` the policy still knows, and will give back again if asked
   };
 
   explicit CachePolicy(const Limits& limits) : limits_(limits) {}

@@ -18,7 +18,7 @@ class DenseCache final : public CachePolicy {
   }
   void release(const Mark&) override {}
   Restart restart(size_t) override {
-    Restart restart{std::move(tokens_), 0, 0};
+    Restart restart{std::move(tokens_), 0, 0, 0};
     tokens_.clear();
     first_ = 0;
     return restart;

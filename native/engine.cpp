@@ -109,6 +109,7 @@ void Engine::start(int handle, Job job) {
     }
     auto& sequence = found->second;
     if (sequence.running) settle_delivered(sequence);
+    forget_bookmarks(sequence);
     sequence.running = std::make_unique<Running>();
     auto& running = *sequence.running;
     running.job = std::move(job);
@@ -254,6 +255,7 @@ void Engine::attend(Sequence& sequence) {
   try {
     if (stream.closed()) {
       settle_delivered(sequence);
+      forget_bookmarks(sequence);
       sequence.running.reset();
       return;
     }
@@ -283,7 +285,7 @@ void Engine::attend(Sequence& sequence) {
       return;
     }
     // In mid-reply a rebase waits until nothing can be taken back any more.
-    if (sequence.cache->next() >= sequence.rebase_after && sequence.rebasing == 0 && running.journal.empty()) begin_rebase(sequence);
+    if (rebase_due(sequence) && running.journal.empty()) begin_rebase(sequence);
   } catch (const Failure& failure) {
     fail(sequence, failure.code, failure.what());
   }
@@ -294,8 +296,7 @@ bool Engine::ready(const Sequence& sequence) const {
   const auto& running = *sequence.running;
   if (running.job.kind != Job::generate) return true;
   const int waiting = running.job.stream->waiting_tokens();
-  const bool rebase_due = sequence.cache->next() >= sequence.rebase_after && sequence.rebasing == 0;
-  return waiting < (rebase_due ? 1 : kRunAhead);
+  return waiting < (rebase_due(sequence) ? 1 : kRunAhead);
 }
 
 // Puts the sequence's next tokens into the batch. False: the batch is full.
@@ -384,6 +385,7 @@ void Engine::after_decode(Part& part, double elapsed_ms) {
     }
   }
   if (sequence.replaying > 0) sequence.replaying--;
+  sequence.given_back -= std::min(sequence.given_back, static_cast<size_t>(step.count));
   if (sequence.verify) verify(sequence);
 
   const int64_t left = static_cast<int64_t>(sequence.pending.size());
@@ -463,7 +465,6 @@ void Engine::finish(Sequence& sequence, const char* reason) {
     if (piece.bytes > 0) running.job.stream->add_text(piece.text, piece.bytes, 1);
     take_back(sequence, running.emitted_bytes);
   }
-  forget_bookmarks(sequence);
   running.ended = true;
   running.job.stream->end({.type = StreamEvent::finish,
                            .reason = reason,
@@ -486,7 +487,6 @@ void Engine::fail(Sequence& sequence, const std::string& code, const std::string
       start_over(sequence);
     }
   }
-  forget_bookmarks(sequence);
   running.ended = true;
   running.job.stream->end({.type = StreamEvent::error,
                            .content = message,

@@ -76,9 +76,12 @@ class Engine {
   void forget_bookmarks(Sequence& sequence);
   void finish(Sequence& sequence, const char* reason);
   void fail(Sequence& sequence, const std::string& code, const std::string& message);
+  bool rebase_due(const Sequence& sequence) const;
+  bool can_rebase(const Sequence& sequence) const;
   void begin_rebase(Sequence& sequence);
   void restart(Sequence& sequence);
   void start_over(Sequence& sequence);
+  void decode_again(Sequence& sequence);
   void clear(Sequence& sequence);
   void decode_sinks(Sequence& sequence, int id, Position at);
   void move_to(Sequence& sequence, int id, Position old_base);

@@ -7,20 +7,38 @@
 
 namespace streaming {
 
+bool Engine::rebase_due(const Sequence& sequence) const { return sequence.cache->next() >= sequence.rebase_after && can_rebase(sequence); }
+
+bool Engine::can_rebase(const Sequence& sequence) const {
+  const auto& cache = *sequence.cache;
+  if (cache.limits().kind != CachePolicy::streaming || cache.size() == 0 || sequence.rebasing > 0) return false;
+  // A recurrent state knows no positions and cannot be had again. (After 2^30 tokens it must be given up all the same.)
+  return !recurrent_ || hybrid_ || cache.next() >= CachePolicy::kNever;
+}
+
 // Decodes sinks and window again from position 0.
 void Engine::begin_rebase(Sequence& sequence) {
-  auto& cache = *sequence.cache;
-  if (cache.limits().kind != CachePolicy::streaming || cache.size() == 0 || sequence.rebasing > 0) return;
-  // A recurrent state knows no positions and cannot be had again. (After 2^30 tokens it must be given up all the same.)
-  if (recurrent_ && !hybrid_ && cache.next() < CachePolicy::kNever) return;
+  if (!can_rebase(sequence)) return;
   if (hybrid_) {
     if (sequence.state < 0) sequence.state = take_id();
     llama().llama_memory_seq_cp(memory_, sequence.current, sequence.state, kNoPosition, kNoPosition + 1);
   }
+  decode_again(sequence);
+}
+
+// Something went wrong in llama.cpp's cache: all that is kept is decoded again.
+void Engine::start_over(Sequence& sequence) {
+  decode_again(sequence);
+  if (sequence.running) sequence.running->journal.clear();
+}
+
+// All that is kept goes out of llama.cpp's cache and waits to be decoded again, before what waits already.
+void Engine::decode_again(Sequence& sequence) {
   clear(sequence);
-  const auto kept = cache.restart(0).again;
-  sequence.pending.insert(sequence.pending.begin(), kept.begin(), kept.end());
-  sequence.rebasing = kept.size();
+  const auto restart = sequence.cache->restart(0);
+  sequence.pending.insert(sequence.pending.begin(), restart.again.begin(), restart.again.end());
+  sequence.given_back = restart.known;
+  if (sequence.cache->limits().kind == CachePolicy::streaming) sequence.rebasing += restart.again.size();
 }
 
 // The policy cannot go on in place: what stays is decoded again, with what is to come.
@@ -30,18 +48,10 @@ void Engine::restart(Sequence& sequence) {
   const auto restart = sequence.cache->restart(pending.size());
   pending.erase(pending.begin(), pending.begin() + static_cast<std::ptrdiff_t>(restart.skipped));
   pending.insert(pending.begin(), restart.again.begin(), restart.again.end());
+  sequence.given_back = restart.known;
   if (restart.left == 0) return;
   sequence.evicted += restart.left;
   sequence.running->job.stream->add_evicted(restart.left, sequence.evicted);
-}
-
-// Something went wrong in llama.cpp's cache: all that is kept is decoded again.
-void Engine::start_over(Sequence& sequence) {
-  clear(sequence);
-  const auto kept = sequence.cache->restart(0).again;
-  sequence.pending.insert(sequence.pending.begin(), kept.begin(), kept.end());
-  sequence.rebasing = sequence.cache->limits().kind == CachePolicy::streaming ? kept.size() : 0;
-  if (sequence.running) sequence.running->journal.clear();
 }
 
 // Takes all cells of the sequence out of llama.cpp's cache.
@@ -50,6 +60,9 @@ void Engine::clear(Sequence& sequence) {
   give_id(sequence.hold);
   forget_bookmarks(sequence);
   sequence.replaying = 0;
+  // The policy will give these back once more.
+  sequence.pending.erase(sequence.pending.begin(), sequence.pending.begin() + static_cast<std::ptrdiff_t>(sequence.given_back));
+  sequence.given_back = 0;
 }
 
 // Decodes the sinks under an id of their own. They see nothing but each other, as they did the first time, so their

@@ -83,6 +83,7 @@ void Engine::undo(Sequence& sequence, const Record& record) {
   const bool same_cells = cache.rollback(mark);
   sequence.evicted = record.evicted;
   sequence.pending.assign(1, record.before);
+  sequence.given_back = 0;
   if (!same_cells || !functions.llama_memory_seq_rm(memory_, sequence.current, mark.next, -1)) return start_over(sequence);
   if (cache.limits().kind != CachePolicy::streaming) return;
   const bool sinks_moved = mark.base != now.base;
@@ -141,17 +142,32 @@ void Engine::forget_bookmarks(Sequence& sequence) {
 void Engine::restore(Sequence& sequence, const Record& record) {
   auto& cache = *sequence.cache;
   auto& bookmarks = sequence.running->bookmarks;
-  const auto found = std::find_if(bookmarks.rbegin(), bookmarks.rend(), [&](const Bookmark& bookmark) { return bookmark.mark.next <= record.mark.next; });
-  if (found == bookmarks.rend()) return start_over(sequence);
-  const auto tokens = cache.between(found->mark.next, record.mark.next);
-  give_id(sequence.current);
-  sequence.current = std::exchange(found->id, -1);
-  cache.rollback(found->mark);
-  sequence.evicted = found->evicted;
-  forget_bookmarks(sequence);
-  sequence.pending.assign(tokens.begin(), tokens.end());
-  sequence.pending.push_back(record.before);
-  sequence.replaying = tokens.size();
+  auto& pending = sequence.pending;
+  if (record.mark.next < cache.next()) {
+    while (!bookmarks.empty() && bookmarks.back().mark.next > record.mark.next) {
+      give_id(bookmarks.back().id);
+      bookmarks.pop_back();
+    }
+    const auto tokens = bookmarks.empty() ? std::vector<Token>() : cache.between(bookmarks.back().mark.next, record.mark.next);
+    pending.assign(tokens.begin(), tokens.end());
+    pending.push_back(record.before);
+    if (bookmarks.empty()) {
+      // A state that could not be kept: what is known is decoded again.
+      cache.rollback(record.mark);
+      sequence.evicted = record.evicted;
+      return start_over(sequence);
+    }
+    give_id(sequence.current);
+    sequence.current = bookmarks.back().id;
+    sequence.evicted = bookmarks.back().evicted;
+    cache.rollback(bookmarks.back().mark);
+    bookmarks.pop_back();
+  } else {
+    // Taken back once already: the record's token is among those that wait to be decoded again.
+    pending.resize(static_cast<size_t>(record.mark.next - cache.next()));
+    pending.push_back(record.before);
+  }
+  sequence.replaying = pending.size() - 1;
   if (sequence.verify) verify(sequence);
 }
 

@@ -39,14 +39,16 @@ bool RecomputeCache::must_restart(size_t coming) const {
 
 CachePolicy::Restart RecomputeCache::restart(size_t coming) {
   const int before = known();
-  Restart restart{{}, 0, 0};
-  if (must_restart(coming) && limits_.kind == recompute) {
+  Restart restart{{}, 0, 0, 0};
+  const bool overflows = limits_.kind == recompute ? before + static_cast<int64_t>(coming) > capacity_ : coming > 0 && before >= capacity_;
+  if (overflows && limits_.kind == recompute) {
     restart.skipped = coming - std::min(coming, static_cast<size_t>(capacity_));
     start_ += before - std::min(before, capacity_ - static_cast<int>(coming - restart.skipped));
-  } else if (must_restart(coming)) {
+  } else if (overflows) {
     start_ += std::max(0, before - static_cast<int>(sinks_.size()) - limits_.window / 2);
   }
   restart.again = between(0, known());
+  restart.known = restart.again.size();
   restart.left = before - known() + static_cast<int64_t>(restart.skipped);
   next_ = 0;
   if (restart.skipped > 0) {

@@ -75,6 +75,7 @@ struct Sequence {
   int64_t seen = 0;     // tokens of the conversation, evicted and pending ones included
   int64_t evicted = 0;  // of these
   size_t rebasing = 0;   // how many of `pending` are kept tokens that a rebase decodes again
+  size_t given_back = 0;  // how many of `pending` the policy still knows: it has given them back, to be decoded again
   size_t replaying = 0;  // how many of `pending` were decoded before, one by one, and must be so again
   int current = -1;     // llama.cpp's sequence id; changes when the sinks move
   int hold = -1;        // a second id that keeps evicted cells alive until their eviction is final

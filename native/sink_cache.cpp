@@ -53,7 +53,7 @@ void SinkCache::release(const Mark& mark) {
 }
 
 CachePolicy::Restart SinkCache::restart(size_t) {
-  Restart restart{kept(), 0, 0};
+  Restart restart{kept(), 0, 0, 0};
   first_ = base_ = next_ = 0;
   oldest_ = held_ = limits_.sinks;
   sinks_.clear();

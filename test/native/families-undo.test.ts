@@ -2,6 +2,7 @@ import { jest } from '@jest/globals'
 import type { NativeJob, NativeModel, NativeSequence, NativeSequenceOptions } from '../../lib/native.js'
 import { append, attentionFamilies, distance, learnedFamilies, randomTokens, recurrentFamilies, score, withModel, withSequence } from '../tools/family-runs.js'
 import { drain, greedy, verified } from '../tools/native-engine.js'
+import { seeded } from '../tools/random.js'
 import type { TinyKind } from '../tools/tiny-models.js'
 
 jest.setTimeout(30_000)
@@ -62,6 +63,38 @@ describe('what was not read is taken back', () => {
       })
       expect(distance(strayed, straight).max).toBeLessThan(bound(kind))
     }
+  }))
+
+  test.each(all)('%s: a reply that is left when the engine has long finished it, by its end or by its length', (kind) => withModel(kind, { endBias: 1 }, async (model) => {
+    let ended = 0
+    for (const [length, taken, maxTokens, policy, seed] of [
+      [20, 1, 14, {}, 3], [140, 2, 14, { reanchorEvery: 3 }, 4], [30, 1, 12, { policy: 'dense', sinks: 0, window: 400 }, 5], ...Array.from({ length: 12 }, (_, i) => [140, 1, 0, {}, 10 + i] as const),
+    ] as const) {
+      let told = ''
+      let tokens = 0
+      let kept = { seenTokens: 0, evictedTokens: 0 }
+      const strayed = await after(model, kind, policy, async (sequence) => {
+        const job = generate(randomTokens(length), maxTokens, [], seed)
+        const { text, finish } = await interrupted(sequence, job, taken)
+        told = text
+        tokens = finish.completionTokens
+        kept = finish
+      }).catch((error: Error) => {
+        if (error.message.startsWith('the reply ended too soon')) return undefined // its very first token was the end
+        throw error
+      })
+      if (strayed === undefined || tokens === 0) continue
+      if (maxTokens === 0 && ++ended > 3) break
+      const straight = await after(model, kind, policy, async (sequence) => {
+        const { text, finish } = await drain(sequence.start(generate(randomTokens(length), tokens, [], seed)))
+        expect(text).toBe(told)
+        expect(kept.seenTokens).toBe(finish.seenTokens)
+        // What a recurrent model decodes again has not pushed anything out yet.
+        if (!recurrentFamilies.includes(kind)) expect(kept.evictedTokens).toBe(finish.evictedTokens)
+      })
+      expect(distance(strayed, straight).max).toBeLessThan(bound(kind))
+    }
+    expect(ended).toBeGreaterThan(0)
   }))
 
   test.each(all)('%s: what a stop string keeps from the reader', (kind) => withModel(kind, { endBias: -20 }, async (model) => {
@@ -177,4 +210,48 @@ describe('sliding windows', () => {
       }), { batchSize })
       expect(distance(await run(prompt.length), await run(1)).max).toBeLessThan(bound(kind))
     })
+})
+
+describe('recomputing, interrupted', () => {
+  test.each<TinyKind>(['llama', 'lfm2', 'gpt2'])('%s: jobs in any order, aborted anywhere, leave the tokens that were given and delivered', (kind) => withModel(kind, { endBias: -20, layers: 2 }, async (model) => {
+    for (const policy of ['recompute', 'refill'] as const) {
+      if (policy === 'refill' && kind !== 'gpt2') continue
+      const random = seeded(17)
+      const options = { policy, sinks: 3, window: 40 } as const
+      await withSequence(model, options, async (sequence) => {
+        const known: number[] = []
+        const add = (count: number) => {
+          const tokens = Int32Array.from({ length: count }, () => 100 + random.below(200))
+          known.push(...tokens)
+          return tokens
+        }
+        await append(sequence, add(5))
+        for (let round = 0; round < 60; round++) {
+          const choice = random.next()
+          if (choice < 0.4) await append(sequence, add(1 + random.below(random.chance(0.3) ? 90 : 4)))
+          else if (choice < 0.6) await score(sequence, add(1 + random.below(3)))
+          else {
+            // Nothing is generated that stays: all of it is taken back, at once or after a moment.
+            const stream = sequence.start(generate(add(random.below(4)), 5))
+            await new Promise((resolve) => setTimeout(resolve, random.below(12)))
+            stream.cancel()
+            const { finish } = await drain(stream)
+            expect(finish.completionTokens).toBe(0)
+          }
+          const { finish } = await drain(sequence.start({ type: 'append', tokens: new Int32Array(0) }))
+          expect(finish.seenTokens).toBe(known.length)
+          expect(finish.cachedTokens).toBeGreaterThan(Math.min(known.length, policy === 'recompute' ? 43 : 3 + 19) - 1)
+          expect(finish.cachedTokens).toBeLessThanOrEqual(3 + 40 + 2)
+        }
+        if (policy === 'refill') return // what it holds depends on when it was filled
+        const next = add(12)
+        const interruptedScores = await score(sequence, next)
+        const straight = await withSequence(model, options, async (other) => {
+          await append(other, Int32Array.from(known.slice(0, -12)))
+          return score(other, next)
+        })
+        expect(distance(interruptedScores, straight).max).toBeLessThan(1e-3)
+      })
+    }
+  }, { batchSize: 16 }))
 })
