@@ -62,7 +62,9 @@ function streamingLimits(options: ParsedPolicyOptions, surroundings: CacheSurrou
   const common = { sinks, verify: false, firstPosition: 0 }
   // A batch brings its tokens before anything leaves, and the sinks lag behind by up to reanchorEvery.
   const batch = Math.min(batchSize, Math.floor(cells / 4))
-  const fitting = cacheTokens === undefined ? cells : Math.min(cells, cacheTokens - batchSize - sinks - 64 + batch)
+  // Sinks on the move; with a recurrent state, those of two bookmarks besides. native/engine_context.cpp counts the same.
+  const copies = memory.kind === 'recurrent' || memory.kind === 'hybrid' ? 3 : 1
+  const fitting = cacheTokens === undefined ? cells : Math.min(cells, cacheTokens - batchSize - copies * sinks - 64 + batch)
   const forBoth = fitting - sinks - batch
   const reanchorEvery = !memory.sinksMove ? never : sinks === 0 ? 1 : (options.reanchorEvery
     ?? (wanted === undefined
@@ -71,12 +73,21 @@ function streamingLimits(options: ParsedPolicyOptions, surroundings: CacheSurrou
   const lag = memory.sinksMove ? reanchorEvery : 0
   const window = wanted ?? forBoth - lag
   if (window < 1) {
-    throw new StreamingLLMError('WINDOW_TOO_LARGE', `${sinks} sinks and reanchorEvery ${lag} leave no window within the ${cells} tokens of this model's cache; use fewer`)
+    throw new StreamingLLMError('WINDOW_TOO_LARGE', `${sinks} sinks, reanchorEvery ${lag} and a batch of ${batchSize} leave no window within the ${cells} tokens of this model's cache; use fewer${cacheTokens === undefined ? '' : ', or a larger cacheTokens'}`)
   }
   const refill: NativeSequenceOptions = { policy: 'refill', window, reanchorEvery: 1, rebaseAfter: never, ...common }
   if (memory.eviction === 'refill') return refill
   const least = sinks + window + 2 * lag
   const rebaseAfter = Math.min(options.rebaseAfter ?? Math.max(131_072, 4 * (sinks + window)), never)
+  if (rebaseAfter < least && options.rebaseAfter === undefined) {
+    throw new StreamingLLMError('INVALID_OPTION', `'reanchorEvery' may be at most ${Math.floor((rebaseAfter - sinks - window) / 2)} with ${sinks} sinks and a window of ${window}, got ${reanchorEvery}`)
+  }
+  const far = sinks + window + lag + 1
+  if (memory.sinksMove && far > trainedLength) {
+    const most = trainedLength - sinks - lag - 1 - given
+    const cure = most >= 1 ? `the window may have at most ${most}` : `use fewer sinks${lag > 1 ? ' or a smaller reanchorEvery' : ''}`
+    throw new StreamingLLMError('WINDOW_TOO_LARGE', `sinks + window + reanchorEvery + 1 must not be larger than the ${trainedLength} tokens that the model was trained on, and are ${far}; ${cure}`, { details: { sinks, window, trainedLength } })
+  }
   if (rebaseAfter < least) {
     throw new StreamingLLMError('INVALID_OPTION', `'rebaseAfter' must be at least ${least} (sinks + window + 2 * reanchorEvery), got ${rebaseAfter}`)
   }

@@ -87,8 +87,8 @@ export class Chat {
    * throw in the loop, the signal) is normal: the reply in `messages` is then what was delivered, to the character.
    * When `signal` fires the last event is `finish` with reason `abort`; nothing is thrown.
    *
-   * @throws {StreamingLLMError} from the first `next()` on: TOKENIZE_FAILED, TEMPLATE_FAILED (the turn then leaves no
-   * trace), CACHE_FULL, OUT_OF_MEMORY, DECODE_FAILED (the chat stays usable), CLOSED. Wrong options throw at once.
+   * @throws {StreamingLLMError} from the first `next()` on: TOKENIZE_FAILED, TEMPLATE_FAILED, CACHE_FULL for a turn that
+   * does not fit (the turn then leaves no trace), CACHE_FULL in mid-reply, OUT_OF_MEMORY, DECODE_FAILED (the chat stays usable), CLOSED. Wrong options throw at once.
    */
   stream(text: string | ChatMessage, options: GenerateOptions = {}): TextStream {
     const [message] = parseMessages([typeof text === 'string' ? { role: 'user', content: text } : text], 'stream')
@@ -123,6 +123,7 @@ export class Chat {
     try {
       this.#needOpen()
       const { tokens, ends } = await this.#prompt(messages)
+      this.#needRoom(tokens.length)
       messages.forEach((message, i) => this.#log.add(message, ends[i]!))
       let text = ''
       let finish: FinishEvent | undefined
@@ -146,6 +147,15 @@ export class Chat {
     } finally {
       release()
     }
+  }
+
+  /** A dense cache that has no room for the turn refuses it before it leaves a trace. */
+  #needRoom(coming: number): void {
+    const { policy, window } = this.#sizes
+    const { cachedTokens, seenTokens } = this.#runner.counts
+    if (policy !== 'dense' || cachedTokens + coming <= window) return
+    this.#begun &&= seenTokens > 0
+    throw new StreamingLLMError('CACHE_FULL', `the dense policy has room for ${window} tokens; ${cachedTokens} are there and this turn adds ${coming}: use policy 'streaming', which goes on for ever, or a larger window`, { details: { window, cachedTokens, coming } })
   }
 
   /** The reply, as far as it was delivered, joins the history. */

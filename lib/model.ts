@@ -11,7 +11,7 @@ import { parseChatOptions, parseGenerateOptions, parseModelOptions, parseSequenc
 import { modelMemory, type ModelMemory } from './model-memory.js'
 import { resolveModel } from './models/resolve-model.js'
 import { probeModel } from './probe.js'
-import { Sequence } from './sequence.js'
+import { Sequence, wholeNumbers } from './sequence.js'
 import { textStream, type TextStream } from './text-stream.js'
 
 let opened: { addon: NativeAddon; devices: NativeDevice[] } | undefined
@@ -204,7 +204,8 @@ export class Model {
   /** The text of tokens. `special`: control tokens show their names; default false. */
   detokenize(tokens: ArrayLike<number>, { special = false }: { special?: boolean } = {}): string {
     this.#needOpen()
-    return native(() => this.#native.detokenize(Int32Array.from(tokens), special))
+    const checked = wholeNumbers('detokenize', tokens)
+    return native(() => this.#native.detokenize(checked, special))
   }
 
   /** How many tokens a text has, without a beginning-of-sequence token. Throws as `tokenize`. */

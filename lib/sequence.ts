@@ -51,7 +51,7 @@ export class Sequence {
 
   /** Adds `options.tokens`, if any, and generates from there. Events as those of a chat. */
   generate(options: GenerateOptions & { tokens?: ArrayLike<number> } = {}): TextStream {
-    const { tokens = [], ...rest } = options
+    const { tokens = [], ...rest } = options ?? {}
     return this.continue(wholeNumbers('generate', tokens), parseGenerateOptions(rest, {}, 'generate'))
   }
 
@@ -106,11 +106,11 @@ export class Sequence {
   }
 }
 
-function wholeNumbers(call: string, tokens: ArrayLike<number>): Int32Array {
-  const list = Array.isArray(tokens) || ArrayBuffer.isView(tokens)
-  if (!list) throw new StreamingLLMError('INVALID_OPTION', `${call}: 'tokens' must be an array of whole numbers, got ${typeof tokens}`)
-  const copy = Int32Array.from(tokens)
-  const wrong = Array.prototype.findIndex.call(tokens, (token, i) => token !== copy[i])
-  if (wrong >= 0) throw new StreamingLLMError('INVALID_OPTION', `${call}: tokens[${wrong}] must be a token's number, got ${String(tokens[wrong])}`)
-  return copy
+/** @internal The tokens as the native side takes them. Throws INVALID_OPTION. */
+export function wholeNumbers(call: string, tokens: ArrayLike<number>): Int32Array {
+  const list = Array.isArray(tokens) || (ArrayBuffer.isView(tokens) && !(tokens instanceof DataView))
+  if (!list) throw new StreamingLLMError('INVALID_OPTION', `${call}: 'tokens' must be an array of whole numbers, got ${tokens === null ? 'null' : typeof tokens}`)
+  const wrong = Array.prototype.findIndex.call(tokens, token => typeof token !== 'number' || token !== (token | 0))
+  if (wrong < 0) return Int32Array.from(tokens)
+  throw new StreamingLLMError('INVALID_OPTION', `${call}: tokens[${wrong}] must be a token's number, got ${String(tokens[wrong])}`)
 }

@@ -1,6 +1,7 @@
 import { closeSync, openSync, writeSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { Command, InvalidArgumentError, Option } from 'commander'
+import { cacheLimits } from '../cache-limits.js'
 import { StreamingLLMError } from '../errors.js'
 import type { Model } from '../model.js'
 import { onInterrupt } from './failure.js'
@@ -8,7 +9,7 @@ import { openModel } from './open-model.js'
 import { perplexityBar } from './perplexity-bar.js'
 import { runningPerplexity, type Scored } from './running-perplexity.js'
 import { addSharedOptions, policies, policyOptions, toNumber, type Policy, type SharedFlags } from './shared-options.js'
-import { parseTokens } from './token-scores.js'
+import { checkTokens, parseTokens } from './token-scores.js'
 
 interface PerplexityFlags extends SharedFlags {
   policies?: Policy[]
@@ -32,17 +33,19 @@ interface Result {
   /** Tokens whose likelihood was measured: all but the first, or each k-th. */
   scored: number
   perplexity: number
+  /** With `--recompute-every`: over the tokens alone at which recompute is measured, so that it can be compared. */
+  perplexityOfSampled?: number
   msPerToken: number
 }
 
 export function perplexityCommand(): Command {
   return addSharedOptions(new Command('perplexity'))
-    .description('How well the model predicts a text, token by token, under one policy or several; the text from a file or stdin.')
+    .description('How well the model predicts a text, token by token, under one policy or several; the text from a file or stdin, after the beginning-of-sequence token of models that have one. All policies but dense, which has room for the whole text, keep sinks + window tokens.')
     .argument('[file]', 'a text; "-", or no file and piped input, means stdin')
     .addOption(new Option('--policies <list>', `several policies over the same tokens, of ${policies.join(', ')}`).argParser(toPolicies).conflicts('policy'))
     .addOption(new Option('--text-file <file>', 'as the argument').conflicts('tokensFile'))
     .option('--tokens-file <file>', 'token ids, separated by blanks or new lines, in place of a text')
-    .option('--skip-bytes <count>', 'leave out the beginning of the text', toCount, 0)
+    .addOption(new Option('--skip-bytes <count>', 'leave out the beginning of the text').argParser(toCount).default(0).conflicts('tokensFile'))
     .option('--tokens <count>', 'only the first so many tokens', toNumber)
     .option('--recompute-every <tokens>', 'measure recompute, which is slow, at each so many tokens only', toCount, 1)
     .option('--curve <file>', 'write the likelihood of each token and the running perplexity to this file, as CSV')
@@ -54,9 +57,8 @@ async function perplexity(argument: string | undefined, flags: PerplexityFlags):
   check(argument, flags)
   const file = flags.tokensFile ?? flags.textFile ?? argument
   const content = await readInput(file, flags)
-  const given = flags.tokensFile === undefined ? undefined : parseTokens(content, flags.tokensFile)
-  const curve = flags.curve === undefined ? undefined : openSync(flags.curve, 'w')
-  if (curve !== undefined) writeSync(curve, 'policy,sinks,window,kv,token,negative log-likelihood,perplexity so far\n')
+  const given = flags.tokensFile === undefined ? undefined : parseTokens(content, flags.tokensFile, 'perplexity')
+  const curve = curveFile(flags.curve)
   const results: Result[] = []
   try {
     for (const policy of flags.policies ?? [flags.policy ?? 'streaming']) {
@@ -64,34 +66,48 @@ async function perplexity(argument: string | undefined, flags: PerplexityFlags):
       results.push(result)
       if (!flags.json) process.stdout.write(`${line(result)}\n`)
     }
-    if (flags.json) process.stdout.write(`${JSON.stringify({ results })}\n`)
   } finally {
-    if (curve !== undefined) closeSync(curve)
+    curve.close()
+    // What was measured before something failed is not lost.
+    if (flags.json && results.length > 0) process.stdout.write(`${JSON.stringify({ results })}\n`)
   }
 }
 
+/** Opened when there is something to write, so that a run that fails at once leaves an older file alone. */
+function curveFile(path: string | undefined): { write: (lines: string) => void; close: () => void } {
+  let descriptor: number | undefined
+  const write = (lines: string) => {
+    if (path === undefined) return
+    if (descriptor === undefined) writeSync(descriptor = openSync(path, 'w'), 'policy,sinks,window,kv,place in the text,negative log-likelihood,perplexity so far\n')
+    writeSync(descriptor, lines)
+  }
+  return { write, close: () => { if (descriptor !== undefined) closeSync(descriptor) } }
+}
+
 /** A model of its own for each policy, so that each has a cache of just its size. */
-async function measure(policy: Policy, flags: PerplexityFlags, content: string, given: Int32Array | undefined, curve: number | undefined): Promise<Result> {
+async function measure(policy: Policy, flags: PerplexityFlags, content: string, given: Int32Array | undefined, curve: { write: (lines: string) => void }): Promise<Result> {
   const interrupt = onInterrupt()
   // Recomputing is all prompt: larger batches make it faster.
   const model = await openModel(flags, policy === 'recompute' ? { batchSize: 512 } : {})
   try {
+    if (given !== undefined) checkTokens(given, model.vocabularySize, flags.tokensFile!, 'perplexity')
     const tokens = (given ?? textTokens(model, content)).slice(0, flags.tokens)
-    if (tokens.length < 2) throw new StreamingLLMError('INVALID_OPTION', `perplexity: at least 2 tokens are needed, the text has ${tokens.length}`)
+    if (tokens.length < 2) throw new StreamingLLMError('INVALID_OPTION', 'perplexity: the text is too short: at least 2 tokens are needed')
     const { sinks, window } = sizes(policy, flags, tokens.length, model)
     const kv = flags.kv ?? 'f16'
     await using sequence = model.createSequence({ ...policyOptions(flags), policy, sinks, window })
     const bar = perplexityBar(`${policy} ${sinks} + ${window}`, tokens.length - 1)
     const onScores = (scored: Scored) => {
       bar.show(scored)
-      if (curve === undefined) return
-      writeSync(curve, scored.latest.map(({ token, nll, perplexity }) => `${policy},${sinks},${window},${kv},${token},${nll},${perplexity}\n`).join(''))
+      curve.write(scored.latest.map(({ token, nll, perplexity }) => `${policy},${sinks},${window},${kv},${token},${nll},${perplexity}\n`).join(''))
     }
     try {
-      const { scored, perplexity, msPerToken } = await runningPerplexity(sequence, tokens, {
-        every: policy === 'recompute' ? flags.recomputeEvery : 1, signal: interrupt.signal, onScores,
+      const recomputes = policy === 'recompute'
+      const { scored, perplexity, sampledPerplexity, msPerToken } = await runningPerplexity(sequence, tokens, {
+        every: recomputes ? flags.recomputeEvery : 1, sampled: flags.recomputeEvery, chunk: recomputes ? 1 : 16, signal: interrupt.signal, onScores,
       })
-      return { policy, sinks, window, kv, tokens: tokens.length, scored, perplexity, msPerToken }
+      const sampled = flags.recomputeEvery > 1 ? { perplexityOfSampled: sampledPerplexity } : {}
+      return { policy, sinks, window, kv, tokens: tokens.length, scored, perplexity, ...sampled, msPerToken }
     } finally {
       bar.end()
     }
@@ -104,7 +120,8 @@ async function measure(policy: Policy, flags: PerplexityFlags, content: string, 
 /** The same number of tokens in the cache for each policy, except dense, which has room for the whole text. */
 function sizes(policy: Policy, { sinks = 4, window }: PerplexityFlags, tokens: number, model: Model): { sinks: number; window: number } {
   if (policy === 'dense') return { sinks: 0, window: tokens }
-  const most = window ?? model.limits({ policy: 'streaming', sinks }).window
+  // Whatever batches this policy's model takes.
+  const most = window ?? cacheLimits({ policy: 'streaming', sinks }, { trainedLength: model.trainedLength, batchSize: 128, memory: model.memory }).window
   return policy === 'streaming' || policy === 'recompute' ? { sinks, window: most } : { sinks: 0, window: sinks + most }
 }
 
@@ -128,7 +145,7 @@ async function readInput(file: string | undefined, { skipBytes }: PerplexityFlag
   }
   try {
     const bytes = file === undefined || file === '-' ? await all(process.stdin) : await readFile(file)
-    return bytes.subarray(skipBytes).toString('utf8')
+    return bytes.subarray(skipBytes).toString('utf8').replace(/^\uFEFF/, '')
   } catch (cause) {
     throw new StreamingLLMError('INVALID_OPTION', `perplexity: ${(cause as Error).message}`, { cause, details: { file } })
   }
@@ -140,8 +157,10 @@ async function all(stream: NodeJS.ReadStream): Promise<Buffer> {
   return Buffer.concat(parts)
 }
 
-function line({ policy, sinks, window, kv, tokens, scored, perplexity, msPerToken }: Result): string {
-  const figures = `perplexity ${perplexity.toFixed(perplexity < 1000 ? 2 : 0)}, ${msPerToken.toFixed(1)} ms a token`
+function line({ policy, sinks, window, kv, tokens, scored, perplexity, perplexityOfSampled, msPerToken }: Result): string {
+  const shown = (value: number) => value.toFixed(value < 1000 ? 2 : 0)
+  const sampled = perplexityOfSampled !== undefined && scored === tokens - 1 ? ` (${shown(perplexityOfSampled)} at the tokens recomputed)` : ''
+  const figures = `perplexity ${shown(perplexity)}${sampled}, ${msPerToken.toFixed(1)} ms a token`
   return `${policy.padEnd(9)} ${`${sinks} + ${window}`.padStart(11)}  ${kv.padEnd(4)}  ${tokens} tokens${scored < tokens - 1 ? `, ${scored} measured` : ''}: ${figures}`
 }
 

@@ -3,7 +3,7 @@ import { Command, Option } from 'commander'
 import { StreamingLLMError } from '../errors.js'
 import { openModel } from './open-model.js'
 import { addSharedOptions, policyOptions, toNumber, type SharedFlags } from './shared-options.js'
-import { parseTokens, summary } from './token-scores.js'
+import { checkTokens, parseTokens, summary } from './token-scores.js'
 
 interface ScoreFlags extends SharedFlags {
   tokensFile?: string
@@ -16,7 +16,7 @@ export function scoreCommand(): Command {
   return addSharedOptions(new Command('score'))
     .description('How likely the model finds a text: the negative log-likelihood (natural logarithm) of each token but the first.')
     .addOption(new Option('--tokens-file <file>', 'token ids, separated by blanks or new lines').conflicts('textFile'))
-    .option('--text-file <file>', 'a text, to be tokenized by the model')
+    .option('--text-file <file>', 'a text, to be tokenized by the model, without a beginning-of-sequence token')
     .option('--tokens <count>', 'only the first so many tokens', toNumber)
     .option('--json', 'print {"nll":[...]} instead of a summary')
     .action(score)
@@ -33,7 +33,8 @@ async function score(flags: ScoreFlags): Promise<void> {
   const given = flags.tokensFile === undefined ? undefined : parseTokens(content, file)
   const model = await openModel(flags)
   try {
-    const all = given ?? (await model.tokenize(content))
+    if (given !== undefined) checkTokens(given, model.vocabularySize, file)
+    const all = given ?? model.tokenize(content)
     const tokens = all.slice(0, flags.tokens)
     if (tokens.length < 2) {
       throw new StreamingLLMError('INVALID_OPTION', `score: at least 2 tokens are needed, ${file} has ${tokens.length}`, { details: { file } })

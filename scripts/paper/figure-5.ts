@@ -75,7 +75,7 @@ export const drift: ExperimentMaker = (setting): Experiment => {
       }],
       plots: [{
         id: 'drift',
-        title: 'A text of 20,000 tokens, five times in a row',
+        title: `A text of ${(tokens + 1).toLocaleString('en')} tokens, five times in a row`,
         subtitle: `${model.name}, 4 + ${cache - 4} tokens in the cache`,
         x: { title: 'Position (tokens)' },
         y: { title: 'Perplexity (lower is better)', zero: false },

@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module'
+import { mkdir } from 'node:fs/promises'
 import os from 'node:os'
 import { relative, resolve } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
@@ -46,6 +47,7 @@ async function paper(flags: PaperFlags): Promise<void> {
   const interrupt = onInterrupt()
   const shelf = new ModelShelf(flags.threads)
   try {
+    await makeFolder(flags.out)
     say('Looking for the models and texts')
     const setting = await makeSetting(flags, shelf)
     const chosen = choose(setting, flags.only)
@@ -68,6 +70,14 @@ async function paper(flags: PaperFlags): Promise<void> {
   } finally {
     interrupt.release()
     await shelf.clear()
+  }
+}
+
+async function makeFolder(out: string): Promise<void> {
+  try {
+    await mkdir(out, { recursive: true })
+  } catch (cause) {
+    throw new StreamingLLMError('INVALID_OPTION', `--out: ${out} cannot be the report's folder: ${(cause as Error).message}`, { cause })
   }
 }
 

@@ -1,3 +1,4 @@
+import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Experiment, Outcomes } from './experiment.js'
 import { writeWhole } from './files.js'
@@ -18,6 +19,12 @@ export interface ReportOptions {
 
 /** Writes the page, each plot and each table. Returns the page's path. */
 export async function writeReport(experiments: Experiment[], outcomes: Outcomes, { folder, introduction, facts, commands }: ReportOptions): Promise<string> {
+  await removeOlder(folder)
+  const files: string[] = []
+  const write = async (file: string, content: string | Uint8Array) => {
+    await writeWhole(join(folder, file), content)
+    files.push(file)
+  }
   const sections: string[] = []
   for (const { id, title, about, cells, present } of experiments) {
     const { tables, plots, notes } = present(outcomes)
@@ -25,13 +32,13 @@ export async function writeReport(experiments: Experiment[], outcomes: Outcomes,
     for (const plot of plots) {
       if ('series' in plot && plot.series.every(({ points }) => points.length === 0)) continue
       const svg = await plotSvg(plot)
-      await writeWhole(join(folder, 'plots', `${plot.id}.svg`), svg)
-      await writeWhole(join(folder, 'plots', `${plot.id}.png`), plotPng(svg))
+      await write(`plots/${plot.id}.svg`, svg)
+      await write(`plots/${plot.id}.png`, plotPng(svg))
       figures.push(`<figure>${inline(svg, plot.id)}<figcaption><a href="plots/${plot.id}.svg">SVG</a> <a href="plots/${plot.id}.png">PNG</a></figcaption></figure>`)
     }
     for (const table of tables) {
-      await writeWhole(join(folder, 'tables', `${table.id}.json`), tableJson(table))
-      await writeWhole(join(folder, 'tables', `${table.id}.md`), tableMarkdown(table))
+      await write(`tables/${table.id}.json`, tableJson(table))
+      await write(`tables/${table.id}.md`, tableMarkdown(table))
     }
     const missing = [...new Set(cells.flatMap(cell => {
       const reason = outcomes.reason(cell)
@@ -55,8 +62,21 @@ export async function writeReport(experiments: Experiment[], outcomes: Outcomes,
     `<table><tbody>${facts.map(([name, value]) => `<tr><th scope="row">${escape(name)}</th><td>${escape(value)}</td></tr>`).join('')}</tbody></table>`,
     '<p>To get this report again:</p>', `<pre>${escape(commands.join('\n'))}</pre>`, '</section>', '</body>', '</html>', '',
   ].join('\n'))
-  await writeWhole(join(folder, 'run.json'), `${JSON.stringify({ facts: Object.fromEntries(facts), commands }, null, 2)}\n`)
+  await writeWhole(join(folder, 'run.json'), `${JSON.stringify({ facts: Object.fromEntries(facts), commands, files }, null, 2)}\n`)
   return page
+}
+
+/** Plots and tables of an earlier report in this folder, by its own list: they would look like this one's. */
+async function removeOlder(folder: string): Promise<void> {
+  let files: unknown
+  try {
+    files = (JSON.parse(await readFile(join(folder, 'run.json'), 'utf8')) as { files?: unknown }).files
+  } catch {
+    return // there is none
+  }
+  for (const file of Array.isArray(files) ? files : []) {
+    if (typeof file === 'string' && /^(plots|tables)\/[\w.-]+$/.test(file)) await rm(join(folder, file), { force: true })
+  }
 }
 
 function tableHtml({ title, columns, rows, digits = [] }: Table): string {

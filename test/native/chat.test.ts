@@ -234,6 +234,9 @@ describe('errors', () => {
     ['ABORTED BY ITS REASON', () => loadModel(tinyModel('llama'), { signal: AbortSignal.abort(new StreamingLLMError('ABORTED BY ITS REASON' as never, '')) })],
     ['CHECKSUM_MISMATCH', () => loadModel(tinyModel('llama'), { sha256: '0'.repeat(64) })],
     ['INVALID_OPTION', () => model.detokenize([1, 1e6])],
+    ['INVALID_OPTION', () => model.detokenize(null as never)],
+    ['INVALID_OPTION', () => model.createSequence().append([1n] as never)],
+    ['INVALID_OPTION', () => model.createSequence().append(new DataView(new ArrayBuffer(8)) as never)],
   ])('%s', async (code, work) => {
     expect(await codeOf(work)).toBe(code)
   })
@@ -271,6 +274,15 @@ describe('errors', () => {
       for await (const event of chat.stream('Go')) if (event.type === 'text') text += event.text
     })).toBe('CACHE_FULL')
     expect(chat.messages.at(-1)).toEqual({ role: 'assistant', content: text })
+    // What does not fit any more leaves no trace.
+    const [messages, usage] = [chat.messages, chat.usage]
+    for (let attempt = 0; attempt < 3; attempt++) expect(await codeOf(() => chat.ask('and on'))).toBe('CACHE_FULL')
+    expect([chat.messages, chat.usage]).toEqual([messages, usage])
+    const short = model.createChat({ policy: 'dense', window: 60 })
+    expect(await codeOf(() => short.ask('far too long '.repeat(60)))).toBe('CACHE_FULL')
+    expect(short.messages).toEqual([])
+    expect((await short.ask('Go', { maxTokens: 3 })).usage.completionTokens).toBeGreaterThan(0)
+    await short.close()
     await chat.close()
   })
 

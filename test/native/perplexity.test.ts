@@ -40,6 +40,10 @@ test('a policy measured at each 7th token gives there what it gives when all are
     expect(scored).toBe(Math.ceil(119 / every))
     values.push(at)
   }
+  await using streaming = model.createSequence({ policy: 'streaming', sinks: 4, window: 30 })
+  const at = new Map<number, number>()
+  const { sampledPerplexity } = await runningPerplexity(streaming, tokens, { sampled: 7, onScores: ({ latest }) => latest.forEach(({ token, nll }) => at.set(token, nll)) })
+  expect(sampledPerplexity).toBeCloseTo(Math.exp(mean([...values[1]!.keys()].map(token => at.get(token)!))), 6)
   for (const [token, nll] of values[1]!) expect(nll).toBeCloseTo(values[0]!.get(token)!, 3)
 })
 

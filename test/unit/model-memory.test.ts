@@ -77,6 +77,24 @@ describe('policies and sizes', () => {
     expect(() => limits(learned, { policy: 'recompute', sinks: 4, window: 1020 }, 1024)).toThrow(expect.objectContaining({ code: 'WINDOW_TOO_LARGE' }))
   })
 
+  test.each(['jamba', 'mamba'])('%s fits its default window, and the sinks of its bookmarks, into the cache it is given', architecture => {
+    const of = memory(architecture, {}, { isHybrid: architecture === 'jamba', isRecurrent: architecture === 'mamba', hasPositions: false })
+    for (const cacheTokens of [512, 1024, 4096]) {
+      const { sinks, window } = limits(of, {}, 32_768, cacheTokens)
+      expect(128 + sinks + window + 3 * sinks + 64).toBeLessThanOrEqual(cacheTokens)
+    }
+  })
+
+  test.each([
+    [{ policy: 'window', window: 2046 }, 'at most 2042'],
+    [{ sinks: 3000, window: 10 }, 'use fewer sinks'],
+    [{ sinks: 4, window: 2044 }, 'at most 2042'],
+    [{ window: 100, reanchorEvery: 100_000 }, "'reanchorEvery' may be at most"],
+    [{ window: 100, reanchorEvery: 10, rebaseAfter: 50 }, "'rebaseAfter' must be at least 124"],
+  ] as const)('%j: says what would do', (given, message) => {
+    expect(() => limits(attention, given, 2048)).toThrow(message)
+  })
+
   test('sinks that mean nothing to a model stay where they are', () => {
     const { reanchorEvery, window } = limits(memory('jamba', {}, { isHybrid: true, hasPositions: false }), { window: 500, reanchorEvery: 7 })
     expect({ reanchorEvery, window }).toEqual({ reanchorEvery: 2 ** 30, window: 500 })
