@@ -2,7 +2,6 @@
 #include "engine.h"
 
 #include <algorithm>
-#include <utility>
 
 #include "failure.h"
 
