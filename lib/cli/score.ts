@@ -39,7 +39,9 @@ async function score(flags: ScoreFlags): Promise<void> {
     if (tokens.length < 2) {
       throw new StreamingLLMError('INVALID_OPTION', `score: at least 2 tokens are needed, ${file} has ${tokens.length}`, { details: { file } })
     }
-    const sequence = await model.createSequence(policyOptions(flags))
+    // Dense without a size keeps the whole text, also where that is longer than what the model was trained on.
+    const sizes = flags.policy === 'dense' && !flags.window ? { sinks: 0, window: tokens.length } : {}
+    const sequence = model.createSequence({ ...policyOptions(flags), ...sizes })
     await sequence.append(tokens.slice(0, 1))
     const nll = Array.from(await sequence.score(tokens.slice(1)), value => -value)
     process.stdout.write(`${flags.json ? JSON.stringify({ nll }) : summary(nll)}\n`)

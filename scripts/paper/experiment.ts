@@ -13,6 +13,8 @@ export interface ModelFile {
   sha256: string
   /** Tokens that the model was trained on at once, as its file says. */
   trainedLength: number
+  /** Threads that compute, where the run's own number does not suit it. */
+  threads?: number
 }
 
 /** A text, found and hashed. */

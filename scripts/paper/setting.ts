@@ -48,7 +48,8 @@ export async function makeSetting(flags: PaperFlags, shelf: ModelShelf): Promise
     longTokens: flags.longTokens ?? (quick ? 30_000 : 200_000),
     model,
     explodingModel: exploding,
-    tinyModel: await modelFile(tinyModel('llama', { layers: 1, seed: flags.seed }), 'tiny random model'),
+    // So little to compute that two threads would only wait for each other.
+    tinyModel: { ...await modelFile(tinyModel('llama', { layers: 1, seed: flags.seed }), 'tiny random model'), threads: 1 },
     text,
     texts: Object.fromEntries(others),
     open: (file, loading) => shelf.open(file, loading),

@@ -73,13 +73,28 @@ describe('finished cells', () => {
     expect((await CellStore.open(folder, { fresh: true })).get({ name: 'x' })).toBeUndefined()
   })
 
-  it('that would take longer than what is left are left out, and said so', async () => {
+  it('that seem too long for what is left come last, and are given up when the time is over', async () => {
     const model = modelFile('m')
-    const long = { ...cell('long', async () => 1), work: [{ model, doing: 'score' as const, tokens: 100_000, cache: 0 }] }
+    const order: string[] = []
+    const long = (name: string, measure: (progress: (share: number) => void) => Promise<number>) => ({ ...cell(name, async () => 0), measure: async (progress: (share: number) => void) => {
+      order.push(name)
+      return await measure(progress)
+    }, work: [{ model, doing: 'score' as const, tokens: 100_000, cache: 0 }] })
+    const misjudged = long('misjudged', async () => 1)
+    const endless = long('endless', async progress => {
+      for (let share = 0; share < 1000; share++) {
+        progress(share / 1000)
+        await new Promise(resolve => setTimeout(resolve, 5))
+      }
+      return 1
+    })
+    const short = cell('short', async () => order.push('short'))
     const speeds = new Map([[model.sha256, speedOf(10, 0)]])
-    const outcomes = await runCells([long, cell('short', async () => 2)], { store: await CellStore.open(folder), speeds, timeLimit: 60, say: silent })
-    expect(outcomes.value(long)).toBeUndefined()
-    expect(outcomes.reason(long)).toMatch(/17 minutes/)
+    const outcomes = await runCells([misjudged, endless, short], { store: await CellStore.open(folder), speeds, timeLimit: 0.2, say: silent })
+    expect(order).toEqual(['short', 'misjudged', 'endless'])
+    expect(outcomes.value(misjudged)).toBe(1)
+    expect(outcomes.value(endless)).toBeUndefined()
+    expect(outcomes.reason(endless)).toMatch(/17 minutes/)
   })
 })
 
