@@ -143,7 +143,7 @@ export class Model {
   /**
    * A conversation that never ends.
    *
-   * @throws {StreamingLLMError} WINDOW_TOO_LARGE, NO_SEQUENCE_LEFT, POLICY_UNAVAILABLE, TEMPLATE_MISSING,
+   * @throws {StreamingLLMError} WINDOW_TOO_LARGE, NO_SEQUENCE_LEFT, TEMPLATE_MISSING,
    * TEMPLATE_FAILED, UNKNOWN_OPTION, INVALID_OPTION, CLOSED
    */
   createChat(options: ChatOptions = {}): Chat {
@@ -155,7 +155,7 @@ export class Model {
   /**
    * A stream of tokens, below chat.
    *
-   * @throws {StreamingLLMError} WINDOW_TOO_LARGE, NO_SEQUENCE_LEFT, POLICY_UNAVAILABLE, UNKNOWN_OPTION,
+   * @throws {StreamingLLMError} WINDOW_TOO_LARGE, NO_SEQUENCE_LEFT, UNKNOWN_OPTION,
    * INVALID_OPTION, CLOSED
    */
   createSequence(options: PolicyOptions = {}): Sequence {

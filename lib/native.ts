@@ -140,7 +140,7 @@ export interface NativeSequence {
 
 export interface NativeModel {
   readonly info: NativeModelInfo
-  /** Throws WINDOW_TOO_LARGE, NO_SEQUENCE_LEFT, POLICY_UNAVAILABLE. */
+  /** Throws WINDOW_TOO_LARGE, NO_SEQUENCE_LEFT. */
   openSequence(options: NativeSequenceOptions): NativeSequence
   tokenize(text: string, special: boolean): Int32Array
   detokenize(tokens: Int32Array, special: boolean): string
