@@ -40,10 +40,12 @@ export async function writeReport(experiments: Experiment[], outcomes: Outcomes,
       await write(`tables/${table.id}.json`, tableJson(table))
       await write(`tables/${table.id}.md`, tableMarkdown(table))
     }
-    const missing = [...new Set(cells.flatMap(cell => {
+    const reasons = new Map<string, string[]>()
+    for (const cell of cells) {
       const reason = outcomes.reason(cell)
-      return reason === undefined ? [] : [`${cell.label}: not measured: ${reason}`]
-    }))]
+      if (reason !== undefined) reasons.set(reason, [...(reasons.get(reason) ?? []), cell.label])
+    }
+    const missing = [...reasons].map(([reason, labels]) => `Not measured: ${labels.join('; ')}: ${reason}`)
     sections.push([
       `<section id="${id}"><h2>${escape(title)}</h2><p>${escape(about)}</p>`,
       ...tables.map(tableHtml), ...figures,
