@@ -45,12 +45,12 @@ function usualCells({ trainedLength, cacheTokens }: CacheSurroundings): number {
 }
 
 /** The policies that streaming is compared with, with as many tokens as it keeps. */
-function comparedLimits({ policy, sinks = defaultSinks, window, rebaseAfter = never }: ParsedPolicyOptions, surroundings: CacheSurroundings): NativeSequenceOptions {
+function comparedLimits({ policy, sinks = defaultSinks, window }: ParsedPolicyOptions, surroundings: CacheSurroundings): NativeSequenceOptions {
   const recomputes = policy === 'recompute'
   // The token that is computed has a cell beside those it sees; one pool has room for a batch besides.
   const spare = surroundings.cacheTokens === undefined ? (recomputes ? 1 : 0) : surroundings.batchSize + 1
   const total = window === undefined ? Math.max(1, usualCells(surroundings) - spare) : sinks + window
-  return { policy: recomputes ? 'recompute' : 'dense', sinks: 0, window: total, reanchorEvery: 1, rebaseAfter, verify: false, firstPosition: 0 }
+  return { policy: recomputes ? 'recompute' : 'dense', sinks: 0, window: total, reanchorEvery: 1, rebaseAfter: never, verify: false, firstPosition: 0 }
 }
 
 function streamingLimits(options: ParsedPolicyOptions, surroundings: CacheSurroundings): NativeSequenceOptions {

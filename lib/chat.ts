@@ -88,7 +88,8 @@ export class Chat {
    * When `signal` fires the last event is `finish` with reason `abort`; nothing is thrown.
    *
    * @throws {StreamingLLMError} from the first `next()` on: TOKENIZE_FAILED, TEMPLATE_FAILED, CACHE_FULL for a turn that
-   * does not fit (the turn then leaves no trace), CACHE_FULL in mid-reply, OUT_OF_MEMORY, DECODE_FAILED (the chat stays usable), CLOSED. Wrong options throw at once.
+   * does not fit (the turn then leaves no trace), CACHE_FULL in mid-reply, OUT_OF_MEMORY, DECODE_FAILED (the chat stays
+   * usable), CLOSED. Wrong options throw at once.
    */
   stream(text: string | ChatMessage, options: GenerateOptions = {}): TextStream {
     const [message] = parseMessages([typeof text === 'string' ? { role: 'user', content: text } : text], 'stream')

@@ -44,8 +44,11 @@ export interface Usage {
   completionTokens: number
   /** Tokens of the whole conversation so far, the evicted ones included. */
   seenTokens: number
-  /** Tokens of the conversation that are still there: at most sinks and window, and what waits to be decoded with the next turn:
-   * one token, with the policy `recompute` two, with a recurrent model up to 48 where a reply was left or has ended. */
+  /**
+   * Tokens of the conversation that are still there: at most sinks and window, and what waits to be decoded with the
+   * next turn: one token, with the policy `recompute` two, with a recurrent model up to 48 where a reply was left or
+   * has ended.
+   */
   cachedTokens: number
   /** Tokens of the whole conversation that have been evicted. */
   evictedTokens: number

@@ -176,8 +176,7 @@ export class Model {
   }
 
   async *#continue(prompt: string, options: ParsedGenerateOptions): AsyncGenerator<StreamEvent, void, undefined> {
-    const { beginningToken } = this.info
-    const tokens = Int32Array.from([...(beginningToken === undefined ? [] : [beginningToken]), ...this.tokenize(prompt)])
+    const tokens = this.textTokens(prompt)
     const sequence = this.createSequence()
     try {
       for await (const event of sequence.continue(tokens, options)) {
@@ -199,6 +198,13 @@ export class Model {
     this.#needOpen()
     if (typeof text !== 'string') throw new StreamingLLMError('INVALID_OPTION', `tokenize: the text must be a string, got ${typeof text}`)
     return native(() => this.#native.tokenize(text, special))
+  }
+
+  /** @internal The tokens of a text from its start: after the beginning-of-sequence token where the model has one. */
+  textTokens(text: string): Int32Array {
+    const { beginningToken } = this.info
+    const tokens = this.tokenize(text)
+    return beginningToken === undefined ? tokens : Int32Array.from([beginningToken, ...tokens])
   }
 
   /** The text of tokens. `special`: control tokens show their names; default false. */

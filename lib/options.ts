@@ -110,6 +110,11 @@ const modelSchemas: Schemas<ModelOptions> = {
 
 const messageSchemas: Schemas<ChatMessage> = { role: someText, content: text }
 
+/** What the operating system offers this process; more than 16 rarely help. */
+export function defaultThreads(): number {
+  return Math.min(os.availableParallelism(), 16)
+}
+
 /** What was passed to `loadModel`. */
 export function parseModelOptions(given: unknown, call = 'loadModel'): ParsedModelOptions {
   const { flashAttention: flash = 'auto', gpu = 'auto', ...options } = check(call, given, modelSchemas)
@@ -122,7 +127,7 @@ export function parseModelOptions(given: unknown, call = 'loadModel'): ParsedMod
     throw invalid(call, 'kvType', `'kvType' ${describe(kvType)} needs flash attention, and 'flashAttention' is off`)
   }
   return {
-    threads: Math.min(os.availableParallelism(), 16),
+    threads: defaultThreads(),
     batchSize: 128,
     maxSequences: 8,
     probe: false,

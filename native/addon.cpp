@@ -7,15 +7,10 @@
 
 #include "engine.h"
 #include "failure.h"
+#include "napi_values.h"
 
 namespace streaming {
 namespace {
-
-Napi::Error to_error(Napi::Env env, const Failure& failure) {
-  auto error = Napi::Error::New(env, failure.what());
-  error.Set("code", Napi::String::New(env, failure.code));
-  return error;
-}
 
 // Runs `body`; a Failure becomes a JavaScript exception.
 template <class Body>
@@ -28,10 +23,6 @@ auto throwing(Napi::Env env, Body&& body) {
 }
 
 // ---- reading options, which lib/options.ts has checked
-
-double number(const Napi::Object& from, const char* name) { return from.Get(name).ToNumber().DoubleValue(); }
-int integer(const Napi::Object& from, const char* name) { return from.Get(name).ToNumber().Int32Value(); }
-std::string text(const Napi::Object& from, const char* name) { return from.Get(name).ToString().Utf8Value(); }
 
 std::vector<std::string> texts(const Napi::Object& from, const char* name) {
   std::vector<std::string> list;

@@ -91,7 +91,7 @@ async function measure(policy: Policy, flags: PerplexityFlags, content: string, 
   const model = await openModel(flags, policy === 'recompute' ? { batchSize: 512 } : {})
   try {
     if (given !== undefined) checkTokens(given, model.vocabularySize, flags.tokensFile!, 'perplexity')
-    const tokens = (given ?? textTokens(model, content)).slice(0, flags.tokens)
+    const tokens = (given ?? model.textTokens(content)).slice(0, flags.tokens)
     if (tokens.length < 2) throw new StreamingLLMError('INVALID_OPTION', 'perplexity: the text is too short: at least 2 tokens are needed')
     const { sinks, window } = sizes(policy, flags, tokens.length, model)
     const kv = flags.kv ?? 'f16'
@@ -123,11 +123,6 @@ function sizes(policy: Policy, { sinks = 4, window }: PerplexityFlags, tokens: n
   // Whatever batches this policy's model takes.
   const most = window ?? cacheLimits({ policy: 'streaming', sinks }, { trainedLength: model.trainedLength, batchSize: 128, memory: model.memory }).window
   return policy === 'streaming' || policy === 'recompute' ? { sinks, window: most } : { sinks: 0, window: sinks + most }
-}
-
-function textTokens(model: Model, content: string): Int32Array {
-  const { beginningToken } = model.info
-  return Int32Array.from([...(beginningToken === undefined ? [] : [beginningToken]), ...model.tokenize(content)])
 }
 
 function check(argument: string | undefined, flags: PerplexityFlags): void {

@@ -1,5 +1,6 @@
-import cliProgress from 'cli-progress'
+import type cliProgress from 'cli-progress'
 import type { LoadProgress } from '../options.js'
+import { progressLine } from './bar.js'
 
 /**
  * Shows on stderr how far a download has come: a bar on a terminal, elsewhere one line a file. Reading the file is
@@ -29,16 +30,7 @@ export function progressBar(): { show: (progress: LoadProgress) => void; end: ()
 }
 
 function start(file: string, totalBytes: number | undefined): cliProgress.SingleBar {
-  const bar = new cliProgress.SingleBar({
-    stream: process.stderr,
-    format: `Downloading ${file} {bar} {received} of {size} MB`,
-    barCompleteChar: '\u2588',
-    barIncompleteChar: '\u2591',
-    barsize: 24,
-    hideCursor: true,
-    emptyOnZero: true,
-    gracefulExit: false, // it would take SIGINT for itself
-  })
+  const bar = progressLine(`Downloading ${file} {bar} {received} of {size} MB`, { emptyOnZero: true })
   bar.start(totalBytes ?? 0, 0, { received: '0', size: '?' })
   return bar
 }

@@ -6,20 +6,12 @@
 
 #include "attention.h"
 #include "failure.h"
+#include "napi_values.h"
 #include "quantize.h"
 #include "shift_score.h"
 
 namespace streaming {
 namespace {
-
-Napi::Error to_error(Napi::Env env, const Failure& failure) {
-  auto error = Napi::Error::New(env, failure.what());
-  error.Set("code", Napi::String::New(env, failure.code));
-  return error;
-}
-
-int integer(const Napi::Object& from, const char* name) { return from.Get(name).ToNumber().Int32Value(); }
-std::string text(const Napi::Object& from, const char* name) { return from.Get(name).ToString().Utf8Value(); }
 
 Napi::Float64Array to_array(Napi::Env env, const std::vector<double>& values) {
   auto array = Napi::Float64Array::New(env, values.size());

@@ -1,5 +1,5 @@
 import { isMissing, type Cell, type Experiment, type ExperimentMaker, type ModelFile, type Setting } from './experiment.js'
-import { countOf, perplexityCell, perplexityOf, perplexityOrReason, perplexitySeries, sampledPerplexity, sampledSeries, scaled, type Curve } from './perplexity.js'
+import { countOf, overText, perplexityCell, perplexityOf, perplexityOrReason, perplexitySeries, sampledPerplexity, sampledSeries, scaled, type Curve } from './perplexity.js'
 import { explodingModel as defaultExploding } from './pinned-files.js'
 import type { Plot, Series } from './plot.js'
 import type { Table } from './table.js'
@@ -50,8 +50,7 @@ export const figure3: ExperimentMaker = (setting): Experiment => {
           id,
           title: 'Perplexity over a long text',
           subtitle: `${model.name}, cache ${cache} (4 sinks), trained on ${model.trainedLength.toLocaleString('en')} tokens`,
-          x: { title: 'Position in the text (tokens)' },
-          y: { title: 'Perplexity (log scale, lower is better)', scale: 'log' },
+          ...overText,
           legend: 'Policy',
           series,
         })

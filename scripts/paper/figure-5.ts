@@ -1,14 +1,14 @@
 import type { Experiment, ExperimentMaker } from './experiment.js'
 import { isMissing } from './experiment.js'
-import { countOf, perplexityCell, perplexityOf, perplexityOrReason, perplexitySeries, scaled, type Curve } from './perplexity.js'
+import { countOf, overText, perplexityCell, perplexityOf, perplexityOrReason, perplexitySeries, scaled, type Curve } from './perplexity.js'
 
 /** Figure 5: a very long text, streamed. */
 export const figure5: ExperimentMaker = (setting): Experiment => {
   // Quick: the small model, 30,000 tokens in some 20 s, or 2,000 of the report's model where there is no such model.
-  const small = setting.quick && !isMissing(setting.explodingModel)
-  const model = small && !isMissing(setting.explodingModel) ? setting.explodingModel : setting.model
+  const small = setting.quick && !isMissing(setting.explodingModel) ? setting.explodingModel : undefined
+  const model = small ?? setting.model
   const cache = scaled(setting, setting.quick ? 256 : 1_024)
-  const tokens = scaled(setting, setting.quick && !small ? Math.min(2_000, setting.longTokens) : setting.longTokens)
+  const tokens = scaled(setting, setting.quick && small === undefined ? Math.min(2_000, setting.longTokens) : setting.longTokens)
   const cell = perplexityCell(setting, { model, policy: 'streaming', sinks: 4, window: cache - 4, text: setting.text, from: 1, tokens }, `Figure 5, ${tokens} tokens`)
   return {
     id: 'figure-5',
@@ -32,8 +32,7 @@ export const figure5: ExperimentMaker = (setting): Experiment => {
           id: 'figure-5',
           title: 'Perplexity of streaming over a very long text',
           subtitle: `${model.name}, 4 + ${cache - 4} tokens in the cache`,
-          x: { title: 'Position in the text (tokens)' },
-          y: { title: 'Perplexity (log scale, lower is better)', scale: 'log' },
+          ...overText,
           legend: 'Policy',
           series: [perplexitySeries('StreamingLLM', curve)],
         }],

@@ -8,6 +8,7 @@ import { loadAddon } from '../../lib/backend/addon.js'
 import { locateLibraries } from '../../lib/backend/locate.js'
 import { StreamingLLMError } from '../../lib/errors.js'
 import type { NativeAddon } from '../../lib/native.js'
+import { defaultThreads } from '../../lib/options.js'
 import { duration, measureSpeed, secondsOfCell, type Speeds } from './estimate.js'
 import { isMissing, type Cell, type Experiment, type Plain, type Setting } from './experiment.js'
 import { experiments } from './experiments.js'
@@ -118,7 +119,7 @@ function facts(setting: Setting, notMeasured: number, cells: number, period: [st
     ['Run', `${setting.quick ? 'quick' : 'full'}; ${cells - notMeasured} of ${cells} measurements made${period === undefined ? '' : `, from ${period.join(' to ')}`}`],
     ['Machine', `${processors[0]?.model.trim() ?? 'unknown processor'}, ${os.availableParallelism()} of ${processors.length} logical cores, ${Math.round(os.totalmem() / 2 ** 30)} GiB, ${os.type()} ${os.release()} ${os.arch()}`],
     ['Devices', devices.map(device => `${device.description} (${device.type})`).join('; ')],
-    ['Threads', String(setting.threads ?? `${Math.min(os.availableParallelism(), 16)} (default)`)],
+    ['Threads', String(setting.threads ?? `${defaultThreads()} (default)`)],
     ['Versions', `Node ${process.versions.node}, streaming-llm ${version}, llama.cpp libraries ${libraryPackage(libraries.llama)} (${system})`],
     ['Model', `${model.name}, SHA-256 ${model.sha256}, trained on ${model.trainedLength} tokens at once`],
     ['Model that explodes', isMissing(explodingModel) ? `none: ${explodingModel.missing}` : `${explodingModel.name}, SHA-256 ${explodingModel.sha256}`],

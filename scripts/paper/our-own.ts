@@ -1,5 +1,5 @@
 import type { Cell, Experiment, ExperimentMaker } from './experiment.js'
-import { perplexityCell, perplexityOf, perplexityOrReason, perplexitySeries, scaled, type Curve } from './perplexity.js'
+import { overText, perplexityCell, perplexityOf, perplexityOrReason, perplexitySeries, scaled, type Curve } from './perplexity.js'
 import { measureShift, type Shifting } from './shifting.js'
 
 const kinds = ['f16', 'q8_0', 'q4_0'] as const
@@ -49,8 +49,7 @@ export const keyShift: ExperimentMaker = (setting): Experiment => {
         id: 'key-shift',
         title: 'Re-anchoring against K-shift',
         subtitle: `${model.name}, 4 + ${cache - 4} tokens in the cache`,
-        x: { title: 'Position in the text (tokens)' },
-        y: { title: 'Perplexity (log scale, lower is better)', scale: 'log' },
+        ...overText,
         legend: 'What is done, and the type of the cache',
         series: lines.flatMap(({ kv, way, cell }) => {
           const curve = outcomes.value(cell)

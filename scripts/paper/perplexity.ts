@@ -42,6 +42,12 @@ export type Curve = {
   samples?: number[]
 }
 
+/** The axes of the perplexity along a text. */
+export const overText = {
+  x: { title: 'Position in the text (tokens)' },
+  y: { title: 'Perplexity (log scale, lower is better)', scale: 'log' },
+} as const
+
 /** Parts of a curve: what a plot can show. */
 const parts = 100
 

@@ -1,4 +1,5 @@
-import cliProgress from 'cli-progress'
+import type cliProgress from 'cli-progress'
+import { progressLine } from '../../lib/cli/bar.js'
 import { duration, secondsOfCell, type Speeds } from './estimate.js'
 import type { Cell, Experiment, Outcomes, Plain } from './experiment.js'
 import { hashOfKey, type CellStore } from './store.js'
@@ -85,15 +86,7 @@ class Progress {
   constructor(total: number, say: (line: string) => void) {
     this.#say = say
     if (!process.stderr.isTTY) return
-    this.#bar = new cliProgress.SingleBar({
-      stream: process.stderr,
-      format: '{bar} {percentage} % of the estimated time | {number} of {cells} | {label}',
-      barCompleteChar: '\u2588',
-      barIncompleteChar: '\u2591',
-      barsize: 24,
-      hideCursor: true,
-      gracefulExit: false, // it would take SIGINT for itself
-    })
+    this.#bar = progressLine('{bar} {percentage} % of the estimated time | {number} of {cells} | {label}')
     this.#bar.start(Math.max(1, total), 0, { number: 0, cells: 0, label: '' })
   }
 

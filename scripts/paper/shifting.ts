@@ -1,7 +1,8 @@
-import os from 'node:os'
+import { defaultThreads } from '../../lib/options.js'
 import { scoreByShift } from '../evaluation/shift.js'
 import type { Setting } from './experiment.js'
 import type { Curve } from './perplexity.js'
+import { stoppedBy } from './stopping.js'
 import { textTokens } from './text-tokens.js'
 
 export interface Shifting {
@@ -17,16 +18,10 @@ const parts = 100
 
 /** What llama.cpp's own K-shift makes of the text. It runs in a process of its own, as it can end that. */
 export async function measureShift(setting: Setting, { tokens: count, ...options }: Shifting, progress: (share: number) => void): Promise<Curve> {
-  const { model, text, threads = Math.min(os.availableParallelism(), 16) } = setting
+  const { model, text, threads = defaultThreads() } = setting
   const tokens = textTokens(text, await setting.open(model), count + 1)
-  const stop = new AbortController()
-  const { nll, milliseconds } = await scoreByShift({ ...options, model: model.path, tokens, threads, signal: stop.signal }, (done, total) => {
-    try {
-      progress(done / total)
-    } catch (error) {
-      stop.abort(error)
-    }
-  })
+  const { signal, onProgress } = stoppedBy(progress)
+  const { nll, milliseconds } = await scoreByShift({ ...options, model: model.path, tokens, threads, signal }, onProgress)
   return curveOf(nll, milliseconds.reduce((sum, each) => sum + each, 0))
 }
 
