@@ -40,6 +40,11 @@ export type FinishReason = 'end' | 'stop' | 'length' | 'time' | 'abort'
 export interface Usage {
   /** Tokens that this turn added as its prompt. */
   promptTokens: number
+  /**
+   * Of these, tokens that were not decoded because another chat or sequence of this model begins with them: the same
+   * system prompt, for example.
+   */
+  reusedTokens: number
   /** Tokens generated and delivered in this turn. */
   completionTokens: number
   /** Tokens of the whole conversation so far, the evicted ones included. */

@@ -52,7 +52,7 @@ export async function loadModel(reference: string, options: ModelOptions = {}): 
   const { addon, devices } = openAddon()
   if (onLog !== undefined) addon.setLog((level, text) => onLog({ level: logLevels[level] ?? 'info', text: text.trimEnd() }))
   const context: NativeContextOptions = {
-    threads: parsed.threads, batchSize: parsed.batchSize, cacheTokens: parsed.cacheTokens ?? 0, maxSequences: parsed.maxSequences, kvType: parsed.kvType, flashAttention: parsed.flashAttention,
+    threads: parsed.threads, threadsMayChange: parsed.threadsMayChange, batchSize: parsed.batchSize, cacheTokens: parsed.cacheTokens ?? 0, maxSequences: parsed.maxSequences, kvType: parsed.kvType, flashAttention: parsed.flashAttention,
   }
   const gpuLayers = parsed.gpu === false ? 0 : (parsed.gpuLayers ?? -1)
   if (parsed.probe) await probeModel(path, { gpuLayers, ...context }, signal)

@@ -40,6 +40,7 @@ export interface NativeModelInfo {
 /** All fields are given; lib/options.ts has filled in the defaults. */
 export interface NativeContextOptions {
   threads: number
+  threadsMayChange: boolean
   batchSize: number
   /** 0: grows with the open sequences. */
   cacheTokens: number
@@ -107,6 +108,7 @@ export type NativeEvent =
       type: 'finish'
       reason: 'end' | 'stop' | 'length' | 'time' | 'abort' | 'done'
       promptTokens: number
+      reusedTokens: number
       completionTokens: number
       seenTokens: number
       cachedTokens: number
@@ -157,7 +159,7 @@ export interface NativeLoading {
 
 /** A policy alone, for tests. */
 export interface NativeCachePolicy {
-  append(tokens: Int32Array, prompt: boolean): void
+  append(tokens: Int32Array, promptEnds: boolean): void
   room(): number
   mark(): number
   rollback(mark: number): boolean
@@ -167,10 +169,19 @@ export interface NativeCachePolicy {
   state(): { base: number; oldest: number; next: number; size: number; kept: Int32Array; broken: string | null }
 }
 
+/** How many threads to compute on, alone, for tests. */
+export interface NativeThreadChoice {
+  threads(): number
+  limit(tokens: number): number
+  took(tokens: number, milliseconds: number): void
+  gaveUp(): void
+}
+
 export interface NativeAddon {
   open(paths: NativeLibraryPaths): { version: string; devices: NativeDevice[] }
   /** llama.cpp's log, from now on; levels are ggml's: 1 debug, 2 info, 3 warning, 4 error, 5 continued. */
   setLog(callback: ((level: number, text: string) => void) | null): void
   load(path: string, options: { gpuLayers: number } & NativeContextOptions, onProgress: (done: number) => void): NativeLoading
+  ThreadChoice: new (most: number, fullBatch: number, mayChange: boolean) => NativeThreadChoice
   CachePolicy: new (limits: Omit<NativeSequenceOptions, 'rebaseAfter' | 'verify'> & { trainedLength: number }) => NativeCachePolicy
 }

@@ -14,6 +14,8 @@ type With<T, Names extends keyof T> = Omit<T, Names> & Required<Pick<T, Names>>
 export type ParsedModelOptions = With<Omit<ModelOptions, 'flashAttention'>, 'gpu' | 'threads' | 'batchSize' | 'maxSequences' | 'kvType' | 'probe'> & {
   gpu: false | 'auto' | 'metal'
   flashAttention: 'auto' | 'on' | 'off'
+  /** Fewer threads may be used where that is faster. */
+  threadsMayChange: boolean
 }
 
 /** `sinks`, `window`, `reanchorEvery` and `rebaseAfter` have defaults only the model can give. */
@@ -128,6 +130,7 @@ export function parseModelOptions(given: unknown, call = 'loadModel'): ParsedMod
   }
   return {
     threads: defaultThreads(),
+    threadsMayChange: options.threads === undefined,
     batchSize: 128,
     maxSequences: 8,
     probe: false,

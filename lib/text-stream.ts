@@ -19,16 +19,16 @@ export function textStream(events: AsyncGenerator<StreamEvent, void, undefined>)
 
 /** The only event of a turn that was aborted before it began. */
 export function abortedInQueue(counts: TokenCounts): FinishEvent {
-  return { type: 'finish', reason: 'abort', usage: { promptTokens: 0, completionTokens: 0, ...counts }, timings: { promptMs: 0, generationMs: 0, tokensPerSecond: 0 } }
+  return { type: 'finish', reason: 'abort', usage: { promptTokens: 0, reusedTokens: 0, completionTokens: 0, ...counts }, timings: { promptMs: 0, generationMs: 0, tokensPerSecond: 0 } }
 }
 
 export function finishEvent(native: NativeFinish): FinishEvent {
-  const { promptTokens, completionTokens, seenTokens, cachedTokens, evictedTokens, promptMs, generationMs } = native
+  const { promptTokens, reusedTokens, completionTokens, seenTokens, cachedTokens, evictedTokens, promptMs, generationMs } = native
   const tokensPerSecond = completionTokens > 1 && generationMs > 0 ? ((completionTokens - 1) * 1000) / generationMs : 0
   return {
     type: 'finish',
     reason: native.reason === 'done' ? 'end' : native.reason,
-    usage: { promptTokens, completionTokens, seenTokens, cachedTokens, evictedTokens },
+    usage: { promptTokens, reusedTokens, completionTokens, seenTokens, cachedTokens, evictedTokens },
     timings: { promptMs, generationMs, tokensPerSecond },
   }
 }

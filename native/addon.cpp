@@ -45,6 +45,7 @@ Napi::Int32Array to_array(Napi::Env env, const std::vector<Token>& values) {
 ContextOptions read_context_options(const Napi::Object& from) {
   ContextOptions options;
   options.threads = integer(from, "threads");
+  options.threads_may_change = from.Get("threadsMayChange").ToBoolean();
   options.batch_size = integer(from, "batchSize");
   options.cache_tokens = integer(from, "cacheTokens");
   options.max_sequences = integer(from, "maxSequences");
@@ -185,7 +186,7 @@ class StreamObject : public Napi::ObjectWrap<StreamObject> {
       }
       case StreamEvent::finish:
         object.Set("reason", event->reason);
-        set("promptTokens", static_cast<double>(event->prompt_tokens)), set("completionTokens", static_cast<double>(event->completion_tokens));
+        set("promptTokens", static_cast<double>(event->prompt_tokens)), set("reusedTokens", static_cast<double>(event->reused_tokens)), set("completionTokens", static_cast<double>(event->completion_tokens));
         set("promptMs", event->prompt_ms), set("generationMs", event->generation_ms);
         set_counts();
         break;
@@ -497,7 +498,7 @@ void set_log(const Napi::CallbackInfo& info) {
   });
 }
 
-// ---- a policy alone, for tests of its invariants
+// ---- parts of the engine alone, for tests
 
 class CachePolicyObject : public Napi::ObjectWrap<CachePolicyObject> {
  public:
@@ -548,6 +549,24 @@ class CachePolicyObject : public Napi::ObjectWrap<CachePolicyObject> {
   std::vector<CachePolicy::Mark> marks_;
 };
 
+class ThreadChoiceObject : public Napi::ObjectWrap<ThreadChoiceObject> {
+ public:
+  static Napi::Function define(Napi::Env env) {
+    return DefineClass(env, "ThreadChoice",
+                       {InstanceMethod<&ThreadChoiceObject::threads>("threads"), InstanceMethod<&ThreadChoiceObject::limit>("limit"),
+                        InstanceMethod<&ThreadChoiceObject::took>("took"), InstanceMethod<&ThreadChoiceObject::gave_up>("gaveUp")});
+  }
+  explicit ThreadChoiceObject(const Napi::CallbackInfo& info)
+      : ObjectWrap(info), choice_(info[0].ToNumber().Int32Value(), info[1].ToNumber().Int32Value(), info[2].ToBoolean()) {}
+
+ private:
+  Napi::Value threads(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), choice_.threads()); }
+  Napi::Value limit(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), choice_.limit(info[0].ToNumber().Int32Value())); }
+  void took(const Napi::CallbackInfo& info) { choice_.took(info[0].ToNumber().Int32Value(), info[1].ToNumber().DoubleValue()); }
+  void gave_up(const Napi::CallbackInfo&) { choice_.gave_up(); }
+  ThreadChoice choice_;
+};
+
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   auto* here = new Environment();
   here->model = Napi::Persistent(ModelObject::define(env));
@@ -558,6 +577,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("setLog", Napi::Function::New(env, set_log));
   exports.Set("load", Napi::Function::New(env, load));
   exports.Set("CachePolicy", CachePolicyObject::define(env));
+  exports.Set("ThreadChoice", ThreadChoiceObject::define(env));
   return exports;
 }
 

@@ -62,10 +62,16 @@ class CachePolicy {
 
   // Tokens that the next batch may hold at most. 0: must_restart() or, in a dense cache, the end.
   virtual int room() const = 0;
-  // `prompt`: this batch holds many tokens, so re-anchoring costs next to nothing.
-  virtual Step plan(int count, bool prompt) const = 0;
+  // `prompt_ends`: this batch is the last one of a prompt, after which tokens come singly.
+  virtual Step plan(int count, bool prompt_ends) const = 0;
   // The batch has been decoded, `tokens` are its step.count tokens.
   virtual void commit(const Step& step, const Token* tokens) = 0;
+
+  // An empty cache takes over a beginning that another conversation has decoded: its tokens, from a first position on.
+  virtual void adopt(Position, const std::vector<Token>&) {}
+  // The beginning that another conversation may take over: tokens at positions lowest() and up that have seen nothing
+  // that is gone.
+  virtual std::vector<Token> beginning() const { return {}; }
 
   virtual Mark mark() const = 0;
   // Back to an earlier state, whose tokens must still be known: see release(). False: the cells of llama.cpp's cache

@@ -30,8 +30,6 @@ RunningEngines& running_engines() {
   return all;
 }
 
-double milliseconds(Clock::duration duration) { return std::chrono::duration<double, std::milli>(duration).count(); }
-
 }  // namespace
 
 // What one sequence has in the batch.
@@ -49,6 +47,7 @@ Engine::Engine(std::shared_ptr<Model> model, const ContextOptions& options)
       recurrent_(llama().llama_model_is_recurrent(model_->get()) || llama().llama_model_is_hybrid(model_->get())),
       hybrid_(llama().llama_model_is_hybrid(model_->get())),
       options_(options),
+      thread_choice_(options.threads, options.batch_size, options.threads_may_change),
       batch_(std::make_unique<Batch>(options.batch_size)) {
   std::lock_guard lock(running_engines().mutex);
   running_engines().engines.insert(this);
@@ -199,11 +198,13 @@ void Engine::run() {
   sequences_.clear();
   if (context_) llama().llama_free(context_);
   context_ = nullptr;
+  pool_.reset();
 }
 
 // One round. False: nothing is ready, wait for a command or a reader.
 bool Engine::step() {
   for (auto& [handle, sequence] : sequences_) {
+    sequence.in_batch = false;
     if (sequence.running) attend(sequence);
   }
   Batch& batch = *batch_;
@@ -211,11 +212,13 @@ bool Engine::step() {
   std::vector<Part> parts;
   // Single tokens first, then prompts, each from where the last batch left off.
   for (const bool prompts : {false, true}) {
+    if (prompts) prompt_room_ = pace_.prompt_room(static_cast<int>(parts.size()), batch.left());
     std::vector<Sequence*> order;
     for (auto at = sequences_.lower_bound(first_served_); at != sequences_.end(); ++at) order.push_back(&at->second);
     for (auto at = sequences_.begin(); at != sequences_.lower_bound(first_served_); ++at) order.push_back(&at->second);
     for (Sequence* sequence : order) {
       if (!ready(*sequence) || (sequence->pending.size() > 1) != prompts) continue;
+      if (prompts && waits_for_beginning(*sequence)) continue;
       try {
         if (!add_part(batch, *sequence, parts)) break;
       } catch (const Failure& failure) {
@@ -238,6 +241,7 @@ bool Engine::step() {
     return true;
   }
   const double elapsed = milliseconds(Clock::now() - begin);
+  pace_.took(static_cast<int>(std::count_if(parts.begin(), parts.end(), [](const Part& part) { return part.step.count == 1; })), batch.size(), elapsed);
   for (auto& part : parts) {
     try {
       after_decode(part, elapsed);
@@ -312,6 +316,7 @@ bool Engine::add_part(Batch& batch, Sequence& sequence, std::vector<Part>& parts
                                     " tokens and evicts nothing; use policy 'streaming', which goes on for ever, or a larger window");
   }
   int count = std::min({static_cast<int>(sequence.pending.size()), room, batch.left()});
+  if (sequence.pending.size() > 1) count = std::min(count, prompt_room_);
   // The last token waits for what will follow it; when scoring, it goes alone.
   const int waiting = static_cast<int>(sequence.pending.size());
   const bool scores_alone = kind == Job::score && waiting > 1 && sequence.cache->limits().kind != CachePolicy::recompute;
@@ -324,12 +329,13 @@ bool Engine::add_part(Batch& batch, Sequence& sequence, std::vector<Part>& parts
   if (count == 0) return true;
   if (goes_back && waiting == 1) bookmark(sequence);
 
-  Part part{&sequence, sequence.cache->plan(count, count > 1), {}, -1, -1};
+  Part part{&sequence, sequence.cache->plan(count, count >= waiting - 1), {}, -1, -1};
   const int sinks = static_cast<int>(sequence.cache->sinks().size());
   if (part.step.reanchor && count + sinks > batch.left() && count > 1 && batch.left() > 2 * sinks) {
     count = batch.left() - sinks;
-    part.step = sequence.cache->plan(count, true);
+    part.step = sequence.cache->plan(count, false);
   }
+  if (count > 1) prompt_room_ -= count;
   if (part.step.reanchor) part.scratch = take_id();
   const bool sinks_apart = part.step.reanchor && (count + sinks > batch.left() || (hybrid_ && sliding_window_ > 0));
   if (sinks_apart) decode_sinks(sequence, part.scratch, part.step.sinks_at);
@@ -345,6 +351,7 @@ bool Engine::add_part(Batch& batch, Sequence& sequence, std::vector<Part>& parts
     for (int i = 0; i < sinks; i++) batch.add(sequence.cache->sinks()[static_cast<size_t>(i)], part.step.sinks_at + i, part.scratch, false);
   }
   parts.push_back(std::move(part));
+  sequence.in_batch = true;
   return true;
 }
 
@@ -428,7 +435,7 @@ void Engine::sample(Sequence& sequence, const float* logits, const CachePolicy::
   const std::string bytes = ends || !model_->has_tokenizer() ? std::string() : model_->piece(token, false);
   // The end of a turn is recorded like any token, and taken back at once: the template writes it.
   running.bytes += bytes.size();
-  running.journal.push_back({mark, before, evicted_before, token, ends ? running.bytes + 1 : running.bytes});
+  running.journal.push_back({mark, before, evicted_before, token, ends ? running.bytes + 1 : running.bytes, bytes.empty()});
   running.generated++;
   sequence.seen++;
   sequence.pending.push_back(token);
@@ -469,6 +476,7 @@ void Engine::finish(Sequence& sequence, const char* reason) {
   running.job.stream->end({.type = StreamEvent::finish,
                            .reason = reason,
                            .prompt_tokens = running.job.kind == Job::score ? 0 : static_cast<int64_t>(running.job.tokens.size()),
+                           .reused_tokens = running.reused,
                            .completion_tokens = running.generated,
                            .seen_tokens = sequence.seen,
                            .cached_tokens = sequence.seen - sequence.evicted,

@@ -7,8 +7,11 @@
 #include <mutex>
 #include <thread>
 
+#include "decode_pace.h"
 #include "model.h"
 #include "sequence.h"
+#include "thread_choice.h"
+#include "thread_pool.h"
 
 namespace streaming {
 
@@ -24,6 +27,7 @@ class Batch;
 
 struct ContextOptions {
   int threads = 1;
+  bool threads_may_change = false;  // fewer where that is faster: thread_choice.h
   int batch_size = 512;
   int cache_tokens = 0;  // 0: as many as the open sequences need
   int max_sequences = 8;
@@ -61,6 +65,7 @@ class Engine {
   void run();
   bool step();
   void attend(Sequence& sequence);
+  bool waits_for_beginning(Sequence& sequence);
   bool ready(const Sequence& sequence) const;
   bool add_part(Batch& batch, Sequence& sequence, std::vector<Part>& parts);
   void after_decode(Part& part, double elapsed_ms);
@@ -87,6 +92,7 @@ class Engine {
   void move_to(Sequence& sequence, int id, Position old_base);
   void verify(const Sequence& sequence) const;
   void decode(Batch& batch);
+  bool must_stop_decoding();
 
   int cells_needed(const CachePolicy::Limits& limits) const;
   int ids_needed() const;
@@ -117,7 +123,14 @@ class Engine {
   llama_memory_t memory_ = nullptr;
   std::atomic<int> cells_{0};
   std::map<int, Sequence> sequences_;
+  ThreadChoice thread_choice_;
+  std::unique_ptr<ThreadPool> pool_;
+  int threads_set_ = 0;                                  // what the context has been told
+  Clock::time_point give_up_at_ = Clock::time_point::max();  // the decode in progress
+  bool gave_up_ = false;
   std::unique_ptr<Batch> batch_;
+  DecodePace pace_;
+  int prompt_room_ = 0;  // tokens of prompts that the batch in the making may still take
   int first_served_ = 0;  // the handle that comes first in the next batch, so that none starves
   std::vector<int> free_ids_;
   int ids_ = 0;  // sequence ids of the context, free and taken

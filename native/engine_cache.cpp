@@ -1,6 +1,8 @@
 // What the engine does in llama.cpp's cache beside decoding tokens: the sinks move, kept tokens are decoded again.
 #include "engine.h"
 
+#include <cmath>
+
 #include "batch.h"
 #include "failure.h"
 #include "guarded.h"
@@ -101,11 +103,35 @@ void Engine::verify(const Sequence& sequence) const {
   if (broken) throw Failure("DECODE_FAILED", std::string("a cache invariant does not hold: ") + broken);
 }
 
+// On the compute thread that is this thread, between two operations of a graph. Only a CPU asks.
+bool Engine::must_stop_decoding() {
+  if (stopping_.load(std::memory_order_relaxed)) return true;
+  if (give_up_at_ == Clock::time_point::max() || Clock::now() < give_up_at_) return false;
+  return gave_up_ = true;
+}
+
 void Engine::decode(Batch& batch) {
   LlamaLibrary::take_errors();
   int result = 0;
-  const auto thrown = guarded([&] { result = llama().llama_decode(context_, batch.get()); });
-  if (!thrown && result == 0) return;
+  std::optional<std::string> thrown;
+  do {
+    if (const int threads = thread_choice_.threads(); threads != threads_set_) {
+      llama().llama_set_n_threads(context_, threads, threads);
+      threads_set_ = threads;
+    }
+    // A recurrent state does not come through a decode that was given up.
+    const double limit = recurrent_ ? INFINITY : thread_choice_.limit(batch.size());
+    const auto begin = Clock::now();
+    give_up_at_ = std::isfinite(limit) ? begin + std::chrono::microseconds(static_cast<int64_t>(limit * 1000)) : Clock::time_point::max();
+    gave_up_ = false;
+    thrown = guarded([&] { result = llama().llama_decode(context_, batch.get()); });
+    if (!thrown && result == 0) {
+      thread_choice_.took(batch.size(), milliseconds(Clock::now() - begin));
+      return;
+    }
+    // llama.cpp has taken the batch's cells out again, so it can be decoded on fewer threads.
+    if (gave_up_) thread_choice_.gave_up();
+  } while (gave_up_ && !stopping_);
   if (stopping_) throw Failure("CLOSED", "the model was closed");
   // The books hold what was decoded and committed; whatever the failed batch left in llama.cpp's cache goes.
   for (auto& [handle, sequence] : sequences_) {

@@ -113,12 +113,16 @@ llama_context* Engine::make_context(int cells, int ids) {
   params.kv_unified = true;
   params.type_k = params.type_v = options_.kv_type;
   params.flash_attn_type = options_.flash_attention;
-  params.abort_callback = [](void* data) { return static_cast<const std::atomic<bool>*>(data)->load(std::memory_order_relaxed); };
-  params.abort_callback_data = &stopping_;
+  params.abort_callback = [](void* data) { return static_cast<Engine*>(data)->must_stop_decoding(); };
+  params.abort_callback_data = this;
   LlamaLibrary::take_errors();
   llama_context* context = nullptr;
   guarded([&] { context = llama().llama_init_from_model(model_->get(), params); });
-  if (context) cells_ = static_cast<int>(llama().llama_n_ctx(context));
+  if (!context) return nullptr;
+  cells_ = static_cast<int>(llama().llama_n_ctx(context));
+  if (!pool_) pool_ = std::make_unique<ThreadPool>(options_.threads);
+  pool_->attach(context);
+  threads_set_ = options_.threads;
   return context;
 }
 

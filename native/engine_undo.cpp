@@ -14,7 +14,7 @@ void Engine::settle_delivered(Sequence& sequence) {
   auto& bookmarks = running.bookmarks;
   if (journal.empty()) return;
   const size_t delivered = running.job.stream->delivered_bytes();
-  while (!journal.empty() && journal.front().end <= delivered) journal.pop_front();
+  while (!journal.empty() && journal.front().delivered(delivered)) journal.pop_front();
   hold_no_more_than(sequence, kHeldCells);
   const Position needed = journal.empty() ? sequence.cache->next() : journal.front().mark.next;
   while (bookmarks.size() > 1 && bookmarks[1].mark.next <= needed) {
@@ -52,7 +52,9 @@ void Engine::hold_no_more_than(Sequence& sequence, int cells) {
 // Takes back every generated token whose text does not lie wholly within the first `delivered` bytes.
 void Engine::take_back(Sequence& sequence, size_t delivered) {
   auto& running = *sequence.running;
-  const auto first = std::find_if(running.journal.begin(), running.journal.end(), [&](const Record& record) { return record.end > delivered; });
+  // At the end of a reply its last tokens stay though they have no text; whoever leaves it has not seen them.
+  const bool left = running.job.stream->cancelled();
+  const auto first = std::find_if(running.journal.begin(), running.journal.end(), [&](const Record& record) { return left ? !record.delivered(delivered) : record.end > delivered; });
   if (first == running.journal.end()) return;
   const auto count = running.journal.end() - first;
   const Record record = *first;

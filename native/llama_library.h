@@ -1,5 +1,6 @@
 #pragma once
 #include <ggml-backend.h>
+#include <ggml-cpu.h>
 #include <llama.h>
 
 #include <functional>
@@ -19,6 +20,7 @@
   X(llama_vocab_n_tokens) X(llama_vocab_get_text) X(llama_vocab_get_attr) X(llama_vocab_is_eog)                    \
   X(llama_vocab_bos) X(llama_vocab_eos) X(llama_vocab_get_add_bos) X(llama_vocab_get_suppress_tokens)              \
   X(llama_tokenize) X(llama_token_to_piece) X(llama_detokenize) X(llama_decode) X(llama_get_logits_ith)            \
+  X(llama_attach_threadpool) X(llama_set_n_threads)                                                                 \
   X(llama_get_memory) X(llama_memory_seq_rm) X(llama_memory_seq_cp)                    \
   X(llama_memory_seq_pos_min) X(llama_memory_seq_pos_max) X(llama_state_seq_get_size) X(llama_state_seq_get_data)  \
   X(llama_state_seq_set_data) X(llama_sampler_chain_init) X(llama_sampler_chain_add) X(llama_sampler_apply)        \
@@ -27,7 +29,9 @@
   X(llama_sampler_init_typical) X(llama_sampler_init_temp) X(llama_sampler_init_penalties)                         \
   X(llama_sampler_init_dry) X(llama_sampler_init_logit_bias)
 #define GGML_FUNCTIONS(X) X(ggml_backend_load_all_from_path) X(ggml_backend_dev_count) X(ggml_backend_dev_get)
-#define GGML_BASE_FUNCTIONS(X) X(ggml_backend_dev_description) X(ggml_backend_dev_type)
+#define GGML_BASE_FUNCTIONS(X)                                                                                      \
+  X(ggml_backend_dev_description) X(ggml_backend_dev_type) X(ggml_backend_dev_backend_reg)                         \
+  X(ggml_backend_reg_get_proc_address) X(ggml_threadpool_params_default)
 
 namespace streaming {
 

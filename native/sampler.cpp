@@ -25,24 +25,23 @@ Sampler::Sampler(std::shared_ptr<const Model> model, const SamplingOptions& opti
   const auto* vocab = model_->vocab();
   const int vocab_size = model_->vocab_size();
   chain_.reset(llama().llama_sampler_chain_init(llama().llama_sampler_chain_default_params()));
-  const auto add = [&](llama_sampler* sampler) {
-    llama().llama_sampler_chain_add(chain_.get(), sampler);
-    in_place_ = false;
-  };
-  in_place_ = o.temperature <= 0;
+  const auto add = [&](llama_sampler* sampler) { llama().llama_sampler_chain_add(chain_.get(), sampler); };
 
   int32_t suppressed_count = 0;
   const llama_token* suppressed = llama().llama_vocab_get_suppress_tokens(vocab, &suppressed_count);
   if (suppressed_count > 0) {
     std::vector<llama_logit_bias> bias;
     for (int i = 0; i < suppressed_count; i++) {
-      if (suppressed[i] >= 0 && suppressed[i] < vocab_size) bias.push_back({suppressed[i], -INFINITY});
+      if (suppressed[i] < 0 || suppressed[i] >= vocab_size) continue;
+      bias.push_back({suppressed[i], -INFINITY});
+      special_.push_back(suppressed[i]);
     }
     add(llama().llama_sampler_init_logit_bias(vocab_size, static_cast<int32_t>(bias.size()), bias.data()));
   }
   const bool penalties = o.penalty_tokens > 0 && (o.repeat_penalty != 1 || o.frequency_penalty != 0 || o.presence_penalty != 0);
   const bool dry = o.dry_multiplier > 0 && o.dry_tokens > 0 && model_->has_tokenizer();
-  has_history_ = penalties || dry;
+  if (penalties) lookback_ = o.penalty_tokens;
+  if (dry) lookback_ = std::max(lookback_, o.dry_tokens);
   if (penalties) {
     add(llama().llama_sampler_init_penalties(vocab_size, o.penalty_tokens, o.repeat_penalty, o.frequency_penalty, o.presence_penalty));
   }
@@ -59,22 +58,53 @@ Sampler::Sampler(std::shared_ptr<const Model> model, const SamplingOptions& opti
     if (o.min_p > 0) add(llama().llama_sampler_init_min_p(o.min_p, 1));
     add(llama().llama_sampler_init_temp(o.temperature));
   }
-  if (!in_place_) candidates_.reserve(static_cast<size_t>(vocab_size));
-}
-
-int Sampler::lookback() const {
-  if (!has_history_) return 0;
-  return std::max(options_.penalty_tokens, options_.dry_multiplier > 0 ? options_.dry_tokens : 0);
+  wanted_ = o.temperature <= 0 ? 1 : o.top_k;
+  candidates_.reserve(static_cast<size_t>(vocab_size));
 }
 
 void Sampler::replay(const std::vector<Token>& tokens) {
-  if (!has_history_) return;
+  if (lookback_ == 0) return;
   llama().llama_sampler_reset(chain_.get());
-  for (const Token token : tokens) llama().llama_sampler_accept(chain_.get(), token);
+  history_.clear();
+  for (const Token token : tokens) accept(token);
 }
 
 void Sampler::accept(Token token) {
-  if (has_history_) llama().llama_sampler_accept(chain_.get(), token);
+  if (lookback_ == 0) return;
+  llama().llama_sampler_accept(chain_.get(), token);
+  history_.push_back(token);
+  if (static_cast<int>(history_.size()) > lookback_) history_.pop_front();
+}
+
+// Fills candidates_ with the tokens that can come out of the chain's first choice (the top_k of them, or the best one):
+// those with the largest logits, as many more as there are tokens whose logits the chain changes, and these. Any other
+// token has more than wanted_ unchanged ones above it. False: where they end is a tie, so all must be looked at.
+bool Sampler::gather(const float* logits, int count) {
+  changed_.assign(special_.begin(), special_.end());
+  changed_.insert(changed_.end(), history_.begin(), history_.end());
+  std::sort(changed_.begin(), changed_.end());
+  changed_.erase(std::unique(changed_.begin(), changed_.end()), changed_.end());
+  const size_t size = static_cast<size_t>(wanted_) + changed_.size();
+  if (size + 1 >= static_cast<size_t>(count)) return false;
+  // A heap with the smallest on top, and one more than are needed, to see a tie.
+  const auto larger = [](const llama_token_data& a, const llama_token_data& b) { return a.logit > b.logit; };
+  candidates_.clear();
+  for (int i = 0; i <= static_cast<int>(size); i++) candidates_.push_back({i, logits[i], 0.0f});
+  std::make_heap(candidates_.begin(), candidates_.end(), larger);
+  for (int i = static_cast<int>(size) + 1; i < count; i++) {
+    if (logits[i] <= candidates_.front().logit) continue;
+    std::pop_heap(candidates_.begin(), candidates_.end(), larger);
+    candidates_.back() = {i, logits[i], 0.0f};
+    std::push_heap(candidates_.begin(), candidates_.end(), larger);
+  }
+  std::sort(candidates_.begin(), candidates_.end(), larger);
+  if (candidates_[size - 1].logit == candidates_[size].logit) return false;
+  candidates_.pop_back();
+  const float least = candidates_.back().logit;
+  for (const Token token : changed_) {
+    if (token < count && logits[token] < least) candidates_.push_back({token, logits[token], 0.0f});
+  }
+  return true;
 }
 
 Token Sampler::sample(const float* logits, int64_t index) {
@@ -89,10 +119,12 @@ Token Sampler::sample(const float* logits, int64_t index) {
   if (!numbers || !std::isfinite(logits[best])) {
     throw Failure("DECODE_FAILED", "the model computed logits that are not numbers; its file may be damaged, or its key-value cache type unfit");
   }
-  if (in_place_) return best;
+  if (options_.temperature <= 0 && lookback_ == 0 && special_.empty()) return best;
 
-  candidates_.resize(static_cast<size_t>(count));
-  for (int i = 0; i < count; i++) candidates_[static_cast<size_t>(i)] = {i, logits[i], 0.0f};
+  if (wanted_ == 0 || !gather(logits, count)) {
+    candidates_.resize(static_cast<size_t>(count));
+    for (int i = 0; i < count; i++) candidates_[static_cast<size_t>(i)] = {i, logits[i], 0.0f};
+  }
   llama_token_data_array array{candidates_.data(), candidates_.size(), -1, false};
   llama().llama_sampler_apply(chain_.get(), &array);
   if (array.size == 0) return best;

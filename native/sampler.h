@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <string>
 #include <vector>
@@ -32,8 +33,8 @@ class Sampler {
  public:
   Sampler(std::shared_ptr<const Model> model, const SamplingOptions& options);
 
-  // How many of the conversation's last tokens the penalties look at.
-  int lookback() const;
+  // How many of the conversation's last tokens the penalties look at: 0 or more.
+  int lookback() const { return lookback_; }
   // Forgets all tokens and takes in these, the conversation's last ones.
   void replay(const std::vector<Token>& tokens);
   void accept(Token token);
@@ -46,10 +47,16 @@ class Sampler {
   };
   std::shared_ptr<const Model> model_;
   SamplingOptions options_;
-  bool has_history_;
-  bool in_place_;  // greedy and nothing that changes logits: no need to copy them
+  bool gather(const float* logits, int count);
+
+  int lookback_ = 0;
+  int wanted_ = 0;  // how many tokens the chain's first choice leaves; 0: it makes none, and looks at all of them
+  std::vector<Token> special_;    // tokens whose logits the chain sets, whatever has been said
+  std::deque<Token> history_;     // the last lookback_ tokens, whose logits the penalties change
   std::unique_ptr<llama_sampler, Free> chain_;
+  // Reused from token to token.
   std::vector<llama_token_data> candidates_;
+  std::vector<Token> changed_;
 };
 
 }  // namespace streaming

@@ -15,6 +15,8 @@ namespace streaming {
 
 using Clock = std::chrono::steady_clock;
 
+inline double milliseconds(Clock::duration duration) { return std::chrono::duration<double, std::milli>(duration).count(); }
+
 // What is asked of a sequence: one at a time.
 struct Job {
   enum Kind { append, score, generate, rebase } kind;
@@ -33,6 +35,8 @@ struct Record {
   int64_t evicted;
   Token token;
   size_t end;  // bytes of text up to and with this token
+  bool silent;  // it has no text: it is delivered with what follows
+  bool delivered(size_t bytes) const { return silent ? end < bytes : end <= bytes; }
 };
 
 // A whole earlier state, kept under a sequence id of its own: for memories with a recurrent part, from which single
@@ -54,6 +58,7 @@ struct Running {
   size_t bytes = 0;          // of all generated tokens
   size_t emitted_bytes = 0;  // of those whose text has been put into the stream
   int64_t prompt_total = 0;
+  int64_t reused = 0;  // of these, tokens that another conversation had decoded
   bool in_prompt = true;
   size_t scored = 0;
   bool ended = false;
@@ -80,6 +85,7 @@ struct Sequence {
   int current = -1;     // llama.cpp's sequence id; changes when the sinks move
   int hold = -1;        // a second id that keeps evicted cells alive until their eviction is final
   int state = -1;       // keeps the recurrent part during a rebase
+  bool in_batch = false;  // the batch in the making has tokens of it
   std::unique_ptr<Running> running;
 
   // The last `count` tokens of the conversation that are still known.

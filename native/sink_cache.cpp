@@ -16,11 +16,14 @@ int SinkCache::room() const {
   return std::min(until_full, limits_.trained_length - (next_ - lowest()));
 }
 
-CachePolicy::Step SinkCache::plan(int count, bool prompt) const {
+CachePolicy::Step SinkCache::plan(int count, bool prompt_ends) const {
   Step step{next_, count, oldest_, std::max(oldest_, next_ + count - limits_.window), false, base_};
   const int lag = step.evict_to - (base_ + limits_.sinks);
   const bool moves = limits_.sinks > 0 && limits_.reanchor_every != kNever;
-  if (moves && (lag >= limits_.reanchor_every || (prompt && lag > 0))) {
+  // Beside a prompt's tokens the sinks cost less than beside a single one; but a long pin may be dearer than the prompt.
+  const bool rides = prompt_ends && count > 1 && 2 * lag >= limits_.reanchor_every;
+  const bool too_far_for_the_next = limits_.trained_length - (next_ + count - base_) < count;
+  if (moves && lag > 0 && (lag >= limits_.reanchor_every || rides || (count > 1 && too_far_for_the_next))) {
     step.reanchor = true;
     step.sinks_at = step.evict_to - limits_.sinks;
   }
@@ -36,6 +39,17 @@ void SinkCache::commit(const Step& step, const Token* tokens) {
   next_ = step.first + step.count;
   oldest_ = step.evict_to;
   if (step.reanchor) base_ = step.sinks_at;
+}
+
+void SinkCache::adopt(Position first, const std::vector<Token>& tokens) {
+  first_ = base_ = next_ = first;
+  oldest_ = held_ = first + limits_.sinks;
+  commit(plan(static_cast<int>(tokens.size()), false), tokens.data());
+}
+
+// The sinks see nothing but each other, wherever they are. What follows them has seen what may be gone.
+std::vector<Token> SinkCache::beginning() const {
+  return oldest_ == first_ + limits_.sinks ? kept() : sinks_;
 }
 
 bool SinkCache::rollback(const Mark& mark) {

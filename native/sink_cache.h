@@ -20,8 +20,10 @@ class SinkCache final : public CachePolicy {
   explicit SinkCache(const Limits& limits);
 
   int room() const override;
-  Step plan(int count, bool prompt) const override;
+  Step plan(int count, bool prompt_ends) const override;
   void commit(const Step& step, const Token* tokens) override;
+  void adopt(Position first, const std::vector<Token>& tokens) override;
+  std::vector<Token> beginning() const override;
   Mark mark() const override { return {base_, oldest_, next_}; }
   bool rollback(const Mark& mark) override;
   void release(const Mark& mark) override;

@@ -44,6 +44,8 @@ void TokenStream::add_scores(const std::vector<float>& values) {
 void TokenStream::end(StreamEvent event) {
   std::unique_lock lock(mutex_);
   if (closed_) return;
+  // Cancelled while the engine was about to say this: what it says to the cancel is yet to come.
+  if (cancelled_ && event.type == StreamEvent::finish && event.reason != "abort") return;
   last_ = std::move(event);
   closed_ = abandoned_;
   wake_reader(lock);

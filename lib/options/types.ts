@@ -27,7 +27,11 @@ export interface ModelOptions {
   gpu?: false | 'auto' | 'metal' | 'cuda' | 'vulkan'
   /** How many of the model's layers go to the GPU, 0 or more. Default: all of them. Without a GPU it does nothing. */
   gpuLayers?: number
-  /** Threads that compute, 1 to 512. Default: what the operating system offers this process, at most 16. */
+  /**
+   * Threads that compute, 1 to 512. Default: what the operating system offers this process, at most 16, and fewer while
+   * measurement finds that faster, as where other programs keep the cores busy (llama.cpp's threads wait for each other
+   * by spinning). The last bits of a logit may depend on their number: give one where they matter.
+   */
   threads?: number
   /**
    * Tokens decoded at once while reading a prompt, 16 to 4,096. A reply can be left after each such batch. More takes
@@ -91,7 +95,7 @@ export interface PolicyOptions {
   window?: number
   /**
    * After how many evicted tokens the sinks are moved up to the window again, 1 or more. 1 is the paper to the
-   * letter; more is faster and differs by little. Default: a quarter of the window, at most 256.
+   * letter; more is faster and differs by little. Default: half of the window, at most 256.
    */
   reanchorEvery?: number
   /**

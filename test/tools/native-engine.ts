@@ -15,7 +15,7 @@ export const greedy: NativeSampling = {
   dryMultiplier: 0, dryBase: 1.75, dryAllowedLength: 2, dryTokens: 256, dryBreakers: ['\n'], seed: 1,
 }
 
-export const exactContext: NativeContextOptions = { threads: 1, batchSize: 128, cacheTokens: 0, maxSequences: 8, kvType: 'f32', flashAttention: 'off' }
+export const exactContext: NativeContextOptions = { threads: 1, threadsMayChange: false, batchSize: 128, cacheTokens: 0, maxSequences: 8, kvType: 'f32', flashAttention: 'off' }
 
 export const verified: NativeSequenceOptions = { policy: 'streaming', sinks: 4, window: 60, reanchorEvery: 1, rebaseAfter: 131_072, verify: true, firstPosition: 0 }
 

@@ -79,7 +79,7 @@ class FakeSequence implements NativeSequence {
       this.busy = false
       const { seen: seenTokens, evicted: evictedTokens } = this
       const counts = { seenTokens, evictedTokens, cachedTokens: seenTokens - evictedTokens }
-      return { type: 'finish', reason, promptTokens: tokens.length, completionTokens: this.seen - before, promptMs: 1, generationMs: 1, ...counts }
+      return { type: 'finish', reason, promptTokens: tokens.length, reusedTokens: 0, completionTokens: this.seen - before, promptMs: 1, generationMs: 1, ...counts }
     })
     return {
       take: () => queue.shift()?.() ?? null,

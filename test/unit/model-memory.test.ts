@@ -46,7 +46,7 @@ describe('policies and sizes', () => {
 
   test('all policies keep the same number of tokens', () => {
     const given = { sinks: 4, window: 1020 }
-    expect(limits(attention, given)).toMatchObject({ policy: 'streaming', sinks: 4, window: 1020, reanchorEvery: 255 })
+    expect(limits(attention, given)).toMatchObject({ policy: 'streaming', sinks: 4, window: 1020, reanchorEvery: 256 })
     expect(limits(attention, { ...given, policy: 'window' })).toMatchObject({ policy: 'streaming', sinks: 0, window: 1024 })
     expect(limits(attention, { ...given, policy: 'dense' })).toMatchObject({ policy: 'dense', sinks: 0, window: 1024 })
     expect(limits(attention, { ...given, policy: 'recompute' })).toMatchObject({ policy: 'recompute', sinks: 0, window: 1024 })

@@ -210,7 +210,7 @@ describe('values', () => {
 describe('loadModel', () => {
   test('defaults', () => {
     const { threads, ...rest } = parseModelOptions({})
-    expect(rest).toEqual({ gpu: 'auto', batchSize: 128, maxSequences: 8, kvType: 'f16', flashAttention: 'auto', probe: false })
+    expect(rest).toEqual({ gpu: 'auto', batchSize: 128, maxSequences: 8, kvType: 'f16', flashAttention: 'auto', probe: false, threadsMayChange: true })
     expect(threads).toBeGreaterThanOrEqual(1)
     expect(threads).toBeLessThanOrEqual(16)
   })

@@ -28,7 +28,7 @@ test('the status line tells of a reply that was cut off', () => {
   const finish: FinishEvent = {
     type: 'finish',
     reason: 'length',
-    usage: { promptTokens: 1, completionTokens: 2, seenTokens: 3, cachedTokens: 3, evictedTokens: 0 },
+    usage: { promptTokens: 1, reusedTokens: 0, completionTokens: 2, seenTokens: 3, cachedTokens: 3, evictedTokens: 0 },
     timings: { promptMs: 1, generationMs: 1, tokensPerSecond: 12.34 },
   }
   expect(statusLine(finish)).toBe('[3 tokens seen · 3 in cache · 0 evicted · 12.3 tokens/s · cut off at the most tokens]')

@@ -23,7 +23,7 @@ export class FakeChat implements Talker {
     yield {
       type: 'finish',
       reason: signal?.aborted ? 'abort' : 'end',
-      usage: { promptTokens: 3, completionTokens: 4, seenTokens: 1234, cachedTokens: 64, evictedTokens: 1170 },
+      usage: { promptTokens: 3, reusedTokens: 0, completionTokens: 4, seenTokens: 1234, cachedTokens: 64, evictedTokens: 1170 },
       timings: { promptMs: 5, generationMs: 100, tokensPerSecond: 40 },
     }
   }

@@ -1,0 +1,51 @@
+#pragma once
+#include <array>
+#include <map>
+
+namespace streaming {
+
+// On how many threads to compute, found by measurement. Threads of llama.cpp wait for each other by spinning, a
+// thousand times in a token: where another program takes one of the cores, a token takes a hundred times as long, and
+// one thread fewer is as fast as ever. Plain arithmetic: it knows no clock and no llama.cpp; used on the engine's
+// thread.
+//
+// It starts with all threads it may use. Once it knows what a decode costs, it tries one thread fewer for a moment, and
+// stays there when that is faster (and goes on trying). When a decode takes many times as long as it should, it is to
+// be given up (limit()) and done again on one thread fewer; more are tried again after a while, each time that fails
+// after twice as long. Costs are compared between batches of the same size only.
+class ThreadChoice {
+ public:
+  // `may_change` false: always `most`.
+  ThreadChoice(int most, int full_batch, bool may_change);
+
+  int threads() const { return threads_; }
+  // Milliseconds after which a decode of so many tokens should be given up; infinite where that is not known.
+  double limit(int tokens) const;
+  // A decode has taken so many milliseconds.
+  void took(int tokens, double milliseconds);
+  // A decode has been given up; it comes again.
+  void gave_up();
+
+ private:
+  struct Cost {
+    double usual = 0;  // milliseconds without what disturbs
+    int count = 0;
+  };
+  int kind(int tokens) const;
+  void try_threads(int threads, int kind);
+  void settle(bool stay);
+  void forget_trial();
+
+  const int most_, full_batch_;
+  const bool may_change_;
+  int threads_;
+  std::map<int, std::map<int, Cost>> costs_;  // by threads, by kind of batch
+  // A trial of another number of threads; from_ is the number before it.
+  bool trying_ = false;
+  int from_ = 0, trial_kind_ = 0, trial_count_ = 0;
+  double trial_sum_ = 0;
+  int until_fewer_, until_more_ = 0, patience_;
+  int slow_ = 0;  // how many of the last decodes took more than twice the usual
+};
+
+}  // namespace streaming
