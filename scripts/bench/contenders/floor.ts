@@ -1,0 +1,33 @@
+import { locateLibraries } from '../../../lib/backend/locate.js'
+import type { Contender, ContenderSetting } from '../contender.js'
+import { buildFloor } from '../floor/build.js'
+import { LineProcess } from '../line-process.js'
+
+// What the engine reserves beside the tokens of one sequence (native/engine_context.cpp): one batch, the sinks on the
+// move, and what is held of evicted tokens, in whole steps of llama.cpp's padding. With as many cells here, attention
+// runs over the same padded number of them.
+const batchTokens = 128
+const heldCells = 64
+const cellStep = 256
+
+/** A bare loop of `llama_decode` in C++ at the same number of filled cells: what the hardware asks for. */
+export class FloorContender implements Contender {
+  #process: LineProcess | undefined
+
+  async start({ model, cache, sinks, threads, fill }: ContenderSetting): Promise<void> {
+    const { llama, ggml, ggmlBase, backendDirectory } = locateLibraries()
+    const cells = Math.ceil((cache + sinks + heldCells + batchTokens) / cellStep) * cellStep
+    this.#process = new LineProcess(buildFloor(), [llama, ggml, ggmlBase, backendDirectory, model, String(cells), String(threads)])
+    await this.#process.ask(`fill ${fill.slice(0, cache + 1).join(' ')}`)
+  }
+
+  async generate(count: number): Promise<number[]> {
+    if (this.#process === undefined) throw new TypeError('start() comes first')
+    const { times } = JSON.parse(await this.#process.ask(`generate ${count}`)) as { times: number[] }
+    return times
+  }
+
+  async close(): Promise<void> {
+    await this.#process?.close()
+  }
+}
