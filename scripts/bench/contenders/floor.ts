@@ -12,22 +12,21 @@ const cellStep = 256
 
 /** A bare loop of `llama_decode` in C++ at the same number of filled cells: what the hardware asks for. */
 export class FloorContender implements Contender {
-  readonly #polling: number
+  readonly #pool: boolean
   #process: LineProcess | undefined
 
   /**
-   * @param options.polling how long its threads spin after each decode, 0 to 100 as llama.cpp counts it; null: without a
-   *   thread pool, so that they are started anew for each. Default: 0, threads that stay and sleep, since those that spin
-   *   would still do so in the next contender's turn
+   * @param options.pool whether its threads stay from decode to decode, sleeping between them; without a pool llama.cpp
+   *   starts them anew for each, as in the plainest program one could write. Default: true, which is faster
    */
-  constructor({ polling = 0 }: { polling?: number | null } = {}) {
-    this.#polling = polling ?? -1
+  constructor({ pool = true }: { pool?: boolean } = {}) {
+    this.#pool = pool
   }
 
   async start({ model, cache, sinks, threads, fill }: ContenderSetting): Promise<void> {
     const { llama, ggml, ggmlBase, backendDirectory } = locateLibraries()
     const cells = Math.ceil((cache + sinks + heldCells + batchTokens) / cellStep) * cellStep
-    this.#process = new LineProcess(buildFloor(), [llama, ggml, ggmlBase, backendDirectory, model, String(cells), String(threads), String(this.#polling)])
+    this.#process = new LineProcess(buildFloor(), [llama, ggml, ggmlBase, backendDirectory, model, String(cells), String(threads), this.#pool ? '1' : '0'])
     await this.#process.ask(`fill ${fill.slice(0, cache + 1).join(' ')}`)
   }
 

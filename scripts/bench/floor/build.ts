@@ -7,15 +7,15 @@ import { StreamingLLMError } from '../../../lib/errors.js'
 import { userCacheFolder } from '../../default-model.js'
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..', '..', '..')
-// The addon's own opening of llama.cpp's libraries, so that the floor runs on exactly what the addon runs on.
-const sources = ['scripts/bench/floor/floor.cpp', 'native/llama_library.cpp']
-const headers = ['native/llama_library.h', 'native/failure.h', ...readdirSync(path.join(root, 'native/include/llama.cpp')).filter(name => name.endsWith('.h')).map(name => `native/include/llama.cpp/${name}`)]
+// The addon's own opening of llama.cpp's libraries and its threads, so that the floor runs on exactly what the addon runs on.
+const sources = ['scripts/bench/floor/floor.cpp', 'native/llama_library.cpp', 'native/thread_pool.cpp']
+const headers = ['native/llama_library.h', 'native/thread_pool.h', 'native/failure.h', ...readdirSync(path.join(root, 'native/include/llama.cpp')).filter(name => name.endsWith('.h')).map(name => `native/include/llama.cpp/${name}`)]
 const flags = ['-std=c++20', '-O2', '-Inative', '-Inative/include/llama.cpp']
 const libraries = process.platform === 'linux' ? ['-ldl', '-pthread'] : []
 
 /**
  * The path of the floor's program, compiled when its sources are not those of an earlier time. One command of the
- * system's C++ compiler (or of CXX), since there is one program of two files; Linux and macOS.
+ * system's C++ compiler (or of CXX), as it is one program of three files; Linux and macOS.
  *
  * @throws {StreamingLLMError} ADDON_NOT_FOUND when there is no compiler, or it fails
  */

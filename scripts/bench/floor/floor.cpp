@@ -3,10 +3,9 @@
 // token, take the most likely next one, take the decoded one out of the cache again, go on with the next. No eviction,
 // no JavaScript, no text.
 //
-//   floor LLAMA GGML GGML_BASE BACKENDS MODEL CELLS THREADS POLLING      paths of the libraries and of the model, numbers
+//   floor LLAMA GGML GGML_BASE BACKENDS MODEL CELLS THREADS POOL      paths of the libraries and of the model, numbers
 //
-// POLLING is that of llama.cpp's thread pools, 0 to 100: for how long threads spin after a decode before they sleep; -1:
-// no pool, so that llama.cpp starts and ends its threads at every decode.
+// POOL 1: with the addon's thread pool; 0: without one, so that llama.cpp starts and ends its threads at every decode.
 //
 // On stdin a line for each request, on stdout a line of JSON for each answer:
 //
@@ -26,6 +25,7 @@
 
 #include "failure.h"
 #include "llama_library.h"
+#include "thread_pool.h"
 
 namespace {
 
@@ -37,43 +37,10 @@ using Clock = std::chrono::steady_clock;
 // As the addon has it by default, so that the graphs are made for the same shapes.
 constexpr int kBatchTokens = 128;
 
-// A function of ggml's libraries, which llama.cpp's library leads to.
-template <class F>
-F ggml_function(const char* name, F) {
-  return reinterpret_cast<F>(LlamaLibrary::symbol(name));
-}
-#define GGML(name) ggml_function(#name, &name)
-
-// The threads of one context, kept from decode to decode.
-class ThreadPool {
- public:
-  ThreadPool(int threads, int polling) {
-    // Which library the processor's back end is was found out when it was loaded, so it is asked for its functions.
-    const auto registry = GGML(ggml_backend_dev_backend_reg)(GGML(ggml_backend_dev_by_type)(GGML_BACKEND_DEVICE_TYPE_CPU));
-    const auto find = GGML(ggml_backend_reg_get_proc_address);
-    const auto make = reinterpret_cast<decltype(&ggml_threadpool_new)>(find(registry, "ggml_threadpool_new"));
-    free_ = reinterpret_cast<decltype(&ggml_threadpool_free)>(find(registry, "ggml_threadpool_free"));
-    if (!make || !free_) throw Failure("LIBRARY_MISMATCH", "llama.cpp's back end for the processor offers no thread pools");
-    auto params = GGML(ggml_threadpool_params_default)(threads);
-    params.poll = static_cast<uint32_t>(polling);
-    pool_ = make(&params);
-    if (!pool_) throw Failure("OUT_OF_MEMORY", "llama.cpp cannot start " + std::to_string(threads) + " threads");
-  }
-  ~ThreadPool() { free_(pool_); }
-  ThreadPool(const ThreadPool&) = delete;
-  ThreadPool& operator=(const ThreadPool&) = delete;
-
-  void attach(llama_context* context) const { GGML(llama_attach_threadpool)(context, pool_, pool_); }
-
- private:
-  ggml_threadpool_t pool_ = nullptr;
-  decltype(&ggml_threadpool_free) free_ = nullptr;
-};
-
 // Owns the model and the context, and knows what is decoded next.
 class Loop {
  public:
-  Loop(const std::string& path, int cells, int threads, int polling) {
+  Loop(const std::string& path, int cells, int threads, bool pool) {
     auto model_params = llama().llama_model_default_params();
     model_params.n_gpu_layers = 0;
     model_ = llama().llama_model_load_from_file(path.c_str(), model_params);
@@ -88,7 +55,7 @@ class Loop {
     params.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_ENABLED;
     context_ = llama().llama_init_from_model(model_, params);
     if (!context_) throw Failure("OUT_OF_MEMORY", "llama.cpp cannot make a context: " + LlamaLibrary::take_errors());
-    if (polling >= 0) pool_.emplace(threads, polling).attach(context_);
+    if (pool) pool_.emplace(threads).attach(context_);
     memory_ = llama().llama_get_memory(context_);
     vocabulary_ = llama().llama_vocab_n_tokens(llama().llama_model_get_vocab(model_));
   }
@@ -137,7 +104,7 @@ class Loop {
     if (result != 0) throw Failure("DECODE_FAILED", "llama_decode returned " + std::to_string(result) + ": " + LlamaLibrary::take_errors());
   }
 
-  std::optional<ThreadPool> pool_;  // outlives the context, which the destructor frees
+  std::optional<streaming::ThreadPool> pool_;  // outlives the context, which the destructor frees
   llama_model* model_ = nullptr;
   llama_context* context_ = nullptr;
   llama_memory_t memory_ = nullptr;
@@ -196,9 +163,9 @@ std::string answer(Loop& loop, std::istringstream& request) {
 
 int main(int count, char** arguments) {
   try {
-    if (count != 9) throw Failure("INVALID_OPTION", "usage: floor LLAMA GGML GGML_BASE BACKENDS MODEL CELLS THREADS POLLING");
+    if (count != 9) throw Failure("INVALID_OPTION", "usage: floor LLAMA GGML GGML_BASE BACKENDS MODEL CELLS THREADS POOL");
     LlamaLibrary::open({arguments[1], arguments[2], arguments[3], arguments[4]});
-    Loop loop(arguments[5], to_int(arguments[6]), to_int(arguments[7]), to_int(arguments[8]));
+    Loop loop(arguments[5], to_int(arguments[6]), to_int(arguments[7]), to_int(arguments[8]) != 0);
     for (std::string line; std::getline(std::cin, line);) {
       std::istringstream request(line);
       std::cout << answer(loop, request) << std::endl;
