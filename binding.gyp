@@ -8,9 +8,9 @@
     ],
     "defines": ["NAPI_VERSION=9", "NODE_ADDON_API_CPP_EXCEPTIONS", "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"],
     # Node's own defaults are for code without exceptions and run-time types; llama.cpp throws.
-    "cflags!": ["-fno-exceptions", "-O3"],
+    "cflags!": ["-fno-exceptions"],
     "cflags_cc!": ["-fno-exceptions", "-fno-rtti", "-std=gnu++17", "-std=gnu++1y", "-std=gnu++20"],
-    "cflags_cc": ["-std=c++20", "-O2", "-fvisibility=hidden"],
+    "cflags_cc": ["-std=c++20", "-O3", "-fvisibility=hidden"],
     "conditions": [
       ["OS=='linux'", {
         "libraries": ["-ldl"]

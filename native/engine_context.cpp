@@ -74,6 +74,7 @@ std::vector<Engine::SavedState> Engine::save_states() {
   std::vector<SavedState> saved;
   if (!context_) return saved;
   for (auto& [handle, sequence] : sequences_) {
+    if (sequence.running) settle_delivered(sequence);
     // A saved state leaves out what its newest token cannot see in a windowed layer; the oldest token that may be
     // taken back can, so what is held must end there.
     if (sliding_window_ > 0 && sequence.hold >= 0 && sequence.running && !sequence.running->journal.empty()) {

@@ -12,7 +12,8 @@ void Engine::settle_delivered(Sequence& sequence) {
   auto& running = *sequence.running;
   auto& journal = running.journal;
   auto& bookmarks = running.bookmarks;
-  if (journal.empty()) return;
+  // What was held for tokens that have been taken back since goes as well.
+  if (journal.empty() && bookmarks.empty() && sequence.hold < 0) return;
   const size_t delivered = running.job.stream->delivered_bytes();
   while (!journal.empty() && journal.front().delivered(delivered)) journal.pop_front();
   hold_no_more_than(sequence, kHeldCells);

@@ -18,6 +18,30 @@ uint32_t draw_seed(uint32_t seed, int64_t index) {
   return mixed == LLAMA_DEFAULT_SEED ? 0 : mixed;  // that one value would mean "any"
 }
 
+// The first index of the largest logit; -1 where it is no number, or any other is none: the samplers sort and sum, which
+// a NaN makes undefined behaviour. In lanes, which a compiler makes vectors of.
+int largest(const float* logits, int count) {
+  constexpr int kLanes = 16;
+  float best[kLanes];
+  int broken[kLanes] = {};
+  std::fill(best, best + kLanes, -INFINITY);
+  const int whole = count / kLanes * kLanes;
+  for (int i = 0; i < whole; i += kLanes) {
+    for (int lane = 0; lane < kLanes; lane++) {
+      const float logit = logits[i + lane];
+      broken[lane] |= logit != logit;
+      best[lane] = logit > best[lane] ? logit : best[lane];
+    }
+  }
+  for (int i = whole; i < count; i++) {
+    broken[0] |= logits[i] != logits[i];
+    best[0] = std::max(best[0], logits[i]);
+  }
+  const float found = *std::max_element(best, best + kLanes);
+  if (!std::isfinite(found) || std::any_of(broken, broken + kLanes, [](int any) { return any != 0; })) return -1;
+  return static_cast<int>(std::find(logits, logits + count, found) - logits);
+}
+
 }  // namespace
 
 Sampler::Sampler(std::shared_ptr<const Model> model, const SamplingOptions& options) : model_(std::move(model)), options_(options) {
@@ -109,14 +133,8 @@ bool Sampler::gather(const float* logits, int count) {
 
 Token Sampler::sample(const float* logits, int64_t index) {
   const int count = model_->vocab_size();
-  // The samplers sort and sum: a NaN among the logits would be undefined behaviour there, so it ends here.
-  bool numbers = true;
-  int best = 0;
-  for (int i = 0; i < count; i++) {
-    numbers &= logits[i] == logits[i];
-    if (logits[i] > logits[best]) best = i;
-  }
-  if (!numbers || !std::isfinite(logits[best])) {
+  const int best = largest(logits, count);
+  if (best < 0) {
     throw Failure("DECODE_FAILED", "the model computed logits that are not numbers; its file may be damaged, or its key-value cache type unfit");
   }
   if (options_.temperature <= 0 && lookback_ == 0 && special_.empty()) return best;

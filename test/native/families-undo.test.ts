@@ -89,8 +89,10 @@ describe('what was not read is taken back', () => {
         const { text, finish } = await drain(sequence.start(generate(randomTokens(length), tokens, [], seed)))
         expect(text).toBe(told)
         expect(kept.seenTokens).toBe(finish.seenTokens)
-        // What a recurrent model decodes again has not pushed anything out yet.
-        if (!recurrentFamilies.includes(kind)) expect(kept.evictedTokens).toBe(finish.evictedTokens)
+        // What a recurrent model decodes again has not pushed anything out yet; where half of a window goes at once, it may
+        // have gone for the token after the last one.
+        if (learnedFamilies.includes(kind)) expect(kept.evictedTokens).toBeGreaterThanOrEqual(finish.evictedTokens)
+        else if (!recurrentFamilies.includes(kind)) expect(kept.evictedTokens).toBe(finish.evictedTokens)
       })
       expect(distance(strayed, straight).max).toBeLessThan(bound(kind))
     }
