@@ -1,6 +1,6 @@
 import type { Model, Sequence } from '../../lib/index.js'
-import type { HeatMaps, Plot } from './plot.js'
-import type { Table } from './table.js'
+import type { HeatMaps, Plot } from '../report/plot.js'
+import type { Table } from '../report/table.js'
 
 /** What JSON can hold: cells are named by it and their values are stored as it. */
 export type Plain = string | number | boolean | null | Plain[] | { [name: string]: Plain }

@@ -1,6 +1,7 @@
 import os from 'node:os'
+import { inChild } from '../report/in-child.js'
+import { mean, quantile } from '../report/statistics.js'
 import type { Cell, Experiment, ExperimentMaker } from './experiment.js'
-import { inChild } from './in-child.js'
 import type { Latency, LatencyTask } from './latency.js'
 import { scaled } from './perplexity.js'
 
@@ -96,14 +97,4 @@ export const figure10: ExperimentMaker = (setting): Experiment => {
       }
     },
   }
-}
-
-export function mean(values: number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length
-}
-
-/** The smallest value that at least this share of the values does not exceed. */
-export function quantile(values: number[], share: number): number {
-  const sorted = [...values].sort((a, b) => a - b)
-  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? NaN
 }

@@ -1,8 +1,8 @@
 import { measureAttention, type MeanAttention } from './attention.js'
 import type { Cell, Experiment, ExperimentMaker } from './experiment.js'
 import { perplexityCell, perplexityOf, perplexityOrReason, scaled } from './perplexity.js'
-import type { HeatMaps, Plot } from './plot.js'
-import type { Table } from './table.js'
+import type { HeatMaps, Plot } from '../report/plot.js'
+import type { Table } from '../report/table.js'
 
 const length = 16
 

@@ -1,8 +1,8 @@
 import { isMissing, type Cell, type Experiment, type ExperimentMaker, type ModelFile, type Setting } from './experiment.js'
 import { countOf, overText, perplexityCell, perplexityOf, perplexityOrReason, perplexitySeries, sampledPerplexity, sampledSeries, scaled, type Curve } from './perplexity.js'
 import { explodingModel as defaultExploding } from './pinned-files.js'
-import type { Plot, Series } from './plot.js'
-import type { Table } from './table.js'
+import type { Plot, Series } from '../report/plot.js'
+import type { Table } from '../report/table.js'
 
 type Policy = 'dense' | 'window' | 'recompute' | 'streaming'
 

@@ -1,6 +1,6 @@
 import type { Sequence } from '../../lib/index.js'
 import { withSequence, type Cell, type Loading, type ModelFile, type Outcomes, type Setting, type TextFile } from './experiment.js'
-import type { Series } from './plot.js'
+import type { Series } from '../report/plot.js'
 import { textTokens } from './text-tokens.js'
 
 /** What is measured: a policy on a text, token by token as in generation, given the tokens before. */

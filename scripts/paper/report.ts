@@ -1,9 +1,9 @@
 import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Experiment, Outcomes } from './experiment.js'
-import { writeWhole } from './files.js'
-import { plotPng, plotSvg } from './render-plot.js'
-import { cellText, isNumeric, tableJson, tableMarkdown, type Table } from './table.js'
+import { writeWhole } from '../report/files.js'
+import { plotPng, plotSvg } from '../report/render-plot.js'
+import { cellText, isNumeric, tableJson, tableMarkdown, type Table } from '../report/table.js'
 
 /** What the report says of the run: names and values, in the order in which they are shown. */
 export type Facts = [name: string, value: string][]

@@ -5,7 +5,7 @@ import { basename, join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import * as tar from 'tar'
 import { userCacheFolder } from '../default-model.js'
-import { writeWhole } from './files.js'
+import { writeWhole } from '../report/files.js'
 import type { PinnedFile, Source } from './pinned-files.js'
 
 export interface FoundFile {

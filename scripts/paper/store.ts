@@ -1,7 +1,7 @@
 import { readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Plain } from './experiment.js'
-import { writeWhole } from './files.js'
+import { writeWhole } from '../report/files.js'
 import { sha256 } from './sources.js'
 
 export type CellKey = { [name: string]: Plain }

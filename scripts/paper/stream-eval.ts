@@ -1,7 +1,7 @@
 import { accuracyCurve, accuracyOf, accuracyText } from './accuracy.js'
 import { answerAll, type Answers, type Question } from './answers.js'
 import { withSequence, type Cell, type ExperimentMaker, type Setting } from './experiment.js'
-import type { Series } from './plot.js'
+import type { Series } from '../report/plot.js'
 import { linesBack, linesBetween, registerLines } from './register-lines.js'
 import type { Model } from '../../lib/index.js'
 

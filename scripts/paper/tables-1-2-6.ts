@@ -1,6 +1,6 @@
 import type { Cell, ExperimentMaker, Setting } from './experiment.js'
 import { perplexityCell, perplexityOrReason, scaled, type Curve } from './perplexity.js'
-import type { Table } from './table.js'
+import type { Table } from '../report/table.js'
 
 /** Table 1: what the first tokens are matters less than that there are some. */
 export const table1: ExperimentMaker = setting => {

@@ -80,7 +80,9 @@ const scalarSizes: Record<Exclude<ScalarType, 'string'>, number> = {
   uint8: 1, int8: 1, bool: 1, uint16: 2, int16: 2, uint32: 4, int32: 4, float32: 4, uint64: 8, int64: 8, float64: 8,
 }
 
-interface Tensor { name: string; shape: readonly number[]; type: WeightType; values: Float32Array }
+/** Made when they are written, for models too large to hold twice. */
+export interface LateValues { length: number; make(): Float32Array }
+interface Tensor { name: string; shape: readonly number[]; type: WeightType; values: Float32Array | LateValues }
 
 /**
  * Writes one GGUF file. Shapes are in ggml's order: the row length first, so that PyTorch's (out, in) is [in, out].
@@ -112,13 +114,18 @@ export class GgufWriter {
   }
 
   /** Adds a tensor; its data lie in the file in the order of these calls. */
-  tensor(name: string, shape: readonly number[], values: Float32Array, type: WeightType = 'f32'): this {
+  tensor(name: string, shape: readonly number[], values: Float32Array | LateValues, type: WeightType = 'f32'): this {
     this.#tensors.push({ name, shape, type, values })
     return this
   }
 
   /** The whole file. */
   toBuffer(): Buffer {
+    return Buffer.concat([...this.pieces()])
+  }
+
+  /** The file piece by piece: the beginning, then each tensor. */
+  *pieces(): Generator<Buffer> {
     const file = new Bytes()
     file.push(Buffer.from('GGUF'))
     file.uint32(3)
@@ -134,12 +141,14 @@ export class GgufWriter {
       file.uint64(offset)
       offset += Math.ceil(values.length * (type === 'f32' ? 4 : 2) / alignment) * alignment
     }
-    for (const { values, type } of this.#tensors) {
-      file.pad(alignment)
-      file.push(encode(values, type))
-    }
     file.pad(alignment)
-    return file.join()
+    yield file.join()
+    for (const { values, type } of this.#tensors) {
+      const data = new Bytes()
+      data.push(encode('make' in values ? values.make() : values, type))
+      data.pad(alignment)
+      yield data.join()
+    }
   }
 
   #key(key: string, type: ValueType): void {

@@ -6,14 +6,14 @@ import type { Cell, ModelFile, Plain, Setting } from '../../scripts/paper/experi
 import { experiments } from '../../scripts/paper/experiments.js'
 import { perplexityOf, perplexitySeries, type Curve } from '../../scripts/paper/perplexity.js'
 import { mobyDick, questions } from '../../scripts/paper/pinned-files.js'
-import type { Plot } from '../../scripts/paper/plot.js'
+import type { Plot } from '../../scripts/report/plot.js'
 import { proseOf } from '../../scripts/paper/prose.js'
-import { plotPng, plotSvg } from '../../scripts/paper/render-plot.js'
+import { plotPng, plotSvg } from '../../scripts/report/render-plot.js'
 import { writeReport } from '../../scripts/paper/report.js'
 import { distinctCells, outcomesOf, runCells } from '../../scripts/paper/run-cells.js'
 import { findFile, sha256 } from '../../scripts/paper/sources.js'
 import { CellStore, hashOfKey } from '../../scripts/paper/store.js'
-import { tableJson, tableMarkdown } from '../../scripts/paper/table.js'
+import { tableJson, tableMarkdown } from '../../scripts/report/table.js'
 
 const silent = () => {}
 let folder: string
