@@ -1,8 +1,9 @@
-// Behind `npm start`, `npm test`, `npm run cli` and `npm run paper`: sets up what is missing, then runs the program from source.
+// Behind `npm start`, `npm test`, `npm run cli`, `npm run paper` and `npm run bench`: sets up what is missing, then runs the program from source.
 //
 //   node scripts/run.mjs cli COMMAND ...    the command line, lib/cli/main.ts
 //   node scripts/run.mjs test ...           jest, with the arguments passed on
 //   node scripts/run.mjs paper ...          the paper's tables and figures, scripts/paper/main.ts
+//   node scripts/run.mjs bench ...          the benchmark, scripts/bench/main.ts
 //
 // All words about setting up go to stderr: stdout is the program's alone.
 
@@ -20,9 +21,10 @@ try {
     throw new SetupError(`Node 20 or later is needed; this is ${process.version} (${process.execPath}).`)
   }
   if (program === 'cli') await runCli()
-  else if (program === 'paper') await runPaper()
+  else if (program === 'paper') await runReport('paper')
+  else if (program === 'bench') await runReport('bench')
   else if (program === 'test') await runTests()
-  else throw new SetupError('Usage: node scripts/run.mjs cli COMMAND ... | test ... | paper ...')
+  else throw new SetupError('Usage: node scripts/run.mjs cli COMMAND ... | test ... | paper ... | bench ...')
 } catch (error) {
   console.error(error instanceof SetupError ? error.message : error)
   process.exitCode = 1
@@ -36,15 +38,18 @@ async function runCli() {
   await run([...typescript(), path.join(root, 'lib', 'cli', 'main.ts'), ...args], env)
 }
 
-async function runPaper() {
+/** The programs that measure and write a report. Help needs nothing but the dependencies. */
+async function runReport(name) {
   await dependencies(say)
-  await addon(say)
-  // Two experiments need the evaluation scripts' own addon; where it cannot be built, the report says so.
-  const { buildNative } = await import('./build-native.mjs')
-  await buildNative({ say, evaluation: true }).catch(error => say(error.message))
   const env = { ...process.env }
-  if (!given('--model') && !given('--help') && !given('-h')) env.STREAMING_LLM_DEFAULT_MODEL = await defaultModel()
-  await run([...typescript(), path.join(root, 'scripts', 'paper', 'main.ts'), ...args], env)
+  if (!given('--help') && !given('-h') && !given('--list')) {
+    await addon(say)
+    // Some of what they measure needs the evaluation scripts' own addon; where it cannot be built, the report says so.
+    const { buildNative } = await import('./build-native.mjs')
+    await buildNative({ say, evaluation: true }).catch(error => say(error.message))
+    if (!given('--model')) env.STREAMING_LLM_DEFAULT_MODEL = await defaultModel()
+  }
+  await run([...typescript(), path.join(root, 'scripts', name, 'main.ts'), ...args], env)
 }
 
 function given(name) {

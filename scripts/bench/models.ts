@@ -7,8 +7,8 @@ import { sha256OfFile } from '../../lib/models/checksum.js'
 import { userCacheFolder } from '../default-model.js'
 import { quantize } from '../evaluation/quantize.js'
 import { randomModel, randomTokens, type RandomModelShape } from './random-model.js'
+import { runTask } from './run-task.js'
 import { sentences } from './text.js'
-import { tokensOf } from './tokenize.js'
 
 export type ModelId = 'downloaded' | 'f16' | '134M' | '24M'
 
@@ -48,7 +48,7 @@ export function benchModels({ downloaded, signal, say }: ModelOptions): Record<M
       path,
       tokens: async count => {
         // A sentence has some 14 tokens.
-        if (known.length < count) known = (await tokensOf(await path(), [sentences(Math.ceil(count / 8) + 10)]))[0]!
+        if (known.length < count) known = (await runTask<object, number[][]>('tokenize', 'tokenize', { path: await path(), texts: [sentences(Math.ceil(count / 8) + 10)] }, signal))[0]!
         if (known.length < count) throw new Error(`${title} has only ${known.length} tokens for a text of ${count}`)
         return known.slice(0, count)
       },
