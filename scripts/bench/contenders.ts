@@ -13,6 +13,7 @@ const contenders = {
 const chats = {
   'our-chat': async (): Promise<ChatContender> => new (await import('./contenders/our-chat.js')).OurChat(),
   'node-llama-cpp-chat': async (): Promise<ChatContender> => new (await import('./contenders/node-llama-cpp-chat.js')).NodeLlamaCppChat(),
+  'llama-server-chat': async (): Promise<ChatContender> => new (await import('./contenders/llama-server-chat.js')).LlamaServerChat(),
 } as const
 
 export type ContenderName = keyof typeof contenders
@@ -34,4 +35,5 @@ export const contenderTitles: Record<ContenderName | ChatName, string> = {
   'llama-server': 'llama-server --context-shift',
   'our-chat': 'streaming-llm chat',
   'node-llama-cpp-chat': 'node-llama-cpp chat',
+  'llama-server-chat': 'llama-server chat',
 }

@@ -51,13 +51,17 @@ async function measure({ quick, scale, threads, models, signal }: BenchContext, 
   const { path, tokens, title } = models[model]
   const count = recomputed[quick ? 'quick' : 'full'][cache]
   const names: ContenderName[] = ['floor', 'ours', 'node-llama-cpp', 'llama-server', ...(model === 'downloaded' && count !== undefined ? ['recompute' as const] : [])]
-  const entrants = names.map((name): Entrant => ({
-    name,
-    contender: new TokenProcess(name, signal),
-    ...(name === 'recompute' ? { block: 1, warmUp: cache > 1_024 ? 0 : 1, rounds: Math.max(1, Math.round(count! * scale)) } : {}),
-  }))
+  // Blocks in which node-llama-cpp, which drops 100 tokens at a time, does so once each.
+  const rounds = Math.max(2, Math.round((quick ? 3 : 12) * scale))
+  const plan = { rounds, block: quick && scale < 1 ? Math.ceil(100 * scale) : 100, warmUp: 4, signal }
+  // And llama-server, which drops half of the cache, once in all.
+  const serverBlock = quick ? plan.block : Math.max(plan.block, Math.ceil(cache / 2 / rounds))
+  const special: Partial<Record<ContenderName, Partial<Entrant>>> = {
+    'llama-server': { block: serverBlock },
+    recompute: { block: 1, warmUp: cache > 1_024 ? 0 : 1, rounds: Math.max(1, Math.round((count ?? 0) * scale)) },
+  }
+  const entrants = names.map((name): Entrant => ({ name, contender: new TokenProcess(name, signal), ...special[name] }))
   const setting = { model: await path(), cache, sinks, threads, fill: await tokens(cache + 256) }
-  const plan = { rounds: Math.max(2, Math.round((quick ? 6 : 16) * scale)), block: quick ? 24 : 48, warmUp: 4, signal }
   return { model, cache, title, courses: await alternate(entrants, setting, plan) as CellCourses['courses'] }
 }
 
