@@ -1,4 +1,4 @@
-/** Sixty things to ask a chat for, each of twelve words and of twelve of SmolLM2's tokens: turns are then equally long. */
+/** Sixty things to ask a chat for, of eleven words and twelve of SmolLM2's tokens each: turns are then equally long. */
 export const questions = [
   'Write a long letter from a lighthouse keeper to his sister.',
   'Explain step by step how a bicycle stays upright while moving.',
