@@ -7,21 +7,14 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 
 /** Bytes of the package as it is published, with the addon of this machine, and of the dependencies that it brings here. */
 export async function ourSize(): Promise<number> {
-<<<<<<< HEAD
-  const { packages } = JSON.parse(await readFile(join(root, 'node_modules', '.package-lock.json'), 'utf8')) as { packages: Record<string, { dev?: boolean }> }
-  const dependencies = Object.entries(packages).filter(([, { dev }]) => !dev).map(([name]) => join(root, name))
-=======
   const { packages } = JSON.parse(await readFile(join(root, 'node_modules', '.package-lock.json'), 'utf8')) as { packages: Record<string, LockedPackage> }
   const dependencies = Object.entries(packages).filter(([, each]) => isBrought(each)).map(([name]) => join(root, name))
->>>>>>> dc44d449008c51a1d27b6307d0c2f995babb317e
   // A dependency's own dependencies that lie inside its folder are listed by themselves.
   const outer = dependencies.filter(folder => !dependencies.some(other => folder.startsWith(`${other}/`)))
   const own = ['dist', 'prebuilds', 'README.md', 'LICENSE', 'package.json'].map(name => join(root, name))
   return await sizes([...own, join(root, 'build', 'Release', 'streaming_llm.node'), ...outer])
 }
 
-<<<<<<< HEAD
-=======
 interface LockedPackage {
   dev?: boolean
   /** Both a development dependency and an optional one of something else. */
@@ -35,7 +28,6 @@ function isBrought({ dev, devOptional, os, cpu }: LockedPackage): boolean {
   return !dev && !devOptional && (os?.includes(process.platform) ?? true) && (cpu?.includes(process.arch) ?? true)
 }
 
->>>>>>> dc44d449008c51a1d27b6307d0c2f995babb317e
 /** Bytes of all that `installNodeLlamaCpp` installed. */
 export async function nodeLlamaCppSize(): Promise<number> {
   const folder = await installNodeLlamaCpp()
