@@ -20,3 +20,14 @@ export function machineFacts(): [string, string][] {
     ['streaming-llm', version],
   ]
 }
+
+/** How many cores are busy, over a second: what a measurement that follows has to share the machine with. */
+export async function busyCores(milliseconds = 1_000): Promise<number> {
+  const before = os.cpus()
+  await new Promise(resolve => setTimeout(resolve, milliseconds))
+  return os.cpus().reduce((busy, { times }, i) => {
+    const spent = (name: keyof typeof times) => times[name] - (before[i]?.times[name] ?? 0)
+    const all = spent('user') + spent('nice') + spent('sys') + spent('irq') + spent('idle')
+    return all === 0 ? busy : busy + 1 - spent('idle') / all
+  }, 0)
+}

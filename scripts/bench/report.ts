@@ -37,11 +37,11 @@ export function reportMarkdown(results: Results, cases: Omit<BenchCase, 'run'>[]
 }
 
 function section({ id, title, about, result }: Omit<BenchCase, 'run'> & { result: CaseResult }): string[] {
-  const { outcome, failure, command, date, seconds, load } = result
+  const { outcome, failure, command, date, seconds, busyCores } = result
   return [
     `## ${title}`, '', about, '',
     '```sh', command, '```', '',
-    `${date}, ${Math.round(seconds)} s; load of the machine before: ${load.toFixed(2)}.`, '',
+    `${date}, ${Math.round(seconds)} s; just before, other programs kept ${busyCores.toFixed(2)} cores busy.`, '',
     ...(failure === undefined ? [] : [`${id} failed: ${oneLine(failure)}`, '']),
     ...(outcome?.tables ?? []).map(tableMarkdown),
     ...(outcome?.plots ?? []).flatMap(plot => [`![${plot.title}](plots/${plot.id}.svg)`, '']),

@@ -10,8 +10,8 @@ export interface CaseResult {
   /** When it began. */
   date: string
   seconds: number
-  /** The machine's load (the last minute's average of waiting and running threads) before it began. */
-  load: number
+  /** How many cores other programs kept busy just before it began. */
+  busyCores: number
   outcome?: CaseOutcome
   /** Why there is no outcome. */
   failure?: string
@@ -28,10 +28,11 @@ export interface Results {
  * The results that a folder has from earlier runs of other cases on the same machine in the same way; without them
  * where there are none.
  */
-export async function earlierResults(folder: string, facts: Results['facts']): Promise<Results> {
+export async function earlierResults(folder: string, facts: Results['facts'], say: (line: string) => void = () => {}): Promise<Results> {
   try {
     const found = JSON.parse(await readFile(join(folder, 'results.json'), 'utf8')) as Results
     if (JSON.stringify(found.facts) === JSON.stringify(facts)) return found
+    say('The results in the folder are of another machine, version or way to run; they are replaced')
   } catch {
     // There are none, or they cannot be read: they are made anew.
   }

@@ -1,5 +1,4 @@
 import { mkdir } from 'node:fs/promises'
-import os from 'node:os'
 import { relative, resolve } from 'node:path'
 import { Interrupted, onInterrupt } from '../../lib/cli/failure.js'
 import { modelReference } from '../../lib/cli/open-model.js'
@@ -10,7 +9,7 @@ import { resolveModel } from '../../lib/models/resolve-model.js'
 import { defaultThreads } from '../../lib/options.js'
 import { reasonOf, type BenchCase, type BenchContext } from './case.js'
 import { cases } from './cases.js'
-import { machineFacts } from './facts.js'
+import { busyCores, machineFacts } from './facts.js'
 import { benchModels } from './models.js'
 import { writeReport } from './report.js'
 import { earlierResults, writeResults, type CaseResult } from './results.js'
@@ -37,7 +36,7 @@ export async function bench(flags: BenchFlags): Promise<void> {
     const downloaded = await findModel(flags, signal)
     const context: BenchContext = { quick, scale: flags.scale, threads, models: benchModels({ downloaded, signal, say }), signal, say }
     const facts: [string, string][] = [...machineFacts(), ['Threads', String(threads)], ['Run', `${quick ? 'quick: few tokens, so ratios are rough' : 'full'}${flags.scale === 1 ? '' : `, scaled by ${flags.scale}`}`], ['Model', context.models.downloaded.title]]
-    const results = await earlierResults(flags.out, facts)
+    const results = await earlierResults(flags.out, facts, say)
     say(`${chosen.length} cases, about ${Math.ceil(chosen.reduce((sum, { minutes }) => sum + minutes[quick ? 'quick' : 'full'], 0))} minutes on 2 cores with the default model`)
     let page = ''
     for (const each of chosen) {
@@ -56,8 +55,9 @@ export async function bench(flags: BenchFlags): Promise<void> {
 
 async function measure(each: BenchCase, context: BenchContext, command: string): Promise<CaseResult> {
   context.say(each.title)
+  const busy = await busyCores()
   const began = performance.now()
-  const common = { command, date: new Date().toISOString(), load: os.loadavg()[0] ?? 0 }
+  const common = { command, date: new Date().toISOString(), busyCores: busy }
   const seconds = () => (performance.now() - began) / 1_000
   try {
     const outcome = await each.run(context)

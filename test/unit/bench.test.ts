@@ -127,8 +127,8 @@ describe('ratios and times', () => {
 
   it('roll over the last values', () => {
     expect(rolling([1, 9, 2, 8], 0.5, 2)).toEqual([{ x: 2, y: 1 }, { x: 3, y: 2 }, { x: 4, y: 2 }])
-    expect(rolling([], 0.5)).toEqual([])
-    expect(rolling(Array(40_000).fill(1), 0.99).length).toBeLessThan(250)
+    expect(rolling([], 0.5, 5)).toEqual([])
+    expect(rolling(Array(40_000).fill(1), 0.99, 500).length).toBeLessThan(250)
   })
 
   it('count growth of memory from a tenth of the run on', () => {
@@ -202,7 +202,7 @@ describe('the report', () => {
     figures: { a: 1.04, b: 1.5, c: 3, d: { missing: 'not built:\n run it' } },
     tables: [{ id: 't', title: 'Ratios', columns: ['Contender', '/ floor'], rows: [['ours', 1.04]] }], plots: [], notes: ['A note.'], missing: [{ what: 'server', reason: 'not built' }],
   }
-  const results: Results = { facts: [['Processor', 'fast']], cases: { speed: { command: 'npm run bench -- --only speed', date: 'today', seconds: 3.2, load: 0.25, outcome } } }
+  const results: Results = { facts: [['Processor', 'fast']], cases: { speed: { command: 'npm run bench -- --only speed', date: 'today', seconds: 3.2, busyCores: 0.25, outcome } } }
 
   it('shows each figure with its bar and whether it is met, never what was not measured as met', () => {
     const page = reportMarkdown(results, [benchCase])
@@ -212,12 +212,12 @@ describe('the report', () => {
     expect(page).toContain('| speed | absent | not measured: not built:; run it | >= 1 | - |')
     expect(page).toContain('Not measured: server: not built')
     expect(page).toContain('```sh\nnpm run bench -- --only speed\n```')
-    expect(page).toContain('load of the machine before: 0.25')
+    expect(page).toContain('other programs kept 0.25 cores busy')
     expect(page).not.toContain('Not run:')
   })
 
   it('says what failed and what was not run', () => {
-    const failed: Results = { ...results, cases: { speed: { command: '', date: '', seconds: 0, load: 0, failure: 'no model' } } }
+    const failed: Results = { ...results, cases: { speed: { command: '', date: '', seconds: 0, busyCores: 0, failure: 'no model' } } }
     const page = reportMarkdown(failed, [benchCase, { ...benchCase, id: 'other' }])
     expect(page).toContain('| speed | ours / floor | not measured: no model | <= 1.05 | - |')
     expect(page).toContain('Not run: other.')

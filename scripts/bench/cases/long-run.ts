@@ -5,7 +5,7 @@ import { TokenProcess } from '../contender-process.js'
 import { contenderTitles } from '../contenders.js'
 
 const cache = 1_024
-const window = 500
+const blockTokens = 500
 
 export const longRun: BenchCase = {
   id: 'long-run',
@@ -20,7 +20,7 @@ export const longRun: BenchCase = {
   run: async context => {
     const { models: { f16 }, threads, signal, quick, say } = context
     const tokens = tokensFor(context, { quick: 1_200, full: 20_000 })
-    const block = Math.min(quick ? 100 : window, tokens)
+    const block = Math.min(quick ? 100 : blockTokens, tokens)
     const rounds = Math.max(1, Math.round(tokens / block))
     const courses = await alternate(
       [{ name: 'floor', contender: new TokenProcess('floor', signal) }, { name: 'ours', contender: new TokenProcess('ours', signal) }],
@@ -33,6 +33,8 @@ export const longRun: BenchCase = {
 
 function present([floor, ours]: [Course, Course], model: string): CaseOutcome {
   const [theirs, mine] = [timesOf(floor), timesOf(ours)]
+  // Long enough for a p99, short enough to see something happen.
+  const over = Math.max(1, Math.min(500, Math.floor((mine?.tokens ?? 0) / 10)))
   const missing = [floor, ours].flatMap(course => (course.missing === undefined ? [] : [{ what: contenderTitles[course.name as 'floor' | 'ours'], reason: course.missing }]))
   const figure = (value: number | undefined) => value ?? { missing: missing[0]?.reason ?? 'no tokens' }
   const quotient = (name: 'median' | 'p99' | 'max') => (mine && theirs ? mine[name] / theirs[name] : undefined)
@@ -59,7 +61,7 @@ function present([floor, ours]: [Course, Course], model: string): CaseOutcome {
     plots: [{
       id: 'long-run',
       title: 'Time per token over a long run',
-      subtitle: `${model}, cache 1,024; medians and p99 of the last ${window} tokens`,
+      subtitle: `${model}, cache 1,024; medians and p99 of the last ${over} tokens`,
       x: { title: 'Tokens generated' },
       y: { title: 'Time per token (milliseconds)' },
       legend: 'Contender',
@@ -67,8 +69,8 @@ function present([floor, ours]: [Course, Course], model: string): CaseOutcome {
         const times = course.blocks.flatMap(each => each.times)
         const title = contenderTitles[course.name as 'floor' | 'ours']
         return [
-          { name: `${title}, median`, points: rolling(times, 0.5) },
-          { name: `${title}, p99`, dashed: true, points: rolling(times, 0.99) },
+          { name: `${title}, median`, points: rolling(times, 0.5, over) },
+          { name: `${title}, p99`, dashed: true, points: rolling(times, 0.99, over) },
         ]
       }),
     }],
@@ -79,7 +81,7 @@ function present([floor, ours]: [Course, Course], model: string): CaseOutcome {
 }
 
 /** A quantile of the last tokens, at some 200 places. */
-export function rolling(times: number[], share: number, over = window): { x: number; y: number }[] {
+export function rolling(times: number[], share: number, over: number): { x: number; y: number }[] {
   const size = Math.min(over, times.length)
   const step = Math.max(1, Math.floor((times.length - size) / 200))
   const points: { x: number; y: number }[] = []
