@@ -64,6 +64,7 @@ export async function alternate(entrants: Entrant[], setting: ContenderSetting, 
         const index = (round + turn) % entrants.length
         const { contender, block = plan.block, warmUp = plan.warmUp, rounds = plan.rounds } = entrants[index]!
         if (round >= rounds) continue
+        await settle()
         await attempt(index, async () => {
           if (warmUp > 0) await contender.generate(warmUp)
           courses[index]!.blocks.push({ round, tokens: block, times: await contender.generate(block) })
@@ -75,6 +76,15 @@ export async function alternate(entrants: Entrant[], setting: ContenderSetting, 
   } finally {
     await Promise.allSettled(entrants.map(({ contender }) => contender.close()))
   }
+}
+
+// llama.cpp's threads spin on for some 200 ms after their last decode where a program lets them, as llama-server and
+// node-llama-cpp do: on few cores they would slow down whoever comes next.
+const settleMilliseconds = 500
+
+/** Waits until whoever computed last has come to rest. */
+export function settle(): Promise<void> {
+  return new Promise(resolve => setTimeout(resolve, settleMilliseconds))
 }
 
 /** Milliseconds a token. */

@@ -1,3 +1,4 @@
+import { settle } from '../alternate.js'
 import type { Series } from '../../report/plot.js'
 import { median, sum } from '../../report/statistics.js'
 import type { ChatTurn } from '../chat-contender.js'
@@ -47,6 +48,7 @@ export const turns: BenchCase = {
       for (let turn = 0; turn < count; turn++) {
         for (let i = 0; i < chats.length; i++) {
           const each = chats[(turn + i) % chats.length]!
+          await settle()
           await attempt(each, async () => void each.turns.push(await each.chat.turn(questions[turn]!, replyTokens)))
         }
         if ((turn + 1) % 10 === 0) say(`turns: ${turn + 1} of ${count}`)
