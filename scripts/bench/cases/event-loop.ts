@@ -8,7 +8,7 @@ const chats = 4
 export const eventLoop: BenchCase = {
   id: 'event-loop',
   title: 'Delay of JavaScript\'s event loop',
-  about: 'Four chats of one process stream at once (the f16 model, cache 1,024), and all their text is read. Meanwhile `perf_hooks.monitorEventLoopDelay` watches how late a timer of 10 ms comes; a process that does nothing is watched the same way.',
+  about: 'Four chats of one process stream at once (the f16 model, cache 1,024), with the default sampling, and all their text is read. Meanwhile `perf_hooks.monitorEventLoopDelay` watches how late a timer of 10 ms comes; a process that does nothing is watched the same way.',
   minutes: { quick: 0.5, full: 1.5 },
   bars: [{ id: 'p99', what: 'p99 while 4 chats stream, less that of an idle process (ms)', most: 5 }],
   run: async context => {

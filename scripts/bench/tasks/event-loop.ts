@@ -44,7 +44,7 @@ export async function streamingDelay({ path, threads, cache, milliseconds, quest
     const until = performance.now() + milliseconds
     await Promise.all(chats.map(async (chat, i) => {
       while (performance.now() < until) {
-        for await (const event of chat.stream(questions[i]!, { temperature: 0, timeLimit: Math.max(1, until - performance.now()) })) {
+        for await (const event of chat.stream(questions[i]!, { seed: i, timeLimit: Math.max(1, until - performance.now()) })) {
           if (event.type === 'finish') tokens += event.usage.completionTokens
         }
       }
