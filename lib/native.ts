@@ -97,7 +97,7 @@ export type NativeJob =
       sampling: NativeSampling
       /** Tries what followed earlier occurrences of the latest tokens. Default: false. */
       speculation?: boolean
-      /** For tests: always tries `count` of the reply that `tokens` foretell, where rules allow; `finish` then tells its tokens. */
+      /** For tests: always tries `count` of the reply that `tokens` foretell, where rules allow (-1: no other drafts than `speculation` finds); `finish` then tells the reply's tokens. */
       forcedDrafts?: { tokens: Int32Array; count: number }
     }
 

@@ -17,7 +17,7 @@
 namespace streaming {
 
 // How many tokens the engine runs ahead of a reader. Enough that JavaScript never waits for the engine, few enough
-// that taking them back costs nothing.
+// that taking them back costs nothing. Drafts that are accepted come on top of it, once.
 constexpr int kRunAhead = 16;
 // Evicted cells that are held for taking tokens back: the run-ahead, and what a stop string may keep waiting.
 constexpr int kHeldCells = 64;

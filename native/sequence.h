@@ -27,7 +27,8 @@ struct Job {
   std::vector<std::string> stops;
   SamplingOptions sampling;
   bool speculation = false;
-  // For tests: of the reply that these tokens foretell, always so many are drafted. Its finish tells its tokens.
+  // For tests: of the reply that these tokens foretell, always so many are drafted; where the number is negative, drafts
+  // are what they would be. Its finish tells its tokens.
   struct Forced {
     std::vector<Token> tokens;
     int count;
