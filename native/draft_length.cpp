@@ -12,7 +12,7 @@ constexpr int kRetry = 64;         // decodes after which a size that was tried 
 constexpr int kMemory = 64;        // tokens that an acceptance rate remembers, about
 // Before anything is known, and then as much as so many tokens.
 constexpr double kPriorWeight = 4;
-constexpr double kPriorRates[] = {0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85};
+constexpr double kPriorRates[] = {0.2, 0.3, 0.4, 0.5, 0.6, 0.75, 0.85, 0.9, 0.93};
 
 }  // namespace
 

@@ -232,6 +232,9 @@ bool Engine::step() {
     }
     return true;
   }
+  // A GPU may still be computing; asking for logits waits for it, so that times are what they seem.
+  const auto asked = std::find_if(parts.begin(), parts.end(), [](const Part& part) { return part.logits_index >= 0; });
+  if (asked != parts.end()) guarded([&] { llama().llama_get_logits_ith(context_, asked->logits_index); });
   const double elapsed = milliseconds(Clock::now() - begin);
   const auto singles = std::count_if(parts.begin(), parts.end(), [](const Part& part) { return part.step.count == 1 && part.scratch < 0; });
   const bool drafts = std::any_of(parts.begin(), parts.end(), [](const Part& part) { return part.drafts > 0; });
