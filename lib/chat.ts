@@ -114,7 +114,7 @@ export class Chat {
     return textStream(this.#turn(messages, options))
   }
 
-  async *#turn(messages: ChatMessage[], { signal, sampling, stop, maxTokens = 0, timeLimit = 0 }: ParsedGenerateOptions): AsyncGenerator<StreamEvent, void, undefined> {
+  async *#turn(messages: ChatMessage[], { signal, sampling, stop, speculation, maxTokens = 0, timeLimit = 0 }: ParsedGenerateOptions): AsyncGenerator<StreamEvent, void, undefined> {
     const release = await this.#runner.acquire(signal)
     if (release === undefined) {
       // Aborted while another turn was still going on: it never began, and leaves no trace.
@@ -129,7 +129,7 @@ export class Chat {
       let text = ''
       let finish: FinishEvent | undefined
       try {
-        const job = { type: 'generate', tokens: Int32Array.from(tokens), maxTokens, timeLimit, stop, sampling: nativeSampling(sampling) } as const
+        const job = { type: 'generate', tokens: Int32Array.from(tokens), maxTokens, timeLimit, stop, sampling: nativeSampling(sampling), speculation } as const
         for await (const event of this.#runner.run(job, signal)) {
           if (event.type === 'text') text += event.text
           if (event.type === 'finish') {

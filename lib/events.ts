@@ -47,6 +47,8 @@ export interface Usage {
   reusedTokens: number
   /** Tokens generated and delivered in this turn. */
   completionTokens: number
+  /** With `speculation: true`: tokens that were tried ahead of their turn, and how many of them were right. */
+  speculation?: { draftedTokens: number; acceptedTokens: number }
   /** Tokens of the whole conversation so far, the evicted ones included. */
   seenTokens: number
   /**

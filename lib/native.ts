@@ -95,6 +95,10 @@ export type NativeJob =
       timeLimit: number
       stop: string[]
       sampling: NativeSampling
+      /** Tries what followed earlier occurrences of the latest tokens. Default: false. */
+      speculation?: boolean
+      /** For tests: always tries `count` of the reply that `tokens` foretell, where rules allow (-1: no other drafts than `speculation` finds); `finish` then tells the reply's tokens. */
+      forcedDrafts?: { tokens: Int32Array; count: number }
     }
 
 export type NativeEvent =
@@ -110,6 +114,11 @@ export type NativeEvent =
       promptTokens: number
       reusedTokens: number
       completionTokens: number
+      /** Tokens tried ahead of their turn, and how many of them came. There when speculation was asked for. */
+      draftedTokens?: number
+      acceptedTokens?: number
+      /** With `forcedDrafts` only: the reply. */
+      tokens?: Int32Array
       seenTokens: number
       cachedTokens: number
       evictedTokens: number
@@ -177,11 +186,31 @@ export interface NativeThreadChoice {
   gaveUp(): void
 }
 
+/** Where the latest tokens occurred before, alone, for tests. */
+export interface NativeNgramIndex {
+  append(tokens: Int32Array): void
+  remove(count: number): void
+  /** What followed there; `next`: the place of its first token, counted from the first one appended. */
+  propose(count: number): { matched: number; next: number; tokens: Int32Array }
+  last(count: number): Int32Array
+}
+
+/** How many drafts pay, alone, for tests. */
+export interface NativeDraftLength {
+  took(tokens: number, milliseconds: number): void
+  learn(matched: number, same: boolean): void
+  estimate(tokens: number): number
+  rate(matched: number): number
+  choose(matched: number, singles: number, most: number): number
+}
+
 export interface NativeAddon {
   open(paths: NativeLibraryPaths): { version: string; devices: NativeDevice[] }
   /** llama.cpp's log, from now on; levels are ggml's: 1 debug, 2 info, 3 warning, 4 error, 5 continued. */
   setLog(callback: ((level: number, text: string) => void) | null): void
   load(path: string, options: { gpuLayers: number } & NativeContextOptions, onProgress: (done: number) => void): NativeLoading
   ThreadChoice: new (most: number, fullBatch: number, mayChange: boolean) => NativeThreadChoice
+  NgramIndex: new () => NativeNgramIndex
+  DraftLength: new () => NativeDraftLength
   CachePolicy: new (limits: Omit<NativeSequenceOptions, 'rebaseAfter' | 'verify'> & { trainedLength: number }) => NativeCachePolicy
 }

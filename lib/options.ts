@@ -39,6 +39,7 @@ export interface ParsedGenerateOptions {
   stop: string[]
   timeLimit?: number
   signal?: AbortSignal
+  speculation: boolean
   sampling: ParsedSamplingOptions
 }
 
@@ -88,6 +89,7 @@ const generateSchemas: Schemas<GenerateOptions> = {
   stop: v.lazy(value => (Array.isArray(value) ? texts(16, 256) : stopText)),
   timeLimit: number({ over: 0 }),
   signal,
+  speculation: boolean,
 }
 
 const stopText = v.pipe(v.string('a string or an array of strings'), shortText(256) as v.GenericSchema<string>)
@@ -163,12 +165,13 @@ export function parseChatOptions(given: unknown, call = 'createChat'): ParsedCha
 
 /** What was passed to `stream`, `ask` or `generate`; `defaults` are the chat's. */
 export function parseGenerateOptions(given: unknown, defaults: SamplingOptions = {}, call = 'stream'): ParsedGenerateOptions {
-  const { maxTokens, stop = [], timeLimit, signal, ...sampling } = check(call, given, generateSchemas)
+  const { maxTokens, stop = [], timeLimit, signal, speculation = false, ...sampling } = check(call, given, generateSchemas)
   return {
     maxTokens,
     stop: typeof stop === 'string' ? [stop] : stop,
     timeLimit,
     signal,
+    speculation,
     sampling: completeSampling({ ...defaults, ...withDry(call, sampling) }),
   }
 }

@@ -56,8 +56,8 @@ export class Sequence {
   }
 
   /** @internal */
-  continue(tokens: Int32Array, { sampling, signal, stop, maxTokens = 0, timeLimit = 0 }: ParsedGenerateOptions): TextStream {
-    return textStream(this.#generate({ type: 'generate', tokens, maxTokens, timeLimit, stop, sampling: nativeSampling(sampling) }, signal))
+  continue(tokens: Int32Array, { sampling, signal, stop, speculation, maxTokens = 0, timeLimit = 0 }: ParsedGenerateOptions): TextStream {
+    return textStream(this.#generate({ type: 'generate', tokens, maxTokens, timeLimit, stop, sampling: nativeSampling(sampling), speculation }, signal))
   }
 
   async *#generate(job: NativeJob, signal?: AbortSignal): AsyncGenerator<StreamEvent, void, undefined> {

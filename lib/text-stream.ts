@@ -23,12 +23,13 @@ export function abortedInQueue(counts: TokenCounts): FinishEvent {
 }
 
 export function finishEvent(native: NativeFinish): FinishEvent {
-  const { promptTokens, reusedTokens, completionTokens, seenTokens, cachedTokens, evictedTokens, promptMs, generationMs } = native
+  const { promptTokens, reusedTokens, completionTokens, seenTokens, cachedTokens, evictedTokens, promptMs, generationMs, draftedTokens, acceptedTokens = 0 } = native
   const tokensPerSecond = completionTokens > 1 && generationMs > 0 ? ((completionTokens - 1) * 1000) / generationMs : 0
+  const speculation = draftedTokens === undefined ? {} : { speculation: { draftedTokens, acceptedTokens } }
   return {
     type: 'finish',
     reason: native.reason === 'done' ? 'end' : native.reason,
-    usage: { promptTokens, reusedTokens, completionTokens, seenTokens, cachedTokens, evictedTokens },
+    usage: { promptTokens, reusedTokens, completionTokens, seenTokens, cachedTokens, evictedTokens, ...speculation },
     timings: { promptMs, generationMs, tokensPerSecond },
   }
 }

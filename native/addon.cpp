@@ -8,6 +8,7 @@
 #include "engine.h"
 #include "failure.h"
 #include "napi_values.h"
+#include "speculation_objects.h"
 
 namespace streaming {
 namespace {
@@ -29,17 +30,6 @@ std::vector<std::string> texts(const Napi::Object& from, const char* name) {
   const auto array = from.Get(name).As<Napi::Array>();
   for (uint32_t i = 0; i < array.Length(); i++) list.push_back(array.Get(i).ToString().Utf8Value());
   return list;
-}
-
-std::vector<Token> tokens(const Napi::Value& value) {
-  const auto array = value.As<Napi::Int32Array>();
-  return {array.Data(), array.Data() + array.ElementLength()};
-}
-
-Napi::Int32Array to_array(Napi::Env env, const std::vector<Token>& values) {
-  auto array = Napi::Int32Array::New(env, values.size());
-  std::copy(values.begin(), values.end(), array.Data());
-  return array;
 }
 
 ContextOptions read_context_options(const Napi::Object& from) {
@@ -187,6 +177,8 @@ class StreamObject : public Napi::ObjectWrap<StreamObject> {
       case StreamEvent::finish:
         object.Set("reason", event->reason);
         set("promptTokens", static_cast<double>(event->prompt_tokens)), set("reusedTokens", static_cast<double>(event->reused_tokens)), set("completionTokens", static_cast<double>(event->completion_tokens));
+        if (event->drafted_tokens >= 0) set("draftedTokens", static_cast<double>(event->drafted_tokens)), set("acceptedTokens", static_cast<double>(event->accepted_tokens));
+        if (!event->tokens.empty()) object.Set("tokens", to_array(env, event->tokens));
         set("promptMs", event->prompt_ms), set("generationMs", event->generation_ms);
         set_counts();
         break;
@@ -243,6 +235,12 @@ class SequenceObject : public Napi::ObjectWrap<SequenceObject> {
         job.time_limit_ms = number(options, "timeLimit");
         job.stops = texts(options, "stop");
         job.sampling = read_sampling(options.Get("sampling").As<Napi::Object>());
+        job.speculation = options.Get("speculation").ToBoolean();
+        if (const auto forced = options.Get("forcedDrafts"); forced.IsObject()) {
+          const auto object = forced.As<Napi::Object>();
+          job.forced = std::make_shared<const Job::Forced>(Job::Forced{tokens(object.Get("tokens")), integer(object, "count")});
+          model->check_tokens(job.forced->tokens.data(), job.forced->tokens.size());
+        }
       }
       running_ = job.stream = engine_->make_stream();
       const auto object = environment(env).stream.New({});
@@ -577,6 +575,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("setLog", Napi::Function::New(env, set_log));
   exports.Set("load", Napi::Function::New(env, load));
   exports.Set("CachePolicy", CachePolicyObject::define(env));
+  define_speculation_objects(env, exports);
   exports.Set("ThreadChoice", ThreadChoiceObject::define(env));
   return exports;
 }

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "batch.h"
+#include "engine_part.h"
 #include "failure.h"
 #include "guarded.h"
 
@@ -31,15 +32,6 @@ RunningEngines& running_engines() {
 }
 
 }  // namespace
-
-// What one sequence has in the batch.
-struct Engine::Part {
-  Sequence* sequence;
-  CachePolicy::Step step;
-  std::vector<Token> tokens;
-  int logits_index = -1;
-  int scratch = -1;
-};
 
 Engine::Engine(std::shared_ptr<Model> model, const ContextOptions& options)
     : model_(std::move(model)),
@@ -115,8 +107,7 @@ void Engine::start(int handle, Job job) {
     const bool generates = running.job.kind == Job::generate;
     // First of all: whatever goes wrong, what was given belongs to the conversation from now on.
     if (running.job.kind == Job::append || generates) {
-      for (const Token token : running.job.tokens) sequence.pending.push_back(token);
-      sequence.seen += static_cast<int64_t>(running.job.tokens.size());
+      for (const Token token : running.job.tokens) sequence.add(token);
     }
     try {
       ensure_cells();
@@ -128,6 +119,7 @@ void Engine::start(int handle, Job job) {
         running.sampler = std::make_unique<Sampler>(model_, running.job.sampling);
         running.sampler->replay(sequence.last_tokens(running.sampler->lookback()));
         running.text = TextAssembler(running.job.stops);
+        begin_speculation(sequence);
       }
       running.prompt_total = static_cast<int64_t>(sequence.pending.size()) - (generates ? 0 : std::min<int64_t>(1, static_cast<int64_t>(sequence.pending.size())));
       if (running.job.kind != Job::rebase) running.job.stream->add_prefill(0, running.prompt_total);
@@ -240,8 +232,14 @@ bool Engine::step() {
     }
     return true;
   }
+  // A GPU may still be computing; asking for logits waits for it, so that times are what they seem.
+  const auto asked = std::find_if(parts.begin(), parts.end(), [](const Part& part) { return part.logits_index >= 0; });
+  if (asked != parts.end()) guarded([&] { llama().llama_get_logits_ith(context_, asked->logits_index); });
   const double elapsed = milliseconds(Clock::now() - begin);
-  pace_.took(static_cast<int>(std::count_if(parts.begin(), parts.end(), [](const Part& part) { return part.step.count == 1; })), batch.size(), elapsed);
+  const auto singles = std::count_if(parts.begin(), parts.end(), [](const Part& part) { return part.step.count == 1 && part.scratch < 0; });
+  const bool drafts = std::any_of(parts.begin(), parts.end(), [](const Part& part) { return part.drafts > 0; });
+  if (singles == static_cast<std::ptrdiff_t>(parts.size())) batch_cost_.took(batch.size(), elapsed);
+  if (!drafts) pace_.took(static_cast<int>(std::count_if(parts.begin(), parts.end(), [](const Part& part) { return part.step.count == 1; })), batch.size(), elapsed);
   for (auto& part : parts) {
     try {
       after_decode(part, elapsed);
@@ -328,6 +326,7 @@ bool Engine::add_part(Batch& batch, Sequence& sequence, std::vector<Part>& parts
   if (sequence.replaying > 0) count = std::min(count, 1);
   if (count == 0) return true;
   if (goes_back && waiting == 1) bookmark(sequence);
+  const int drafts = kind == Job::generate && waiting == 1 ? draft(batch, sequence) : 0;
 
   Part part{&sequence, sequence.cache->plan(count, count >= waiting - 1), {}, -1, -1};
   const int sinks = static_cast<int>(sequence.cache->sinks().size());
@@ -347,6 +346,8 @@ bool Engine::add_part(Batch& batch, Sequence& sequence, std::vector<Part>& parts
     const int index = batch.add(part.tokens[static_cast<size_t>(i)], part.step.first + i, sequence.current, output && i == count - 1);
     if (output && i == count - 1) part.logits_index = index;
   }
+  for (int i = 0; i < drafts; i++) batch.add(sequence.speculation->drafts[static_cast<size_t>(i)], part.step.first + 1 + i, sequence.current, true);
+  part.drafts = drafts;
   if (part.step.reanchor && !sinks_apart) {
     for (int i = 0; i < sinks; i++) batch.add(sequence.cache->sinks()[static_cast<size_t>(i)], part.step.sinks_at + i, part.scratch, false);
   }
@@ -355,7 +356,29 @@ bool Engine::add_part(Batch& batch, Sequence& sequence, std::vector<Part>& parts
   return true;
 }
 
+// What a step's batch has pushed out leaves the cache, after its decode and before its commit.
+void Engine::evict(Sequence& sequence, const CachePolicy::Step& step) {
+  auto& running = *sequence.running;
+  const auto& functions = llama();
+  const int evicted = step.evict_to - step.evict_from;
+  const bool can_be_taken_back = running.job.kind == Job::generate && !running.in_prompt;
+  if (can_be_taken_back && !recurrent_ && (evicted > 0 || sliding_window_ > 0)) {
+    if (sequence.hold < 0) sequence.hold = take_id();
+    if (evicted > 0) functions.llama_memory_seq_cp(memory_, sequence.current, sequence.hold, step.evict_from, step.evict_to);
+    // A sliding-window cache reuses cells that no later token can see; a token taken back could.
+    if (sliding_window_ > 0) {
+      functions.llama_memory_seq_cp(memory_, sequence.current, sequence.hold, std::max(0, step.first - sliding_window_), step.first + step.count);
+    }
+  }
+  if (evicted > 0 && !functions.llama_memory_seq_rm(memory_, sequence.current, step.evict_from, step.evict_to)) {
+    throw Failure("POLICY_UNAVAILABLE", "llama.cpp cannot evict tokens from this model's memory; use policy 'dense'");
+  }
+  sequence.evicted += evicted;
+  if (evicted > 0) running.job.stream->add_evicted(evicted, sequence.evicted);
+}
+
 void Engine::after_decode(Part& part, double elapsed_ms) {
+  if (part.drafts > 0) return after_drafts(part, elapsed_ms);
   auto& sequence = *part.sequence;
   auto& running = *sequence.running;
   auto& cache = *sequence.cache;
@@ -364,25 +387,12 @@ void Engine::after_decode(Part& part, double elapsed_ms) {
   const bool single = step.count == 1;
   const CachePolicy::Mark before = cache.mark();
   const int64_t evicted_before = sequence.evicted;
-  const int evicted = step.evict_to - step.evict_from;
   const bool can_be_taken_back = running.job.kind == Job::generate && !running.in_prompt;
 
-  if (can_be_taken_back && !recurrent_ && (evicted > 0 || sliding_window_ > 0)) {
-    if (sequence.hold < 0) sequence.hold = take_id();
-    if (evicted > 0) functions.llama_memory_seq_cp(memory_, sequence.current, sequence.hold, step.evict_from, step.evict_to);
-    // A sliding-window cache reuses cells that no later token can see; a token taken back could.
-    if (sliding_window_ > 0) {
-      functions.llama_memory_seq_cp(memory_, sequence.current, sequence.hold, std::max(0, before.next - sliding_window_), step.first + step.count);
-    }
-  }
-  if (evicted > 0 && !functions.llama_memory_seq_rm(memory_, sequence.current, step.evict_from, step.evict_to)) {
-    throw Failure("POLICY_UNAVAILABLE", "llama.cpp cannot evict tokens from this model's memory; use policy 'dense'");
-  }
+  evict(sequence, step);
   if (step.reanchor) move_to(sequence, part.scratch, before.base);
   cache.commit(step, part.tokens.data());
-  sequence.evicted += evicted;
   sequence.pending.erase(sequence.pending.begin(), sequence.pending.begin() + step.count);
-  if (evicted > 0) running.job.stream->add_evicted(evicted, sequence.evicted);
   if (sequence.rebasing > 0) {
     sequence.rebasing -= static_cast<size_t>(step.count);
     if (sequence.rebasing == 0) {
@@ -423,11 +433,14 @@ void Engine::after_decode(Part& part, double elapsed_ms) {
   const CachePolicy::Mark after = cache.mark();
   running.in_prompt = false;
   if (!exact && running.journal.empty()) cache.release(after);
-  sample(sequence, logits, exact ? before : CachePolicy::Mark{after.base, after.oldest, after.next - 1}, part.tokens.back(),
-         exact ? evicted_before : sequence.evicted);
+  const Token token = sample(sequence, logits, exact ? before : CachePolicy::Mark{after.base, after.oldest, after.next - 1}, part.tokens.back(),
+                             exact ? evicted_before : sequence.evicted);
+  learn_from(sequence, token, 0);
+  if (sequence.speculation) sequence.speculation->matched = 0;
 }
 
-void Engine::sample(Sequence& sequence, const float* logits, const CachePolicy::Mark& mark, Token before, int64_t evicted_before) {
+// Returns the token, which may have ended the job.
+Token Engine::sample(Sequence& sequence, const float* logits, const CachePolicy::Mark& mark, Token before, int64_t evicted_before) {
   auto& running = *sequence.running;
   const Token token = running.sampler->sample(logits, sequence.seen);
   const auto* vocab = model_->vocab();
@@ -437,11 +450,10 @@ void Engine::sample(Sequence& sequence, const float* logits, const CachePolicy::
   running.bytes += bytes.size();
   running.journal.push_back({mark, before, evicted_before, token, ends ? running.bytes + 1 : running.bytes, bytes.empty()});
   running.generated++;
-  sequence.seen++;
-  sequence.pending.push_back(token);
+  sequence.add(token);
   if (ends) {
     finish(sequence, "end");
-    return;
+    return token;
   }
   running.sampler->accept(token);
   const auto piece = running.text.append(bytes);
@@ -449,6 +461,7 @@ void Engine::sample(Sequence& sequence, const float* logits, const CachePolicy::
   if (piece.bytes > 0 || bytes.empty()) running.job.stream->add_text(piece.text, piece.bytes, piece.bytes > 0 ? 1 : 0);
   if (running.text.stopped()) finish(sequence, "stop");
   else if (running.job.max_tokens > 0 && running.generated >= running.job.max_tokens) finish(sequence, "length");
+  return token;
 }
 
 void Engine::score(Sequence& sequence, const float* logits) {
@@ -460,8 +473,7 @@ void Engine::score(Sequence& sequence, const float* logits) {
   double sum = 0;
   for (int i = 0; i < count; i++) sum += std::exp(static_cast<double>(logits[i]) - largest);
   running.job.stream->add_scores({static_cast<float>(logits[token] - largest - std::log(sum))});
-  sequence.pending.push_back(token);
-  sequence.seen++;
+  sequence.add(token);
 }
 
 void Engine::finish(Sequence& sequence, const char* reason) {
@@ -475,12 +487,15 @@ void Engine::finish(Sequence& sequence, const char* reason) {
   running.ended = true;
   running.job.stream->end({.type = StreamEvent::finish,
                            .reason = reason,
+                           .tokens = running.job.forced ? sequence.speculation->index.last(running.generated) : std::vector<Token>(),
                            .prompt_tokens = running.job.kind == Job::score ? 0 : static_cast<int64_t>(running.job.tokens.size()),
                            .reused_tokens = running.reused,
                            .completion_tokens = running.generated,
                            .seen_tokens = sequence.seen,
                            .cached_tokens = sequence.seen - sequence.evicted,
                            .evicted_tokens = sequence.evicted,
+                           .drafted_tokens = running.job.speculation || running.job.forced ? running.drafted : -1,
+                           .accepted_tokens = running.accepted,
                            .prompt_ms = running.prompt_ms,
                            .generation_ms = running.generation_ms});
 }

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "decode_pace.h"
+#include "draft_length.h"
 #include "model.h"
 #include "sequence.h"
 #include "thread_choice.h"
@@ -16,7 +17,7 @@
 namespace streaming {
 
 // How many tokens the engine runs ahead of a reader. Enough that JavaScript never waits for the engine, few enough
-// that taking them back costs nothing.
+// that taking them back costs nothing. Drafts that are accepted come on top of it, once.
 constexpr int kRunAhead = 16;
 // Evicted cells that are held for taking tokens back: the run-ahead, and what a stop string may keep waiting.
 constexpr int kHeldCells = 64;
@@ -69,7 +70,13 @@ class Engine {
   bool ready(const Sequence& sequence) const;
   bool add_part(Batch& batch, Sequence& sequence, std::vector<Part>& parts);
   void after_decode(Part& part, double elapsed_ms);
-  void sample(Sequence& sequence, const float* logits, const CachePolicy::Mark& mark, Token before, int64_t evicted_before);
+  void evict(Sequence& sequence, const CachePolicy::Step& step);
+  Token sample(Sequence& sequence, const float* logits, const CachePolicy::Mark& mark, Token before, int64_t evicted_before);
+  bool can_speculate(const Sequence& sequence) const;
+  void begin_speculation(Sequence& sequence);
+  int draft(const Batch& batch, Sequence& sequence);
+  void learn_from(Sequence& sequence, Token token, int place);
+  void after_drafts(Part& part, double elapsed_ms);
   void score(Sequence& sequence, const float* logits);
   void settle_delivered(Sequence& sequence);
   void hold_no_more_than(Sequence& sequence, int cells);
@@ -130,6 +137,7 @@ class Engine {
   bool gave_up_ = false;
   std::unique_ptr<Batch> batch_;
   DecodePace pace_;
+  BatchCost batch_cost_;
   int prompt_room_ = 0;  // tokens of prompts that the batch in the making may still take
   int first_served_ = 0;  // the handle that comes first in the next batch, so that none starves
   std::vector<int> free_ids_;

@@ -109,7 +109,8 @@ llama_context* Engine::make_context(int cells, int ids) {
   // the sinks have moved.
   params.n_batch = params.n_ubatch = static_cast<uint32_t>(options_.batch_size);
   params.n_seq_max = static_cast<uint32_t>(ids);
-  params.n_outputs_max = params.n_seq_max;
+  // What buffers are made for at once; more drafts than that make them grow.
+  params.n_outputs_max = std::max(params.n_seq_max, static_cast<uint32_t>(options_.max_sequences) + kMostDrafts);
   params.n_threads = params.n_threads_batch = options_.threads;
   params.kv_unified = true;
   params.type_k = params.type_v = options_.kv_type;

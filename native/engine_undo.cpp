@@ -63,14 +63,11 @@ void Engine::take_back(Sequence& sequence, size_t delivered) {
   const size_t start = record.end - (bytes.empty() ? 1 : bytes.size());
   running.journal.erase(first, running.journal.end());
   running.generated -= count;
-  sequence.seen -= count;
+  sequence.forget(count);
   undo(sequence, record);
   if (delivered > start && !bytes.empty()) {
     // The text was cut within a token, by a stop string: its first part stays, in other tokens.
-    for (const Token token : model_->tokenize(std::string_view(bytes).substr(0, delivered - start), false)) {
-      sequence.pending.push_back(token);
-      sequence.seen++;
-    }
+    for (const Token token : model_->tokenize(std::string_view(bytes).substr(0, delivered - start), false)) sequence.add(token);
   }
 }
 

@@ -1,7 +1,10 @@
 #pragma once
 #include <napi.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <string>
+#include <vector>
 
 #include "failure.h"
 
@@ -16,6 +19,15 @@ inline Napi::Error to_error(Napi::Env env, const Failure& failure) {
 
 inline double number(const Napi::Object& from, const char* name) { return from.Get(name).ToNumber().DoubleValue(); }
 inline int integer(const Napi::Object& from, const char* name) { return from.Get(name).ToNumber().Int32Value(); }
+inline std::vector<int32_t> tokens(const Napi::Value& value) {
+  const auto array = value.As<Napi::Int32Array>();
+  return {array.Data(), array.Data() + array.ElementLength()};
+}
+inline Napi::Int32Array to_array(Napi::Env env, const std::vector<int32_t>& values) {
+  auto array = Napi::Int32Array::New(env, values.size());
+  std::copy(values.begin(), values.end(), array.Data());
+  return array;
+}
 inline std::string text(const Napi::Object& from, const char* name) { return from.Get(name).ToString().Utf8Value(); }
 
 }  // namespace streaming

@@ -8,6 +8,7 @@
 
 #include "cache_policy.h"
 #include "sampler.h"
+#include "speculation.h"
 #include "text_assembler.h"
 #include "token_stream.h"
 
@@ -25,6 +26,14 @@ struct Job {
   double time_limit_ms = 0;   // 0: no limit
   std::vector<std::string> stops;
   SamplingOptions sampling;
+  bool speculation = false;
+  // For tests: of the reply that these tokens foretell, always so many are drafted; where the number is negative, drafts
+  // are what they would be. Its finish tells its tokens.
+  struct Forced {
+    std::vector<Token> tokens;
+    int count;
+  };
+  std::shared_ptr<const Forced> forced;
   std::shared_ptr<TokenStream> stream;
 };
 
@@ -55,6 +64,7 @@ struct Running {
   std::deque<Record> journal;  // the last of the `generated` tokens: those not known to be delivered
   std::deque<Bookmark> bookmarks;  // oldest first; the first is not younger than the journal's first token
   int64_t generated = 0;
+  int64_t drafted = 0, accepted = 0;
   size_t bytes = 0;          // of all generated tokens
   size_t emitted_bytes = 0;  // of those whose text has been put into the stream
   int64_t prompt_total = 0;
@@ -87,7 +97,19 @@ struct Sequence {
   int state = -1;       // keeps the recurrent part during a rebase
   bool in_batch = false;  // the batch in the making has tokens of it
   std::unique_ptr<Running> running;
+  std::unique_ptr<Speculation> speculation;  // null until a job asks for it; from then on it hears of each token
 
+  // The conversation's next token is known.
+  void add(Token token) {
+    pending.push_back(token);
+    seen++;
+    if (speculation) speculation->index.append(token);
+  }
+  // Its last tokens have never been. (Whoever calls takes them out of `pending` and the cache.)
+  void forget(int64_t count) {
+    seen -= count;
+    if (speculation) speculation->index.remove(count);
+  }
   // The last `count` tokens of the conversation that are still known.
   std::vector<Token> last_tokens(int count) const {
     std::vector<Token> tokens = cache->kept();

@@ -14,6 +14,7 @@ interface ChatFlags extends SharedFlags {
   maxTokens: number
   temperature?: number
   seed?: number
+  speculation?: boolean
   prompts?: string
   jsonStats?: string
 }
@@ -25,6 +26,7 @@ export function chatCommand(): Command {
     .option('--max-tokens <count>', 'most tokens of a reply', toNumber, 1000) // as in the paper's demo
     .option('--temperature <value>', '0 always takes the likeliest token', toNumber)
     .option('--seed <number>', 'the same seed gives the same replies', toNumber)
+    .option('--speculation', 'faster where replies repeat what was said; not the same to the letter')
     .option('--prompts <file>', 'JSON lines with "turns", as in MT-bench: one conversation through all of them')
     .option('--json-stats <file>', 'write memory, tokens and times of each turn to this file, a JSON object a line')
     .action(chat)
@@ -35,14 +37,14 @@ async function chat(flags: ChatFlags): Promise<void> {
   const statistics = turnStatistics(flags.jsonStats)
   const model = await openModel(flags)
   try {
-    const { system, temperature, seed, maxTokens } = flags
+    const { system, temperature, seed, maxTokens, speculation } = flags
     const conversation = await model.createChat({ ...policyOptions(flags), system, temperature, seed })
-    if (prompts !== undefined) await promptsChat(conversation, prompts, { maxTokens }, statistics)
+    if (prompts !== undefined) await promptsChat(conversation, prompts, { maxTokens, speculation }, statistics)
     else if (process.stdin.isTTY) {
       const greeting = `${path.basename(modelReference(flags))}. Ctrl-C stops a reply, Ctrl-D ends the chat.`
       process.stderr.write(`${dim(greeting, process.stderr)}\n`)
-      await terminalChat(conversation, { maxTokens }, statistics)
-    } else await pipedChat(conversation, { maxTokens }, statistics)
+      await terminalChat(conversation, { maxTokens, speculation }, statistics)
+    } else await pipedChat(conversation, { maxTokens, speculation }, statistics)
   } catch (error) {
     throw explained(error, flags)
   } finally {

@@ -172,4 +172,15 @@ export interface GenerateOptions extends SamplingOptions {
   timeLimit?: number
   /** Ends the reply when it fires. */
   signal?: AbortSignal
+  /**
+   * Speculation without a draft model: where the latest tokens have occurred before in the conversation (its last
+   * 65,536 tokens, evicted ones included, from the first reply with this option on), what followed them there is
+   * decoded along with the next token, and kept as far as the sampler chooses the same. Faster where a reply repeats
+   * what was said, such as a text to be edited; tries nothing while that would not pay. Tokens are chosen as without
+   * it, by the same draws; but a batch of several tokens rounds its logits a little differently than single ones, and
+   * once the window is full its tokens still see the few that leave with it, so a reply need not be the same to the
+   * letter, or repeatable: that is why it is off by default. Recurrent and hybrid models and the policy `recompute` do
+   * without it, and so does `reanchorEvery: 1` while tokens are being evicted. Default: false.
+   */
+  speculation?: boolean
 }

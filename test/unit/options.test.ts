@@ -34,7 +34,7 @@ const functions: { call: string; parse: (given: unknown) => unknown; names: stri
     parse: given => parseChatOptions(given),
     names: [...policy, ...sampling, 'system', 'pinSystem', 'messages', 'keepMessages', 'chatTemplate'],
   },
-  { call: 'stream', parse: given => parseGenerateOptions(given), names: [...sampling, 'maxTokens', 'stop', 'timeLimit', 'signal'] },
+  { call: 'stream', parse: given => parseGenerateOptions(given), names: [...sampling, 'maxTokens', 'stop', 'timeLimit', 'signal', 'speculation'] },
 ]
 
 const each = functions.flatMap(({ call, parse, names }) => names.map(name => ({ call, parse, names, name })))
@@ -139,6 +139,7 @@ const kinds: Record<string, { expected: string; good: unknown[]; bad: unknown[] 
   maxTokens: { expected: 'a whole number of at least 1', good: [1, 1000], bad: [0, -1] },
   stop: { expected: 'a string or an array of strings', good: ['\n', ['a', 'b'], [], 'x'.repeat(256)], bad: [5, {}] },
   timeLimit: { expected: 'a number over 0', good: [0.5, 1000], bad: [0, -1] },
+  speculation: { expected: 'true or false', good: [true, false], bad: ['true', 1] },
   multiplier: { expected: 'a number of at least 0', good: [0, 0.8], bad: [-1] },
   base: { expected: 'a number of at least 1', good: [1, 1.75], bad: [0.5] },
   allowedLength: { expected: 'a whole number of at least 0', good: [0, 2], bad: [-1] },
@@ -262,6 +263,7 @@ describe('replies', () => {
   test('defaults', () => {
     expect(parseGenerateOptions({})).toEqual({
       stop: [],
+      speculation: false,
       sampling: {
         temperature: 0.7, topK: 40, topP: 0.95, minP: 0.05, typicalP: 1, repeatPenalty: 1, frequencyPenalty: 0, presencePenalty: 0, penaltyTokens: 64,
       },

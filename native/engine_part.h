@@ -1,0 +1,18 @@
+#pragma once
+#include <vector>
+
+#include "engine.h"
+
+namespace streaming {
+
+// What one sequence has in the batch.
+struct Engine::Part {
+  Sequence* sequence;
+  CachePolicy::Step step;
+  std::vector<Token> tokens;
+  int logits_index = -1;
+  int scratch = -1;
+  int drafts = 0;  // of sequence->speculation, after the one token; their logits follow its own
+};
+
+}  // namespace streaming
