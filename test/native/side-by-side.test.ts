@@ -62,7 +62,9 @@ describe('a beginning that several sequences have in common', () => {
     const big = await loadNative(addon, tinyModel('llama', { contextLength: 4096 }))
     try {
       const prompts = [2, 3, 4].map(seed => joined(long, tokensOf(12, seed)))
-      const results = await Promise.all(prompts.map(tokens => drain(big.openSequence({ ...verified, ...limits }).start({ type: 'append', tokens }))))
+      const sequences = prompts.map(() => big.openSequence({ ...verified, ...limits }))
+      const results = await Promise.all(sequences.map((sequence, i) => drain(sequence.start({ type: 'append', tokens: prompts[i]! }))))
+      for (const sequence of sequences) sequence.close()
       const reused = results.map(({ finish }) => finish.reusedTokens).sort((a, b) => a - b)
       expect(reused[0]).toBe(0)
       // Some of the last few tokens are not worth another round.
@@ -99,15 +101,17 @@ describe('a beginning that several sequences have in common', () => {
   test('is not taken where what follows the sinks has seen what is gone', async () => {
     const donor = model.openSequence(verified) // 4 sinks
     await drain(donor.start({ type: 'append', tokens: tokensOf(200, 1) }))
-    const { finish } = await drain(model.openSequence(verified).start({ type: 'append', tokens: joined(tokensOf(200, 1), tokensOf(5, 2)) }))
+    const late = model.openSequence(verified)
+    const { finish } = await drain(late.start({ type: 'append', tokens: joined(tokensOf(200, 1), tokensOf(5, 2)) }))
     expect(finish.reusedTokens).toBe(0)
   })
 
   test.each(['mamba', 'lfm2', 'gemma2'] as const)('is decoded again by a %s model, whose memory cannot be had in part', async kind => {
     const other = await loadNative(addon, tinyModel(kind))
     try {
+      const sequences = [2, 3].map(() => other.openSequence(verified))
       const results = []
-      for (const seed of [2, 3]) results.push(await drain(other.openSequence(verified).start({ type: 'append', tokens: joined(system, tokensOf(9, seed)) })))
+      for (const [i, sequence] of sequences.entries()) results.push(await drain(sequence.start({ type: 'append', tokens: joined(system, tokensOf(9, 2 + i)) })))
       expect(results.map(({ finish }) => finish.reusedTokens)).toEqual([0, 0])
     } finally {
       await other.close()
@@ -148,9 +152,10 @@ describe('several sequences at once', () => {
       })()
       while (tokens < 20) await new Promise(resolve => setTimeout(resolve, 5))
       // A first prompt tells the engine what its tokens cost.
-      await drain(wide.openSequence({ ...verified, verify: false }).start({ type: 'append', tokens: tokensOf(300, 4) }))
+      const readers = [4, 5].map(() => wide.openSequence({ ...verified, verify: false }))
+      await drain(readers[0]!.start({ type: 'append', tokens: tokensOf(300, 4) }))
       reading = true
-      await drain(wide.openSequence({ ...verified, verify: false }).start({ type: 'append', tokens: tokensOf(1280, 5) }))
+      await drain(readers[1]!.start({ type: 'append', tokens: tokensOf(1280, 5) }))
       reading = false
       // In batches of 128 it would have been 10.
       expect(whileReading).toBeGreaterThan(20)

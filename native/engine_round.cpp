@@ -1,0 +1,296 @@
+// One round of the engine: a batch of all that is ready, its decode, and what becomes of it.
+#include <algorithm>
+#include <cmath>
+
+#include "batch.h"
+#include "engine.h"
+#include "engine_part.h"
+#include "failure.h"
+#include "guarded.h"
+
+namespace streaming {
+
+// One round. False: nothing is ready, wait for a command or a reader.
+bool Engine::step() {
+  for (auto& [handle, sequence] : sequences_) {
+    sequence.in_batch = false;
+    if (sequence.running) attend(sequence);
+  }
+  Batch& batch = *batch_;
+  batch.clear();
+  std::vector<Part> parts;
+  // Single tokens first, then prompts, each from where the last batch left off.
+  for (const bool prompts : {false, true}) {
+    if (prompts) prompt_room_ = pace_.prompt_room(static_cast<int>(parts.size()), batch.left());
+    std::vector<Sequence*> order;
+    for (auto at = sequences_.lower_bound(first_served_); at != sequences_.end(); ++at) order.push_back(&at->second);
+    for (auto at = sequences_.begin(); at != sequences_.lower_bound(first_served_); ++at) order.push_back(&at->second);
+    for (Sequence* sequence : order) {
+      if (!ready(*sequence) || (sequence->pending.size() > 1) != prompts) continue;
+      if (prompts && waits_for_beginning(*sequence)) continue;
+      try {
+        if (!add_part(batch, *sequence, parts)) break;
+      } catch (const Failure& failure) {
+        fail(*sequence, failure.code, failure.what());
+      }
+    }
+  }
+  if (parts.empty()) return false;
+  const auto next = sequences_.upper_bound(first_served_);
+  first_served_ = next == sequences_.end() ? 0 : next->first;
+
+  const auto begin = Clock::now();
+  try {
+    decode(batch);
+  } catch (const Failure& failure) {
+    for (auto& part : parts) {
+      if (part.scratch >= 0) give_id(part.scratch);
+      fail(*part.sequence, failure.code, failure.what());
+    }
+    return true;
+  }
+  // A GPU may still be computing; asking for logits waits for it, so that times are what they seem.
+  const auto asked = std::find_if(parts.begin(), parts.end(), [](const Part& part) { return part.logits_index >= 0; });
+  if (asked != parts.end()) guarded([&] { llama().llama_get_logits_ith(context_, asked->logits_index); });
+  const double elapsed = milliseconds(Clock::now() - begin);
+  const auto singles = std::count_if(parts.begin(), parts.end(), [](const Part& part) { return part.step.count == 1 && part.scratch < 0; });
+  const bool drafts = std::any_of(parts.begin(), parts.end(), [](const Part& part) { return part.drafts > 0; });
+  if (singles == static_cast<std::ptrdiff_t>(parts.size())) batch_cost_.took(batch.size(), elapsed);
+  if (!drafts) pace_.took(static_cast<int>(std::count_if(parts.begin(), parts.end(), [](const Part& part) { return part.step.count == 1; })), batch.size(), elapsed);
+  for (auto& part : parts) {
+    try {
+      after_decode(part, elapsed);
+    } catch (const Failure& failure) {
+      fail(*part.sequence, failure.code, failure.what());
+    }
+  }
+  return true;
+}
+
+// What is due to a sequence's job before the next batch.
+void Engine::attend(Sequence& sequence) {
+  auto& running = *sequence.running;
+  auto& stream = *running.job.stream;
+  try {
+    if (stream.closed()) {
+      settle_delivered(sequence);
+      forget_bookmarks(sequence);
+      sequence.running.reset();
+      return;
+    }
+    if (stream.cancelled()) {
+      take_back(sequence, stream.delivered_bytes());
+      running.ended = false;
+      finish(sequence, "abort");
+      return;
+    }
+    settle_delivered(sequence);
+    if (running.ended) return;
+    if (running.job.time_limit_ms > 0 && milliseconds(Clock::now() - running.started) > running.job.time_limit_ms) {
+      finish(sequence, "time");
+      return;
+    }
+    const auto kind = running.job.kind;
+    if (kind == Job::score && running.scored == running.job.tokens.size()) {
+      finish(sequence, "done");
+      return;
+    }
+    if (sequence.rebasing == 0 && sequence.cache->must_restart(sequence.pending.size())) restart(sequence);
+    // What is recomputed for each token need not be computed before one is asked for.
+    const bool waits = sequence.cache->limits().kind == CachePolicy::recompute;
+    const bool nothing_left = waits || (sequence.pending.size() <= 1 && sequence.rebasing == 0);
+    if (nothing_left && (kind == Job::append || kind == Job::rebase)) {
+      finish(sequence, "done");
+      return;
+    }
+    // In mid-reply a rebase waits until nothing can be taken back any more.
+    if (rebase_due(sequence) && running.journal.empty()) begin_rebase(sequence);
+  } catch (const Failure& failure) {
+    fail(sequence, failure.code, failure.what());
+  }
+}
+
+bool Engine::ready(const Sequence& sequence) const {
+  if (!sequence.running || sequence.running->ended || sequence.pending.empty()) return false;
+  const auto& running = *sequence.running;
+  if (running.job.kind != Job::generate) return true;
+  const int waiting = running.job.stream->waiting_tokens();
+  return waiting < (rebase_due(sequence) ? 1 : kRunAhead);
+}
+
+// Puts the sequence's next tokens into the batch. False: the batch is full.
+bool Engine::add_part(Batch& batch, Sequence& sequence, std::vector<Part>& parts) {
+  auto& running = *sequence.running;
+  const auto kind = running.job.kind;
+  if (batch.left() == 0) return false;
+  // Several sequences split a hybrid's batch into ubatches, which sliding windows do not stand.
+  if (hybrid_ && sliding_window_ > 0 && !parts.empty()) return false;
+  const int room = sequence.cache->room();
+  if (room == 0) {
+    throw Failure("CACHE_FULL", "the dense policy has filled its " + std::to_string(sequence.cache->limits().window) +
+                                    " tokens and evicts nothing; use policy 'streaming', which goes on for ever, or a larger window");
+  }
+  int count = std::min({static_cast<int>(sequence.pending.size()), room, batch.left()});
+  if (sequence.pending.size() > 1) count = std::min(count, prompt_room_);
+  // The last token waits for what will follow it; when scoring, it goes alone.
+  const int waiting = static_cast<int>(sequence.pending.size());
+  const bool scores_alone = kind == Job::score && waiting > 1 && sequence.cache->limits().kind != CachePolicy::recompute;
+  // A recurrent state cannot leave its last token out, so there is one before it to go back to.
+  const bool goes_back = kind == Job::generate && has_bookmarks(sequence);
+  const bool sampled_alone = goes_back && waiting > 1;
+  if (kind == Job::append || kind == Job::rebase || scores_alone || sampled_alone) count = std::min(count, waiting - 1);
+  if (sequence.rebasing > 0) count = std::min(count, static_cast<int>(sequence.rebasing));
+  if (sequence.replaying > 0) count = std::min(count, 1);
+  if (count == 0) return true;
+  if (goes_back && waiting == 1) bookmark(sequence);
+  const int drafts = kind == Job::generate && waiting == 1 ? draft(batch, sequence) : 0;
+
+  Part part{&sequence, sequence.cache->plan(count, count >= waiting - 1), {}, -1, -1};
+  const int sinks = static_cast<int>(sequence.cache->sinks().size());
+  if (part.step.reanchor && count + sinks > batch.left() && count > 1 && batch.left() > 2 * sinks) {
+    count = batch.left() - sinks;
+    part.step = sequence.cache->plan(count, false);
+  }
+  if (count > 1) prompt_room_ -= count;
+  if (part.step.reanchor) part.scratch = take_id();
+  const bool sinks_apart = part.step.reanchor && (count + sinks > batch.left() || (hybrid_ && sliding_window_ > 0));
+  if (sinks_apart) decode_sinks(sequence, part.scratch, part.step.sinks_at);
+
+  const bool all = count == static_cast<int>(sequence.pending.size()) && sequence.rebasing == 0;
+  const bool output = all && (kind == Job::generate || kind == Job::score);
+  part.tokens.assign(sequence.pending.begin(), sequence.pending.begin() + count);
+  for (int i = 0; i < count; i++) {
+    const int index = batch.add(part.tokens[static_cast<size_t>(i)], part.step.first + i, sequence.current, output && i == count - 1);
+    if (output && i == count - 1) part.logits_index = index;
+  }
+  for (int i = 0; i < drafts; i++) batch.add(sequence.speculation->drafts[static_cast<size_t>(i)], part.step.first + 1 + i, sequence.current, true);
+  part.drafts = drafts;
+  if (part.step.reanchor && !sinks_apart) {
+    for (int i = 0; i < sinks; i++) batch.add(sequence.cache->sinks()[static_cast<size_t>(i)], part.step.sinks_at + i, part.scratch, false);
+  }
+  parts.push_back(std::move(part));
+  sequence.in_batch = true;
+  return true;
+}
+
+// What a step's batch has pushed out leaves the cache, after its decode and before its commit.
+void Engine::evict(Sequence& sequence, const CachePolicy::Step& step) {
+  auto& running = *sequence.running;
+  const auto& functions = llama();
+  const int evicted = step.evict_to - step.evict_from;
+  const bool can_be_taken_back = running.job.kind == Job::generate && !running.in_prompt;
+  if (can_be_taken_back && !recurrent_ && (evicted > 0 || sliding_window_ > 0)) {
+    if (sequence.hold < 0) sequence.hold = take_id();
+    if (evicted > 0) functions.llama_memory_seq_cp(memory_, sequence.current, sequence.hold, step.evict_from, step.evict_to);
+    // A sliding-window cache reuses cells that no later token can see; a token taken back could.
+    if (sliding_window_ > 0) {
+      functions.llama_memory_seq_cp(memory_, sequence.current, sequence.hold, std::max(0, step.first - sliding_window_), step.first + step.count);
+    }
+  }
+  if (evicted > 0 && !functions.llama_memory_seq_rm(memory_, sequence.current, step.evict_from, step.evict_to)) {
+    throw Failure("POLICY_UNAVAILABLE", "llama.cpp cannot evict tokens from this model's memory; use policy 'dense'");
+  }
+  sequence.evicted += evicted;
+  if (evicted > 0) running.job.stream->add_evicted(evicted, sequence.evicted);
+}
+
+void Engine::after_decode(Part& part, double elapsed_ms) {
+  if (part.drafts > 0) return after_drafts(part, elapsed_ms);
+  auto& sequence = *part.sequence;
+  auto& running = *sequence.running;
+  auto& cache = *sequence.cache;
+  const auto& step = part.step;
+  const auto& functions = llama();
+  const bool single = step.count == 1;
+  const CachePolicy::Mark before = cache.mark();
+  const int64_t evicted_before = sequence.evicted;
+  const bool can_be_taken_back = running.job.kind == Job::generate && !running.in_prompt;
+
+  evict(sequence, step);
+  if (step.reanchor) move_to(sequence, part.scratch, before.base);
+  cache.commit(step, part.tokens.data());
+  sequence.pending.erase(sequence.pending.begin(), sequence.pending.begin() + step.count);
+  if (sequence.rebasing > 0) {
+    sequence.rebasing -= static_cast<size_t>(step.count);
+    if (sequence.rebasing == 0) {
+      if (sequence.state >= 0) functions.llama_memory_seq_cp(memory_, sequence.state, sequence.current, kNoPosition, kNoPosition + 1);
+      give_id(sequence.state);
+      running.job.stream->add_rebase(cache.size());
+    }
+  }
+  if (sequence.replaying > 0) sequence.replaying--;
+  sequence.given_back -= std::min(sequence.given_back, static_cast<size_t>(step.count));
+  if (sequence.verify) verify(sequence);
+
+  const int64_t left = static_cast<int64_t>(sequence.pending.size());
+  if (running.in_prompt && running.job.kind != Job::rebase && sequence.rebasing == 0 && running.scored == 0) {
+    const int64_t waiting = running.job.kind == Job::generate ? left : std::max<int64_t>(0, left - 1);
+    const int64_t done = running.prompt_total - std::min(running.prompt_total, waiting);
+    if (done > 0) running.job.stream->add_prefill(done, running.prompt_total);
+  }
+  if (running.in_prompt) running.prompt_ms = milliseconds(Clock::now() - running.started);
+  else running.generation_ms += elapsed_ms;
+
+  if (part.logits_index < 0) {
+    // Nothing in a prompt will be taken back token by token.
+    if (running.journal.empty() && running.bookmarks.empty()) cache.release(cache.mark());
+    return;
+  }
+  const float* logits = nullptr;
+  const auto thrown = guarded([&] { logits = functions.llama_get_logits_ith(context_, part.logits_index); });
+  if (thrown || !logits) throw Failure("DECODE_FAILED", "llama.cpp gave no logits");
+  if (running.job.kind == Job::score) {
+    running.in_prompt = false;
+    score(sequence, logits);
+    cache.release(cache.mark());
+    return;
+  }
+  // After a batch of many, the way back is to leave its last token out; what it evicted stays evicted.
+  const bool exact = has_bookmarks(sequence) || (single && can_be_taken_back);
+  const CachePolicy::Mark after = cache.mark();
+  running.in_prompt = false;
+  if (!exact && running.journal.empty()) cache.release(after);
+  const Token token = sample(sequence, logits, exact ? before : CachePolicy::Mark{after.base, after.oldest, after.next - 1}, part.tokens.back(),
+                             exact ? evicted_before : sequence.evicted);
+  learn_from(sequence, token, 0);
+  if (sequence.speculation) sequence.speculation->matched = 0;
+}
+
+// Returns the token, which may have ended the job.
+Token Engine::sample(Sequence& sequence, const float* logits, const CachePolicy::Mark& mark, Token before, int64_t evicted_before) {
+  auto& running = *sequence.running;
+  const Token token = running.sampler->sample(logits, sequence.seen);
+  const auto* vocab = model_->vocab();
+  const bool ends = model_->has_tokenizer() && llama().llama_vocab_is_eog(vocab, token);
+  const std::string bytes = ends || !model_->has_tokenizer() ? std::string() : model_->piece(token, false);
+  // The end of a turn is recorded like any token, and taken back at once: the template writes it.
+  running.bytes += bytes.size();
+  running.journal.push_back({mark, before, evicted_before, token, ends ? running.bytes + 1 : running.bytes, bytes.empty()});
+  running.generated++;
+  sequence.add(token);
+  if (ends) {
+    finish(sequence, "end");
+    return token;
+  }
+  running.sampler->accept(token);
+  const auto piece = running.text.append(bytes);
+  running.emitted_bytes += piece.bytes;
+  if (piece.bytes > 0 || bytes.empty()) running.job.stream->add_text(piece.text, piece.bytes, piece.bytes > 0 ? 1 : 0);
+  if (running.text.stopped()) finish(sequence, "stop");
+  else if (running.job.max_tokens > 0 && running.generated >= running.job.max_tokens) finish(sequence, "length");
+  return token;
+}
+
+void Engine::score(Sequence& sequence, const float* logits) {
+  auto& running = *sequence.running;
+  const int count = model_->vocab_size();
+  const Token token = running.job.tokens[running.scored++];
+  // log softmax, in double: the reference it is compared with is no less exact.
+  const double largest = *std::max_element(logits, logits + count);
+  double sum = 0;
+  for (int i = 0; i < count; i++) sum += std::exp(static_cast<double>(logits[i]) - largest);
+  running.job.stream->add_scores({static_cast<float>(logits[token] - largest - std::log(sum))});
+  sequence.add(token);
+}
+
+}  // namespace streaming
