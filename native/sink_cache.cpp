@@ -4,6 +4,11 @@
 #include <cstddef>
 
 namespace streaming {
+namespace {
+
+constexpr int kFewSinks = 16;
+
+}  // namespace
 
 SinkCache::SinkCache(const Limits& limits)
     : CachePolicy(limits), first_(limits.first), base_(first_), oldest_(first_ + limits.sinks), next_(first_), held_(oldest_) {}
@@ -20,8 +25,9 @@ CachePolicy::Step SinkCache::plan(int count, bool prompt_ends) const {
   Step step{next_, count, oldest_, std::max(oldest_, next_ + count - limits_.window), false, base_};
   const int lag = step.evict_to - (base_ + limits_.sinks);
   const bool moves = limits_.sinks > 0 && limits_.reanchor_every != kNever;
-  // Beside a prompt's tokens the sinks cost less than beside a single one; but a long pin may be dearer than the prompt.
-  const bool rides = prompt_ends && count > 1 && 2 * lag >= limits_.reanchor_every;
+  // A long pin moves at the end of a prompt, lest it keeps a reply waiting; a few sinks are not felt there, but would be
+  // in the time to the first token.
+  const bool rides = prompt_ends && count > 1 && limits_.sinks > kFewSinks && 2 * lag >= limits_.reanchor_every;
   const bool too_far_for_the_next = limits_.trained_length - (next_ + count - base_) < count;
   if (moves && lag > 0 && (lag >= limits_.reanchor_every || rides || (count > 1 && too_far_for_the_next))) {
     step.reanchor = true;
