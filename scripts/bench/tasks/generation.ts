@@ -73,12 +73,15 @@ export interface Ages extends Common {
   ages: [old: number, young: number]
   rounds: number
   block: number
+  /** Whether the two share one pool of cells, or have one each (the model is loaded twice). */
+  shared: boolean
 }
 
-/** Two sequences of one model, one older than the other, in alternating blocks. */
+/** Two sequences, one older than the other, in alternating blocks. */
 export async function oldAndYoung(task: Ages, progress: Progress): Promise<{ old: Course; young: Course; seen: number[] }> {
   await using model = await load(task)
-  const sequences = task.ages.map(() => model.createSequence({ sinks: task.sinks, window: task.cache - task.sinks }))
+  await using another = await load(task)
+  const sequences = task.ages.map((_, i) => (i === 0 || task.shared ? model : another).createSequence({ sinks: task.sinks, window: task.cache - task.sinks }))
   const all = task.ages[0] + task.ages[1]
   let done = 0
   for (const [i, sequence] of sequences.entries()) {
