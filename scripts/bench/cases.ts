@@ -9,8 +9,8 @@ import { pace } from './cases/pace.js'
 import { prompt } from './cases/prompt.js'
 import { speculation } from './cases/speculation.js'
 import { start } from './cases/start.js'
-import { tokenTime } from './cases/token-time.js'
+import { tokenTimes } from './cases/token-time.js'
 import { turns } from './cases/turns.js'
 
 /** All cases, in the order in which they are measured. */
-export const cases: BenchCase[] = [tokenTime, longRun, oldAndYoung, turns, chats, prompt, start, eventLoop, memory, pace, fairness, speculation]
+export const cases: BenchCase[] = [...tokenTimes, longRun, oldAndYoung, turns, chats, prompt, start, eventLoop, memory, pace, fairness, speculation]

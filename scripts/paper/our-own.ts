@@ -75,7 +75,7 @@ export const reanchorEvery: ExperimentMaker = (setting): Experiment => {
   return {
     id: 'reanchor-every',
     title: 'Our own: how often the sinks are moved',
-    about: `Perplexity and time with the sinks moved up to the window after each 1, 16, 64 and 256 evicted tokens, with 4 + ${cache - 4} tokens in the cache. 1 is the paper to the letter; the default is a quarter of the window, at most 256.`,
+    about: `Perplexity and time with the sinks moved up to the window after each 1, 16, 64 and 256 evicted tokens, with 4 + ${cache - 4} tokens in the cache. 1 is the paper to the letter; the default is half of the window, at most 256.`,
     cells,
     present: outcomes => ({
       tables: [{
