@@ -23,7 +23,7 @@ export const turns: BenchCase = {
   about: 'The same 60 questions of equal length (quick: 16) to each chat, replies of at most 64 tokens, a context of 1,024 tokens, the f16 model: turn about, with another one first at each turn, each in a process of its own. '
     + 'Each chat is as its own documentation makes it, and forgets as it does by default. What is measured is what the user sees: from the call to the first piece of text, and to the end of the reply. '
     + 'Replies differ in length where a model ends one early, so times are also given for each token of the replies.',
-  minutes: { quick: 1.5, full: 6 },
+  minutes: { quick: 1.5, full: 9 },
   bars: [
     { id: 'total', what: 'node-llama-cpp chat / ours, all turns', least: 2.5 },
     { id: 'worst', what: 'node-llama-cpp chat / ours, worst time to the first token', least: 5 },
