@@ -27,9 +27,9 @@ export const speculation: BenchCase = {
       ['edit', 'a quoted text with a small edit', Array.from({ length: count }, (_, i) => editPrompt(i + 1))],
       ['questions', 'open questions', questions.slice(0, count)],
     ]
-    const measured: { id: string; title: string; prompts: string[]; pairs: Pair[] }[] = []
+    const measured: { id: string; title: string; pairs: Pair[] }[] = []
     for (const [id, title, prompts] of work) {
-      measured.push({ id, title, prompts, pairs: await runTask<SpeculationTask, Pair[]>('speculation', 'speculationPairs', { path, threads, cache: 2_048, prompts, tokens: tokensFor(context, { quick: 96, full: 192 }) }, signal) })
+      measured.push({ id, title, pairs: await runTask<SpeculationTask, Pair[]>('speculation', 'speculationPairs', { path, threads, cache: 2_048, prompts, tokens: tokensFor(context, { quick: 96, full: 192 }) }, signal) })
     }
     const ratios = (pairs: Pair[]) => pairs.map(({ off, on }) => off / on)
     return {
@@ -39,7 +39,7 @@ export const speculation: BenchCase = {
         title: 'Without / with speculation',
         columns: ['Prompts', 'time per token', 'quartiles', 'replies', 'of these the same', 'of the reply found in the prompt'],
         digits: [undefined, 3, undefined, 0, 0, 2],
-        rows: measured.map(({ title, pairs, prompts }) => [title, median(ratios(pairs)), `${quantile(ratios(pairs), 0.25).toFixed(3)} to ${quantile(ratios(pairs), 0.75).toFixed(3)}`, pairs.length, pairs.filter(({ same }) => same).length, median(pairs.map(({ reply }, i) => foundShare(reply, prompts[i]!)))]),
+        rows: measured.map(({ title, pairs }) => [title, median(ratios(pairs)), `${quantile(ratios(pairs), 0.25).toFixed(3)} to ${quantile(ratios(pairs), 0.75).toFixed(3)}`, pairs.length, pairs.filter(({ same }) => same).length, median(pairs.map(({ reply, prompt }) => foundShare(reply, prompt)))]),
       }, {
         id: 'speculation-times',
         title: 'Time per token (milliseconds, medians over the replies)',

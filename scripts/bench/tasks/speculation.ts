@@ -16,6 +16,7 @@ export interface Pair {
   on: number
   tokens: number
   same: boolean
+  prompt: string
   reply: string
 }
 
@@ -56,7 +57,7 @@ export async function speculationPairs({ path, threads, cache, prompts, tokens }
     const replies = new Map<boolean, Awaited<ReturnType<typeof reply>>>()
     for (const speculation of i % 2 === 0 ? [false, true] : [true, false]) replies.set(speculation, await reply(prompt, speculation))
     const [off, on] = [replies.get(false)!, replies.get(true)!]
-    if (off.tokens > 1 && on.tokens > 1) pairs.push({ off: off.perToken, on: on.perToken, tokens: on.tokens, same: off.text === on.text, reply: on.text })
+    if (off.tokens > 1 && on.tokens > 1) pairs.push({ off: off.perToken, on: on.perToken, tokens: on.tokens, same: off.text === on.text, prompt, reply: on.text })
     progress((i + 1) / prompts.length)
   }
   return pairs
