@@ -98,17 +98,18 @@ describe('messages', () => {
 })
 
 describe('cost', () => {
-  test('a turn takes well under two milliseconds, whatever the vocabulary', () => {
-    for (const sample of [chatml, headers]) {
-      const template = make(sample)
-      for (let i = 0; i < 50; i++) template.continueTurn([user('warm')])
-      const times = Array.from({ length: 101 }, (_, i) => {
-        const start = performance.now()
-        template.continueTurn([user(`What about ${i}? And <|im_end|> here, please.`)])
-        return performance.now() - start
-      }).sort((a, b) => a - b)
-      expect(times[50]).toBeLessThan(2)
+  // A ratio within one run: what else the machine does meets both sides.
+  test('a turn costs the same with 20,000 special tokens as with one', () => {
+    const few = make(chatml, { specialTokens: ['<|im_end|>'] })
+    const many = make(chatml, { specialTokens: ['<|im_end|>', ...Array.from({ length: 20_000 }, (_, i) => `<|reserved_${i}|>`)] })
+    const timed = (template: ChatTemplate, i: number) => {
+      const start = performance.now()
+      template.continueTurn([user(`What about ${i}? And <|im_end|> here, please.`)])
+      return performance.now() - start
     }
+    for (let i = 0; i < 50; i++) timed(few, i), timed(many, i)
+    const ratios = Array.from({ length: 101 }, (_, i) => timed(many, i) / timed(few, i)).sort((a, b) => a - b)
+    expect(ratios[50]).toBeLessThan(3)
   })
 
   test('a long history is rendered in whole', () => {
