@@ -69,7 +69,7 @@ function streamingLimits(options: ParsedPolicyOptions, surroundings: CacheSurrou
   // Seldom enough that the 99th of 100 tokens does not feel it, and not so seldom that perplexity does.
   const reanchorEvery = !memory.sinksMove ? never : sinks === 0 ? 1 : (options.reanchorEvery
     ?? (wanted === undefined
-      ? clamp(Math.floor(forBoth / 5), 1, 256)
+      ? clamp(Math.floor(forBoth / 3), 1, 256)
       : clamp(Math.min(Math.floor(wanted / 2), trainedLength - sinks - wanted - 1), 1, 256)))
   const lag = memory.sinksMove ? reanchorEvery : 0
   const window = wanted ?? forBoth - lag

@@ -41,7 +41,7 @@ export interface Usage {
   /** Tokens that this turn added as its prompt. */
   promptTokens: number
   /**
-   * Of these, tokens that were not decoded because another chat or sequence of this model begins with them: the same
+   * Tokens of the prompt, and of what an aborted turn had left to decode, that were not decoded because another chat or sequence of this model begins with them: the same
    * system prompt, for example.
    */
   reusedTokens: number

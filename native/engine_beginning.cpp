@@ -39,8 +39,10 @@ bool Engine::waits_for_beginning(Sequence& sequence) {
       if (length > best_length) best = &other, best_length = length;
       continue;
     }
-    // All that it has is ours as well: perhaps it is still reading.
-    const bool reads_on = other.running && !other.running->ended && other.evicted == 0 && other.pending.size() > 1;
+    // All that it has is ours as well: perhaps it is still reading. Once it evicts, its beginning is gone.
+    const auto next_batch = std::min(other.pending.size(), static_cast<size_t>(options_.batch_size));
+    const bool evicts = decoded.size() + next_batch > static_cast<size_t>(other.cache->limits().sinks + other.cache->limits().window);
+    const bool reads_on = !evicts && other.running && !other.running->ended && other.evicted == 0 && other.pending.size() > 1;
     const size_t coming = reads_on ? common_length(other.pending, std::vector<Token>(sequence.pending.begin() + static_cast<std::ptrdiff_t>(length), sequence.pending.end())) : 0;
     if (std::min(coming, most - length) >= kWorthSharing) return true;
     if (length > best_length) best = &other, best_length = length;

@@ -57,9 +57,21 @@ bool Engine::step() {
   const bool drafts = std::any_of(parts.begin(), parts.end(), [](const Part& part) { return part.drafts > 0; });
   if (singles == static_cast<std::ptrdiff_t>(parts.size())) batch_cost_.took(batch.size(), elapsed);
   if (!drafts) pace_.took(static_cast<int>(std::count_if(parts.begin(), parts.end(), [](const Part& part) { return part.step.count == 1; })), batch.size(), elapsed);
+  // Who ends may have tokens taken back, which can take a decode; so all of this one's logits are read before.
+  std::vector<std::pair<Sequence*, Failure>> ended;
   for (auto& part : parts) {
     try {
       after_decode(part, elapsed);
+    } catch (const Failure& failure) {
+      ended.emplace_back(part.sequence, failure);
+    }
+  }
+  for (const auto& [sequence, failure] : ended) fail(*sequence, failure.code, failure.what());
+  for (auto& part : parts) {
+    auto& running = *part.sequence->running;
+    if (!running.ending || running.ended) continue;
+    try {
+      finish(*part.sequence, running.ending);
     } catch (const Failure& failure) {
       fail(*part.sequence, failure.code, failure.what());
     }
@@ -154,7 +166,14 @@ bool Engine::add_part(Batch& batch, Sequence& sequence, std::vector<Part>& parts
   if (count > 1) prompt_room_ -= count;
   if (part.step.reanchor) part.scratch = take_id();
   const bool sinks_apart = part.step.reanchor && (count + sinks > batch.left() || (hybrid_ && sliding_window_ > 0));
-  if (sinks_apart) decode_sinks(sequence, part.scratch, part.step.sinks_at);
+  if (sinks_apart) {
+    try {
+      decode_sinks(sequence, part.scratch, part.step.sinks_at);
+    } catch (const Failure&) {
+      give_id(part.scratch);
+      throw;
+    }
+  }
 
   const bool all = count == static_cast<int>(sequence.pending.size()) && sequence.rebasing == 0;
   const bool output = all && (kind == Job::generate || kind == Job::score);
@@ -269,15 +288,15 @@ Token Engine::sample(Sequence& sequence, const float* logits, const CachePolicy:
   running.generated++;
   sequence.add(token);
   if (ends) {
-    finish(sequence, "end");
+    running.ending = "end";
     return token;
   }
   running.sampler->accept(token);
   const auto piece = running.text.append(bytes);
   running.emitted_bytes += piece.bytes;
   if (piece.bytes > 0 || bytes.empty()) running.job.stream->add_text(piece.text, piece.bytes, piece.bytes > 0 ? 1 : 0);
-  if (running.text.stopped()) finish(sequence, "stop");
-  else if (running.job.max_tokens > 0 && running.generated >= running.job.max_tokens) finish(sequence, "length");
+  if (running.text.stopped()) running.ending = "stop";
+  else if (running.job.max_tokens > 0 && running.generated >= running.job.max_tokens) running.ending = "length";
   return token;
 }
 

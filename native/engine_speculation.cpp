@@ -97,7 +97,7 @@ void Engine::after_drafts(Part& part, double elapsed_ms) {
       learn_from(sequence, token, place);
       if (token != sequence.speculation->drafts[static_cast<size_t>(place)]) break;
       running.accepted++;
-      if (running.ended) break;
+      if (running.ending) break;
     }
   } catch (const Failure&) {
     remove_rejected();

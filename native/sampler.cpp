@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "failure.h"
+#include "largest_logit.h"
 
 namespace streaming {
 namespace {
@@ -16,30 +17,6 @@ uint32_t draw_seed(uint32_t seed, int64_t index) {
   z = (z ^ (z >> 27)) * 0x94D049BB133111EBull;
   const auto mixed = static_cast<uint32_t>((z ^ (z >> 31)) >> 32);
   return mixed == LLAMA_DEFAULT_SEED ? 0 : mixed;  // that one value would mean "any"
-}
-
-// The first index of the largest logit; -1 where it is no number, or any other is none: the samplers sort and sum, which
-// a NaN makes undefined behaviour. In lanes, which a compiler makes vectors of.
-int largest(const float* logits, int count) {
-  constexpr int kLanes = 16;
-  float best[kLanes];
-  int broken[kLanes] = {};
-  std::fill(best, best + kLanes, -INFINITY);
-  const int whole = count / kLanes * kLanes;
-  for (int i = 0; i < whole; i += kLanes) {
-    for (int lane = 0; lane < kLanes; lane++) {
-      const float logit = logits[i + lane];
-      broken[lane] |= logit != logit;
-      best[lane] = logit > best[lane] ? logit : best[lane];
-    }
-  }
-  for (int i = whole; i < count; i++) {
-    broken[0] |= logits[i] != logits[i];
-    best[0] = std::max(best[0], logits[i]);
-  }
-  const float found = *std::max_element(best, best + kLanes);
-  if (!std::isfinite(found) || std::any_of(broken, broken + kLanes, [](int any) { return any != 0; })) return -1;
-  return static_cast<int>(std::find(logits, logits + count, found) - logits);
 }
 
 }  // namespace

@@ -72,6 +72,7 @@ struct Running {
   bool in_prompt = true;
   size_t scored = 0;
   bool ended = false;
+  const char* ending = nullptr;  // the reason for which it ends, once all of the round's logits have been read
   Clock::time_point started = Clock::now();
   double prompt_ms = 0, generation_ms = 0;
 };

@@ -8,6 +8,7 @@ namespace {
 
 constexpr int kKnown = 6;        // decodes after which a cost is known
 constexpr int kTrial = 4;        // decodes of a trial
+constexpr int kOthers = 8;       // decodes of another kind after which a trial is given up: its own may never come again
 constexpr int kPatience = 64;    // decodes until more threads are tried again, at first ...
 constexpr int kLongest = 8192;   // ... and at most
 constexpr int kSmallBatch = 16;  // up to here each size of batch has a cost of its own
@@ -39,8 +40,15 @@ double ThreadChoice::limit(int tokens) const {
 }
 
 void ThreadChoice::took(int tokens, double milliseconds) {
+  if (!may_change_) return;
   const int kind = this->kind(tokens);
-  if (!may_change_ || kind == 0) return;
+  if (trying_ && kind != trial_kind_ && ++trial_others_ >= kOthers) {
+    const bool fewer = threads_ < from_;
+    settle(false);
+    if (fewer) until_fewer_ = kKnown;  // nothing was found out
+    return;
+  }
+  if (kind == 0) return;
   Cost& cost = costs_[threads_][kind];
   const bool slow = cost.count >= kKnown && milliseconds > 2 * cost.usual;
   // Near the quick end of what is seen, but it forgets: a cache that fills makes each token dearer.
@@ -97,7 +105,7 @@ void ThreadChoice::settle(bool stay) {
 
 void ThreadChoice::forget_trial() {
   trying_ = false;
-  trial_count_ = slow_ = 0;
+  trial_count_ = trial_others_ = slow_ = 0;
   trial_sum_ = 0;
 }
 

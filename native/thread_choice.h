@@ -42,7 +42,7 @@ class ThreadChoice {
   std::map<int, std::map<int, Cost>> costs_;  // by threads, by kind of batch
   // A trial of another number of threads; from_ is the number before it.
   bool trying_ = false;
-  int from_ = 0, trial_kind_ = 0, trial_count_ = 0;
+  int from_ = 0, trial_kind_ = 0, trial_count_ = 0, trial_others_ = 0;
   double trial_sum_ = 0;
   int until_fewer_, until_more_ = 0, patience_;
   int slow_ = 0;  // how many of the last decodes took more than twice the usual

@@ -141,7 +141,10 @@ export interface SamplingOptions {
   penaltyTokens?: number
   /** Discourages the repetition of whole phrases. Default: off. */
   dry?: DryOptions
-  /** The same seed gives the same choices, 0 to 4,294,967,294. Default: another one each time. */
+  /**
+   * The same seed gives the same choices, 0 to 4,294,967,294, as far as logits are the same to the last bit: give
+   * `threads` too, and no `speculation`. Default: another one each time.
+   */
   seed?: number
 }
 

@@ -30,7 +30,7 @@ export interface CaseOutcome {
 
 /** What a run gives its cases. */
 export interface BenchContext {
-  /** Fewer tokens, so that all cases together end within some 10 minutes on 2 cores. */
+  /** Fewer tokens, so that all cases together end within a quarter of an hour on 2 cores. */
   quick: boolean
   /** Multiplies numbers of tokens; 1 but in trials of these scripts. */
   scale: number

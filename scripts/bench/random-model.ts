@@ -15,6 +15,7 @@ const headWidth = 64
 const contextLength = 8_192
 /** Tokens before the words: unknown, beginning, end, 256 bytes, and what words are merged from. */
 const firstWord = 259 + 12
+const beginningToken = 1
 
 /**
  * The bytes of a llama model that knows nothing, piece by piece: what a token costs depends on sizes, not on weights.
@@ -66,10 +67,10 @@ export function* randomModel({ layers, width, feedForward, vocabulary, tied }: R
   yield* writer.pieces()
 }
 
-/** Tokens that are words of such a model, the same each time. */
+/** Tokens that are words of such a model, after its token for a beginning; the same each time. */
 export function randomTokens({ vocabulary }: Pick<RandomModelShape, 'vocabulary'>, count: number): number[] {
   const random = new SeededRandom(2)
-  return Array.from({ length: count }, () => firstWord + random.integer(vocabulary - firstWord))
+  return Array.from({ length: count }, (_, i) => (i === 0 ? beginningToken : firstWord + random.integer(vocabulary - firstWord)))
 }
 
 /** SentencePiece's kind: a word is merged from left to right, and each of its beginnings is a token. */
@@ -89,7 +90,7 @@ function writeVocabulary(writer: GgufWriter, size: number): void {
   writer.setArray('tokenizer.ggml.token_type', 'int32', types)
   writer.setArray('tokenizer.ggml.scores', 'float32', tokens.map((_, id) => -id))
   writer.set('tokenizer.ggml.unknown_token_id', 'uint32', 0)
-  writer.set('tokenizer.ggml.bos_token_id', 'uint32', 1)
+  writer.set('tokenizer.ggml.bos_token_id', 'uint32', beginningToken)
   writer.set('tokenizer.ggml.eos_token_id', 'uint32', 2)
   writer.set('tokenizer.ggml.add_bos_token', 'bool', true)
   writer.set('tokenizer.ggml.add_eos_token', 'bool', false)

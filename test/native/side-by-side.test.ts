@@ -56,6 +56,18 @@ describe('a beginning that several sequences have in common', () => {
     for (const i of [0, 1]) expect(largestDifference(await scores(sequences[i]!, probe), await alone(prompts[i]!, {}))).toBeLessThan(1e-4)
   })
 
+  test('is taken in time from one that is about to evict it', async () => {
+    const long = tokensOf(2000, 22)
+    const wide = await loadNative(addon, tinyModel('llama', { contextLength: 8192 }))
+    try {
+      const sequences = [1, 2].map(() => wide.openSequence({ ...verified, window: 1060, reanchorEvery: 256 }))
+      const [first, second] = await Promise.all(sequences.map(sequence => drain(sequence.start({ type: 'append', tokens: long }))))
+      expect(first!.finish.reusedTokens + second!.finish.reusedTokens).toBeGreaterThan(800)
+    } finally {
+      await wide.close()
+    }
+  })
+
   test('waits for one that is reading it, so that those that begin together decode it once', async () => {
     const long = joined(tokensOf(900, 21))
     const limits = { sinks: 4, window: 1000, reanchorEvery: 1 }
@@ -135,7 +147,7 @@ describe('several sequences at once', () => {
     expect(Math.min(...counts)).toBeGreaterThan(0.8 * Math.max(...counts))
   })
 
-  test('a prompt is read in small pieces while others generate, and at full speed when they are done', async () => {
+  test('a prompt is read in small pieces while others generate', async () => {
     const wide = await loadNative(addon, tinyModel('llama', { layers: 12, width: 512, contextLength: 8192, endBias: -20 }))
     try {
       const talker = wide.openSequence({ ...verified, verify: false })
@@ -165,6 +177,22 @@ describe('several sequences at once', () => {
       await wide.close()
     }
   }, 60_000)
+})
+
+test('one that ends, and whose sinks are decoded anew for it, takes nothing from those in the same batch', async () => {
+  const ending = await loadNative(addon, tinyModel('llama', { endBias: 2 }))
+  try {
+    const sequences = [1, 2, 3].map(() => ending.openSequence(verified)) // sinks that move at each token
+    for (const [i, sequence] of sequences.entries()) await drain(sequence.start({ type: 'append', tokens: tokensOf(100, i) }))
+    let ends = 0
+    for (let round = 0; round < 10; round++) {
+      const replies = await Promise.all(sequences.map((sequence, i) => drain(sequence.start({ ...generate(tokensOf(3, i), 40), sampling: { ...greedy, temperature: 1, seed: 10 * round + i } } as NativeJob))))
+      ends += replies.filter(({ finish }) => finish.reason === 'end').length
+    }
+    expect(ends).toBeGreaterThan(5)
+  } finally {
+    await ending.close()
+  }
 })
 
 test('a reply that ends just as it is left is taken back all the same', async () => {

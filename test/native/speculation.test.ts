@@ -135,7 +135,7 @@ describe('while tokens are evicted', () => {
     }
     expect(runs[1]!.finish.tokens).toEqual(runs[0]!.finish.tokens)
     // When a reader lets cells go decides where the next tokens lie, so sums may round differently.
-    expect(distance(runs[1]!.scores, runs[0]!.scores).max).toBeLessThan(bound(kind) / 10)
+    expect(distance(runs[1]!.scores, runs[0]!.scores).max).toBeLessThan(bound(kind) / 2)
     expect(runs[0]!.finish.draftedTokens).toBeGreaterThan(150)
     // Where all are rejected each token saw what it sees alone.
     expect(runs[0]!.finish.acceptedTokens).toBe(0)
@@ -382,7 +382,7 @@ describe('side by side', () => {
   }, { batchSize: 16, maxSequences: 12 }))
 })
 
-test('a conversation learns: what it has said again and again is drafted, evicted or not', () => withModel('llama', { endBias: -20 }, async (model) => {
+test('a conversation learns: what it has said again and again is drafted, long after the cache was full', () => withModel('llama', { endBias: -20 }, async (model) => {
   // Greedy replies of a model without sense run in circles before long.
   const { finish } = await withSequence(model, { window: 60, reanchorEvery: 30 }, sequence => drain(sequence.start(job(randomTokens(20), 1500, { speculation: true }))))
   expect(finish.completionTokens).toBe(1500)

@@ -84,6 +84,14 @@ test('batches of several sizes are not compared with one another', () => {
   expect(machine.choice.threads()).toBe(2)
 })
 
+test('a trial ends though batches of its kind come no more', () => {
+  const machine = new Machine(2, 2, faster)
+  machine.decode(11, fullBatch)
+  expect(machine.choice.threads()).toBe(1) // in a trial
+  machine.decode(200)
+  expect(machine.choice.threads()).toBe(2)
+})
+
 test('a number that was asked for stays, whatever happens', () => {
   const choice = new ThreadChoice(4, fullBatch, false)
   for (let i = 0; i < 500; i++) choice.took(1, i % 2 === 0 ? 1 : 1000)

@@ -18,10 +18,6 @@ export const speculation: BenchCase = {
   run: async context => {
     const { models: { f16 }, threads, signal, quick } = context
     const path = await f16.path()
-    if (!await runTask<object, boolean>('speculation', 'knowsSpeculation', { path, threads }, signal)) {
-      const reason = 'this version of the library has no option speculation'
-      return { figures: { edit: { missing: reason }, questions: { missing: reason } }, tables: [], plots: [], notes: [], missing: [{ what: 'speculation', reason }] }
-    }
     const count = quick ? 3 : 12
     const work: [id: 'edit' | 'questions', title: string, prompts: string[]][] = [
       ['edit', 'a quoted text with a small edit', Array.from({ length: count }, (_, i) => editPrompt(i + 1))],

@@ -1,7 +1,6 @@
 import type { ChatContender, ChatSetting, ChatTurn } from '../chat-contender.js'
 import { LlamaServer } from '../llama-cpp/server-process.js'
 
-export { isBuilt, notBuilt } from '../llama-cpp/programs.js'
 
 interface Message {
   role: 'system' | 'user' | 'assistant'

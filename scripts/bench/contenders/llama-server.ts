@@ -3,8 +3,6 @@ import { setTimeout } from 'node:timers/promises'
 import type { Contender, ContenderSetting } from '../contender.js'
 import { LlamaServer } from '../llama-cpp/server-process.js'
 
-export { isBuilt, notBuilt } from '../llama-cpp/programs.js'
-
 // What may still be under way when the server has been stopped: it is not to count as a token of the next call.
 const settleMs = 5
 // After a stop: the token that was being computed, and one that may have waited in the connection.

@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "failure.h"
+#include "largest_logit.h"
 #include "llama_library.h"
 #include "thread_pool.h"
 
@@ -87,7 +88,7 @@ class Loop {
   llama_token step() {
     decode(&next_, 1);
     const float* logits = llama().llama_get_logits_ith(context_, 0);
-    next_ = static_cast<llama_token>(std::max_element(logits, logits + vocabulary_) - logits);
+    next_ = streaming::largest(logits, vocabulary_);
     llama().llama_memory_seq_rm(memory_, 0, filled_, -1);
     return next_;
   }

@@ -1,5 +1,4 @@
-import { loadModel, StreamingLLMError } from '../../../lib/index.js'
-import type { GenerateOptions } from '../../../lib/options.js'
+import { loadModel } from '../../../lib/index.js'
 
 export interface SpeculationTask {
   path: string
@@ -20,21 +19,6 @@ export interface Pair {
   reply: string
 }
 
-/** The library may not know the option (yet), and then refuses it by its name. */
-type Options = GenerateOptions & { speculation?: boolean }
-
-/** True when the library knows the option. */
-export async function knowsSpeculation({ path, threads }: Pick<SpeculationTask, 'path' | 'threads'>): Promise<boolean> {
-  await using model = await loadModel(path, { threads, gpu: false, onWarning: () => {} })
-  try {
-    await model.stream('Hello', { maxTokens: 1, speculation: true } as Options).return()
-    return true
-  } catch (error) {
-    if (StreamingLLMError.isInstance(error) && error.code === 'UNKNOWN_OPTION') return false
-    throw error
-  }
-}
-
 /** Each prompt in two new chats of one loaded model, another one first each time. */
 export async function speculationPairs({ path, threads, cache, prompts, tokens }: SpeculationTask, progress: (share: number) => void): Promise<Pair[]> {
   await using model = await loadModel(path, { threads, gpu: false, flashAttention: 'on', kvType: 'f16', onWarning: () => {} })
@@ -43,7 +27,7 @@ export async function speculationPairs({ path, threads, cache, prompts, tokens }
     let text = ''
     let first = 0
     let completion = 0
-    for await (const event of chat.stream(prompt, { temperature: 0, maxTokens: tokens, speculation } as Options)) {
+    for await (const event of chat.stream(prompt, { temperature: 0, maxTokens: tokens, speculation })) {
       if (event.type === 'text') {
         first ||= performance.now()
         text += event.text
