@@ -21,7 +21,7 @@ export const figure10: ExperimentMaker = (setting): Experiment => {
   const sizes = rounds[setting.quick ? 'quick' : 'full'].map(([cache, recomputed, streamed]) => ({ cache: scaled(setting, cache), recomputed, streamed: scaled(setting, streamed) }))
   const cells = sizes.map(({ cache, recomputed, streamed }): Cell<Latency> => ({
     label: `Figure 10, cache ${cache}`,
-    key: { measured: 'latency', model: model.sha256, machine: `${os.cpus()[0]?.model ?? ''} ${os.availableParallelism()}`, threads: threads ?? 'default', cache, sinks, recomputed, streamed },
+    key: { measured: 'latency', model: model.sha256, machine: `${os.cpus()[0]?.model ?? ''} ${os.availableParallelism()}`, threads: threads ?? 'default', cache, sinks, reanchorEvery: 'half of the window', recomputed, streamed },
     work: [
       { model, doing: 'append', tokens: cache, cache: cache / 2 },
       { model, doing: 'score', tokens: recomputed * streamed, cache },

@@ -58,7 +58,7 @@ export function perplexityCell(setting: Setting, measurement: Measurement, label
   return {
     label,
     key: {
-      measured: 'perplexity', model: model.sha256, policy, sinks, window, kv, reanchorEvery: reanchorEvery ?? 'default',
+      measured: 'perplexity', model: model.sha256, policy, sinks, window, kv, reanchorEvery: reanchorEvery ?? 'half of the window',
       text: text.sha256, from, tokens, every, passes, newlines, sampled,
     },
     work: policy === 'recompute'
