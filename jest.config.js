@@ -8,5 +8,7 @@ export default {
       module: { type: 'es6' },
     }],
   },
+  // Jest's own 5 seconds are soon over where two of its workers, and whatever else runs, share the cores.
+  testTimeout: 60_000,
   testMatch: ['<rootDir>/test/**/*.test.ts'],
 }
