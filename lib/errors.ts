@@ -21,6 +21,8 @@ export type ErrorCode =
   | 'ADDON_NOT_FOUND'
   | 'LIBRARY_NOT_FOUND'
   | 'LIBRARY_MISMATCH'
+  | 'BUILD_FAILED'
+  | 'RPC_UNAVAILABLE'
   | 'OUT_OF_MEMORY'
   | 'CACHE_FULL'
   | 'NO_SEQUENCE_LEFT'

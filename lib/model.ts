@@ -1,12 +1,13 @@
 import { totalmem } from 'node:os'
-import { loadAddon } from './backend/addon.js'
-import { locateLibraries } from './backend/locate.js'
+import { loadAddonFor } from './backend/addon.js'
+import { checkRpcServers, holdRpcServers, needRpcLibrary } from './backend/rpc.js'
+import { selectLibraries, type SelectedLibraries } from './backend/select.js'
 import { cacheLimits } from './cache-limits.js'
 import { Chat } from './chat.js'
 import { fromNative, StreamingLLMError } from './errors.js'
 import type { StreamEvent } from './events.js'
 import { checkModelFile, type ModelHeader } from './gguf/check.js'
-import type { NativeAddon, NativeContextOptions, NativeDevice, NativeModel, NativeModelInfo, NativeSequence } from './native.js'
+import type { NativeAddon, NativeDevice, NativeLoadOptions, NativeModel, NativeModelInfo, NativeSequence } from './native.js'
 import { parseChatOptions, parseGenerateOptions, parseModelOptions, parseSequenceOptions, type ChatOptions, type GenerateOptions, type ModelOptions, type ParsedGenerateOptions, type ParsedModelOptions, type ParsedPolicyOptions, type PolicyOptions } from './options.js'
 import { modelMemory, type ModelMemory } from './model-memory.js'
 import { resolveModel } from './models/resolve-model.js'
@@ -14,13 +15,23 @@ import { probeModel } from './probe.js'
 import { Sequence, wholeNumbers } from './sequence.js'
 import { textStream, type TextStream } from './text-stream.js'
 
-let opened: { addon: NativeAddon; devices: NativeDevice[] } | undefined
+interface Opened {
+  addon: NativeAddon
+  libraries: SelectedLibraries
+  devices: NativeDevice[]
+}
 
-/** The addon with llama.cpp's libraries, opened once in a process. */
-function openAddon(): { addon: NativeAddon; devices: NativeDevice[] } {
+let opened: Opened | undefined
+
+/** The addon with llama.cpp's libraries, opened once in a process: whoever wants others later is told so. */
+function openAddon(wanted: string | undefined): Opened {
   if (opened === undefined) {
-    const addon = loadAddon() as NativeAddon
-    opened = { addon, devices: native(() => addon.open(locateLibraries())).devices }
+    const libraries = selectLibraries(wanted)
+    const addon = loadAddonFor(libraries) as NativeAddon
+    opened = { addon, libraries, devices: native(() => addon.open(libraries)).devices }
+  } else if (wanted !== undefined) {
+    const { addon } = opened
+    native(() => addon.open(selectLibraries(wanted)))
   }
   return opened
 }
@@ -39,7 +50,7 @@ function native<T>(call: () => T): T {
  *
  * @throws {StreamingLLMError} MODEL_NOT_FOUND, NOT_A_GGUF, GGUF_TRUNCATED, GGUF_MALFORMED, MODEL_UNSUPPORTED (an
  * encoder, a projector, a diffusion model), MODEL_LOAD_FAILED, DOWNLOAD_FAILED, CHECKSUM_MISMATCH, UNKNOWN_OPTION,
- * INVALID_OPTION, ADDON_NOT_FOUND, LIBRARY_NOT_FOUND, LIBRARY_MISMATCH. Rejects with `signal.reason` when aborted.
+ * INVALID_OPTION, ADDON_NOT_FOUND, LIBRARY_NOT_FOUND, LIBRARY_MISMATCH, RPC_UNAVAILABLE. Rejects with `signal.reason` when aborted.
  */
 export async function loadModel(reference: string, options: ModelOptions = {}): Promise<Model> {
   const parsed = parseModelOptions(options)
@@ -49,38 +60,43 @@ export async function loadModel(reference: string, options: ModelOptions = {}): 
   const path = await resolveModel(reference, { signal, onProgress, sha256 })
   const header = await checkModelFile(path)
   signal?.throwIfAborted()
-  const { addon, devices } = openAddon()
+  const { addon, libraries, devices } = openAddon(parsed.libraries)
   if (onLog !== undefined) addon.setLog((level, text) => onLog({ level: logLevels[level] ?? 'info', text: text.trimEnd() }))
-  const context: NativeContextOptions = {
+  const { rpc = [] } = parsed
+  const load: NativeLoadOptions = {
+    gpuLayers: parsed.gpu === false && rpc.length === 0 ? 0 : (parsed.gpuLayers ?? -1), ...(rpc.length > 0 ? { rpc, rpcLibrary: needRpcLibrary(libraries), rpcAlone: parsed.gpu === false } : {}),
     threads: parsed.threads, threadsMayChange: parsed.threadsMayChange, batchSize: parsed.batchSize, cacheTokens: parsed.cacheTokens ?? 0, maxSequences: parsed.maxSequences, kvType: parsed.kvType, flashAttention: parsed.flashAttention,
   }
-  const gpuLayers = parsed.gpu === false ? 0 : (parsed.gpuLayers ?? -1)
-  if (parsed.probe) await probeModel(path, { gpuLayers, ...context }, signal)
-  const loading = addon.load(path, { gpuLayers, ...context }, done => onProgress?.({ stage: 'read', share: done }))
+  await checkRpcServers(rpc, libraries.release, { signal })
+  if (parsed.probe) await probeModel(libraries, path, load, signal)
+  const letGo = holdRpcServers(rpc)
+  const loading = addon.load(path, load, done => onProgress?.({ stage: 'read', share: done }))
   const abort = () => loading.abort()
   signal?.addEventListener('abort', abort, { once: true })
   let loaded: NativeModel
   try {
     loaded = await loading.promise
   } catch (error) {
+    letGo()
     signal?.throwIfAborted()
     throw fromNative(error)
   } finally {
     signal?.removeEventListener('abort', abort)
   }
+  const close = (): Promise<void> => loaded.close().finally(letGo)
   if (signal?.aborted) {
-    await loaded.close()
+    await close()
     signal.throwIfAborted()
   }
   const refusal = cannotGenerate(loaded.info)
   if (refusal !== undefined) {
-    await loaded.close()
+    await close()
     throw new StreamingLLMError('MODEL_UNSUPPORTED', `${path} is ${refusal}; a model that generates text from left to right is needed`, { details: { path, architecture: header.architecture } })
   }
   try {
-    return new Model(loaded, header, parsed, devices)
+    return new Model(loaded, header, parsed, devices, close)
   } catch (error) {
-    await loaded.close()
+    await close()
     throw error
   }
 }
@@ -118,11 +134,13 @@ export class Model {
   readonly #header: ModelHeader
   readonly #options: ParsedModelOptions
   readonly #warned = new Set<string>()
+  readonly #close: () => Promise<void>
   #closing: Promise<void> | undefined
 
   /** @internal */
-  constructor(loaded: NativeModel, header: ModelHeader, options: ParsedModelOptions, devices: NativeDevice[]) {
+  constructor(loaded: NativeModel, header: ModelHeader, options: ParsedModelOptions, devices: NativeDevice[], close: () => Promise<void> = () => loaded.close()) {
     this.#native = loaded
+    this.#close = close
     this.#header = header
     this.#options = options
     this.info = loaded.info
@@ -241,7 +259,7 @@ export class Model {
 
   /** Frees everything. Streams in flight end with `CLOSED`. Idempotent. */
   close(): Promise<void> {
-    return (this.#closing ??= this.#native.close())
+    return (this.#closing ??= this.#close())
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -261,7 +279,7 @@ export class Model {
     const perHead = typeof keyLength === 'number' ? keyLength : width / heads
     const bytesPerValue = { f32: 4, f16: 2, q8_0: 1.0625, q4_0: 0.5625 }[this.#options.kvType]
     const bytes = cells * this.info.layers * 2 * perHead * (typeof headsKv === 'number' ? headsKv : heads) * bytesPerValue
-    const onGpu = this.devices.some(({ type }) => type === 'gpu') && this.#options.gpu !== false
+    const onGpu = (this.devices.some(({ type }) => type === 'gpu') && this.#options.gpu !== false) || this.#options.rpc !== undefined
     if (onGpu || bytes < totalmem()) return
     throw new StreamingLLMError('OUT_OF_MEMORY', `a cache of ${cells} tokens needs ${Math.round(bytes / 2 ** 20)} MB, and this machine has ${Math.round(totalmem() / 2 ** 20)} MB; use a smaller window`, { details: { cells, bytes } })
   }

@@ -49,6 +49,16 @@ export interface NativeContextOptions {
   flashAttention: 'auto' | 'on' | 'off'
 }
 
+export interface NativeLoadOptions extends NativeContextOptions {
+  /** -1: all. */
+  gpuLayers: number
+  /** Servers that take part, as `host:port`, in order; with the file of ggml's back end for them. */
+  rpc?: string[]
+  rpcLibrary?: string
+  /** No GPU of this machine beside them. */
+  rpcAlone?: boolean
+}
+
 export interface NativeSequenceOptions {
   /** As in native/cache_policy.h. */
   policy: 'streaming' | 'dense' | 'recompute' | 'refill'
@@ -208,7 +218,7 @@ export interface NativeAddon {
   open(paths: NativeLibraryPaths): { version: string; devices: NativeDevice[] }
   /** llama.cpp's log, from now on; levels are ggml's: 1 debug, 2 info, 3 warning, 4 error, 5 continued. */
   setLog(callback: ((level: number, text: string) => void) | null): void
-  load(path: string, options: { gpuLayers: number } & NativeContextOptions, onProgress: (done: number) => void): NativeLoading
+  load(path: string, options: NativeLoadOptions, onProgress: (done: number) => void): NativeLoading
   ThreadChoice: new (most: number, fullBatch: number, mayChange: boolean) => NativeThreadChoice
   NgramIndex: new () => NativeNgramIndex
   DraftLength: new () => NativeDraftLength

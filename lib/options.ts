@@ -2,7 +2,7 @@ import os from 'node:os'
 import * as v from 'valibot'
 import type { ChatMessage } from './messages.js'
 import { check, checkObject, describe, invalid, type Schema, type Schemas } from './options/check.js'
-import { boolean, callback, number, oneOf, shortText, signal, someText, text, texts, whole } from './options/kinds.js'
+import { boolean, callback, endpoints, number, oneOf, shortText, signal, someText, text, texts, whole } from './options/kinds.js'
 import type { ChatOptions, DryOptions, GenerateOptions, ModelOptions, PolicyOptions, SamplingOptions } from './options/types.js'
 
 export type * from './options/types.js'
@@ -97,6 +97,8 @@ const stopText = v.pipe(v.string('a string or an array of strings'), shortText(2
 const modelSchemas: Schemas<ModelOptions> = {
   gpu: oneOf(false, 'auto', 'metal', 'cuda', 'vulkan'),
   gpuLayers: whole(0),
+  libraries: someText,
+  rpc: endpoints(16), // ggml's own limit
   threads: whole(1, 512), // ggml's own limit, which it asserts
   batchSize: whole(16, 4096),
   cacheTokens: whole(1),

@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process'
 import { addonPath } from './backend/addon.js'
-import { locateLibraries } from './backend/locate.js'
+import type { SelectedLibraries } from './backend/select.js'
 import { StreamingLLMError } from './errors.js'
-import type { NativeContextOptions } from './native.js'
+import type { NativeLoadOptions } from './native.js'
 
 // Plain JavaScript for `node -e`, so that it runs from source, from dist and under a test runner alike.
 const program = `
@@ -23,8 +23,8 @@ native.load(path, options, () => {}).promise.then(async model => {
  *
  * @throws {StreamingLLMError} MODEL_LOAD_FAILED with what the child said, or by which signal it died
  */
-export async function probeModel(path: string, options: { gpuLayers: number } & NativeContextOptions, signal?: AbortSignal): Promise<void> {
-  const given = JSON.stringify({ addon: addonPath(), paths: locateLibraries(), path, options })
+export async function probeModel(libraries: SelectedLibraries, path: string, options: NativeLoadOptions, signal?: AbortSignal): Promise<void> {
+  const given = JSON.stringify({ addon: addonPath(libraries), paths: libraries, path, options })
   const child = spawn(process.execPath, ['-e', program, given], { stdio: ['ignore', 'ignore', 'pipe'], signal })
   let said = ''
   child.stderr.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-2000)))

@@ -397,12 +397,12 @@ class ModelObject : public Napi::ObjectWrap<ModelObject> {
 // Loads on a thread of libuv's pool and tells JavaScript how far it is.
 class LoadWorker : public Napi::AsyncProgressWorker<float> {
  public:
-  LoadWorker(Napi::Env env, std::string path, int gpu_layers, const ContextOptions& options, Napi::Function progress, std::shared_ptr<std::atomic<bool>> aborted)
-      : AsyncProgressWorker(env), deferred(env), path_(std::move(path)), gpu_layers_(gpu_layers), options_(options), progress_(Napi::Persistent(progress)), aborted_(std::move(aborted)) {}
+  LoadWorker(Napi::Env env, std::string path, Model::LoadOptions where, const ContextOptions& options, Napi::Function progress, std::shared_ptr<std::atomic<bool>> aborted)
+      : AsyncProgressWorker(env), deferred(env), path_(std::move(path)), where_(std::move(where)), options_(options), progress_(Napi::Persistent(progress)), aborted_(std::move(aborted)) {}
   void Execute(const ExecutionProgress& progress) override {
     float told = 0;
     try {
-      model_ = Model::load(path_, {gpu_layers_}, [&](float done) {
+      model_ = Model::load(path_, where_, [&](float done) {
         if (done - told >= 0.01f || done == 1.0f) progress.Send(&done, 1), told = done;
         return !*aborted_;
       });
@@ -430,7 +430,7 @@ class LoadWorker : public Napi::AsyncProgressWorker<float> {
 
  private:
   std::string path_;
-  int gpu_layers_;
+  Model::LoadOptions where_;
   ContextOptions options_;
   Napi::FunctionReference progress_;
   std::shared_ptr<std::atomic<bool>> aborted_;
@@ -442,7 +442,14 @@ Napi::Value load(const Napi::CallbackInfo& info) {
   const auto env = info.Env();
   const auto options = info[1].As<Napi::Object>();
   auto aborted = std::make_shared<std::atomic<bool>>(false);
-  auto* worker = new LoadWorker(env, info[0].ToString().Utf8Value(), integer(options, "gpuLayers"), read_context_options(options), info[2].As<Napi::Function>(), aborted);
+  Model::LoadOptions where;
+  where.gpu_layers = integer(options, "gpuLayers");
+  if (options.Has("rpc")) {
+    where.rpc = texts(options, "rpc");
+    where.rpc_library = text(options, "rpcLibrary");
+    where.rpc_alone = options.Get("rpcAlone").ToBoolean();
+  }
+  auto* worker = new LoadWorker(env, info[0].ToString().Utf8Value(), std::move(where), read_context_options(options), info[2].As<Napi::Function>(), aborted);
   auto result = Napi::Object::New(env);
   result.Set("promise", worker->deferred.Promise());
   result.Set("abort", Napi::Function::New(env, [aborted](const Napi::CallbackInfo&) { *aborted = true; }));

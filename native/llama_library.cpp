@@ -92,6 +92,10 @@ LlamaLibrary::LlamaLibrary(const Paths& paths) : path_(paths.llama) {
 const LlamaLibrary& LlamaLibrary::open(const Paths& paths) {
   std::lock_guard lock(open_mutex);
   if (!opened) opened = new LlamaLibrary(paths);
+  if (opened->path_ != paths.llama) {
+    throw Failure("LIBRARY_MISMATCH", "this process has opened " + opened->path_ + ", so it cannot open " + paths.llama +
+                                          " as well: a process has one set of llama.cpp's libraries; use another process for the other");
+  }
   return *opened;
 }
 

@@ -28,10 +28,13 @@
   X(llama_sampler_init_top_k) X(llama_sampler_init_top_p) X(llama_sampler_init_min_p)                              \
   X(llama_sampler_init_typical) X(llama_sampler_init_temp) X(llama_sampler_init_penalties)                         \
   X(llama_sampler_init_dry) X(llama_sampler_init_logit_bias)
-#define GGML_FUNCTIONS(X) X(ggml_backend_load_all_from_path) X(ggml_backend_dev_count) X(ggml_backend_dev_get)
+#define GGML_FUNCTIONS(X)                                                                                           \
+  X(ggml_backend_load_all_from_path) X(ggml_backend_dev_count) X(ggml_backend_dev_get)                             \
+  X(ggml_backend_load) X(ggml_backend_reg_by_name)
 #define GGML_BASE_FUNCTIONS(X)                                                                                      \
   X(ggml_backend_dev_description) X(ggml_backend_dev_type) X(ggml_backend_dev_backend_reg)                         \
-  X(ggml_backend_reg_get_proc_address) X(ggml_threadpool_params_default)
+  X(ggml_backend_reg_get_proc_address) X(ggml_threadpool_params_default)                                           \
+  X(ggml_backend_reg_dev_count) X(ggml_backend_reg_dev_get)
 
 namespace streaming {
 
@@ -43,7 +46,8 @@ class LlamaLibrary {
   using Log = std::function<void(int level, const char* text)>;
 
   // Opens the libraries at the first call and returns the same set ever after, whichever thread or worker asks:
-  // two copies of ggml in one process are never loaded. Throws Failure LIBRARY_NOT_FOUND, LIBRARY_MISMATCH.
+  // two copies of ggml in one process are never loaded. Throws Failure LIBRARY_NOT_FOUND, LIBRARY_MISMATCH, the latter
+  // also where another set is asked for than the one that is open.
   static const LlamaLibrary& open(const Paths& paths);
   // The opened set; only to be called once open() has returned.
   static const LlamaLibrary& get();

@@ -17,9 +17,12 @@ class Model {
  public:
   struct LoadOptions {
     int gpu_layers = 0;
+    std::vector<std::string> rpc;  // servers that take part, as `host:port`
+    std::string rpc_library;       // ggml's back end for them
+    bool rpc_alone = false;        // no GPU of this machine beside them
   };
   // `progress` is called on the calling thread with 0..1 and returns false to give up.
-  // Throws Failure MODEL_LOAD_FAILED, ABORTED.
+  // Throws Failure MODEL_LOAD_FAILED, ABORTED, RPC_UNAVAILABLE.
   static std::shared_ptr<Model> load(const std::string& path, const LoadOptions& options, const std::function<bool(float)>& progress);
   ~Model();
   Model(const Model&) = delete;

@@ -2,6 +2,8 @@ import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { StreamingLLMError } from '../errors.js'
+import { isMusl } from './musl.js'
+import type { SelectedLibraries } from './select.js'
 
 const require = createRequire(import.meta.url)
 
@@ -28,8 +30,26 @@ export function loadAddon(load: { prebuilt: () => unknown; built: () => unknown 
   throw new StreamingLLMError('ADDON_NOT_FOUND', message, { details: { platform: process.platform, arch: process.arch, reasons } })
 }
 
+/**
+ * The addon to open these libraries with: the one that was built along with them, where there is one of this version.
+ *
+ * @throws {StreamingLLMError} ADDON_NOT_FOUND
+ */
+export function loadAddonFor({ addon, addonOutdated, backendDirectory }: Pick<SelectedLibraries, 'addon' | 'addonOutdated' | 'backendDirectory'>, load?: Parameters<typeof loadAddon>[0]): unknown {
+  try {
+    return addon === undefined ? loadAddon(load) : require(addon)
+  } catch (cause) {
+    if (addonOutdated && StreamingLLMError.isInstance(cause)) {
+      throw new StreamingLLMError(cause.code, `${cause.message}\nThe addon in ${backendDirectory} is of another version of this package: run the npx streaming-llm build that made it again.`, { cause, details: cause.details })
+    }
+    if (addon === undefined) throw cause
+    throw new StreamingLLMError('ADDON_NOT_FOUND', `The addon that was built along with the libraries could not be loaded: ${firstLine(cause)}`, { cause, details: { addon } })
+  }
+}
+
 /** The file of the addon, for another process to load. */
-export function addonPath(): string {
+export function addonPath({ addon }: { addon?: string } = {}): string {
+  if (addon !== undefined) return addon
   const candidates = [`../../prebuilds/${process.platform}-${process.arch}/streaming_llm.node`, '../../build/Release/streaming_llm.node']
   const found = candidates.map(candidate => fileURLToPath(new URL(candidate, import.meta.url))).find(candidate => existsSync(candidate))
   if (found === undefined) loadAddon() // says what is missing
@@ -38,6 +58,8 @@ export function addonPath(): string {
 
 // Each path is written out, so that packagers see which files belong to the program.
 function prebuilt(): unknown {
+  // There the loader would name a file of glibc that it misses, which tells nobody what to do.
+  if (process.platform === 'linux' && isMusl()) throw new Error('the prebuilt one is made for glibc, and this Linux has musl')
   switch (`${process.platform}-${process.arch}`) {
     case 'linux-x64': return require('../../prebuilds/linux-x64/streaming_llm.node')
     case 'linux-arm64': return require('../../prebuilds/linux-arm64/streaming_llm.node')

@@ -2,6 +2,8 @@ import { readFileSync, readdirSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { StreamingLLMError } from '../errors.js'
+import { outsideArchive } from './asar.js'
+import { isMusl } from './musl.js'
 
 /** The libraries that the addon opens, as absolute paths. */
 export interface LlamaLibraries {
@@ -13,6 +15,8 @@ export interface LlamaLibraries {
   /** llama.cpp's release, such as `v0.4.0`. */
   release: string
 }
+
+type LibraryFiles = Pick<LlamaLibraries, 'llama' | 'ggml' | 'ggmlBase'>
 
 /** What decides which libraries fit. */
 export interface Host {
@@ -28,8 +32,10 @@ export interface Host {
 const packageVersion = '3.21.1'
 
 // v0.4.0 and v0.5.0 were tried: all functions and structs that the addon uses are the same in both.
-const acceptedReleases = /^v0\.[45]\.\d+$/
-const acceptedWords = 'v0.4.x or v0.5.x'
+export const acceptedReleases = /^v0\.[45]\.\d+$/
+export const acceptedWords = 'v0.4.x or v0.5.x'
+
+const sourceBuild = "Build them from source with npx streaming-llm build, and ask for them with libraries: 'built' or STREAMING_LLM_LIBRARIES=built."
 
 const packageNames: Record<string, string> = {
   'linux-x64': 'linux-x64',
@@ -43,16 +49,8 @@ const packageNames: Record<string, string> = {
 const thisHost: Host = {
   platform: process.platform,
   arch: process.arch,
-  musl: () => {
-    // Of the report only the header is wanted; its network part would look up the names of open connections.
-    const report = process.report as NodeJS.ProcessReport & { excludeNetwork?: boolean }
-    const { excludeNetwork } = report
-    report.excludeNetwork = true
-    const { header } = report.getReport() as { header: { glibcVersionRuntime?: string } }
-    report.excludeNetwork = excludeNetwork ?? false
-    return header.glibcVersionRuntime === undefined
-  },
-  resolve: name => createRequire(import.meta.url).resolve(name),
+  musl: isMusl,
+  resolve: name => outsideArchive(createRequire(import.meta.url).resolve(name)),
 }
 
 /**
@@ -67,10 +65,10 @@ export function locateLibraries(host: Host = thisHost): LlamaLibraries {
   const short = Object.hasOwn(packageNames, key) ? packageNames[key] : undefined
   if (short === undefined) {
     const known = Object.keys(packageNames).join(', ')
-    throw notFound(`There are no llama.cpp libraries for ${key}, only for ${known}.`, { platform, arch })
+    throw notFound(`There are no llama.cpp libraries for ${key}, only for ${known}. ${sourceBuild}`, { platform, arch })
   }
   if (platform === 'linux' && host.musl()) {
-    throw notFound('There are no llama.cpp libraries for Linux with musl (Alpine), only for Linux with glibc 2.34 or later (Debian 12, Ubuntu 22.04).', { platform, arch })
+    throw notFound(`There are no llama.cpp libraries for Linux with musl (Alpine), only for Linux with glibc 2.34 or later (Debian 12, Ubuntu 22.04). ${sourceBuild}`, { platform, arch })
   }
   const packageName = `@node-llama-cpp/${short}`
   const install = `npm install ${packageName}@${packageVersion}`
@@ -100,16 +98,23 @@ function readRelease(file: string, packageName: string, install: string): string
   throw new StreamingLLMError('LIBRARY_MISMATCH', message, { details: { package: packageName, file, found, wanted: acceptedWords, install } })
 }
 
-function findLibraries(folder: string, release: string, packageName: string, install: string): { llama: string; ggml: string; ggmlBase: string } {
+function findLibraries(folder: string, release: string, packageName: string, install: string): LibraryFiles {
+  return findLibraryFiles(folder, release, name => {
+    const message = `The package ${packageName} is incomplete: there is no ${name} library of ${release} in ${folder}; run: ${install}`
+    return notFound(message, { package: packageName, folder, library: name, install })
+  })
+}
+
+/** The libraries of a release in a folder; `failure` makes the error for one that is not there. */
+export function findLibraryFiles(folder: string, release: string, failure: (library: string) => StreamingLLMError): LibraryFiles {
   const names = readdirSync(folder)
   // libllama.v0.4.0.so, libllama.metal.v0.4.0.dylib, llama.v0.4.0.dll; ggml-base goes without release.
   const version = release.replaceAll('.', '\\.')
   const find = (name: string, suffix: string) => {
     const pattern = new RegExp(`^(lib)?${name}${suffix}\\.(so|dylib|dll)$`)
     const found = names.find(each => pattern.test(each))
-    if (found !== undefined) return path.join(folder, found)
-    const message = `The package ${packageName} is incomplete: there is no ${name} library of ${release} in ${folder}; run: ${install}`
-    throw notFound(message, { package: packageName, folder, library: name, install })
+    if (found === undefined) throw failure(name)
+    return path.join(folder, found)
   }
   return {
     llama: find('llama', `(\\.[a-z0-9]+)?\\.${version}`),

@@ -1,9 +1,11 @@
 #!/usr/bin/env node
 import { createRequire } from 'node:module'
 import { Command } from 'commander'
+import { buildCommand } from './build.js'
 import { chatCommand } from './chat.js'
 import { reportFailure } from './failure.js'
 import { perplexityCommand } from './perplexity.js'
+import { runCommand } from './run.js'
 import { scoreCommand } from './score.js'
 
 const { version, description } = createRequire(import.meta.url)('../../package.json') as { version: string; description: string }
@@ -19,11 +21,10 @@ const program = new Command('streaming-llm')
   .version(version)
   .helpCommand(false)
   .addCommand(chatCommand())
+  .addCommand(runCommand())
   .addCommand(scoreCommand())
   .addCommand(perplexityCommand())
+  .addCommand(buildCommand())
 
-try {
-  await program.parseAsync()
-} catch (error) {
-  reportFailure(error)
-}
+// Without a top-level await, so that what requires this file as CommonJS may.
+program.parseAsync().catch(reportFailure)

@@ -1,13 +1,12 @@
-import type cliProgress from 'cli-progress'
 import type { LoadProgress } from '../options.js'
-import { progressLine } from './bar.js'
+import { progressLine, type ProgressLine } from './bar.js'
 
 /**
  * Shows on stderr how far a download has come: a bar on a terminal, elsewhere one line a file. Reading the file is
  * not shown, since it takes a moment only.
  */
 export function progressBar(): { show: (progress: LoadProgress) => void; end: () => void } {
-  let bar: cliProgress.SingleBar | undefined
+  let bar: ProgressLine | undefined
   let file = ''
   const end = () => {
     bar?.stop()
@@ -29,8 +28,8 @@ export function progressBar(): { show: (progress: LoadProgress) => void; end: ()
   return { show, end }
 }
 
-function start(file: string, totalBytes: number | undefined): cliProgress.SingleBar {
-  const bar = progressLine(`Downloading ${file} {bar} {received} of {size} MB`, { emptyOnZero: true })
+function start(file: string, totalBytes: number | undefined): ProgressLine {
+  const bar = progressLine(`Downloading ${file} {bar} {received} of {size} MB`)
   bar.start(totalBytes ?? 0, 0, { received: '0', size: '?' })
   return bar
 }

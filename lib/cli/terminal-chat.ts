@@ -2,6 +2,7 @@ import readline from 'node:readline'
 import { Writable } from 'node:stream'
 import { StreamingLLMError, type ErrorCode } from '../errors.js'
 import type { GenerateOptions } from '../options.js'
+import { plainText } from './plain-text.js'
 import { reply, write, type Talker } from './reply.js'
 import { dim, statusLine } from './status-line.js'
 import type { TurnStatistics } from './turn-statistics.js'
@@ -71,7 +72,7 @@ export async function terminalChat(
       current = new AbortController()
       echo.muted = true
       try {
-        const turn = await reply(chat, line, { ...options, signal: current.signal }, piece => write(output, plain(piece)))
+        const turn = await reply(chat, line, { ...options, signal: current.signal }, piece => write(output, plainText(piece)))
         errors.write(`\n${dim(statusLine(turn.finish), errors)}\n`)
         await statistics.add(turn)
       } catch (error) {
@@ -102,9 +103,4 @@ class Echo extends Writable {
   get columns(): number | undefined {
     return this.output.columns
   }
-}
-
-/** Without the control characters by which a model's text could do things to the terminal. */
-function plain(text: string): string {
-  return text.replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, '')
 }

@@ -1,7 +1,7 @@
 import { createHash, type Hash } from 'node:crypto'
 import { open, rename, rm, truncate, type FileHandle } from 'node:fs/promises'
 import { StreamingLLMError } from '../errors.js'
-import { hashInto } from './checksum.js'
+import { checksumMismatch, hashInto } from './checksum.js'
 import { fileSize } from './hub-cache.js'
 import type { Exchange } from './hub-http.js'
 import { TransientFailure, withRetries } from './transient-failure.js'
@@ -93,11 +93,6 @@ export async function downloadBlob(job: BlobDownload): Promise<void> {
     if (await fileSize(job.target) !== received) throw error
   }
   job.onProgress(received, total ?? received, true)
-}
-
-export function checksumMismatch(what: string, expected: string | undefined, actual: string): StreamingLLMError {
-  return new StreamingLLMError('CHECKSUM_MISMATCH', `${what} has the SHA-256 ${actual}, but ${expected} was expected.`,
-    { details: { expected, actual } })
 }
 
 function startHash(job: BlobDownload): Hash | undefined {

@@ -1,5 +1,6 @@
 import { createHash, type Hash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
+import { StreamingLLMError } from '../errors.js'
 
 /** True for a SHA-256 in hex, which is what the hub's etags of large files are. */
 export function isSha256(text: string): boolean {
@@ -19,4 +20,9 @@ export async function sha256OfFile(path: string, signal?: AbortSignal): Promise<
   const hash = createHash('sha256')
   await hashInto(hash, path, signal)
   return hash.digest('hex')
+}
+
+export function checksumMismatch(what: string, expected: string | undefined, actual: string): StreamingLLMError {
+  return new StreamingLLMError('CHECKSUM_MISMATCH', `${what} has the SHA-256 ${actual}, but ${expected} was expected.`,
+    { details: { expected, actual } })
 }

@@ -1,8 +1,5 @@
-import { checksumMismatch } from './blob-download.js'
-import { isSha256, sha256OfFile } from './checksum.js'
+import { checksumMismatch, isSha256, sha256OfFile } from './checksum.js'
 import { StreamingLLMError } from '../errors.js'
-import { hubModel } from './hub-model.js'
-import { hubSettings } from './hub-settings.js'
 import { localFile } from './local-file.js'
 import type { ModelProgress } from './progress.js'
 import { parseReference } from './reference.js'
@@ -42,6 +39,8 @@ export async function resolveModel(reference: string, options: ResolveModelOptio
   }
   const parsed = parseReference(reference)
   if (parsed.kind !== 'path') {
+    // Only now: a third of the time that importing this package took went to it, and a path needs none of it.
+    const [{ hubModel }, { hubSettings }] = await Promise.all([import('./hub-model.js'), import('./hub-settings.js')])
     return await hubModel(await hubSettings({ cacheDirectory: options.cacheDirectory }), parsed, options)
   }
   const path = await localFile(parsed.path)

@@ -49,6 +49,19 @@ export function texts(count: number, bytes: number): Schema<string[]> {
   )
 }
 
+/** At most `count` servers as `host:port`, none of them twice, as an own copy. */
+export function endpoints(count: number): Schema<string[]> {
+  const expected = `an array of 1 to ${count} different strings such as '192.168.1.2:50052'`
+  const isEndpoint = (each: string): boolean => {
+    const port = /^[^\s:/]+:(\d{1,5})$/.exec(each)?.[1]
+    return port !== undefined && Number(port) >= 1 && Number(port) <= 65_535
+  }
+  return v.pipe(
+    v.array(v.string(expected), expected),
+    v.check(servers => servers.length >= 1 && servers.length <= count && servers.every(isEndpoint) && new Set(servers).size === servers.length, expected),
+  )
+}
+
 export function shortText(bytes: number): Schema<string> {
   return v.pipe(someText as v.GenericSchema<string>, v.maxBytes(bytes, `a string of at most ${bytes} bytes in UTF-8`))
 }

@@ -43,6 +43,20 @@ export interface ModelOptions {
    * some tokens to work with. Default: what the first chat needs.
    */
   cacheTokens?: number
+  /**
+   * Which llama.cpp to run on: `'built'` the latest that `streaming-llm build` has made on this machine, else the folder
+   * of one. A process runs on one: asking for another later is refused (LIBRARY_MISMATCH). Default: what the environment
+   * variable STREAMING_LLM_LIBRARIES says in the same way; without it the prebuilt ones of the package.
+   */
+  libraries?: string
+  /**
+   * Servers that the model is spread over, as `'host:port'`, 1 to 16: each runs the ggml-rpc-server that `streaming-llm
+   * build --rpc` builds, and the libraries here must be of the same build. The layers go to the servers and, unless `gpu`
+   * is false, to the GPUs of this machine, by the memory that they have free. A server that is not there is refused
+   * (RPC_UNAVAILABLE); **one that is lost later ends this process**, as llama.cpp cannot go on without it. Nothing is
+   * encrypted, and a server trusts whoever reaches it: for networks of your own only.
+   */
+  rpc?: string[]
   /** Chats and sequences that can be open at a time, 1 to 64. Default: 8. */
   maxSequences?: number
   /**

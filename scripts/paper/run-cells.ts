@@ -1,5 +1,4 @@
-import type cliProgress from 'cli-progress'
-import { progressLine } from '../../lib/cli/bar.js'
+import { progressLine, type ProgressLine } from '../../lib/cli/bar.js'
 import { duration, secondsOfCell, type Speeds } from './estimate.js'
 import type { Cell, Experiment, Outcomes, Plain } from './experiment.js'
 import { hashOfKey, type CellStore } from './store.js'
@@ -79,7 +78,7 @@ export function outcomesOf(store: CellStore, reasons: ReadonlyMap<string, string
 /** A bar over the estimated seconds on a terminal; elsewhere a line for each cell. */
 class Progress {
   readonly #say: (line: string) => void
-  readonly #bar: cliProgress.SingleBar | undefined
+  readonly #bar: ProgressLine | undefined
   #done = 0
   #expected = 0
 

@@ -1,0 +1,109 @@
+import { readFileSync } from 'node:fs'
+import { text as readAll } from 'node:stream/consumers'
+import { Command, Option } from 'commander'
+import { StreamingLLMError } from '../errors.js'
+import type { StreamEvent } from '../events.js'
+import type { Model } from '../model.js'
+import type { GenerateOptions } from '../options.js'
+import { Interrupted, onInterrupt } from './failure.js'
+import { openModel } from './open-model.js'
+import { plainText } from './plain-text.js'
+import { write } from './reply.js'
+import { addSharedOptions, policyOptions, toNumber, type SharedFlags } from './shared-options.js'
+
+interface RunFlags extends SharedFlags {
+  prompt?: string
+  promptFile?: string
+  raw?: boolean
+  system?: string
+  maxTokens: number
+  stop?: string[]
+  temperature?: number
+  seed?: number
+  speculation?: boolean
+  json?: boolean
+}
+
+export function runCommand(): Command {
+  return addSharedOptions(new Command('run'))
+    .description('One prompt, one reply: its text on stdout and nothing else, as it comes.')
+    .addOption(new Option('--prompt <text>', 'what to answer; "-", or no prompt and piped input, means stdin').conflicts('promptFile'))
+    .option('--prompt-file <file>', 'the prompt from a file')
+    .addOption(new Option('--raw', 'continue the text as it stands, without the chat template').conflicts('system'))
+    .option('--system <text>', 'the system prompt')
+    .option('--max-tokens <count>', 'most tokens of the reply', toNumber, 1000) // as chat
+    .option('--stop <text...>', 'the reply ends before any of these texts')
+    .option('--temperature <value>', '0 always takes the likeliest token', toNumber)
+    .option('--seed <number>', 'the same seed gives the same reply', toNumber)
+    .option('--speculation', 'faster where the reply repeats the prompt; not the same to the letter')
+    .option('--json', 'print each event as a JSON object on a line of its own, instead of the text')
+    .addHelpText('after', '\nIt ends with 0 after a reply, also one cut off at the most tokens; 130 after Ctrl-C; 1 after a failure, which stderr tells.')
+    .action(run)
+}
+
+async function run(flags: RunFlags): Promise<void> {
+  // What can be wrong with the prompt is found out before the model is loaded.
+  const prompt = await readPrompt(flags)
+  const model = await openModel(flags)
+  const interrupt = onInterrupt()
+  try {
+    const { maxTokens, stop, temperature, seed, speculation, json } = flags
+    const options = { maxTokens, stop, temperature, seed, speculation, signal: interrupt.signal }
+    await printReply(events(model, prompt, flags, options), { json }, process.stdout)
+    if (interrupt.signal.aborted) throw new Interrupted()
+  } finally {
+    interrupt.release()
+    await model.close()
+  }
+}
+
+/** A prompt that is empty is an error; one of blanks is passed on, since raw text may begin so. */
+async function readPrompt({ prompt, promptFile }: RunFlags): Promise<string> {
+  const read = promptFile !== undefined ? fromFile(promptFile)
+    : prompt !== undefined && prompt !== '-' ? prompt
+      : prompt === '-' || !process.stdin.isTTY ? await readAll(process.stdin)
+        : ''
+  if (read !== '') return read
+  const where = promptFile ?? (prompt === '-' || prompt === undefined && !process.stdin.isTTY ? 'stdin' : undefined)
+  throw new StreamingLLMError('INVALID_OPTION', where === undefined
+    ? 'run: there is no prompt; give --prompt TEXT, --prompt-file FILE, or pipe it in'
+    : `run: the prompt from ${where} is empty`)
+}
+
+function fromFile(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (cause) {
+    throw new StreamingLLMError('INVALID_OPTION', `--prompt-file: ${(cause as Error).message}`, { cause, details: { file } })
+  }
+}
+
+async function* events(model: Model, prompt: string, flags: RunFlags, options: GenerateOptions): AsyncGenerator<StreamEvent> {
+  if (flags.raw) yield* model.createSequence(policyOptions(flags)).generate({ ...options, tokens: model.textTokens(prompt) })
+  else yield* model.createChat({ ...policyOptions(flags), system: flags.system }).stream(prompt, options)
+}
+
+/** Writes the reply as it comes, at the pace of whoever reads it. A text that does not end with a new line gets one. */
+export async function printReply(reply: AsyncIterable<StreamEvent>, { json = false }: { json?: boolean }, output: NodeJS.WritableStream & { isTTY?: boolean }): Promise<void> {
+  let last = ''
+  try {
+    for await (const event of reply) {
+      if (json) await write(output, `${JSON.stringify(event)}\n`)
+      else if (event.type === 'text') {
+        await write(output, output.isTTY ? plainText(event.text) : event.text)
+        last = event.text
+      }
+    }
+  } catch (error) {
+    if (json) await write(output, `${JSON.stringify(failureEvent(error))}\n`)
+    throw error
+  } finally {
+    if (!json && last !== '' && !last.endsWith('\n')) await write(output, '\n')
+  }
+}
+
+/** For programs that read the lines: stderr says the same to people. */
+function failureEvent(error: unknown): { type: string; code: string | undefined; message: string } {
+  const code = StreamingLLMError.isInstance(error) ? error.code : undefined
+  return { type: 'error', code, message: error instanceof Error ? error.message : String(error) }
+}
