@@ -11,4 +11,6 @@ export default {
   // Jest's own 5 seconds are soon over where two of its workers, and whatever else runs, share the cores.
   testTimeout: 60_000,
   testMatch: ['<rootDir>/test/**/*.test.ts'],
+  // On libraries built from source, by npm run test:source.
+  testPathIgnorePatterns: ['/node_modules/', '<rootDir>/test/source/'],
 }

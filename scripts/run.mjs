@@ -32,7 +32,7 @@ try {
 
 async function runCli() {
   await dependencies(say)
-  await addon(say)
+  if (args[0] !== 'build') await addon(say) // it makes its own
   const env = { ...process.env }
   if (wantsDefaultModel()) env.STREAMING_LLM_DEFAULT_MODEL = await defaultModel()
   await run([...typescript(), path.join(root, 'lib', 'cli', 'main.ts'), ...args], env)
@@ -57,7 +57,7 @@ function given(name) {
 }
 
 function wantsDefaultModel() {
-  return ['chat', 'score', 'perplexity'].includes(args[0]) && !given('--model') && !given('--help') && !given('-h')
+  return ['chat', 'run', 'score', 'perplexity'].includes(args[0]) && !given('--model') && !given('--help') && !given('-h')
 }
 
 async function runTests() {
@@ -73,7 +73,7 @@ async function runTests() {
     } catch (error) {
       if (!(error instanceof SetupError) || inCI()) throw error
       say(`${error.message}\nThe model tier of the tests is left out.`)
-      jest.push('--testPathIgnorePatterns', '/node_modules/', '/test/model/') // last: it takes all that follows
+      jest.push('--testPathIgnorePatterns', '/node_modules/', '/test/source/', '/test/model/') // last: it takes all that follows
     }
   }
   // Jest loads ES modules by an interface that Node calls experimental, and warns of each time.

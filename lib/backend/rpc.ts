@@ -8,6 +8,7 @@ import type { LlamaLibraries } from './locate.js'
 // and the data. Hello has 24 bytes of what the connection can do besides TCP, which here is nothing; its answer has the
 // protocol's version before them.
 const hello = Buffer.concat([Buffer.of(14), littleEndian(24), Buffer.alloc(24)])
+const answerLength = littleEndian(4 + 24)
 const answerBytes = 8 + 4 + 24
 // Of other releases the version is not known here; theirs have to be of one build.
 const protocolOf: Partial<Record<string, number>> = { 'v0.4': 6 }
@@ -80,7 +81,7 @@ function problemOf(endpoint: string, protocol: number | undefined, patienceMs: n
     })
     socket.on('data', (data: Buffer) => {
       answer = Buffer.concat([answer, data])
-      if (answer.length >= answerBytes || !answer.subarray(0, 8).equals(littleEndian(28).subarray(0, Math.min(8, answer.length))))
+      if (answer.length >= answerBytes || !answer.subarray(0, 8).equals(answerLength.subarray(0, answer.length)))
         end(problemOfAnswer(answer, protocol))
     })
     socket.on('error', (error: NodeJS.ErrnoException) => end(`cannot be reached (${error.code ?? error.message}). Start ggml-rpc-server there, with --host and --port as given here.`))
@@ -89,7 +90,7 @@ function problemOf(endpoint: string, protocol: number | undefined, patienceMs: n
 }
 
 function problemOfAnswer(answer: Buffer, protocol: number | undefined): string | undefined {
-  if (answer.length < answerBytes) return 'is no ggml-rpc-server: its answer is something else.'
+  if (answer.length < answerBytes || !answer.subarray(0, 8).equals(answerLength)) return 'is no ggml-rpc-server: its answer is something else.'
   const [major, minor, patch] = answer.subarray(8, 11)
   if (protocol === undefined || (major === protocol && minor === 0)) return undefined
   return `speaks version ${major}.${minor}.${patch} of the protocol, and these libraries speak ${protocol}.0. Run the ggml-rpc-server that was built along with them.`
