@@ -92,6 +92,7 @@ async function compile(source: LlamaSource, request: BuildRequest, work: string,
     '--directory', packageRoot, '--out', work, '--config', 'Release', ...Object.entries(definitions).map(([key, value]) => `--CD${key}=${value}`),
   ], { ...options, name: 'cmake-js', cwd: work, read })
   await forgetOtherAddon(work)
+  await forgetOtherPackage(work)
   say(`Configuring llama.cpp ${source.release} (${describe(request)})`)
   await run('llama.cpp could not be configured', cmakeJs(['configure']))
   say('Compiling; broken off, it goes on from there at the next call')
@@ -110,6 +111,13 @@ async function forgetOtherAddon(work: string): Promise<void> {
   if (await readFile(stamp, 'utf8').catch(() => '') === addonFingerprint()) return
   for (const folder of ['CMakeFiles/streaming_llm.dir', 'streaming_llm.dir']) await rm(path.join(work, folder), { recursive: true, force: true })
   await writeFile(stamp, addonFingerprint())
+}
+
+/** Two projects of a user share what is compiled, and cmake insists that its own settings come from one folder. */
+async function forgetOtherPackage(work: string): Promise<void> {
+  const cache = path.join(work, 'CMakeCache.txt')
+  const home = /^CMAKE_HOME_DIRECTORY:INTERNAL=(.*)$/m.exec(await readFile(cache, 'utf8').catch(() => ''))?.[1]
+  if (home !== undefined && path.resolve(home) !== path.resolve(packageRoot)) await rm(cache)
 }
 
 /** Puts the libraries beside their place first, so that the folder is there as a whole or not at all. */
