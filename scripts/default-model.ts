@@ -2,7 +2,6 @@ import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
 import { mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises'
-import { homedir } from 'node:os'
 import { basename, join } from 'node:path'
 import { Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -17,6 +16,7 @@ import { hubSettings, type Hub } from '../lib/models/hub-settings.js'
 import { progressReporter, type ModelProgress } from '../lib/models/progress.js'
 import { parseReference } from '../lib/models/reference.js'
 import { resolveModel } from '../lib/models/resolve-model.js'
+import { userCacheFolder } from '../lib/user-cache.js'
 
 interface FetchOptions {
   signal?: AbortSignal
@@ -75,15 +75,6 @@ export async function fetchDefaultModel(options: FetchOptions = {}): Promise<str
   throw new StreamingLLMError('DOWNLOAD_FAILED',
     `The default model could not be had from anywhere.\n${failures.map(failure => `- ${failure}`).join('\n')}\n`
     + `Set STREAMING_LLM_MODEL to the path of a GGUF file, or put ${fileName} at ${ours}.`, { details: { failures } })
-}
-
-/** Where this user's programs keep what they can get again, and of that the folder for one kind of things of ours. */
-export function userCacheFolder(kind: string): string {
-  const base = process.env['XDG_CACHE_HOME']
-    || (process.platform === 'darwin' ? join(homedir(), 'Library', 'Caches')
-      : process.platform === 'win32' ? process.env['LOCALAPPDATA'] || join(homedir(), 'AppData', 'Local')
-        : join(homedir(), '.cache'))
-  return join(base, 'streaming-llm', kind)
 }
 
 /** Reads the whole file (about 0.1 s), since whatever is in this folder may be left from an interrupted copy. */

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { StreamingLLMError } from '../../../lib/errors.js'
-import { userCacheFolder } from '../../default-model.js'
+import { userCacheFolder } from '../../../lib/user-cache.js'
 import { librariesOfNodeLlamaCpp, nodeLlamaCppVersion } from '../node-llama-cpp/install.js'
 
 /** llama.cpp's own programs, as `npm run bench:llama-cpp` builds them. */
@@ -12,7 +12,7 @@ export interface LlamaCppPrograms {
   workingDirectory: string
 }
 
-/** Where they are built, with the source in `source` and all else in `build`. */
+/** Where they are built, in `build`. */
 export const llamaCppFolder = path.join(userCacheFolder('bench'), `llama.cpp-of-node-llama-cpp-${nodeLlamaCppVersion}`)
 
 const programs = path.join(llamaCppFolder, 'build', 'bin')

@@ -6,7 +6,7 @@ import path from 'node:path'
 import { locateLibraries, type LlamaLibraries } from '../../../lib/backend/locate.js'
 import { StreamingLLMError } from '../../../lib/errors.js'
 import { withFileLock } from '../../../lib/models/file-lock.js'
-import { userCacheFolder } from '../../default-model.js'
+import { userCacheFolder } from '../../../lib/user-cache.js'
 
 /** The release whose llama.cpp is the very one that this package runs on. */
 export const nodeLlamaCppVersion = '3.21.1'
