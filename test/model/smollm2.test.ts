@@ -57,13 +57,14 @@ describe('SmolLM2-135M-Instruct', () => {
 
   test('goes on for many turns in a small window: bounded cache, whole characters, no template tokens in the text', async () => {
     const chat = model.createChat({ sinks: 4, window: 252, seed: 3 })
-    for (let turn = 0; turn < 8; turn++) {
+    // How long its replies are depends on how the build rounds.
+    for (let turn = 0; turn < 8 || chat.usage.evictedTokens <= 300; turn++) {
+      expect(turn).toBeLessThan(40)
       const { text, usage } = await chat.ask(`Tell me something about the number ${turn}, with an emoji.`, { maxTokens: 80 })
       expect(usage.cachedTokens).toBeLessThanOrEqual(4 + 252 + 1)
       expect(text).not.toMatch(/<\|im_|\uFFFD/)
       expect(text.trim().length).toBeGreaterThan(0)
     }
-    expect(chat.usage.evictedTokens).toBeGreaterThan(300)
     await chat.close()
   }, 120_000)
 
