@@ -2,20 +2,31 @@ import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { StreamingLLMError } from '../errors.js'
+import { addonAdvice } from './addon-advice.js'
 import { isMusl } from './musl.js'
 import type { SelectedLibraries } from './select.js'
 
 const require = createRequire(import.meta.url)
 
+const builtFile = '../../build/Release/streaming_llm.node'
+
+interface Loaders {
+  prebuilt: () => unknown
+  built: () => unknown
+  /** True where there is one that was built, which is so in clones of the repository. */
+  isBuilt: boolean
+}
+
 /**
- * The native addon: the prebuilt one that came with the package, else the one built from source in a clone. Node keeps
+ * The native addon: the one built from source in a clone, else the prebuilt one that came with the package. Node keeps
  * what was loaded, so calling this again is cheap.
  *
- * @throws {StreamingLLMError} ADDON_NOT_FOUND with the reason of each file tried
+ * @throws {StreamingLLMError} ADDON_NOT_FOUND with the reason of each file tried, and what may help
  */
-export function loadAddon(load: { prebuilt: () => unknown; built: () => unknown } = { prebuilt, built }): unknown {
+export function loadAddon({ prebuilt, built, isBuilt }: Loaders = { prebuilt: loadPrebuilt, built: loadBuilt, isBuilt: existsSync(new URL(builtFile, import.meta.url)) }): unknown {
   const reasons: string[] = []
-  for (const attempt of [load.prebuilt, load.built]) {
+  // A clone may have prebuilt ones as well, of other sources than it has now.
+  for (const attempt of isBuilt ? [built, prebuilt] : [prebuilt]) {
     try {
       return attempt()
     } catch (error) {
@@ -25,7 +36,7 @@ export function loadAddon(load: { prebuilt: () => unknown; built: () => unknown 
   const message = [
     `The native addon for ${process.platform}-${process.arch} could not be loaded:`,
     ...reasons.map(reason => `- ${reason}`),
-    'In a clone of the repository, run npm run build:native. For an installed package, this platform may lack a prebuilt addon.',
+    ...['What may help:', ...addonAdvice(reasons), 'In a clone of the repository: npm run build:native.'].join('\n- ').split('\n'),
   ].join('\n')
   throw new StreamingLLMError('ADDON_NOT_FOUND', message, { details: { platform: process.platform, arch: process.arch, reasons } })
 }
@@ -35,7 +46,7 @@ export function loadAddon(load: { prebuilt: () => unknown; built: () => unknown 
  *
  * @throws {StreamingLLMError} ADDON_NOT_FOUND
  */
-export function loadAddonFor({ addon, addonOutdated, backendDirectory }: Pick<SelectedLibraries, 'addon' | 'addonOutdated' | 'backendDirectory'>, load?: Parameters<typeof loadAddon>[0]): unknown {
+export function loadAddonFor({ addon, addonOutdated, backendDirectory }: Pick<SelectedLibraries, 'addon' | 'addonOutdated' | 'backendDirectory'>, load?: Loaders): unknown {
   try {
     return addon === undefined ? loadAddon(load) : require(addon)
   } catch (cause) {
@@ -50,14 +61,14 @@ export function loadAddonFor({ addon, addonOutdated, backendDirectory }: Pick<Se
 /** The file of the addon, for another process to load. */
 export function addonPath({ addon }: { addon?: string } = {}): string {
   if (addon !== undefined) return addon
-  const candidates = [`../../prebuilds/${process.platform}-${process.arch}/streaming_llm.node`, '../../build/Release/streaming_llm.node']
+  const candidates = [builtFile, `../../prebuilds/${process.platform}-${process.arch}/streaming_llm.node`]
   const found = candidates.map(candidate => fileURLToPath(new URL(candidate, import.meta.url))).find(candidate => existsSync(candidate))
   if (found === undefined) loadAddon() // says what is missing
   return found as string
 }
 
 // Each path is written out, so that packagers see which files belong to the program.
-function prebuilt(): unknown {
+function loadPrebuilt(): unknown {
   // There the loader would name a file of glibc that it misses, which tells nobody what to do.
   if (process.platform === 'linux' && isMusl()) throw new Error('the prebuilt one is made for glibc, and this Linux has musl')
   switch (`${process.platform}-${process.arch}`) {
@@ -71,8 +82,8 @@ function prebuilt(): unknown {
   }
 }
 
-function built(): unknown {
-  return require('../../build/Release/streaming_llm.node')
+function loadBuilt(): unknown {
+  return require(builtFile)
 }
 
 /** Without the list of requiring modules that Node adds. */

@@ -80,7 +80,7 @@ function macRecipe(sources: string[], work: string): Recipe {
       const undefinedSymbols = (await run('llvm-nm', ['--undefined-only', '--just-symbol-name', ...objects])).split('\n').map(line => line.trim())
       await writeFile(path.join(work, 'libsystem-libcxx.tbd'), systemCppLibrary(undefinedSymbols))
       // Node-API is the program's own, found when the addon is loaded.
-      return ['-nostdlib++', '-L.', '-lsystem-libcxx', '-Wl,-undefined,dynamic_lookup']
+      return ['-Wl,-install_name,@rpath/streaming_llm.node', '-nostdlib++', '-L.', '-lsystem-libcxx', '-Wl,-undefined,dynamic_lookup']
     },
   }
 }

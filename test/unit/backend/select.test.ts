@@ -101,10 +101,10 @@ test('the addon that was built along comes with them where it is of this version
 test('an addon that is of another version is told of where the own one cannot be loaded', () => {
   const none = () => { throw new Error('not here') }
   const libraries = { addonOutdated: true, backendDirectory: 'THE-FOLDER' }
-  const error = failure(() => loadAddonFor(libraries, { prebuilt: none, built: none }))
+  const error = failure(() => loadAddonFor(libraries, { prebuilt: none, built: none, isBuilt: true }))
   expect(error.code).toBe('ADDON_NOT_FOUND')
   expect(error.message).toContain('The addon in THE-FOLDER is of another version')
-  expect(loadAddonFor(libraries, { prebuilt: () => 'the own one', built: none })).toBe('the own one')
+  expect(loadAddonFor(libraries, { prebuilt: () => 'the own one', built: none, isBuilt: false })).toBe('the own one')
 })
 
 test('an addon that was built along and is broken', () => {
