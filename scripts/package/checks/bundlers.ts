@@ -33,8 +33,7 @@ export const bundlers: Check[] = [
       const project = await context.installed()
       await project.write('server.mjs', server)
       const bundle = `bundle/esbuild.${format === 'esm' ? 'mjs' : 'cjs'}`
-      await project.node(path.join(await toolFolder('esbuild'), 'bin', 'esbuild'), 'server.mjs', '--bundle', '--platform=node', `--format=${format}`, '--external:streaming-llm', `--outfile=${bundle}`,
-        ...(format === 'cjs' ? ['--supported:top-level-await=true', '--log-override:unsupported-top-level-await=silent'] : []))
+      await project.node(path.join(await toolFolder('esbuild'), 'bin', 'esbuild'), 'server.mjs', '--bundle', '--platform=node', `--format=${format}`, '--external:streaming-llm', `--outfile=${bundle}`)
       context.expectTokens(await project.node(bundle, context.model))
     },
   })),
