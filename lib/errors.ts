@@ -22,6 +22,7 @@ export type ErrorCode =
   | 'LIBRARY_NOT_FOUND'
   | 'LIBRARY_MISMATCH'
   | 'BUILD_FAILED'
+  | 'GPU_UNAVAILABLE'
   | 'RPC_UNAVAILABLE'
   | 'OUT_OF_MEMORY'
   | 'CACHE_FULL'

@@ -1,6 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 export { loadModel } from './model.js'
 export type { Model } from './model.js'
+export type { ModelDevice } from './place-model.js'
 export type { ModelMemory } from './model-memory.js'
 export type { Answer, Chat } from './chat.js'
 export type { Sequence } from './sequence.js'

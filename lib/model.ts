@@ -1,16 +1,19 @@
 import { totalmem } from 'node:os'
 import { loadAddonFor } from './backend/addon.js'
+import { gpuOfProcess } from './backend/process-gpu.js'
 import { checkRpcServers, holdRpcServers, needRpcLibrary } from './backend/rpc.js'
 import { selectLibraries, type SelectedLibraries } from './backend/select.js'
+import { needWholeFiles } from './backend/whole-file.js'
 import { cacheLimits } from './cache-limits.js'
 import { Chat } from './chat.js'
 import { fromNative, StreamingLLMError } from './errors.js'
 import type { StreamEvent } from './events.js'
 import { checkModelFile, type ModelHeader } from './gguf/check.js'
-import type { NativeAddon, NativeDevice, NativeLoadOptions, NativeModel, NativeModelInfo, NativeSequence } from './native.js'
+import type { NativeAddon, NativeLoadOptions, NativeModel, NativeModelInfo, NativeSequence } from './native.js'
 import { parseChatOptions, parseGenerateOptions, parseModelOptions, parseSequenceOptions, type ChatOptions, type GenerateOptions, type ModelOptions, type ParsedGenerateOptions, type ParsedModelOptions, type ParsedPolicyOptions, type PolicyOptions } from './options.js'
 import { modelMemory, type ModelMemory } from './model-memory.js'
 import { resolveModel } from './models/resolve-model.js'
+import { loadPlaced, modelDevice, placeModel, type ModelDevice, type Placement } from './place-model.js'
 import { probeModel } from './probe.js'
 import { Sequence, wholeNumbers } from './sequence.js'
 import { textStream, type TextStream } from './text-stream.js'
@@ -18,7 +21,6 @@ import { textStream, type TextStream } from './text-stream.js'
 interface Opened {
   addon: NativeAddon
   libraries: SelectedLibraries
-  devices: NativeDevice[]
 }
 
 let opened: Opened | undefined
@@ -27,8 +29,10 @@ let opened: Opened | undefined
 function openAddon(wanted: string | undefined): Opened {
   if (opened === undefined) {
     const libraries = selectLibraries(wanted)
+    needWholeFiles(libraries)
     const addon = loadAddonFor(libraries) as NativeAddon
-    opened = { addon, libraries, devices: native(() => addon.open(libraries)).devices }
+    native(() => addon.open(libraries))
+    opened = { addon, libraries }
   } else if (wanted !== undefined) {
     const { addon } = opened
     native(() => addon.open(selectLibraries(wanted)))
@@ -50,7 +54,7 @@ function native<T>(call: () => T): T {
  *
  * @throws {StreamingLLMError} MODEL_NOT_FOUND, NOT_A_GGUF, GGUF_TRUNCATED, GGUF_MALFORMED, MODEL_UNSUPPORTED (an
  * encoder, a projector, a diffusion model), MODEL_LOAD_FAILED, DOWNLOAD_FAILED, CHECKSUM_MISMATCH, UNKNOWN_OPTION,
- * INVALID_OPTION, ADDON_NOT_FOUND, LIBRARY_NOT_FOUND, LIBRARY_MISMATCH, RPC_UNAVAILABLE. Rejects with `signal.reason` when aborted.
+ * INVALID_OPTION, ADDON_NOT_FOUND, LIBRARY_NOT_FOUND, LIBRARY_MISMATCH, GPU_UNAVAILABLE, RPC_UNAVAILABLE. Rejects with `signal.reason` when aborted.
  */
 export async function loadModel(reference: string, options: ModelOptions = {}): Promise<Model> {
   const parsed = parseModelOptions(options)
@@ -60,28 +64,38 @@ export async function loadModel(reference: string, options: ModelOptions = {}): 
   const path = await resolveModel(reference, { signal, onProgress, sha256 })
   const header = await checkModelFile(path)
   signal?.throwIfAborted()
-  const { addon, libraries, devices } = openAddon(parsed.libraries)
+  const { addon, libraries } = openAddon(parsed.libraries)
   if (onLog !== undefined) addon.setLog((level, text) => onLog({ level: logLevels[level] ?? 'info', text: text.trimEnd() }))
+  const gpu = parsed.gpu === false ? { devices: [], notices: [] } : await gpuOfProcess(parsed.gpu, addon, libraries, signal)
   const { rpc = [] } = parsed
-  const load: NativeLoadOptions = {
-    gpuLayers: parsed.gpu === false && rpc.length === 0 ? 0 : (parsed.gpuLayers ?? -1), ...(rpc.length > 0 ? { rpc, rpcLibrary: needRpcLibrary(libraries), rpcAlone: parsed.gpu === false } : {}),
-    threads: parsed.threads, threadsMayChange: parsed.threadsMayChange, batchSize: parsed.batchSize, cacheTokens: parsed.cacheTokens ?? 0, maxSequences: parsed.maxSequences, kvType: parsed.kvType, flashAttention: parsed.flashAttention,
-  }
+  const servers = rpc.length > 0 ? { rpc, rpcLibrary: needRpcLibrary(libraries) } : {}
   await checkRpcServers(rpc, libraries.release, { signal })
-  if (parsed.probe) await probeModel(libraries, path, load, signal)
+  const optionsFor = ({ devices, gpuLayers }: Placement): NativeLoadOptions => ({
+    devices, gpuLayers, ...servers,
+    // On a GPU the time that decoding takes here is that of handing it over.
+    threads: parsed.threads, threadsMayChange: parsed.threadsMayChange && gpuLayers === 0, batchSize: parsed.batchSize, cacheTokens: parsed.cacheTokens ?? 0, maxSequences: parsed.maxSequences, kvType: parsed.kvType, flashAttention: parsed.flashAttention,
+  })
+  const planned = placeModel(header, parsed, gpu)
+  if (parsed.probe) await probeModel(libraries, path, optionsFor(planned), signal, gpu.backend?.file)
   const letGo = holdRpcServers(rpc)
-  const loading = addon.load(path, load, done => onProgress?.({ stage: 'read', share: done }))
-  const abort = () => loading.abort()
-  signal?.addEventListener('abort', abort, { once: true })
   let loaded: NativeModel
+  let placement: Placement
+  const devicesBefore = addon.devices()
   try {
-    loaded = await loading.promise
+    ({ loaded, placement } = await loadPlaced(planned, parsed.gpuLayers === 'auto', async next => {
+      const loading = addon.load(path, optionsFor(next), done => onProgress?.({ stage: 'read', share: done }))
+      const abort = () => loading.abort()
+      signal?.addEventListener('abort', abort, { once: true })
+      try {
+        return await loading.promise
+      } finally {
+        signal?.removeEventListener('abort', abort)
+      }
+    }))
   } catch (error) {
     letGo()
     signal?.throwIfAborted()
     throw fromNative(error)
-  } finally {
-    signal?.removeEventListener('abort', abort)
   }
   const close = (): Promise<void> => loaded.close().finally(letGo)
   if (signal?.aborted) {
@@ -94,7 +108,7 @@ export async function loadModel(reference: string, options: ModelOptions = {}): 
     throw new StreamingLLMError('MODEL_UNSUPPORTED', `${path} is ${refusal}; a model that generates text from left to right is needed`, { details: { path, architecture: header.architecture } })
   }
   try {
-    return new Model(loaded, header, parsed, devices, close)
+    return new Model(loaded, header, parsed, { device: modelDevice(header, parsed, placement, devicesBefore), notices: placement.notices }, close)
   } catch (error) {
     await close()
     throw error
@@ -122,8 +136,8 @@ export class Model {
   readonly vocabularySize: number
   /** In llama.cpp's words: architecture, size, quantization. */
   readonly description: string
-  /** What there is to compute on, and its kind. */
-  readonly devices: readonly NativeDevice[]
+  /** What it runs on. */
+  readonly device: ModelDevice
   /** @internal */
   readonly info: NativeModelInfo
   /** @internal Closes something that nobody needs at the moment, if there is any: asked when no sequence is left. */
@@ -138,7 +152,7 @@ export class Model {
   #closing: Promise<void> | undefined
 
   /** @internal */
-  constructor(loaded: NativeModel, header: ModelHeader, options: ParsedModelOptions, devices: NativeDevice[], close: () => Promise<void> = () => loaded.close()) {
+  constructor(loaded: NativeModel, header: ModelHeader, options: ParsedModelOptions, { device, notices }: { device: ModelDevice; notices: readonly string[] }, close: () => Promise<void> = () => loaded.close()) {
     this.#native = loaded
     this.#close = close
     this.#header = header
@@ -149,8 +163,9 @@ export class Model {
     this.trainedLength = this.info.trainedLength
     this.vocabularySize = this.info.vocabularySize
     this.description = this.info.description
-    this.devices = devices
+    this.device = device
     this.memory = modelMemory(loaded.info, header)
+    for (const notice of notices) this.#warn(notice)
   }
 
   /** Most sequences and chats that may be open at once. */
@@ -279,8 +294,7 @@ export class Model {
     const perHead = typeof keyLength === 'number' ? keyLength : width / heads
     const bytesPerValue = { f32: 4, f16: 2, q8_0: 1.0625, q4_0: 0.5625 }[this.#options.kvType]
     const bytes = cells * this.info.layers * 2 * perHead * (typeof headsKv === 'number' ? headsKv : heads) * bytesPerValue
-    const onGpu = (this.devices.some(({ type }) => type === 'gpu') && this.#options.gpu !== false) || this.#options.rpc !== undefined
-    if (onGpu || bytes < totalmem()) return
+    if (this.device.layers.offloaded > 0 || bytes < totalmem()) return
     throw new StreamingLLMError('OUT_OF_MEMORY', `a cache of ${cells} tokens needs ${Math.round(bytes / 2 ** 20)} MB, and this machine has ${Math.round(totalmem() / 2 ** 20)} MB; use a smaller window`, { details: { cells, bytes } })
   }
 

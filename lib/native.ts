@@ -4,10 +4,18 @@ export interface NativeLibraryPaths {
   llama: string
   ggml: string
   ggmlBase: string
-  backendDirectory: string
+  cpuBackends: string[]
+  accelerators: string[]
 }
 
 export interface NativeDevice {
+  /** ggml's, such as `CUDA0`, by which it is asked for. */
+  name: string
+  /** ggml's name of the back end: `CPU`, `CUDA`, `Vulkan`, `MTL`. */
+  backend: string
+  /** Bytes, as the driver says them at the moment; 0 where it does not. */
+  memoryFree: number
+  memoryTotal: number
   description: string
   /** ggml's kinds of device: CPU, GPU, integrated GPU, accelerator. */
   type: 'cpu' | 'gpu' | 'igpu' | 'accel'
@@ -55,8 +63,8 @@ export interface NativeLoadOptions extends NativeContextOptions {
   /** Servers that take part, as `host:port`, in order; with the file of ggml's back end for them. */
   rpc?: string[]
   rpcLibrary?: string
-  /** No GPU of this machine beside them. */
-  rpcAlone?: boolean
+  /** GPUs of this machine, by name. */
+  devices: string[]
 }
 
 export interface NativeSequenceOptions {
@@ -215,7 +223,13 @@ export interface NativeDraftLength {
 }
 
 export interface NativeAddon {
-  open(paths: NativeLibraryPaths): { version: string; devices: NativeDevice[] }
+  open(paths: NativeLibraryPaths): { version: string; cpuBackend: string; devices: NativeDevice[] }
+  /** All that are there now. */
+  devices(): NativeDevice[]
+  /** Loads a back end, and returns all devices that are there then. GPU_UNAVAILABLE. */
+  loadBackend(file: string): NativeDevice[]
+  /** Computes something on a device. GPU_UNAVAILABLE. */
+  tryDevice(name: string): void
   /** llama.cpp's log, from now on; levels are ggml's: 1 debug, 2 info, 3 warning, 4 error, 5 continued. */
   setLog(callback: ((level: number, text: string) => void) | null): void
   load(path: string, options: NativeLoadOptions, onProgress: (done: number) => void): NativeLoading

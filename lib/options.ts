@@ -2,7 +2,7 @@ import os from 'node:os'
 import * as v from 'valibot'
 import type { ChatMessage } from './messages.js'
 import { check, checkObject, describe, invalid, type Schema, type Schemas } from './options/check.js'
-import { boolean, callback, endpoints, number, oneOf, shortText, signal, someText, text, texts, whole } from './options/kinds.js'
+import { boolean, callback, endpoints, number, oneOf, shortText, signal, someText, text, texts, whole, wholeOr } from './options/kinds.js'
 import type { ChatOptions, DryOptions, GenerateOptions, ModelOptions, PolicyOptions, SamplingOptions } from './options/types.js'
 
 export type * from './options/types.js'
@@ -11,8 +11,9 @@ export type * from './options/types.js'
 type With<T, Names extends keyof T> = Omit<T, Names> & Required<Pick<T, Names>>
 
 /** The options of `loadModel` with the defaults that do not depend on the model. */
-export type ParsedModelOptions = With<Omit<ModelOptions, 'flashAttention'>, 'gpu' | 'threads' | 'batchSize' | 'maxSequences' | 'kvType' | 'probe'> & {
-  gpu: false | 'auto' | 'metal'
+export type ParsedModelOptions = With<Omit<ModelOptions, 'flashAttention' | 'gpuLayers'>, 'gpu' | 'threads' | 'batchSize' | 'maxSequences' | 'kvType' | 'probe'> & {
+  gpu: false | 'auto' | 'metal' | 'cuda' | 'vulkan'
+  gpuLayers: number | 'auto'
   flashAttention: 'auto' | 'on' | 'off'
   /** Fewer threads may be used where that is faster. */
   threadsMayChange: boolean
@@ -96,7 +97,7 @@ const stopText = v.pipe(v.string('a string or an array of strings'), shortText(2
 
 const modelSchemas: Schemas<ModelOptions> = {
   gpu: oneOf(false, 'auto', 'metal', 'cuda', 'vulkan'),
-  gpuLayers: whole(0),
+  gpuLayers: wholeOr('auto'),
   libraries: someText,
   rpc: endpoints(16), // ggml's own limit
   threads: whole(1, 512), // ggml's own limit, which it asserts
@@ -124,9 +125,6 @@ export function defaultThreads(): number {
 /** What was passed to `loadModel`. */
 export function parseModelOptions(given: unknown, call = 'loadModel'): ParsedModelOptions {
   const { flashAttention: flash = 'auto', gpu = 'auto', ...options } = check(call, given, modelSchemas)
-  if (gpu === 'cuda' || gpu === 'vulkan') {
-    throw invalid(call, 'gpu', `'gpu' ${describe(gpu)} is not available yet; 'auto', 'metal' and false are`)
-  }
   const flashAttention = typeof flash === 'boolean' ? (flash ? 'on' : 'off') : flash
   const kvType = options.kvType ?? 'f16'
   if (kvType.startsWith('q') && flashAttention === 'off') {
@@ -138,6 +136,7 @@ export function parseModelOptions(given: unknown, call = 'loadModel'): ParsedMod
     batchSize: 128,
     maxSequences: 8,
     probe: false,
+    gpuLayers: 'auto',
     ...options,
     gpu,
     kvType,

@@ -6,9 +6,10 @@ import type { NativeLoadOptions } from './native.js'
 
 // Plain JavaScript for `node -e`, so that it runs from source, from dist and under a test runner alike.
 const program = `
-const { addon, paths, path, options } = JSON.parse(process.argv[1])
+const { addon, paths, path, options, backend } = JSON.parse(process.argv[1])
 const native = require(addon)
 native.open(paths)
+if (backend) native.loadBackend(backend)
 native.load(path, options, () => {}).promise.then(async model => {
   const sequence = model.openSequence({ policy: 'dense', sinks: 0, window: 16, reanchorEvery: 1, rebaseAfter: 1 << 30, verify: false, firstPosition: 0 })
   const stream = sequence.start({ type: 'append', tokens: Int32Array.of(0, 0) })
@@ -19,12 +20,13 @@ native.load(path, options, () => {}).promise.then(async model => {
 `
 
 /**
- * Loads the model in a child process first: a file that lies about itself can end the process that loads it.
+ * Loads the model in a child process first: a file that lies about itself can end the process that loads it. `backend` is
+ * the file of a GPU's back end that it needs.
  *
  * @throws {StreamingLLMError} MODEL_LOAD_FAILED with what the child said, or by which signal it died
  */
-export async function probeModel(libraries: SelectedLibraries, path: string, options: NativeLoadOptions, signal?: AbortSignal): Promise<void> {
-  const given = JSON.stringify({ addon: addonPath(libraries), paths: libraries, path, options })
+export async function probeModel(libraries: SelectedLibraries, path: string, options: NativeLoadOptions, signal?: AbortSignal, backend?: string): Promise<void> {
+  const given = JSON.stringify({ addon: addonPath(libraries), paths: libraries, path, options, backend })
   const child = spawn(process.execPath, ['-e', program, given], { stdio: ['ignore', 'ignore', 'pipe'], signal })
   let said = ''
   child.stderr.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-2000)))

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <memory>
 
+#include "backends.h"
 #include "engine.h"
 #include "failure.h"
 #include "napi_values.h"
@@ -24,13 +25,6 @@ auto throwing(Napi::Env env, Body&& body) {
 }
 
 // ---- reading options, which lib/options.ts has checked
-
-std::vector<std::string> texts(const Napi::Object& from, const char* name) {
-  std::vector<std::string> list;
-  const auto array = from.Get(name).As<Napi::Array>();
-  for (uint32_t i = 0; i < array.Length(); i++) list.push_back(array.Get(i).ToString().Utf8Value());
-  return list;
-}
 
 ContextOptions read_context_options(const Napi::Object& from) {
   ContextOptions options;
@@ -444,10 +438,10 @@ Napi::Value load(const Napi::CallbackInfo& info) {
   auto aborted = std::make_shared<std::atomic<bool>>(false);
   Model::LoadOptions where;
   where.gpu_layers = integer(options, "gpuLayers");
+  where.devices = texts(options, "devices");
   if (options.Has("rpc")) {
     where.rpc = texts(options, "rpc");
     where.rpc_library = text(options, "rpcLibrary");
-    where.rpc_alone = options.Get("rpcAlone").ToBoolean();
   }
   auto* worker = new LoadWorker(env, info[0].ToString().Utf8Value(), std::move(where), read_context_options(options), info[2].As<Napi::Function>(), aborted);
   auto result = Napi::Object::New(env);
@@ -457,25 +451,47 @@ Napi::Value load(const Napi::CallbackInfo& info) {
   return result;
 }
 
+Napi::Array device_objects(Napi::Env env) {
+  auto objects = Napi::Array::New(env);
+  for (const auto& device : devices()) {
+    auto object = Napi::Object::New(env);
+    object.Set("name", device.name), object.Set("description", device.description), object.Set("backend", device.back_end), object.Set("type", device.type);
+    object.Set("memoryFree", static_cast<double>(device.memory_free)), object.Set("memoryTotal", static_cast<double>(device.memory_total));
+    objects.Set(objects.Length(), object);
+  }
+  return objects;
+}
+
 Napi::Value open(const Napi::CallbackInfo& info) {
   const auto env = info.Env();
   return throwing(env, [&]() -> Napi::Value {
     const auto paths = info[0].As<Napi::Object>();
-    const auto& library = LlamaLibrary::open({text(paths, "llama"), text(paths, "ggml"), text(paths, "ggmlBase"), text(paths, "backendDirectory")});
-    auto devices = Napi::Array::New(env);
-    for (size_t i = 0; i < library.ggml_backend_dev_count(); i++) {
-      const auto device = library.ggml_backend_dev_get(i);
-      static constexpr const char* types[] = {"cpu", "gpu", "igpu", "accel"};
-      const auto type = static_cast<size_t>(library.ggml_backend_dev_type(device));
-      auto object = Napi::Object::New(env);
-      object.Set("description", library.ggml_backend_dev_description(device));
-      object.Set("type", type < 4 ? types[type] : "accel");
-      devices.Set(static_cast<uint32_t>(i), object);
-    }
+    const auto& library = LlamaLibrary::open({text(paths, "llama"), text(paths, "ggml"), text(paths, "ggmlBase"), texts(paths, "cpuBackends"), texts(paths, "accelerators")});
     auto result = Napi::Object::New(env);
     result.Set("version", library.llama_version());
-    result.Set("devices", devices);
+    result.Set("cpuBackend", library.cpu_backend());
+    result.Set("devices", device_objects(env));
     return result;
+  });
+}
+
+// What follows is called once open() has returned.
+
+Napi::Value list_devices(const Napi::CallbackInfo& info) {
+  return throwing(info.Env(), [&]() -> Napi::Value { return device_objects(info.Env()); });
+}
+
+Napi::Value load_backend_file(const Napi::CallbackInfo& info) {
+  return throwing(info.Env(), [&]() -> Napi::Value {
+    load_backend(info[0].ToString().Utf8Value());
+    return device_objects(info.Env());
+  });
+}
+
+Napi::Value try_one_device(const Napi::CallbackInfo& info) {
+  return throwing(info.Env(), [&]() -> Napi::Value {
+    try_device(info[0].ToString().Utf8Value());
+    return info.Env().Undefined();
   });
 }
 
@@ -579,6 +595,9 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   here->stream = Napi::Persistent(StreamObject::define(env));
   env.SetInstanceData(here);
   exports.Set("open", Napi::Function::New(env, open));
+  exports.Set("devices", Napi::Function::New(env, list_devices));
+  exports.Set("loadBackend", Napi::Function::New(env, load_backend_file));
+  exports.Set("tryDevice", Napi::Function::New(env, try_one_device));
   exports.Set("setLog", Napi::Function::New(env, set_log));
   exports.Set("load", Napi::Function::New(env, load));
   exports.Set("CachePolicy", CachePolicyObject::define(env));

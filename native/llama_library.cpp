@@ -4,38 +4,15 @@
 #include <map>
 #include <mutex>
 
+#include "backends.h"
 #include "failure.h"
-
-#ifdef _WIN32
-#include <windows.h>
-#else
-#include <dlfcn.h>
-#endif
+#include "shared_library.h"
 
 namespace streaming {
 namespace {
 
-void* open_library(const std::string& path) {
-#ifdef _WIN32
-  const int length = MultiByteToWideChar(CP_UTF8, 0, path.c_str(), -1, nullptr, 0);
-  std::wstring wide(static_cast<size_t>(length), L'\0');
-  MultiByteToWideChar(CP_UTF8, 0, path.c_str(), -1, wide.data(), length);
-  void* handle = reinterpret_cast<void*>(LoadLibraryExW(
-      wide.c_str(), nullptr, LOAD_LIBRARY_SEARCH_DLL_LOAD_DIR | LOAD_LIBRARY_SEARCH_DEFAULT_DIRS));
-  if (!handle) throw Failure("LIBRARY_NOT_FOUND", "cannot load " + path + ": Windows error " + std::to_string(GetLastError()));
-#else
-  void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (!handle) throw Failure("LIBRARY_NOT_FOUND", "cannot load " + path + ": " + dlerror());
-#endif
-  return handle;
-}
-
-void* find_symbol(void* handle, const std::string& path, const char* name) {
-#ifdef _WIN32
-  void* symbol = reinterpret_cast<void*>(GetProcAddress(reinterpret_cast<HMODULE>(handle), name));
-#else
-  void* symbol = dlsym(handle, name);
-#endif
+void* need_symbol(void* handle, const std::string& path, const char* name) {
+  void* symbol = find_symbol(handle, name);
   if (!symbol) {
     throw Failure("LIBRARY_MISMATCH", path + " has no function " + name +
                                           ": it is another version of llama.cpp than this package was made for (0.4.x or 0.5.x)");
@@ -63,16 +40,16 @@ const LlamaLibrary* opened = nullptr;
 
 LlamaLibrary::LlamaLibrary(const Paths& paths) : path_(paths.llama) {
   // Bottom up, so that each finds the one it needs already there.
-  void* const base_library = open_library(paths.ggml_base);
-  void* const ggml_library = open_library(paths.ggml);
-  handle_ = open_library(paths.llama);
-#define X(f) f = reinterpret_cast<decltype(f)>(find_symbol(handle_, paths.llama, #f));
+  void* const base_library = SharedLibrary(paths.ggml_base).keep();
+  void* const ggml_library = SharedLibrary(paths.ggml).keep();
+  handle_ = SharedLibrary(paths.llama).keep();
+#define X(f) f = reinterpret_cast<decltype(f)>(need_symbol(handle_, paths.llama, #f));
   LLAMA_FUNCTIONS(X)
 #undef X
-#define X(f) f = reinterpret_cast<decltype(f)>(find_symbol(ggml_library, paths.ggml, #f));
+#define X(f) f = reinterpret_cast<decltype(f)>(need_symbol(ggml_library, paths.ggml, #f));
   GGML_FUNCTIONS(X)
 #undef X
-#define X(f) f = reinterpret_cast<decltype(f)>(find_symbol(base_library, paths.ggml_base, #f));
+#define X(f) f = reinterpret_cast<decltype(f)>(need_symbol(base_library, paths.ggml_base, #f));
   GGML_BASE_FUNCTIONS(X)
 #undef X
   // The package's metadata has been read in TypeScript; this is the library's own word.
@@ -81,10 +58,9 @@ LlamaLibrary::LlamaLibrary(const Paths& paths) : path_(paths.llama) {
     throw Failure("LIBRARY_MISMATCH", paths.llama + " is llama.cpp " + version + "; this package was made for 0.4.x and 0.5.x");
   }
   llama_log_set(on_log, nullptr);
-  ggml_backend_load_all_from_path(paths.backend_directory.c_str());
-  if (ggml_backend_dev_count() == 0) {
-    throw Failure("LIBRARY_NOT_FOUND", "no back end of llama.cpp in " + paths.backend_directory + " runs on this machine");
-  }
+  cpu_backend_ = load_cpu_backend(*this, paths.cpu_backends);
+  for (const auto& file : paths.accelerators) ggml_backend_load(file.c_str());
+  take_errors();
   llama_backend_init();
 }
 
@@ -100,7 +76,7 @@ const LlamaLibrary& LlamaLibrary::open(const Paths& paths) {
 
 const LlamaLibrary& LlamaLibrary::get() { return *opened; }
 
-void* LlamaLibrary::symbol(const char* name) { return find_symbol(opened->handle_, opened->path_, name); }
+void* LlamaLibrary::symbol(const char* name) { return need_symbol(opened->handle_, opened->path_, name); }
 
 void LlamaLibrary::listen(const void* owner, Log log) {
   std::lock_guard lock(listeners_mutex);

@@ -1,10 +1,12 @@
 #pragma once
+#include <ggml-alloc.h>
 #include <ggml-backend.h>
 #include <ggml-cpu.h>
 #include <llama.h>
 
 #include <functional>
 #include <string>
+#include <vector>
 
 // One set of llama.cpp's shared libraries, opened at run time. The functions' types come from the real headers
 // (native/include/llama.cpp, v0.4.0); their addresses from the libraries. Nothing of llama.cpp is linked, so the
@@ -29,19 +31,25 @@
   X(llama_sampler_init_typical) X(llama_sampler_init_temp) X(llama_sampler_init_penalties)                         \
   X(llama_sampler_init_dry) X(llama_sampler_init_logit_bias)
 #define GGML_FUNCTIONS(X)                                                                                           \
-  X(ggml_backend_load_all_from_path) X(ggml_backend_dev_count) X(ggml_backend_dev_get)                             \
-  X(ggml_backend_load) X(ggml_backend_reg_by_name)
+  X(ggml_backend_dev_count) X(ggml_backend_dev_get) X(ggml_backend_dev_by_name) X(ggml_backend_load)               \
+  X(ggml_backend_reg_by_name)
 #define GGML_BASE_FUNCTIONS(X)                                                                                      \
   X(ggml_backend_dev_description) X(ggml_backend_dev_type) X(ggml_backend_dev_backend_reg)                         \
   X(ggml_backend_reg_get_proc_address) X(ggml_threadpool_params_default)                                           \
-  X(ggml_backend_reg_dev_count) X(ggml_backend_reg_dev_get)
+  X(ggml_backend_reg_dev_count) X(ggml_backend_reg_dev_get) X(ggml_backend_reg_name) X(ggml_backend_dev_name)      \
+  X(ggml_backend_dev_memory) X(ggml_backend_dev_init) X(ggml_backend_free) X(ggml_backend_alloc_ctx_tensors)       \
+  X(ggml_backend_buffer_free) X(ggml_backend_tensor_set) X(ggml_backend_tensor_get) X(ggml_backend_graph_compute)  \
+  X(ggml_init) X(ggml_free) X(ggml_tensor_overhead) X(ggml_graph_overhead) X(ggml_new_tensor_2d) X(ggml_mul_mat)   \
+  X(ggml_new_graph) X(ggml_build_forward_expand)
 
 namespace streaming {
 
 class LlamaLibrary {
  public:
   struct Paths {
-    std::string llama, ggml, ggml_base, backend_directory;
+    std::string llama, ggml, ggml_base;
+    std::vector<std::string> cpu_backends;  // for different processors, of which the best is taken
+    std::vector<std::string> accelerators;  // more back ends for processors; what of them does not run here is left out
   };
   using Log = std::function<void(int level, const char* text)>;
 
@@ -65,9 +73,12 @@ class LlamaLibrary {
   LLAMA_FUNCTIONS(X) GGML_FUNCTIONS(X) GGML_BASE_FUNCTIONS(X)
 #undef X
 
+  // The file of the back end for this processor.
+  const std::string& cpu_backend() const { return cpu_backend_; }
+
  private:
   explicit LlamaLibrary(const Paths& paths);
-  std::string path_;
+  std::string path_, cpu_backend_;
   void* handle_;
 };
 

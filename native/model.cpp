@@ -2,6 +2,7 @@
 
 #include <climits>
 
+#include "backends.h"
 #include "failure.h"
 #include "guarded.h"
 #include "rpc.h"
@@ -11,16 +12,11 @@ namespace streaming {
 std::shared_ptr<Model> Model::load(const std::string& path, const LoadOptions& options, const std::function<bool(float)>& progress) {
   auto params = llama().llama_model_default_params();
   params.n_gpu_layers = options.gpu_layers;
-  // Servers first, then the GPUs of this machine, as llama.cpp's own programs do it. Without servers llama.cpp chooses.
+  // Servers first, then the GPUs of this machine, as llama.cpp's own programs do it.
   auto devices = rpc_devices(options.rpc, options.rpc_library);
-  if (!devices.empty()) {
-    for (size_t i = 0; !options.rpc_alone && i < llama().ggml_backend_dev_count(); i++) {
-      const auto device = llama().ggml_backend_dev_get(i);
-      if (llama().ggml_backend_dev_type(device) == GGML_BACKEND_DEVICE_TYPE_GPU) devices.push_back(device);
-    }
-    devices.push_back(nullptr);
-    params.devices = devices.data();
-  }
+  for (const auto device : find_devices(options.devices)) devices.push_back(device);
+  devices.push_back(nullptr);
+  params.devices = devices.data();
   bool given_up = false;
   const auto report = [&](float done) {
     if (!progress(done)) given_up = true;

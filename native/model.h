@@ -19,10 +19,10 @@ class Model {
     int gpu_layers = 0;
     std::vector<std::string> rpc;  // servers that take part, as `host:port`
     std::string rpc_library;       // ggml's back end for them
-    bool rpc_alone = false;        // no GPU of this machine beside them
+    std::vector<std::string> devices;  // GPUs of this machine, by their names; none: the processor alone
   };
   // `progress` is called on the calling thread with 0..1 and returns false to give up.
-  // Throws Failure MODEL_LOAD_FAILED, ABORTED, RPC_UNAVAILABLE.
+  // Throws Failure MODEL_LOAD_FAILED, ABORTED, RPC_UNAVAILABLE, GPU_UNAVAILABLE.
   static std::shared_ptr<Model> load(const std::string& path, const LoadOptions& options, const std::function<bool(float)>& progress);
   ~Model();
   Model(const Model&) = delete;

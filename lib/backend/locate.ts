@@ -10,13 +10,19 @@ export interface LlamaLibraries {
   llama: string
   ggml: string
   ggmlBase: string
-  /** The folder with the devices' libraries (`ggml-cpu-*`, `ggml-metal`), from which ggml picks those that fit. */
+  /** ggml's back ends for different processors, of which the one that fits best is loaded. */
+  cpuBackends: string[]
+  /** More back ends that processors compute with. */
+  accelerators: string[]
+  /** The folder with all of them. */
   backendDirectory: string
+  /** They are those of the package of prebuilt ones. */
+  packaged?: boolean
   /** llama.cpp's release, such as `v0.4.0`. */
   release: string
 }
 
-type LibraryFiles = Pick<LlamaLibraries, 'llama' | 'ggml' | 'ggmlBase'>
+type LibraryFiles = Pick<LlamaLibraries, 'llama' | 'ggml' | 'ggmlBase' | 'cpuBackends' | 'accelerators'>
 
 /** What decides which libraries fit. */
 export interface Host {
@@ -29,7 +35,7 @@ export interface Host {
 }
 
 // The version that package.json pins.
-const packageVersion = '3.21.1'
+export const packageVersion = '3.21.1'
 
 // v0.4.0 and v0.5.0 were tried: all functions and structs that the addon uses are the same in both.
 export const acceptedReleases = /^v0\.[45]\.\d+$/
@@ -81,7 +87,7 @@ export function locateLibraries(host: Host = thisHost): LlamaLibraries {
   // The entry is dist/index.js; the package exports nothing else that could be resolved.
   const folder = path.resolve(path.dirname(entry), '..', 'bins', short)
   const release = readRelease(path.join(folder, '_nlcBuildMetadata.json'), packageName, install)
-  return { ...findLibraries(folder, release, packageName, install), backendDirectory: folder, release }
+  return { ...findLibraries(folder, release, packageName, install), backendDirectory: folder, release, packaged: true }
 }
 
 function readRelease(file: string, packageName: string, install: string): string {
@@ -110,6 +116,7 @@ export function findLibraryFiles(folder: string, release: string, failure: (libr
   const names = readdirSync(folder)
   // libllama.v0.4.0.so, libllama.metal.v0.4.0.dylib, llama.v0.4.0.dll; ggml-base goes without release.
   const version = release.replaceAll('.', '\\.')
+  const all = (pattern: RegExp): string[] => names.filter(name => pattern.test(name)).sort().map(name => path.join(folder, name))
   const find = (name: string, suffix: string) => {
     const pattern = new RegExp(`^(lib)?${name}${suffix}\\.(so|dylib|dll)$`)
     const found = names.find(each => pattern.test(each))
@@ -120,6 +127,8 @@ export function findLibraryFiles(folder: string, release: string, failure: (libr
     llama: find('llama', `(\\.[a-z0-9]+)?\\.${version}`),
     ggml: find('ggml', `(\\.[a-z0-9]+)?\\.${version}`),
     ggmlBase: find('ggml-base', `(\\.[a-z0-9]+)?(\\.${version})?`),
+    cpuBackends: all(/^(lib)?ggml-cpu(-\w+)?\.(so|dylib|dll)$/),
+    accelerators: all(/^(lib)?ggml-blas\.(so|dylib|dll)$/),
   }
 }
 

@@ -3,6 +3,7 @@ import { createRequire } from 'node:module'
 import { Command } from 'commander'
 import { buildCommand } from './build.js'
 import { chatCommand } from './chat.js'
+import { doctorCommand } from './doctor.js'
 import { reportFailure } from './failure.js'
 import { perplexityCommand } from './perplexity.js'
 import { runCommand } from './run.js'
@@ -25,6 +26,7 @@ const program = new Command('streaming-llm')
   .addCommand(scoreCommand())
   .addCommand(perplexityCommand())
   .addCommand(buildCommand())
+  .addCommand(doctorCommand())
 
 // Without a top-level await, so that what requires this file as CommonJS may.
 program.parseAsync().catch(reportFailure)

@@ -24,6 +24,8 @@ export interface ModelHeader {
   hasLearnedPositions: boolean
   /** Of all parts together. */
   sizeBytes: number
+  /** Bytes of the weights of each layer, and of what makes logits at the end. */
+  weightBytes: { layers: number[]; output: number }
   /** In how many files the model comes: 1 unless it is split. */
   splitCount: number
 }
@@ -62,8 +64,21 @@ function describeModel(parts: readonly RawHeader[], architecture: string, contex
     ...(chatTemplate === undefined ? {} : { chatTemplate }),
     hasLearnedPositions: tensors.has('position_embd.weight'),
     sizeBytes: parts.reduce((sum, part) => sum + part.sizeBytes, 0),
+    weightBytes: weightBytes(parts),
     splitCount: parts.length,
   }
+}
+
+function weightBytes(parts: readonly RawHeader[]): { layers: number[]; output: number } {
+  const layers: number[] = []
+  const others = new Map<string, number>()
+  for (const { name, byteLength } of parts.flatMap(part => [...part.tensors.values()])) {
+    const layer = /^blk\.(\d{1,4})\./.exec(name)?.[1]
+    if (layer === undefined) others.set(name, byteLength)
+    else layers[Number(layer)] = (layers[Number(layer)] ?? 0) + byteLength
+  }
+  // A model without a matrix of its own for the output uses that of the input once more.
+  return { layers: Array.from(layers, bytes => bytes ?? 0), output: others.get('output.weight') ?? others.get('token_embd.weight') ?? 0 }
 }
 
 function metadataValue(entry: Entry): MetadataValue {

@@ -15,6 +15,12 @@ export function whole(least: number, most = largest): Schema<number> {
   )
 }
 
+/** A whole number of at least 0, or one word. */
+export function wholeOr<const Word extends string>(word: Word): Schema<number | Word> {
+  const expected = `a whole number of at least 0, or '${word}'`
+  return v.custom<number | Word>(value => value === word || (Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= largest), expected)
+}
+
 /** A finite number. `over` leaves the least value itself out. */
 export function number({ least, over, most }: { least?: number; over?: number; most?: number }): Schema<number> {
   const from = over === undefined ? `of at least ${least}` : `over ${over}`

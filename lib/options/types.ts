@@ -21,12 +21,16 @@ export interface LogEntry {
 /** What `loadModel` takes. The sizes are those of the one llama.cpp context that all chats of this model share. */
 export interface ModelOptions {
   /**
-   * Where the model runs: `'auto'` takes the best device of the installed libraries (Metal on a Mac with Apple
-   * silicon, else the CPU), `false` the CPU alone. `'cuda'` and `'vulkan'` are not available yet. Default: `'auto'`.
+   * Where the model runs. `'auto'` takes the best back end that is installed and works: Metal, CUDA, Vulkan, else the
+   * processor, and then `onWarning` tells why where there is a GPU. A back end by name is needed (GPU_UNAVAILABLE). Each is
+   * tried in a child process first, once for a driver. `false`: the processor alone. Default: `'auto'`.
    */
   gpu?: false | 'auto' | 'metal' | 'cuda' | 'vulkan'
-  /** How many of the model's layers go to the GPU, 0 or more. Default: all of them. Without a GPU it does nothing. */
-  gpuLayers?: number
+  /**
+   * How many of the model's layers go to the GPU, 0 or more, the output counted as one; `'auto'`: as many as fit into its
+   * free memory with the cache and what computing takes. Without a GPU it does nothing. Default: `'auto'`.
+   */
+  gpuLayers?: number | 'auto'
   /**
    * Threads that compute, 1 to 512. Default: what the operating system offers this process, at most 16, and fewer while
    * measurement finds that faster, as where other programs keep the cores busy (llama.cpp's threads wait for each other

@@ -118,7 +118,7 @@ Napi::Value open(const Napi::CallbackInfo& info) {
   const auto env = info.Env();
   try {
     const auto paths = info[0].As<Napi::Object>();
-    const auto& library = LlamaLibrary::open({text(paths, "llama"), text(paths, "ggml"), text(paths, "ggmlBase"), text(paths, "backendDirectory")});
+    const auto& library = LlamaLibrary::open({text(paths, "llama"), text(paths, "ggml"), text(paths, "ggmlBase"), texts(paths, "cpuBackends"), texts(paths, "accelerators")});
     return Napi::String::New(env, library.llama_version());
   } catch (const Failure& failure) {
     throw to_error(env, failure);

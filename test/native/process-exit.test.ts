@@ -11,7 +11,7 @@ const given = workerData ?? JSON.parse(process.argv[1])
 const addon = require(given.addon)
 addon.open(given.paths)
 async function reply(events, then) {
-  const model = await addon.load(given.model, { gpuLayers: 0, ...given.context }, () => {}).promise
+  const model = await addon.load(given.model, { gpuLayers: 0, devices: [], ...given.context }, () => {}).promise
   const sequence = model.openSequence(given.sequence)
   const stream = sequence.start({ type: 'generate', tokens: Int32Array.of(1, 300, 301), maxTokens: 0, timeLimit: 0, stop: [], sampling: given.sampling })
   for (let seen = 0; ;) {

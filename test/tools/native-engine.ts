@@ -20,7 +20,7 @@ export const exactContext: NativeContextOptions = { threads: 1, threadsMayChange
 export const verified: NativeSequenceOptions = { policy: 'streaming', sinks: 4, window: 60, reanchorEvery: 1, rebaseAfter: 131_072, verify: true, firstPosition: 0 }
 
 export function loadNative(addon: NativeAddon, path: string, options: Partial<NativeContextOptions> = {}): Promise<NativeModel> {
-  return addon.load(path, { gpuLayers: 0, ...exactContext, ...options }, () => {}).promise
+  return addon.load(path, { gpuLayers: 0, devices: [], ...exactContext, ...options }, () => {}).promise
 }
 
 /** A stream's events to its end; an error event is thrown. */

@@ -112,8 +112,8 @@ class FakeSequence implements NativeSequence {
 function fakeModel(changes: Partial<NativeModelInfo> = {}, options: ModelOptions = {}): { model: Model; native: FakeModel } {
   const parsed = parseModelOptions({ onWarning: () => {}, ...options })
   const native = new FakeModel({ ...info, ...changes }, parsed.maxSequences)
-  const header = { path: '/fake.gguf', architecture: 'fake', contextLength: 4096, metadata: new Map(), tensors: new Set<string>(), hasLearnedPositions: false, sizeBytes: 1, splitCount: 1 }
-  return { model: new Model(native, header, parsed, []), native }
+  const header = { path: '/fake.gguf', architecture: 'fake', contextLength: 4096, metadata: new Map(), tensors: new Set<string>(), hasLearnedPositions: false, sizeBytes: 1, weightBytes: { layers: [], output: 0 }, splitCount: 1 }
+  return { model: new Model(native, header, parsed, { device: { backend: 'CPU', name: 'a processor', memory: { free: 0, total: 0 }, layers: { offloaded: 0, total: 1 } }, notices: [] }), native }
 }
 
 async function read(events: AsyncIterable<StreamEvent>): Promise<StreamEvent[]> {

@@ -25,7 +25,7 @@ const functions: { call: string; parse: (given: unknown) => unknown; names: stri
     parse: given => parseModelOptions(given),
     names: [
       'gpu', 'gpuLayers', 'threads', 'batchSize', 'cacheTokens', 'maxSequences', 'kvType', 'flashAttention', 'probe', 'signal', 'onProgress', 'onLog',
-      'onWarning', 'chatTemplate', 'sha256',
+      'onWarning', 'chatTemplate', 'sha256', 'libraries', 'rpc',
     ],
   },
   { call: 'createSequence', parse: given => parseSequenceOptions(given), names: policy },
@@ -101,8 +101,8 @@ describe('unknown options', () => {
 
 /** For each option: what it must be, as the message puts it, and values that it takes and refuses. */
 const kinds: Record<string, { expected: string; good: unknown[]; bad: unknown[] }> = {
-  gpu: { expected: "false, 'auto', 'metal', 'cuda' or 'vulkan'", good: [false, 'auto', 'metal'], bad: [true, 'Metal', 0] },
-  gpuLayers: { expected: 'a whole number of at least 0', good: [0, 99], bad: [-1, 0.5] },
+  gpu: { expected: "false, 'auto', 'metal', 'cuda' or 'vulkan'", good: [false, 'auto', 'metal', 'cuda', 'vulkan'], bad: [true, 'Metal', 0] },
+  gpuLayers: { expected: "a whole number of at least 0, or 'auto'", good: [0, 99, 'auto'], bad: [-1, 0.5, 'all', 2 ** 40] },
   threads: { expected: 'a whole number from 1 to 512', good: [1, 512], bad: [0, 513, 1.5] },
   batchSize: { expected: 'a whole number from 16 to 4096', good: [16, 4096], bad: [15, 4097, 16.5] },
   cacheTokens: { expected: 'a whole number of at least 1', good: [1, 2 ** 31 - 1], bad: [0] },
@@ -211,15 +211,9 @@ describe('values', () => {
 describe('loadModel', () => {
   test('defaults', () => {
     const { threads, ...rest } = parseModelOptions({})
-    expect(rest).toEqual({ gpu: 'auto', batchSize: 128, maxSequences: 8, kvType: 'f16', flashAttention: 'auto', probe: false, threadsMayChange: true })
+    expect(rest).toEqual({ gpu: 'auto', gpuLayers: 'auto', batchSize: 128, maxSequences: 8, kvType: 'f16', flashAttention: 'auto', probe: false, threadsMayChange: true })
     expect(threads).toBeGreaterThanOrEqual(1)
     expect(threads).toBeLessThanOrEqual(16)
-  })
-
-  test.each(['cuda', 'vulkan'])('%s is known and not available yet', gpu => {
-    const error = failure(() => parseModelOptions({ gpu }))
-    expect(error.code).toBe('INVALID_OPTION')
-    expect(error.message).toContain('not available yet')
   })
 
   test.each([[true, 'on'], [false, 'off'], ['auto', 'auto'], ['on', 'on'], ['off', 'off']])('flashAttention %p is %s', (given, parsed) => {

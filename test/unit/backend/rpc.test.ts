@@ -116,7 +116,7 @@ test('a server that a model holds is not asked, since it could not answer; it is
 test('libraries without RPC say how to get some', () => {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'rpc-'))
   stop.push(() => rmSync(folder, { recursive: true }))
-  const libraries = { llama: '', ggml: '', ggmlBase: '', backendDirectory: folder, release: 'v0.4.0' }
+  const libraries = { llama: '', ggml: '', ggmlBase: '', cpuBackends: [], accelerators: [], backendDirectory: folder, release: 'v0.4.0' }
   expect(() => needRpcLibrary(libraries)).toThrow('npx streaming-llm build --rpc')
   writeFileSync(path.join(folder, 'libggml-rpc.so'), '')
   expect(needRpcLibrary(libraries)).toBe(path.join(folder, 'libggml-rpc.so'))

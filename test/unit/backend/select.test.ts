@@ -73,6 +73,8 @@ test("'built' is the latest build that fits this machine and this package", () =
     llama: path.join(latest, 'libllama.built.v0.4.0.so'),
     ggml: path.join(latest, 'libggml.built.v0.4.0.so'),
     ggmlBase: path.join(latest, 'libggml-base.built.v0.4.0.so'),
+    cpuBackends: [],
+    accelerators: [],
     backendDirectory: latest,
     release: 'v0.4.0',
   })

@@ -1,0 +1,43 @@
+import { fromNative, StreamingLLMError } from '../errors.js'
+import type { NativeAddon, NativeDevice } from '../native.js'
+import { chooseGpu, surroundings, type GpuChoice } from './choose.js'
+import type { GpuKind } from './gpu-backends.js'
+import type { SelectedLibraries } from './select.js'
+
+/** What is in this process already: a back end stays once it is loaded. */
+const loaded = new Map<string, Promise<GpuChoice>>()
+
+/**
+ * The GPU that models of this process run on, loaded; tried in a child process before, at the first call for each wish.
+ *
+ * @throws {StreamingLLMError} GPU_UNAVAILABLE for a kind that is asked for by name
+ * @throws `signal.reason` when aborted
+ */
+export async function gpuOfProcess(wanted: 'auto' | GpuKind, addon: NativeAddon, libraries: SelectedLibraries, signal?: AbortSignal): Promise<GpuChoice> {
+  const known = loaded.get(wanted)
+  if (known !== undefined) return await known
+  const choosing = choose(wanted, addon, libraries, signal)
+  loaded.set(wanted, choosing)
+  // What failed or was aborted may go better the next time.
+  choosing.catch(() => loaded.delete(wanted))
+  return await choosing
+}
+
+async function choose(wanted: 'auto' | GpuKind, addon: NativeAddon, libraries: SelectedLibraries, signal: AbortSignal | undefined): Promise<GpuChoice> {
+  const choice = await chooseGpu(wanted, surroundings(libraries, { signal }))
+  if (choice.backend === undefined) return choice
+  try {
+    return { ...choice, devices: load(addon, choice.backend.file, choice.devices) }
+  } catch (error) {
+    const failure = fromNative(error)
+    if (wanted !== 'auto' || !StreamingLLMError.isInstance(failure)) throw failure
+    return { devices: [], notices: [`The processor is used, since ${choice.backend.kind} worked in a child process and does not in this one: ${failure.message}`] }
+  }
+}
+
+function load(addon: NativeAddon, file: string, tried: readonly NativeDevice[]): NativeDevice[] {
+  const wanted = new Set(tried.map(({ name }) => name))
+  const devices = (): NativeDevice[] => addon.devices().filter(({ name }) => wanted.has(name))
+  if (devices().length === 0) addon.loadBackend(file)
+  return devices()
+}

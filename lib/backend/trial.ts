@@ -1,0 +1,94 @@
+import { spawn } from 'node:child_process'
+import type { NativeDevice } from '../native.js'
+import { addonPath } from './addon.js'
+import type { GpuBackend } from './gpu-backends.js'
+import type { SelectedLibraries } from './select.js'
+
+/** How trying a back end in a process of its own came out. */
+export interface Trial {
+  works: boolean
+  /** Why not. */
+  reason?: string
+  /** Its devices that compute, and compute right. */
+  devices: NativeDevice[]
+  milliseconds: number
+}
+
+/** A driver that has to compile its programs first may take this long; one that hangs does not hold up for ever. */
+const patienceMs = 60_000
+
+// Plain JavaScript for `node -e`, so that it runs from source, from dist and under a test runner alike.
+const program = `
+const { addon, paths, file } = JSON.parse(process.env.STREAMING_LLM_TRIAL)
+try {
+  const native = require(addon)
+  const before = native.open(paths).devices.length
+  const found = native.loadBackend(file).slice(before).filter(({ type }) => type === 'gpu' || type === 'igpu')
+  if (found.length === 0) throw new Error('it finds no device that it can use')
+  for (const { name } of found) native.tryDevice(name)
+  require('fs').writeSync(1, '\\n' + JSON.stringify({ devices: found }) + '\\n')
+} catch (error) {
+  require('fs').writeSync(1, '\\n' + JSON.stringify({ reason: error.message }) + '\\n')
+}
+process.exit(0)
+`
+
+/**
+ * Loads a back end in a child process, and computes something on each of its devices: a bad driver can end the process
+ * that loads it, or hang, and then it is the child that suffers. Never throws for what the child does.
+ *
+ * @throws `signal.reason` when aborted
+ */
+export async function tryBackend(libraries: SelectedLibraries, { file }: Pick<GpuBackend, 'file'>, { signal, patience = patienceMs, child = process.execPath }: { signal?: AbortSignal; patience?: number; child?: string } = {}): Promise<Trial> {
+  signal?.throwIfAborted()
+  const began = performance.now()
+  const given = JSON.stringify({ addon: addonPath(libraries), paths: libraries, file })
+  const process_ = spawn(child, ['-e', program], {
+    // The last is for Electron, whose program is no Node otherwise.
+    env: { ...process.env, STREAMING_LLM_TRIAL: given, ELECTRON_RUN_AS_NODE: '1' },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    windowsHide: true,
+  })
+  let said = ''
+  let complained = ''
+  process_.stdout.setEncoding('utf8').on('data', (text: string) => { said += text })
+  process_.stderr.setEncoding('utf8').on('data', (text: string) => { complained = (complained + text).slice(-1000) })
+  let hung = false
+  const timer = setTimeout(() => {
+    hung = true
+    process_.kill('SIGKILL')
+  }, patience)
+  const abort = (): unknown => process_.kill('SIGKILL')
+  signal?.addEventListener('abort', abort, { once: true })
+  const how = await new Promise<string | number | null>(resolve => {
+    process_.on('error', error => resolve(error.message))
+    process_.on('close', (code, killer) => resolve(killer ?? code))
+  })
+  clearTimeout(timer)
+  signal?.removeEventListener('abort', abort)
+  signal?.throwIfAborted()
+  const milliseconds = Math.round(performance.now() - began)
+  const { devices = [], reason } = answerIn(said)
+  if (devices.length > 0) return { works: true, devices, milliseconds }
+  const ending = hung ? `it did not answer within ${patience / 1000} s` : `the process that tried it was ended by ${how}${complained.trim() === '' ? '' : `: ${complained.trim().split('\n').at(-1)}`}`
+  return { works: false, reason: reason === undefined ? ending : withoutFile(reason, file), devices: [], milliseconds }
+}
+
+/** The loader's words: ggml puts the file's name before them. */
+function withoutFile(reason: string, file: string): string {
+  const at = reason.lastIndexOf(`${file}: `)
+  return at < 0 ? reason : reason.slice(at + file.length + 2)
+}
+
+/** The last line that is an answer; drivers write other things. */
+function answerIn(said: string): { devices?: NativeDevice[]; reason?: string } {
+  for (const line of said.split('\n').reverse()) {
+    if (!line.startsWith('{')) continue
+    try {
+      return JSON.parse(line) as { devices?: NativeDevice[]; reason?: string }
+    } catch {
+      // not ours
+    }
+  }
+  return {}
+}
