@@ -114,6 +114,8 @@ const kinds: Record<string, { expected: string; good: unknown[]; bad: unknown[] 
   onProgress: { expected: 'a function', good: [() => {}], bad: [{}] },
   onLog: { expected: 'a function', good: [() => {}], bad: [true] },
   onWarning: { expected: 'a function', good: [() => {}], bad: [false] },
+  libraries: { expected: 'a string that is not empty', good: ['built', '/a/folder'], bad: ['', 5] },
+  rpc: { expected: "an array of 1 to 16 different strings such as '192.168.1.2:50052'", good: [['host:1']], bad: [[], ['host'], 'host:1'] },
   chatTemplate: { expected: 'a string that is not empty', good: ['{{ messages }}'], bad: ['', 5] },
   sha256: { expected: '64 hexadecimal digits', good: ['aB'.repeat(32)], bad: ['ab', 'g'.repeat(64), 'a'.repeat(65)] },
   policy: { expected: "'streaming', 'dense', 'window' or 'recompute'", good: ['streaming', 'dense', 'window', 'recompute'], bad: ['Dense', true] },

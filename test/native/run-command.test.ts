@@ -1,0 +1,92 @@
+import { spawn } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import os from 'node:os'
+import path from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { tinyModel } from '../tools/tiny-models.js'
+
+const program = fileURLToPath(new URL('../../lib/cli/main.ts', import.meta.url))
+const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
+const model = tinyModel('llama', { endBias: -20 })
+
+interface Ended {
+  code: number | null
+  signal: string | null
+  stdout: string
+  stderr: string
+}
+
+/** `streaming-llm run` with a tiny model. `during` gets the process and what it has printed, each time that it prints. */
+function run(args: string[], { input, during }: { input?: string; during?: (child: ReturnType<typeof spawn>, stdout: string) => void } = {}): Promise<Ended> {
+  const child = spawn(process.execPath, ['--import', tsx, program, 'run', '--model', model, ...args], { stdio: ['pipe', 'pipe', 'pipe'] })
+  const said = { stdout: '', stderr: '' }
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    said.stdout += text
+    during?.(child, said.stdout)
+  })
+  child.stderr.setEncoding('utf8').on('data', (text: string) => { said.stderr += text })
+  child.stdin.on('error', () => {}).end(input)
+  return new Promise(resolve => child.on('close', (code, signal) => resolve({ code, signal, ...said })))
+}
+
+const same = ['--temperature', '0', '--max-tokens', '20']
+
+test('the reply on stdout and nothing else', async () => {
+  const { code, stdout, stderr } = await run(['--prompt', 'Hello', ...same])
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+  expect(stdout.endsWith('\n')).toBe(true)
+  expect(stdout.length).toBeGreaterThan(5)
+})
+
+test('the prompt from stdin or a file is the same prompt', async () => {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'run-'))
+  const file = path.join(folder, 'prompt.txt')
+  writeFileSync(file, 'Hello')
+  const [flag, stdin, dash, fromFile] = await Promise.all([
+    run(['--prompt', 'Hello', ...same]), run(same, { input: 'Hello' }), run(['--prompt', '-', ...same], { input: 'Hello' }), run(['--prompt-file', file, ...same]),
+  ])
+  expect([stdin.stdout, dash.stdout, fromFile.stdout]).toEqual([flag.stdout, flag.stdout, flag.stdout])
+  rmSync(folder, { recursive: true })
+})
+
+test('events as JSON, with the text of the plain reply in them', async () => {
+  const plain = await run(['--prompt', 'Hello', ...same])
+  const { stdout } = await run(['--prompt', 'Hello', '--json', ...same])
+  const events = stdout.trimEnd().split('\n').map(line => JSON.parse(line) as { type: string; text?: string; reason?: string })
+  expect(events.map(({ text }) => text ?? '').join('').trimEnd()).toBe(plain.stdout.trimEnd())
+  expect(events.at(-1)).toMatchObject({ type: 'finish', reason: 'length', usage: { completionTokens: 20 } })
+})
+
+test.each([
+  [['--prompt', ''], 'there is no prompt'],
+  [[], 'the prompt from stdin is empty'],
+  [['--prompt-file', '/no/such/file'], '--prompt-file'],
+  [['--prompt', 'x', '--temperature', '-1'], "'temperature' must be"],
+])('%j ends with 1, and stderr says why', async (args, words) => {
+  const { code, stdout, stderr } = await run(args, { input: '' })
+  expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
+  expect(stderr).toContain(words)
+  expect(stderr).not.toMatch(/^ +at /m)
+})
+
+const unlessWindows = process.platform === 'win32' ? test.skip : test
+unlessWindows('Ctrl-C in the middle of a reply ends with 130', async () => {
+  let sent = false
+  const { code, stdout } = await run(['--prompt', 'Hello', '--max-tokens', '100000'], {
+    during: (child, text) => {
+      if (!sent && text.length > 20) sent = child.kill('SIGINT')
+    },
+  })
+  expect(code).toBe(130)
+  expect(stdout.length).toBeGreaterThan(20)
+})
+
+unlessWindows('a reader that leaves, as head does, is no failure', async () => {
+  const { code, stderr } = await run(['--prompt', 'Hello', '--max-tokens', '100000'], {
+    during: (child, text) => {
+      if (text.length > 20) child.stdout?.destroy()
+    },
+  })
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+})
