@@ -127,7 +127,7 @@ export function findLibraryFiles(folder: string, release: string, failure: (libr
     llama: find('llama', `(\\.[a-z0-9]+)?\\.${version}`),
     ggml: find('ggml', `(\\.[a-z0-9]+)?\\.${version}`),
     ggmlBase: find('ggml-base', `(\\.[a-z0-9]+)?(\\.${version})?`),
-    cpuBackends: all(/^(lib)?ggml-cpu(-\w+)?\.(so|dylib|dll)$/),
+    cpuBackends: all(/^(lib)?ggml-cpu(-[\w.]+)?\.(so|dylib|dll)$/),
     accelerators: all(/^(lib)?ggml-blas\.(so|dylib|dll)$/),
   }
 }

@@ -53,7 +53,7 @@ const packages: Record<string, { short: string; names: string[] }> = {
   },
   'linux-arm64': {
     short: 'linux-arm64',
-    names: ['libggml-base.so', 'libggml-cpu-armv8.0_1.so', 'libggml.v0.4.0.so', 'libllama-common.so', 'libllama.v0.4.0.so', 'llama-addon.node'],
+    names: ['libggml-base.so', 'libggml-cpu-armv8.0_1.so', 'libggml-cpu-armv9.2_2.so', 'libggml.v0.4.0.so', 'libllama-common.so', 'libllama.v0.4.0.so', 'llama-addon.node'],
   },
   'win32-x64': {
     short: 'win-x64',
@@ -69,7 +69,7 @@ const packages: Record<string, { short: string; names: string[] }> = {
   },
   'darwin-arm64': {
     short: 'mac-arm64-metal',
-    names: ['libggml-base.dylib', 'libggml-blas.so', 'libggml-metal.so', 'libggml.metal.v0.4.0.dylib', 'libllama-common.dylib', 'libllama.metal.v0.4.0.dylib'],
+    names: ['libggml-base.dylib', 'libggml-blas.so', 'libggml-cpu-apple_m1.so', 'libggml-cpu-apple_m2_m3.so', 'libggml-metal.so', 'libggml.metal.v0.4.0.dylib', 'libllama-common.dylib', 'libllama.metal.v0.4.0.dylib'],
   },
 }
 
@@ -81,6 +81,8 @@ test.each(Object.entries(packages))('%s', (key, { short, names }) => {
   expect(found).toMatchObject({ backendDirectory: bins, release: 'v0.4.0' })
   expect(base(found.llama)).toMatch(/^(lib)?llama(\.metal)?\.v0\.4\.0\.(so|dylib|dll)$/)
   expect(base(found.ggml)).toMatch(/^(lib)?ggml(\.metal)?\.v0\.4\.0\.(so|dylib|dll)$/)
+  expect(found.cpuBackends.map(base)).toEqual(names.filter(name => name.includes('ggml-cpu')))
+  expect(found.cpuBackends.length).toBeGreaterThan(0)
   expect(base(found.ggmlBase)).toMatch(/^(lib)?ggml-base\.(so|dylib|dll)$/)
 })
 
