@@ -13,7 +13,11 @@ export interface CacheSurroundings {
 }
 
 const defaultSinks = 4
-const largestDefault = 4096
+/** Tokens that a sequence keeps at most where nobody says how many. */
+export const largestDefault = 4096
+
+/** By the type of the cached keys and values. */
+export const bytesPerCachedValue = { f32: 4, f16: 2, q8_0: 1.0625, q4_0: 0.5625 }
 
 // llama.cpp keeps books on each cell; this many take it some 400 MB, whatever the model.
 const mostCells = 2 ** 22

@@ -1,15 +1,13 @@
 import { totalmem } from 'node:os'
-import { loadAddonFor } from './backend/addon.js'
+import { openAddon, typed } from './backend/open.js'
 import { gpuOfProcess } from './backend/process-gpu.js'
 import { checkRpcServers, holdRpcServers, needRpcLibrary } from './backend/rpc.js'
-import { selectLibraries, type SelectedLibraries } from './backend/select.js'
-import { needWholeFiles } from './backend/whole-file.js'
-import { cacheLimits } from './cache-limits.js'
+import { bytesPerCachedValue, cacheLimits } from './cache-limits.js'
 import { Chat } from './chat.js'
 import { fromNative, StreamingLLMError } from './errors.js'
 import type { StreamEvent } from './events.js'
 import { checkModelFile, type ModelHeader } from './gguf/check.js'
-import type { NativeAddon, NativeLoadOptions, NativeModel, NativeModelInfo, NativeSequence } from './native.js'
+import type { NativeLoadOptions, NativeModel, NativeModelInfo, NativeSequence } from './native.js'
 import { parseChatOptions, parseGenerateOptions, parseModelOptions, parseSequenceOptions, type ChatOptions, type GenerateOptions, type ModelOptions, type ParsedGenerateOptions, type ParsedModelOptions, type ParsedPolicyOptions, type PolicyOptions } from './options.js'
 import { modelMemory, type ModelMemory } from './model-memory.js'
 import { resolveModel } from './models/resolve-model.js'
@@ -18,43 +16,14 @@ import { probeModel } from './probe.js'
 import { Sequence, wholeNumbers } from './sequence.js'
 import { textStream, type TextStream } from './text-stream.js'
 
-interface Opened {
-  addon: NativeAddon
-  libraries: SelectedLibraries
-}
-
-let opened: Opened | undefined
-
-/** The addon with llama.cpp's libraries, opened once in a process: whoever wants others later is told so. */
-function openAddon(wanted: string | undefined): Opened {
-  if (opened === undefined) {
-    const libraries = selectLibraries(wanted)
-    needWholeFiles(libraries)
-    const addon = loadAddonFor(libraries) as NativeAddon
-    native(() => addon.open(libraries))
-    opened = { addon, libraries }
-  } else if (wanted !== undefined) {
-    const { addon } = opened
-    native(() => addon.open(selectLibraries(wanted)))
-  }
-  return opened
-}
-
-function native<T>(call: () => T): T {
-  try {
-    return call()
-  } catch (error) {
-    throw fromNative(error)
-  }
-}
-
 /**
  * Loads a model: a path to a GGUF file, `hf:owner/repo[@revision]/file.gguf` or `hf:owner/repo[@revision]:QUANT`.
  * The file is checked before llama.cpp sees it; the event loop stays free meanwhile.
  *
  * @throws {StreamingLLMError} MODEL_NOT_FOUND, NOT_A_GGUF, GGUF_TRUNCATED, GGUF_MALFORMED, MODEL_UNSUPPORTED (an
  * encoder, a projector, a diffusion model), MODEL_LOAD_FAILED, DOWNLOAD_FAILED, CHECKSUM_MISMATCH, UNKNOWN_OPTION,
- * INVALID_OPTION, ADDON_NOT_FOUND, LIBRARY_NOT_FOUND, LIBRARY_MISMATCH, GPU_UNAVAILABLE, RPC_UNAVAILABLE. Rejects with `signal.reason` when aborted.
+ * INVALID_OPTION, ADDON_NOT_FOUND, LIBRARY_NOT_FOUND, LIBRARY_MISMATCH, GPU_UNAVAILABLE, RPC_UNAVAILABLE. Rejects with
+ * `signal.reason` when aborted.
  */
 export async function loadModel(reference: string, options: ModelOptions = {}): Promise<Model> {
   const parsed = parseModelOptions(options)
@@ -230,7 +199,7 @@ export class Model {
   tokenize(text: string, { special = false }: { special?: boolean } = {}): Int32Array {
     this.#needOpen()
     if (typeof text !== 'string') throw new StreamingLLMError('INVALID_OPTION', `tokenize: the text must be a string, got ${typeof text}`)
-    return native(() => this.#native.tokenize(text, special))
+    return typed(() => this.#native.tokenize(text, special))
   }
 
   /** @internal The tokens of a text from its start: after the beginning-of-sequence token where the model has one. */
@@ -244,7 +213,7 @@ export class Model {
   detokenize(tokens: ArrayLike<number>, { special = false }: { special?: boolean } = {}): string {
     this.#needOpen()
     const checked = wholeNumbers('detokenize', tokens)
-    return native(() => this.#native.detokenize(checked, special))
+    return typed(() => this.#native.detokenize(checked, special))
   }
 
   /** How many tokens a text has, without a beginning-of-sequence token. Throws as `tokenize`. */
@@ -259,7 +228,7 @@ export class Model {
     this.#needMemory(limits.sinks + limits.window)
     for (;;) {
       try {
-        return native(() => this.#native.openSequence(limits))
+        return typed(() => this.#native.openSequence(limits))
       } catch (error) {
         if (!StreamingLLMError.isInstance(error) || error.code !== 'NO_SEQUENCE_LEFT' || !this.giveWay()) throw error
       }
@@ -292,8 +261,7 @@ export class Model {
     const [heads, headsKv, width, keyLength] = ['attention.head_count', 'attention.head_count_kv', 'embedding_length', 'attention.key_length'].map(figure)
     if (typeof heads !== 'number' || heads === 0 || typeof width !== 'number') return // another kind of attention: llama.cpp will say
     const perHead = typeof keyLength === 'number' ? keyLength : width / heads
-    const bytesPerValue = { f32: 4, f16: 2, q8_0: 1.0625, q4_0: 0.5625 }[this.#options.kvType]
-    const bytes = cells * this.info.layers * 2 * perHead * (typeof headsKv === 'number' ? headsKv : heads) * bytesPerValue
+    const bytes = cells * this.info.layers * 2 * perHead * (typeof headsKv === 'number' ? headsKv : heads) * bytesPerCachedValue[this.#options.kvType]
     if (this.device.layers.offloaded > 0 || bytes < totalmem()) return
     throw new StreamingLLMError('OUT_OF_MEMORY', `a cache of ${cells} tokens needs ${Math.round(bytes / 2 ** 20)} MB, and this machine has ${Math.round(totalmem() / 2 ** 20)} MB; use a smaller window`, { details: { cells, bytes } })
   }

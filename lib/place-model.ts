@@ -1,5 +1,6 @@
 import type { GpuChoice } from './backend/choose.js'
 import { layersThatFit } from './backend/fit-layers.js'
+import { bytesPerCachedValue, largestDefault } from './cache-limits.js'
 import type { ModelHeader } from './gguf/check.js'
 import type { NativeDevice, NativeModel } from './native.js'
 import type { ParsedModelOptions } from './options.js'
@@ -26,8 +27,6 @@ export interface Placement {
   notices: string[]
 }
 
-const largestDefaultCache = 4096
-
 /** As many layers as are asked for, or as fit. Servers take what they are given: what is free there, nobody here knows. */
 export function placeModel(header: ModelHeader, options: ParsedModelOptions, { devices, notices }: Pick<GpuChoice, 'devices' | 'notices'>): Placement {
   const names = devices.map(({ name }) => name)
@@ -37,9 +36,8 @@ export function placeModel(header: ModelHeader, options: ParsedModelOptions, { d
   if (options.gpuLayers !== 'auto') return { devices: names, notices, gpuLayers: Math.min(options.gpuLayers, total) }
   const free = sumOf(devices, 'memoryFree')
   if (free === 0) return { devices: names, notices, gpuLayers: total }
-  const cells = options.cacheTokens ?? Math.min(header.contextLength, largestDefaultCache) + options.batchSize
-  const bytesPerValue = { f32: 4, f16: 2, q8_0: 1.0625, q4_0: 0.5625 }[options.kvType]
-  const fitting = layersThatFit(header, { cells, bytesPerValue, batchSize: options.batchSize }, free)
+  const cells = options.cacheTokens ?? Math.min(header.contextLength, largestDefault) + options.batchSize
+  const fitting = layersThatFit(header, { cells, bytesPerValue: bytesPerCachedValue[options.kvType], batchSize: options.batchSize }, free)
   const short = `${fitting} of ${total} layers fit into the ${Math.round(free / 1e6)} MB that are free on ${nameOf(devices)}; the processor computes the others.`
   return { devices: names, gpuLayers: fitting, notices: fitting < total ? [...notices, short] : notices }
 }

@@ -24,7 +24,7 @@ export interface Surroundings {
   trial: (backend: GpuBackend) => Promise<Trial>
 }
 
-export function surroundings(libraries: SelectedLibraries, options: { signal?: AbortSignal; fresh?: boolean } = {}): Surroundings {
+export function surroundings(libraries: SelectedLibraries, options: { fresh?: boolean } = {}): Surroundings {
   return { backends: gpuBackends(libraries), hardware: gpuHardware(), platform: process, trial: backend => trialOf(libraries, backend, options) }
 }
 

@@ -1,12 +1,10 @@
 import os from 'node:os'
 import path from 'node:path'
-import { fromNative, StreamingLLMError } from '../errors.js'
-import type { NativeAddon, NativeDevice } from '../native.js'
-import { loadAddonFor } from './addon.js'
+import { StreamingLLMError } from '../errors.js'
+import type { NativeDevice } from '../native.js'
 import { chooseGpu, surroundings } from './choose.js'
 import { gpuKinds, gpuPackage, type GpuKind } from './gpu-backends.js'
-import { selectLibraries } from './select.js'
-import { needWholeFiles } from './whole-file.js'
+import { openAddon } from './open.js'
 import type { Trial } from './trial.js'
 
 /** What `streaming-llm doctor` finds. */
@@ -40,10 +38,8 @@ export async function examine(): Promise<Examination> {
   const system = `Node ${process.versions.node}, ${process.platform} ${process.arch}`
   const examination: Examination = { system, gpus: [], backends: [], notices: [] }
   try {
-    const libraries = selectLibraries()
-    needWholeFiles(libraries)
-    const addon = loadAddonFor(libraries) as NativeAddon
-    const { devices, cpuBackend } = addon.open(libraries)
+    const { addon, libraries, cpuBackend } = openAddon()
+    const devices = addon.devices()
     examination.llama = {
       release: libraries.release, folder: libraries.backendDirectory, packaged: libraries.packaged ?? false, processor: devices[0]?.description ?? '?',
       backend: path.basename(cpuBackend), threads: os.availableParallelism(), memoryBytes: os.totalmem(),
@@ -67,9 +63,8 @@ export async function examine(): Promise<Examination> {
     examination.choice = backend === undefined ? { kind: 'cpu', name: examination.llama.processor } : { kind: backend.kind, name: chosen.map(({ description }) => description).join(', ') }
     examination.notices = notices
   } catch (error) {
-    const failure = fromNative(error)
-    if (!StreamingLLMError.isInstance(failure)) throw failure
-    examination.failure = `${failure.code}: ${failure.message}`
+    if (!StreamingLLMError.isInstance(error)) throw error
+    examination.failure = `${error.code}: ${error.message}`
   }
   return examination
 }

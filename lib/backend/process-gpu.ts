@@ -14,17 +14,27 @@ const loaded = new Map<string, Promise<GpuChoice>>()
  * @throws `signal.reason` when aborted
  */
 export async function gpuOfProcess(wanted: 'auto' | GpuKind, addon: NativeAddon, libraries: SelectedLibraries, signal?: AbortSignal): Promise<GpuChoice> {
-  const known = loaded.get(wanted)
-  if (known !== undefined) return await known
-  const choosing = choose(wanted, addon, libraries, signal)
-  loaded.set(wanted, choosing)
-  // What failed or was aborted may go better the next time.
-  choosing.catch(() => loaded.delete(wanted))
-  return await choosing
+  signal?.throwIfAborted()
+  const choosing = loaded.get(wanted) ?? choose(wanted, addon, libraries)
+  if (!loaded.has(wanted)) {
+    loaded.set(wanted, choosing)
+    choosing.catch(() => loaded.delete(wanted)) // what failed may go better the next time
+  }
+  // Others may wait for it as well, so it goes on where one gives up.
+  return await untilAborted(choosing, signal)
 }
 
-async function choose(wanted: 'auto' | GpuKind, addon: NativeAddon, libraries: SelectedLibraries, signal: AbortSignal | undefined): Promise<GpuChoice> {
-  const choice = await chooseGpu(wanted, surroundings(libraries, { signal }))
+async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return await promise
+  return await new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason as Error)
+    signal.addEventListener('abort', abort, { once: true })
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
+  })
+}
+
+async function choose(wanted: 'auto' | GpuKind, addon: NativeAddon, libraries: SelectedLibraries): Promise<GpuChoice> {
+  const choice = await chooseGpu(wanted, surroundings(libraries))
   if (choice.backend === undefined) return choice
   try {
     return { ...choice, devices: load(addon, choice.backend.file, choice.devices) }

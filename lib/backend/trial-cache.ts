@@ -18,12 +18,12 @@ const variables = /^(CUDA_|NVIDIA_|GGML_|VK_|LD_LIBRARY_PATH$|LD_PRELOAD$|DYLD_|
  * As `tryBackend`, at most once for the same libraries, driver and environment, for all processes of this user. `fresh`
  * tries in any case. Where the folder cannot be written to, each process tries for itself.
  */
-export async function trialOf(libraries: SelectedLibraries, backend: GpuBackend, { signal, fresh = false, attempt = tryBackend }: { signal?: AbortSignal; fresh?: boolean; attempt?: typeof tryBackend } = {}): Promise<Trial> {
+export async function trialOf(libraries: SelectedLibraries, backend: GpuBackend, { fresh = false, attempt = tryBackend }: { fresh?: boolean; attempt?: typeof tryBackend } = {}): Promise<Trial> {
   const facts = JSON.stringify(factsOf(libraries, backend))
   const file = path.join(userCacheFolder('devices'), `${createHash('sha256').update(facts).digest('hex').slice(0, 32)}.json`)
   const known = fresh ? undefined : await remembered(file)
   if (known !== undefined) return known
-  const trial = await attempt(libraries, backend, { signal })
+  const trial = await attempt(libraries, backend)
   await remember(file, trial).catch(() => {})
   return trial
 }

@@ -36,11 +36,8 @@ process.exit(0)
 /**
  * Loads a back end in a child process, and computes something on each of its devices: a bad driver can end the process
  * that loads it, or hang, and then it is the child that suffers. Never throws for what the child does.
- *
- * @throws `signal.reason` when aborted
  */
-export async function tryBackend(libraries: SelectedLibraries, { file }: Pick<GpuBackend, 'file'>, { signal, patience = patienceMs, child = process.execPath }: { signal?: AbortSignal; patience?: number; child?: string } = {}): Promise<Trial> {
-  signal?.throwIfAborted()
+export async function tryBackend(libraries: SelectedLibraries, { file }: Pick<GpuBackend, 'file'>, { patience = patienceMs, child = process.execPath }: { patience?: number; child?: string } = {}): Promise<Trial> {
   const began = performance.now()
   const given = JSON.stringify({ addon: addonPath(libraries), paths: libraries, file })
   const process_ = spawn(child, ['-e', program], {
@@ -58,15 +55,11 @@ export async function tryBackend(libraries: SelectedLibraries, { file }: Pick<Gp
     hung = true
     process_.kill('SIGKILL')
   }, patience)
-  const abort = (): unknown => process_.kill('SIGKILL')
-  signal?.addEventListener('abort', abort, { once: true })
   const how = await new Promise<string | number | null>(resolve => {
     process_.on('error', error => resolve(error.message))
     process_.on('close', (code, killer) => resolve(killer ?? code))
   })
   clearTimeout(timer)
-  signal?.removeEventListener('abort', abort)
-  signal?.throwIfAborted()
   const milliseconds = Math.round(performance.now() - began)
   const { devices = [], reason } = answerIn(said)
   if (devices.length > 0) return { works: true, devices, milliseconds }

@@ -60,13 +60,6 @@ test('a program that cannot be started', async () => {
   expect(await tryBackend(libraries, backend, { child: path.join(folder, 'nowhere') })).toMatchObject({ works: false, reason: expect.stringContaining('ENOENT') as string })
 })
 
-unlessWindows('aborting ends the child', async () => {
-  const controller = new AbortController()
-  const trial = tryBackend(libraries, backend, { signal: controller.signal, child: child('setInterval(() => {}, 1000)') })
-  controller.abort(new Error('enough'))
-  await expect(trial).rejects.toThrow('enough')
-})
-
 const outcome = (works: boolean): Trial => ({ works, devices: [], milliseconds: 1, ...(works ? {} : { reason: 'no driver' }) })
 
 /** How often a trial is made of some calls. */
