@@ -40,7 +40,7 @@ process.exit(0)
 export async function tryBackend(libraries: SelectedLibraries, { file }: Pick<GpuBackend, 'file'>, { patience = patienceMs, child = process.execPath }: { patience?: number; child?: string } = {}): Promise<Trial> {
   const began = performance.now()
   const given = JSON.stringify({ addon: addonPath(libraries), paths: libraries, file })
-  const process_ = spawn(child, ['-e', program], {
+  const tried = spawn(child, ['-e', program], {
     // The last is for Electron, whose program is no Node otherwise.
     env: { ...process.env, STREAMING_LLM_TRIAL: given, ELECTRON_RUN_AS_NODE: '1' },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -48,16 +48,16 @@ export async function tryBackend(libraries: SelectedLibraries, { file }: Pick<Gp
   })
   let said = ''
   let complained = ''
-  process_.stdout.setEncoding('utf8').on('data', (text: string) => { said += text })
-  process_.stderr.setEncoding('utf8').on('data', (text: string) => { complained = (complained + text).slice(-1000) })
+  tried.stdout.setEncoding('utf8').on('data', (text: string) => { said += text })
+  tried.stderr.setEncoding('utf8').on('data', (text: string) => { complained = (complained + text).slice(-1000) })
   let hung = false
   const timer = setTimeout(() => {
     hung = true
-    process_.kill('SIGKILL')
+    tried.kill('SIGKILL')
   }, patience)
   const how = await new Promise<string | number | null>(resolve => {
-    process_.on('error', error => resolve(error.message))
-    process_.on('close', (code, killer) => resolve(killer ?? code))
+    tried.on('error', error => resolve(error.message))
+    tried.on('close', (code, killer) => resolve(killer ?? code))
   })
   clearTimeout(timer)
   const milliseconds = Math.round(performance.now() - began)

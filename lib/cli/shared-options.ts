@@ -14,6 +14,10 @@ export interface SharedFlags {
   threads?: number
   kv?: 'f32' | 'f16' | 'q8_0' | 'q4_0'
   flashAttention?: 'auto' | 'on' | 'off'
+  gpu?: 'auto' | 'cuda' | 'vulkan' | 'metal' | 'off'
+  gpuLayers?: number | 'auto'
+  libraries?: string
+  rpc?: string[]
 }
 
 export function addSharedOptions(command: Command): Command {
@@ -26,10 +30,14 @@ export function addSharedOptions(command: Command): Command {
     .option('--threads <count>', 'threads that compute', toNumber)
     .addOption(new Option('--kv <type>', 'type of the cached keys and values').choices(['f32', 'f16', 'q8_0', 'q4_0']))
     .addOption(new Option('--flash-attention <when>', 'use flash attention').choices(['auto', 'on', 'off']))
+    .addOption(new Option('--gpu <back end>', 'what computes besides the processor (default: the best that works)').choices(['auto', 'cuda', 'vulkan', 'metal', 'off']))
+    .option('--gpu-layers <count>', 'layers on the GPU, or "auto": as many as fit', text => (text === 'auto' ? text : toNumber(text)))
+    .option('--libraries <folder>', 'which llama.cpp: "built", or the folder of one that was built')
+    .option('--rpc <server...>', 'spread the model over these ggml-rpc-servers, as host:port')
 }
 
-export function modelOptions({ threads, kv, flashAttention }: SharedFlags): ModelOptions {
-  return { threads, kvType: kv, flashAttention }
+export function modelOptions({ threads, kv, flashAttention, gpu, gpuLayers, libraries, rpc }: SharedFlags): ModelOptions {
+  return { threads, kvType: kv, flashAttention, gpu: gpu === 'off' ? false : gpu, gpuLayers, libraries, rpc }
 }
 
 export function policyOptions({ policy, sinks, window, reanchorEvery }: SharedFlags): PolicyOptions {

@@ -1,4 +1,5 @@
-import { toNumber } from '../../../lib/cli/shared-options.js'
+import { Command } from 'commander'
+import { addSharedOptions, modelOptions, toNumber, type SharedFlags } from '../../../lib/cli/shared-options.js'
 import { dim, statusLine } from '../../../lib/cli/status-line.js'
 import { parseTokens, summary } from '../../../lib/cli/token-scores.js'
 import type { FinishEvent } from '../../../lib/events.js'
@@ -33,4 +34,16 @@ test('the status line tells of a reply that was cut off', () => {
   }
   expect(statusLine(finish)).toBe('[3 tokens seen · 3 in cache · 0 evicted · 12.3 tokens/s · cut off at the most tokens]')
   expect(dim('x', {})).toBe('x')
+})
+
+test.each([
+  [[], {}],
+  [['--gpu', 'off'], { gpu: false }],
+  [['--gpu', 'cuda', '--gpu-layers', '20'], { gpu: 'cuda', gpuLayers: 20 }],
+  [['--gpu-layers', 'auto'], { gpuLayers: 'auto' }],
+  [['--libraries', 'built', '--rpc', 'a:1', 'b:2'], { libraries: 'built', rpc: ['a:1', 'b:2'] }],
+])('%j', (args, options) => {
+  const command = addSharedOptions(new Command()).exitOverride()
+  command.parse(args, { from: 'user' })
+  expect(JSON.parse(JSON.stringify(modelOptions(command.opts<SharedFlags>())))).toEqual(options)
 })
