@@ -41,7 +41,7 @@ export function addonFingerprint(): string {
     for (const name of readdirSync(folder).filter(each => /\.(cpp|h)$/.test(each)).sort())
       hash.update(`\n${name}\n`).update(readFileSync(path.join(folder, name)))
   } catch {
-    return version; // bundled without them
+    return version // bundled without them
   }
   return `${version} ${hash.digest('hex').slice(0, 16)}`
 }

@@ -62,7 +62,7 @@ export function holdRpcServers(endpoints: readonly string[]): () => void {
 function problemOf(endpoint: string, protocol: number | undefined, patienceMs: number, signal: AbortSignal | undefined): Promise<string | undefined> {
   const [host, port] = endpoint.split(':')
   return new Promise(resolve => {
-    const socket = net.connect({ host, port: Number(port), family: 4 }); // as llama.cpp itself does
+    const socket = net.connect({ host, port: Number(port), family: 4 }) // as llama.cpp itself does
     let answer: Buffer = Buffer.alloc(0)
     let connected = false
     const end = (problem?: string): void => {

@@ -12,8 +12,8 @@ export interface Terminal {
   write(text: string): unknown
 }
 
-const width = 24; // of the bar, in characters
-const everyMs = 100; // more often than the eye follows
+const width = 24 // of the bar, in characters
+const everyMs = 100 // more often than the eye follows
 
 /**
  * A bar on stderr, as all of our programs show it; nothing where stderr is no terminal. The format may name `{bar}`,
@@ -22,7 +22,7 @@ const everyMs = 100; // more often than the eye follows
  * @param options.clearOnComplete takes the line away at the end; default: it stays
  */
 export function progressLine(format: string, { clearOnComplete = false } = {}, terminal: Terminal = process.stderr, now: () => number = () => performance.now()): ProgressLine {
-  if (!terminal.isTTY) return { start() { }, setTotal() { }, update() { }, stop() { } }
+  if (!terminal.isTTY) return { start() {}, setTotal() {}, update() {}, stop() {} }
   let [total, value, began, drawn] = [0, 0, 0, -Infinity]
   let words: Record<string, string | number> = {}
   let running = false
@@ -41,10 +41,10 @@ export function progressLine(format: string, { clearOnComplete = false } = {}, t
   return {
     start(most, initial, given = {}) {
       ;[total, value, words, began, running] = [most, initial, given, now(), true]
-      terminal.write('\x1b[?25l'); // without the cursor, which would jump about
+      terminal.write('\x1b[?25l') // without the cursor, which would jump about
       draw()
     },
-    setTotal(most) { total = most; },
+    setTotal(most) { total = most },
     update(next, given = {}) {
       value = next
       words = { ...words, ...given }

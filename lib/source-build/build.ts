@@ -52,7 +52,7 @@ const packageRoot = fileURLToPath(new URL('../../', import.meta.url))
  */
 export async function buildLibraries(request: BuildRequest): Promise<BuildResult> {
   checkBuildOptions(request)
-  const { signal, say = () => { } } = request
+  const { signal, say = () => {} } = request
   const missing = await missingPrograms({ git: request.source === undefined }, canRun)
   if (missing.length > 0) throw buildFailure('llama.cpp cannot be built here.', { missing })
   const logs = userCacheFolder('build-logs')
@@ -84,7 +84,7 @@ export async function buildLibraries(request: BuildRequest): Promise<BuildResult
 }
 
 async function compile(source: LlamaSource, request: BuildRequest, work: string, { logFile, signal }: { logFile: string; signal: AbortSignal }): Promise<void> {
-  const { say = () => { }, onProgress = () => { }, jobs = availableParallelism() } = request
+  const { say = () => {}, onProgress = () => {}, jobs = availableParallelism() } = request
   const run = stepRunner(logFile, signal)
   const definitions = { ...cmakeDefinitions(request), LLAMA_CPP_SOURCE: source.folder.replaceAll('\\', '/'), LLAMA_CPP_RELEASE: source.release }
   const cmakeJs = (command: string[], read: (text: string) => void = () => {}) => (options: ProgramOptions): Promise<ProgramResult> => runNpm('npx', [

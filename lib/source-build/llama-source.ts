@@ -85,7 +85,7 @@ async function fetched(name: string, fetch: (unfinished: string) => Promise<void
   if (existsSync(folder)) return folder
   await mkdir(path.dirname(folder), { recursive: true })
   await withFileLock(`${folder}.lock`, {}, async () => {
-    if (existsSync(folder)) return; // another process fetched it meanwhile
+    if (existsSync(folder)) return // another process fetched it meanwhile
     const unfinished = `${folder}.unfinished`
     await rm(unfinished, { recursive: true, force: true })
     await fetch(unfinished)

@@ -17,7 +17,7 @@ export async function missingPrograms(needed: { git: boolean }, canRun: (program
   const missing: string[] = []
   if (needed.git && !await canRun('git')) missing.push(`git${hint('git', platform)}`)
   if (!await canRun('cmake')) missing.push(`cmake 3.19 or later${hint('cmake', platform)}`)
-  if (platform === 'win32') return missing; // Visual Studio is on no path; cmake-js looks for it
+  if (platform === 'win32') return missing // Visual Studio is on no path; cmake-js looks for it
   const compilers = process.env['CXX'] ? [process.env['CXX'].split(' ')[0] as string] : ['c++', 'g++', 'clang++']
   if (!(await Promise.all(compilers.map(canRun))).includes(true)) missing.push(compilerWords(platform))
   if (!(await Promise.all(['ninja', 'make', 'gmake'].map(canRun))).includes(true)) missing.push(`make or ninja${hint('make', platform)}`)
