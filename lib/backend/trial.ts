@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { createRequire } from 'node:module'
 import type { NativeDevice } from '../native.js'
 import { addonPath } from './addon.js'
 import type { GpuBackend } from './gpu-backends.js'
@@ -38,6 +39,8 @@ process.exit(0)
  * that loads it, or hang, and then it is the child that suffers. Never throws for what the child does.
  */
 export async function tryBackend(libraries: SelectedLibraries, { file }: Pick<GpuBackend, 'file'>, { patience = patienceMs, child = process.execPath }: { patience?: number; child?: string } = {}): Promise<Trial> {
+  const refusal = whyNotTry()
+  if (refusal !== undefined) return { works: false, reason: refusal, devices: [], milliseconds: 0 }
   const began = performance.now()
   const given = JSON.stringify({ addon: addonPath(libraries), paths: libraries, file })
   const tried = spawn(child, ['-e', program], {
@@ -71,6 +74,21 @@ export async function tryBackend(libraries: SelectedLibraries, { file }: Pick<Gp
 function withoutFile(reason: string, file: string): string {
   const at = reason.lastIndexOf(`${file}: `)
   return at < 0 ? reason : reason.slice(at + file.length + 2)
+}
+
+/** A program that is no Node would start itself once more, and that one itself again. */
+function whyNotTry(): string | undefined {
+  if (process.env['STREAMING_LLM_TRIAL'] !== undefined) return 'this process was started to try a back end, and tries no other'
+  return isSingleExecutable() ? 'a single executable application has no Node to try it with' : undefined
+}
+
+function isSingleExecutable(): boolean {
+  if ('pkg' in process) return true
+  try {
+    return (createRequire(import.meta.url)('node:sea') as { isSea: () => boolean }).isSea()
+  } catch {
+    return false // a Node that knows no such applications
+  }
 }
 
 /** The last line that is an answer; drivers write other things. */

@@ -6,7 +6,7 @@ import { tryBackend, type Trial } from '../../../lib/backend/trial.js'
 import { trialOf } from '../../../lib/backend/trial-cache.js'
 
 const libraries = locateLibraries()
-const variables = ['XDG_CACHE_HOME', 'CUDA_VISIBLE_DEVICES'] as const
+const variables = ['XDG_CACHE_HOME', 'CUDA_VISIBLE_DEVICES', 'STREAMING_LLM_TRIAL'] as const
 const saved = variables.map(name => [name, process.env[name]] as const)
 let folder: string
 beforeEach(() => {
@@ -54,6 +54,11 @@ unlessWindows('what drivers print besides is passed over', async () => {
 unlessWindows('the loader\'s reason comes without the file, which the notice names anyway', async () => {
   const answer = JSON.stringify({ reason: `load_backend: failed to load ${backend.file}: libcudart.so.13: cannot open shared object file` })
   expect((await tryBackend(libraries, backend, { child: child(`console.log(${JSON.stringify(answer)})`) })).reason).toBe('libcudart.so.13: cannot open shared object file')
+})
+
+test('a program that a trial has started tries nothing, or there would be no end of them', async () => {
+  process.env['STREAMING_LLM_TRIAL'] = '{}'
+  expect(await tryBackend(libraries, backend, { child: path.join(folder, 'nowhere') })).toMatchObject({ works: false, reason: expect.stringContaining('tries no other') as string })
 })
 
 test('a program that cannot be started', async () => {
