@@ -3,7 +3,8 @@
 // token, take the most likely next one, take the decoded one out of the cache again, go on with the next. No eviction,
 // no JavaScript, no text.
 //
-//   floor LLAMA GGML GGML_BASE BACKENDS MODEL CELLS THREADS POOL      paths of the libraries and of the model, numbers
+//   floor LLAMA GGML GGML_BASE BACKENDS MODEL CELLS THREADS POOL      paths of the libraries and of the model, numbers;
+//                                                                     BACKENDS: for processors, a line each
 //
 // POOL 1: with the addon's thread pool; 0: without one, so that llama.cpp starts and ends its threads at every decode.
 //
@@ -160,12 +161,19 @@ std::string answer(Loop& loop, std::istringstream& request) {
   throw Failure("INVALID_OPTION", "unknown request \"" + request.str() + "\"");
 }
 
+std::vector<std::string> lines(const std::string& text) {
+  std::vector<std::string> found;
+  std::istringstream from(text);
+  for (std::string line; std::getline(from, line);) found.push_back(line);
+  return found;
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
   try {
     if (count != 9) throw Failure("INVALID_OPTION", "usage: floor LLAMA GGML GGML_BASE BACKENDS MODEL CELLS THREADS POOL");
-    LlamaLibrary::open({arguments[1], arguments[2], arguments[3], arguments[4]});
+    LlamaLibrary::open({arguments[1], arguments[2], arguments[3], lines(arguments[4]), {}});
     Loop loop(arguments[5], to_int(arguments[6]), to_int(arguments[7]), to_int(arguments[8]) != 0);
     for (std::string line; std::getline(std::cin, line);) {
       std::istringstream request(line);
