@@ -21,11 +21,13 @@ export interface Surroundings {
   backends: GpuBackend[]
   hardware: Hardware[]
   platform: { platform: string; arch: string }
+  /** The libraries are the package's own, beside which back ends come as packages, too. */
+  packaged: boolean
   trial: (backend: GpuBackend) => Promise<Trial>
 }
 
 export function surroundings(libraries: SelectedLibraries, options: { fresh?: boolean } = {}): Surroundings {
-  return { backends: gpuBackends(libraries), hardware: gpuHardware(), platform: process, trial: backend => trialOf(libraries, backend, options) }
+  return { backends: gpuBackends(libraries), hardware: gpuHardware(), platform: process, packaged: libraries.packaged ?? false, trial: backend => trialOf(libraries, backend, options) }
 }
 
 /**
@@ -34,7 +36,7 @@ export function surroundings(libraries: SelectedLibraries, options: { fresh?: bo
  *
  * @throws {StreamingLLMError} GPU_UNAVAILABLE with the reason, and the command that mends it where there is one
  */
-export async function chooseGpu(wanted: 'auto' | GpuKind, { backends, hardware, platform, trial }: Surroundings): Promise<GpuChoice> {
+export async function chooseGpu(wanted: 'auto' | GpuKind, { backends, hardware, platform, packaged, trial }: Surroundings): Promise<GpuChoice> {
   const candidates = backends.filter(({ kind }) => wanted === 'auto' || kind === wanted)
   const reasons: string[] = []
   for (const backend of candidates) {
@@ -42,9 +44,9 @@ export async function chooseGpu(wanted: 'auto' | GpuKind, { backends, hardware, 
     if (works) return { backend, devices: best(devices), notices: [] }
     reasons.push(`${backend.kind} (${backend.packageName ?? backend.file}): ${reason}`)
   }
-  if (wanted !== 'auto') throw unavailable(wanted, reasons, platform)
+  if (wanted !== 'auto') throw unavailable(wanted, reasons, { platform, packaged })
   if (reasons.length > 0) return { devices: [], notices: [`The processor is used, since no GPU back end works:\n${reasons.map(each => `- ${each}`).join('\n')}\nnpx streaming-llm doctor says more; gpu: false silences this.`] }
-  return { devices: [], notices: unusedHardware(hardware, platform) }
+  return { devices: [], notices: unusedHardware(hardware, { platform, packaged }) }
 }
 
 /** Integrated devices share the processor's memory, and are worth it only where there is nothing else. */
@@ -54,22 +56,30 @@ function best(devices: NativeDevice[]): NativeDevice[] {
 }
 
 /** Intel's are integrated as a rule, and the processor beside them is as fast. */
-function unusedHardware(hardware: Hardware[], platform: Surroundings['platform']): string[] {
+function unusedHardware(hardware: Hardware[], here: Pick<Surroundings, 'platform' | 'packaged'>): string[] {
   return hardware.flatMap(({ maker }) => {
     const kind = maker === 'NVIDIA' ? 'cuda' : maker === 'AMD' ? 'vulkan' : undefined
-    const known = kind === undefined ? undefined : gpuPackage(kind, platform)
-    return known === undefined ? [] : [`There is a GPU of ${maker} that is not used. To use it: ${known.install} (gpu: false silences this).`]
+    const command = kind === undefined ? undefined : commandFor(kind, here)
+    return command === undefined ? [] : [`There is a GPU of ${maker} that is not used. To use it: ${command} (gpu: false silences this).`]
   })
 }
 
-function unavailable(kind: GpuKind, reasons: string[], platform: Surroundings['platform']): StreamingLLMError {
-  const known = gpuPackage(kind, platform)
+/** What brings a back end: a package beside the package's own libraries, a build beside those that were built. */
+export function commandFor(kind: GpuKind, { platform, packaged }: Pick<Surroundings, 'platform' | 'packaged'>): string | undefined {
+  const onMac = platform.platform === 'darwin'
+  if ((kind === 'metal' && !onMac) || (kind === 'cuda' && onMac)) return undefined
+  return (packaged ? gpuPackage(kind, platform)?.install : undefined) ?? `npx streaming-llm build --${kind}`
+}
+
+function unavailable(kind: GpuKind, reasons: string[], here: Pick<Surroundings, 'platform' | 'packaged'>): StreamingLLMError {
+  const { platform, arch } = here.platform
+  const command = commandFor(kind, here)
   const message = reasons.length > 0
     ? `gpu: '${kind}' does not work here:\n${reasons.map(each => `- ${each}`).join('\n')}\n${cure(kind)}`
-    : known !== undefined
-      ? `gpu: '${kind}' needs a package that is not installed; run: ${known.install}`
-      : `gpu: '${kind}' is not for ${platform.platform}-${platform.arch}${kind === 'metal' ? ', but for Macs with Apple silicon' : `; npx streaming-llm build --${kind} makes libraries for it`}.`
-  return new StreamingLLMError('GPU_UNAVAILABLE', message, { details: { gpu: kind, reasons, ...(known === undefined ? {} : { install: known.install }) } })
+    : command === undefined
+      ? `gpu: '${kind}' is not for ${platform}-${arch}, but for ${kind === 'metal' ? 'Macs with Apple silicon' : 'NVIDIA GPUs on Linux and Windows'}.`
+      : `gpu: '${kind}' is not there; run: ${command}`
+  return new StreamingLLMError('GPU_UNAVAILABLE', message, { details: { gpu: kind, reasons, ...(command === undefined ? {} : { install: command }) } })
 }
 
 function cure(kind: GpuKind): string {

@@ -2,8 +2,8 @@ import os from 'node:os'
 import path from 'node:path'
 import { StreamingLLMError } from '../errors.js'
 import type { NativeDevice } from '../native.js'
-import { chooseGpu, surroundings } from './choose.js'
-import { gpuKinds, gpuPackage, type GpuKind } from './gpu-backends.js'
+import { chooseGpu, commandFor, surroundings } from './choose.js'
+import { gpuKinds, type GpuKind } from './gpu-backends.js'
 import { openAddon } from './open.js'
 import type { Trial } from './trial.js'
 
@@ -56,8 +56,8 @@ export async function examine(): Promise<Examination> {
           return { kind, state: works ? 'works' : 'fails', packageName: backend.packageName, reason, devices, milliseconds }
         })
       }
-      const known = gpuPackage(kind)
-      return [known === undefined || !libraries.packaged ? { kind, state: 'foreign', devices: [] } : { kind, state: 'missing', packageName: known.name, install: known.install, devices: [] }]
+      const install = commandFor(kind, here)
+      return [install === undefined ? { kind, state: 'foreign', devices: [] } : { kind, state: 'missing', install, devices: [] }]
     })
     const { backend, devices: chosen, notices } = await chooseGpu('auto', { ...here, trial: each => Promise.resolve(trials.get(each) as Trial) })
     examination.choice = backend === undefined ? { kind: 'cpu', name: examination.llama.processor } : { kind: backend.kind, name: chosen.map(({ description }) => description).join(', ') }

@@ -32,7 +32,7 @@ export function doctorText(version: string, { system, llama, failure, gpus, back
 }
 
 function backendText({ state, packageName, reason, devices, milliseconds = 0, install }: ExaminedBackend): string {
-  if (state === 'missing') return `not installed; for a GPU that it drives: ${install}`
+  if (state === 'missing') return `not there; for a GPU that it drives: ${install}`
   const where = packageName === undefined ? '' : ` (${packageName})`
   if (state === 'fails') return `does not work${where}: ${reason}`
   return `works${where}, tried in ${(milliseconds / 1000).toFixed(1)} s: ${devices.map(({ description, memoryFree, memoryTotal }) => `${description}, ${gigabytes(memoryFree)} of ${gigabytes(memoryTotal)} free`).join('; ')}`

@@ -13,7 +13,7 @@ const vulkan: GpuBackend = { kind: 'vulkan', file: '/v/libggml-vulkan.so', packa
 function machine(backends: GpuBackend[], working: [GpuBackend, ...NativeDevice[]][], more: Partial<Surroundings> = {}): Surroundings & { tried: GpuBackend[] } {
   const tried: GpuBackend[] = []
   return {
-    backends, hardware: [], platform: { platform: 'linux', arch: 'x64' }, tried,
+    backends, hardware: [], platform: { platform: 'linux', arch: 'x64' }, packaged: true, tried,
     trial: backend => {
       tried.push(backend)
       const found = working.find(([each]) => each === backend)
@@ -78,4 +78,14 @@ test('a kind by name that is not installed is an error with the command that bri
 test('a kind that there is none of for the platform', async () => {
   expect((await failure('metal', machine([], []))).message).toContain('for Macs with Apple silicon')
   expect((await failure('cuda', machine([], [], { platform: { platform: 'linux', arch: 'arm64' } }))).message).toContain('npx streaming-llm build --cuda')
+})
+
+test('beside libraries that were built from source, a package would not help', async () => {
+  const built = machine([], [], { packaged: false, hardware: [{ maker: 'NVIDIA' }] })
+  expect((await failure('cuda', built)).message).toContain('run: npx streaming-llm build --cuda')
+  expect((await chooseGpu('auto', built)).notices).toEqual([expect.stringContaining('To use it: npx streaming-llm build --cuda')])
+})
+
+test('CUDA is not for Macs', async () => {
+  expect((await failure('cuda', machine([], [], { platform: { platform: 'darwin', arch: 'arm64' } }))).message).toContain('for NVIDIA GPUs on Linux and Windows')
 })

@@ -18,7 +18,7 @@ test('what is there, what would be used, and the command for more', () => {
   expect(text).toContain('streaming-llm 1.2.3, Node 24.0.0, linux x64')
   expect(text).toContain('A processor, 8 threads, 32.0 GB of memory; libggml-cpu-zen4.so')
   expect(text).toMatch(/^cuda +works \(@node-llama-cpp\/linux-x64-cuda\), tried in 1\.2 s: A card, 20\.0 GB of 24\.0 GB free$/m)
-  expect(text).toMatch(/^vulkan +not installed; .*npm install vulkan$/m)
+  expect(text).toMatch(/^vulkan +not there; .*npm install vulkan$/m)
   expect(text).toContain('Used by default: cuda, A card.')
   expect(text).not.toContain('metal')
 })
