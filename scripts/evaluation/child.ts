@@ -12,15 +12,17 @@ export class ChildEnded extends Error {
 }
 
 // Plain JavaScript for `node -e`, so that it runs under a test runner too. A call computes on a thread of its own, so
-// this process hears at once that its parent has gone; an ordinary exit would first wait for that thread.
-const program = `
-process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'))
+// this process hears at once that its parent has gone; an ordinary exit would first wait for that thread. It may hear so by
+// a message that cannot be sent, and without a callback that would be such an exit.
+export const program = `
+const end = () => process.kill(process.pid, 'SIGKILL')
+process.on('disconnect', end)
 process.once('message', async ({ addon, paths, call, args, progress }) => {
-  const send = message => new Promise(resolve => process.send(message, resolve))
+  const send = message => new Promise(resolve => process.send(message, error => error ? end() : resolve()))
   try {
     const native = require(addon)
     native.open(paths)
-    const result = await native[call](...args, ...(progress ? [done => process.send({ progress: done })] : []))
+    const result = await native[call](...args, ...(progress ? [done => void send({ progress: done })] : []))
     await send({ result })
   } catch (error) {
     await send({ error: { code: error.code, message: error.message } })

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { checkModelFile } from '../../lib/gguf/check.js'
 import type { Entry } from '../../lib/gguf/header.js'
 import { evaluationAddonPath, type CacheType, type NativeShiftOptions, type WeightType } from '../../scripts/evaluation/addon.js'
-import { callInChild } from '../../scripts/evaluation/child.js'
+import { callInChild, program } from '../../scripts/evaluation/child.js'
 import { quantize } from '../../scripts/evaluation/quantize.js'
 import { scoreByShift, type ShiftOptions } from '../../scripts/evaluation/shift.js'
 import { shiftRefusal } from '../../scripts/evaluation/shift-support.js'
@@ -129,8 +129,8 @@ describe('scoring by K-shift', () => {
 
   const posix = process.platform === 'win32' ? test.skip : test
   posix('leaves no process behind when its own is killed', async () => {
-    const program = fileURLToPath(new URL('../tools/shift-program.ts', import.meta.url))
-    const parent = spawn(process.execPath, ['--import', 'tsx', program, tinyModel('llama')], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const parentProgram = fileURLToPath(new URL('../tools/shift-program.ts', import.meta.url))
+    const parent = spawn(process.execPath, ['--import', 'tsx', parentProgram, tinyModel('llama')], { stdio: ['ignore', 'pipe', 'inherit'] })
     await new Promise(resolve => parent.stdout.once('data', resolve))
     const processes = () => execFileSync('ps', ['-A', '-o', 'pid=,ppid=,stat=']).toString().trim().split('\n').map(line => line.trim().split(/\s+/))
     const children = processes().filter(([, ppid]) => ppid === String(parent.pid)).map(([pid]) => pid)
@@ -139,6 +139,36 @@ describe('scoring by K-shift', () => {
     const left = () => processes().filter(([pid, , state]) => children.includes(pid) && !state!.startsWith('Z'))
     for (let i = 0; i < 100 && left().length > 0; i++) await new Promise(resolve => setTimeout(resolve, 100))
     expect(left()).toEqual([])
+  })
+
+  // Its parent dies while it is busy, so that the first it hears of it is a message that cannot be sent.
+  posix('nor where a message to it fails first', async () => {
+    const folder = mkdtempSync(path.join(tmpdir(), 'child-'))
+    const addon = path.join(folder, 'addon.cjs')
+    writeFileSync(addon, `
+      exports.open = () => {}
+      exports.compute = progress => {
+        require('node:crypto').pbkdf2('a', 'b', 1e9, 64, 'sha512', () => {}) // minutes, on a thread of its own
+        progress(0)
+        for (const until = Date.now() + 1500; Date.now() < until;);
+        progress(1)
+        return new Promise(() => {})
+      }
+    `)
+    const parentProgram = `
+      const { spawn } = require('node:child_process')
+      const child = spawn(process.execPath, ['-e', ${JSON.stringify(program)}], { stdio: ['ignore', 'ignore', 'ignore', 'ipc'], serialization: 'advanced' })
+      child.on('message', () => { console.log(child.pid); setTimeout(() => process.kill(process.pid, 'SIGKILL'), 200) })
+      child.send({ addon: ${JSON.stringify(addon)}, paths: {}, call: 'compute', args: [], progress: true })
+    `
+    const parent = spawn(process.execPath, ['-e', parentProgram], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const pid = Number(await new Promise<Buffer>(resolve => parent.stdout.once('data', resolve)))
+    const alive = () => execFileSync('ps', ['-A', '-o', 'pid=,stat=']).toString().split('\n').some(line => new RegExp(`^ *${pid} +[^Z]`).test(line))
+    for (let i = 0; i < 100 && alive(); i++) await new Promise(resolve => setTimeout(resolve, 100))
+    const left = alive()
+    if (left) process.kill(pid, 'SIGKILL')
+    rmSync(folder, { recursive: true })
+    expect(left).toBe(false)
   })
 })
 
