@@ -76,6 +76,8 @@ export interface NativeSequenceOptions {
   /** 2^30: never. */
   reanchorEvery: number
   rebaseAfter: number
+  /** Whole turns leave, which jobs tell apart. Default: false. */
+  byTurn?: boolean
   /** Checks the cache's invariants, and llama.cpp's own books against ours, after each step. For tests. */
   verify: boolean
   /** Where the first token goes. For tests; 0 otherwise. */
@@ -101,12 +103,22 @@ export interface NativeSampling {
 }
 
 export type NativeJob =
-  | { type: 'append'; tokens: Int32Array }
+  | { type: 'append'; tokens: Int32Array; turns?: Int32Array }
+  /** Forgets the tokens of the conversation behind the first `keep`. EVICTED where these have left. */
+  | { type: 'cut'; keep: number }
+  /** Other tokens take the place of the sinks. EVICTED where that cannot be done in place. */
+  | { type: 'replaceSinks'; tokens: Int32Array }
+  /** `finish` tells all tokens that are kept. */
+  | { type: 'look' }
   | { type: 'score'; tokens: Int32Array }
   | { type: 'rebase' }
   | {
       type: 'generate'
       tokens: Int32Array
+      /** Indexes among them where turns begin. */
+      turns?: Int32Array
+      /** First forgets what comes behind so many tokens of the conversation, as `cut`; then also nothing is added where that fails. */
+      keep?: number
       /** 0: no limit. */
       maxTokens: number
       /** Milliseconds; 0: no limit. */
@@ -135,7 +147,7 @@ export type NativeEvent =
       /** Tokens tried ahead of their turn, and how many of them came. There when speculation was asked for. */
       draftedTokens?: number
       acceptedTokens?: number
-      /** With `forcedDrafts` only: the reply. */
+      /** With `forcedDrafts`: the reply. From `look`: all that is kept, sinks first. */
       tokens?: Int32Array
       seenTokens: number
       cachedTokens: number
@@ -164,6 +176,8 @@ export interface NativeStream {
 export interface NativeSequence {
   /** Throws BUSY while another job runs. */
   start(job: NativeJob): NativeStream
+  /** Another sequence that goes on from here. Throws as openSequence, and BUSY. */
+  fork(): NativeSequence
   close(): void
 }
 
@@ -187,6 +201,8 @@ export interface NativeLoading {
 /** A policy alone, for tests. */
 export interface NativeCachePolicy {
   append(tokens: Int32Array, promptEnds: boolean): void
+  beginTurn(position: number): void
+  cut(from: number): boolean
   room(): number
   mark(): number
   rollback(mark: number): boolean

@@ -3,6 +3,7 @@
 #include <napi.h>
 
 #include <atomic>
+#include <map>
 #include <memory>
 
 #include "backends.h"
@@ -41,6 +42,15 @@ ContextOptions read_context_options(const Napi::Object& from) {
 
 CachePolicy::Kind policy_kind(const std::string& name) {
   return name == "dense" ? CachePolicy::dense : name == "recompute" ? CachePolicy::recompute : name == "refill" ? CachePolicy::refill : CachePolicy::streaming;
+}
+
+CachePolicy::Limits read_limits(const Napi::Object& from, int trained_length) {
+  return {policy_kind(text(from, "policy")), integer(from, "sinks"), integer(from, "window"), integer(from, "reanchorEvery"), trained_length, integer(from, "firstPosition"), from.Get("byTurn").ToBoolean()};
+}
+
+Job::Kind job_kind(const std::string& name) {
+  static const std::map<std::string, Job::Kind> kinds{{"append", Job::append}, {"score", Job::score}, {"generate", Job::generate}, {"rebase", Job::rebase}, {"cut", Job::cut}, {"replaceSinks", Job::replace_sinks}, {"look", Job::look}};
+  return kinds.at(name);
 }
 
 SamplingOptions read_sampling(const Napi::Object& from) {
@@ -200,7 +210,7 @@ class StreamObject : public Napi::ObjectWrap<StreamObject> {
 class SequenceObject : public Napi::ObjectWrap<SequenceObject> {
  public:
   static Napi::Function define(Napi::Env env) {
-    return DefineClass(env, "NativeSequence", {InstanceMethod<&SequenceObject::start>("start"), InstanceMethod<&SequenceObject::close>("close")});
+    return DefineClass(env, "NativeSequence", {InstanceMethod<&SequenceObject::start>("start"), InstanceMethod<&SequenceObject::fork>("fork"), InstanceMethod<&SequenceObject::close>("close")});
   }
   explicit SequenceObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {}
   ~SequenceObject() override { shut(); }
@@ -219,8 +229,10 @@ class SequenceObject : public Napi::ObjectWrap<SequenceObject> {
       const auto options = info[0].As<Napi::Object>();
       const std::string type = text(options, "type");
       Job job;
-      job.kind = type == "append" ? Job::append : type == "score" ? Job::score : type == "rebase" ? Job::rebase : Job::generate;
-      if (job.kind != Job::rebase) job.tokens = tokens(options.Get("tokens"));
+      job.kind = job_kind(type);
+      if (const auto given = options.Get("tokens"); given.IsTypedArray()) job.tokens = tokens(given);
+      if (const auto turns = options.Get("turns"); turns.IsTypedArray()) job.turns = tokens(turns);
+      if (const auto keep = options.Get("keep"); keep.IsNumber()) job.keep = keep.ToNumber().Int64Value();
       const auto model = model_.lock();
       if (!model) throw Failure("CLOSED", "the model is closed");
       model->check_tokens(job.tokens.data(), job.tokens.size());
@@ -240,6 +252,17 @@ class SequenceObject : public Napi::ObjectWrap<SequenceObject> {
       const auto object = environment(env).stream.New({});
       StreamObject::Unwrap(object)->adopt(engine_, running_, Waker::make(env));
       engine_->start(handle_, std::move(job));
+      return object;
+    });
+  }
+  Napi::Value fork(const Napi::CallbackInfo& info) {
+    const auto env = info.Env();
+    return throwing(env, [&]() -> Napi::Value {
+      const auto model = model_.lock();
+      if (!engine_ || !model) throw Failure("CLOSED", "the sequence is closed");
+      if (running_ && !running_->closed()) throw Failure("BUSY", "the sequence is still at work on something else");
+      const auto object = environment(env).sequence.New({});
+      SequenceObject::Unwrap(object)->adopt(engine_, model, engine_->fork(handle_));
       return object;
     });
   }
@@ -338,8 +361,7 @@ class ModelObject : public Napi::ObjectWrap<ModelObject> {
     return throwing(env, [&]() -> Napi::Value {
       need_open();
       const auto options = call[0].As<Napi::Object>();
-      const CachePolicy::Limits limits{policy_kind(text(options, "policy")), integer(options, "sinks"), integer(options, "window"), integer(options, "reanchorEvery"),
-                                       llama().llama_model_n_ctx_train(model_->get()), integer(options, "firstPosition")};
+      const auto limits = read_limits(options, llama().llama_model_n_ctx_train(model_->get()));
       const bool bounded = limits.kind == CachePolicy::streaming && limits.reanchor_every != CachePolicy::kNever;
       if (bounded && static_cast<int64_t>(limits.sinks) + limits.window + limits.reanchor_every + 1 > limits.trained_length) {
         throw Failure("WINDOW_TOO_LARGE", "sinks + window + reanchorEvery + 1 must not be larger than the " + std::to_string(limits.trained_length) +
@@ -525,21 +547,20 @@ class CachePolicyObject : public Napi::ObjectWrap<CachePolicyObject> {
  public:
   static Napi::Function define(Napi::Env env) {
     return DefineClass(env, "CachePolicy",
-                       {InstanceMethod<&CachePolicyObject::append>("append"), InstanceMethod<&CachePolicyObject::room>("room"), InstanceMethod<&CachePolicyObject::mark>("mark"),
+                       {InstanceMethod<&CachePolicyObject::append>("append"), InstanceMethod<&CachePolicyObject::begin_turn>("beginTurn"), InstanceMethod<&CachePolicyObject::cut>("cut"), InstanceMethod<&CachePolicyObject::room>("room"), InstanceMethod<&CachePolicyObject::mark>("mark"),
                         InstanceMethod<&CachePolicyObject::rollback>("rollback"), InstanceMethod<&CachePolicyObject::release>("release"),
                         InstanceMethod<&CachePolicyObject::must_restart>("mustRestart"), InstanceMethod<&CachePolicyObject::restart>("restart"),
                         InstanceMethod<&CachePolicyObject::state>("state")});
   }
-  explicit CachePolicyObject(const Napi::CallbackInfo& info) : ObjectWrap(info), cache_(make_cache_policy(limits(info[0].As<Napi::Object>()))) {}
+  explicit CachePolicyObject(const Napi::CallbackInfo& info) : ObjectWrap(info), cache_(make_cache_policy(read_limits(info[0].As<Napi::Object>(), integer(info[0].As<Napi::Object>(), "trainedLength")))) {}
 
  private:
-  static CachePolicy::Limits limits(const Napi::Object& from) {
-    return {policy_kind(text(from, "policy")), integer(from, "sinks"), integer(from, "window"), integer(from, "reanchorEvery"), integer(from, "trainedLength"), integer(from, "firstPosition")};
-  }
   void append(const Napi::CallbackInfo& info) {
     const auto added = tokens(info[0]);
     cache_->commit(cache_->plan(static_cast<int>(added.size()), info[1].ToBoolean()), added.data());
   }
+  void begin_turn(const Napi::CallbackInfo& info) { cache_->begin_turn(info[0].ToNumber().Int32Value()); }
+  Napi::Value cut(const Napi::CallbackInfo& info) { return Napi::Boolean::New(info.Env(), cache_->cut(info[0].ToNumber().Int32Value())); }
   Napi::Value room(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), cache_->room()); }
   Napi::Value mark(const Napi::CallbackInfo& info) {
     marks_.push_back(cache_->mark());

@@ -32,6 +32,7 @@ class CachePolicy {
     int reanchor_every;  // G: 1 is the paper to the letter
     int trained_length;  // longest distance between a token and the first sink
     Position first;      // where the first token goes
+    bool by_turn;        // whole turns leave, as begin_turn() tells them apart; a turn larger than the window by tokens
   };
 
   // What one batch of `count` tokens does to the cache.
@@ -57,7 +58,6 @@ class CachePolicy {
 
   explicit CachePolicy(const Limits& limits) : limits_(limits) {}
   virtual ~CachePolicy() = default;
-  CachePolicy(const CachePolicy&) = delete;
   CachePolicy& operator=(const CachePolicy&) = delete;
 
   // Tokens that the next batch may hold at most. 0: must_restart() or, in a dense cache, the end.
@@ -66,6 +66,17 @@ class CachePolicy {
   virtual Step plan(int count, bool prompt_ends) const = 0;
   // The batch has been decoded, `tokens` are its step.count tokens.
   virtual void commit(const Step& step, const Token* tokens) = 0;
+
+  // A turn begins at this position, which is not lower than next().
+  virtual void begin_turn(Position) {}
+  // Forgets the tokens from `from` on, which is not lower than the oldest token of the window unless nothing has left.
+  // False: this policy must begin anew.
+  virtual bool cut(Position /*from*/) { return false; }
+  // Other tokens, in any number, take the place of the sinks, and the window gets what they leave of both. Then a plan
+  // of 0 tokens says what has no room any more, and is to be committed with the position of the new sinks: just below
+  // the window, or where there is no room for them, restart() follows. Only where the sinks are complete and move.
+  virtual void replace_sinks(const std::vector<Token>&) {}
+  virtual std::unique_ptr<CachePolicy> clone() const = 0;
 
   // An empty cache takes over a beginning that another conversation has decoded: its tokens, from a first position on.
   virtual void adopt(Position, const std::vector<Token>&) {}
@@ -99,7 +110,9 @@ class CachePolicy {
   virtual const char* broken_invariant() const = 0;
 
  protected:
-  const Limits limits_;
+  CachePolicy(const CachePolicy&) = default;  // for clone()
+
+  Limits limits_;
   std::vector<Token> sinks_;
 };
 

@@ -17,6 +17,8 @@ class DenseCache final : public CachePolicy {
     return true;
   }
   void release(const Mark&) override {}
+  bool cut(Position from) override { return rollback({first_, first_, from}); }
+  std::unique_ptr<CachePolicy> clone() const override { return std::unique_ptr<CachePolicy>(new DenseCache(*this)); }
   Restart restart(size_t) override {
     Restart restart{std::move(tokens_), 0, 0, 0};
     tokens_.clear();

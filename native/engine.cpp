@@ -46,27 +46,31 @@ Engine::~Engine() { stop(); }
 
 // ---- JavaScript's thread
 
-int Engine::open(const CachePolicy::Limits& limits, Position rebase_after, bool verify) {
-  const int handle = next_handle_;
-  {
-    std::lock_guard lock(mutex_);
-    if (static_cast<int>(open_.size()) >= options_.max_sequences) {
-      throw Failure("NO_SEQUENCE_LEFT", std::to_string(options_.max_sequences) + " sequences are open, which is all of this model's maxSequences; close one, or load the model with more");
-    }
-    int needed = options_.batch_size + cells_needed(limits);
-    if (options_.cache_tokens > 0 && needed > options_.cache_tokens) {
-      throw Failure("WINDOW_TOO_LARGE", "a sequence of " + std::to_string(limits.sinks) + " sinks and a window of " + std::to_string(limits.window) + " needs a cache of " +
-                                            std::to_string(needed) + " tokens; cacheTokens is " + std::to_string(options_.cache_tokens) + ": make the window at least " +
-                                            std::to_string(needed - options_.cache_tokens) + " tokens smaller, or the cache larger");
-    }
-    for (const auto& [other, its] : open_) needed += cells_needed(its);
-    if (options_.cache_tokens > 0 && needed > options_.cache_tokens) {
-      throw Failure("NO_SEQUENCE_LEFT", "the open sequences and this one need a cache of " + std::to_string(needed) + " tokens; cacheTokens is " +
-                                            std::to_string(options_.cache_tokens) + ": close one, or load the model with a larger cache");
-    }
-    open_.emplace(handle, limits);
-    next_handle_++;
+// Sets cells and a handle aside for one more sequence. The mutex is held.
+int Engine::promise(const CachePolicy::Limits& limits) {
+  if (static_cast<int>(open_.size()) >= options_.max_sequences) {
+    throw Failure("NO_SEQUENCE_LEFT", std::to_string(options_.max_sequences) + " sequences are open, which is all of this model's maxSequences; close one, or load the model with more");
   }
+  int needed = options_.batch_size + cells_needed(limits);
+  if (options_.cache_tokens > 0 && needed > options_.cache_tokens) {
+    throw Failure("WINDOW_TOO_LARGE", "a sequence of " + std::to_string(limits.sinks) + " sinks and a window of " + std::to_string(limits.window) + " needs a cache of " +
+                                          std::to_string(needed) + " tokens; cacheTokens is " + std::to_string(options_.cache_tokens) + ": make the window at least " +
+                                          std::to_string(needed - options_.cache_tokens) + " tokens smaller, or the cache larger");
+  }
+  for (const auto& [other, its] : open_) needed += cells_needed(its);
+  if (options_.cache_tokens > 0 && needed > options_.cache_tokens) {
+    throw Failure("NO_SEQUENCE_LEFT", "the open sequences and this one need a cache of " + std::to_string(needed) + " tokens; cacheTokens is " +
+                                          std::to_string(options_.cache_tokens) + ": close one, or load the model with a larger cache");
+  }
+  open_.emplace(next_handle_, limits);
+  return next_handle_++;
+}
+
+int Engine::open(const CachePolicy::Limits& limits, Position rebase_after, bool verify) {
+  const int handle = [&] {
+    std::lock_guard lock(mutex_);
+    return promise(limits);
+  }();
   post([=, this] { sequences_.emplace(std::piecewise_construct, std::forward_as_tuple(handle), std::forward_as_tuple(limits, rebase_after, verify)); });
   return handle;
 }
@@ -95,19 +99,31 @@ void Engine::start(int handle, Job job) {
       return;
     }
     auto& sequence = found->second;
-    if (sequence.running) settle_delivered(sequence);
-    forget_bookmarks(sequence);
+    settle(sequence);
     sequence.running = std::make_unique<Running>();
     auto& running = *sequence.running;
     running.job = std::move(job);
     const bool generates = running.job.kind == Job::generate;
-    // First of all: whatever goes wrong, what was given belongs to the conversation from now on.
-    if (running.job.kind == Job::append || generates) {
-      for (const Token token : running.job.tokens) sequence.add(token);
-    }
+    const bool adds = generates || running.job.kind == Job::append;
     try {
+      if (running.job.keep >= 0) cut(sequence, running.job.keep);
+      // Whatever goes wrong from here on, what was given belongs to the conversation.
+      if (adds) {
+        const auto before = sequence.cache->next() + static_cast<Position>(sequence.pending.size());
+        for (const int turn : running.job.turns) sequence.cache->begin_turn(before + turn);
+        for (const Token token : running.job.tokens) sequence.add(token);
+      }
+      if (running.job.kind == Job::cut || running.job.kind == Job::look) {
+        finish(sequence, "done");
+        return;
+      }
       ensure_cells();
       if (sequence.current < 0) sequence.current = take_id();
+      if (running.job.kind == Job::replace_sinks) {
+        replace_sinks(handle, sequence);
+        finish(sequence, "done");
+        return;
+      }
       if (sequence.pending.empty() && running.job.kind != Job::append && running.job.kind != Job::rebase) {
         throw Failure("INVALID_OPTION", "there is nothing yet that could be continued: append at least one token first");
       }
@@ -200,7 +216,9 @@ void Engine::finish(Sequence& sequence, const char* reason) {
   running.ended = true;
   running.job.stream->end({.type = StreamEvent::finish,
                            .reason = reason,
-                           .tokens = running.job.forced ? sequence.speculation->index.last(running.generated) : std::vector<Token>(),
+                           .tokens = running.job.forced            ? sequence.speculation->index.last(running.generated)
+                                     : running.job.kind == Job::look ? sequence.last_tokens(INT_MAX)
+                                                                     : std::vector<Token>(),
                            .prompt_tokens = running.job.kind == Job::score ? 0 : static_cast<int64_t>(running.job.tokens.size()),
                            .reused_tokens = running.reused,
                            .completion_tokens = running.generated,

@@ -19,7 +19,9 @@ namespace streaming {
 // How many tokens the engine runs ahead of a reader. Enough that JavaScript never waits for the engine, few enough
 // that taking them back costs nothing. Drafts that are accepted come on top of it, once.
 constexpr int kRunAhead = 16;
-// Evicted cells that are held for taking tokens back: the run-ahead, and what a stop string may keep waiting.
+// Evicted cells that are held for taking tokens back: the run-ahead, and what a stop string may keep waiting. Held for
+// so many tokens, whatever the reader has taken: so which cells come free when does not depend on him, nor how sums over
+// them are rounded.
 constexpr int kHeldCells = 64;
 // Beyond all positions. Copying a range there copies the recurrent state, which knows no ranges, and nothing else.
 constexpr Position kNoPosition = INT_MAX - 1;
@@ -46,6 +48,8 @@ class Engine {
 
   // JavaScript's thread. open() throws Failure WINDOW_TOO_LARGE or NO_SEQUENCE_LEFT; the rest never throws.
   int open(const CachePolicy::Limits& limits, Position rebase_after, bool verify);
+  // Another sequence that goes on from where this one is, once it is idle. Throws as open().
+  int fork(int handle);
   void close(int handle);
   void start(int handle, Job job);
   std::shared_ptr<TokenStream> make_stream();
@@ -61,6 +65,7 @@ class Engine {
     std::vector<uint8_t> bytes;
   };
 
+  int promise(const CachePolicy::Limits& limits);
   void post(std::function<void()> command);
   void poke();
   void run();
@@ -78,8 +83,9 @@ class Engine {
   void learn_from(Sequence& sequence, Token token, int place);
   void after_drafts(Part& part, double elapsed_ms);
   void score(Sequence& sequence, const float* logits);
+  void settle(Sequence& sequence);
   void settle_delivered(Sequence& sequence);
-  void hold_no_more_than(Sequence& sequence, int cells);
+  void release_held(Sequence& sequence);
   void take_back(Sequence& sequence, size_t delivered_bytes);
   void undo(Sequence& sequence, const Record& record);
   bool has_bookmarks(const Sequence& sequence) const;
@@ -95,6 +101,9 @@ class Engine {
   void start_over(Sequence& sequence);
   void decode_again(Sequence& sequence);
   void clear(Sequence& sequence);
+  void cut(Sequence& sequence, int64_t keep);
+  void replace_sinks(int handle, Sequence& sequence);
+  void copy(const Sequence& from, Sequence& to);
   void decode_sinks(Sequence& sequence, int id, Position at);
   void move_to(Sequence& sequence, int id, Position old_base);
   void verify(const Sequence& sequence) const;

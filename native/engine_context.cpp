@@ -77,7 +77,9 @@ std::vector<Engine::SavedState> Engine::save_states() {
     if (sequence.running) settle_delivered(sequence);
     // A saved state leaves out what its newest token cannot see in a windowed layer; the oldest token that may be
     // taken back can, so what is held must end there.
-    if (sliding_window_ > 0 && sequence.hold >= 0 && sequence.running && !sequence.running->journal.empty()) {
+    const bool may_be_taken_back = sequence.running && !sequence.running->journal.empty();
+    if (!may_be_taken_back) give_id(sequence.hold);
+    if (sliding_window_ > 0 && sequence.hold >= 0) {
       llama().llama_memory_seq_rm(memory_, sequence.hold, sequence.running->journal.front().mark.next, -1);
     }
     std::vector<int> used{sequence.current, sequence.hold, sequence.state};

@@ -85,9 +85,7 @@ void Engine::attend(Sequence& sequence) {
   auto& stream = *running.job.stream;
   try {
     if (stream.closed()) {
-      settle_delivered(sequence);
-      forget_bookmarks(sequence);
-      sequence.running.reset();
+      settle(sequence);
       return;
     }
     if (stream.cancelled()) {

@@ -7,6 +7,15 @@
 
 namespace streaming {
 
+// The job is over, and its reader has taken all that he will: nothing is taken back any more.
+void Engine::settle(Sequence& sequence) {
+  if (!sequence.running) return;
+  settle_delivered(sequence);
+  forget_bookmarks(sequence);
+  give_id(sequence.hold);
+  sequence.running.reset();
+}
+
 // Forgets how to take back what the reader has by now.
 void Engine::settle_delivered(Sequence& sequence) {
   auto& running = *sequence.running;
@@ -16,27 +25,28 @@ void Engine::settle_delivered(Sequence& sequence) {
   if (journal.empty() && bookmarks.empty() && sequence.hold < 0) return;
   const size_t delivered = running.job.stream->delivered_bytes();
   while (!journal.empty() && journal.front().delivered(delivered)) journal.pop_front();
-  hold_no_more_than(sequence, kHeldCells);
+  release_held(sequence);
   const Position needed = journal.empty() ? sequence.cache->next() : journal.front().mark.next;
   while (bookmarks.size() > 1 && bookmarks[1].mark.next <= needed) {
     give_id(bookmarks.front().id);
     bookmarks.pop_front();
   }
-  if (journal.empty()) give_id(sequence.hold);
   const auto mark = !bookmarks.empty() ? bookmarks.front().mark : journal.empty() ? sequence.cache->mark() : journal.front().mark;
   sequence.cache->release(mark);
-  if (sequence.hold >= 0) {
-    const Position from = sliding_window_ > 0 ? std::min(mark.oldest, mark.next - sliding_window_) : mark.oldest;
-    if (from > 0) llama().llama_memory_seq_rm(memory_, sequence.hold, 0, from);
-  }
 }
 
-// Where more waits than evicted cells can be held for (a stop string of very many tokens), taking back will lose a
-// little of the window's oldest end.
-void Engine::hold_no_more_than(Sequence& sequence, int cells) {
-  if (sequence.cache->limits().kind != CachePolicy::streaming) return;
+// Lets the cells go that were evicted longer than kHeldCells tokens ago. Where more tokens wait than that (a stop string of
+// very many), taking them back will lose a little of the window's oldest end.
+void Engine::release_held(Sequence& sequence) {
   auto& running = *sequence.running;
-  const Position from = sequence.cache->mark().oldest - cells;
+  const auto& limits = sequence.cache->limits();
+  const bool streams = limits.kind == CachePolicy::streaming;
+  const Position from = sequence.cache->next() - kHeldCells - (streams ? limits.window : 0);
+  if (sequence.hold >= 0) {
+    const Position seen_from = sliding_window_ > 0 ? std::min(from, sequence.cache->next() - kHeldCells - sliding_window_) : from;
+    if (seen_from > 0) llama().llama_memory_seq_rm(memory_, sequence.hold, 0, seen_from);
+  }
+  if (!streams) return;
   const auto lose = [&](auto& state) {
     const int lost = std::max(0, from - state.mark.oldest);
     state.mark.oldest += lost;

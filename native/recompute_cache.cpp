@@ -18,6 +18,11 @@ void RecomputeCache::commit(const Step& step, const Token* tokens) {
   }
 }
 
+void RecomputeCache::begin_turn(Position at) {
+  const int turn = start_ + at - sinks_kept_;
+  if (limits_.by_turn && (turns_.empty() || turns_.back() < turn)) turns_.push_back(turn);
+}
+
 bool RecomputeCache::rollback(const Mark& mark) {
   const bool same_cells = mark.base == start_ && mark.next <= next_;
   start_ = mark.base;
@@ -30,6 +35,7 @@ bool RecomputeCache::rollback(const Mark& mark) {
 
 void RecomputeCache::release(const Mark& mark) {
   for (; held_ < std::min(mark.base, start_); held_++) recent_.pop_front();
+  while (!turns_.empty() && turns_.front() < held_) turns_.pop_front();
 }
 
 bool RecomputeCache::must_restart(size_t coming) const {
@@ -46,6 +52,9 @@ CachePolicy::Restart RecomputeCache::restart(size_t coming) {
     start_ += before - std::min(before, capacity_ - static_cast<int>(coming - restart.skipped));
   } else if (overflows) {
     start_ += std::max(0, before - static_cast<int>(sinks_.size()) - limits_.window / 2);
+    // By turns, less than half of the window may stay, so that it begins where a turn does.
+    const auto turn = std::lower_bound(turns_.begin(), turns_.end(), start_);
+    if (turn != turns_.end() && *turn < held_ + static_cast<int>(recent_.size())) start_ = *turn;
   }
   restart.again = between(0, known());
   restart.known = restart.again.size();

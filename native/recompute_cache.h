@@ -18,11 +18,13 @@ class RecomputeCache final : public CachePolicy {
   int room() const override { return capacity_ - next_; }
   Step plan(int count, bool) const override { return {next_, count, 0, 0, false, 0}; }
   void commit(const Step& step, const Token* tokens) override;
+  void begin_turn(Position at) override;
   Mark mark() const override { return {start_, start_, next_}; }
   bool rollback(const Mark& mark) override;
   void release(const Mark& mark) override;
   bool must_restart(size_t coming) const override;
   Restart restart(size_t coming) override;
+  std::unique_ptr<CachePolicy> clone() const override { return std::unique_ptr<CachePolicy>(new RecomputeCache(*this)); }
 
   Position lowest() const override { return 0; }
   Position next() const override { return next_; }
@@ -35,12 +37,15 @@ class RecomputeCache final : public CachePolicy {
   // Tokens that belong into the cache: those in it, and those that a restart has given back and not yet seen again.
   int known() const { return static_cast<int>(sinks_.size()) + held_ + static_cast<int>(recent_.size()) - start_; }
 
+  RecomputeCache(const RecomputeCache&) = default;
+
   const int sinks_kept_;  // how many of the first tokens stay at a restart
   const int capacity_;
   std::deque<Token> recent_;  // the tokens after the sinks, from the held_-th on
   int held_ = 0;
   int start_ = 0;  // the first of them that belongs into the cache; held_ <= start_
   Position next_ = 0;
+  std::deque<int> turns_;  // where turns begin, counted as start_ is; empty unless by turns
 };
 
 }  // namespace streaming

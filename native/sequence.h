@@ -20,8 +20,18 @@ inline double milliseconds(Clock::duration duration) { return std::chrono::durat
 
 // What is asked of a sequence: one at a time.
 struct Job {
-  enum Kind { append, score, generate, rebase } kind;
+  enum Kind {
+    append,
+    score,
+    generate,
+    rebase,
+    cut,            // forgets the tokens of the conversation behind the first `keep`
+    replace_sinks,  // by `tokens`
+    look,           // its finish tells all tokens that are kept, and where they are
+  } kind;
   std::vector<Token> tokens;  // to be added first; for score, to be scored
+  std::vector<int> turns;     // where among them turns begin
+  int64_t keep = -1;          // tokens of the conversation that stay, before any are added; -1: all
   int64_t max_tokens = 0;     // 0: no limit
   double time_limit_ms = 0;   // 0: no limit
   std::vector<std::string> stops;
@@ -82,7 +92,7 @@ struct Sequence {
   Sequence(const CachePolicy::Limits& limits, Position rebase_after, bool verify)
       : cache(make_cache_policy(limits)), rebase_after(rebase_after), verify(verify) {}
 
-  const std::unique_ptr<CachePolicy> cache;
+  std::unique_ptr<CachePolicy> cache;
   Position rebase_after;
   bool verify;
   // Known but not yet decoded. While there is any history its last token is among them: it is decoded together with

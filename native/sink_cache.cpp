@@ -11,7 +11,9 @@ constexpr int kFewSinks = 16;
 }  // namespace
 
 SinkCache::SinkCache(const Limits& limits)
-    : CachePolicy(limits), first_(limits.first), base_(first_), oldest_(first_ + limits.sinks), next_(first_), held_(oldest_) {}
+    : CachePolicy(limits), first_(limits.first), base_(first_), oldest_(first_ + limits.sinks), next_(first_), held_(oldest_) {
+  if (limits_.by_turn) turns_.push_back(oldest_);
+}
 
 int SinkCache::room() const {
   // The batch that brings the last sink evicts nothing: re-anchoring copies sinks that are already there.
@@ -21,8 +23,20 @@ int SinkCache::room() const {
   return std::min(until_full, limits_.trained_length - (next_ - lowest()));
 }
 
+// The oldest position that stays when `count` tokens more have been decoded.
+Position SinkCache::evict_to(int count) const {
+  const Position needed = std::max(oldest_, next_ + count - limits_.window);
+  if (needed == oldest_ || !limits_.by_turn) return needed;
+  auto turn = std::lower_bound(turns_.begin(), turns_.end(), oldest_);
+  const bool whole = turn != turns_.end() && *turn == oldest_;
+  // Of a turn that has been cut into, more tokens leave until none are left.
+  if (!whole && (turn == turns_.end() || *turn >= needed)) return needed;
+  turn = std::lower_bound(turn, turns_.end(), needed);
+  return turn != turns_.end() && *turn < next_ + count ? *turn : needed;
+}
+
 CachePolicy::Step SinkCache::plan(int count, bool prompt_ends) const {
-  Step step{next_, count, oldest_, std::max(oldest_, next_ + count - limits_.window), false, base_};
+  Step step{next_, count, oldest_, evict_to(count), false, base_};
   const int lag = step.evict_to - (base_ + limits_.sinks);
   const bool moves = limits_.sinks > 0 && limits_.reanchor_every != kNever;
   // A long pin moves at the end of a prompt, lest it keeps a reply waiting; a few sinks are not felt there, but would be
@@ -47,7 +61,32 @@ void SinkCache::commit(const Step& step, const Token* tokens) {
   if (step.reanchor) base_ = step.sinks_at;
 }
 
+void SinkCache::begin_turn(Position at) {
+  if (limits_.by_turn && (turns_.empty() || turns_.back() < at)) turns_.push_back(at);
+}
+
+void SinkCache::move_turns(int distance) {
+  for (Position& turn : turns_) turn += distance;
+}
+
+bool SinkCache::cut(Position from) {
+  rollback({base_, oldest_, from});
+  while (!turns_.empty() && turns_.back() > std::max(from, oldest_)) turns_.pop_back();
+  return true;
+}
+
+void SinkCache::replace_sinks(const std::vector<Token>& sinks) {
+  const int before = limits_.sinks, count = static_cast<int>(sinks.size());
+  limits_.sinks = count;
+  limits_.window -= count - before;
+  sinks_ = sinks;
+  base_ = oldest_ - count;
+  // What is in the window has seen the old ones: nobody else's beginning.
+  first_ = next_ > oldest_ ? base_ - 1 : base_;
+}
+
 void SinkCache::adopt(Position first, const std::vector<Token>& tokens) {
+  move_turns(first - first_);
   first_ = base_ = next_ = first;
   oldest_ = held_ = first + limits_.sinks;
   commit(plan(static_cast<int>(tokens.size()), false), tokens.data());
@@ -70,10 +109,15 @@ bool SinkCache::rollback(const Mark& mark) {
 
 void SinkCache::release(const Mark& mark) {
   for (; held_ < std::min(mark.oldest, oldest_); held_++) recent_.pop_front();
+  while (!turns_.empty() && turns_.front() < held_) turns_.pop_front();
 }
 
 CachePolicy::Restart SinkCache::restart(size_t) {
   Restart restart{kept(), 0, 0, 0};
+  // Sinks may not all have come yet: then the first turn begins behind those that come.
+  const Position began = oldest_;
+  while (!turns_.empty() && turns_.front() < began) turns_.pop_front();
+  move_turns(limits_.sinks - began);
   first_ = base_ = next_ = 0;
   oldest_ = held_ = limits_.sinks;
   sinks_.clear();
@@ -109,6 +153,7 @@ const char* SinkCache::broken_invariant() const {
   if (held_ > oldest_) return "the window's tokens are known";
   if (base_ + sinks > oldest_) return "sinks lie below the window";
   if (next_ - oldest_ > limits_.window) return "the window holds no more than its size";
+  if (!std::is_sorted(turns_.begin(), turns_.end())) return "turns begin one after another";
   if (limits_.reanchor_every == kNever) return nullptr;
   if (sinks > 0 && oldest_ - (base_ + sinks) >= limits_.reanchor_every) return "the sinks lag less than reanchor_every";
   if (sinks > 0 && next_ - base_ > limits_.trained_length) return "no token sees farther than the trained length";

@@ -15,6 +15,9 @@ namespace streaming {
 //   next - oldest <= W                     the window holds at most W tokens
 //   nothing has left while next - base <= S + W
 //   next - base <= trained_length          no token sees farther than the model was trained to
+//
+// By turns, what leaves are whole turns, the oldest first, so that the window begins where a turn does. A turn that is
+// larger than the window leaves by tokens from then on.
 class SinkCache final : public CachePolicy {
  public:
   explicit SinkCache(const Limits& limits);
@@ -22,6 +25,10 @@ class SinkCache final : public CachePolicy {
   int room() const override;
   Step plan(int count, bool prompt_ends) const override;
   void commit(const Step& step, const Token* tokens) override;
+  void begin_turn(Position at) override;
+  bool cut(Position from) override;
+  void replace_sinks(const std::vector<Token>& sinks) override;
+  std::unique_ptr<CachePolicy> clone() const override { return std::unique_ptr<CachePolicy>(new SinkCache(*this)); }
   void adopt(Position first, const std::vector<Token>& tokens) override;
   std::vector<Token> beginning() const override;
   Mark mark() const override { return {base_, oldest_, next_}; }
@@ -38,12 +45,17 @@ class SinkCache final : public CachePolicy {
   const char* broken_invariant() const override;
 
  private:
+  SinkCache(const SinkCache&) = default;
+  Position evict_to(int count) const;
+  void move_turns(int distance);
+
   Position first_;  // of the conversation; 0 after a rebase
   Position base_;
   Position oldest_;
   Position next_;
   std::deque<Token> recent_;  // tokens at positions [held_, next_), held_ <= oldest_
   Position held_;
+  std::deque<Position> turns_;  // where turns begin, the oldest of them not below held_; empty unless by turns
 };
 
 }  // namespace streaming

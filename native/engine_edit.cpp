@@ -1,0 +1,141 @@
+// Changes of what has been said: its end is cut off, its sinks become others, it goes on twice.
+#include "engine.h"
+#include "failure.h"
+
+namespace streaming {
+namespace {
+
+Failure evicted(int64_t keep) {
+  return Failure("EVICTED", "of what is to stay, the first " + std::to_string(keep) + " tokens, the end has left the cache; decode what is known of it anew");
+}
+
+}  // namespace
+
+// Forgets the tokens behind the first `keep`. What has been evicted stays so.
+void Engine::cut(Sequence& sequence, int64_t keep) {
+  auto& pending = sequence.pending;
+  const int64_t drop = sequence.seen - keep;
+  if (drop < 0) throw Failure("INVALID_OPTION", std::to_string(keep) + " tokens cannot stay of the " + std::to_string(sequence.seen) + " that there are");
+  if (drop == 0) return;
+  if (keep == 0) {
+    clear(sequence);
+    give_id(sequence.state);
+    sequence.cache = make_cache_policy(sequence.cache->limits());
+    sequence.pending.clear();
+    sequence.seen = sequence.evicted = 0;
+    sequence.rebasing = 0;
+    sequence.speculation.reset();
+    return;
+  }
+  const auto waiting = static_cast<int64_t>(pending.size());
+  if (drop < waiting) {
+    pending.resize(static_cast<size_t>(waiting - drop));
+    // The last one is decoded with what will follow it.
+    const size_t most = pending.size() - 1;
+    sequence.rebasing = std::min(sequence.rebasing, most);
+    sequence.replaying = std::min(sequence.replaying, most);
+    sequence.given_back = std::min(sequence.given_back, pending.size());
+    sequence.forget(drop);
+    return;
+  }
+  auto& cache = *sequence.cache;
+  const Position last = cache.next() - static_cast<Position>(drop - waiting) - 1;
+  const auto mark = cache.mark();
+  const bool whole = sequence.evicted == 0 && mark.base == cache.limits().first;
+  if (last < (whole ? cache.lowest() : mark.oldest)) throw evicted(keep);
+  const Token token = cache.between(last, last + 1).front();
+  if (!cache.cut(last)) throw evicted(keep);
+  sequence.forget(drop);
+  pending.assign(1, token);
+  const bool rebased = sequence.rebasing == 0;
+  sequence.rebasing = sequence.replaying = sequence.given_back = 0;
+  give_id(sequence.state);
+  if (sequence.current < 0) return;
+  bool same_cells = rebased && llama().llama_memory_seq_rm(memory_, sequence.current, last, -1);
+  // Windowed layers have given up what only the tokens that are gone no longer needed.
+  if (same_cells && sliding_window_ > 0 && cache.size() > 0) {
+    same_cells = llama().llama_memory_seq_pos_min(memory_, sequence.current) <= std::max(cache.lowest(), last - sliding_window_ + 1);
+  }
+  if (!same_cells) start_over(sequence);
+  if (sequence.verify) verify(sequence);
+}
+
+// The price is that of the new sinks, unless they are more than the positions below the window: then that of all.
+void Engine::replace_sinks(int handle, Sequence& sequence) {
+  auto& cache = *sequence.cache;
+  const auto before = cache.limits();
+  const auto& tokens = sequence.running->job.tokens;
+  const int count = static_cast<int>(tokens.size());
+  const bool moves = before.kind == CachePolicy::streaming && before.reanchor_every != CachePolicy::kNever && !recurrent_;
+  if (!moves || sequence.rebasing > 0 || before.sinks == 0 || static_cast<int>(cache.sinks().size()) < before.sinks) {
+    throw Failure("EVICTED", "these sinks cannot become others in place; decode what is known anew");
+  }
+  if (count == 0 || count >= before.sinks + before.window) {
+    throw Failure("WINDOW_TOO_LARGE", std::to_string(count) + " sinks leave nothing of the " + std::to_string(before.sinks + before.window) + " tokens of sinks and window; use fewer, or a larger window");
+  }
+  const Position old_base = cache.mark().base;
+  cache.replace_sinks(tokens);
+  {
+    std::lock_guard lock(mutex_);
+    if (const auto promised = open_.find(handle); promised != open_.end()) promised->second = cache.limits();
+  }
+  sequence.seen += count - before.sinks;
+  ensure_cells();
+  auto step = cache.plan(0, false);
+  evict(sequence, step);
+  step.reanchor = true;
+  step.sinks_at = step.evict_to - count;
+  cache.commit(step, nullptr);
+  if (step.sinks_at < 0) return start_over(sequence);
+  int scratch = take_id();
+  try {
+    decode_sinks(sequence, scratch, step.sinks_at);
+  } catch (const Failure&) {
+    give_id(scratch);
+    start_over(sequence);
+    throw;
+  }
+  llama().llama_memory_seq_rm(memory_, sequence.current, old_base, old_base + before.sinks);
+  move_to(sequence, scratch, -1);
+  if (sequence.verify) verify(sequence);
+}
+
+int Engine::fork(int handle) {
+  int made = -1;
+  {
+    std::lock_guard lock(mutex_);
+    const auto found = open_.find(handle);
+    if (found == open_.end()) throw Failure("CLOSED", "the sequence is closed");
+    made = promise(CachePolicy::Limits(found->second));
+  }
+  post([=, this] {
+    const auto found = sequences_.find(handle);
+    if (found == sequences_.end()) return;
+    auto& from = found->second;
+    if (from.running && from.running->job.stream->closed()) settle(from);
+    auto& to = sequences_.emplace(std::piecewise_construct, std::forward_as_tuple(made), std::forward_as_tuple(from.cache->limits(), from.rebase_after, from.verify)).first->second;
+    copy(from, to);
+  });
+  return made;
+}
+
+// Metadata only: both share the cells until they leave one of them.
+void Engine::copy(const Sequence& from, Sequence& to) {
+  to.cache = from.cache->clone();
+  to.pending = from.pending;
+  to.seen = from.seen, to.evicted = from.evicted;
+  to.rebasing = from.rebasing, to.given_back = from.given_back, to.replaying = from.replaying;
+  if (from.current < 0) return;
+  try {
+    ensure_cells();
+    for (const auto& [id, its] : {std::pair{&to.current, from.current}, std::pair{&to.state, from.state}}) {
+      if (its < 0) continue;
+      *id = take_id();
+      llama().llama_memory_seq_cp(memory_, its, *id, -1, -1);
+    }
+  } catch (const Failure&) {
+    start_over(to);  // without cells for now: it is decoded again when there are some
+  }
+}
+
+}  // namespace streaming
