@@ -70,9 +70,7 @@ void SinkCache::move_turns(int distance) {
 }
 
 bool SinkCache::cut(Position from) {
-  rollback({base_, oldest_, from});
-  while (!turns_.empty() && turns_.back() > std::max(from, oldest_)) turns_.pop_back();
-  return true;
+  return rollback({base_, oldest_, from});
 }
 
 void SinkCache::replace_sinks(const std::vector<Token>& sinks) {
@@ -104,6 +102,8 @@ bool SinkCache::rollback(const Mark& mark) {
   // Sinks never leave, so they can only be cut where the sequence itself becomes shorter than its sinks.
   if (next_ < first_ + limits_.sinks) sinks_.resize(static_cast<size_t>(next_ - first_));
   recent_.resize(static_cast<size_t>(std::max(0, next_ - held_)));
+  // The next token is one that was there: it may well begin a turn.
+  while (!turns_.empty() && turns_.back() > std::max(next_, oldest_)) turns_.pop_back();
   return true;
 }
 

@@ -101,6 +101,86 @@ describe('the streaming policy', () => {
   })
 })
 
+/** What should be kept by turns: whole ones leave, the oldest first; one that is alone larger than the window, or has been cut into, by tokens. */
+function keepByTurns(window: { token: number; begins: boolean }[], size: number): { token: number; begins: boolean }[] {
+  let kept = window
+  while (kept.length > size) {
+    const next = kept.findIndex(({ begins }, i) => i > 0 && begins)
+    if (kept[0]!.begins) kept = next < 0 ? kept.slice(kept.length - size) : kept.slice(next)
+    else kept = kept.slice(Math.min(kept.length - size, next < 0 ? Infinity : next))
+  }
+  return kept
+}
+
+describe('eviction by turns', () => {
+  test.each(Array.from({ length: 60 }, (_, seed) => [seed]))('keeps whole turns through random operations (seed %i)', seed => {
+    const random = seeded(2000 + seed)
+    const sinks = random.below(9)
+    const size = 10 + random.below(70)
+    const reanchorEvery = 1 + random.below(random.chance(0.5) ? 4 : 40)
+    const trainedLength = sinks + size + reanchorEvery + 1 + random.below(60)
+    const cache = new CachePolicy({ ...streaming, byTurn: true, sinks, window: size, reanchorEvery, trainedLength, firstPosition: random.chance(0.3) ? random.below(1000) : 0 })
+    let count = 0
+    let first: number[] = []
+    let window: { token: number; begins: boolean }[] = []
+    let marks: { mark: number; count: number; first: number[]; window: typeof window }[] = []
+    const begun: boolean[] = [] // of each token
+    let wholeTurns = 0
+    // After going back the next token is, to the policy, the one that was there: it begins a turn if that did.
+    let again = false
+    const goBack = (to: number) => {
+      again = begun[to] ?? false
+      begun.length = count = to
+    }
+    for (let operation = 0; operation < 400; operation++) {
+      const choice = random.next()
+      if (choice < 0.8) {
+        const length = Math.min(random.chance(0.6) ? 1 : 1 + random.below(40), cache.room())
+        const begins = first.length === sinks && random.chance(0.3) ? random.below(length) : -1
+        if (begins >= 0) cache.beginTurn(cache.state().next + begins)
+        const tokens = Array.from({ length }, () => count++)
+        cache.append(Int32Array.from(tokens), length > 1)
+        tokens.forEach((token, i) => {
+          if (first.length < sinks) first.push(token)
+          else window.push({ token, begins: i === begins || (i === 0 && again) || token === sinks })
+          begun.push(window.at(-1)?.begins ?? false)
+        })
+        again = false
+        window = keepByTurns(window, size)
+        if (window[0]?.begins) wholeTurns++
+      } else if (choice < 0.9) {
+        marks.push({ mark: cache.mark(), count, first: [...first], window: [...window] })
+      } else if (choice < 0.95 && marks.length > 0) {
+        const at = random.below(marks.length)
+        const back = marks[at]!
+        if (first.length === sinks && back.first.length === sinks) {
+          goBack(back.count)
+          cache.rollback(back.mark)
+          window = [...back.window]
+          marks = marks.slice(0, at + 1)
+        }
+      } else if (choice < 0.97) {
+        marks.splice(0).forEach(({ mark }) => cache.release(mark))
+        cache.release(cache.mark())
+      } else if (window.length > 1) {
+        marks = []
+        const { next } = cache.state()
+        const cut = random.below(window.length)
+        cache.cut(next - cut)
+        goBack(count - cut)
+        window = window.slice(0, window.length - cut)
+      } else {
+        marks = []
+        const { again } = cache.restart(0)
+        if (again.length > 0) cache.append(again, true)
+      }
+      expect([...cache.state().kept]).toEqual([...first, ...window.map(({ token }) => token)])
+      expect(cache.state().broken).toBeNull()
+    }
+    expect(wholeTurns).toBeGreaterThan(0)
+  })
+})
+
 describe('the recomputing policies', () => {
   test.each(Array.from({ length: 40 }, (_, seed) => [seed]))('hold what they say through random operations (seed %i)', seed => {
     const random = seeded(1000 + seed)
