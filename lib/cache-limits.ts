@@ -33,6 +33,7 @@ export function cacheLimits(options: ParsedPolicyOptions, surroundings: CacheSur
     }
   }
   const limits = options.policy === 'streaming' || options.policy === 'window' ? streamingLimits(options, surroundings) : comparedLimits(options, surroundings)
+  if (options.evict === 'turn' && options.policy === 'streaming') limits.byTurn = true
   const { lastPosition } = surroundings.memory
   // The recomputed token itself has a position too.
   const positions = limits.sinks + limits.window + (limits.policy === 'recompute' ? 1 : 0)

@@ -1,14 +1,16 @@
+import { Conversation, type ConversationSetting } from './conversation.js'
 import { StreamingLLMError } from './errors.js'
 import type { FinishEvent, FinishReason, StreamEvent, Timings, Usage } from './events.js'
-import { JobRunner, type TokenCounts } from './job-reader.js'
-import { MessageLog } from './message-log.js'
+import type { TokenCounts } from './job-reader.js'
 import type { ChatMessage } from './messages.js'
 import type { Model } from './model.js'
-import type { NativeEvent, NativeSequence, NativeSequenceOptions } from './native.js'
-import { parseGenerateOptions, parseMessages, type GenerateOptions, type ParsedChatOptions, type ParsedGenerateOptions } from './options.js'
+import type { NativeEvent, NativeSequenceOptions } from './native.js'
+import { parseGenerateOptions, parseMessages, type GenerateOptions, type ParsedGenerateOptions } from './options.js'
+import { checkValue } from './options/check.js'
+import { text as anyText, whole } from './options/kinds.js'
+import type { PromptTokens } from './prompt-tokens.js'
 import { ChatTemplate } from './templates/chat-template.js'
 import { abortedInQueue, finishEvent, nativeSampling, textStream, type TextStream } from './text-stream.js'
-import { nextPrompt, systemTokens, wholePrompt, type TurnTokens } from './turn-prompt.js'
 
 export interface Answer {
   text: string
@@ -22,45 +24,25 @@ export interface Answer {
  * forgotten. Made by `model.createChat()`. Turns queue up; each method throws `CLOSED` after `close()`.
  */
 export class Chat {
-  /** The system prompt, if there is one. It is not among `messages`. */
-  readonly system: string | undefined
-  /** The cache's sizes in tokens; `sinks` includes a pinned system prompt. */
-  readonly limits: Readonly<Pick<NativeSequenceOptions, 'policy' | 'sinks' | 'window' | 'reanchorEvery'>>
-
-  readonly #model: Model
-  readonly #options: ParsedChatOptions
-  readonly #template: ChatTemplate
-  readonly #runner: JobRunner
-  readonly #sizes: NativeSequenceOptions
-  readonly #log: MessageLog
-  #native: NativeSequence
-  // Seen and evicted, but not by the present native sequence: what a restored history left out between sinks and
-  // window, and what had left before the sequence was made anew.
-  #skipped = 0
-  // Messages that have left but are kept, with `keepMessages: 'all'`.
-  #left = 0
-  #begun = false
+  readonly #setting: ConversationSetting
+  readonly #conversation: Conversation
   #closed = false
 
   /** @internal */
-  constructor(model: Model, options: ParsedChatOptions, warn: (message: string) => void) {
-    this.#model = model
-    this.#template = chatTemplate(model, options.chatTemplate)
-    const [first, ...rest] = options.messages
-    const takesSystem = options.system === undefined && first?.role === 'system'
-    this.system = takesSystem ? first!.content : options.system
-    this.#options = this.#withPin(options, warn)
-    this.#sizes = model.limits(this.#options)
-    const { policy, sinks, window, reanchorEvery } = this.#sizes
-    this.limits = { policy, sinks, window, reanchorEvery }
-    this.#log = new MessageLog(options.keepMessages === 'all')
-    for (const message of takesSystem ? rest : options.messages) this.#log.add(message, 0)
-    if (!this.#template.incremental) {
-      warn('this chat template changes earlier turns when later ones come, so each turn is decoded again from the start of the kept messages')
-    }
-    // Last, so that nothing that throws leaves it open.
-    this.#native = model.openSequence(this.#options)
-    this.#runner = new JobRunner(this.#native)
+  constructor(setting: ConversationSetting, conversation?: Conversation) {
+    this.#setting = setting
+    this.#conversation = conversation ?? new Conversation(setting)
+  }
+
+  /** The system prompt, if there is one. It is not among `messages`. */
+  get system(): string | undefined {
+    return this.#conversation.system
+  }
+
+  /** The cache's sizes in tokens; `sinks` includes a pinned system prompt. */
+  get limits(): Readonly<Pick<NativeSequenceOptions, 'policy' | 'sinks' | 'window' | 'reanchorEvery'> & { evict: 'token' | 'turn' }> {
+    const { policy, sinks, window, reanchorEvery, byTurn } = this.#conversation.sizes
+    return { policy, sinks, window, reanchorEvery, evict: byTurn === true ? 'turn' : 'token' }
   }
 
   /**
@@ -68,18 +50,17 @@ export class Chat {
    * there with exactly the text that was delivered.
    */
   get messages(): ChatMessage[] {
-    return this.#log.messages
+    return this.#conversation.log.messages
   }
 
   /** Tokens of the conversation: seen, in the cache, evicted. */
   get usage(): TokenCounts {
-    const { seenTokens, cachedTokens, evictedTokens } = this.#runner.counts
-    return { seenTokens: seenTokens + this.#skipped, cachedTokens, evictedTokens: evictedTokens + this.#skipped }
+    return this.#conversation.usage
   }
 
-  /** @internal A name of the whole history, evicted messages included. */
-  get digest(): { count: number; hash: string } {
-    return this.#log.digest
+  /** @internal */
+  get conversation(): Conversation {
+    return this.#conversation
   }
 
   /**
@@ -93,7 +74,7 @@ export class Chat {
    */
   stream(text: string | ChatMessage, options: GenerateOptions = {}): TextStream {
     const [message] = parseMessages([typeof text === 'string' ? { role: 'user', content: text } : text], 'stream')
-    return this.turn([message!], parseGenerateOptions(options, this.#options.sampling))
+    return this.turn([message!], parseGenerateOptions(options, this.#setting.options.sampling))
   }
 
   /** Says something and waits for the whole reply. Rejects with `signal.reason` when aborted. Throws as `stream`. */
@@ -109,13 +90,83 @@ export class Chat {
     throw new StreamingLLMError('DECODE_FAILED', 'the reply ended without saying why')
   }
 
+  /**
+   * Takes the last reply back and streams another one to the same message; what precedes it in the cache is used again.
+   * Give another `seed` than the last time, or none, to get another reply.
+   *
+   * @throws {StreamingLLMError} as `stream`; EVICTED, from the first `next()` on, where there is no reply to a message that
+   * is still in the window
+   */
+  regenerate(options: GenerateOptions = {}): TextStream {
+    const parsed = parseGenerateOptions(options, this.#setting.options.sampling, 'regenerate')
+    return textStream(this.#turn([], parsed, async () => {
+      const { present } = this.#conversation.log
+      if (present.length < 2 || present.at(-1)!.message.role !== 'assistant' || present.at(-2)!.message.role === 'assistant') {
+        throw new StreamingLLMError('EVICTED', 'regenerate: there is no reply to a message that is still in the window; say something first, or use a larger window')
+      }
+      await this.#conversation.removeLast(1)
+    }))
+  }
+
+  /**
+   * Takes the last exchanges back, each a reply and the messages that it answered, as if they had never been: 1 or more.
+   * What has left the window meanwhile does not come back. Fewer are taken back where not so many are still in the window.
+   * Returns the messages, oldest first.
+   */
+  async undo(exchanges = 1): Promise<ChatMessage[]> {
+    const count = checkValue('undo', 'exchanges', exchanges, whole(1))
+    return this.#alone(async () => {
+      const { present } = this.#conversation.log
+      let from = present.length
+      for (let i = 0; i < count; i++) {
+        const next = present.slice(0, Math.max(0, from - 1)).findLastIndex(({ message }) => message.role === 'assistant') + 1
+        if (next >= from) break
+        from = next
+      }
+      return this.#conversation.removeLast(present.length - from)
+    })
+  }
+
+  /**
+   * Another chat with the same history, to go on in another way. Costs no decoding: the two share cells of the cache as far
+   * as they have the same in it. Waits for a reply in progress.
+   *
+   * @throws {StreamingLLMError} NO_SEQUENCE_LEFT, CLOSED
+   */
+  async fork(): Promise<Chat> {
+    return this.#alone(async () => new Chat(this.#setting, this.#conversation.fork()))
+  }
+
+  /**
+   * Changes the system prompt in mid-conversation; undefined takes it away. A pinned one is decoded by itself, and the rest
+   * of the cache stays (having seen the old one); else the messages in the window are decoded again with the next turn.
+   * Waits for a reply in progress.
+   *
+   * @throws {StreamingLLMError} INVALID_OPTION, WINDOW_TOO_LARGE, TEMPLATE_FAILED, TOKENIZE_FAILED, CLOSED
+   */
+  async setSystem(system: string | undefined): Promise<void> {
+    if (system !== undefined) checkValue('setSystem', 'system', system, anyText)
+    await this.#alone(() => this.#conversation.setSystem(system))
+  }
+
+  /** Does something while no turn is in progress. */
+  async #alone<T>(act: () => Promise<T>): Promise<T> {
+    const release = await this.#conversation.runner.acquire()
+    try {
+      this.#needOpen()
+      return await act()
+    } finally {
+      release?.()
+    }
+  }
+
   /** @internal */
   turn(messages: ChatMessage[], options: ParsedGenerateOptions): TextStream {
     return textStream(this.#turn(messages, options))
   }
 
-  async *#turn(messages: ChatMessage[], { signal, sampling, stop, speculation, maxTokens = 0, timeLimit = 0 }: ParsedGenerateOptions): AsyncGenerator<StreamEvent, void, undefined> {
-    const release = await this.#runner.acquire(signal)
+  async *#turn(messages: ChatMessage[], options: ParsedGenerateOptions, before?: () => Promise<void>): AsyncGenerator<StreamEvent, void, undefined> {
+    const release = await this.#conversation.runner.acquire(options.signal)
     if (release === undefined) {
       // Aborted while another turn was still going on: it never began, and leaves no trace.
       yield abortedInQueue(this.usage)
@@ -123,25 +174,11 @@ export class Chat {
     }
     try {
       this.#needOpen()
-      const { tokens, ends } = await this.#prompt(messages)
-      this.#needRoom(tokens.length)
-      messages.forEach((message, i) => this.#log.add(message, ends[i]!))
-      let text = ''
-      let finish: FinishEvent | undefined
-      try {
-        const job = { type: 'generate', tokens: Int32Array.from(tokens), maxTokens, timeLimit, stop, sampling: nativeSampling(sampling), speculation } as const
-        for await (const event of this.#runner.run(job, signal)) {
-          if (event.type === 'text') text += event.text
-          if (event.type === 'finish') {
-            const { usage, ...told } = finishEvent(event)
-            finish = { ...told, usage: { ...usage, ...this.usage } }
-          }
-          const shown = this.#shown(event)
-          if (shown !== undefined) yield shown
-        }
-      } finally {
-        this.#addReply(text)
-      }
+      await before?.()
+      const prompt = await this.#conversation.prepare(messages)
+      this.#needOpen() // it may have been closed meanwhile
+      messages.forEach((message, i) => this.#conversation.log.add(message, prompt.ends[i]!))
+      const finish = yield* this.#reply(prompt, options)
       // Before the last event is told: a reader who goes no further finds the books complete and the chat free.
       release()
       if (finish !== undefined) yield finish
@@ -150,32 +187,33 @@ export class Chat {
     }
   }
 
-  /** A dense cache that has no room for the turn refuses it before it leaves a trace. */
-  #needRoom(coming: number): void {
-    const { policy, window } = this.#sizes
-    const { cachedTokens, seenTokens } = this.#runner.counts
-    if (policy !== 'dense' || cachedTokens + coming <= window) return
-    this.#begun &&= seenTokens > 0
-    throw new StreamingLLMError('CACHE_FULL', `the dense policy has room for ${window} tokens; ${cachedTokens} are there and this turn adds ${coming}: use policy 'streaming', which goes on for ever, or a larger window`, { details: { window, cachedTokens, coming } })
-  }
-
-  /** The reply, as far as it was delivered, joins the history. */
-  #addReply(text: string): void {
-    this.#log.add({ role: 'assistant', content: text }, this.#runner.counts.seenTokens)
-    const { evictedTokens } = this.#runner.counts
-    if (evictedTokens > 0) this.#leave(evictedTokens)
-  }
-
-  /** The messages that have gone with the native sequence's first `evicted` evictions and had not been told before. */
-  #leave(evicted: number): ChatMessage[] {
-    const gone = this.#log.leave(this.#sizes.sinks + evicted)
-    if (this.#options.keepMessages === 'all') this.#left += gone.length
-    return gone
+  /** The reply's events but for the last one, which it returns. The reply, as far as it was delivered, joins the history. */
+  async *#reply({ tokens, turns }: PromptTokens, { signal, sampling, stop, speculation, maxTokens = 0, timeLimit = 0 }: ParsedGenerateOptions): AsyncGenerator<StreamEvent, FinishEvent | undefined, undefined> {
+    const { runner, log } = this.#conversation
+    const job = { type: 'generate', tokens: Int32Array.from(tokens), turns: Int32Array.from(turns), maxTokens, timeLimit, stop, sampling: nativeSampling(sampling), speculation } as const
+    let text = ''
+    let finish: FinishEvent | undefined
+    try {
+      for await (const event of runner.run(job, signal)) {
+        if (event.type === 'text') text += event.text
+        if (event.type === 'finish') {
+          const { usage, ...told } = finishEvent(event)
+          finish = { ...told, usage: { ...usage, ...this.usage } }
+        }
+        const shown = this.#shown(event)
+        if (shown !== undefined) yield shown
+      }
+    } finally {
+      log.add({ role: 'assistant', content: text }, runner.counts.seenTokens)
+      const { evictedTokens } = runner.counts
+      if (evictedTokens > 0) this.#conversation.leave(evictedTokens)
+    }
+    return finish
   }
 
   #shown(event: NativeEvent): StreamEvent | undefined {
     switch (event.type) {
-      case 'evict': return { type: 'evict', tokens: event.tokens, messages: this.#leave(event.total) }
+      case 'evict': return { type: 'evict', tokens: event.tokens, messages: this.#conversation.leave(event.total) }
       case 'prefill':
       case 'text':
       case 'rebase': return event
@@ -183,62 +221,10 @@ export class Chat {
     }
   }
 
-  /** Tokens of the new messages, with all that must come before them in the cache. `ends` counts from its start. */
-  async #prompt(messages: ChatMessage[]): Promise<TurnTokens> {
-    const { seenTokens } = this.#runner.counts
-    if (this.#begun && this.#template.incremental) {
-      const { tokens, ends } = await nextPrompt(this.#model, this.#template, this.system, messages)
-      return { tokens, ends: ends.map(end => seenTokens + end) }
-    }
-    const earlier = this.#log.messages.slice(this.#left)
-    const { tokens, ends } = await wholePrompt(this.#model, this.#template, this.system, [...earlier, ...messages])
-    this.#needOpen() // it may have been closed meanwhile
-    const history = ends[earlier.length - 1] ?? 0
-    if (this.#begun) {
-      // The template rewrites what is in the cache: it is decoded anew. Closed first, since there may be no other.
-      this.#skipped += Math.max(0, seenTokens - history)
-      this.#native.close()
-      this.#native = this.#model.openSequence(this.#options)
-      this.#runner.replace(this.#native)
-    }
-    // Of a long history only what the cache would still hold is decoded; what is said now goes through it whole.
-    const { sinks, window, policy } = this.#sizes
-    const surplus = policy === 'dense' ? 0 : Math.max(0, Math.min(tokens.length - sinks - window, history - sinks))
-    tokens.splice(sinks, surplus)
-    this.#skipped += surplus
-    const shifted = ends.map(end => end - surplus)
-    this.#log.renumber([...Array<number>(this.#left).fill(0), ...shifted])
-    if (surplus > 0) this.#leave(0)
-    this.#begun = true
-    return { tokens, ends: shifted.slice(earlier.length) }
-  }
-
-  /** The system prompt as sinks, if it is to be pinned and is short enough; any that fits, if that was asked for. */
-  #withPin(options: ParsedChatOptions, warn: (message: string) => void): ParsedChatOptions {
-    const asked = options.pinSystem === true
-    const wanted = options.pinSystem ?? options.sinks === undefined
-    if (!wanted || this.system === undefined || options.policy !== 'streaming') return options
-    const { sinks, window } = this.#model.limits(options)
-    const pinned = systemTokens(this.#model, this.#template, this.system)
-    if (pinned === undefined) {
-      if (asked) warn('this chat template has no place of its own for a system prompt, so it cannot be pinned')
-      return options
-    }
-    if (pinned <= sinks || (!asked && pinned > (sinks + window) / 4)) return options
-    if (pinned >= sinks + window) {
-      throw new StreamingLLMError('WINDOW_TOO_LARGE', `the system prompt has ${pinned} tokens, which leaves nothing of the ${sinks + window} of sinks and window: pin a shorter one, or use a larger window`, { details: { pinned, sinks, window } })
-    }
-    const rest = sinks + window - pinned
-    if (options.window !== undefined) return { ...options, sinks: pinned, window: rest }
-    // Sinks take their cells twice while they move, for which `cacheTokens` may have no room.
-    const fitting = this.#model.limits({ ...options, sinks: pinned })
-    return { ...options, sinks: pinned, window: Math.min(rest, fitting.window + fitting.reanchorEvery) }
-  }
-
   /** Gives the cells back; a reply in flight ends with `CLOSED`. Idempotent. */
   async close(): Promise<void> {
     this.#closed = true
-    this.#runner.close()
+    this.#conversation.close()
   }
 
   #needOpen(): void {
@@ -253,7 +239,8 @@ export class Chat {
 // Compiling and probing a template takes some 20 ms of the event loop; most chats of a model have the same.
 const lastTemplates = new WeakMap<Model, { source: string; template: ChatTemplate }>()
 
-function chatTemplate(model: Model, given: string | undefined): ChatTemplate {
+/** @internal The template for a chat. Throws TEMPLATE_MISSING, TEMPLATE_FAILED. */
+export function chatTemplate(model: Model, given: string | undefined): ChatTemplate {
   const { info } = model
   const source = given ?? info.chatTemplate
   if (source === undefined || source === '') {

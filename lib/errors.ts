@@ -27,6 +27,7 @@ export type ErrorCode =
   | 'OUT_OF_MEMORY'
   | 'CACHE_FULL'
   | 'NO_SEQUENCE_LEFT'
+  | 'EVICTED'
   | 'DECODE_FAILED'
   // text and templates
   | 'TOKENIZE_FAILED'

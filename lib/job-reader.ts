@@ -18,13 +18,14 @@ export type NativeFinish = Extract<NativeEvent, { type: 'finish' }>
  * the sequence is idle again before the next one's turn comes.
  */
 export class JobRunner {
-  readonly counts: TokenCounts = { seenTokens: 0, cachedTokens: 0, evictedTokens: 0 }
+  readonly counts: TokenCounts
   #native: NativeSequence
   #tail: Promise<void> = Promise.resolve()
   #closed = false
 
-  constructor(native: NativeSequence) {
+  constructor(native: NativeSequence, counts: TokenCounts = { seenTokens: 0, cachedTokens: 0, evictedTokens: 0 }) {
     this.#native = native
+    this.counts = { ...counts }
   }
 
   /** Waits for its turn and returns the function that ends it; undefined if the signal fired while it waited. */
@@ -98,6 +99,13 @@ export class JobRunner {
         while (!ended) await next()
       }
     }
+  }
+
+  /** The last event of a job whose other events nobody needs. To be called by whoever holds the turn. */
+  async finish(job: NativeJob): Promise<NativeFinish> {
+    let last: NativeFinish | undefined
+    for await (const event of this.run(job)) if (event.type === 'finish') last = event
+    return last!
   }
 
   close(): void {

@@ -6,6 +6,8 @@ interface Entry {
   /** Index, among all tokens of the conversation, behind this message's last one. */
   end: number
   left: boolean
+  /** Of the history up to and with this message. */
+  digest: string
 }
 
 /**
@@ -14,24 +16,52 @@ interface Entry {
  */
 export class MessageLog {
   #entries: Entry[] = []
-  #count = 0
-  #digest = ''
+  /** Messages before the first entry, and the digest of these. */
+  #dropped = { count: 0, hash: '' }
 
   constructor(private readonly keepAll: boolean) {}
+
+  /** A log of its own with the same history. */
+  clone(): MessageLog {
+    const copy = new MessageLog(this.keepAll)
+    copy.#entries = this.#entries.map(entry => ({ ...entry }))
+    copy.#dropped = this.#dropped
+    return copy
+  }
 
   get messages(): ChatMessage[] {
     return this.#entries.map(({ message }) => ({ ...message }))
   }
 
+  /** Those that are still in the window, with where they end. */
+  get present(): readonly Readonly<{ message: ChatMessage; end: number }>[] {
+    return this.#entries.filter(({ left }) => !left)
+  }
+
+  /** How many messages have left the window. */
+  get leftCount(): number {
+    return this.#dropped.count + this.#entries.filter(({ left }) => left).length
+  }
+
   /** Names a history: two of the same messages in the same order have the same. */
   get digest(): { count: number; hash: string } {
-    return { count: this.#count, hash: this.#digest }
+    const { count, hash } = this.#dropped
+    return { count: count + this.#entries.length, hash: this.#entries.at(-1)?.digest ?? hash }
+  }
+
+  /** The digest of the first `count` messages; undefined where it is not known any more, or not yet. */
+  digestAt(count: number): string | undefined {
+    const before = this.#dropped
+    return count === before.count ? before.hash : this.#entries[count - before.count - 1]?.digest
   }
 
   add(message: ChatMessage, end: number): void {
-    this.#entries.push({ message, end, left: false })
-    this.#count++
-    this.#digest = extendDigest(this.#digest, message)
+    this.#entries.push({ message, end, left: false, digest: extendDigest(this.digest.hash, message) })
+  }
+
+  /** Takes the last messages out of the history again, as if they had never been. Only ones that are in the log. */
+  removeLast(count: number): ChatMessage[] {
+    return this.#entries.splice(this.#entries.length - count, count).map(({ message }) => message)
   }
 
   /** The conversation's first `tokens` tokens (sinks apart) have left. Returns the messages that went with them. */
@@ -42,17 +72,31 @@ export class MessageLog {
       if (!entry.left) gone.push(entry.message)
       entry.left = true
     }
-    if (!this.keepAll) this.#entries = this.#entries.filter(entry => !entry.left)
+    if (!this.keepAll) {
+      const kept = this.#entries.findIndex(({ left }) => !left)
+      const dropped = this.#entries.splice(0, kept < 0 ? this.#entries.length : kept)
+      const hash = dropped.at(-1)?.digest
+      if (hash !== undefined) this.#dropped = { count: this.#dropped.count + dropped.length, hash }
+    }
     return gone
   }
 
-  /** Positions begin anew: the kept messages' ends are given again, in order. */
+  /** Positions begin anew: the ends of the messages in the window are given again, in order. */
   renumber(ends: readonly number[]): void {
-    this.#entries.forEach((entry, i) => (entry.end = ends[i] ?? entry.end))
+    this.#entries.filter(({ left }) => !left).forEach((entry, i) => (entry.end = ends[i] ?? entry.end))
+  }
+
+  /** All ends are so many tokens later. */
+  shift(tokens: number): void {
+    for (const entry of this.#entries) entry.end += tokens
   }
 }
 
-/** The digest of a history that has this message behind those of `digest`. */
+/**
+ * The digest of a history that has this message behind those of `digest`. White space around a reply does not count:
+ * callers who hold the history themselves often trim it.
+ */
 export function extendDigest(digest: string, { role, content }: ChatMessage): string {
-  return createHash('sha256').update(digest).update(JSON.stringify([role, content])).digest('hex')
+  const said = role === 'assistant' ? content.trim() : content
+  return createHash('sha256').update(digest).update(JSON.stringify([role, said])).digest('hex')
 }

@@ -3,7 +3,7 @@ import { openAddon, typed } from './backend/open.js'
 import { gpuOfProcess } from './backend/process-gpu.js'
 import { checkRpcServers, holdRpcServers, needRpcLibrary } from './backend/rpc.js'
 import { bytesPerCachedValue, cacheLimits } from './cache-limits.js'
-import { Chat } from './chat.js'
+import { Chat, chatTemplate } from './chat.js'
 import { fromNative, StreamingLLMError } from './errors.js'
 import type { StreamEvent } from './events.js'
 import { checkModelFile, type ModelHeader } from './gguf/check.js'
@@ -151,7 +151,12 @@ export class Model {
   createChat(options: ChatOptions = {}): Chat {
     this.#needOpen()
     const parsed = parseChatOptions(options)
-    return new Chat(this, { ...parsed, chatTemplate: parsed.chatTemplate ?? this.#options.chatTemplate }, message => this.#warn(message))
+    const template = chatTemplate(this, parsed.chatTemplate ?? this.#options.chatTemplate)
+    const warn = (message: string) => this.#warn(message)
+    if (!template.incremental) {
+      warn('this chat template changes earlier turns when later ones come, so each turn is decoded again from the first difference on')
+    }
+    return new Chat({ model: this, template, options: parsed, warn })
   }
 
   /**
@@ -226,9 +231,20 @@ export class Model {
     this.#needOpen()
     const limits = this.limits(options)
     this.#needMemory(limits.sinks + limits.window)
+    return this.#withRoom(() => this.#native.openSequence(limits))
+  }
+
+  /** @internal Another sequence that goes on from where this one is. */
+  forkSequence(from: NativeSequence): NativeSequence {
+    this.#needOpen()
+    return this.#withRoom(() => from.fork())
+  }
+
+  /** Opens one more sequence, for which somebody else may have to give way. */
+  #withRoom(open: () => NativeSequence): NativeSequence {
     for (;;) {
       try {
-        return typed(() => this.#native.openSequence(limits))
+        return typed(open)
       } catch (error) {
         if (!StreamingLLMError.isInstance(error) || error.code !== 'NO_SEQUENCE_LEFT' || !this.giveWay()) throw error
       }

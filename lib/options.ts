@@ -20,11 +20,14 @@ export type ParsedModelOptions = With<Omit<ModelOptions, 'flashAttention' | 'gpu
 }
 
 /** `sinks`, `window`, `reanchorEvery` and `rebaseAfter` have defaults only the model can give. */
-export type ParsedPolicyOptions = With<PolicyOptions, 'policy'>
+export type ParsedPolicyOptions = With<PolicyOptions, 'policy'> & { evict?: 'token' | 'turn' }
 
 export interface ParsedChatOptions extends ParsedPolicyOptions {
   system?: string
   pinSystem?: boolean
+  pinShare: number
+  evict: 'token' | 'turn'
+  restore: 'window' | 'all'
   messages: ChatMessage[]
   keepMessages: 'window' | 'all'
   chatTemplate?: string
@@ -79,6 +82,9 @@ const chatSchemas: Schemas<ChatOptions> = {
   ...samplingSchemas,
   system: text,
   pinSystem: boolean,
+  pinShare: number({ over: 0, most: 1 }),
+  evict: oneOf('token', 'turn'),
+  restore: oneOf('window', 'all'),
   messages: v.unknown() as Schema<ChatMessage[]>, // by parseMessages
   keepMessages: oneOf('window', 'all'),
   chatTemplate: someText,
@@ -151,12 +157,15 @@ export function parseSequenceOptions(given: unknown, call = 'createSequence'): P
 
 /** What was passed to `createChat`. */
 export function parseChatOptions(given: unknown, call = 'createChat'): ParsedChatOptions {
-  const { system, pinSystem, messages, keepMessages = 'window', chatTemplate, policy, sinks, window, reanchorEvery, rebaseAfter, ...sampling } =
+  const { system, pinSystem, pinShare = 0.25, evict = 'token', restore = 'window', messages, keepMessages = 'window', chatTemplate, policy, sinks, window, reanchorEvery, rebaseAfter, ...sampling } =
     check(call, given, chatSchemas)
   return {
     ...withPolicy({ policy, sinks, window, reanchorEvery, rebaseAfter }),
     system,
     pinSystem,
+    pinShare,
+    evict,
+    restore,
     messages: messages === undefined ? [] : parseMessages(messages, call),
     keepMessages,
     chatTemplate,

@@ -44,7 +44,7 @@ export function streamChat(options: StreamChatOptions): TextStream {
     // Taken out while it is at work, so that no other call finds it.
     if (found !== undefined) idle.splice(idle.indexOf(found.live), 1)
     const live = found?.live ?? { chat: model.createChat({ ...chatOptions, system, messages: said.slice(0, -1) }), key: `${key} ${JSON.stringify(system)}` }
-    const { count } = live.chat.digest
+    const { count } = live.chat.conversation.log.digest
     let ours = true
     const giveBack = () => {
       if (ours) idle.push(live)
@@ -57,7 +57,7 @@ export function streamChat(options: StreamChatOptions): TextStream {
       }
     } catch (error) {
       // A turn that left no trace, over text that cannot be tokenized, does not cost the conversation its cache.
-      if (ours && (found === undefined || live.chat.digest.count !== count)) {
+      if (ours && (found === undefined || live.chat.conversation.log.digest.count !== count)) {
         ours = false
         await live.chat.close()
       }
@@ -79,7 +79,7 @@ function longestPrefix(idle: LiveChat[], key: string, messages: ChatMessage[]): 
   let best: { live: LiveChat; count: number } | undefined
   for (let count = 1; count < messages.length; count++) {
     digest = extendDigest(digest, messages[count - 1]!)
-    const live = idle.findLast(each => each.key === key && each.chat.digest.count === count && each.chat.digest.hash === digest)
+    const live = idle.findLast(each => each.key === key && each.chat.conversation.log.digest.count === count && each.chat.conversation.log.digest.hash === digest)
     if (live !== undefined) best = { live, count }
   }
   return best

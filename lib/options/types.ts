@@ -171,12 +171,26 @@ export interface ChatOptions extends PolicyOptions, SamplingOptions {
   /** The system prompt. Default: none, or the model's own. */
   system?: string
   /**
-   * Keep the system prompt for good, as the sinks. Default: true when `sinks` is not given and the prompt fits in a
-   * quarter of the cache.
+   * Keep the system prompt for good, as the sinks; `true` also where it is longer than `pinShare` allows. Default: true when
+   * `sinks` is not given and `pinShare` allows it; where it is not pinned, `onWarning` hears of it.
    */
   pinSystem?: boolean
-  /** The conversation so far, oldest first. Default: none. */
+  /** The share of the cache (sinks and window) that a pinned system prompt may have, over 0 to 1. Default: 0.25. */
+  pinShare?: number
+  /**
+   * What leaves when the window is full. `'turn'`: whole turns, the oldest first, so that the cache holds the system prompt
+   * and whole turns at every moment; a turn that is larger than the window leaves by tokens. `'token'`: the oldest token,
+   * as in the paper. Other policies than `'streaming'`, and templates that do not render turns by themselves, know tokens
+   * alone. Default: `'token'`.
+   */
+  evict?: 'token' | 'turn'
+  /** The conversation so far, oldest first, of any length. Default: none. */
   messages?: ChatMessage[]
+  /**
+   * How much of `messages` is decoded: what sinks and window hold of it (`'window'`), or all, as the paper does (`'all'`),
+   * so that what stays has seen what left. Default: `'window'`.
+   */
+  restore?: 'window' | 'all'
   /** What `chat.messages` holds: the messages still in the window, or all of them for good. Default: `'window'`. */
   keepMessages?: 'window' | 'all'
   /** A chat template (Jinja) for this chat. Default: the model's. */

@@ -3,13 +3,13 @@ import type { ChatMessage } from '../messages.js'
 import { AuthoredRenderer } from './authorship.js'
 import { CompiledTemplate } from './compiled-template.js'
 import { probe, type TemplateTraits } from './conversation-probe.js'
-import { cutPieces, type PromptPiece } from './prompt-pieces.js'
+import { cutPieces, piecesText, type PromptPiece, type TurnPrompt } from './prompt-pieces.js'
 import { SpareCharacters } from './spare-characters.js'
 import { SpecialTokens } from './special-tokens.js'
 import { findSystemBoundary, type SystemBoundary } from './system-boundary.js'
 
 export type { PromptPiece, TurnPrompt } from './prompt-pieces.js'
-export { piecesText } from './prompt-pieces.js'
+export { piecesText }
 
 export interface ChatTemplateOptions {
   /** Texts that templates write by these names; empty if not given. */
@@ -109,6 +109,56 @@ export class ChatTemplate {
   }
 
   /**
+   * The start of the prompt up to where the first turn begins: the system prompt, given or the template's own, and what
+   * the template begins with. Empty pieces where turns begin at once (Llama 2); undefined where that cannot be told.
+   *
+   * Throws as `render`.
+   */
+  renderOpening(system: string | undefined): PromptPiece[] | undefined {
+    if (system !== undefined) {
+      const pieces = this.renderSystem(system)
+      if (pieces !== undefined) return pieces
+    }
+    const head = system === undefined ? [] : checked([{ role: 'system', content: system }])
+    const [first, reply] = this.#marks(2, [system ?? '']) as [string, string]
+    const user = { role: 'user', content: first }
+    const { text, plain } = this.#renderer.render([...head, user], true)
+    const before = text.indexOf(first)
+    const turn = this.#turnText([...head, { role: 'user', content: 'x' }, { role: 'assistant', content: reply }, user], reply)
+    if (before < 0 || turn === undefined) return undefined
+    const header = turn.slice(0, turn.indexOf(first))
+    // What a template writes once at the very start may be written before each turn as well.
+    for (const beginning of [header, header.startsWith(this.#bosToken) ? header.slice(this.#bosToken.length) : header]) {
+      if (text.slice(0, before).endsWith(beginning)) return cutPieces(text, plain, 0, before - beginning.length)
+    }
+    return undefined
+  }
+
+  /** What follows the end of the marked reply, which is the last one but for the turn after it; undefined if that is unclear. */
+  #turnText(messages: readonly ChatMessage[], mark: string): string | undefined {
+    const whole = this.#template.render(messages, true)
+    const start = whole.indexOf(mark)
+    if (start < 0 || whole.includes(mark, start + mark.length)) return undefined
+    const after = whole.slice(start + mark.length)
+    return after.slice(this.#replyEnd(messages.slice(0, -1), mark, after))
+  }
+
+  /** How many characters of what comes `after` a marked reply belong to that reply: those that come without a next turn as well. */
+  #replyEnd(upToReply: readonly ChatMessage[], mark: string, after: string): number {
+    let alone = ''
+    try {
+      const whole = this.#template.render(upToReply, false)
+      const start = whole.indexOf(mark)
+      if (start >= 0) alone = whole.slice(start + mark.length)
+    } catch {
+      // A template that wants a user's message last says nothing about the end of replies.
+    }
+    let end = 0
+    while (end < alone.length && alone[end] === after[end]) end++
+    return end
+  }
+
+  /**
    * What follows the assistant's own text in the cache: the end of its turn, the new messages, and the opening of the next
    * reply. Its cost doesn't depend on the length of the history, since it is rendered after a short dummy conversation.
    *
@@ -118,14 +168,14 @@ export class ChatTemplate {
    *
    * Throws as `render`, and `TEMPLATE_FAILED` if the template isn't `incremental`.
    */
-  continueTurn(newMessages: readonly ChatMessage[], context: TurnContext = {}): PromptPiece[] {
+  continueTurn(newMessages: readonly ChatMessage[], context: TurnContext = {}): TurnPrompt {
     if (!this.incremental) {
       throw new StreamingLLMError('TEMPLATE_FAILED', 'This chat template rewrites earlier turns, so that a turn cannot be rendered by itself: render the conversation in whole.')
     }
     return this.#continuation(newMessages, context.system)
   }
 
-  #continuation(newMessages: readonly ChatMessage[], system: string | undefined): PromptPiece[] {
+  #continuation(newMessages: readonly ChatMessage[], system: string | undefined): TurnPrompt {
     const added = checked(newMessages)
     const head = system === undefined ? [] : checked([{ role: 'system', content: system }])
     const [mark] = this.#marks(1, [...head, ...added].map(message => message.content)) as [string]
@@ -135,13 +185,14 @@ export class ChatTemplate {
     if (start === -1 || text.includes(mark, start + mark.length)) {
       throw new StreamingLLMError('TEMPLATE_FAILED', 'The chat template does not write replies exactly once: render the conversation in whole.')
     }
-    return cutPieces(text, plain, start + mark.length)
+    const after = start + mark.length
+    return { pieces: cutPieces(text, plain, after), turnAt: this.#replyEnd([...head, ...dummy], mark, text.slice(after)) }
   }
 
   #probed(): TemplateTraits {
     return this.#traits ??= probe({
       whole: messages => this.#template.render(messages, true),
-      continuation: (newMessages, system) => this.#continuation(newMessages, system).map(piece => piece.text).join(''),
+      continuation: (newMessages, system) => piecesText(this.#continuation(newMessages, system).pieces),
     })
   }
 

@@ -10,7 +10,10 @@ export interface PromptPiece {
 
 /** What one turn adds to the prompt. */
 export interface TurnPrompt {
+  /** The end of the reply before it, such as `<|im_end|>`, then the turn: its messages, and the opening of the reply. */
   pieces: PromptPiece[]
+  /** At which character of them the turn begins. */
+  turnAt: number
 }
 
 /** The text of all pieces together. */
@@ -40,6 +43,17 @@ export function cutPieces(text: string, plain: readonly TextRange[], from = 0, t
   }
   add(at, to, true)
   return pieces
+}
+
+/** The first `length` characters of pieces. */
+export function firstPieces(pieces: readonly PromptPiece[], length: number): PromptPiece[] {
+  const first: PromptPiece[] = []
+  for (const { text, special } of pieces) {
+    if (length <= 0) break
+    first.push({ text: text.slice(0, length), special })
+    length -= text.length
+  }
+  return first
 }
 
 /** Part of a text, in UTF-16 code units, without its end. */

@@ -1,6 +1,6 @@
 import type { Model } from '../../lib/index.js'
 import { ChatTemplate } from '../../lib/templates/chat-template.js'
-import { nextPrompt, wholePrompt } from '../../lib/turn-prompt.js'
+import { nextPrompt, wholePrompt } from '../../lib/prompt-tokens.js'
 import type { Question } from './answers.js'
 import { questionText, type ArcQuestion } from './arc-questions.js'
 

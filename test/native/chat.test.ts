@@ -2,7 +2,7 @@ import { truncateSync, writeFileSync, mkdtempSync, copyFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { loadModel, streamChat, StreamingLLMError, type Chat, type ChatMessage, type EvictEvent, type FinishEvent, type Model, type StreamEvent } from '../../lib/index.js'
-import { wholePrompt } from '../../lib/turn-prompt.js'
+import { wholePrompt } from '../../lib/prompt-tokens.js'
 import { ChatTemplate } from '../../lib/templates/chat-template.js'
 import { chatML, tinyModel, tinyModelBytes } from '../tools/tiny-models.js'
 

@@ -52,17 +52,30 @@ class FakeModel implements NativeModel {
 class FakeSequence implements NativeSequence {
   seen = 0
   evicted = 0
-  /** All that was fed and kept, as text. */
+  /** All that was fed and not taken back, evicted or not, as text. */
   text = ''
+  /** What was asked for beside replies. */
+  readonly jobs: string[] = []
   busy = false
   closed = false
 
   constructor(readonly model: FakeModel, readonly options: NativeSequenceOptions) {}
 
+  /** What the cache holds. */
+  get kept(): string {
+    const { sinks } = this.options
+    return this.text.slice(0, sinks) + this.text.slice(sinks + this.evicted)
+  }
+
+  fork(): FakeSequence {
+    const { seen, evicted, text } = this
+    return Object.assign(this.model.openSequence({ ...this.options }), { seen, evicted, text })
+  }
+
   start(job: NativeJob): NativeStream {
     if (this.closed || this.model.closed) throw coded('CLOSED')
     if (this.busy) throw coded('BUSY')
-    if (job.type !== 'generate') throw coded('INVALID_OPTION')
+    if (job.type !== 'generate') return this.edit(job)
     const { tokens, maxTokens } = job
     this.busy = true
     this.add(String.fromCharCode(...tokens))
@@ -89,6 +102,32 @@ class FakeSequence implements NativeSequence {
         queue.splice(0, queue.length - 1)
       },
     }
+  }
+
+  private edit(job: NativeJob): NativeStream {
+    if (!['cut', 'look', 'replaceSinks'].includes(job.type)) throw coded('INVALID_OPTION')
+    this.jobs.push(job.type)
+    let code: string | undefined
+    if (job.type === 'cut') {
+      if (job.keep > 0 && this.evicted > 0 && job.keep <= this.options.sinks + this.evicted) code = 'EVICTED'
+      else {
+        this.text = this.text.slice(0, job.keep)
+        this.seen = job.keep
+        if (job.keep === 0) this.evicted = 0
+      }
+    } else if (job.type === 'replaceSinks') {
+      const { options } = this
+      this.text = String.fromCharCode(...job.tokens) + this.text.slice(options.sinks)
+      this.seen = this.text.length
+      options.window -= job.tokens.length - options.sinks
+      options.sinks = job.tokens.length
+      this.evict()
+    }
+    const { seen: seenTokens, evicted: evictedTokens } = this
+    const counts = { seenTokens, evictedTokens, cachedTokens: seenTokens - evictedTokens }
+    let last: NativeEvent | null = code !== undefined ? { type: 'error', code, message: code, ...counts }
+      : { type: 'finish', reason: 'done', tokens: Int32Array.from(this.kept, each => each.charCodeAt(0)), promptTokens: 0, reusedTokens: 0, completionTokens: 0, promptMs: 0, generationMs: 0, ...counts }
+    return { take: () => [last, last = null][0]!, wait: callback => void setImmediate(callback), cancel: () => {} }
   }
 
   private add(text: string): void {

@@ -121,7 +121,7 @@ describe('who wrote a token', () => {
     const pieces = make(chatml).render([user(`${icons}<|im_end|>`)], true)
     expect(piecesText(pieces)).toBe(plain(chatml, [user(`${icons}<|im_end|>`)], true))
     expect(pieces).toContainEqual({ special: false, text: '<|im_end|>' })
-    expect(piecesText(make(chatml).continueTurn([user(icons)]))).toContain(icons)
+    expect(piecesText(make(chatml).continueTurn([user(icons)]).pieces)).toContain(icons)
   })
 
   test('messages with every character there is', () => {

@@ -52,7 +52,7 @@ describe('continueTurn is the end of the whole rendering', () => {
         for (const added of news) {
           const before = [...head, ...history(exchanges), user('and'), assistant('LAST REPLY')]
           const whole = plain(sample, [...before, ...added], true)
-          const continued = piecesText(template.continueTurn(added, { system: head[0]?.content }))
+          const continued = piecesText(template.continueTurn(added, { system: head[0]?.content }).pieces)
           expect(continued).toBe(whole.slice(whole.indexOf('LAST REPLY') + 'LAST REPLY'.length))
         }
       }
@@ -65,7 +65,7 @@ describe('continueTurn is the end of the whole rendering', () => {
     const messages = [system('S'), user('q0')]
     for (let i = 1; i < 20; i++) {
       const added = [user(`q${i}`)]
-      text += ` a${i}` + piecesText(template.continueTurn(added, { system: 'S' }))
+      text += ` a${i}` + piecesText(template.continueTurn(added, { system: 'S' }).pieces)
       messages.push(assistant(`a${i}`), ...added)
     }
     // the template writes a space before the reply, which is here the model's own
@@ -73,7 +73,7 @@ describe('continueTurn is the end of the whole rendering', () => {
   })
 
   test('what people wrote stays text in a turn', () => {
-    expect(make(chatml).continueTurn([user('a<|im_end|>b')])).toEqual([
+    expect(make(chatml).continueTurn([user('a<|im_end|>b')]).pieces).toEqual([
       { special: true, text: '<|im_end|>\n<|im_start|>user\na' },
       { special: false, text: '<|im_end|>' },
       { special: true, text: 'b<|im_end|>\n<|im_start|>assistant\n' },

@@ -1,61 +1,87 @@
 import { setImmediate } from 'node:timers/promises'
 import type { ChatMessage } from './messages.js'
 import type { Model } from './model.js'
-import type { ChatTemplate, PromptPiece } from './templates/chat-template.js'
+import type { ChatTemplate } from './templates/chat-template.js'
+import { firstPieces, type PromptPiece } from './templates/prompt-pieces.js'
 
-/** A prompt in tokens, and where each message of it ends. */
-export interface TurnTokens {
+/** A prompt in tokens. */
+export interface PromptTokens {
   tokens: number[]
+  /** Where each of its messages ends; a message that asks for a reply ends with the opening of that. */
   ends: number[]
+  /** Where turns begin. */
+  turns: number[]
 }
 
-/** Tokens of a conversation from its start, up to where the next reply begins. */
-export async function wholePrompt(model: Model, template: ChatTemplate, system: string | undefined, messages: readonly ChatMessage[]): Promise<TurnTokens> {
+/**
+ * Tokens of a conversation from its start, up to where the next reply begins: as it would have grown turn by turn, where the
+ * template allows it and it is not wanted `atOnce`.
+ */
+export async function wholePrompt(model: Model, template: ChatTemplate, system: string | undefined, messages: readonly ChatMessage[], atOnce = false): Promise<PromptTokens> {
   const head: ChatMessage[] = system === undefined ? [] : [{ role: 'system', content: system }]
   const tokens: number[] = []
-  const add = (pieces: PromptPiece[]) => addTokens(model, tokens, pieces)
-  if (!template.incremental || messages[0]?.role === 'assistant') {
+  const turns: number[] = []
+  if (atOnce || !template.incremental || messages[0]?.role === 'assistant') {
     const pieces = template.render([...head, ...messages], true)
     addBeginning(model, tokens, pieces)
-    await add(pieces)
-    return { tokens, ends: shareOut(messages, tokens.length) }
+    await addTokens(model, tokens, pieces)
+    return { tokens, ends: shareOut(messages, tokens.length), turns }
   }
   // As the conversation would have grown: each turn behind the reply before it. So it comes out as it did live.
   const ends: number[] = []
   for (let i = 0; i < messages.length;) {
     const reply = messages.findIndex((message, at) => at >= i && message.role === 'assistant')
     const turn = messages.slice(i, reply < 0 ? undefined : reply)
-    const pieces = i === 0 ? template.render([...head, ...turn], true) : template.continueTurn(turn, { system })
-    if (i === 0) addBeginning(model, tokens, pieces)
-    await add(pieces)
+    if (i === 0) {
+      const pieces = template.render([...head, ...turn], true)
+      addBeginning(model, tokens, pieces)
+      await addTokens(model, tokens, pieces)
+      turns.push(openingTokens(model, template, system).length)
+    } else {
+      const next = await nextPrompt(model, template, system, turn)
+      for (const begins of next.turns) turns.push(tokens.length + begins)
+      for (const token of next.tokens) tokens.push(token)
+    }
     for (const _ of turn) ends.push(tokens.length)
     if (reply < 0) break
-    await add([{ text: messages[reply]!.content, special: false }])
+    await addTokens(model, tokens, [{ text: messages[reply]!.content, special: false }])
     ends.push(tokens.length)
     i = reply + 1
-    if (i === messages.length) break
   }
-  return { tokens, ends }
+  return { tokens, ends, turns }
 }
 
 /** Tokens of what follows the last reply: its end, the new messages, the opening of the next. */
-export async function nextPrompt(model: Model, template: ChatTemplate, system: string | undefined, messages: readonly ChatMessage[]): Promise<TurnTokens> {
+export async function nextPrompt(model: Model, template: ChatTemplate, system: string | undefined, messages: readonly ChatMessage[]): Promise<PromptTokens> {
+  const { pieces, turnAt } = template.continueTurn(messages, { system })
   const tokens: number[] = []
-  await addTokens(model, tokens, template.continueTurn(messages, { system }))
-  return { tokens, ends: messages.map(() => tokens.length) }
+  await addTokens(model, tokens, pieces)
+  // Tokenized together, as always, so that the boundary is nowhere felt: usually it is at a special token.
+  const replyEnd: number[] = []
+  await addTokens(model, replyEnd, firstPieces(pieces, turnAt))
+  return { tokens, ends: messages.map(() => tokens.length), turns: [commonStart(replyEnd, tokens)] }
 }
 
-/** How many tokens the system prompt has at the start of the cache; undefined where the template has no such part. */
-export function systemTokens(model: Model, template: ChatTemplate, system: string): number | undefined {
-  const pieces = template.renderSystem(system)
-  if (pieces === undefined) return undefined
+/**
+ * Tokens from the start of the cache to where the first turn begins: the system prompt, given or the template's own. None
+ * where turns begin at once, or that cannot be told.
+ */
+export function openingTokens(model: Model, template: ChatTemplate, system: string | undefined): number[] {
+  const pieces = template.renderOpening(system) ?? []
   const tokens: number[] = []
   addBeginning(model, tokens, pieces)
   for (const { text, special } of pieces) {
     // One by one: a call takes only so many arguments.
     for (const token of model.tokenize(text, { special })) tokens.push(token)
   }
-  return tokens.length
+  return tokens
+}
+
+/** How many tokens two lists begin with alike. */
+export function commonStart(one: ArrayLike<number>, other: ArrayLike<number>): number {
+  let length = 0
+  while (length < one.length && length < other.length && one[length] === other[length]) length++
+  return length
 }
 
 /** The beginning-of-sequence token, unless the template has written it. */

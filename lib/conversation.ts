@@ -1,0 +1,279 @@
+import { StreamingLLMError } from './errors.js'
+import { JobRunner, type TokenCounts } from './job-reader.js'
+import { MessageLog } from './message-log.js'
+import type { ChatMessage } from './messages.js'
+import type { Model } from './model.js'
+import type { NativeJob, NativeSequence, NativeSequenceOptions } from './native.js'
+import type { ParsedChatOptions } from './options.js'
+import { withPin } from './pinned-system.js'
+import { commonStart, nextPrompt, openingTokens, wholePrompt, type PromptTokens } from './prompt-tokens.js'
+import type { ChatTemplate } from './templates/chat-template.js'
+
+/** What a conversation needs from its model. */
+export interface ConversationSetting {
+  model: Model
+  template: ChatTemplate
+  options: ParsedChatOptions
+  warn: (message: string) => void
+}
+
+/**
+ * The messages of a chat and their tokens in one native sequence: what a turn has to decode, what the cache still holds of
+ * the history, and how both change when the history is changed. Knows nothing of replies. To be used by whoever holds the
+ * turn of its runner.
+ */
+export class Conversation {
+  readonly runner: JobRunner
+  readonly log: MessageLog
+  readonly #setting: ConversationSetting
+  #system: string | undefined
+  #native: NativeSequence
+  #options: ParsedChatOptions
+  #sizes: NativeSequenceOptions
+  // Seen and evicted, but not by the present native sequence: what a restored history left out between sinks and
+  // window, and what had left before the sequence began anew.
+  #skipped = 0
+  /** Tokens seen when the native sequence was given up, until it begins anew. */
+  #seenBefore = 0
+  /** The native sequence holds the history; else all of it is to be decoded with the next turn. */
+  #begun = false
+
+  constructor(setting: ConversationSetting, from?: Conversation) {
+    this.#setting = setting
+    const { model, options } = setting
+    if (from !== undefined) {
+      this.#system = from.#system
+      this.#options = from.#options
+      this.#sizes = from.#sizes
+      this.#skipped = from.#skipped
+      this.#seenBefore = from.#seenBefore
+      this.#begun = from.#begun
+      this.log = from.log.clone()
+      this.#native = model.forkSequence(from.#native)
+      this.runner = new JobRunner(this.#native, from.runner.counts)
+      return
+    }
+    const [first, ...rest] = options.messages
+    const takesSystem = options.system === undefined && first?.role === 'system'
+    this.#system = takesSystem ? first!.content : options.system
+    this.#options = withPin(setting, this.#system)
+    this.#sizes = model.limits(this.#options)
+    this.log = new MessageLog(options.keepMessages === 'all')
+    for (const message of takesSystem ? rest : options.messages) this.log.add(message, 0)
+    // Last, so that nothing that throws leaves it open.
+    this.#native = model.openSequence(this.#options)
+    this.runner = new JobRunner(this.#native)
+  }
+
+  /** The same history, to go on from in another way. */
+  fork(): Conversation {
+    return new Conversation(this.#setting, this)
+  }
+
+  get system(): string | undefined {
+    return this.#system
+  }
+
+  get sizes(): Readonly<NativeSequenceOptions> {
+    return this.#sizes
+  }
+
+  /** Tokens of the conversation: seen, in the cache, evicted. */
+  get usage(): TokenCounts {
+    const { seenTokens, cachedTokens, evictedTokens } = this.runner.counts
+    return { seenTokens: seenTokens + this.#skipped, cachedTokens, evictedTokens: evictedTokens + this.#skipped }
+  }
+
+  /**
+   * Tokens of the new messages, with all that must come before them in the cache; `ends` counts from its start. What the
+   * cache holds of another wording of the history has been cut off.
+   */
+  async prepare(messages: readonly ChatMessage[]): Promise<PromptTokens> {
+    const { model, template } = this.#setting
+    if (this.#begun && template.incremental && !this.#isRewritten()) {
+      const { seenTokens } = this.runner.counts
+      const { tokens, ends, turns } = await nextPrompt(model, template, this.#system, messages)
+      this.#needRoom(tokens.length)
+      return { tokens, turns, ends: ends.map(end => seenTokens + end) }
+    }
+    if (this.#begun) {
+      const prepared = template.incremental ? await this.#fromLastExchange(messages) : await this.#fromDifference(messages)
+      if (prepared !== undefined) return prepared
+      await this.#forget(this.runner.counts.seenTokens)
+    }
+    return this.#fromStart(messages)
+  }
+
+  /** Whether the template gives the last reply another form once another turn follows: without its reasoning. */
+  #isRewritten(): boolean {
+    const last = this.log.present.at(-1)?.message
+    return this.#setting.template.rewritesReasoning && last?.role === 'assistant' && /<\/?think>/.test(last.content)
+  }
+
+  /** The last exchange as the template writes it when another turn follows, and that turn. Undefined where the cache cannot go back so far. */
+  async #fromLastExchange(messages: readonly ChatMessage[]): Promise<PromptTokens | undefined> {
+    const { model, template } = this.#setting
+    const present = this.log.present
+    const before = present.slice(0, -1).findLastIndex(({ message }) => message.role === 'assistant')
+    const exchange = present.slice(before + 1).map(({ message }) => message)
+    if (before < 0 && this.log.leftCount > 0) return undefined
+    const next = await nextPrompt(model, template, this.#system, messages)
+    const wanted = before < 0 ? await renderedWhole(this.#setting, this.#system, [...exchange, ...messages]) : (await nextPrompt(model, template, this.#system, [...exchange, ...messages])).tokens
+    const start = before < 0 ? 0 : present[before]!.end
+    const kept = await this.keptTokens()
+    const { evictedTokens } = this.runner.counts
+    const from = start - (start === 0 ? 0 : evictedTokens)
+    if (from < 0 || (start === 0 && evictedTokens > 0)) return undefined
+    const common = commonStart(kept.subarray(from), wanted)
+    this.#needRoom(wanted.length - common)
+    if (!(await this.#cut(start + common))) return undefined
+    // The new turn is the end of it, word for word.
+    const turn = wanted.length - (next.tokens.length - next.turns[0]!)
+    this.log.renumber([...present.slice(0, -1).map(({ end }) => Math.min(end, start + common)), start + wanted.length - next.tokens.length])
+    return { tokens: wanted.slice(common), turns: [turn - common].filter(at => at >= 0), ends: messages.map(() => start + wanted.length) }
+  }
+
+  /** The whole conversation as the template writes it now, from the first difference on. Undefined where that pays nothing. */
+  async #fromDifference(messages: readonly ChatMessage[]): Promise<PromptTokens | undefined> {
+    const { model, template } = this.#setting
+    const earlier = this.log.present.map(({ message }) => message)
+    const wanted = await wholePrompt(model, template, this.#system, [...earlier, ...messages])
+    const kept = await this.keptTokens()
+    const { evictedTokens } = this.runner.counts
+    const { sinks } = this.#sizes
+    // Behind the sinks the window goes on somewhere in what is wanted: where most of it is the same.
+    const at = evictedTokens === 0 ? { wanted: 0, kept: 0 } : { wanted: bestPlace(kept.subarray(sinks), wanted.tokens, sinks), kept: sinks }
+    if (commonStart(kept.subarray(0, at.kept), wanted.tokens) < at.kept) return undefined
+    const common = commonStart(kept.subarray(at.kept), wanted.tokens.slice(at.wanted))
+    if (common === 0) return undefined
+    const tokens = wanted.tokens.slice(at.wanted + common)
+    this.#needRoom(tokens.length)
+    const offset = at.kept + evictedTokens - at.wanted
+    if (!(await this.#cut(at.wanted + common + offset))) return undefined
+    const ends = wanted.ends.map(end => end + offset)
+    this.log.renumber(ends)
+    return { tokens, turns: [], ends: ends.slice(earlier.length) }
+  }
+
+  async #fromStart(messages: readonly ChatMessage[]): Promise<PromptTokens> {
+    const { model, template, options } = this.#setting
+    const earlier = this.log.present.map(({ message }) => message)
+    const { tokens, ends, turns } = await wholePrompt(model, template, this.#system, [...earlier, ...messages])
+    const reply = earlier.findLastIndex(({ role }) => role === 'assistant')
+    const history = reply < 0 ? 0 : ends[reply]!
+    // Of a long history only what the cache would still hold is decoded; what is said now goes through it whole.
+    const { sinks, window, policy, byTurn } = this.#sizes
+    let surplus = policy === 'dense' || options.restore === 'all' ? 0 : Math.max(0, Math.min(tokens.length - sinks - window, history - sinks))
+    if (surplus > 0 && byTurn === true) surplus = (turns.find(turn => turn >= sinks + surplus) ?? sinks + surplus) - sinks
+    tokens.splice(sinks, surplus)
+    const shifted = ends.map(end => end - surplus)
+    this.#needRoom(tokens.length)
+    this.#skipped += surplus + Math.max(0, this.#seenBefore - history)
+    this.#seenBefore = 0
+    this.log.renumber(shifted)
+    if (surplus > 0) this.leave(0)
+    this.#begun = true
+    return { tokens, turns: turns.map(turn => turn - surplus).filter(turn => turn >= sinks), ends: shifted.slice(earlier.length) }
+  }
+
+  /** A dense cache that has no room for the turn refuses it before it leaves a trace. */
+  #needRoom(coming: number): void {
+    const { policy, window } = this.#sizes
+    const { cachedTokens } = this.runner.counts
+    if (policy !== 'dense' || cachedTokens + coming <= window) return
+    throw new StreamingLLMError('CACHE_FULL', `the dense policy has room for ${window} tokens; ${cachedTokens} are there and this turn adds ${coming}: use policy 'streaming', which goes on for ever, or a larger window`, { details: { window, cachedTokens, coming } })
+  }
+
+  /** The messages that have gone with the native sequence's first `evicted` evictions and had not been told before. */
+  leave(evicted: number): ChatMessage[] {
+    return this.log.leave(this.#sizes.sinks + evicted)
+  }
+
+  /** All tokens that are kept, sinks first. */
+  async keptTokens(): Promise<Int32Array> {
+    return (await this.runner.finish({ type: 'look' })).tokens ?? new Int32Array()
+  }
+
+  /** The last messages have never been. What the cache holds before them stays. Returns them. */
+  async removeLast(count: number): Promise<ChatMessage[]> {
+    const removed = this.log.removeLast(count)
+    if (this.#begun) {
+      const end = this.log.present.at(-1)?.end
+      if (end === undefined || !(await this.#cut(end))) await this.#forget(end ?? this.runner.counts.evictedTokens)
+    }
+    return removed
+  }
+
+  /** Another system prompt, or none. Where it is pinned and can be, it alone is decoded; else the kept messages are, with the next turn. */
+  async setSystem(system: string | undefined): Promise<void> {
+    const { model, template } = this.#setting
+    const options = withPin(this.#setting, system)
+    const sizes = model.limits(options)
+    const before = this.#sizes
+    const opening = openingTokens(model, template, system)
+    const pinned = before.policy === 'streaming' && before.sinks === openingTokens(model, template, this.#system).length && sizes.sinks === opening.length
+    if (this.#begun && pinned && sizes.sinks + sizes.window === before.sinks + before.window) {
+      const done = await this.#tryJob({ type: 'replaceSinks', tokens: Int32Array.from(opening) })
+      if (done) {
+        this.#system = system
+        this.#options = options
+        this.#sizes = sizes
+        this.log.shift(sizes.sinks - before.sinks)
+        this.leave(this.runner.counts.evictedTokens)
+        return
+      }
+    }
+    this.#system = system
+    this.#options = options
+    this.#sizes = sizes
+    if (this.#begun) this.#seenBefore = this.runner.counts.seenTokens
+    this.#begun = false
+    // Closed first, since there may be no other.
+    this.#native.close()
+    this.#native = model.openSequence(options)
+    this.runner.replace(this.#native)
+  }
+
+  /** False where what is to stay has been evicted. */
+  #cut(keep: number): Promise<boolean> {
+    return this.#tryJob({ type: 'cut', keep })
+  }
+
+  async #tryJob(job: NativeJob): Promise<boolean> {
+    try {
+      await this.runner.finish(job)
+      return true
+    } catch (error) {
+      if (StreamingLLMError.isInstance(error) && error.code === 'EVICTED') return false
+      throw error
+    }
+  }
+
+  /** The next turn decodes the history anew, of which `seen` tokens had been seen. */
+  async #forget(seen: number): Promise<void> {
+    await this.#cut(0)
+    this.#seenBefore = seen
+    this.#begun = false
+  }
+
+  close(): void {
+    this.runner.close()
+  }
+}
+
+/** As the template writes it at once, not as it would have grown. */
+async function renderedWhole({ model, template }: ConversationSetting, system: string | undefined, messages: readonly ChatMessage[]): Promise<number[]> {
+  return (await wholePrompt(model, template, system, messages, true)).tokens
+}
+
+/** Where in `wanted`, from `least` on, the tokens go on alike for longest. */
+function bestPlace(kept: Int32Array, wanted: readonly number[], least: number): number {
+  let best = { at: least, length: 0 }
+  for (let at = least; at < wanted.length - best.length; at++) {
+    if (wanted[at] !== kept[0]) continue
+    let length = 0
+    while (length < kept.length && wanted[at + length] === kept[length]) length++
+    if (length > best.length) best = { at, length }
+  }
+  return best.at
+}
