@@ -149,6 +149,11 @@ export class Chat {
     await this.#alone(() => this.#conversation.setSystem(system))
   }
 
+  /** @internal Goes back to the first `count` messages, which are in the window. */
+  async goBack(count: number): Promise<void> {
+    await this.#alone(() => this.#conversation.goBack(count))
+  }
+
   /** Does something while no turn is in progress. */
   async #alone<T>(act: () => Promise<T>): Promise<T> {
     const release = await this.#conversation.runner.acquire()

@@ -6,7 +6,7 @@ import type { Model } from './model.js'
 import type { NativeJob, NativeSequence, NativeSequenceOptions } from './native.js'
 import type { ParsedChatOptions } from './options.js'
 import { withPin } from './pinned-system.js'
-import { commonStart, nextPrompt, openingTokens, wholePrompt, type PromptTokens } from './prompt-tokens.js'
+import { commonStart, join, nextPrompt, openingTokens, turnPrompt, wholePrompt, type PromptTokens } from './prompt-tokens.js'
 import type { ChatTemplate } from './templates/chat-template.js'
 
 /** What a conversation needs from its model. */
@@ -92,7 +92,7 @@ export class Conversation {
     const { model, template } = this.#setting
     if (this.#begun && template.incremental && !this.#isRewritten()) {
       const { seenTokens } = this.runner.counts
-      const { tokens, ends, turns } = await nextPrompt(model, template, this.#system, messages)
+      const { tokens, ends, turns } = await nextPrompt(model, template, this.#system, messages, this.#isOpened())
       this.#needRoom(tokens.length)
       return { tokens, turns, ends: ends.map(end => seenTokens + end) }
     }
@@ -102,6 +102,12 @@ export class Conversation {
       await this.#forget(this.runner.counts.seenTokens)
     }
     return this.#fromStart(messages)
+  }
+
+  /** Whether what the cache holds ends with the opening of a reply. */
+  #isOpened(): boolean {
+    const last = this.log.present.at(-1)
+    return last !== undefined && last.message.role !== 'assistant'
   }
 
   /** Whether the template gives the last reply another form once another turn follows: without its reasoning. */
@@ -117,20 +123,26 @@ export class Conversation {
     const before = present.slice(0, -1).findLastIndex(({ message }) => message.role === 'assistant')
     const exchange = present.slice(before + 1).map(({ message }) => message)
     if (before < 0 && this.log.leftCount > 0) return undefined
-    const next = await nextPrompt(model, template, this.#system, messages)
-    const wanted = before < 0 ? await renderedWhole(this.#setting, this.#system, [...exchange, ...messages]) : (await nextPrompt(model, template, this.#system, [...exchange, ...messages])).tokens
+    const reply = messages.findIndex(({ role }) => role === 'assistant')
+    const turn = messages.slice(0, reply < 0 ? undefined : reply)
+    const next = await turnPrompt(model, template, this.#system, turn)
+    const both = [...exchange, ...turn]
+    const wanted = before < 0 ? await wholePrompt(model, template, this.#system, both, true) : await turnPrompt(model, template, this.#system, both)
+    // The new turn is the end of it, word for word.
+    const replyEnd = wanted.tokens.length - next.tokens.length
+    wanted.ends = turn.map(() => wanted.tokens.length)
+    wanted.turns = next.turns.map(at => replyEnd + at)
+    join(wanted, await nextPrompt(model, template, this.#system, messages.slice(turn.length), true))
+
     const start = before < 0 ? 0 : present[before]!.end
-    const kept = await this.keptTokens()
     const { evictedTokens } = this.runner.counts
     const from = start - (start === 0 ? 0 : evictedTokens)
     if (from < 0 || (start === 0 && evictedTokens > 0)) return undefined
-    const common = commonStart(kept.subarray(from), wanted)
-    this.#needRoom(wanted.length - common)
+    const common = commonStart((await this.keptTokens()).subarray(from), wanted.tokens)
+    this.#needRoom(wanted.tokens.length - common)
     if (!(await this.#cut(start + common))) return undefined
-    // The new turn is the end of it, word for word.
-    const turn = wanted.length - (next.tokens.length - next.turns[0]!)
-    this.log.renumber([...present.slice(0, -1).map(({ end }) => Math.min(end, start + common)), start + wanted.length - next.tokens.length])
-    return { tokens: wanted.slice(common), turns: [turn - common].filter(at => at >= 0), ends: messages.map(() => start + wanted.length) }
+    this.log.renumber([...present.slice(0, -1).map(({ end }) => Math.min(end, start + common)), start + replyEnd])
+    return { tokens: wanted.tokens.slice(common), turns: wanted.turns.map(at => at - common).filter(at => at >= 0), ends: wanted.ends.map(end => start + end) }
   }
 
   /** The whole conversation as the template writes it now, from the first difference on. Undefined where that pays nothing. */
@@ -192,6 +204,18 @@ export class Conversation {
   /** All tokens that are kept, sinks first. */
   async keptTokens(): Promise<Int32Array> {
     return (await this.runner.finish({ type: 'look' })).tokens ?? new Int32Array()
+  }
+
+  /**
+   * Goes back to the first `count` messages of the history, which this conversation then holds as these. False, and nothing is
+   * changed, where the last of them is not in the window any more.
+   */
+  async goBack(count: number): Promise<boolean> {
+    const { log } = this
+    if (count <= log.leftCount) return false
+    const later = log.digest.count - count
+    if (later > 0) await this.removeLast(later)
+    return true
   }
 
   /** The last messages have never been. What the cache holds before them stays. Returns them. */
@@ -259,11 +283,6 @@ export class Conversation {
   close(): void {
     this.runner.close()
   }
-}
-
-/** As the template writes it at once, not as it would have grown. */
-async function renderedWhole({ model, template }: ConversationSetting, system: string | undefined, messages: readonly ChatMessage[]): Promise<number[]> {
-  return (await wholePrompt(model, template, system, messages, true)).tokens
 }
 
 /** Where in `wanted`, from `least` on, the tokens go on alike for longest. */

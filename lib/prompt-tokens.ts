@@ -20,39 +20,48 @@ export interface PromptTokens {
 export async function wholePrompt(model: Model, template: ChatTemplate, system: string | undefined, messages: readonly ChatMessage[], atOnce = false): Promise<PromptTokens> {
   const head: ChatMessage[] = system === undefined ? [] : [{ role: 'system', content: system }]
   const tokens: number[] = []
-  const turns: number[] = []
   if (atOnce || !template.incremental || messages[0]?.role === 'assistant') {
     const pieces = template.render([...head, ...messages], true)
     addBeginning(model, tokens, pieces)
     await addTokens(model, tokens, pieces)
-    return { tokens, ends: shareOut(messages, tokens.length), turns }
+    return { tokens, ends: shareOut(messages, tokens.length), turns: [] }
   }
   // As the conversation would have grown: each turn behind the reply before it. So it comes out as it did live.
+  const replies = messages.findIndex(({ role }) => role === 'assistant')
+  const first = messages.slice(0, replies < 0 ? undefined : replies)
+  const pieces = template.render([...head, ...first], true)
+  addBeginning(model, tokens, pieces)
+  await addTokens(model, tokens, pieces)
+  const prompt = { tokens, ends: first.map(() => tokens.length), turns: [openingTokens(model, template, system).length] }
+  join(prompt, await nextPrompt(model, template, system, messages.slice(first.length), true))
+  return prompt
+}
+
+/**
+ * Tokens of what follows a reply: its end, the new messages, the opening of the next. With `opened`, what follows the opening
+ * of a reply: first that reply, if there are any messages.
+ */
+export async function nextPrompt(model: Model, template: ChatTemplate, system: string | undefined, messages: readonly ChatMessage[], opened = false): Promise<PromptTokens> {
+  const tokens: number[] = []
   const ends: number[] = []
+  const turns: number[] = []
   for (let i = 0; i < messages.length;) {
-    const reply = messages.findIndex((message, at) => at >= i && message.role === 'assistant')
-    const turn = messages.slice(i, reply < 0 ? undefined : reply)
-    if (i === 0) {
-      const pieces = template.render([...head, ...turn], true)
-      addBeginning(model, tokens, pieces)
-      await addTokens(model, tokens, pieces)
-      turns.push(openingTokens(model, template, system).length)
-    } else {
-      const next = await nextPrompt(model, template, system, turn)
-      for (const begins of next.turns) turns.push(tokens.length + begins)
-      for (const token of next.tokens) tokens.push(token)
+    if (opened) {
+      await addTokens(model, tokens, [{ text: messages[i]!.content, special: false }])
+      ends.push(tokens.length)
+      i++
     }
-    for (const _ of turn) ends.push(tokens.length)
-    if (reply < 0) break
-    await addTokens(model, tokens, [{ text: messages[reply]!.content, special: false }])
-    ends.push(tokens.length)
-    i = reply + 1
+    const reply = messages.findIndex((message, at) => at > i && message.role === 'assistant')
+    const turn = messages.slice(i, reply < 0 ? undefined : reply)
+    if (turn.length > 0) join({ tokens, ends, turns }, await turnPrompt(model, template, system, turn))
+    i += turn.length
+    opened = true
   }
   return { tokens, ends, turns }
 }
 
-/** Tokens of what follows the last reply: its end, the new messages, the opening of the next. */
-export async function nextPrompt(model: Model, template: ChatTemplate, system: string | undefined, messages: readonly ChatMessage[]): Promise<PromptTokens> {
+/** Tokens of what follows a reply, in one turn, whatever messages it has. */
+export async function turnPrompt(model: Model, template: ChatTemplate, system: string | undefined, messages: readonly ChatMessage[]): Promise<PromptTokens> {
   const { pieces, turnAt } = template.continueTurn(messages, { system })
   const tokens: number[] = []
   await addTokens(model, tokens, pieces)
@@ -60,6 +69,15 @@ export async function nextPrompt(model: Model, template: ChatTemplate, system: s
   const replyEnd: number[] = []
   await addTokens(model, replyEnd, firstPieces(pieces, turnAt))
   return { tokens, ends: messages.map(() => tokens.length), turns: [commonStart(replyEnd, tokens)] }
+}
+
+/** Adds what comes behind a prompt to it. */
+export function join(prompt: PromptTokens, next: PromptTokens): void {
+  const before = prompt.tokens.length
+  // One by one: a call takes only so many arguments.
+  for (const token of next.tokens) prompt.tokens.push(token)
+  for (const end of next.ends) prompt.ends.push(before + end)
+  for (const turn of next.turns) prompt.turns.push(before + turn)
 }
 
 /**

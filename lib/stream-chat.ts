@@ -37,14 +37,13 @@ export function streamChat(options: StreamChatOptions): TextStream {
     throw new StreamingLLMError('INVALID_OPTION', "streamChat: the last of 'messages' must be the one to be answered, not the assistant's")
   }
   return textStream((async function* () {
-    const key = JSON.stringify(chatOptions)
-    const idle = idleChats(model)
     const [system, said] = split(chatOptions.system, messages)
-    const found = longestPrefix(idle, `${key} ${JSON.stringify(system)}`, said)
-    // Taken out while it is at work, so that no other call finds it.
-    if (found !== undefined) idle.splice(idle.indexOf(found.live), 1)
-    const live = found?.live ?? { chat: model.createChat({ ...chatOptions, system, messages: said.slice(0, -1) }), key: `${key} ${JSON.stringify(system)}` }
-    const { count } = live.chat.conversation.log.digest
+    const key = `${JSON.stringify(chatOptions)} ${JSON.stringify(system)}`
+    const idle = idleChats(model)
+    const found = await takeLongest(idle, key, said)
+    const live = found?.live ?? { chat: model.createChat({ ...chatOptions, system, messages: said.slice(0, -1) }), key }
+    const count = () => live.chat.conversation.log.digest.count
+    const before = count()
     let ours = true
     const giveBack = () => {
       if (ours) idle.push(live)
@@ -57,7 +56,7 @@ export function streamChat(options: StreamChatOptions): TextStream {
       }
     } catch (error) {
       // A turn that left no trace, over text that cannot be tokenized, does not cost the conversation its cache.
-      if (ours && (found === undefined || live.chat.conversation.log.digest.count !== count)) {
+      if (ours && (found === undefined || count() !== before)) {
         ours = false
         await live.chat.close()
       }
@@ -73,14 +72,47 @@ function split(system: string | undefined, messages: ChatMessage[]): [string | u
   return system === undefined && messages[0]?.role === 'system' ? [messages[0].content, messages.slice(1)] : [system, messages]
 }
 
-/** The idle chat whose history is the longest beginning of these messages, the last one not included. */
-function longestPrefix(idle: LiveChat[], key: string, messages: ChatMessage[]): { live: LiveChat; count: number } | undefined {
-  let digest = ''
+/**
+ * The idle chat whose history has the longest beginning of these messages, taken out of the idle ones so that no other call
+ * finds it, and brought back to that beginning. One that goes on for more than an exchange in another way is left as it is,
+ * and a fork of it goes back.
+ */
+async function takeLongest(idle: LiveChat[], key: string, messages: ChatMessage[]): Promise<{ live: LiveChat; count: number } | undefined> {
+  const best = longestBeginning(idle, key, messages)
+  if (best === undefined) return undefined
+  const { live, count } = best
+  idle.splice(idle.indexOf(live), 1)
+  const { conversation } = live.chat
+  if (conversation.log.digest.count === count) return best
+  let taken = live
+  if (conversation.log.digest.count > count + 2) {
+    try {
+      taken = { chat: await live.chat.fork(), key }
+      idle.push(live)
+    } catch (error) {
+      if (!StreamingLLMError.isInstance(error) || error.code !== 'NO_SEQUENCE_LEFT') throw error
+    }
+  }
+  await taken.chat.goBack(count)
+  return { live: taken, count }
+}
+
+/** How many of the messages each idle chat begins with: the most, and of equals the one that was used last. */
+function longestBeginning(idle: LiveChat[], key: string, messages: ChatMessage[]): { live: LiveChat; count: number } | undefined {
+  const digests = ['']
+  for (const message of messages) digests.push(extendDigest(digests.at(-1)!, message))
   let best: { live: LiveChat; count: number } | undefined
-  for (let count = 1; count < messages.length; count++) {
-    digest = extendDigest(digest, messages[count - 1]!)
-    const live = idle.findLast(each => each.key === key && each.chat.conversation.log.digest.count === count && each.chat.conversation.log.digest.hash === digest)
-    if (live !== undefined) best = { live, count }
+  for (const live of idle) {
+    if (live.key !== key) continue
+    const { log } = live.chat.conversation
+    const all = log.digest.count
+    for (let count = Math.min(all, messages.length); count >= (best?.count ?? 1); count--) {
+      // Only what is in the window can be gone back to.
+      if (log.digestAt(count) === digests[count] && ((count === all && count < messages.length) || count > log.leftCount)) {
+        best = { live, count }
+        break
+      }
+    }
   }
   return best
 }
