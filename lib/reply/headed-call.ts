@@ -21,6 +21,7 @@ export class HeadedCall extends CallReader {
   }
 
   protected get complete(): boolean {
+    // The reply is over, and so is the name.
     if (this.#header !== undefined) this.#begin()
     return this.#value?.complete ?? !this.call!.failed
   }

@@ -49,6 +49,8 @@ export interface CallSyntax {
   bare: boolean
   /** Texts around all calls that say nothing: they are left out of replies. */
   ignored: readonly string[]
+  /** Further marks within calls. */
+  inner: readonly string[]
   /** For `headed`: what stands before the arguments. Its group `name` is the tool, its group `id`, if any, an id. */
   header?: RegExp
   frame: CallFrame
@@ -68,8 +70,16 @@ const tagged = (open: string, close: string): CallFrame => ({
   begin: '', beforeName: `${open}\n{"name": "`, beforeArguments: '", "arguments": ', afterArguments: `}\n${close}`, between: '\n', finish: '',
 })
 
-const base = { body: 'json', bare: false, ignored: [], trigger: 'open' } as const
+const base = { body: 'json', bare: false, ignored: [], inner: [], trigger: 'open' } as const
 const toolCall = { ...base, open: ['<tool_call>'], close: '</tool_call>' } as const
+
+const mistral = {
+  ...base,
+  body: 'mistral',
+  open: ['[TOOL_CALLS]'],
+  inner: ['[ARGS]', '[CALL_ID]'],
+  header: /^\s*(?<name>[^\s[\]{}]+)\s*(?:\[CALL_ID\]\s*(?<id>[^\s[\]{}]+)\s*)?(?:\[ARGS\])?\s*$/,
+} as const
 
 const deepseek = {
   ...base,
@@ -77,6 +87,7 @@ const deepseek = {
   open: ['<｜tool▁call▁begin｜>'],
   close: '<｜tool▁call▁end｜>',
   ignored: ['<｜tool▁calls▁begin｜>', '<｜tool▁calls▁end｜>'],
+  inner: ['<｜tool▁sep｜>'],
   // Both generations of the models are read in the same way: the name stands before the separator or after it.
   header: /^(?:(?:function)?\s*<｜tool▁sep｜>\s*(?<name>[^\s<`]+)\s*(?:```(?:json)?)?\s*|(?<plain>[^\s<`]+)\s*<｜tool▁sep｜>\s*)$/,
 } as const
@@ -89,9 +100,9 @@ export const callSyntaxes: Readonly<Record<CallSyntaxName, CallSyntax>> = {
   generic: { ...toolCall, name: 'generic', frame: tagged('<tool_call>', '</tool_call>') },
   smollm2: { ...toolCall, name: 'smollm2', frame: json('<tool_call>[', ', ', ']</tool_call>') },
   llama3: { ...base, name: 'llama3', open: ['<|python_tag|>'], bare: true, frame: json('', '; ', '', 'parameters'), trigger: 'name' },
-  mistral: { ...base, name: 'mistral', body: 'mistral', open: ['[TOOL_CALLS]'], header: mistralHeader(), frame: json('[TOOL_CALLS][', ', ', ']', 'arguments', ', "id": "\0"') },
+  mistral: { ...mistral, name: 'mistral', frame: json('[TOOL_CALLS][', ', ', ']', 'arguments', ', "id": "\0"') },
   'mistral-named': {
-    ...base, name: 'mistral-named', body: 'mistral', open: ['[TOOL_CALLS]'], header: mistralHeader(),
+    ...mistral, name: 'mistral-named',
     frame: { begin: '', beforeName: '[TOOL_CALLS]', beforeArguments: '[ARGS]', afterArguments: '', between: '', finish: '' },
   },
   functionary: {
@@ -124,6 +135,10 @@ export const callSyntaxes: Readonly<Record<CallSyntaxName, CallSyntax>> = {
   granite: { ...base, name: 'granite', open: ['<|tool_call|>', '<tool_call>'], frame: json('<|tool_call|>[', ', ', ']') },
 }
 
-function mistralHeader(): RegExp {
-  return /^\s*(?<name>[^\s[\]{}]+)\s*(?:\[CALL_ID\]\s*(?<id>[^\s[\]{}]+)\s*)?(?:\[ARGS\])?\s*$/
+/**
+ * All marks of a syntax. In some vocabularies they are control tokens, whose text is not part of what a model is usually
+ * taken to have written; a reader of calls has to get it nevertheless.
+ */
+export function syntaxMarks(syntax: CallSyntax): string[] {
+  return [...syntax.ignored, ...syntax.open, ...syntax.inner, ...syntax.close === undefined ? [] : [syntax.close]]
 }

@@ -1,5 +1,4 @@
 import type { CallSyntax } from './call-syntax.js'
-import { isObject } from '../reply/json-value.js'
 import type { ToolCall } from './tool-definitions.js'
 
 /** The text of calls, as a model writes them in its syntax. */
@@ -14,7 +13,7 @@ export function writeCalls(syntax: CallSyntax, calls: readonly ToolCall[]): stri
 
 function writeArguments(syntax: CallSyntax, value: unknown): string {
   if (syntax.body !== 'parameters') return JSON.stringify(value ?? {})
-  return Object.entries(isObject(value) ? value : {})
+  return Object.entries(typeof value === 'object' && value !== null ? value : {})
     .map(([key, item]) => `<parameter=${key}>\n${typeof item === 'string' ? item : JSON.stringify(item)}\n</parameter>\n`)
     .join('')
 }

@@ -1,4 +1,4 @@
-import { callSyntaxes, type CallSyntaxName } from '../../../lib/tools/call-syntax.js'
+import { callSyntaxes, syntaxMarks, type CallSyntaxName } from '../../../lib/tools/call-syntax.js'
 import { writeCalls } from '../../../lib/tools/write-calls.js'
 import { read, tools, written } from './replies.js'
 
@@ -19,6 +19,12 @@ describe.each(names)('%s', name => {
     const several = reader(name)(writeCalls(syntax, [weather, now, weather]))
     expect(types(several)).toEqual([...one, ...one, ...one])
     expect(several.filter(part => part.type === 'tool-call').map(part => part.arguments)).toEqual([args, {}, args])
+  })
+
+  test('its marks are all that may be control tokens in a call', () => {
+    const call = writeCalls(syntax, [{ ...now, arguments: {} }])
+    const left = syntaxMarks(syntax).reduce((text, mark) => text.replaceAll(mark, ''), call)
+    expect(left).not.toMatch(/<[|｜]|\[[A-Z]/)
   })
 
   test('the pieces of the arguments are their JSON', () => {
