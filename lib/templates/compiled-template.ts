@@ -1,6 +1,6 @@
 import { Template } from '@huggingface/jinja'
 import { StreamingLLMError } from '../errors.js'
-import type { ChatMessage } from '../messages.js'
+import type { TemplateMessage } from '../messages.js'
 import { comparedLiterals } from './template-literals.js'
 import { isTimeout, runWithin } from './time-limit.js'
 
@@ -58,10 +58,14 @@ export class CompiledTemplate {
     }
   }
 
-  /** Throws `TEMPLATE_FAILED` where the template raises, fails, or exceeds a limit. */
-  render(messages: readonly ChatMessage[], addGenerationPrompt: boolean): string {
+  /**
+   * `variables` are further ones, such as `tools`; `messages` may have more members than those of a plain message.
+   *
+   * Throws `TEMPLATE_FAILED` where the template raises, fails, or exceeds a limit.
+   */
+  render(messages: readonly TemplateMessage[], addGenerationPrompt: boolean, variables: Readonly<Record<string, unknown>> = {}): string {
     const limit = this.#limits.time + messages.length * messageTime
-    const items = { ...this.#variables, messages, add_generation_prompt: addGenerationPrompt }
+    const items = { ...this.#variables, ...variables, messages, add_generation_prompt: addGenerationPrompt }
     let text: string
     try {
       text = runWithin(limit, () => this.#template.render(items))

@@ -1,0 +1,115 @@
+import { isObject, JsonValue, parseJson } from './json-value.js'
+import { afterSpace } from './marker-search.js'
+import type { OpenCall } from './open-call.js'
+
+type Expecting = 'object' | 'key' | 'colon' | 'value'
+
+/**
+ * Reads a call that is a JSON object with a name and arguments, and passes on both as they come. Models write the keys in
+ * one order or the other, call the arguments one thing or another, and some write them as JSON in a string.
+ */
+export class CallObject {
+  complete = false
+  /** Not an object at all, from here on. */
+  broken = false
+  readonly #call: OpenCall
+  #expecting: Expecting = 'object'
+  #key = ''
+  #value = new JsonValue()
+  // A value that has to be whole before it says something; undefined while its pieces are passed on.
+  #collected: string[] | undefined
+
+  constructor(call: OpenCall) {
+    this.#call = call
+  }
+
+  /** Reads from there on. Returns the position after what belongs to the object, or at what breaks it. */
+  read(text: string, from: number): number {
+    let at = from
+    while (at < text.length && !this.complete && !this.broken) {
+      if (this.#inside) {
+        at = this.#readValue(text, at)
+        continue
+      }
+      at = afterSpace(text, at)
+      if (at < text.length) at = this.#step(text.charAt(at), at)
+    }
+    return at
+  }
+
+  // Between values.
+  #step(character: string, at: number): number {
+    switch (this.#expecting) {
+      case 'object':
+        if (character !== '{') break
+        this.#expecting = 'key'
+        return at + 1
+      case 'key':
+        if (character === '}') {
+          this.complete = true
+          return at + 1
+        }
+        if (character === ',') return at + 1
+        if (character !== '"') break
+        this.#start([])
+        return at
+      case 'colon':
+        if (character !== ':') break
+        this.#expecting = 'value'
+        return at + 1
+      case 'value':
+        if (character === ',' || character === '}' || character === ']') break
+        this.#start(character === '{' && this.#isArguments ? undefined : [])
+        return at
+    }
+    this.broken = true
+    return at
+  }
+
+  #inside = false
+
+  #start(collected: string[] | undefined): void {
+    this.#value = new JsonValue()
+    this.#collected = collected
+    this.#inside = true
+  }
+
+  #readValue(text: string, from: number): number {
+    const at = this.#value.read(text, from)
+    if (this.#collected === undefined) this.#call.write(this.#value.piece)
+    else this.#collected.push(this.#value.piece)
+    if (!this.#value.complete) return at
+    this.#inside = false
+    if (this.#expecting === 'key') {
+      const key = parseJson(this.#collected!.join(''))
+      if (typeof key?.value !== 'string') this.broken = true
+      else this.#key = key.value
+      this.#expecting = 'colon'
+    } else {
+      this.#expecting = 'key'
+      if (this.#collected !== undefined) this.#take(this.#collected.join(''))
+    }
+    return at
+  }
+
+  get #isArguments(): boolean {
+    return this.#key === 'arguments' || this.#key === 'parameters'
+  }
+
+  #take(text: string): void {
+    if (this.#isArguments) return this.#takeArguments(text)
+    if (this.#key !== 'name' && this.#key !== 'id') return
+    const value = parseJson(text)?.value
+    if (typeof value !== 'string') return
+    if (this.#key === 'name') this.#call.begin(value)
+    else this.#call.writtenId = value
+  }
+
+  #takeArguments(text: string): void {
+    const value = parseJson(text)?.value
+    if (value === null) return
+    if (typeof value === 'string' && isObject(parseJson(value)?.value)) this.#call.write(value)
+    else if (typeof value === 'string' && value.trim() === '') return
+    else this.#call.write(text)
+  }
+}

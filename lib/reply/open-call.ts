@@ -1,0 +1,84 @@
+import type { ToolDefinitions } from '../tools/tool-definitions.js'
+import { isObject, parseJson } from './json-value.js'
+import type { ReplyPart } from './reply-parts.js'
+
+/** What calls are read with. */
+export interface CallContext {
+  readonly tools: ToolDefinitions
+  emit(part: ReplyPart): void
+  /** Numbers and names the next call. */
+  next(): { index: number; id: string }
+}
+
+/** A call that is being read: what is known of it so far, and the parts that come of it. */
+export class OpenCall {
+  name: string | undefined
+  writtenId: string | undefined
+  readonly #context: CallContext
+  #started: { index: number; id: string } | undefined
+  // What was read, in pieces: joined once, at the end.
+  readonly #raw: string[] = []
+  readonly #arguments: string[] = []
+  #failure: string | undefined
+
+  constructor(context: CallContext) {
+    this.#context = context
+  }
+
+  get failed(): boolean {
+    return this.#failure !== undefined
+  }
+
+  /** Adds to the call as it was written. */
+  add(raw: string): void {
+    if (raw !== '') this.#raw.push(raw)
+  }
+
+  /** The tool's name is there: a known tool's call is reported from now on. */
+  begin(name: string): void {
+    this.name ??= name
+    if (this.name !== name || this.#started !== undefined || this.failed) return
+    if (!Object.hasOwn(this.#context.tools, name)) return this.fail(`There is no tool named ${JSON.stringify(name)}.`)
+    this.#started = this.#context.next()
+    this.#context.emit({ type: 'tool-call-start', ...this.#started, name })
+    for (const text of this.#arguments) this.#report(text)
+  }
+
+  /** Adds to the arguments' JSON text. */
+  write(text: string): void {
+    if (text === '') return
+    this.#arguments.push(text)
+    if (this.#started !== undefined) this.#report(text)
+  }
+
+  /** Makes the call an invalid one. The first reason counts. */
+  fail(reason: string): void {
+    this.#failure ??= reason
+  }
+
+  /** Reports the call, as what it is. */
+  finish(): void {
+    if (this.#started !== undefined && !this.failed && this.#arguments.length === 0) this.write('{}')
+    const raw = this.#raw.join('')
+    if (this.#started === undefined) this.fail('The call names no tool.')
+    const parsed = this.failed ? undefined : parseJson(this.#arguments.join(''))
+    if (parsed === undefined) this.fail('The call is not valid JSON.')
+    if (parsed !== undefined && !isObject(parsed.value)) this.fail('The arguments of the call are no JSON object.')
+    if (this.#failure !== undefined) {
+      this.#context.emit({ type: 'invalid-tool-call', raw, reason: this.#failure, ...(this.name === undefined ? {} : { name: this.name }), ...this.#started })
+      return
+    }
+    this.#context.emit({
+      type: 'tool-call',
+      ...this.#started!,
+      name: this.name!,
+      arguments: parsed!.value as Record<string, unknown>,
+      ...(this.writtenId === undefined ? {} : { writtenId: this.writtenId }),
+      raw,
+    })
+  }
+
+  #report(text: string): void {
+    this.#context.emit({ type: 'tool-call-arguments', index: this.#started!.index, text })
+  }
+}

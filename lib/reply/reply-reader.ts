@@ -1,0 +1,225 @@
+import { randomInt } from 'node:crypto'
+import { callSyntaxes, type CallSyntax } from '../tools/call-syntax.js'
+import type { ToolDefinitions } from '../tools/tool-definitions.js'
+import { BareCall } from './bare-call.js'
+import type { CallReader } from './call-reader.js'
+import { afterSpace, isCut, isSpace, MarkerSearch } from './marker-search.js'
+import type { CallContext } from './open-call.js'
+import { openReader } from './open-reader.js'
+import { thinkTags, type ReasoningFormat } from './reasoning-format.js'
+import type { ReplyPart } from './reply-parts.js'
+
+/** White space before a mark belongs to the mark, up to this many characters: no more is kept back for that. */
+const spaceLimit = 8
+
+export interface ReplyReaderOptions {
+  /** The tools that may be called. Without any, what looks like a call is text. */
+  tools?: ToolDefinitions | false
+  /** How the model writes calls. Default: as Hermes does. */
+  syntax?: CallSyntax
+  /** How the model marks its reasoning; false leaves it in the text. Default: `<think>` and `</think>`. */
+  reasoning?: ReasoningFormat | false
+  /** True when the prompt has opened the reasoning already. */
+  reasoningOpen?: boolean
+  /** Makes the ids of calls. Default: nine random letters and digits, which is the form that every template takes. */
+  createId?: () => string
+}
+
+/**
+ * Splits what a model writes, as it comes in, into text, reasoning and tool calls. It keeps back only what may be the start
+ * of a mark, and takes any text whatsoever without throwing.
+ *
+ * Every character of the reply is in a `text` part or in the `raw` of a call, in order, but for reasoning with its marks
+ * and the white space around them, and for marks that a syntax ignores.
+ */
+export class ReplyReader {
+  readonly #syntax: CallSyntax
+  readonly #reasoning: ReasoningFormat | undefined
+  readonly #reasoningEnd: MarkerSearch
+  readonly #openings: MarkerSearch
+  readonly #bare: BareCall | undefined
+  readonly #context: CallContext
+  #parts: ReplyPart[] = []
+  // What was pushed and not yet told apart.
+  #rest = ''
+  #at = 0
+  #final = false
+  #inReasoning: boolean
+  // Whether nothing but white space has come since the start, the reasoning, or a call. Only here reasoning may begin: a
+  // text that mentions the mark goes on as text.
+  #fresh: boolean
+  // White space at the start of the reasoning, and after it, is nobody's.
+  #skipSpace: boolean
+  #opened: string | undefined
+  #calls: CallReader | undefined
+
+  constructor(options: ReplyReaderOptions = {}) {
+    const tools = options.tools || {}
+    const names = Object.keys(tools)
+    this.#syntax = options.syntax ?? callSyntaxes.hermes
+    this.#reasoning = options.reasoning === false ? undefined : options.reasoning ?? thinkTags
+    this.#reasoningEnd = new MarkerSearch(this.#reasoning === undefined ? [] : [this.#reasoning.close])
+    this.#openings = new MarkerSearch(names.length === 0 ? [] : [...this.#syntax.open, ...this.#syntax.ignored])
+    this.#bare = names.length > 0 && this.#syntax.bare ? new BareCall(names) : undefined
+    this.#fresh = this.#looksAtStart
+    this.#inReasoning = this.#skipSpace = options.reasoningOpen === true && this.#reasoning !== undefined
+    const createId = options.createId ?? randomId
+    let count = 0
+    this.#context = {
+      tools,
+      emit: part => this.#emit(part),
+      next: () => ({ index: count++, id: createId() }),
+    }
+  }
+
+  /** Takes what the model has written next, and returns the parts that have come of it. */
+  push(text: string): ReplyPart[] {
+    if (this.#final) return []
+    this.#rest = this.#rest === '' ? text : this.#rest + text
+    return this.#run()
+  }
+
+  /** The reply is over: returns what was kept back, and closes what is open. Nothing can be pushed after it. */
+  end(): ReplyPart[] {
+    if (this.#final) return []
+    this.#final = true
+    return this.#run()
+  }
+
+  #run(): ReplyPart[] {
+    this.#at = 0
+    while (this.#step());
+    this.#rest = this.#rest.slice(this.#at)
+    const parts = this.#parts
+    this.#parts = []
+    return parts
+  }
+
+  /** Reads what it can; false where more text is needed. */
+  #step(): boolean {
+    if (this.#opened !== undefined) return this.#openCalls(this.#opened)
+    if (this.#calls !== undefined) return this.#readCalls(this.#calls)
+    if (this.#skipSpace) {
+      this.#at = afterSpace(this.#rest, this.#at)
+      if (this.#at === this.#rest.length) return false
+      this.#skipSpace = false
+    }
+    if (this.#inReasoning) return this.#readReasoning()
+    return this.#fresh ? this.#readStart() : this.#readText()
+  }
+
+  #readReasoning(): boolean {
+    const found = this.#reasoningEnd.find(this.#rest, this.#at)
+    if (found === undefined) return this.#keepBack('reasoning', this.#reasoningEnd)
+    this.#say('reasoning', this.#beforeSpace(found.start))
+    this.#at = found.end
+    this.#inReasoning = false
+    this.#fresh = this.#skipSpace = true
+    return true
+  }
+
+  get #looksAtStart(): boolean {
+    return this.#reasoning !== undefined || this.#bare !== undefined
+  }
+
+  /** Where reasoning may begin, or a call without a mark. */
+  #readStart(): boolean {
+    const start = afterSpace(this.#rest, this.#at)
+    const waits = start === this.#rest.length || this.#reasoning !== undefined && isCut(this.#reasoning.open, this.#rest, start)
+    if (waits && !this.#final) return this.#waitAt(start)
+    if (this.#reasoning !== undefined && this.#rest.startsWith(this.#reasoning.open, start)) {
+      this.#say('text', this.#beforeSpace(start))
+      this.#at = start + this.#reasoning.open.length
+      this.#fresh = this.#looksAtStart
+    this.#inReasoning = this.#skipSpace = true
+      return true
+    }
+    if (this.#bare !== undefined && BareCall.at(this.#rest, start) !== undefined) {
+      const kind = this.#bare.test(this.#rest, start)
+      if (kind === 'more' && !this.#final) return this.#waitAt(start)
+      if (kind === 'call') return this.#open(start, start)
+    }
+    this.#fresh = false
+    return true
+  }
+
+  #readText(): boolean {
+    const found = this.#openings.find(this.#rest, this.#at)
+    if (found === undefined) return this.#keepBack('text', this.#openings)
+    if (!this.#syntax.ignored.includes(found.marker)) return this.#open(found.start, found.end)
+    this.#say('text', this.#beforeSpace(found.start))
+    this.#at = found.end
+    this.#skipSpace = true
+    return true
+  }
+
+  /** A call begins, with a mark from `start` to `end`. */
+  #open(start: number, end: number): boolean {
+    this.#say('text', this.#beforeSpace(start))
+    this.#opened = this.#rest.slice(this.#at, end)
+    this.#at = end
+    return true
+  }
+
+  #openCalls(opened: string): boolean {
+    const next = afterSpace(this.#rest, this.#at)
+    const raw = opened + this.#rest.slice(this.#at, next)
+    this.#at = next
+    if (next === this.#rest.length && !this.#final) {
+      this.#opened = raw
+      return false
+    }
+    this.#opened = undefined
+    this.#calls = openReader(this.#context, this.#syntax, raw, this.#rest.charAt(next))
+    return true
+  }
+
+  #readCalls(calls: CallReader): boolean {
+    this.#at = calls.read(this.#rest, this.#at)
+    if (!calls.done) {
+      if (!this.#final) return false
+      calls.end(this.#rest.slice(this.#at))
+      this.#at = this.#rest.length
+    }
+    this.#calls = undefined
+    this.#fresh = this.#looksAtStart
+    return true
+  }
+
+  /** Passes on all that can't be the start of a mark, with white space before it. */
+  #keepBack(type: 'text' | 'reasoning', marks: MarkerSearch): boolean {
+    if (this.#final || marks.empty) this.#say(type, this.#rest.length)
+    else this.#say(type, this.#beforeSpace(marks.hold(this.#rest, this.#at)))
+    return false
+  }
+
+  #waitAt(start: number): boolean {
+    this.#say('text', this.#beforeSpace(start))
+    return false
+  }
+
+  /** The start of the white space before a position, as far as it may belong to a mark there. */
+  #beforeSpace(end: number): number {
+    const least = Math.max(this.#at, end - spaceLimit)
+    let start = end
+    while (start > least && isSpace(this.#rest.charAt(start - 1))) start--
+    return start
+  }
+
+  /** Passes on what stands before a position. */
+  #say(type: 'text' | 'reasoning', end: number): void {
+    if (end <= this.#at) return
+    this.#emit({ type, text: this.#rest.slice(this.#at, end) })
+    this.#at = end
+  }
+
+  #emit(part: ReplyPart): void {
+    this.#parts.push(part)
+  }
+}
+
+const idCharacters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'
+
+function randomId(): string {
+  return Array.from({ length: 9 }, () => idCharacters.charAt(randomInt(idCharacters.length))).join('')
+}

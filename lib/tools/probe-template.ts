@@ -1,0 +1,191 @@
+import type { TemplateMessage } from '../messages.js'
+import type { CompiledTemplate } from '../templates/compiled-template.js'
+import { callSyntaxes, type CallSyntax, type CallSyntaxName } from './call-syntax.js'
+import { toolsFor, type TemplateTool, type ToolsVariable } from './template-tools.js'
+import { writeCalls } from './write-calls.js'
+
+/** What a chat template makes of tools and calls. */
+export interface TemplateTraits {
+  /**
+   * The variable by which the template is given the tools, where it writes them into the system message. Undefined for
+   * templates that write none, and for ones that put them into a user's turn: there they would be evicted with it, so
+   * they are better written into the system prompt by us.
+   */
+  toolsVariable: ToolsVariable | undefined
+  /** Further variables to be given together with the tools. */
+  variables: Readonly<Record<string, unknown>>
+  /** Whether the template writes `tool_calls`. If not, the calls' text has to be in the message's content. */
+  rendersCalls: boolean
+  /** The shape in which it takes arguments. */
+  argumentsAs: 'object' | 'string'
+  /** What it takes for the content of a message that is only a call. */
+  emptyContent: '' | null
+  /** Whether one message may hold several calls. */
+  parallel: boolean
+  /** How results are given back: in a message of the role `tool`, or of the user. */
+  results: 'tool' | 'user'
+}
+
+const question = 'probe question'
+const secondQuestion = 'probe again'
+const system = 'probe system'
+const answer = 'probe answer'
+const description = 'probe description'
+const key = 'probe_key'
+const call = { id: 'probe0001', name: 'probe_tool', arguments: { [key]: 'probe value' } }
+const otherCall = { id: 'probe0002', name: 'probe_other', arguments: { [key]: 'other value' } }
+
+const tools: TemplateTool[] = [{
+  type: 'function',
+  function: {
+    name: call.name,
+    description,
+    parameters: { type: 'object', properties: { [key]: { type: 'string', description: 'probe parameter' } }, required: [key] },
+  },
+}]
+
+/** How calls look that a template has written, by their name. The first that matches counts. */
+const looks: readonly [CallSyntaxName, RegExp][] = [
+  ['qwen3-coder', /<tool_call>\s*<function=probe_tool>/],
+  ['hermes', /<tool_call>\s*\{/],
+  ['granite', /<\|tool_call\|>\s*\[(?![\s\S]*<\|\/tool_call\|>)/],
+  ['phi4-list', /<\|tool_call\|>\s*\[/],
+  ['phi4', /<\|tool_call\|>\s*\{/],
+  ['smollm2', /<tool_call>\s*\[/],
+  ['mistral', /\[TOOL_CALLS\]\s*\[/],
+  ['mistral-named', /\[TOOL_CALLS\]\s*probe_tool/],
+  ['deepseek', /<｜tool▁call▁begin｜>function<｜tool▁sep｜>probe_tool/],
+  ['deepseek-v3.1', /<｜tool▁call▁begin｜>probe_tool<｜tool▁sep｜>/],
+  ['functionary', /<function=probe_tool>\s*\{/],
+  ['llama3', /\{\s*"name":\s*"probe_tool",\s*"parameters":/],
+]
+
+const user = (content: string): TemplateMessage => ({ role: 'user', content })
+
+type Shape = Pick<TemplateTraits, 'argumentsAs' | 'emptyContent'>
+
+// Where more than one shape works, the first is taken. Arguments as an object come first, since a template that writes JSON
+// itself would put text in quotes; no content comes first, since some templates write an empty reply beside the call.
+const shapes: readonly Shape[] = [
+  { argumentsAs: 'object', emptyContent: null },
+  { argumentsAs: 'object', emptyContent: '' },
+  { argumentsAs: 'string', emptyContent: null },
+  { argumentsAs: 'string', emptyContent: '' },
+]
+
+/** Undefined where the template shows no syntax that we know. */
+export function probeTemplate(template: CompiledTemplate): TemplateTraits & { syntax: CallSyntax } | undefined {
+  const probe = new Probe(template)
+  const written = probe.callShape()
+  if (written === undefined && probe.writesCalls()) return undefined
+  const syntax = written === undefined ? syntaxFromSource(template.source) : syntaxOf(written.text)
+  if (syntax === undefined) return undefined
+  const shape = written?.shape ?? { argumentsAs: 'object', emptyContent: '' }
+  const rendersCalls = written !== undefined
+  const variables = /\btools_in_user_message\b/.test(template.source) ? { tools_in_user_message: false } : {}
+  return {
+    syntax,
+    toolsVariable: probe.toolsVariable(variables),
+    variables,
+    rendersCalls,
+    ...shape,
+    parallel: !rendersCalls || probe.takesTwo(shape),
+    results: probe.knowsResults(rendersCalls ? withCalls([call], shape) : { role: 'assistant', content: writeCalls(syntax, [call]) }) ? 'tool' : 'user',
+  }
+}
+
+function syntaxOf(text: string): CallSyntax | undefined {
+  const name = looks.find(([, pattern]) => pattern.test(text))?.[0]
+  return name === undefined ? undefined : callSyntaxes[name]
+}
+
+/** For templates that don't write calls: by how they tell the model to write them, or by whose template it is. */
+function syntaxFromSource(source: string): CallSyntax | undefined {
+  if (/<tool_call>(?:\\n|\s)*\{\\?"name\\?":/.test(source) && /\b(?:xml_)?tools\b/.test(source)) return callSyntaxes.hermes
+  if (source.includes('named SmolLM')) return callSyntaxes.smollm2
+  return undefined
+}
+
+function withCalls(calls: readonly (typeof call)[], shape: Shape): TemplateMessage {
+  return {
+    role: 'assistant',
+    content: shape.emptyContent,
+    tool_calls: calls.map(({ id, name, arguments: value }) => ({
+      id, type: 'function', function: { name, arguments: shape.argumentsAs === 'string' ? JSON.stringify(value) : value },
+    })),
+  }
+}
+
+/** Renders small conversations, each without tools first, then with some, which there are templates that need. */
+class Probe {
+  readonly #template: CompiledTemplate
+
+  constructor(template: CompiledTemplate) {
+    this.#template = template
+  }
+
+  /** The shape in which the template writes a call as it is, and the text that it writes. */
+  callShape(): { shape: Shape; text: string } | undefined {
+    for (const shape of shapes) {
+      const text = this.#afterQuestion(withCalls([call], shape))
+      if (text === undefined || !text.includes(call.name) || !showsArguments(text)) continue
+      if (/\b(?:None|null|undefined)\b/.test(text)) continue // the content that isn't there, written out
+      return { shape, text }
+    }
+    return undefined
+  }
+
+  /** Whether the template writes calls at all, in whatever way. */
+  writesCalls(): boolean {
+    return shapes.some(shape => this.#afterQuestion(withCalls([call], shape))?.includes(call.name))
+  }
+
+  takesTwo(shape: Shape): boolean {
+    const text = this.#afterQuestion(withCalls([call, otherCall], shape))
+    return text !== undefined && text.includes(call.name) && text.includes(otherCall.name)
+  }
+
+  /** Whether the role `tool` means something to the template: it doesn't just write the role's name into a header. */
+  knowsResults(assistant: TemplateMessage): boolean {
+    const result = (role: string) => this.#afterQuestion(assistant, { role, content: answer, tool_call_id: call.id, name: call.name })
+    const known = result('tool')
+    if (known === undefined || !known.includes(answer)) return false
+    return known !== result('other')?.replaceAll('other', 'tool')
+  }
+
+  toolsVariable(variables: Readonly<Record<string, unknown>>): TemplateTraits['toolsVariable'] {
+    const messages = [{ role: 'system', content: system }, user(question), { role: 'assistant', content: answer }, user(secondQuestion)]
+    return (['tools', 'xml_tools'] as const).find(name => {
+      const text = this.#render(messages, { ...variables, [name]: toolsFor(name, tools) })
+      if (text === undefined || !text.includes(system)) return false
+      const before = text.slice(0, text.indexOf(question))
+      if (!before.includes(description)) return false
+      // Before the first turn, and not in it: what opens a turn comes after the tools.
+      const header = lastLine(text.slice(text.indexOf(answer) + answer.length, text.indexOf(secondQuestion)))
+      return lastLine(before.slice(before.lastIndexOf(description))).endsWith(header)
+    })
+  }
+
+  #afterQuestion(...messages: TemplateMessage[]): string | undefined {
+    const conversation = [user(question), ...messages]
+    const text = this.#render(conversation, {}) ?? this.#render(conversation, { tools })
+    return text?.slice(text.lastIndexOf(question) + question.length)
+  }
+
+  #render(messages: readonly TemplateMessage[], variables: Readonly<Record<string, unknown>>): string | undefined {
+    try {
+      return this.#template.render(messages, false, variables)
+    } catch {
+      return undefined
+    }
+  }
+}
+
+function lastLine(text: string): string {
+  const trimmed = text.trimEnd()
+  return trimmed.slice(trimmed.lastIndexOf('\n') + 1)
+}
+
+function showsArguments(text: string): boolean {
+  return /"probe_key"\s*:\s*"probe value"/.test(text) || /<parameter=probe_key>\s*probe value/.test(text)
+}

@@ -1,0 +1,37 @@
+import { CompiledTemplate } from '../templates/compiled-template.js'
+import { callSyntaxes, type CallSyntax } from './call-syntax.js'
+import { probeTemplate, type TemplateTraits } from './probe-template.js'
+
+/** How a model calls tools, and what of that its chat template writes by itself. */
+export interface ToolCallFormat extends TemplateTraits {
+  syntax: CallSyntax
+}
+
+/** Milliseconds for one of the probe's small renderings. Characters, of which a template may well write many. */
+const limits = { time: 250, size: 1_000_000 }
+
+/** The format for models whose template knows nothing of tools: all is said in the system prompt and by the user. */
+export const genericFormat: ToolCallFormat = {
+  syntax: callSyntaxes.generic,
+  toolsVariable: undefined,
+  variables: {},
+  rendersCalls: false,
+  argumentsAs: 'object',
+  emptyContent: '',
+  parallel: true,
+  results: 'user',
+}
+
+/**
+ * Finds out from a chat template's source how the model calls tools, by rendering small conversations that hold calls. A
+ * template that doesn't compile, or tells nothing, gives the generic format: then the model has to be told.
+ */
+export function toolCallFormat(template: string, tokens: { bosToken?: string; eosToken?: string } = {}): ToolCallFormat {
+  let compiled: CompiledTemplate
+  try {
+    compiled = new CompiledTemplate(template, { bosToken: tokens.bosToken ?? '', eosToken: tokens.eosToken ?? '' }, limits)
+  } catch {
+    return genericFormat
+  }
+  return probeTemplate(compiled) ?? genericFormat
+}
