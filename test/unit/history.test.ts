@@ -70,15 +70,16 @@ describe('regenerate', () => {
   })
 
   test('without a reply, or where its question is gone, is refused', async () => {
-    const { model } = fakeModel()
+    const long = reply.repeat(5)
+    const { model } = fakeModel({}, {}, long)
     const chat = model.createChat({ window: 15, sinks: 4 })
     const read = async () => {
       for await (const _ of chat.regenerate());
     }
     await expect(read()).rejects.toMatchObject({ code: 'EVICTED' })
-    await chat.ask('A question that is so long that it leaves with the first tokens of the reply to it')
-    await chat.ask('x'.repeat(60))
-    expect(chat.messages).toEqual([assistant(reply)])
+    await expect(read()).rejects.toMatchObject({ code: 'EVICTED' })
+    await chat.ask('A question that has left when it is answered')
+    expect(chat.messages).toEqual([assistant(long)])
     await expect(read()).rejects.toMatchObject({ code: 'EVICTED' })
     await soon(chat.ask('Still alive?'))
     expect(() => chat.regenerate({ temprature: 1 } as object)).toThrow(expect.objectContaining({ code: 'UNKNOWN_OPTION' }))
