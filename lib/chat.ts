@@ -1,16 +1,17 @@
 import { Conversation, type ConversationSetting } from './conversation.js'
+import { generateJob, textEvent } from './generate-job.js'
 import { StreamingLLMError } from './errors.js'
 import type { FinishEvent, FinishReason, StreamEvent, Timings, Usage } from './events.js'
 import type { TokenCounts } from './job-reader.js'
 import type { ChatMessage } from './messages.js'
 import type { Model } from './model.js'
 import type { NativeEvent, NativeSequenceOptions } from './native.js'
-import { parseGenerateOptions, parseMessages, type GenerateOptions, type ParsedGenerateOptions } from './options.js'
+import { parseGenerateOptions, parseMessages, type GenerateOptions, type ParsedGenerateOptions, type SamplingOptions } from './options.js'
 import { checkValue } from './options/check.js'
 import { text as anyText, whole } from './options/kinds.js'
 import type { PromptTokens } from './prompt-tokens.js'
 import { ChatTemplate } from './templates/chat-template.js'
-import { abortedInQueue, finishEvent, nativeSampling, textStream, type TextStream } from './text-stream.js'
+import { abortedInQueue, finishEvent, textStream, type TextStream } from './text-stream.js'
 
 export interface Answer {
   text: string
@@ -32,6 +33,10 @@ export class Chat {
   constructor(setting: ConversationSetting, conversation?: Conversation) {
     this.#setting = setting
     this.#conversation = conversation ?? new Conversation(setting)
+  }
+
+  get #defaults(): SamplingOptions {
+    return { ...this.#setting.model.samplingPresets, ...this.#setting.options.sampling }
   }
 
   /** The system prompt, if there is one. It is not among `messages`. */
@@ -74,7 +79,7 @@ export class Chat {
    */
   stream(text: string | ChatMessage, options: GenerateOptions = {}): TextStream {
     const [message] = parseMessages([typeof text === 'string' ? { role: 'user', content: text } : text], 'stream')
-    return this.turn([message!], parseGenerateOptions(options, this.#setting.options.sampling))
+    return this.turn([message!], parseGenerateOptions(options, this.#defaults))
   }
 
   /** Says something and waits for the whole reply. Rejects with `signal.reason` when aborted. Throws as `stream`. */
@@ -98,7 +103,7 @@ export class Chat {
    * is still in the window
    */
   regenerate(options: GenerateOptions = {}): TextStream {
-    const parsed = parseGenerateOptions(options, this.#setting.options.sampling, 'regenerate')
+    const parsed = parseGenerateOptions(options, this.#defaults, 'regenerate')
     return textStream(this.#turn([], parsed, async () => {
       const { present } = this.#conversation.log
       if (present.length < 2 || present.at(-1)!.message.role !== 'assistant' || present.at(-2)!.message.role === 'assistant') {
@@ -193,13 +198,13 @@ export class Chat {
   }
 
   /** The reply's events but for the last one, which it returns. The reply, as far as it was delivered, joins the history. */
-  async *#reply({ tokens, turns }: PromptTokens, { signal, sampling, stop, speculation, maxTokens = 0, timeLimit = 0 }: ParsedGenerateOptions): AsyncGenerator<StreamEvent, FinishEvent | undefined, undefined> {
-    const { runner, log } = this.#conversation
-    const job = { type: 'generate', tokens: Int32Array.from(tokens), turns: Int32Array.from(turns), maxTokens, timeLimit, stop, sampling: nativeSampling(sampling), speculation } as const
+  async *#reply({ tokens, turns }: PromptTokens, options: ParsedGenerateOptions): AsyncGenerator<StreamEvent, FinishEvent | undefined, undefined> {
+    const { runner, log, sizes } = this.#conversation
+    const job = generateJob(this.#setting.model, sizes.sinks + sizes.window, { tokens: Int32Array.from(tokens), turns: Int32Array.from(turns) }, options)
     let text = ''
     let finish: FinishEvent | undefined
     try {
-      for await (const event of runner.run(job, signal)) {
+      for await (const event of runner.run(job, options.signal)) {
         if (event.type === 'text') text += event.text
         if (event.type === 'finish') {
           const { usage, ...told } = finishEvent(event)
@@ -219,8 +224,8 @@ export class Chat {
   #shown(event: NativeEvent): StreamEvent | undefined {
     switch (event.type) {
       case 'evict': return { type: 'evict', tokens: event.tokens, messages: this.#conversation.leave(event.total) }
+      case 'text': return textEvent(this.#setting.model, event)
       case 'prefill':
-      case 'text':
       case 'rebase': return event
       default: return undefined
     }

@@ -13,6 +13,22 @@ export interface PrefillEvent {
 export interface TextEvent {
   type: 'text'
   text: string
+  /** With the option `logprobs`: the tokens whose text ends in this one, in order. */
+  tokens?: TokenProbability[]
+}
+
+/** A token and how likely it was to the model, before anything of sampling. */
+export interface TokenLikelihood {
+  token: number
+  /** Its text; of part of a character, `\ufffd`. Control tokens show their names. */
+  text: string
+  /** The natural logarithm of its probability. */
+  logprob: number
+}
+
+/** A token of a reply, and the likeliest ones in its place, best first. */
+export interface TokenProbability extends TokenLikelihood {
+  top: TokenLikelihood[]
 }
 
 /** Tokens have left the window since the last such event. What has left is forgotten. */

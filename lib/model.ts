@@ -8,7 +8,8 @@ import { fromNative, StreamingLLMError } from './errors.js'
 import type { StreamEvent } from './events.js'
 import { checkModelFile, type ModelHeader } from './gguf/check.js'
 import type { NativeLoadOptions, NativeModel, NativeModelInfo, NativeSequence } from './native.js'
-import { parseChatOptions, parseGenerateOptions, parseModelOptions, parseSequenceOptions, type ChatOptions, type GenerateOptions, type ModelOptions, type ParsedGenerateOptions, type ParsedModelOptions, type ParsedPolicyOptions, type PolicyOptions } from './options.js'
+import { parseChatOptions, parseGenerateOptions, parseModelOptions, parseSequenceOptions, type ChatOptions, type GenerateOptions, type ModelOptions, type ParsedGenerateOptions, type ParsedModelOptions, type ParsedPolicyOptions, type PolicyOptions, type SamplingOptions } from './options.js'
+import { samplingPresets } from './options/sampling.js'
 import { modelMemory, type ModelMemory } from './model-memory.js'
 import { resolveModel } from './models/resolve-model.js'
 import { loadPlaced, modelDevice, placeModel, type ModelDevice, type Placement } from './place-model.js'
@@ -113,6 +114,8 @@ export class Model {
   giveWay: () => boolean = () => false
   /** How this model remembers, and so how the streaming policy works on it. */
   readonly memory: ModelMemory
+  /** @internal What the model's file says about sampling. */
+  readonly samplingPresets: SamplingOptions
   readonly #native: NativeModel
   readonly #header: ModelHeader
   readonly #options: ParsedModelOptions
@@ -134,6 +137,7 @@ export class Model {
     this.description = this.info.description
     this.device = device
     this.memory = modelMemory(loaded.info, header)
+    this.samplingPresets = samplingPresets(header.metadata)
     for (const notice of notices) this.#warn(notice)
   }
 
@@ -166,7 +170,9 @@ export class Model {
    * INVALID_OPTION, CLOSED
    */
   createSequence(options: PolicyOptions = {}): Sequence {
-    return new Sequence(this.openSequence(parseSequenceOptions(options)))
+    const parsed = parseSequenceOptions(options)
+    const { sinks, window } = this.limits(parsed)
+    return new Sequence(this.openSequence(parsed), this, sinks + window)
   }
 
   /**
@@ -179,7 +185,7 @@ export class Model {
   stream(prompt: string, options: GenerateOptions = {}): TextStream {
     this.#needOpen()
     if (typeof prompt !== 'string') throw new StreamingLLMError('INVALID_OPTION', `stream: the prompt must be a string, got ${typeof prompt}`)
-    return textStream(this.#continue(prompt, parseGenerateOptions(options)))
+    return textStream(this.#continue(prompt, parseGenerateOptions(options, this.samplingPresets)))
   }
 
   async *#continue(prompt: string, options: ParsedGenerateOptions): AsyncGenerator<StreamEvent, void, undefined> {

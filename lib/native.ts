@@ -100,6 +100,28 @@ export interface NativeSampling {
   dryTokens: number
   dryBreakers: string[]
   seed: number
+  // What follows is off where it is missing.
+  topNSigma?: number
+  xtcProbability?: number
+  xtcThreshold?: number
+  temperatureRange?: number
+  temperatureExponent?: number
+  /** The version; 0: off. */
+  mirostat?: number
+  mirostatTau?: number
+  mirostatEta?: number
+  /** Below 0: off. */
+  adaptiveTarget?: number
+  adaptiveDecay?: number
+  biasTokens?: Int32Array
+  biasValues?: Float32Array
+}
+
+/** What the model thought of a token, as natural logarithms. */
+export interface NativeTokenProbability {
+  token: number
+  logProbability: number
+  likeliest: { token: number; logProbability: number }[]
 }
 
 export type NativeJob =
@@ -117,14 +139,20 @@ export type NativeJob =
       tokens: Int32Array
       /** Indexes among them where turns begin. */
       turns?: Int32Array
-      /** First forgets what comes behind so many tokens of the conversation, as `cut`; then also nothing is added where that fails. */
-      keep?: number
       /** 0: no limit. */
       maxTokens: number
       /** Milliseconds; 0: no limit. */
       timeLimit: number
       stop: string[]
       sampling: NativeSampling
+      /** GBNF that the reply must follow. INVALID_OPTION where llama.cpp does not understand it. */
+      grammar?: string
+      /** From the first of these texts on; none: from the start. */
+      triggers?: string[]
+      /** How many likely tokens to tell with each; missing: no probabilities. */
+      alternatives?: number
+      /** Control tokens that are text of the reply, by their names. */
+      shown?: Int32Array
       /** Tries what followed earlier occurrences of the latest tokens. Default: false. */
       speculation?: boolean
       /** For tests: always tries `count` of the reply that `tokens` foretell, where rules allow (-1: no other drafts than `speculation` finds); `finish` then tells the reply's tokens. */
@@ -133,7 +161,8 @@ export type NativeJob =
 
 export type NativeEvent =
   | { type: 'prefill'; done: number; total: number }
-  | { type: 'text'; text: string }
+  /** `tokens`: those that end within the text, where `alternatives` were asked for. */
+  | { type: 'text'; text: string; tokens?: NativeTokenProbability[] }
   /** `total`: tokens evicted from this sequence so far. */
   | { type: 'evict'; tokens: number; total: number }
   | { type: 'rebase'; tokens: number }

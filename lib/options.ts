@@ -2,8 +2,10 @@ import os from 'node:os'
 import * as v from 'valibot'
 import type { ChatMessage } from './messages.js'
 import { check, checkObject, describe, invalid, type Schema, type Schemas } from './options/check.js'
+import { checkGrammar } from './structured/grammar-check.js'
 import { boolean, callback, endpoints, number, oneOf, shortText, signal, someText, text, texts, whole, wholeOr } from './options/kinds.js'
-import type { ChatOptions, DryOptions, GenerateOptions, ModelOptions, PolicyOptions, SamplingOptions } from './options/types.js'
+import { completeSampling, readSampling, samplingSchemas, type ParsedSamplingOptions } from './options/sampling.js'
+import type { ChatOptions, GenerateOptions, ModelOptions, PolicyOptions, SamplingOptions } from './options/types.js'
 
 export type * from './options/types.js'
 
@@ -35,15 +37,14 @@ export interface ParsedChatOptions extends ParsedPolicyOptions {
   sampling: SamplingOptions
 }
 
-/** All of sampling; `dry` is missing when it is off, `seed` when a random one is wanted. */
-export type ParsedSamplingOptions = Required<Omit<SamplingOptions, 'dry' | 'seed'>> & { dry?: Required<DryOptions>; seed?: number }
-
 export interface ParsedGenerateOptions {
   maxTokens?: number
   stop: string[]
   timeLimit?: number
   signal?: AbortSignal
   speculation: boolean
+  logprobs?: number
+  grammar?: { source: string; triggers: string[] }
   sampling: ParsedSamplingOptions
 }
 
@@ -53,28 +54,6 @@ const policySchemas: Schemas<PolicyOptions> = {
   window: whole(1),
   reanchorEvery: whole(1),
   rebaseAfter: whole(1),
-}
-
-const drySchemas: Schemas<DryOptions> = {
-  multiplier: number({ least: 0 }),
-  base: number({ least: 1 }),
-  allowedLength: whole(0),
-  tokens: whole(1),
-  breakers: texts(16, 256),
-}
-
-const samplingSchemas: Schemas<SamplingOptions> = {
-  temperature: number({ least: 0 }),
-  topK: whole(0),
-  topP: number({ over: 0, most: 1 }),
-  minP: number({ least: 0, most: 1 }),
-  typicalP: number({ over: 0, most: 1 }),
-  repeatPenalty: number({ over: 0 }),
-  frequencyPenalty: number({ least: -2, most: 2 }),
-  presencePenalty: number({ least: -2, most: 2 }),
-  penaltyTokens: whole(0),
-  dry: v.unknown() as Schema<DryOptions>, // looked into by readSampling, which knows the function's name
-  seed: whole(0, 2 ** 32 - 2), // llama.cpp takes 2^32 - 1 for "a random one"
 }
 
 const chatSchemas: Schemas<ChatOptions> = {
@@ -97,7 +76,11 @@ const generateSchemas: Schemas<GenerateOptions> = {
   timeLimit: number({ over: 0 }),
   signal,
   speculation: boolean,
+  logprobs: whole(0, 100),
+  grammar: v.unknown() as Schema<GenerateOptions['grammar']>, // by readGrammar
 }
+
+const grammarSchemas: Schemas<{ source: string; triggers?: string[] }> = { source: someText, triggers: texts(64, 256) }
 
 const stopText = v.pipe(v.string('a string or an array of strings'), shortText(256) as v.GenericSchema<string>)
 
@@ -169,20 +152,22 @@ export function parseChatOptions(given: unknown, call = 'createChat'): ParsedCha
     messages: messages === undefined ? [] : parseMessages(messages, call),
     keepMessages,
     chatTemplate,
-    sampling: withDry(call, sampling),
+    sampling: readSampling(call, sampling),
   }
 }
 
 /** What was passed to `stream`, `ask` or `generate`; `defaults` are the chat's. */
 export function parseGenerateOptions(given: unknown, defaults: SamplingOptions = {}, call = 'stream'): ParsedGenerateOptions {
-  const { maxTokens, stop = [], timeLimit, signal, speculation = false, ...sampling } = check(call, given, generateSchemas)
+  const { maxTokens, stop = [], timeLimit, signal, speculation = false, logprobs, grammar, ...sampling } = check(call, given, generateSchemas)
   return {
     maxTokens,
     stop: typeof stop === 'string' ? [stop] : stop,
     timeLimit,
     signal,
     speculation,
-    sampling: completeSampling({ ...defaults, ...withDry(call, sampling) }),
+    logprobs,
+    grammar: grammar === undefined ? undefined : readGrammar(call, grammar),
+    sampling: completeSampling({ ...defaults, ...readSampling(call, sampling) }),
   }
 }
 
@@ -211,28 +196,12 @@ export function parseMessages(given: unknown, call = 'createChat'): ChatMessage[
   })
 }
 
+function readGrammar(call: string, given: unknown): ParsedGenerateOptions['grammar'] {
+  const { source, triggers = [] } = typeof given === 'string' ? { source: given } : checkObject(call, 'grammar', given, grammarSchemas)
+  checkGrammar(source, call)
+  return { source, triggers }
+}
+
 function withPolicy(options: PolicyOptions): ParsedPolicyOptions {
   return { ...options, policy: options.policy ?? 'streaming' }
-}
-
-function withDry(call: string, sampling: SamplingOptions): SamplingOptions {
-  return sampling.dry === undefined ? sampling : { ...sampling, dry: checkObject(call, 'dry', sampling.dry, drySchemas) }
-}
-
-function completeSampling(given: SamplingOptions): ParsedSamplingOptions {
-  const { dry, ...sampling } = given
-  const whole = { multiplier: 0.8, base: 1.75, allowedLength: 2, tokens: 1024, breakers: ['\n', ':', '"', '*'], ...dry }
-  return {
-    temperature: 0.7,
-    topK: 40,
-    topP: 0.95,
-    minP: 0.05,
-    typicalP: 1,
-    repeatPenalty: 1,
-    frequencyPenalty: 0,
-    presencePenalty: 0,
-    penaltyTokens: 64,
-    ...sampling,
-    dry: dry === undefined || whole.multiplier === 0 ? undefined : whole,
-  }
 }

@@ -3,7 +3,9 @@ import type { StreamEvent } from './events.js'
 import { JobRunner, type TokenCounts } from './job-reader.js'
 import type { NativeJob, NativeSequence } from './native.js'
 import { parseGenerateOptions, type GenerateOptions, type ParsedGenerateOptions } from './options.js'
-import { abortedInQueue, finishEvent, nativeSampling, textStream, type TextStream } from './text-stream.js'
+import type { Model } from './model.js'
+import { generateJob, textEvent } from './generate-job.js'
+import { abortedInQueue, finishEvent, textStream, type TextStream } from './text-stream.js'
 
 /**
  * One stream of tokens through the cache, below chat: for researchers and for builders of other interfaces. Made by
@@ -11,10 +13,14 @@ import { abortedInQueue, finishEvent, nativeSampling, textStream, type TextStrea
  */
 export class Sequence {
   readonly #runner: JobRunner
+  readonly #model: Model
+  readonly #kept: number
 
-  /** @internal */
-  constructor(native: NativeSequence) {
+  /** @internal `kept`: how many tokens the cache holds at most. */
+  constructor(native: NativeSequence, model: Model, kept: number) {
     this.#runner = new JobRunner(native)
+    this.#model = model
+    this.#kept = kept
   }
 
   /** Tokens of this sequence so far: seen, in the cache, evicted. */
@@ -52,12 +58,12 @@ export class Sequence {
   /** Adds `options.tokens`, if any, and generates from there. Events as those of a chat. */
   generate(options: GenerateOptions & { tokens?: ArrayLike<number> } = {}): TextStream {
     const { tokens = [], ...rest } = options ?? {}
-    return this.continue(wholeNumbers('generate', tokens), parseGenerateOptions(rest, {}, 'generate'))
+    return this.continue(wholeNumbers('generate', tokens), parseGenerateOptions(rest, this.#model.samplingPresets, 'generate'))
   }
 
   /** @internal */
-  continue(tokens: Int32Array, { sampling, signal, stop, speculation, maxTokens = 0, timeLimit = 0 }: ParsedGenerateOptions): TextStream {
-    return textStream(this.#generate({ type: 'generate', tokens, maxTokens, timeLimit, stop, sampling: nativeSampling(sampling), speculation }, signal))
+  continue(tokens: Int32Array, options: ParsedGenerateOptions): TextStream {
+    return textStream(this.#generate(generateJob(this.#model, this.#kept, { tokens }, options), options.signal))
   }
 
   async *#generate(job: NativeJob, signal?: AbortSignal): AsyncGenerator<StreamEvent, void, undefined> {
@@ -72,7 +78,8 @@ export class Sequence {
         else if (event.type === 'finish') {
           release() // before the last event is told, since its reader may not come back
           yield finishEvent(event)
-        } else if (event.type !== 'scores' && event.type !== 'error') yield event
+        } else if (event.type === 'text') yield textEvent(this.#model, event)
+        else if (event.type !== 'scores' && event.type !== 'error') yield event
       }
     } finally {
       release()

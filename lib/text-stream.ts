@@ -1,7 +1,5 @@
 import type { FinishEvent, StreamEvent } from './events.js'
 import type { NativeFinish, TokenCounts } from './job-reader.js'
-import type { NativeSampling } from './native.js'
-import type { ParsedSamplingOptions } from './options.js'
 
 /** A reply as it comes: events, or by `text()` the text alone. Work starts at the first `next()`; one consumer. */
 export interface TextStream extends AsyncGenerator<StreamEvent, void, undefined> {
@@ -31,17 +29,5 @@ export function finishEvent(native: NativeFinish): FinishEvent {
     reason: native.reason === 'done' ? 'end' : native.reason,
     usage: { promptTokens, reusedTokens, completionTokens, seenTokens, cachedTokens, evictedTokens, ...speculation },
     timings: { promptMs, generationMs, tokensPerSecond },
-  }
-}
-
-export function nativeSampling({ dry, seed, ...sampling }: ParsedSamplingOptions): NativeSampling {
-  return {
-    ...sampling,
-    dryMultiplier: dry?.multiplier ?? 0,
-    dryBase: dry?.base ?? 1.75,
-    dryAllowedLength: dry?.allowedLength ?? 2,
-    dryTokens: dry?.tokens ?? 1,
-    dryBreakers: dry?.breakers ?? [],
-    seed: seed ?? Math.floor(Math.random() * (2 ** 32 - 1)),
   }
 }

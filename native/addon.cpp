@@ -70,6 +70,20 @@ SamplingOptions read_sampling(const Napi::Object& from) {
   options.dry_tokens = integer(from, "dryTokens");
   options.dry_breakers = texts(from, "dryBreakers");
   options.seed = from.Get("seed").ToNumber().Uint32Value();
+  const auto optional = [&](const char* name, float& value) {
+    if (from.Get(name).IsNumber()) value = static_cast<float>(number(from, name));
+  };
+  optional("topNSigma", options.top_n_sigma);
+  optional("xtcProbability", options.xtc_probability), optional("xtcThreshold", options.xtc_threshold);
+  optional("temperatureRange", options.temperature_range), optional("temperatureExponent", options.temperature_exponent);
+  if (from.Get("mirostat").IsNumber()) options.mirostat = integer(from, "mirostat");
+  optional("mirostatTau", options.mirostat_tau), optional("mirostatEta", options.mirostat_eta);
+  optional("adaptiveTarget", options.adaptive_target), optional("adaptiveDecay", options.adaptive_decay);
+  if (const auto given = from.Get("biasTokens"); given.IsTypedArray()) {
+    const auto biased = tokens(given);
+    const auto values = from.Get("biasValues").As<Napi::Float32Array>();
+    for (size_t i = 0; i < biased.size(); i++) options.bias.push_back({biased[i], values[i]});
+  }
   return options;
 }
 
@@ -154,6 +168,22 @@ class StreamObject : public Napi::ObjectWrap<StreamObject> {
   }
 
  private:
+  static Napi::Array probabilities(Napi::Env env, const std::vector<TokenProbability>& told) {
+    const auto pair = [&](Token token, float log_probability) {
+      auto object = Napi::Object::New(env);
+      object.Set("token", Napi::Number::New(env, token)), object.Set("logProbability", Napi::Number::New(env, log_probability));
+      return object;
+    };
+    auto list = Napi::Array::New(env, told.size());
+    for (uint32_t i = 0; i < told.size(); i++) {
+      auto object = pair(told[i].token, told[i].log_probability);
+      auto likeliest = Napi::Array::New(env, told[i].likeliest.size());
+      for (uint32_t j = 0; j < told[i].likeliest.size(); j++) likeliest.Set(j, pair(told[i].likeliest[j].first, told[i].likeliest[j].second));
+      object.Set("likeliest", likeliest);
+      list.Set(i, object);
+    }
+    return list;
+  }
   Napi::Value take(const Napi::CallbackInfo& info) {
     const auto env = info.Env();
     const auto event = stream_->take();
@@ -169,7 +199,10 @@ class StreamObject : public Napi::ObjectWrap<StreamObject> {
     object.Set("type", names[event->type]);
     switch (event->type) {
       case StreamEvent::prefill: set("done", static_cast<double>(event->done)), set("total", static_cast<double>(event->total)); break;
-      case StreamEvent::text: object.Set("text", event->content); break;
+      case StreamEvent::text:
+        object.Set("text", event->content);
+        if (!event->told.empty()) object.Set("tokens", probabilities(env, event->told));
+        break;
       case StreamEvent::evict: set("tokens", static_cast<double>(event->done)), set("total", static_cast<double>(event->total)); break;
       case StreamEvent::rebase: set("tokens", static_cast<double>(event->done)); break;
       case StreamEvent::scores: {
@@ -241,6 +274,11 @@ class SequenceObject : public Napi::ObjectWrap<SequenceObject> {
         job.time_limit_ms = number(options, "timeLimit");
         job.stops = texts(options, "stop");
         job.sampling = read_sampling(options.Get("sampling").As<Napi::Object>());
+        for (const auto& [token, value] : job.sampling.bias) model->check_tokens(&token, 1);
+        if (const auto grammar = options.Get("grammar"); grammar.IsString()) job.grammar = grammar.ToString().Utf8Value();
+        if (options.Get("triggers").IsArray()) job.triggers = texts(options, "triggers");
+        if (options.Get("alternatives").IsNumber()) job.alternatives = integer(options, "alternatives");
+        if (const auto shown = options.Get("shown"); shown.IsTypedArray()) job.shown = tokens(shown);
         job.speculation = options.Get("speculation").ToBoolean();
         if (const auto forced = options.Get("forcedDrafts"); forced.IsObject()) {
           const auto object = forced.As<Napi::Object>();

@@ -128,7 +128,8 @@ void Engine::start(int handle, Job job) {
         throw Failure("INVALID_OPTION", "there is nothing yet that could be continued: append at least one token first");
       }
       if (generates) {
-        running.sampler = std::make_unique<Sampler>(model_, running.job.sampling);
+        if (!running.job.grammar.empty()) running.constraint = std::make_unique<Constraint>(model_, running.job.grammar, running.job.triggers);
+        running.sampler = std::make_unique<Sampler>(model_, running.job.sampling, sequence.seen);
         running.sampler->replay(sequence.last_tokens(running.sampler->lookback()));
         running.text = TextAssembler(running.job.stops);
         begin_speculation(sequence);
@@ -210,7 +211,7 @@ void Engine::finish(Sequence& sequence, const char* reason) {
   if (running.job.kind == Job::generate && !running.job.stream->cancelled()) {
     const auto piece = running.text.finish(std::string_view(reason) == "end");
     running.emitted_bytes += piece.bytes;
-    if (piece.bytes > 0) running.job.stream->add_text(piece.text, piece.bytes, 1);
+    if (piece.bytes > 0) running.job.stream->add_text(piece.text, piece.bytes, 1, take_told(running));
     take_back(sequence, running.emitted_bytes);
   }
   running.ended = true;

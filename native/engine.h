@@ -77,6 +77,8 @@ class Engine {
   void after_decode(Part& part, double elapsed_ms);
   void evict(Sequence& sequence, const CachePolicy::Step& step);
   Token sample(Sequence& sequence, const float* logits, const CachePolicy::Mark& mark, Token before, int64_t evicted_before);
+  std::string reply_text(const Job& job, Token token) const;
+  static std::vector<TokenProbability> take_told(Running& running);
   bool can_speculate(const Sequence& sequence) const;
   void begin_speculation(Sequence& sequence);
   int draft(const Batch& batch, Sequence& sequence);

@@ -1,6 +1,5 @@
 // One round of the engine: a batch of all that is ready, its decode, and what becomes of it.
 #include <algorithm>
-#include <cmath>
 
 #include "batch.h"
 #include "engine.h"
@@ -276,10 +275,9 @@ void Engine::after_decode(Part& part, double elapsed_ms) {
 // Returns the token, which may have ended the job.
 Token Engine::sample(Sequence& sequence, const float* logits, const CachePolicy::Mark& mark, Token before, int64_t evicted_before) {
   auto& running = *sequence.running;
-  const Token token = running.sampler->sample(logits, sequence.seen);
-  const auto* vocab = model_->vocab();
-  const bool ends = model_->has_tokenizer() && llama().llama_vocab_is_eog(vocab, token);
-  const std::string bytes = ends || !model_->has_tokenizer() ? std::string() : model_->piece(token, false);
+  const Token token = running.sampler->sample(logits, sequence.seen, running.constraint.get());
+  const bool ends = model_->has_tokenizer() && llama().llama_vocab_is_eog(model_->vocab(), token);
+  const std::string bytes = reply_text(running.job, token);
   // The end of a turn is recorded like any token, and taken back at once: the template writes it.
   running.bytes += bytes.size();
   running.journal.push_back({mark, before, evicted_before, token, ends ? running.bytes + 1 : running.bytes, bytes.empty()});
@@ -290,23 +288,36 @@ Token Engine::sample(Sequence& sequence, const float* logits, const CachePolicy:
     return token;
   }
   running.sampler->accept(token);
+  if (running.constraint) running.constraint->accept(token);
+  if (running.job.alternatives >= 0) {
+    running.told.push_back(token_probability(logits, model_->vocab_size(), token, running.job.alternatives));
+    running.told.back().end = running.bytes;
+  }
   const auto piece = running.text.append(bytes);
   running.emitted_bytes += piece.bytes;
-  if (piece.bytes > 0 || bytes.empty()) running.job.stream->add_text(piece.text, piece.bytes, piece.bytes > 0 ? 1 : 0);
+  if (piece.bytes > 0 || bytes.empty()) running.job.stream->add_text(piece.text, piece.bytes, piece.bytes > 0 ? 1 : 0, take_told(running));
   if (running.text.stopped()) running.ending = "stop";
   else if (running.job.max_tokens > 0 && running.generated >= running.job.max_tokens) running.ending = "length";
   return token;
 }
 
+// The bytes that a token adds to a reply: none where it ends it.
+std::string Engine::reply_text(const Job& job, Token token) const {
+  if (!model_->has_tokenizer() || llama().llama_vocab_is_eog(model_->vocab(), token)) return {};
+  return model_->piece(token, std::find(job.shown.begin(), job.shown.end(), token) != job.shown.end());
+}
+
+// Of the tokens whose text goes into the stream now.
+std::vector<TokenProbability> Engine::take_told(Running& running) {
+  std::vector<TokenProbability> told;
+  for (; !running.told.empty() && running.told.front().end <= running.emitted_bytes; running.told.pop_front()) told.push_back(std::move(running.told.front()));
+  return told;
+}
+
 void Engine::score(Sequence& sequence, const float* logits) {
   auto& running = *sequence.running;
-  const int count = model_->vocab_size();
   const Token token = running.job.tokens[running.scored++];
-  // log softmax, in double: the reference it is compared with is no less exact.
-  const double largest = *std::max_element(logits, logits + count);
-  double sum = 0;
-  for (int i = 0; i < count; i++) sum += std::exp(static_cast<double>(logits[i]) - largest);
-  running.job.stream->add_scores({static_cast<float>(logits[token] - largest - std::log(sum))});
+  running.job.stream->add_scores({static_cast<float>(logits[token] - log_sum(logits, model_->vocab_size()))});
   sequence.add(token);
 }
 

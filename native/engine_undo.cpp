@@ -69,7 +69,7 @@ void Engine::take_back(Sequence& sequence, size_t delivered) {
   if (first == running.journal.end()) return;
   const auto count = running.journal.end() - first;
   const Record record = *first;
-  const auto bytes = model_->has_tokenizer() && !llama().llama_vocab_is_eog(model_->vocab(), record.token) ? model_->piece(record.token, false) : std::string();
+  const auto bytes = reply_text(running.job, record.token);
   const size_t start = record.end - (bytes.empty() ? 1 : bytes.size());
   running.journal.erase(first, running.journal.end());
   running.generated -= count;

@@ -21,7 +21,7 @@ uint32_t draw_seed(uint32_t seed, int64_t index) {
 
 }  // namespace
 
-Sampler::Sampler(std::shared_ptr<const Model> model, const SamplingOptions& options) : model_(std::move(model)), options_(options) {
+Sampler::Sampler(std::shared_ptr<const Model> model, const SamplingOptions& options, int64_t first) : model_(std::move(model)), options_(options) {
   const auto& o = options_;
   const auto* vocab = model_->vocab();
   const int vocab_size = model_->vocab_size();
@@ -30,15 +30,12 @@ Sampler::Sampler(std::shared_ptr<const Model> model, const SamplingOptions& opti
 
   int32_t suppressed_count = 0;
   const llama_token* suppressed = llama().llama_vocab_get_suppress_tokens(vocab, &suppressed_count);
-  if (suppressed_count > 0) {
-    std::vector<llama_logit_bias> bias;
-    for (int i = 0; i < suppressed_count; i++) {
-      if (suppressed[i] < 0 || suppressed[i] >= vocab_size) continue;
-      bias.push_back({suppressed[i], -INFINITY});
-      special_.push_back(suppressed[i]);
-    }
-    add(llama().llama_sampler_init_logit_bias(vocab_size, static_cast<int32_t>(bias.size()), bias.data()));
+  std::vector<llama_logit_bias> bias = o.bias;
+  for (int i = 0; i < suppressed_count; i++) {
+    if (suppressed[i] >= 0 && suppressed[i] < vocab_size) bias.push_back({suppressed[i], -INFINITY});
   }
+  for (const auto& one : bias) special_.push_back(one.token);
+  if (!bias.empty()) add(llama().llama_sampler_init_logit_bias(vocab_size, static_cast<int32_t>(bias.size()), bias.data()));
   const bool penalties = o.penalty_tokens > 0 && (o.repeat_penalty != 1 || o.frequency_penalty != 0 || o.presence_penalty != 0);
   const bool dry = o.dry_multiplier > 0 && o.dry_tokens > 0 && model_->has_tokenizer();
   if (penalties) lookback_ = o.penalty_tokens;
@@ -51,30 +48,49 @@ Sampler::Sampler(std::shared_ptr<const Model> model, const SamplingOptions& opti
     for (const auto& breaker : o.dry_breakers) breakers.push_back(breaker.c_str());
     add(llama().llama_sampler_init_dry(vocab, o.dry_multiplier, o.dry_base, o.dry_allowed_length, o.dry_tokens, breakers.data(), breakers.size()));
   }
-  if (o.temperature > 0) {
-    // llama.cpp's own order.
+  wanted_ = o.temperature <= 0 ? 1 : o.mirostat > 0 || o.top_n_sigma > 0 ? 0 : o.top_k;
+  candidates_.reserve(static_cast<size_t>(vocab_size));
+  if (o.temperature <= 0) return;
+
+  temperature_.reset(llama().llama_sampler_chain_init(llama().llama_sampler_chain_default_params()));
+  const auto then = [&](llama_sampler* sampler) { llama().llama_sampler_chain_add(temperature_.get(), sampler); };
+  // llama.cpp's own order.
+  if (o.mirostat == 0) {
+    if (o.top_n_sigma > 0) add(llama().llama_sampler_init_top_n_sigma(o.top_n_sigma));
     if (o.top_k > 0) add(llama().llama_sampler_init_top_k(o.top_k));
     if (o.typical_p < 1) add(llama().llama_sampler_init_typical(o.typical_p, 1));
     if (o.top_p < 1) add(llama().llama_sampler_init_top_p(o.top_p, 1));
     if (o.min_p > 0) add(llama().llama_sampler_init_min_p(o.min_p, 1));
-    add(llama().llama_sampler_init_temp(o.temperature));
   }
-  wanted_ = o.temperature <= 0 ? 1 : o.top_k;
-  candidates_.reserve(static_cast<size_t>(vocab_size));
+  then(llama().llama_sampler_init_temp_ext(o.temperature, o.temperature_range, o.temperature_exponent));
+  const uint32_t seed = draw_seed(o.seed, first);
+  if (o.mirostat == 1) then(llama().llama_sampler_init_mirostat(vocab_size, seed, o.mirostat_tau, o.mirostat_eta, 100));
+  else if (o.mirostat == 2) then(llama().llama_sampler_init_mirostat_v2(seed, o.mirostat_tau, o.mirostat_eta));
+  else if (o.adaptive_target >= 0) then(llama().llama_sampler_init_adaptive_p(o.adaptive_target, o.adaptive_decay, seed));
+  chooses_ = o.mirostat > 0 || o.adaptive_target >= 0;
 }
 
 void Sampler::replay(const std::vector<Token>& tokens) {
   if (lookback_ == 0) return;
   llama().llama_sampler_reset(chain_.get());
   history_.clear();
-  for (const Token token : tokens) accept(token);
+  for (const Token token : tokens) remember(token);
 }
 
-void Sampler::accept(Token token) {
-  if (lookback_ == 0) return;
+void Sampler::remember(Token token) {
   llama().llama_sampler_accept(chain_.get(), token);
   history_.push_back(token);
   if (static_cast<int>(history_.size()) > lookback_) history_.pop_front();
+}
+
+void Sampler::accept(Token token) {
+  if (chooses_) llama().llama_sampler_accept(temperature_.get(), token);
+  if (lookback_ > 0) remember(token);
+}
+
+void Sampler::gather_all(const float* logits, int count) {
+  candidates_.resize(static_cast<size_t>(count));
+  for (int i = 0; i < count; i++) candidates_[static_cast<size_t>(i)] = {i, logits[i], 0.0f};
 }
 
 // Fills candidates_ with the tokens that can come out of the chain's first choice (the top_k of them, or the best one):
@@ -108,27 +124,54 @@ bool Sampler::gather(const float* logits, int count) {
   return true;
 }
 
-Token Sampler::sample(const float* logits, int64_t index) {
+Token Sampler::sample(const float* logits, int64_t index, const Constraint* constraint) {
   const int count = model_->vocab_size();
   const int best = largest(logits, count);
   if (best < 0) {
     throw Failure("DECODE_FAILED", "the model computed logits that are not numbers; its file may be damaged, or its key-value cache type unfit");
   }
-  if (options_.temperature <= 0 && lookback_ == 0 && special_.empty()) return best;
-
-  if (wanted_ == 0 || !gather(logits, count)) {
-    candidates_.resize(static_cast<size_t>(count));
-    for (int i = 0; i < count; i++) candidates_[static_cast<size_t>(i)] = {i, logits[i], 0.0f};
+  // Most of the time what the model would say is allowed: looking at all other tokens is only for when it is not. That
+  // draws from the same distribution, since the second draw is independent of the first. What learns from its choices
+  // must make each but once.
+  if (!constraint || !chooses_ || !constraint->active()) {
+    Token token = best;
+    if (temperature_ || lookback_ > 0 || !special_.empty()) {
+      if (wanted_ == 0 || !gather(logits, count)) gather_all(logits, count);
+      token = choose(best, index, 0);
+    }
+    if (!constraint || constraint->allows(token)) return token;
   }
+  gather_all(logits, count);
+  if (!constraint->mask(candidates_)) {
+    throw Failure("DECODE_FAILED", "the grammar allows no token of this vocabulary here: it may ask for characters that the model has no tokens for");
+  }
+  const auto allowed = std::max_element(candidates_.begin(), candidates_.end(), [](const auto& a, const auto& b) { return a.logit < b.logit; });
+  const Token fallback = allowed->id;
+  // What is ruled out must not come back by a bias, nor count in what is worked out from all logits.
+  std::erase_if(candidates_, [](const auto& candidate) { return !std::isfinite(candidate.logit); });
+  return choose(fallback, index, 1);
+}
+
+// By the chain, of the candidates; `best` where it leaves none.
+Token Sampler::choose(Token best, int64_t index, uint32_t salt) {
+  const auto& o = options_;
   llama_token_data_array array{candidates_.data(), candidates_.size(), -1, false};
   llama().llama_sampler_apply(chain_.get(), &array);
   if (array.size == 0) return best;
-  if (options_.temperature <= 0) {
+  if (!temperature_) {
     const auto* chosen = std::max_element(array.data, array.data + array.size, [](const auto& a, const auto& b) { return a.logit < b.logit; });
     return chosen->id;
   }
-  const std::unique_ptr<llama_sampler, Free> draw(llama().llama_sampler_init_dist(draw_seed(options_.seed, index)));
-  llama().llama_sampler_apply(draw.get(), &array);
+  const uint32_t seed = draw_seed(o.seed ^ (salt << 31), index);
+  if (o.xtc_probability > 0 && o.mirostat == 0) {
+    const std::unique_ptr<llama_sampler, Free> xtc(llama().llama_sampler_init_xtc(o.xtc_probability, o.xtc_threshold, 1, draw_seed(seed, index)));
+    llama().llama_sampler_apply(xtc.get(), &array);
+  }
+  llama().llama_sampler_apply(temperature_.get(), &array);
+  if (!chooses_) {
+    const std::unique_ptr<llama_sampler, Free> draw(llama().llama_sampler_init_dist(seed));
+    llama().llama_sampler_apply(draw.get(), &array);
+  }
   return array.selected >= 0 && static_cast<size_t>(array.selected) < array.size ? array.data[array.selected].id : best;
 }
 

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "constraint.h"
 #include "llama_library.h"
 #include "model.h"
 
@@ -16,6 +17,13 @@ struct SamplingOptions {
   float top_p = 0.95f;       // 1: off
   float min_p = 0.05f;       // 0: off
   float typical_p = 1.0f;    // 1: off
+  float top_n_sigma = 0.0f;  // 0: off
+  float xtc_probability = 0.0f, xtc_threshold = 0.1f;           // 0: off
+  float temperature_range = 0.0f, temperature_exponent = 1.0f;  // 0: the temperature is the same for all
+  int mirostat = 0;                                             // 1 or 2: in place of what cuts off unlikely tokens
+  float mirostat_tau = 5.0f, mirostat_eta = 0.1f;
+  float adaptive_target = -1.0f, adaptive_decay = 0.9f;  // below 0: off
+  std::vector<llama_logit_bias> bias;
   float repeat_penalty = 1.0f, frequency_penalty = 0.0f, presence_penalty = 0.0f;
   int penalty_tokens = 64;
   float dry_multiplier = 0.0f;  // 0: off
@@ -28,18 +36,21 @@ struct SamplingOptions {
 
 // Chooses tokens by llama.cpp's own sampler chain. A draw is a function of the seed and of the token's index in the
 // conversation, and penalties are functions of the tokens before it: so taking tokens back needs no snapshot, only
-// replay(). Belongs to one generation, on the engine's thread.
+// replay(). (Mirostat and adaptive-p learn from their own choices, from the reply's first on; what they draw is a function
+// of the seed and of where that reply begins.) Belongs to one generation, on the engine's thread.
 class Sampler {
  public:
-  Sampler(std::shared_ptr<const Model> model, const SamplingOptions& options);
+  // `first`: the index in the conversation of the first token to be chosen.
+  Sampler(std::shared_ptr<const Model> model, const SamplingOptions& options, int64_t first);
 
   // How many of the conversation's last tokens the penalties look at: 0 or more.
   int lookback() const { return lookback_; }
   // Forgets all tokens and takes in these, the conversation's last ones.
   void replay(const std::vector<Token>& tokens);
   void accept(Token token);
-  // `index`: tokens of the conversation before this one. Throws Failure DECODE_FAILED where the logits are no numbers.
-  Token sample(const float* logits, int64_t index);
+  // `index`: tokens of the conversation before this one; `constraint`: null where anything may come. Throws Failure
+  // DECODE_FAILED where the logits are no numbers, or the constraint allows nothing.
+  Token sample(const float* logits, int64_t index, const Constraint* constraint);
 
  private:
   struct Free {
@@ -47,13 +58,18 @@ class Sampler {
   };
   std::shared_ptr<const Model> model_;
   SamplingOptions options_;
+  void remember(Token token);
+  void gather_all(const float* logits, int count);
   bool gather(const float* logits, int count);
+  Token choose(Token best, int64_t index, uint32_t salt);
 
   int lookback_ = 0;
   int wanted_ = 0;  // how many tokens the chain's first choice leaves; 0: it makes none, and looks at all of them
   std::vector<Token> special_;    // tokens whose logits the chain sets, whatever has been said
   std::deque<Token> history_;     // the last lookback_ tokens, whose logits the penalties change
-  std::unique_ptr<llama_sampler, Free> chain_;
+  std::unique_ptr<llama_sampler, Free> chain_;        // up to where tokens are left out at random
+  std::unique_ptr<llama_sampler, Free> temperature_;  // the rest of it; null: greedy
+  bool chooses_ = false;                              // and it also chooses
   // Reused from token to token.
   std::vector<llama_token_data> candidates_;
   std::vector<Token> changed_;

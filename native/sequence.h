@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "cache_policy.h"
+#include "constraint.h"
+#include "probabilities.h"
 #include "sampler.h"
 #include "speculation.h"
 #include "text_assembler.h"
@@ -36,6 +38,10 @@ struct Job {
   double time_limit_ms = 0;   // 0: no limit
   std::vector<std::string> stops;
   SamplingOptions sampling;
+  std::string grammar;                // that the reply must follow; empty: none
+  std::vector<std::string> triggers;  // texts from which on it must; none: from the start
+  int alternatives = -1;              // how many likely tokens to tell with each; -1: no probabilities at all
+  std::vector<Token> shown;           // control tokens that are text of the reply, by their names
   bool speculation = false;
   // For tests: of the reply that these tokens foretell, always so many are drafted; where the number is negative, drafts
   // are what they would be. Its finish tells its tokens.
@@ -70,6 +76,8 @@ struct Bookmark {
 struct Running {
   Job job;
   std::unique_ptr<Sampler> sampler;
+  std::unique_ptr<Constraint> constraint;  // null: none
+  std::deque<TokenProbability> told;       // of tokens whose text is not yet in the stream
   TextAssembler text{{}};
   std::deque<Record> journal;  // the last of the `generated` tokens: those not known to be delivered
   std::deque<Bookmark> bookmarks;  // oldest first; the first is not younger than the journal's first token

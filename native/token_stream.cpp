@@ -10,9 +10,10 @@ void TokenStream::add_prefill(int64_t done, int64_t total) {
   wake_reader(lock);
 }
 
-void TokenStream::add_text(const std::string& text, size_t bytes, int tokens) {
+void TokenStream::add_text(const std::string& text, size_t bytes, int tokens, std::vector<TokenProbability> told) {
   std::unique_lock lock(mutex_);
   if (cancelled_) return;
+  for (auto& one : told) told_.push_back(std::move(one));
   text_ += text;
   text_bytes_ += bytes;
   waiting_tokens_ += tokens;
@@ -85,6 +86,7 @@ std::optional<StreamEvent> TokenStream::take() {
     } else if (!text_.empty()) {
       event = StreamEvent{.type = StreamEvent::text};
       event->content.swap(text_);
+      event->told.swap(told_);
       delivered_bytes_ += text_bytes_;
       text_bytes_ = 0;
       waiting_tokens_ = 0;
@@ -110,6 +112,7 @@ void TokenStream::cancel() {
     rebase_.reset();
     text_.clear();
     scores_.clear();
+    told_.clear();
     text_bytes_ = 0;
     evicted_ = 0;
     // What had been said last no longer holds, unless everything before it was taken: the engine says anew.

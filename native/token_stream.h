@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "probabilities.h"
+
 namespace streaming {
 
 // What JavaScript is told about one job. One struct for all kinds: `type` says which fields mean something.
@@ -15,6 +17,7 @@ struct StreamEvent {
   std::string content = {};       // text; the message of an error
   std::string reason = {};        // why it finished; the code of an error
   std::vector<float> values = {};  // scores
+  std::vector<TokenProbability> told = {};  // text: of its tokens, where they were asked for
   std::vector<int32_t> tokens = {};  // finish: the reply's, where a test has asked for them
   int64_t prompt_tokens = 0, reused_tokens = 0, completion_tokens = 0, seen_tokens = 0, cached_tokens = 0, evicted_tokens = 0;
   int64_t drafted_tokens = -1, accepted_tokens = 0;  // -1: speculation was not asked for
@@ -30,7 +33,7 @@ class TokenStream {
 
   // The engine's end. After a cancel only end() still counts.
   void add_prefill(int64_t done, int64_t total);
-  void add_text(const std::string& text, size_t bytes, int tokens);
+  void add_text(const std::string& text, size_t bytes, int tokens, std::vector<TokenProbability> told = {});
   void add_evicted(int64_t tokens, int64_t total);
   void add_rebase(int64_t tokens);
   void add_scores(const std::vector<float>& values);
@@ -65,6 +68,7 @@ class TokenStream {
   int waiting_tokens_ = 0;
   int64_t evicted_ = 0, evicted_total_ = 0;
   std::vector<float> scores_;
+  std::vector<TokenProbability> told_;
   bool cancelled_ = false, abandoned_ = false, closed_ = false;
 };
 

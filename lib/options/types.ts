@@ -1,5 +1,8 @@
 import type { ChatMessage } from '../messages.js'
 import type { ModelProgress } from '../models/progress.js'
+import type { SamplingOptions } from './sampling.js'
+
+export type { AdaptivePOptions, DryOptions, DynamicTemperatureOptions, MirostatOptions, SamplingOptions, XtcOptions } from './sampling.js'
 
 /** The model's file has been found, and llama.cpp is reading it. */
 export interface ReadProgress {
@@ -123,49 +126,6 @@ export interface PolicyOptions {
   rebaseAfter?: number
 }
 
-/** DRY: discourages the repetition of whole phrases. Off unless given. */
-export interface DryOptions {
-  /** Strength, 0 (off) or more. Default: 0.8. */
-  multiplier?: number
-  /** How fast the penalty grows with the length of the repeated phrase, 1 or more. Default: 1.75. */
-  base?: number
-  /** Tokens that a repeated phrase may have without a penalty, 0 or more. Default: 2. */
-  allowedLength?: number
-  /** How many of the latest tokens are looked through, 1 or more. Default: 1,024. */
-  tokens?: number
-  /** Texts that a repetition is not followed across, at most 16. Default: a new line, `:`, `"` and `*`. */
-  breakers?: string[]
-}
-
-/** How the next token is chosen. */
-export interface SamplingOptions {
-  /** 0 always takes the likeliest token; higher is more varied. 0 or more. Default: 0.7. */
-  temperature?: number
-  /** Only the k likeliest tokens; 0 means all. Default: 40. */
-  topK?: number
-  /** Only the likeliest tokens that together have this probability, over 0 to 1; 1 means all. Default: 0.95. */
-  topP?: number
-  /** Only tokens with at least this share of the likeliest one's probability, 0 to 1; 0 means all. Default: 0.05. */
-  minP?: number
-  /** Locally typical sampling, over 0 to 1; 1 is off. Default: 1. */
-  typicalP?: number
-  /** Divides the logits of tokens that have come lately, over 0; 1 is off. Default: 1. */
-  repeatPenalty?: number
-  /** Taken from the logit of a recent token for each time it has come, -2 to 2; 0 is off. Default: 0. */
-  frequencyPenalty?: number
-  /** Taken from the logit of a token that has come lately at all, -2 to 2; 0 is off. Default: 0. */
-  presencePenalty?: number
-  /** How many of the latest tokens the three penalties look at, 0 or more. Default: 64. */
-  penaltyTokens?: number
-  /** Discourages the repetition of whole phrases. Default: off. */
-  dry?: DryOptions
-  /**
-   * The same seed gives the same choices, 0 to 4,294,967,294, as far as logits are the same to the last bit: give
-   * `threads` too, and no `speculation`. Default: another one each time.
-   */
-  seed?: number
-}
-
 /** What `createChat` takes. Sampling options given here are the defaults of each reply. */
 export interface ChatOptions extends PolicyOptions, SamplingOptions {
   /** The system prompt. Default: none, or the model's own. */
@@ -207,6 +167,17 @@ export interface GenerateOptions extends SamplingOptions {
   timeLimit?: number
   /** Ends the reply when it fires. */
   signal?: AbortSignal
+  /**
+   * Tell the log-probability of each token of the reply, in the `text` events, and of so many of the likeliest in its place:
+   * 0 to 100. They are the model's own, before anything of sampling. Default: none are told.
+   */
+  logprobs?: number
+  /**
+   * A grammar that the reply must follow, in llama.cpp's GBNF, of at most 1 MB; `root` is where it begins. With `triggers`, it
+   * only begins where the first of these texts is written, and must itself begin with it: for replies that are free until
+   * then. Default: none.
+   */
+  grammar?: string | { source: string; triggers?: string[] }
   /**
    * Speculation without a draft model: where the latest tokens have occurred before in the conversation (its last
    * 65,536 tokens, evicted ones included, from the first reply with this option on), what followed them there is

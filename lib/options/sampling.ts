@@ -1,0 +1,251 @@
+import * as v from 'valibot'
+import type { NativeSampling } from '../native.js'
+import { checkObject, describe, invalid, type Schema, type Schemas } from './check.js'
+import { number, oneOf, texts, whole } from './kinds.js'
+
+/** DRY: discourages the repetition of whole phrases. Off unless given. */
+export interface DryOptions {
+  /** Strength, 0 (off) or more. Default: 0.8. */
+  multiplier?: number
+  /** How fast the penalty grows with the length of the repeated phrase, 1 or more. Default: 1.75. */
+  base?: number
+  /** Tokens that a repeated phrase may have without a penalty, 0 or more. Default: 2. */
+  allowedLength?: number
+  /** How many of the latest tokens are looked through, 1 or more. Default: 1,024. */
+  tokens?: number
+  /** Texts that a repetition is not followed across, at most 16. Default: a new line, `:`, `"` and `*`. */
+  breakers?: string[]
+}
+
+/** XTC ("exclude top choices"): leaves the likeliest tokens out at times, for less predictable text. Off unless given. */
+export interface XtcOptions {
+  /** How often, 0 to 1. Default: 0.5. */
+  probability?: number
+  /** Of the tokens that have at least this probability only the unlikeliest stays, 0 to 1; over 0.5 is off. Default: 0.1. */
+  threshold?: number
+}
+
+/** Dynamic temperature (Zhu et al. 2023): higher where the model is unsure. Off unless given. */
+export interface DynamicTemperatureOptions {
+  /** The temperature lies between `temperature - range` and `temperature + range`, 0 (off) or more. Default: 0.5. */
+  range?: number
+  /** How the normalized entropy becomes a place between these, 0 or more. Default: 1. */
+  exponent?: number
+}
+
+/** Mirostat (Basu et al. 2021): keeps the surprise of the text near a target, in place of `topK`, `topP`, `minP`, `typicalP`, `topNSigma` and `xtc`. Off unless given. */
+export interface MirostatOptions {
+  /** The algorithm's version, 1 or 2. Default: 2. */
+  version?: 1 | 2
+  /** The wanted surprise in bits, 0 or more. Default: 5. */
+  tau?: number
+  /** How fast it learns, 0 to 1. Default: 0.1. */
+  eta?: number
+}
+
+/** Adaptive-p: chooses tokens near a wanted probability. Goes best with `minP` and nothing else. Off unless given. */
+export interface AdaptivePOptions {
+  /** The wanted probability, 0 to 1. Default: 0.5. */
+  target?: number
+  /** How slowly it adapts: it looks at some 1 / (1 - decay) tokens; 0 to 0.99. Default: 0.9. */
+  decay?: number
+}
+
+/** How the next token is chosen. Presets in the model's file (`general.sampling.*`) come before the defaults given here. */
+export interface SamplingOptions {
+  /** 0 always takes the likeliest token; higher is more varied. 0 or more. Default: 0.7. */
+  temperature?: number
+  /** Dynamic temperature. Default: off. */
+  dynamicTemperature?: DynamicTemperatureOptions
+  /** Only the k likeliest tokens; 0 means all. Default: 40. */
+  topK?: number
+  /** Only the likeliest tokens that together have this probability, over 0 to 1; 1 means all. Default: 0.95. */
+  topP?: number
+  /** Only tokens with at least this share of the likeliest one's probability, 0 to 1; 0 means all. Default: 0.05. */
+  minP?: number
+  /** Locally typical sampling, over 0 to 1; 1 is off. Default: 1. */
+  typicalP?: number
+  /** Only tokens whose logit is at most so many standard deviations below the largest, 0 or more; 0 is off. Default: 0. */
+  topNSigma?: number
+  /** Leaves the likeliest tokens out at times. Default: off. */
+  xtc?: XtcOptions
+  /** Keeps the surprise near a target. Default: off. */
+  mirostat?: MirostatOptions
+  /** Chooses tokens near a wanted probability. Default: off. */
+  adaptiveP?: AdaptivePOptions
+  /** Divides the logits of tokens that have come lately, over 0; 1 is off. Default: 1. */
+  repeatPenalty?: number
+  /** Taken from the logit of a recent token for each time it has come, -2 to 2; 0 is off. Default: 0. */
+  frequencyPenalty?: number
+  /** Taken from the logit of a token that has come lately at all, -2 to 2; 0 is off. Default: 0. */
+  presencePenalty?: number
+  /** How many of the latest tokens the three penalties look at, 0 or more; `'window'`: all that are kept. Default: 64. */
+  penaltyTokens?: number | 'window'
+  /** Discourages the repetition of whole phrases. Default: off. */
+  dry?: DryOptions
+  /**
+   * Added to logits before anything else: pairs of a token, by its number or its text, and a number; `false` rules the token
+   * out. At most 1,024. A text must be one token of the model, to the last space. Default: none.
+   */
+  logitBias?: [token: number | string, bias: number | false][]
+  /**
+   * The same seed gives the same choices, 0 to 4,294,967,294, as far as logits are the same to the last bit: give
+   * `threads` too, and no `speculation`. Default: another one each time.
+   */
+  seed?: number
+}
+
+type Part<T> = T extends unknown ? Required<T> : never
+
+/** All of sampling; what is off is missing, and `seed` when a random one is wanted. */
+export type ParsedSamplingOptions = Required<Omit<SamplingOptions, 'dynamicTemperature' | 'xtc' | 'mirostat' | 'adaptiveP' | 'dry' | 'seed'>> & {
+  dynamicTemperature?: Part<DynamicTemperatureOptions>
+  xtc?: Part<XtcOptions>
+  mirostat?: Part<MirostatOptions>
+  adaptiveP?: Part<AdaptivePOptions>
+  dry?: Part<DryOptions>
+  seed?: number
+}
+
+const inner = {
+  dynamicTemperature: { range: number({ least: 0 }), exponent: number({ least: 0 }) } satisfies Schemas<DynamicTemperatureOptions>,
+  xtc: { probability: number({ least: 0, most: 1 }), threshold: number({ least: 0, most: 1 }) } satisfies Schemas<XtcOptions>,
+  mirostat: {
+    version: v.custom<1 | 2>(value => value === 1 || value === 2, '1 or 2'),
+    tau: number({ least: 0 }),
+    eta: number({ least: 0, most: 1 }),
+  } satisfies Schemas<MirostatOptions>,
+  adaptiveP: { target: number({ least: 0, most: 1 }), decay: number({ least: 0, most: 0.99 }) } satisfies Schemas<AdaptivePOptions>,
+  dry: {
+    multiplier: number({ least: 0 }),
+    base: number({ least: 1 }),
+    allowedLength: whole(0),
+    tokens: whole(1),
+    breakers: texts(16, 256),
+  } satisfies Schemas<DryOptions>,
+}
+
+const innerDefaults = {
+  dynamicTemperature: { range: 0.5, exponent: 1 },
+  xtc: { probability: 0.5, threshold: 0.1 },
+  mirostat: { version: 2, tau: 5, eta: 0.1 },
+  adaptiveP: { target: 0.5, decay: 0.9 },
+  dry: { multiplier: 0.8, base: 1.75, allowedLength: 2, tokens: 1024, breakers: ['\n', ':', '"', '*'] },
+} as const satisfies { [Name in keyof typeof inner]: object }
+
+// Looked into by readSampling, which knows the function's name.
+const later = <T>() => v.unknown() as Schema<T>
+
+export const samplingSchemas: Schemas<SamplingOptions> = {
+  temperature: number({ least: 0 }),
+  dynamicTemperature: later(),
+  topK: whole(0),
+  topP: number({ over: 0, most: 1 }),
+  minP: number({ least: 0, most: 1 }),
+  typicalP: number({ over: 0, most: 1 }),
+  topNSigma: number({ least: 0 }),
+  xtc: later(),
+  mirostat: later(),
+  adaptiveP: later(),
+  repeatPenalty: number({ over: 0 }),
+  frequencyPenalty: number({ least: -2, most: 2 }),
+  presencePenalty: number({ least: -2, most: 2 }),
+  penaltyTokens: v.lazy(value => (typeof value === 'string' ? oneOf('window') : whole(0))) as Schema<number | 'window'>,
+  dry: later(),
+  logitBias: later(),
+  seed: whole(0, 2 ** 32 - 2), // llama.cpp takes 2^32 - 1 for "a random one"
+}
+
+/** The options that have options themselves, checked. */
+export function readSampling(call: string, sampling: SamplingOptions): SamplingOptions {
+  const read: Record<string, unknown> = { ...sampling }
+  for (const name of Object.keys(inner) as (keyof typeof inner)[]) {
+    if (sampling[name] !== undefined) read[name] = checkObject(call, name, sampling[name], inner[name] as Schemas<object>)
+  }
+  if (sampling.logitBias !== undefined) read.logitBias = readBias(call, sampling.logitBias)
+  return read
+}
+
+const mostBiased = 1024
+
+function readBias(call: string, given: unknown): SamplingOptions['logitBias'] {
+  const expected = `an array of at most ${mostBiased} pairs of a token (its number or its text) and a number or false`
+  const wrong = (where: string, value: unknown) => invalid(call, where, `'${where}' must be ${where === 'logitBias' ? expected : 'a pair of a token (its number or its text) and a number or false'}, got ${describe(value)}`, expected)
+  if (!Array.isArray(given) || given.length > mostBiased) throw wrong('logitBias', given)
+  return Array.from(given, (pair: unknown, i): [number | string, number | false] => {
+    if (!Array.isArray(pair) || pair.length !== 2) throw wrong(`logitBias[${i}]`, pair)
+    const [token, bias] = pair as unknown[]
+    const isToken = (typeof token === 'string' && token !== '') || (Number.isSafeInteger(token) && (token as number) >= 0)
+    const isBias = bias === false || (typeof bias === 'number' && Number.isFinite(bias) && Math.abs(bias) <= 3e38)
+    if (!isToken) throw wrong(`logitBias[${i}][0]`, token)
+    if (!isBias) throw wrong(`logitBias[${i}][1]`, bias)
+    return [token as number | string, bias as number | false]
+  })
+}
+
+/** What was given, and the defaults for the rest. */
+export function completeSampling(given: SamplingOptions): ParsedSamplingOptions {
+  const { dynamicTemperature, xtc, mirostat, adaptiveP, dry, ...sampling } = given
+  const whole = <Name extends keyof typeof inner>(name: Name, part: SamplingOptions[Name]) => (part === undefined ? undefined : { ...innerDefaults[name], ...part })
+  const parts = { dynamicTemperature: whole('dynamicTemperature', dynamicTemperature), xtc: whole('xtc', xtc), mirostat: whole('mirostat', mirostat), adaptiveP: whole('adaptiveP', adaptiveP), dry: whole('dry', dry) } as Pick<ParsedSamplingOptions, keyof typeof inner>
+  return {
+    temperature: 0.7,
+    topK: 40,
+    topP: 0.95,
+    minP: 0.05,
+    typicalP: 1,
+    topNSigma: 0,
+    repeatPenalty: 1,
+    frequencyPenalty: 0,
+    presencePenalty: 0,
+    penaltyTokens: 64,
+    logitBias: [],
+    ...sampling,
+    ...parts,
+    dry: parts.dry?.multiplier === 0 ? undefined : parts.dry,
+  }
+}
+
+/** What a model's file says about how it wants to be sampled. */
+export function samplingPresets(metadata: ReadonlyMap<string, unknown>): SamplingOptions {
+  const presets: Record<string, unknown> = {}
+  const take = (name: keyof SamplingOptions, key: string, schema: Schema<unknown>) => {
+    const value = metadata.get(`general.sampling.${key}`)
+    if (v.safeParse(schema, value).success) presets[name] = value
+  }
+  for (const [name, key] of [['temperature', 'temp'], ['topK', 'top_k'], ['topP', 'top_p'], ['minP', 'min_p'], ['repeatPenalty', 'penalty_repeat'], ['penaltyTokens', 'penalty_last_n']] as const) {
+    take(name, key, samplingSchemas[name])
+  }
+  const numbers = (names: Record<string, string>) => Object.fromEntries(Object.entries(names).map(([name, key]) => [name, metadata.get(`general.sampling.${key}`)]).filter(([, value]) => typeof value === 'number' && Number.isFinite(value)))
+  const xtc = numbers({ probability: 'xtc_probability', threshold: 'xtc_threshold' })
+  if (Number(xtc.probability) > 0) presets.xtc = xtc
+  const version = metadata.get('general.sampling.mirostat')
+  if (version === 1 || version === 2) presets.mirostat = { version, ...numbers({ tau: 'mirostat_tau', eta: 'mirostat_eta' }) }
+  return presets
+}
+
+/** As the engine takes it. `window`: tokens that are kept at most; `tokenOf` gives the one token that a text is, and throws where it is not. */
+export function nativeSampling(sampling: ParsedSamplingOptions, window: number, tokenOf: (text: string) => number): NativeSampling {
+  const { temperature, topK, topP, minP, typicalP, topNSigma, dynamicTemperature, xtc, mirostat, adaptiveP, repeatPenalty, frequencyPenalty, presencePenalty, penaltyTokens, dry, logitBias, seed } = sampling
+  return {
+    temperature, topK, topP, minP, typicalP, topNSigma, repeatPenalty, frequencyPenalty, presencePenalty,
+    penaltyTokens: penaltyTokens === 'window' ? window : penaltyTokens,
+    xtcProbability: xtc?.probability ?? 0,
+    xtcThreshold: xtc?.threshold ?? 0,
+    temperatureRange: dynamicTemperature?.range ?? 0,
+    temperatureExponent: dynamicTemperature?.exponent ?? 1,
+    mirostat: mirostat?.version ?? 0,
+    mirostatTau: mirostat?.tau ?? 0,
+    mirostatEta: mirostat?.eta ?? 0,
+    adaptiveTarget: adaptiveP?.target ?? -1,
+    adaptiveDecay: adaptiveP?.decay ?? 0,
+    dryMultiplier: dry?.multiplier ?? 0,
+    dryBase: dry?.base ?? 1.75,
+    dryAllowedLength: dry?.allowedLength ?? 2,
+    dryTokens: dry?.tokens ?? 1,
+    dryBreakers: dry?.breakers ?? [],
+    biasTokens: Int32Array.from(logitBias, ([token]) => (typeof token === 'number' ? token : tokenOf(token))),
+    biasValues: Float32Array.from(logitBias, ([, bias]) => (bias === false ? -Infinity : bias)),
+    seed: seed ?? Math.floor(Math.random() * (2 ** 32 - 1)),
+  }
+}
