@@ -114,7 +114,7 @@ class Parser {
 
   *rules(): Generator<{ name: string; body: Gbnf }> {
     for (this.#space(true); this.#position < this.source.length; this.#space(true)) {
-      const name = this.#need(/[\w-]+/y)
+      const name = this.#need(/[a-zA-Z0-9-]+/y)
       this.#space(false)
       this.#need(/::=/y)
       this.#space(true)
@@ -166,7 +166,7 @@ class Parser {
       }
       return character(ranges, inverted)
     }
-    const name = this.#take(/[\w-]+/y)
+    const name = this.#take(/[a-zA-Z0-9-]+/y)
     return name === undefined ? undefined : { type: 'rule', name }
   }
 

@@ -36,7 +36,7 @@ export class SchemaCompiler implements Compiler {
       if (name === '') this.#open.set(key, this.rules.reserve(hint))
       return reference(this.#open.get(key)!)
     }
-    const path = conjunction.at(-1)?.path ?? ''
+    const path = conjunction[0]?.path ?? ''
     if (this.#open.size > mostDepth) throw new Problem(path, `is nested more than ${mostDepth} deep`)
     this.#open.set(key, '')
     const piece = this.#finish(key, hint, this.#choice(this.shapes.of(conjunction), hint, path))

@@ -49,6 +49,7 @@ export class DigitRange {
   #digits(position: number, alongLow: boolean, alongHigh: boolean): Piece | undefined {
     const low = alongLow ? digitAt(this.limits.low, position) : 0
     const high = alongHigh ? digitAt(this.limits.high, position) : 9
+    if (alongLow && alongHigh && low > high) return undefined
     const options: { from: number; to: number; rest: Piece }[] = []
     const add = (from: number, to: number, rest: Piece | undefined) => {
       const last = options.at(-1)

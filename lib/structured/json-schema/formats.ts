@@ -33,13 +33,12 @@ function patterns(): Record<string, string> {
   }
 }
 
-/** Eight groups, or fewer around a '::' that stands for two or more that are zero. */
+/** Eight groups, or fewer around a '::' that stands for one or more that are zero. */
 function ipv6(): string {
   const group = '[\\dA-Fa-f]{1,4}'
-  const shortened = Array.from({ length: 7 }, (_, before) => {
+  const shortened = Array.from({ length: 8 }, (_, before) => {
     const start = before === 0 ? ':' : `(${group}:){${before}}`
-    const after = 6 - before
-    return `${start}:${after === 0 ? '' : `(${group}(:${group}){0,${after - 1}})?`}`
+    return before === 7 ? `${start}:` : `${start}:(${group}(:${group}){0,${6 - before}})?`
   })
   return [`${group}(:${group}){7}`, ...shortened].join('|')
 }

@@ -47,8 +47,9 @@ function edge({ value, open }: Bound): Edge {
 
 /** Numbers of no sign between two edges, a number of digits before the point at a time. */
 function magnitudes(rules: GrammarRules, from: Edge, to: Edge | undefined, whole: boolean): Piece | undefined {
-  const limit = whole && to !== undefined ? limited(to) : to
   const most = whole ? String(largestInteger).length : mostDigits
+  // an integer of more digits than the usual may not have any of them
+  const limit = whole && (to !== undefined || from.at.integer.length > mostDigits) ? limited(to) : to
   // beyond as many digits as there can be, a bound is none
   const end = limit !== undefined && limit.at.integer.length <= most ? limit : undefined
   const options: Piece[] = []
@@ -67,10 +68,10 @@ function magnitudes(rules: GrammarRules, from: Edge, to: Edge | undefined, whole
   return options.length === 0 ? undefined : choice(options)
 }
 
-function limited(to: Edge): Edge {
+function limited(to: Edge | undefined): Edge {
   const largest = String(largestInteger)
-  const { integer } = to.at
-  return integer.length > largest.length || (integer.length === largest.length && integer > largest) ? edge({ value: largestInteger, open: false }) : to
+  const isLess = to !== undefined && (to.at.integer.length < largest.length || (to.at.integer.length === largest.length && to.at.integer <= largest))
+  return isLess ? to : edge({ value: largestInteger, open: false })
 }
 
 function anyNumber(rules: GrammarRules, whole: boolean): Piece {

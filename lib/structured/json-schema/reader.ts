@@ -134,7 +134,8 @@ function readType(read: Reading, value: Json, path: string): void {
 }
 
 function addValues({ shape }: Reading, values: readonly Json[]): void {
-  const distinct = [...new Map(values.map(value => [canonical(value), value])).values()]
+  const known = new Set<string>()
+  const distinct = values.filter(value => !known.has(canonical(value)) && known.add(canonical(value)))
   shape.values = intersectValues(shape.values, distinct)
 }
 

@@ -17,7 +17,7 @@ export interface Count { least: number; most: number }
  * of one kind of value says nothing of the others.
  */
 export interface Shape {
-  /** Of the schema, for messages. */
+  /** Of the schema, for messages; of those merged, the first. */
   path: string
   kinds: ReadonlySet<Kind>
   /** Numbers have to be integers. */
@@ -76,7 +76,7 @@ export function isAny(shape: Shape): boolean {
 /** What fulfils both shapes, or `undefined` where nothing can. */
 export function intersect(a: Shape, b: Shape): Shape | undefined {
   return narrow({
-    path: b.path,
+    path: a.path,
     kinds: new Set([...a.kinds].filter(kind => b.kinds.has(kind))),
     whole: a.whole || b.whole,
     values: intersectValues(a.values, b.values),

@@ -27,7 +27,9 @@ export class Shapes {
     const key = conjunction.map(({ id }) => id).join()
     const known = this.#known.get(key)
     if (known !== undefined) return known
-    const shapes = conjunction.reduce((product, node) => this.#product(product, this.#ofNode(node, []), node), [anyShape('')] as readonly Shape[])
+    const [first, ...others] = conjunction
+    let shapes = first === undefined ? [anyShape('')] : this.#ofNode(first, [])
+    for (const node of others) shapes = this.#product(shapes, this.#ofNode(node, []), node)
     this.#known.set(key, shapes)
     return shapes
   }
