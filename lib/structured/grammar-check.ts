@@ -1,0 +1,60 @@
+import { StreamingLLMError } from '../errors.js'
+import { invalid } from '../options/check.js'
+import { leftmostCost } from './grammar/analysis.js'
+import { type FlatRules, readFlatRules } from './grammar/flat-rules.js'
+import { Problem } from './problem.js'
+
+const mostBytes = 1024 ** 2
+/** llama.cpp's check for left recursion calls itself this deep; a thread's stack may be as small as 512 KiB. */
+const mostDepth = 1000
+/** Takes llama.cpp some tens of milliseconds. */
+const mostSteps = 5_000_000
+
+/**
+ * Checks a grammar in GBNF before llama.cpp sees it, which over a broken one prints the whole of it and over some others
+ * overflows its stack or never comes back. What passes has a rule `root`, refers to no rule that is missing, defines none
+ * twice, has no left recursion (which includes an item that may be empty and is repeated without limit) and is within
+ * these limits: 1 MiB, parentheses 100 deep, 50,000 rules and 250,000 elements as llama.cpp counts them, which makes a
+ * rule of every group and of every optional repetition, and repetitions below 2000 times.
+ *
+ * It cannot see how much time a grammar takes while text is generated: one that leaves many ways open for the same text
+ * is slow, and a recursive one may take more and more.
+ *
+ * @param call the function whose caller is told
+ * @throws {StreamingLLMError} INVALID_OPTION with `details.line`, from 1, where one line is to blame
+ */
+export function checkGrammar(source: unknown, call: string): void {
+  if (typeof source !== 'string') throw invalid(call, 'grammar', 'the grammar must be a string', 'a grammar in GBNF')
+  try {
+    checkSource(source)
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error
+    const { line, message } = error
+    const place = line === undefined ? '' : `line ${line}: `
+    throw new StreamingLLMError('INVALID_OPTION', `${call}: the grammar cannot be used: ${place}${message}`, { details: { call, option: 'grammar', line } })
+  }
+}
+
+/**
+ * Does the work of `checkGrammar` and returns the rules.
+ *
+ * @throws {Problem}
+ */
+export function checkSource(source: string): FlatRules {
+  const bytes = Buffer.byteLength(source)
+  if (bytes > mostBytes) throw new Problem('', `it has ${bytes} bytes, and at most ${mostBytes} are taken`)
+  const end = source.indexOf('\0')
+  if (end !== -1) throw new Problem('', 'a NUL character would end it here', source.slice(0, end).split('\n').length)
+  const flat = readFlatRules(source)
+  for (const [name, rule] of flat.names) {
+    if (flat.rules[rule] === undefined) throw new Problem('', `the rule '${name}' is not defined`, flat.lines[rule])
+  }
+  if (!flat.names.has('root')) throw new Problem('', "it has no rule 'root', where every text begins")
+  const { recursive, depth, steps } = leftmostCost(flat)
+  if (recursive !== undefined) {
+    throw new Problem('', 'left recursion: what begins here can begin with itself, or repeats without limit what may be empty', flat.lines[recursive])
+  }
+  if (depth > mostDepth) throw new Problem('', `rules begin with rules more than ${mostDepth} deep`)
+  if (steps > mostSteps) throw new Problem('', `its rules begin with rules in too many ways to be checked for left recursion`)
+  return flat
+}

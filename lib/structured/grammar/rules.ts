@@ -1,0 +1,108 @@
+import { Problem } from '../problem.js'
+import { choice, nothing, type Piece, reference, sequence } from './pieces.js'
+
+/** llama.cpp takes repetitions below 2000 times; longer ones are put together from chunks of this many. */
+const chunk = 1000
+const mostRepetitions = 100_000
+const mostText = 1_000_000
+
+/** The rules of a grammar that is being written. A rule whose body is there already is not written twice. */
+export class GrammarRules {
+  readonly #bodies = new Map<string, string>()
+  readonly #names = new Map<string, string>()
+  readonly #taken = new Set(['root'])
+  readonly #counters = new Map<string, number>()
+  #textLength = 0
+
+  /** Gives a piece a name; a piece that is an item already, such as a reference, stays as it is. */
+  rule(hint: string, piece: Piece): Piece {
+    if (piece.kind === 'item') return piece
+    const known = this.#names.get(piece.text)
+    if (known !== undefined) return reference(known)
+    const name = this.reserve(hint)
+    this.define(name, piece)
+    return reference(name)
+  }
+
+  /** A name for a rule that refers to itself, and so has to be known before its body is. */
+  reserve(hint: string): string {
+    // llama.cpp's names are letters, digits and hyphens
+    const base = hint.toLowerCase().replace(/[^a-z0-9]+/g, '-').replace(/^-|-$/g, '').slice(0, 40) || 'rule'
+    let count = this.#counters.get(base) ?? 0
+    let name
+    do {
+      count++
+      name = count === 1 ? base : `${base}-${count}`
+    } while (this.#taken.has(name))
+    this.#counters.set(base, count)
+    this.#taken.add(name)
+    return name
+  }
+
+  define(name: string, piece: Piece): void {
+    this.#bodies.set(name, piece.text)
+    if (piece.kind !== 'item') this.#names.set(piece.text, name)
+    this.#textLength += name.length + piece.text.length
+    if (this.#textLength > mostText) throw new Problem('', `needs a grammar of more than ${mostText} characters`)
+  }
+
+  optional(hint: string, piece: Piece): Piece {
+    return this.repeat(hint, piece, 0, 1)
+  }
+
+  /**
+   * A piece that is not empty, from `least` to `most` times (which may be infinite). What is repeated becomes a rule
+   * of its own, since llama.cpp's limit counts every rule within a repeated group.
+   */
+  repeat(hint: string, piece: Piece, least: number, most: number): Piece {
+    if (most === 0 || piece.literal === '') return nothing
+    if (least > mostRepetitions || (most !== Infinity && most > mostRepetitions)) {
+      throw new Problem('', `asks for more than ${mostRepetitions} repetitions`)
+    }
+    if (least === 1 && most === 1) return piece
+    const item = this.rule(hint, piece)
+    if (most === Infinity) return least > chunk ? sequence(this.#times(hint, item, least), repeated(item, '*')) : repeated(item, unbounded(least))
+    if (most <= chunk) return repeated(item, bounded(least, most))
+    return sequence(this.#times(hint, item, least), this.#upTo(hint, item, most - least))
+  }
+
+  #times(hint: string, item: Piece, count: number): Piece {
+    if (count === 0) return nothing
+    if (count <= chunk) return count === 1 ? item : repeated(item, bounded(count, count))
+    return sequence(this.#times(hint, this.#chunk(hint, item), Math.floor(count / chunk)), this.#times(hint, item, count % chunk))
+  }
+
+  #upTo(hint: string, item: Piece, most: number): Piece {
+    if (most === 0) return nothing
+    if (most <= chunk) return repeated(item, bounded(0, most))
+    const whole = this.#chunk(hint, item)
+    const chunks = Math.floor(most / chunk)
+    return choice([
+      sequence(this.#upTo(hint, whole, chunks - 1), repeated(item, bounded(0, chunk - 1))),
+      sequence(this.#times(hint, whole, chunks), this.#upTo(hint, item, most % chunk)),
+    ])
+  }
+
+  #chunk(hint: string, item: Piece): Piece {
+    return this.rule(`${hint}-chunk`, { ...repeated(item, bounded(chunk, chunk)), kind: 'sequence' })
+  }
+
+  /** The whole grammar, whose texts are those that `root` matches. */
+  toText(root: Piece): string {
+    return [`root ::= ${root.text}`, ...Array.from(this.#bodies, ([name, body]) => `${name} ::= ${body}`)].join('\n') + '\n'
+  }
+}
+
+/** What is repeated may not be repeated once more without a rule between: llama.cpp multiplies the counts. */
+function repeated(item: Piece, suffix: string): Piece {
+  return { text: item.text + suffix, kind: 'sequence' }
+}
+
+function bounded(least: number, most: number): string {
+  if (least === most) return `{${least}}`
+  return least === 0 && most === 1 ? '?' : `{${least},${most}}`
+}
+
+function unbounded(least: number): string {
+  return least === 0 ? '*' : least === 1 ? '+' : `{${least},}`
+}

@@ -1,0 +1,42 @@
+import { codePoints, complement } from '../grammar/code-points.js'
+import { choice, literal, nothing, type Piece, sequence } from '../grammar/pieces.js'
+import type { GrammarRules } from '../grammar/rules.js'
+import { Problem } from '../problem.js'
+import { anyString, quote, writtenCharacter } from './json-text.js'
+
+/** The letters of names that begin alike, each with what may follow. */
+interface Branches { readonly children: Map<string, Branches>; isName: boolean }
+
+const longestName = 200
+
+/**
+ * A key that is none of the names. Beside names, a key is written in the one way that JavaScript writes it, so that none
+ * of them can be hidden behind an escape.
+ */
+export function otherKey(rules: GrammarRules, names: readonly string[], path: string): Piece {
+  if (names.length === 0) return anyString(rules)
+  const root: Branches = { children: new Map(), isName: false }
+  for (const name of names) {
+    const characters = Array.from(name)
+    if (characters.length > longestName) throw new Problem(path, `has a name of more than ${longestName} characters, beside which no other properties are supported`)
+    let at = root
+    for (const character of characters) {
+      if (!at.children.has(character)) at.children.set(character, { children: new Map(), isName: false })
+      at = at.children.get(character)!
+    }
+    at.isName = true
+  }
+  return rules.rule('other-key', sequence(quote, different(rules, root)))
+}
+
+/** What may follow after the beginning of some names, up to the closing quote. */
+function different(rules: GrammarRules, { children, isName }: Branches): Piece {
+  const anything = rules.repeat('key-character', writtenCharacter(complement([])), 0, Infinity)
+  const options = [...children].map(([character, branches]) => sequence(escapedLiteral(character), rules.rule('other-key-rest', different(rules, branches))))
+  options.push(sequence(writtenCharacter(complement(codePoints([...children.keys()].join('')))), anything, quote))
+  return choice(isName ? options : [...options, quote])
+}
+
+function escapedLiteral(character: string): Piece {
+  return character === '' ? nothing : literal(JSON.stringify(character).slice(1, -1))
+}

@@ -1,0 +1,85 @@
+import type { CodePoints } from '../../grammar/code-points.js'
+import type { Count } from '../shape.js'
+
+/** A regular expression, without its anchors. */
+export type Expression =
+  | { kind: 'set'; set: CodePoints }
+  | { kind: 'sequence'; parts: readonly Expression[] }
+  | { kind: 'choice'; options: readonly Expression[] }
+  | { kind: 'repeat'; item: Expression; count: Count }
+
+/** One of the choices of a whole pattern, and the ends of the text that it has to be at. */
+export interface Branch { expression: Expression; atStart: boolean; atEnd: boolean }
+
+export const emptyExpression: Expression = { kind: 'sequence', parts: [] }
+
+export function mayBeEmpty(expression: Expression): boolean {
+  switch (expression.kind) {
+    case 'set': return false
+    case 'sequence': return expression.parts.every(mayBeEmpty)
+    case 'choice': return expression.options.some(mayBeEmpty)
+    case 'repeat': return expression.count.least === 0 || mayBeEmpty(expression.item)
+  }
+}
+
+/** How many code points the texts that match have; an expression that nothing matches has infinitely many at least. */
+export function lengths(expression: Expression): Count {
+  switch (expression.kind) {
+    case 'set': return expression.set.length === 0 ? { least: Infinity, most: 0 } : { least: 1, most: 1 }
+    case 'sequence': {
+      const parts = expression.parts.map(lengths)
+      if (parts.some(({ least }) => least === Infinity)) return { least: Infinity, most: 0 }
+      return { least: sum(parts.map(({ least }) => least)), most: sum(parts.map(({ most }) => most)) }
+    }
+    case 'choice': {
+      const options = expression.options.map(lengths)
+      return { least: Math.min(...options.map(({ least }) => least)), most: Math.max(...options.map(({ most }) => most)) }
+    }
+    case 'repeat': {
+      const { least, most } = expression.count
+      const item = lengths(expression.item)
+      if (item.least === Infinity) return least === 0 ? { least: 0, most: 0 } : item
+      // zero times something infinite is nothing
+      return { least: least * item.least, most: most === 0 || item.most === 0 ? 0 : most * item.most }
+    }
+  }
+}
+
+/** Remembers what was made of an expression, since the same part may stand in many places. */
+export class NonEmpty {
+  readonly #known = new Map<Expression, Expression | undefined>()
+
+  /** The same expression without the empty text, or `undefined` where nothing else matches. */
+  of(expression: Expression): Expression | undefined {
+    if (!this.#known.has(expression)) this.#known.set(expression, this.#make(expression))
+    return this.#known.get(expression)
+  }
+
+  #make(expression: Expression): Expression | undefined {
+    if (!mayBeEmpty(expression)) return expression
+    switch (expression.kind) {
+      case 'set': return expression
+      case 'choice': return choiceOf(expression.options.map(option => this.of(option)))
+      case 'repeat': {
+        const item = this.of(expression.item)
+        const { least, most } = expression.count
+        if (item === undefined || most === 0) return undefined
+        return { kind: 'repeat', item, count: { least: mayBeEmpty(expression.item) ? 1 : Math.max(least, 1), most } }
+      }
+      // every part may be empty: the first one that is not, and then the rest as it was
+      case 'sequence': return choiceOf(expression.parts.map((part, i) => {
+        const first = this.of(part)
+        return first === undefined ? undefined : { kind: 'sequence', parts: [first, ...expression.parts.slice(i + 1)] }
+      }))
+    }
+  }
+}
+
+function choiceOf(options: readonly (Expression | undefined)[]): Expression | undefined {
+  const left = options.filter(option => option !== undefined)
+  return left.length < 2 ? left[0] : { kind: 'choice', options: left }
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, each) => total + each, 0)
+}

@@ -1,0 +1,47 @@
+import { choice, nothing, type Piece, sequence } from '../grammar/pieces.js'
+import type { GrammarRules } from '../grammar/rules.js'
+import { Problem } from '../problem.js'
+import { formats } from './formats.js'
+import { anyCharacter, anyString, quote } from './json-text.js'
+import { type Branch, lengths } from './pattern/expression.js'
+import { readPattern } from './pattern/parser.js'
+import { isPossible, PatternWriter } from './pattern/writer.js'
+import type { Count, Shape } from './shape.js'
+
+/** Strings of a length, of a pattern or of a format. */
+export function stringPiece(rules: GrammarRules, { length, pattern, format }: Shape): Piece {
+  if (pattern !== undefined && format !== undefined) {
+    throw new Problem(pattern.path, `is not supported together with ${format.path}, as no grammar is known for both at once`)
+  }
+  if (format !== undefined) return patterned(rules, readPattern(`^(${formats.get(format.name)!})$`, format.path), length, format.path)
+  if (pattern !== undefined) return patterned(rules, readPattern(pattern.source, pattern.path), length, pattern.path)
+  if (length.least === 0 && length.most === Infinity) return anyString(rules)
+  return sequence(quote, rules.repeat('character', anyCharacter(rules), length.least, length.most), quote)
+}
+
+function patterned(rules: GrammarRules, branches: readonly Branch[], length: Count, path: string): Piece {
+  const writer = new PatternWriter(rules)
+  const fitting = withLength(branches.filter(({ expression }) => isPossible(expression)), length, path)
+  const anything = () => rules.repeat('character', anyCharacter(rules), 0, Infinity)
+  return sequence(quote, choice(fitting.map(({ expression, atStart, atEnd }) => {
+    return sequence(atStart ? nothing : anything(), writer.piece(expression), atEnd ? nothing : anything())
+  })), quote)
+}
+
+/** The branches of a pattern with the length asked for, as far as that is plain from each. */
+function withLength(branches: readonly Branch[], { least, most }: Count, path: string): readonly Branch[] {
+  const fitting = branches.flatMap((branch): readonly Branch[] => {
+    const { expression, atStart, atEnd } = branch
+    const own = lengths(expression)
+    const longest = atStart && atEnd ? own.most : Infinity
+    if (own.least > most || longest < least) return []
+    if (own.least >= least && longest <= most) return [branch]
+    if (atStart && atEnd && expression.kind === 'repeat' && expression.item.kind === 'set') {
+      const { count } = expression
+      return [{ ...branch, expression: { ...expression, count: { least: Math.max(count.least, least), most: Math.min(count.most, most) } } }]
+    }
+    throw new Problem(path, 'is supported beside minLength or maxLength only where every match has such a length, or where it is one set of characters repeated between ^ and $')
+  })
+  if (fitting.length === 0) throw new Problem(path, least === 0 && most === Infinity ? 'matches no text' : 'matches no text with such a length')
+  return fitting
+}
