@@ -96,6 +96,20 @@ export class Chat {
   }
 
   /**
+   * Adds messages to the history as if they had been said, replies included, and decodes them: examples, an exchange that
+   * another model had. The last of them must be the assistant's.
+   *
+   * @throws {StreamingLLMError} INVALID_OPTION, and as `stream`
+   */
+  async add(messages: ChatMessage[]): Promise<void> {
+    const parsed = parseMessages(messages, 'add')
+    if (parsed.at(-1)?.role !== 'assistant') {
+      throw new StreamingLLMError('INVALID_OPTION', "add: the last message must be the assistant's; what is to be answered goes to stream()")
+    }
+    await this.#alone(() => this.#conversation.add(parsed))
+  }
+
+  /**
    * Takes the last reply back and streams another one to the same message; what precedes it in the cache is used again.
    * Give another `seed` than the last time, or none, to get another reply.
    *

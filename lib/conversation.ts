@@ -104,6 +104,15 @@ export class Conversation {
     return this.#fromStart(messages)
   }
 
+  /** Decodes messages of which the last is a reply. */
+  async add(messages: readonly ChatMessage[]): Promise<void> {
+    const { tokens, turns, ends } = await this.prepare(messages)
+    messages.forEach((message, i) => this.log.add(message, ends[i]!))
+    await this.runner.finish({ type: 'append', tokens: Int32Array.from(tokens), turns: Int32Array.from(turns) })
+    const { evictedTokens } = this.runner.counts
+    if (evictedTokens > 0) this.leave(evictedTokens)
+  }
+
   /** Whether what the cache holds ends with the opening of a reply. */
   #isOpened(): boolean {
     const last = this.log.present.at(-1)

@@ -265,7 +265,7 @@ class SequenceObject : public Napi::ObjectWrap<SequenceObject> {
       job.kind = job_kind(type);
       if (const auto given = options.Get("tokens"); given.IsTypedArray()) job.tokens = tokens(given);
       if (const auto turns = options.Get("turns"); turns.IsTypedArray()) job.turns = tokens(turns);
-      if (const auto keep = options.Get("keep"); keep.IsNumber()) job.keep = keep.ToNumber().Int64Value();
+      if (job.kind == Job::cut) job.keep = static_cast<int64_t>(number(options, "keep"));
       const auto model = model_.lock();
       if (!model) throw Failure("CLOSED", "the model is closed");
       model->check_tokens(job.tokens.data(), job.tokens.size());

@@ -106,7 +106,7 @@ void Engine::start(int handle, Job job) {
     const bool generates = running.job.kind == Job::generate;
     const bool adds = generates || running.job.kind == Job::append;
     try {
-      if (running.job.keep >= 0) cut(sequence, running.job.keep);
+      if (running.job.kind == Job::cut) cut(sequence, running.job.keep);
       // Whatever goes wrong from here on, what was given belongs to the conversation.
       if (adds) {
         const auto before = sequence.cache->next() + static_cast<Position>(sequence.pending.size());

@@ -33,7 +33,7 @@ struct Job {
   } kind;
   std::vector<Token> tokens;  // to be added first; for score, to be scored
   std::vector<int> turns;     // where among them turns begin
-  int64_t keep = -1;          // tokens of the conversation that stay, before any are added; -1: all
+  int64_t keep = 0;           // cut: tokens of the conversation that stay
   int64_t max_tokens = 0;     // 0: no limit
   double time_limit_ms = 0;   // 0: no limit
   std::vector<std::string> stops;
