@@ -34,6 +34,8 @@ ContextOptions read_context_options(const Napi::Object& from) {
   options.batch_size = integer(from, "batchSize");
   options.cache_tokens = integer(from, "cacheTokens");
   options.max_sequences = integer(from, "maxSequences");
+  if (const auto waits = from.Get("waits"); waits.IsBoolean()) options.waits = waits.ToBoolean();
+  if (const auto folder = from.Get("swapFolder"); folder.IsString()) options.swap_folder = folder.ToString().Utf8Value();
   const std::string kv = text(from, "kvType"), flash = text(from, "flashAttention");
   options.kv_type = kv == "f32" ? GGML_TYPE_F32 : kv == "q8_0" ? GGML_TYPE_Q8_0 : kv == "q4_0" ? GGML_TYPE_Q4_0 : GGML_TYPE_F16;
   options.flash_attention = flash == "on" ? LLAMA_FLASH_ATTN_TYPE_ENABLED : flash == "off" ? LLAMA_FLASH_ATTN_TYPE_DISABLED : LLAMA_FLASH_ATTN_TYPE_AUTO;
@@ -49,7 +51,7 @@ CachePolicy::Limits read_limits(const Napi::Object& from, int trained_length) {
 }
 
 Job::Kind job_kind(const std::string& name) {
-  static const std::map<std::string, Job::Kind> kinds{{"append", Job::append}, {"score", Job::score}, {"generate", Job::generate}, {"rebase", Job::rebase}, {"cut", Job::cut}, {"replaceSinks", Job::replace_sinks}, {"look", Job::look}};
+  static const std::map<std::string, Job::Kind> kinds{{"append", Job::append}, {"score", Job::score}, {"generate", Job::generate}, {"rebase", Job::rebase}, {"cut", Job::cut}, {"replaceSinks", Job::replace_sinks}, {"look", Job::look}, {"save", Job::save}, {"restore", Job::restore}};
   return kinds.at(name);
 }
 
@@ -216,6 +218,11 @@ class StreamObject : public Napi::ObjectWrap<StreamObject> {
         set("promptTokens", static_cast<double>(event->prompt_tokens)), set("reusedTokens", static_cast<double>(event->reused_tokens)), set("completionTokens", static_cast<double>(event->completion_tokens));
         if (event->drafted_tokens >= 0) set("draftedTokens", static_cast<double>(event->drafted_tokens)), set("acceptedTokens", static_cast<double>(event->accepted_tokens));
         if (!event->tokens.empty()) object.Set("tokens", to_array(env, event->tokens));
+        if (!event->state.empty()) {
+          auto state = Napi::Uint8Array::New(env, event->state.size());
+          std::copy(event->state.begin(), event->state.end(), state.Data());
+          object.Set("state", state);
+        }
         set("promptMs", event->prompt_ms), set("generationMs", event->generation_ms);
         set_counts();
         break;
@@ -266,6 +273,11 @@ class SequenceObject : public Napi::ObjectWrap<SequenceObject> {
       if (const auto given = options.Get("tokens"); given.IsTypedArray()) job.tokens = tokens(given);
       if (const auto turns = options.Get("turns"); turns.IsTypedArray()) job.turns = tokens(turns);
       if (job.kind == Job::cut) job.keep = static_cast<int64_t>(number(options, "keep"));
+      if (job.kind == Job::restore) {
+        const auto state = options.Get("state").As<Napi::Uint8Array>();
+        job.state.assign(state.Data(), state.Data() + state.ByteLength());
+      }
+      if (const auto priority = options.Get("priority"); priority.IsNumber()) job.priority = priority.ToNumber().DoubleValue();
       const auto model = model_.lock();
       if (!model) throw Failure("CLOSED", "the model is closed");
       model->check_tokens(job.tokens.data(), job.tokens.size());

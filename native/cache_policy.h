@@ -4,6 +4,8 @@
 #include <memory>
 #include <vector>
 
+#include "byte_stream.h"
+
 namespace streaming {
 
 using Token = int32_t;
@@ -77,6 +79,10 @@ class CachePolicy {
   // the window, or where there is no room for them, restart() follows. Only where the sinks are complete and move.
   virtual void replace_sinks(const std::vector<Token>&) {}
   virtual std::unique_ptr<CachePolicy> clone() const = 0;
+  // All that it knows but its limits, for an empty cache with the same limits. load() throws Failure INVALID_OPTION for
+  // what no save() can have written.
+  virtual void save(ByteWriter& to) const = 0;
+  virtual void load(ByteReader& from) = 0;
 
   // An empty cache takes over a beginning that another conversation has decoded: its tokens, from a first position on.
   virtual void adopt(Position, const std::vector<Token>&) {}

@@ -18,6 +18,11 @@ class DenseCache final : public CachePolicy {
   }
   void release(const Mark&) override {}
   bool cut(Position from) override { return rollback({first_, first_, from}); }
+  void save(ByteWriter& to) const override { to.put(first_), to.put_list(tokens_); }
+  void load(ByteReader& from) override {
+    first_ = from.take<Position>();
+    from.take_list(tokens_);
+  }
   std::unique_ptr<CachePolicy> clone() const override { return std::unique_ptr<CachePolicy>(new DenseCache(*this)); }
   Restart restart(size_t) override {
     Restart restart{std::move(tokens_), 0, 0, 0};

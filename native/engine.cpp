@@ -48,7 +48,7 @@ Engine::~Engine() { stop(); }
 
 // Sets cells and a handle aside for one more sequence. The mutex is held.
 int Engine::promise(const CachePolicy::Limits& limits) {
-  if (static_cast<int>(open_.size()) >= options_.max_sequences) {
+  if (!options_.waits && static_cast<int>(open_.size()) >= options_.max_sequences) {
     throw Failure("NO_SEQUENCE_LEFT", std::to_string(options_.max_sequences) + " sequences are open, which is all of this model's maxSequences; close one, or load the model with more");
   }
   int needed = options_.batch_size + cells_needed(limits);
@@ -58,7 +58,7 @@ int Engine::promise(const CachePolicy::Limits& limits) {
                                           std::to_string(needed - options_.cache_tokens) + " tokens smaller, or the cache larger");
   }
   for (const auto& [other, its] : open_) needed += cells_needed(its);
-  if (options_.cache_tokens > 0 && needed > options_.cache_tokens) {
+  if (!options_.waits && options_.cache_tokens > 0 && needed > options_.cache_tokens) {
     throw Failure("NO_SEQUENCE_LEFT", "the open sequences and this one need a cache of " + std::to_string(needed) + " tokens; cacheTokens is " +
                                           std::to_string(options_.cache_tokens) + ": close one, or load the model with a larger cache");
   }
@@ -85,6 +85,7 @@ void Engine::close(int handle) {
     if (found == sequences_.end()) return;
     auto& sequence = found->second;
     if (sequence.running) fail(sequence, "CLOSED", "the sequence was closed");
+    std::erase(queue_, handle);
     forget_bookmarks(sequence);
     for (int* id : {&sequence.current, &sequence.hold, &sequence.state}) give_id(*id);
     sequences_.erase(found);
@@ -103,45 +104,57 @@ void Engine::start(int handle, Job job) {
     sequence.running = std::make_unique<Running>();
     auto& running = *sequence.running;
     running.job = std::move(job);
-    const bool generates = running.job.kind == Job::generate;
-    const bool adds = generates || running.job.kind == Job::append;
+    const bool adds = running.job.kind == Job::generate || running.job.kind == Job::append;
     try {
-      if (running.job.kind == Job::cut) cut(sequence, running.job.keep);
-      // Whatever goes wrong from here on, what was given belongs to the conversation.
+      // Whatever goes wrong, what was given belongs to the conversation from now on.
       if (adds) {
         const auto before = sequence.cache->next() + static_cast<Position>(sequence.pending.size());
         for (const int turn : running.job.turns) sequence.cache->begin_turn(before + turn);
         for (const Token token : running.job.tokens) sequence.add(token);
       }
-      if (running.job.kind == Job::cut || running.job.kind == Job::look) {
+      if (running.job.kind == Job::look || running.job.kind == Job::save) {
         finish(sequence, "done");
         return;
       }
-      ensure_cells();
-      if (sequence.current < 0) sequence.current = take_id();
-      if (running.job.kind == Job::replace_sinks) {
-        replace_sinks(handle, sequence);
-        finish(sequence, "done");
-        return;
-      }
-      if (sequence.pending.empty() && running.job.kind != Job::append && running.job.kind != Job::rebase) {
-        throw Failure("INVALID_OPTION", "there is nothing yet that could be continued: append at least one token first");
-      }
-      if (generates) {
-        if (!running.job.grammar.empty()) running.constraint = std::make_unique<Constraint>(model_, running.job.grammar, running.job.triggers);
-        running.sampler = std::make_unique<Sampler>(model_, running.job.sampling, sequence.seen);
-        running.sampler->replay(sequence.last_tokens(running.sampler->lookback()));
-        running.text = TextAssembler(running.job.stops);
-        begin_speculation(sequence);
-      }
-      running.prompt_total = static_cast<int64_t>(sequence.pending.size()) - (generates ? 0 : std::min<int64_t>(1, static_cast<int64_t>(sequence.pending.size())));
-      if (running.job.kind != Job::rebase) running.job.stream->add_prefill(0, running.prompt_total);
-      // Between two turns nobody waits for the next token, so this is the time.
-      if (running.job.kind == Job::rebase || sequence.cache->next() >= (sequence.rebase_after + sequence.cache->size()) / 2) begin_rebase(sequence);
+      queue_.push_back(handle);
     } catch (const Failure& failure) {
       fail(sequence, failure.code, failure.what());
     }
   });
+}
+
+// The job has a place in the cache from now on.
+void Engine::begin(int handle, Sequence& sequence) {
+  auto& running = *sequence.running;
+  const bool generates = running.job.kind == Job::generate;
+  running.waiting = false;
+  running.started = Clock::now();
+  try {
+    place(sequence);
+    if (running.job.kind == Job::cut) cut(sequence, running.job.keep);
+    if (running.job.kind == Job::replace_sinks) replace_sinks(handle, sequence);
+    if (running.job.kind == Job::restore) restore_saved(sequence, running.job.state);
+    if (running.job.kind == Job::cut || running.job.kind == Job::replace_sinks || running.job.kind == Job::restore) {
+      finish(sequence, "done");
+      return;
+    }
+    if (sequence.pending.empty() && running.job.kind != Job::append && running.job.kind != Job::rebase) {
+      throw Failure("INVALID_OPTION", "there is nothing yet that could be continued: append at least one token first");
+    }
+    if (generates) {
+      if (!running.job.grammar.empty()) running.constraint = std::make_unique<Constraint>(model_, running.job.grammar, running.job.triggers);
+      running.sampler = std::make_unique<Sampler>(model_, running.job.sampling, sequence.seen);
+      running.sampler->replay(sequence.last_tokens(running.sampler->lookback()));
+      running.text = TextAssembler(running.job.stops);
+      begin_speculation(sequence);
+    }
+    running.prompt_total = static_cast<int64_t>(sequence.pending.size()) - (generates ? 0 : std::min<int64_t>(1, static_cast<int64_t>(sequence.pending.size())));
+    if (running.job.kind != Job::rebase) running.job.stream->add_prefill(0, running.prompt_total);
+    // Between two turns nobody waits for the next token, so this is the time.
+    if (running.job.kind == Job::rebase || sequence.cache->next() >= (sequence.rebase_after + sequence.cache->size()) / 2) begin_rebase(sequence);
+  } catch (const Failure& failure) {
+    fail(sequence, failure.code, failure.what());
+  }
 }
 
 std::shared_ptr<TokenStream> Engine::make_stream() {
@@ -220,6 +233,7 @@ void Engine::finish(Sequence& sequence, const char* reason) {
                            .tokens = running.job.forced            ? sequence.speculation->index.last(running.generated)
                                      : running.job.kind == Job::look ? sequence.last_tokens(INT_MAX)
                                                                      : std::vector<Token>(),
+                           .state = running.job.kind == Job::save ? saved(sequence) : std::vector<uint8_t>(),
                            .prompt_tokens = running.job.kind == Job::score ? 0 : static_cast<int64_t>(running.job.tokens.size()),
                            .reused_tokens = running.reused,
                            .completion_tokens = running.generated,

@@ -34,6 +34,8 @@ struct ContextOptions {
   int batch_size = 512;
   int cache_tokens = 0;  // 0: as many as the open sequences need
   int max_sequences = 8;
+  bool waits = true;        // where there is no place for another sequence: one waits, or cannot be opened
+  std::string swap_folder;  // where sequences go that give up their place; empty: memory
   ggml_type kv_type = GGML_TYPE_F16;
   llama_flash_attn_type flash_attention = LLAMA_FLASH_ATTN_TYPE_AUTO;
 };
@@ -70,6 +72,14 @@ class Engine {
   void poke();
   void run();
   bool step();
+  void admit();
+  bool make_room(Sequence& sequence);
+  void begin(int handle, Sequence& sequence);
+  void place(Sequence& sequence);
+  std::vector<uint8_t> cells_of(const Sequence& sequence);
+  void swap_out(Sequence& sequence);
+  std::vector<uint8_t> saved(Sequence& sequence);
+  void restore_saved(Sequence& sequence, const std::vector<uint8_t>& state);
   void attend(Sequence& sequence);
   bool waits_for_beginning(Sequence& sequence);
   bool ready(const Sequence& sequence) const;
@@ -141,6 +151,8 @@ class Engine {
   llama_memory_t memory_ = nullptr;
   std::atomic<int> cells_{0};
   std::map<int, Sequence> sequences_;
+  std::vector<int> queue_;  // handles of those that wait for a place, the longest first
+  uint64_t jobs_ended_ = 0;
   ThreadChoice thread_choice_;
   std::unique_ptr<ThreadPool> pool_;
   int threads_set_ = 0;                                  // what the context has been told

@@ -2,6 +2,8 @@
 #include "engine.h"
 
 #include <algorithm>
+#include <functional>
+#include <numeric>
 #include <set>
 #include <utility>
 
@@ -20,17 +22,21 @@ int Engine::cells_needed(const CachePolicy::Limits& limits) const {
 // A sequence may use three ids at once: its own, one for its sinks on the move, one to hold what was evicted; or, with
 // a recurrent state, two bookmarks. An id costs nothing, except in memories that have a state or a window for each.
 int Engine::ids_needed() const {
-  if (recurrent_) return 4 * static_cast<int>(sequences_.size());
-  return 3 * (sliding_window_ > 0 ? static_cast<int>(sequences_.size()) : options_.max_sequences);
+  const int sequences = std::min(static_cast<int>(sequences_.size()), options_.max_sequences);
+  if (recurrent_) return 4 * sequences;
+  return 3 * (sliding_window_ > 0 ? sequences : options_.max_sequences);
 }
 
-// Makes the context at the first job, and a larger one when more sequences have been opened than it has cells for:
-// what they hold is carried over as it is.
+// Makes the context at the first job, and a larger one when more sequences have been opened than it has cells for (as far
+// as they can have a place at a time): what they hold is carried over as it is.
 void Engine::ensure_cells() {
   int needed = options_.cache_tokens;
   if (needed == 0) {
-    needed = options_.batch_size;
-    for (const auto& [handle, sequence] : sequences_) needed += cells_needed(sequence.cache->limits());
+    std::vector<int> each;
+    for (const auto& [handle, sequence] : sequences_) each.push_back(cells_needed(sequence.cache->limits()));
+    std::sort(each.begin(), each.end(), std::greater<>());
+    each.resize(std::min(each.size(), static_cast<size_t>(options_.max_sequences)));
+    needed = std::accumulate(each.begin(), each.end(), options_.batch_size);
   }
   const int ids = std::max(ids_, ids_needed());
   if (context_ && cells_ >= needed && ids == ids_) return;

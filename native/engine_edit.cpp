@@ -19,6 +19,7 @@ void Engine::cut(Sequence& sequence, int64_t keep) {
   if (drop == 0) return;
   if (keep == 0) {
     clear(sequence);
+    sequence.swapped.reset();
     give_id(sequence.state);
     sequence.cache = make_cache_policy(sequence.cache->limits());
     sequence.pending.clear();
@@ -121,11 +122,18 @@ int Engine::fork(int handle) {
 
 // Metadata only: both share the cells until they leave one of them.
 void Engine::copy(const Sequence& from, Sequence& to) {
+  to.used = from.used;
   to.cache = from.cache->clone();
   to.pending = from.pending;
   to.seen = from.seen, to.evicted = from.evicted;
   to.rebasing = from.rebasing, to.given_back = from.given_back, to.replaying = from.replaying;
+  to.swapped = from.swapped;
   if (from.current < 0) return;
+  if (!make_room(to)) {
+    // Nobody gives way now: it waits outside with a copy of what the cache holds.
+    to.swapped = std::make_shared<SwappedState>(cells_of(from), options_.swap_folder);
+    return;
+  }
   try {
     ensure_cells();
     for (const auto& [id, its] : {std::pair{&to.current, from.current}, std::pair{&to.state, from.state}}) {

@@ -11,9 +11,10 @@ namespace streaming {
 
 // One round. False: nothing is ready, wait for a command or a reader.
 bool Engine::step() {
+  admit();
   for (auto& [handle, sequence] : sequences_) {
     sequence.in_batch = false;
-    if (sequence.running) attend(sequence);
+    if (sequence.running && !sequence.running->waiting) attend(sequence);
   }
   Batch& batch = *batch_;
   batch.clear();
@@ -120,7 +121,7 @@ void Engine::attend(Sequence& sequence) {
 }
 
 bool Engine::ready(const Sequence& sequence) const {
-  if (!sequence.running || sequence.running->ended || sequence.pending.empty()) return false;
+  if (!sequence.running || sequence.running->ended || sequence.running->waiting || sequence.pending.empty()) return false;
   const auto& running = *sequence.running;
   if (running.job.kind != Job::generate) return true;
   const int waiting = running.job.stream->waiting_tokens();

@@ -14,6 +14,7 @@ void Engine::settle(Sequence& sequence) {
   forget_bookmarks(sequence);
   give_id(sequence.hold);
   sequence.running.reset();
+  sequence.used = ++jobs_ended_;
 }
 
 // Forgets how to take back what the reader has by now.

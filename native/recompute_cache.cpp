@@ -69,6 +69,16 @@ CachePolicy::Restart RecomputeCache::restart(size_t coming) {
   return restart;
 }
 
+void RecomputeCache::save(ByteWriter& to) const {
+  to.put_list(sinks_), to.put_list(recent_), to.put_list(turns_);
+  to.put(held_), to.put(start_), to.put(next_);
+}
+
+void RecomputeCache::load(ByteReader& from) {
+  from.take_list(sinks_), from.take_list(recent_), from.take_list(turns_);
+  held_ = from.take<int>(), start_ = from.take<int>(), next_ = from.take<Position>();
+}
+
 std::vector<Token> RecomputeCache::between(Position from, Position to) const {
   std::vector<Token> tokens;
   const int sinks = static_cast<int>(sinks_.size());
@@ -77,6 +87,7 @@ std::vector<Token> RecomputeCache::between(Position from, Position to) const {
 }
 
 const char* RecomputeCache::broken_invariant() const {
+  if (next_ < 0 || held_ < 0) return "nothing is counted below 0";
   if (next_ > capacity_) return "the cache holds no more than its size";
   if (held_ > start_ || next_ > known()) return "the tokens in the cache are known";
   return nullptr;

@@ -24,6 +24,8 @@ class RecomputeCache final : public CachePolicy {
   void release(const Mark& mark) override;
   bool must_restart(size_t coming) const override;
   Restart restart(size_t coming) override;
+  void save(ByteWriter& to) const override;
+  void load(ByteReader& from) override;
   std::unique_ptr<CachePolicy> clone() const override { return std::unique_ptr<CachePolicy>(new RecomputeCache(*this)); }
 
   Position lowest() const override { return 0; }

@@ -11,6 +11,7 @@
 #include "probabilities.h"
 #include "sampler.h"
 #include "speculation.h"
+#include "swapped_state.h"
 #include "text_assembler.h"
 #include "token_stream.h"
 
@@ -29,11 +30,15 @@ struct Job {
     rebase,
     cut,            // forgets the tokens of the conversation behind the first `keep`
     replace_sinks,  // by `tokens`
-    look,           // its finish tells all tokens that are kept, and where they are
+    look,           // its finish tells all tokens that are kept
+    save,           // its finish tells all that a sequence of the same kind needs to be as this one
+    restore,        // the opposite, for a sequence that is empty
   } kind;
   std::vector<Token> tokens;  // to be added first; for score, to be scored
   std::vector<int> turns;     // where among them turns begin
   int64_t keep = 0;           // cut: tokens of the conversation that stay
+  std::vector<uint8_t> state;  // restore: what save told
+  double priority = 0;        // who comes first where several wait for a place in the cache: the highest
   int64_t max_tokens = 0;     // 0: no limit
   double time_limit_ms = 0;   // 0: no limit
   std::vector<std::string> stops;
@@ -89,6 +94,7 @@ struct Running {
   int64_t reused = 0;  // of these, tokens that another conversation had decoded
   bool in_prompt = true;
   size_t scored = 0;
+  bool waiting = true;  // for a place in the cache
   bool ended = false;
   const char* ending = nullptr;  // the reason for which it ends, once all of the round's logits have been read
   Clock::time_point started = Clock::now();
@@ -114,6 +120,8 @@ struct Sequence {
   int current = -1;     // llama.cpp's sequence id; changes when the sinks move
   int hold = -1;        // a second id that keeps evicted cells alive until their eviction is final
   int state = -1;       // keeps the recurrent part during a rebase
+  std::shared_ptr<const SwappedState> swapped;  // what the cache held when the place was given up; null: nothing
+  uint64_t used = 0;    // when its last job ended, counted in jobs
   bool in_batch = false;  // the batch in the making has tokens of it
   std::unique_ptr<Running> running;
   std::unique_ptr<Speculation> speculation;  // null until a job asks for it; from then on it hears of each token

@@ -83,6 +83,16 @@ void SinkCache::replace_sinks(const std::vector<Token>& sinks) {
   first_ = next_ > oldest_ ? base_ - 1 : base_;
 }
 
+void SinkCache::save(ByteWriter& to) const {
+  to.put(first_), to.put(base_), to.put(oldest_), to.put(next_), to.put(held_);
+  to.put_list(sinks_), to.put_list(recent_), to.put_list(turns_);
+}
+
+void SinkCache::load(ByteReader& from) {
+  first_ = from.take<Position>(), base_ = from.take<Position>(), oldest_ = from.take<Position>(), next_ = from.take<Position>(), held_ = from.take<Position>();
+  from.take_list(sinks_), from.take_list(recent_), from.take_list(turns_);
+}
+
 void SinkCache::adopt(Position first, const std::vector<Token>& tokens) {
   move_turns(first - first_);
   first_ = base_ = next_ = first;

@@ -28,6 +28,8 @@ class SinkCache final : public CachePolicy {
   void begin_turn(Position at) override;
   bool cut(Position from) override;
   void replace_sinks(const std::vector<Token>& sinks) override;
+  void save(ByteWriter& to) const override;
+  void load(ByteReader& from) override;
   std::unique_ptr<CachePolicy> clone() const override { return std::unique_ptr<CachePolicy>(new SinkCache(*this)); }
   void adopt(Position first, const std::vector<Token>& tokens) override;
   std::vector<Token> beginning() const override;

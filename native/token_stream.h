@@ -18,7 +18,8 @@ struct StreamEvent {
   std::string reason = {};        // why it finished; the code of an error
   std::vector<float> values = {};  // scores
   std::vector<TokenProbability> told = {};  // text: of its tokens, where they were asked for
-  std::vector<int32_t> tokens = {};  // finish: the reply's, where a test has asked for them
+  std::vector<int32_t> tokens = {};  // finish: the reply's, where a test has asked for them; or what is kept
+  std::vector<uint8_t> state = {};   // finish: what was saved
   int64_t prompt_tokens = 0, reused_tokens = 0, completion_tokens = 0, seen_tokens = 0, cached_tokens = 0, evicted_tokens = 0;
   int64_t drafted_tokens = -1, accepted_tokens = 0;  // -1: speculation was not asked for
   double prompt_ms = 0, generation_ms = 0;

@@ -1,0 +1,135 @@
+// Who has a place in the cache: at most max_sequences sequences at a time, and no more than there are cells for. Whoever has
+// been idle for longest gives way; where nobody is idle, the next one waits.
+#include <algorithm>
+
+#include "engine.h"
+#include "failure.h"
+#include "guarded.h"
+
+namespace streaming {
+
+// In order: by priority, then by who has waited longest. Nobody overtakes one who waits for more cells, lest he waits for ever.
+void Engine::admit() {
+  for (size_t i = 0; i < queue_.size();) {
+    auto& sequence = sequences_.at(queue_[i]);
+    if (!sequence.running->job.stream->cancelled()) {
+      i++;
+      continue;
+    }
+    sequence.running->waiting = false;  // it will be attended to like any other that is cancelled
+    queue_.erase(queue_.begin() + static_cast<std::ptrdiff_t>(i));
+  }
+  while (!queue_.empty()) {
+    const auto first = std::max_element(queue_.begin(), queue_.end(), [&](int a, int b) { return sequences_.at(a).running->job.priority < sequences_.at(b).running->job.priority; });
+    const int handle = *first;
+    auto& sequence = sequences_.at(handle);
+    if (!make_room(sequence)) return;
+    queue_.erase(first);
+    begin(handle, sequence);
+  }
+}
+
+// True: there is a place for the sequence, or it has one.
+bool Engine::make_room(Sequence& sequence) {
+  if (sequence.current >= 0) return true;
+  for (;;) {
+    int count = 1;
+    int64_t cells = options_.batch_size + cells_needed(sequence.cache->limits());
+    Sequence* idle = nullptr;
+    for (auto& [handle, other] : sequences_) {
+      if (other.current < 0) continue;
+      count++;
+      cells += cells_needed(other.cache->limits());
+      if (!other.running && (!idle || other.used < idle->used)) idle = &other;
+    }
+    if (count <= options_.max_sequences && (options_.cache_tokens == 0 || cells <= options_.cache_tokens)) return true;
+    if (!idle) return false;
+    swap_out(*idle);
+  }
+}
+
+// What llama.cpp's cache holds of a sequence that has a place; empty where it cannot be had.
+std::vector<uint8_t> Engine::cells_of(const Sequence& sequence) {
+  std::vector<uint8_t> bytes;
+  if (sequence.current < 0 || sequence.rebasing > 0) return bytes;
+  const auto thrown = guarded([&] {
+    bytes.resize(llama().llama_state_seq_get_size(context_, sequence.current));
+    bytes.resize(llama().llama_state_seq_get_data(context_, bytes.data(), bytes.size(), sequence.current));
+  });
+  if (thrown) bytes.clear();
+  return bytes;
+}
+
+void Engine::swap_out(Sequence& sequence) {
+  auto bytes = cells_of(sequence);
+  if (bytes.empty()) start_over(sequence);
+  else sequence.swapped = std::make_shared<SwappedState>(std::move(bytes), options_.swap_folder);
+  give_id(sequence.state);
+  give_id(sequence.current);
+}
+
+// Brings back what was put away; where that fails, what is known is decoded again.
+void Engine::place(Sequence& sequence) {
+  ensure_cells();
+  if (sequence.current >= 0) return;
+  sequence.current = take_id();
+  const auto swapped = std::exchange(sequence.swapped, nullptr);
+  if (!swapped) return;
+  const auto bytes = swapped->read();
+  size_t taken = 0;
+  if (!bytes.empty()) guarded([&] { taken = llama().llama_state_seq_set_data(context_, bytes.data(), bytes.size(), sequence.current); });
+  if (taken == 0) start_over(sequence);
+}
+
+namespace {
+
+constexpr uint32_t kStateVersion = 1;
+
+struct Head {
+  uint32_t version;
+  CachePolicy::Limits limits;
+  int64_t seen, evicted;
+  uint64_t rebasing, given_back, replaying;
+};
+
+}  // namespace
+
+// All of an idle sequence: its books, and what the cache holds.
+std::vector<uint8_t> Engine::saved(Sequence& sequence) {
+  ByteWriter to;
+  to.put(Head{kStateVersion, sequence.cache->limits(), sequence.seen, sequence.evicted, sequence.rebasing, sequence.given_back, sequence.replaying});
+  to.put_list(sequence.pending);
+  sequence.cache->save(to);
+  to.put_list(sequence.swapped ? sequence.swapped->read() : cells_of(sequence));
+  return std::move(to.bytes);
+}
+
+void Engine::restore_saved(Sequence& sequence, const std::vector<uint8_t>& state) {
+  if (sequence.seen > 0) throw Failure("INVALID_OPTION", "only a sequence that is empty can become another");
+  ByteReader from(state.data(), state.size());
+  const auto head = from.take<Head>();
+  if (head.version != kStateVersion) throw Failure("INVALID_OPTION", "the saved state is of another version of this package");
+  std::deque<Token> pending;
+  from.take_list(pending);
+  auto cache = make_cache_policy(head.limits);
+  cache->load(from);
+  std::vector<uint8_t> cells;
+  from.take_list(cells);
+  const auto kept = cache->kept();
+  const bool sound = !cache->broken_invariant() && head.seen >= 0 && head.evicted >= 0 && head.rebasing <= pending.size() && head.given_back <= pending.size() && head.replaying <= pending.size();
+  if (!sound) throw Failure("INVALID_OPTION", "the saved state contradicts itself");
+  model_->check_tokens(kept.data(), kept.size());
+  const std::vector<Token> waiting(pending.begin(), pending.end());
+  model_->check_tokens(waiting.data(), waiting.size());
+  sequence.cache = std::move(cache);
+  sequence.pending = std::move(pending);
+  sequence.seen = head.seen, sequence.evicted = head.evicted;
+  sequence.rebasing = head.rebasing, sequence.given_back = head.given_back, sequence.replaying = head.replaying;
+  size_t taken = 0;
+  if (!cells.empty()) guarded([&] { taken = llama().llama_state_seq_set_data(context_, cells.data(), cells.size(), sequence.current); });
+  const bool same = taken > 0 && (sequence.cache->size() == 0 || llama().llama_memory_seq_pos_max(memory_, sequence.current) == sequence.cache->next() - 1);
+  if (same) sequence.running->reused = sequence.cache->size();
+  else if (sequence.cache->size() > 0) start_over(sequence);
+}
+
+}  // namespace streaming

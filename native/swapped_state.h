@@ -1,0 +1,27 @@
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace streaming {
+
+// What llama.cpp's cache held of a sequence that gave its place to another: in memory, or in a file of its own, which goes
+// with this object. Immutable, so that forks share it.
+class SwappedState {
+ public:
+  // `folder`: where the file goes; empty: memory. A file that cannot be written stays in memory.
+  SwappedState(std::vector<uint8_t> bytes, const std::string& folder);
+  ~SwappedState();
+  SwappedState(const SwappedState&) = delete;
+  SwappedState& operator=(const SwappedState&) = delete;
+
+  // Empty where the file is gone.
+  std::vector<uint8_t> read() const;
+
+ private:
+  std::vector<uint8_t> bytes_;
+  std::filesystem::path file_;
+};
+
+}  // namespace streaming
