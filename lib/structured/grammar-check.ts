@@ -1,6 +1,6 @@
 import { StreamingLLMError } from '../errors.js'
 import { invalid } from '../options/check.js'
-import { leftmostCost } from './grammar/analysis.js'
+import { endlessRule, leftmostCost } from './grammar/analysis.js'
 import { type FlatRules, readFlatRules } from './grammar/flat-rules.js'
 import { Problem } from './problem.js'
 
@@ -13,8 +13,8 @@ const mostSteps = 5_000_000
 /**
  * Checks a grammar in GBNF before llama.cpp sees it, which over a broken one prints the whole of it and over some others
  * overflows its stack or never comes back. What passes has a rule `root`, refers to no rule that is missing, defines none
- * twice, has no left recursion (which includes an item that may be empty and is repeated without limit) and is within
- * these limits: 1 MiB, parentheses 100 deep, 50,000 rules and 250,000 elements as llama.cpp counts them, which makes a
+ * twice, has no left recursion (which to llama.cpp includes a group with an empty choice that is repeated without limit)
+ * and is within these limits: 1 MiB, parentheses 100 deep, 50,000 rules and 250,000 elements as llama.cpp counts them, which makes a
  * rule of every group and of every optional repetition, and repetitions below 2000 times.
  *
  * It cannot see how much time a grammar takes while text is generated: one that leaves many ways open for the same text
@@ -50,7 +50,7 @@ export function checkSource(source: string): FlatRules {
     if (flat.rules[rule] === undefined) throw new Problem('', `the rule '${name}' is not defined`, flat.lines[rule])
   }
   if (!flat.names.has('root')) throw new Problem('', "it has no rule 'root', where every text begins")
-  const { recursive, depth, steps } = leftmostCost(flat)
+  const { recursive = endlessRule(flat), depth, steps } = leftmostCost(flat)
   if (recursive !== undefined) {
     throw new Problem('', 'left recursion: what begins here can begin with itself, or repeats without limit what may be empty', flat.lines[recursive])
   }

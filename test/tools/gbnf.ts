@@ -24,6 +24,19 @@ export class GbnfGrammar {
     }
   }
 
+  /** The names of rules that no rule refers to, but for the root. */
+  unusedRules(): string[] {
+    const used = new Set(['root'])
+    const visit = (part: Gbnf): void => {
+      if (part.type === 'rule') used.add(part.name)
+      else if (part.type === 'sequence') part.parts.forEach(visit)
+      else if (part.type === 'choice') part.options.forEach(visit)
+      else if (part.type === 'repeat') visit(part.item)
+    }
+    for (const body of this.rules.values()) visit(body)
+    return [...this.rules.keys()].filter(name => !used.has(name))
+  }
+
   /** Whether the whole text is a sentence. */
   accepts(text: string): boolean {
     const characters = Array.from(text, character => character.codePointAt(0)!)

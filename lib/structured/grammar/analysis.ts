@@ -38,7 +38,7 @@ function reachable({ rules }: FlatRules, counts: (alternative: readonly number[]
 }
 
 export interface LeftmostCost {
-  /** A rule that can begin with itself. */
+  /** A rule that can begin with itself, as far as llama.cpp sees. */
   recursive?: number
   /** How deep rules that begin with other rules are nested. */
   depth: number
@@ -46,16 +46,18 @@ export interface LeftmostCost {
   steps: number
 }
 
-/** What rules can begin with, followed without recursion, which a long chain of rules would make too deep. */
+/**
+ * What llama.cpp's check for left recursion finds and what it costs, without its recursion, which a long chain of rules
+ * would make too deep. It passes over a rule only if one of its alternatives is nothing at all.
+ */
 export function leftmostCost(flat: FlatRules): LeftmostCost {
-  const { rules } = flat
-  const empty = emptyRules(flat)
-  const beginnings = rules.map(elements => leftmost(elements!, empty))
-  const depths: (number | undefined)[] = rules.map(() => undefined)
-  const steps = rules.map(elements => elements!.length + 1)
-  const open = rules.map(() => false)
+  const passedOver = flat.rules.map(elements => alternatives(elements!).some(option => option.length === 0))
+  const beginnings = flat.rules.map(elements => beginningsOf(elements!, passedOver).map(({ rule }) => rule))
+  const depths: (number | undefined)[] = beginnings.map(() => undefined)
+  const steps = flat.rules.map(elements => elements!.length + 1)
+  const open = beginnings.map(() => false)
   const total: LeftmostCost = { depth: 0, steps: 0 }
-  for (const first of rules.keys()) {
+  for (const first of beginnings.keys()) {
     if (depths[first] !== undefined) continue
     const path = [{ rule: first, next: 0 }]
     open[first] = true
@@ -83,12 +85,63 @@ export function leftmostCost(flat: FlatRules): LeftmostCost {
   return total
 }
 
-function leftmost(elements: readonly number[], empty: readonly boolean[]): number[] {
+/**
+ * A rule that can begin with itself and leaves something to do after it each time: llama.cpp would put that aside
+ * forever. It finds its way out of rules that begin with themselves and leave nothing.
+ */
+export function endlessRule(flat: FlatRules): number | undefined {
+  const empty = emptyRules(flat)
+  const beginnings = flat.rules.map(elements => beginningsOf(elements!, empty))
+  const component = components(beginnings.map(each => each.map(({ rule }) => rule)))
+  const found = beginnings.findIndex((each, rule) => each.some(beginning => !beginning.last && component[beginning.rule] === component[rule]))
+  return found === -1 ? undefined : found
+}
+
+interface Beginning { rule: number; /** Nothing follows it. */ last: boolean }
+
+/** The rules that a rule can begin with, given those that may be passed over. */
+function beginningsOf(elements: readonly number[], passedOver: readonly boolean[]): Beginning[] {
   return alternatives(elements).flatMap(option => {
-    const end = option.findIndex(element => element === terminal || !empty[element])
-    if (end === -1) return option
-    return option.slice(0, option[end] === terminal ? end : end + 1)
+    const end = option.findIndex(element => element === terminal || !passedOver[element])
+    const count = end === -1 ? option.length : option[end] === terminal ? end : end + 1
+    return option.slice(0, count).map((rule, i) => ({ rule, last: i === option.length - 1 }))
   })
+}
+
+/** A number for each node of a graph, the same for two that lead to each other: Tarjan's algorithm, without recursion. */
+function components(edges: readonly (readonly number[])[]): number[] {
+  const order: number[] = []
+  const lowest: number[] = []
+  const component: number[] = []
+  const pending: number[] = []
+  let count = 0
+  for (const first of edges.keys()) {
+    if (order[first] !== undefined) continue
+    const path: { node: number; next: number }[] = []
+    const enter = (node: number) => {
+      order[node] = lowest[node] = count++
+      pending.push(node)
+      path.push({ node, next: 0 })
+    }
+    enter(first)
+    while (path.length > 0) {
+      const top = path.at(-1)!
+      const target = edges[top.node]![top.next++]
+      if (target !== undefined) {
+        if (order[target] === undefined) enter(target)
+        else if (component[target] === undefined) lowest[top.node] = Math.min(lowest[top.node]!, order[target]!)
+        continue
+      }
+      path.pop()
+      const parent = path.at(-1)?.node
+      if (parent !== undefined) lowest[parent] = Math.min(lowest[parent]!, lowest[top.node]!)
+      if (lowest[top.node] !== order[top.node]) continue
+      let node
+      do component[node = pending.pop()!] = top.node
+      while (node !== top.node)
+    }
+  }
+  return component
 }
 
 function alternatives(elements: readonly number[]): number[][] {

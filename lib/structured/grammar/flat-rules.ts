@@ -197,7 +197,8 @@ class FlatRulesReader {
     if (this.#next() !== '\\') {
       if (this.#match(/./suy) === '') throw this.#expected('more')
     } else if (this.#match(/\\(?:x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[trn\\"[\]-])/y) === '') {
-      throw this.#problem(`the escape '${this.source.slice(this.#position, this.#position + 2)}' is not known`)
+      const next = this.source[this.#position + 1] ?? ''
+      throw this.#problem(`a backslash before ${JSON.stringify(next)} is no escape, or its digits are missing`)
     }
   }
 

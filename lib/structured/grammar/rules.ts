@@ -87,10 +87,25 @@ export class GrammarRules {
     return this.rule(`${hint}-chunk`, { ...repeated(item, bounded(chunk, chunk)), kind: 'sequence' })
   }
 
-  /** The whole grammar, whose texts are those that `root` matches. */
+  /** The whole grammar, whose texts are those that `root` matches: the rules that it leads to, in the order they were made. */
   toText(root: Piece): string {
-    return [`root ::= ${root.text}`, ...Array.from(this.#bodies, ([name, body]) => `${name} ::= ${body}`)].join('\n') + '\n'
+    const used = new Set<string>()
+    const bodies = [root.text]
+    for (let body = bodies.pop(); body !== undefined; body = bodies.pop()) {
+      for (const name of namesIn(body)) {
+        if (used.has(name)) continue
+        used.add(name)
+        bodies.push(this.#bodies.get(name)!)
+      }
+    }
+    const rules = [...this.#bodies].filter(([name]) => used.has(name))
+    return [`root ::= ${root.text}`, ...rules.map(([name, body]) => `${name} ::= ${body}`)].join('\n') + '\n'
   }
+}
+
+/** The names of rules that a body refers to: what is neither a literal nor a set of characters nor a count. */
+function namesIn(body: string): string[] {
+  return Array.from(body.matchAll(/"(?:\\.|[^"\\])*"|\[(?:\\.|[^\]\\])*\]|\{[^}]*\}|([a-z0-9-]+)/g), ([, name]) => name).filter(name => name !== undefined)
 }
 
 /** What is repeated may not be repeated once more without a rule between: llama.cpp multiplies the counts. */

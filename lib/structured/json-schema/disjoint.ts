@@ -7,6 +7,7 @@ const mostDepth = 3
 
 /** Whether it is certain that no value fulfils both shapes. False says only that it could not be shown. */
 export function areDisjoint(a: Shape, b: Shape, shapes: Shapes, depth = mostDepth): boolean {
+  shapes.countComparison(a)
   const common = [...a.kinds].filter(kind => b.kinds.has(kind))
   if (common.length === 0) return true
   if (a.values !== undefined && b.values !== undefined) return shareNone(a.values, b.values)

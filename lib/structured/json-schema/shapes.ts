@@ -5,7 +5,10 @@ import type { SchemaReader } from './reader.js'
 import { anyShape, type Conjunction, intersect, isAny, narrow, type Shape } from './shape.js'
 
 const mostShapes = 200
+/** Of shapes with shapes, most of which may come to nothing. */
+const mostPairs = 4000
 const mostReferences = 100
+const mostComparisons = 1_000_000
 
 /**
  * Rewrites schemas as a choice of shapes: `$ref` is followed, `allOf` and keywords beside the others are merged into
@@ -13,6 +16,8 @@ const mostReferences = 100
  */
 export class Shapes {
   readonly #known = new Map<string, readonly Shape[]>()
+  readonly #ofNodes = new Map<Node, readonly Shape[]>()
+  #comparisons = 0
 
   constructor(readonly reader: SchemaReader) {}
 
@@ -34,8 +39,21 @@ export class Shapes {
     return shapes
   }
 
+  /** To be called for each two shapes that are compared, as properties of properties make many of few. */
+  countComparison({ path }: Shape): void {
+    if (++this.#comparisons > mostComparisons) throw new Problem(path, `would have to be compared with other branches more than ${mostComparisons} times`)
+  }
+
   #ofNode(node: Node, within: readonly Node[]): readonly Shape[] {
     checkPath(node, within)
+    const known = this.#ofNodes.get(node)
+    if (known !== undefined) return known
+    const shapes = this.#expand(node, within)
+    this.#ofNodes.set(node, shapes)
+    return shapes
+  }
+
+  #expand(node: Node, within: readonly Node[]): readonly Shape[] {
     const path = [...within, node]
     const own = node.own === undefined ? undefined : narrow(node.own)
     let shapes: readonly Shape[] = own === undefined ? [] : [own]
@@ -51,7 +69,7 @@ export class Shapes {
   }
 
   #product(a: readonly Shape[], b: readonly Shape[], node: Node): readonly Shape[] {
-    if (a.length * b.length > mostShapes ** 2) throw tooMany(node)
+    if (a.length * b.length > mostPairs) throw tooMany(node)
     return this.#limited(a.flatMap(one => b.map(other => intersect(one, other))).filter(shape => shape !== undefined), node)
   }
 

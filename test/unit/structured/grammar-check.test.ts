@@ -38,6 +38,7 @@ test.each([
   ['rules before root', lines('a ::= "x"', 'root ::= a')],
   ['a rule that nothing refers to', lines('root ::= "x"', 'b ::= "y"')],
   ['hyphens and digits', lines('root ::= 1-a-', '1-a- ::= "x"')],
+  ['what may be empty by way of others, repeated without limit, which llama.cpp finds its way out of', lines('root ::= space* ("a"?)* (space "b")+', 'space ::= [ ]*', 'tail ::= space tail | "x"')],
   ['an empty set, which matches the empty text', 'root ::= [] "a"'],
 ])('takes %s', (_, source) => {
   expect(() => checkGrammar(source, 'someCall')).not.toThrow()
@@ -59,8 +60,8 @@ test.each<[string, unknown, RegExp, number?]>([
   ['an open group', lines('root ::= ("a"', '| "b"'), /'\)' was expected, and the end is there/, 2],
   ['a group that was never opened', 'root ::= "a")', /the end of the line was expected, and "\)" is there/, 1],
   ['a choice on the next line', lines('root ::= "a"', '  | "b"'), /a rule's name was expected, and "\|" is there/, 2],
-  ['an escape that is not known', 'root ::= "\\d"', /the escape '\\d' is not known/, 1],
-  ['an escape that is cut off', 'root ::= "\\x4"', /the escape '\\x' is not known/, 1],
+  ['an escape that is not known', 'root ::= "\\d"', /a backslash before "d" is no escape/, 1],
+  ['an escape that is cut off', 'root ::= "\\x4"', /a backslash before "x" is no escape, or its digits are missing/, 1],
   ['a single quote', "root ::= 'a'", /the end of the line was expected/, 1],
   ['nothing to repeat', 'root ::= *', /nothing to repeat/, 1],
   ['an empty text, repeated', 'root ::= ""*', /nothing to repeat/, 1],
@@ -78,7 +79,8 @@ test.each<[string, unknown, RegExp, number?]>([
   ['left recursion by way of others', lines('root ::= a', 'a ::= b', 'b ::= c | "x"', 'c ::= ("y" | a)'), /left recursion/, 2],
   ['left recursion behind what may be empty', lines('root ::= "x" a', 'b ::= "y"?', 'a ::= b a "z" | "w"'), /left recursion/, 3],
   ['left recursion behind what may be empty by way of others, which llama.cpp does not see', lines('root ::= d a', 'a ::= b a "z" | "w"', 'b ::= c c', 'c ::= d', 'd ::= | "e"'), /left recursion/, 2],
-  ['what may be empty, repeated without limit', 'root ::= ("a"?)* "b"', /left recursion/, 1],
+  ['what may be empty, repeated without limit', 'root ::= ("a" | "")* "b"', /left recursion/, 1],
+  ['two rules that begin with each other behind what may be empty', lines('root ::= "x" a', 'a ::= b c "z" | "w"', 'b ::= d', 'c ::= b a', 'd ::= "y"?'), /left recursion/, 2],
 ])('refuses %s', (...[, source, message, line]) => {
   expectFailure(source, message, line)
 })

@@ -21,6 +21,7 @@ export class Judged {
     this.text = jsonSchemaGrammar(schema)
     checkGrammar(this.text, 'test')
     this.grammar = new GbnfGrammar(this.text)
+    expect(this.grammar.unusedRules()).toEqual([])
     this.isValid = validators[draft].compile(schema as boolean | object)
   }
 

@@ -155,7 +155,9 @@ describe('limits', () => {
 
   test('none takes long', () => {
     const start = performance.now()
-    const hard = [chain(40, $ref => ({ anyOf: [{ $ref }, { $ref }] })), { enum: Array.from({ length: 15_000 }, (_, i) => `${i * 7919}`) }, { type: 'string', pattern: `^${'('.repeat(50)}a?${'b?)*'.repeat(50)}$` }]
+    const kinds = Array.from({ length: 60 }, (_, i) => ({ type: 'string', minLength: i }))
+    const branch = { type: 'object', properties: { a: { anyOf: kinds }, b: { anyOf: kinds } }, required: ['a', 'b'] }
+    const hard = [{ oneOf: Array.from({ length: 40 }, () => branch) }, { oneOf: [{ ...branch, anyOf: kinds }, { ...branch, anyOf: kinds }] }, chain(90, $ref => ({ allOf: [{ $ref }, { $ref }] })), chain(40, $ref => ({ anyOf: [{ $ref }, { $ref }] })), { enum: Array.from({ length: 15_000 }, (_, i) => `${i * 7919}`) }, { type: 'string', pattern: `^${'('.repeat(50)}a?${'b?)*'.repeat(50)}$` }]
     for (const schema of hard) {
       try {
         jsonSchemaGrammar(schema)
