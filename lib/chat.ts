@@ -1,4 +1,4 @@
-import { Conversation, type ConversationSetting } from './conversation.js'
+import type { Conversation, ConversationSetting, RestoredFrom } from './conversation.js'
 import { generateJob, textEvent } from './generate-job.js'
 import { StreamingLLMError } from './errors.js'
 import type { FinishEvent, FinishReason, StreamEvent, Timings, Usage } from './events.js'
@@ -8,8 +8,9 @@ import type { Model } from './model.js'
 import type { NativeEvent, NativeSequenceOptions } from './native.js'
 import { parseGenerateOptions, parseMessages, type GenerateOptions, type ParsedGenerateOptions, type SamplingOptions } from './options.js'
 import { checkValue } from './options/check.js'
-import { text as anyText, whole } from './options/kinds.js'
+import { someText, text as anyText, whole } from './options/kinds.js'
 import type { PromptTokens } from './prompt-tokens.js'
+import { writeSavedChat } from './saved-chat.js'
 import { ChatTemplate } from './templates/chat-template.js'
 import { abortedInQueue, finishEvent, textStream, type TextStream } from './text-stream.js'
 
@@ -27,12 +28,18 @@ export interface Answer {
 export class Chat {
   readonly #setting: ConversationSetting
   readonly #conversation: Conversation
+  /**
+   * Of a chat from `restoreChat()`: what of the file could be used. `cache`: all, the next token is the one that would have
+   * come. `tokens`: sinks and window are decoded again, with the next turn. `messages`: those that were in the window are.
+   */
+  readonly restoredFrom: RestoredFrom | undefined
   #closed = false
 
   /** @internal */
-  constructor(setting: ConversationSetting, conversation?: Conversation) {
+  constructor(setting: ConversationSetting, conversation: Conversation, restoredFrom?: RestoredFrom) {
     this.#setting = setting
-    this.#conversation = conversation ?? new Conversation(setting)
+    this.#conversation = conversation
+    this.restoredFrom = restoredFrom
   }
 
   get #defaults(): SamplingOptions {
@@ -166,6 +173,18 @@ export class Chat {
   async setSystem(system: string | undefined): Promise<void> {
     if (system !== undefined) checkValue('setSystem', 'system', system, anyText)
     await this.#alone(() => this.#conversation.setSystem(system))
+  }
+
+  /**
+   * Writes the chat to a file, with its tokens and all that the cache holds of it, for `model.restoreChat()`. The file is put
+   * into its place when it is complete: a process that ends meanwhile leaves the one that was there. Only its owner may read
+   * it. Waits for a reply in progress.
+   *
+   * @throws {StreamingLLMError} SAVE_FAILED, CLOSED
+   */
+  async save(path: string): Promise<void> {
+    checkValue('save', 'path', path, someText)
+    await this.#alone(async () => writeSavedChat(path, await this.#conversation.save()))
   }
 
   /** @internal Goes back to the first `count` messages, which are in the window. */

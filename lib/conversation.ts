@@ -7,6 +7,7 @@ import type { NativeJob, NativeSequence, NativeSequenceOptions } from './native.
 import type { ParsedChatOptions } from './options.js'
 import { withPin } from './pinned-system.js'
 import { commonStart, join, nextPrompt, openingTokens, turnPrompt, wholePrompt, type PromptTokens } from './prompt-tokens.js'
+import type { SavedChat } from './saved-chat.js'
 import type { ChatTemplate } from './templates/chat-template.js'
 
 /** What a conversation needs from its model. */
@@ -16,6 +17,22 @@ export interface ConversationSetting {
   options: ParsedChatOptions
   warn: (message: string) => void
 }
+
+interface Parts {
+  system: string | undefined
+  /** With the sizes that a pin makes. */
+  options: ParsedChatOptions
+  sizes: NativeSequenceOptions
+  log: MessageLog
+  native: NativeSequence
+  counts?: TokenCounts
+  skipped?: number
+  seenBefore?: number
+  begun?: boolean
+}
+
+/** What of a saved chat could be used. */
+export type RestoredFrom = { what: 'cache' } | { what: 'tokens' | 'messages'; reason: string }
 
 /**
  * The messages of a chat and their tokens in one native sequence: what a turn has to decode, what the cache still holds of
@@ -32,42 +49,96 @@ export class Conversation {
   #sizes: NativeSequenceOptions
   // Seen and evicted, but not by the present native sequence: what a restored history left out between sinks and
   // window, and what had left before the sequence began anew.
-  #skipped = 0
+  #skipped: number
   /** Tokens seen when the native sequence was given up, until it begins anew. */
-  #seenBefore = 0
+  #seenBefore: number
   /** The native sequence holds the history; else all of it is to be decoded with the next turn. */
-  #begun = false
+  #begun: boolean
 
-  constructor(setting: ConversationSetting, from?: Conversation) {
+  private constructor(setting: ConversationSetting, { system, options, sizes, log, native, counts, skipped = 0, seenBefore = 0, begun = false }: Parts) {
     this.#setting = setting
-    const { model, options } = setting
-    if (from !== undefined) {
-      this.#system = from.#system
-      this.#options = from.#options
-      this.#sizes = from.#sizes
-      this.#skipped = from.#skipped
-      this.#seenBefore = from.#seenBefore
-      this.#begun = from.#begun
-      this.log = from.log.clone()
-      this.#native = model.forkSequence(from.#native)
-      this.runner = new JobRunner(this.#native, from.runner.counts)
-      return
-    }
+    this.#system = system
+    this.#options = options
+    this.#sizes = sizes
+    this.log = log
+    this.#native = native
+    this.runner = new JobRunner(native, counts)
+    this.#skipped = skipped
+    this.#seenBefore = seenBefore
+    this.#begun = begun
+  }
+
+  /** From its options: nothing is decoded before the first turn. */
+  static begin(setting: ConversationSetting): Conversation {
+    const { options } = setting
     const [first, ...rest] = options.messages
     const takesSystem = options.system === undefined && first?.role === 'system'
-    this.#system = takesSystem ? first!.content : options.system
-    this.#options = withPin(setting, this.#system)
-    this.#sizes = model.limits(this.#options)
-    this.log = new MessageLog(options.keepMessages === 'all')
-    for (const message of takesSystem ? rest : options.messages) this.log.add(message, 0)
+    const log = new MessageLog(options.keepMessages === 'all')
+    for (const message of takesSystem ? rest : options.messages) log.add(message, 0)
+    return Conversation.#make(setting, takesSystem ? first!.content : options.system, log)
+  }
+
+  static #make(setting: ConversationSetting, system: string | undefined, log: MessageLog, more: Partial<Parts> = {}): Conversation {
+    const { model } = setting
+    const options = withPin(setting, system)
+    const sizes = model.limits(options)
     // Last, so that nothing that throws leaves it open.
-    this.#native = model.openSequence(this.#options)
-    this.runner = new JobRunner(this.#native)
+    return new Conversation(setting, { system, options, sizes, log, native: model.openSequence(sizes), ...more })
   }
 
   /** The same history, to go on from in another way. */
   fork(): Conversation {
-    return new Conversation(this.#setting, this)
+    const native = this.#setting.model.forkSequence(this.#native)
+    return new Conversation(this.#setting, {
+      system: this.#system, options: this.#options, sizes: this.#sizes, log: this.log.clone(), native, counts: this.runner.counts,
+      skipped: this.#skipped, seenBefore: this.#seenBefore, begun: this.#begun,
+    })
+  }
+
+  /** All that restore() needs. */
+  async save(): Promise<SavedChat> {
+    const { model, options } = this.#setting
+    const { messages: _, ...kept } = options
+    const fingerprint = await model.fingerprint()
+    const { state = new Uint8Array() } = await this.runner.finish({ type: 'save' })
+    return {
+      model: fingerprint, cache: model.cacheKind, system: this.#system, options: kept, sizes: this.#sizes, begun: this.#begun,
+      skipped: this.#skipped, seenBefore: this.#seenBefore, counts: { ...this.runner.counts }, log: this.log.save(), state,
+    }
+  }
+
+  /**
+   * A conversation as it was saved: with its cache, with its tokens alone, which are decoded again, or with its messages
+   * alone. Says which, and why.
+   */
+  static async restore(setting: ConversationSetting, saved: SavedChat): Promise<{ conversation: Conversation; from: RestoredFrom }> {
+    const { model } = setting
+    const { system, sizes, counts, skipped, seenBefore, begun } = saved
+    const log = new MessageLog(setting.options.keepMessages === 'all', saved.log)
+    const byMessages = (reason: string) => ({
+      conversation: Conversation.#make(setting, system, log, { skipped, seenBefore: begun ? counts.seenTokens : seenBefore }),
+      from: { what: 'messages', reason } as const,
+    })
+    if (saved.model !== (await model.fingerprint())) return byMessages('it was saved with another model')
+    if (!begun) return byMessages('nothing of it had been decoded')
+    let native: NativeSequence
+    try {
+      native = model.openSequence(sizes)
+    } catch (error) {
+      if (StreamingLLMError.isInstance(error) && error.code === 'WINDOW_TOO_LARGE') return byMessages(error.message)
+      throw error
+    }
+    const options = { ...withPin(setting, system), sinks: sizes.sinks, window: sizes.window }
+    const conversation = new Conversation(setting, { system, options, sizes, log, native, skipped, seenBefore, begun })
+    try {
+      const sameCache = saved.cache === model.cacheKind
+      const { reusedTokens } = await conversation.runner.finish({ type: 'restore', state: saved.state, tokensAlone: !sameCache })
+      if (sameCache && reusedTokens > 0) return { conversation, from: { what: 'cache' } }
+      return { conversation, from: { what: 'tokens', reason: sameCache ? 'llama.cpp could not read its cache' : `its cache is of another kind (${saved.cache}, and here it is ${model.cacheKind})` } }
+    } catch (error) {
+      conversation.close()
+      throw error
+    }
   }
 
   get system(): string | undefined {
@@ -263,7 +334,7 @@ export class Conversation {
     this.#begun = false
     // Closed first, since there may be no other.
     this.#native.close()
-    this.#native = model.openSequence(options)
+    this.#native = model.openSequence(sizes)
     this.runner.replace(this.#native)
   }
 

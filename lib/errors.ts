@@ -28,6 +28,9 @@ export type ErrorCode =
   | 'CACHE_FULL'
   | 'NO_SEQUENCE_LEFT'
   | 'EVICTED'
+  // saved chats
+  | 'SAVED_CHAT_INVALID'
+  | 'SAVE_FAILED'
   | 'DECODE_FAILED'
   // text and templates
   | 'TOKENIZE_FAILED'

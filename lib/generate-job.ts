@@ -9,10 +9,10 @@ type GenerateJob = Extract<NativeJob, { type: 'generate' }>
 
 /** What the engine is asked for. `kept`: how many tokens the sequence's cache holds at most. Throws INVALID_OPTION. */
 export function generateJob(model: Model, kept: number, prompt: Pick<GenerateJob, 'tokens' | 'turns' | 'shown'>, options: ParsedGenerateOptions): GenerateJob {
-  const { maxTokens = 0, timeLimit = 0, stop, sampling, speculation, logprobs, grammar } = options
+  const { maxTokens = 0, timeLimit = 0, stop, sampling, speculation, priority, logprobs, grammar } = options
   const { biasTokens, ...chosen } = nativeSampling(sampling, kept, text => onlyToken(model, text))
   return {
-    type: 'generate', ...prompt, maxTokens, timeLimit, stop, speculation,
+    type: 'generate', ...prompt, maxTokens, timeLimit, stop, speculation, priority,
     sampling: { ...chosen, biasTokens },
     alternatives: logprobs,
     grammar: grammar?.source,

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { ChatMessage } from './messages.js'
+import type { SavedLog } from './saved-chat.js'
 
 interface Entry {
   message: ChatMessage
@@ -19,7 +20,11 @@ export class MessageLog {
   /** Messages before the first entry, and the digest of these. */
   #dropped = { count: 0, hash: '' }
 
-  constructor(private readonly keepAll: boolean) {}
+  constructor(private readonly keepAll: boolean, saved?: SavedLog) {
+    if (saved === undefined) return
+    this.#dropped = saved.dropped
+    this.#entries = saved.entries
+  }
 
   /** A log of its own with the same history. */
   clone(): MessageLog {
@@ -27,6 +32,11 @@ export class MessageLog {
     copy.#entries = this.#entries.map(entry => ({ ...entry }))
     copy.#dropped = this.#dropped
     return copy
+  }
+
+  /** All of it, for a file. */
+  save(): SavedLog {
+    return { dropped: this.#dropped, entries: this.#entries }
   }
 
   get messages(): ChatMessage[] {

@@ -1,15 +1,22 @@
-import { totalmem } from 'node:os'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir, totalmem } from 'node:os'
+import { join } from 'node:path'
 import { openAddon, typed } from './backend/open.js'
 import { gpuOfProcess } from './backend/process-gpu.js'
 import { checkRpcServers, holdRpcServers, needRpcLibrary } from './backend/rpc.js'
 import { bytesPerCachedValue, cacheLimits } from './cache-limits.js'
 import { Chat, chatTemplate } from './chat.js'
+import { Conversation } from './conversation.js'
 import { fromNative, StreamingLLMError } from './errors.js'
 import type { StreamEvent } from './events.js'
 import { checkModelFile, type ModelHeader } from './gguf/check.js'
-import type { NativeLoadOptions, NativeModel, NativeModelInfo, NativeSequence } from './native.js'
-import { parseChatOptions, parseGenerateOptions, parseModelOptions, parseSequenceOptions, type ChatOptions, type GenerateOptions, type ModelOptions, type ParsedGenerateOptions, type ParsedModelOptions, type ParsedPolicyOptions, type PolicyOptions, type SamplingOptions } from './options.js'
+import type { NativeLoadOptions, NativeModel, NativeModelInfo, NativeSequence, NativeSequenceOptions } from './native.js'
+import { parseChatOptions, parseGenerateOptions, parseModelOptions, parseRestoreOptions, parseSequenceOptions, type ChatOptions, type GenerateOptions, type ModelOptions, type ParsedGenerateOptions, type ParsedModelOptions, type ParsedPolicyOptions, type PolicyOptions, type RestoreOptions, type SamplingOptions } from './options.js'
 import { samplingPresets } from './options/sampling.js'
+import { modelFingerprint } from './model-fingerprint.js'
+import { checkValue } from './options/check.js'
+import { someText } from './options/kinds.js'
+import { readSavedChat } from './saved-chat.js'
 import { modelMemory, type ModelMemory } from './model-memory.js'
 import { resolveModel } from './models/resolve-model.js'
 import { loadPlaced, modelDevice, placeModel, type ModelDevice, type Placement } from './place-model.js'
@@ -40,14 +47,19 @@ export async function loadModel(reference: string, options: ModelOptions = {}): 
   const { rpc = [] } = parsed
   const servers = rpc.length > 0 ? { rpc, rpcLibrary: needRpcLibrary(libraries) } : {}
   await checkRpcServers(rpc, libraries.release, { signal })
+  const swapFolder = parsed.swap === 'disk' ? mkdtempSync(join(tmpdir(), 'streaming-llm-swap-')) : undefined
   const optionsFor = ({ devices, gpuLayers }: Placement): NativeLoadOptions => ({
     devices, gpuLayers, ...servers,
     // On a GPU the time that decoding takes here is that of handing it over.
-    threads: parsed.threads, threadsMayChange: parsed.threadsMayChange && gpuLayers === 0, batchSize: parsed.batchSize, cacheTokens: parsed.cacheTokens ?? 0, maxSequences: parsed.maxSequences, kvType: parsed.kvType, flashAttention: parsed.flashAttention,
+    threads: parsed.threads, threadsMayChange: parsed.threadsMayChange && gpuLayers === 0, batchSize: parsed.batchSize, cacheTokens: parsed.cacheTokens ?? 0, maxSequences: parsed.maxSequences, waits: parsed.whenFull === 'wait', swapFolder, kvType: parsed.kvType, flashAttention: parsed.flashAttention,
   })
   const planned = placeModel(header, parsed, gpu)
   if (parsed.probe) await probeModel(libraries, path, optionsFor(planned), signal, gpu.backend?.file)
-  const letGo = holdRpcServers(rpc)
+  const letGoServers = holdRpcServers(rpc)
+  const letGo = () => {
+    letGoServers()
+    if (swapFolder !== undefined) rmSync(swapFolder, { recursive: true, force: true })
+  }
   let loaded: NativeModel
   let placement: Placement
   const devicesBefore = addon.devices()
@@ -78,7 +90,7 @@ export async function loadModel(reference: string, options: ModelOptions = {}): 
     throw new StreamingLLMError('MODEL_UNSUPPORTED', `${path} is ${refusal}; a model that generates text from left to right is needed`, { details: { path, architecture: header.architecture } })
   }
   try {
-    return new Model(loaded, header, parsed, { device: modelDevice(header, parsed, placement, devicesBefore), notices: placement.notices }, close)
+    return new Model(loaded, header, parsed, { device: modelDevice(header, parsed, placement, devicesBefore), notices: placement.notices, release: libraries.release }, close)
   } catch (error) {
     await close()
     throw error
@@ -121,12 +133,15 @@ export class Model {
   readonly #options: ParsedModelOptions
   readonly #warned = new Set<string>()
   readonly #close: () => Promise<void>
+  readonly #release: string
   #closing: Promise<void> | undefined
+  #fingerprint: Promise<string> | undefined
 
   /** @internal */
-  constructor(loaded: NativeModel, header: ModelHeader, options: ParsedModelOptions, { device, notices }: { device: ModelDevice; notices: readonly string[] }, close: () => Promise<void> = () => loaded.close()) {
+  constructor(loaded: NativeModel, header: ModelHeader, options: ParsedModelOptions, { device, notices, release }: { device: ModelDevice; notices: readonly string[]; release: string }, close: () => Promise<void> = () => loaded.close()) {
     this.#native = loaded
     this.#close = close
+    this.#release = release
     this.#header = header
     this.#options = options
     this.info = loaded.info
@@ -160,7 +175,38 @@ export class Model {
     if (!template.incremental) {
       warn('this chat template changes earlier turns when later ones come, so each turn is decoded again from the first difference on')
     }
-    return new Chat({ model: this, template, options: parsed, warn })
+    const setting = { model: this, template, options: parsed, warn }
+    return new Chat(setting, Conversation.begin(setting))
+  }
+
+  /**
+   * A chat as `chat.save()` wrote it, with its options; what is given here takes their place. With the same model and kind of
+   * cache it goes on as if nothing had been; else sinks and window are decoded again, of which `chat.restoredFrom` and a
+   * warning tell.
+   *
+   * @throws {StreamingLLMError} SAVED_CHAT_INVALID for a file that is none or is damaged, and as `createChat`
+   */
+  async restoreChat(path: string, options: RestoreOptions = {}): Promise<Chat> {
+    this.#needOpen()
+    const given = parseRestoreOptions(options)
+    const saved = await readSavedChat(checkValue('restoreChat', 'path', path, someText))
+    const parsed = { ...saved.options, ...given, messages: [], sampling: { ...saved.options.sampling, ...given.sampling } }
+    const setting = { model: this, template: chatTemplate(this, parsed.chatTemplate ?? this.#options.chatTemplate), options: parsed, warn: (message: string) => this.#warn(message) }
+    this.#needOpen()
+    const { conversation, from } = await Conversation.restore(setting, saved)
+    if (from.what !== 'cache') this.#warn(`${path}: the cache of this chat is decoded again: ${from.reason}`)
+    return new Chat(setting, conversation, from)
+  }
+
+  /** @internal Tells this model file from others. */
+  fingerprint(): Promise<string> {
+    return (this.#fingerprint ??= modelFingerprint(this.path))
+  }
+
+  /** @internal What a saved cache has in common with this model's, or cannot be read. */
+  get cacheKind(): string {
+    const { kvType, flashAttention } = this.#options
+    return `llama.cpp ${this.#release}, ${kvType}, flash attention ${flashAttention}`
   }
 
   /**
@@ -171,8 +217,8 @@ export class Model {
    */
   createSequence(options: PolicyOptions = {}): Sequence {
     const parsed = parseSequenceOptions(options)
-    const { sinks, window } = this.limits(parsed)
-    return new Sequence(this.openSequence(parsed), this, sinks + window)
+    const limits = this.limits(parsed)
+    return new Sequence(this.openSequence(limits), this, limits.sinks + limits.window)
   }
 
   /**
@@ -232,10 +278,9 @@ export class Model {
     return this.tokenize(text).length
   }
 
-  /** @internal Sizes and then opens a sequence. */
-  openSequence(options: ParsedPolicyOptions): NativeSequence {
+  /** @internal */
+  openSequence(limits: NativeSequenceOptions): NativeSequence {
     this.#needOpen()
-    const limits = this.limits(options)
     this.#needMemory(limits.sinks + limits.window)
     return this.#withRoom(() => this.#native.openSequence(limits))
   }

@@ -53,6 +53,10 @@ export interface NativeContextOptions {
   /** 0: grows with the open sequences. */
   cacheTokens: number
   maxSequences: number
+  /** Any number of sequences may be open; who finds no place in the cache waits. Default: false, more cannot be opened. */
+  waits?: boolean
+  /** An own folder where sequences go that give up their place. Default: memory. */
+  swapFolder?: string
   kvType: 'f32' | 'f16' | 'q8_0' | 'q4_0'
   flashAttention: 'auto' | 'on' | 'off'
 }
@@ -132,6 +136,10 @@ export type NativeJob =
   | { type: 'replaceSinks'; tokens: Int32Array }
   /** `finish` tells all tokens that are kept. */
   | { type: 'look' }
+  /** `finish` tells the `state` of the sequence. */
+  | { type: 'save' }
+  /** An empty sequence becomes the saved one; `reusedTokens` says how many tokens need not be decoded again. INVALID_OPTION. */
+  | { type: 'restore'; state: Uint8Array; /** The cache is of another kind. */ tokensAlone: boolean }
   | { type: 'score'; tokens: Int32Array }
   | { type: 'rebase' }
   | {
@@ -145,6 +153,8 @@ export type NativeJob =
       timeLimit: number
       stop: string[]
       sampling: NativeSampling
+      /** Who comes first where several wait for a place in the cache: the highest. Default: 0. */
+      priority?: number
       /** GBNF that the reply must follow. INVALID_OPTION where llama.cpp does not understand it. */
       grammar?: string
       /** From the first of these texts on; none: from the start. */
@@ -178,6 +188,8 @@ export type NativeEvent =
       acceptedTokens?: number
       /** With `forcedDrafts`: the reply. From `look`: all that is kept, sinks first. */
       tokens?: Int32Array
+      /** From `save`. */
+      state?: Uint8Array
       seenTokens: number
       cachedTokens: number
       evictedTokens: number

@@ -5,7 +5,7 @@ import { check, checkObject, describe, invalid, type Schema, type Schemas } from
 import { checkGrammar } from './structured/grammar-check.js'
 import { boolean, callback, endpoints, number, oneOf, shortText, signal, someText, text, texts, whole, wholeOr } from './options/kinds.js'
 import { completeSampling, readSampling, samplingSchemas, type ParsedSamplingOptions } from './options/sampling.js'
-import type { ChatOptions, GenerateOptions, ModelOptions, PolicyOptions, SamplingOptions } from './options/types.js'
+import type { ChatOptions, GenerateOptions, ModelOptions, PolicyOptions, RestoreOptions, SamplingOptions } from './options/types.js'
 
 export type * from './options/types.js'
 
@@ -13,7 +13,7 @@ export type * from './options/types.js'
 type With<T, Names extends keyof T> = Omit<T, Names> & Required<Pick<T, Names>>
 
 /** The options of `loadModel` with the defaults that do not depend on the model. */
-export type ParsedModelOptions = With<Omit<ModelOptions, 'flashAttention' | 'gpuLayers'>, 'gpu' | 'threads' | 'batchSize' | 'maxSequences' | 'kvType' | 'probe'> & {
+export type ParsedModelOptions = With<Omit<ModelOptions, 'flashAttention' | 'gpuLayers'>, 'gpu' | 'threads' | 'batchSize' | 'maxSequences' | 'whenFull' | 'swap' | 'kvType' | 'probe'> & {
   gpu: false | 'auto' | 'metal' | 'cuda' | 'vulkan'
   gpuLayers: number | 'auto'
   flashAttention: 'auto' | 'on' | 'off'
@@ -43,6 +43,7 @@ export interface ParsedGenerateOptions {
   timeLimit?: number
   signal?: AbortSignal
   speculation: boolean
+  priority: number
   logprobs?: number
   grammar?: { source: string; triggers: string[] }
   sampling: ParsedSamplingOptions
@@ -76,6 +77,7 @@ const generateSchemas: Schemas<GenerateOptions> = {
   timeLimit: number({ over: 0 }),
   signal,
   speculation: boolean,
+  priority: number({ least: -1e9, most: 1e9 }),
   logprobs: whole(0, 100),
   grammar: v.unknown() as Schema<GenerateOptions['grammar']>, // by readGrammar
 }
@@ -93,6 +95,8 @@ const modelSchemas: Schemas<ModelOptions> = {
   batchSize: whole(16, 4096),
   cacheTokens: whole(1),
   maxSequences: whole(1, 64),
+  whenFull: oneOf('wait', 'refuse'),
+  swap: oneOf('memory', 'disk'),
   kvType: oneOf('f32', 'f16', 'q8_0', 'q4_0'),
   flashAttention: oneOf('auto', 'on', 'off', true, false),
   probe: boolean,
@@ -124,6 +128,8 @@ export function parseModelOptions(given: unknown, call = 'loadModel'): ParsedMod
     threadsMayChange: options.threads === undefined,
     batchSize: 128,
     maxSequences: 8,
+    whenFull: 'wait',
+    swap: 'memory',
     probe: false,
     gpuLayers: 'auto',
     ...options,
@@ -156,15 +162,22 @@ export function parseChatOptions(given: unknown, call = 'createChat'): ParsedCha
   }
 }
 
+/** What was passed to `restoreChat`. */
+export function parseRestoreOptions(given: unknown, call = 'restoreChat'): { chatTemplate?: string; sampling: SamplingOptions } {
+  const { chatTemplate, ...sampling } = check<RestoreOptions>(call, given, { ...samplingSchemas, chatTemplate: someText })
+  return { ...(chatTemplate === undefined ? {} : { chatTemplate }), sampling: readSampling(call, sampling) }
+}
+
 /** What was passed to `stream`, `ask` or `generate`; `defaults` are the chat's. */
 export function parseGenerateOptions(given: unknown, defaults: SamplingOptions = {}, call = 'stream'): ParsedGenerateOptions {
-  const { maxTokens, stop = [], timeLimit, signal, speculation = false, logprobs, grammar, ...sampling } = check(call, given, generateSchemas)
+  const { maxTokens, stop = [], timeLimit, signal, speculation = false, priority = 0, logprobs, grammar, ...sampling } = check(call, given, generateSchemas)
   return {
     maxTokens,
     stop: typeof stop === 'string' ? [stop] : stop,
     timeLimit,
     signal,
     speculation,
+    priority,
     logprobs,
     grammar: grammar === undefined ? undefined : readGrammar(call, grammar),
     sampling: completeSampling({ ...defaults, ...readSampling(call, sampling) }),

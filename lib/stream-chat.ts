@@ -48,6 +48,8 @@ export function streamChat(options: StreamChatOptions): TextStream {
     const giveBack = () => {
       if (ours) idle.push(live)
       ours = false
+      // Each holds what it needs to go on, in the cache or outside.
+      while (idle.length > model.maxSequences) void idle.shift()?.chat.close()
     }
     try {
       for await (const event of live.chat.turn(found === undefined ? said.slice(-1) : said.slice(found.count), reply)) {

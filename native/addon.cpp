@@ -276,6 +276,7 @@ class SequenceObject : public Napi::ObjectWrap<SequenceObject> {
       if (job.kind == Job::restore) {
         const auto state = options.Get("state").As<Napi::Uint8Array>();
         job.state.assign(state.Data(), state.Data() + state.ByteLength());
+        job.tokens_alone = options.Get("tokensAlone").ToBoolean();
       }
       if (const auto priority = options.Get("priority"); priority.IsNumber()) job.priority = priority.ToNumber().DoubleValue();
       const auto model = model_.lock();

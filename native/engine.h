@@ -23,6 +23,8 @@ constexpr int kRunAhead = 16;
 // so many tokens, whatever the reader has taken: so which cells come free when does not depend on him, nor how sums over
 // them are rounded.
 constexpr int kHeldCells = 64;
+// Tokens of a prompt that are decoded together, at least, where each pushes another out.
+constexpr int kSmallestPart = 16;
 // Beyond all positions. Copying a range there copies the recurrent state, which knows no ranges, and nothing else.
 constexpr Position kNoPosition = INT_MAX - 1;
 
@@ -34,7 +36,7 @@ struct ContextOptions {
   int batch_size = 512;
   int cache_tokens = 0;  // 0: as many as the open sequences need
   int max_sequences = 8;
-  bool waits = true;        // where there is no place for another sequence: one waits, or cannot be opened
+  bool waits = false;       // where there is no place for another sequence: one waits, or cannot be opened
   std::string swap_folder;  // where sequences go that give up their place; empty: memory
   ggml_type kv_type = GGML_TYPE_F16;
   llama_flash_attn_type flash_attention = LLAMA_FLASH_ATTN_TYPE_AUTO;
@@ -73,6 +75,7 @@ class Engine {
   void run();
   bool step();
   void admit();
+  void drop_cancelled();
   bool make_room(Sequence& sequence);
   void begin(int handle, Sequence& sequence);
   void place(Sequence& sequence);
@@ -83,6 +86,7 @@ class Engine {
   void attend(Sequence& sequence);
   bool waits_for_beginning(Sequence& sequence);
   bool ready(const Sequence& sequence) const;
+  bool cut_for_eviction(const Sequence& sequence, int left, int& count) const;
   bool add_part(Batch& batch, Sequence& sequence, std::vector<Part>& parts);
   void after_decode(Part& part, double elapsed_ms);
   void evict(Sequence& sequence, const CachePolicy::Step& step);
@@ -161,6 +165,7 @@ class Engine {
   std::unique_ptr<Batch> batch_;
   DecodePace pace_;
   BatchCost batch_cost_;
+  int prompts_added_ = 0;  // in the batch in the making
   int prompt_room_ = 0;  // tokens of prompts that the batch in the making may still take
   int first_served_ = 0;  // the handle that comes first in the next batch, so that none starves
   std::vector<int> free_ids_;

@@ -10,15 +10,6 @@ namespace streaming {
 
 // In order: by priority, then by who has waited longest. Nobody overtakes one who waits for more cells, lest he waits for ever.
 void Engine::admit() {
-  for (size_t i = 0; i < queue_.size();) {
-    auto& sequence = sequences_.at(queue_[i]);
-    if (!sequence.running->job.stream->cancelled()) {
-      i++;
-      continue;
-    }
-    sequence.running->waiting = false;  // it will be attended to like any other that is cancelled
-    queue_.erase(queue_.begin() + static_cast<std::ptrdiff_t>(i));
-  }
   while (!queue_.empty()) {
     const auto first = std::max_element(queue_.begin(), queue_.end(), [&](int a, int b) { return sequences_.at(a).running->job.priority < sequences_.at(b).running->job.priority; });
     const int handle = *first;
@@ -26,6 +17,20 @@ void Engine::admit() {
     if (!make_room(sequence)) return;
     queue_.erase(first);
     begin(handle, sequence);
+    attend(sequence);
+  }
+}
+
+// Those that are cancelled while they wait will be attended to like any other.
+void Engine::drop_cancelled() {
+  for (size_t i = 0; i < queue_.size();) {
+    auto& sequence = sequences_.at(queue_[i]);
+    if (!sequence.running->job.stream->cancelled()) {
+      i++;
+      continue;
+    }
+    sequence.running->waiting = false;
+    queue_.erase(queue_.begin() + static_cast<std::ptrdiff_t>(i));
   }
 }
 
@@ -111,7 +116,11 @@ void Engine::restore_saved(Sequence& sequence, const std::vector<uint8_t>& state
   if (head.version != kStateVersion) throw Failure("INVALID_OPTION", "the saved state is of another version of this package");
   std::deque<Token> pending;
   from.take_list(pending);
-  auto cache = make_cache_policy(head.limits);
+  const auto &limits = sequence.cache->limits(), &its = head.limits;
+  if (its.kind != limits.kind || its.sinks != limits.sinks || its.window != limits.window || its.reanchor_every != limits.reanchor_every) {
+    throw Failure("INVALID_OPTION", "the saved state is of another policy or size");
+  }
+  auto cache = make_cache_policy(limits);
   cache->load(from);
   std::vector<uint8_t> cells;
   from.take_list(cells);
@@ -126,7 +135,7 @@ void Engine::restore_saved(Sequence& sequence, const std::vector<uint8_t>& state
   sequence.seen = head.seen, sequence.evicted = head.evicted;
   sequence.rebasing = head.rebasing, sequence.given_back = head.given_back, sequence.replaying = head.replaying;
   size_t taken = 0;
-  if (!cells.empty()) guarded([&] { taken = llama().llama_state_seq_set_data(context_, cells.data(), cells.size(), sequence.current); });
+  if (!cells.empty() && !sequence.running->job.tokens_alone) guarded([&] { taken = llama().llama_state_seq_set_data(context_, cells.data(), cells.size(), sequence.current); });
   const bool same = taken > 0 && (sequence.cache->size() == 0 || llama().llama_memory_seq_pos_max(memory_, sequence.current) == sequence.cache->next() - 1);
   if (same) sequence.running->reused = sequence.cache->size();
   else if (sequence.cache->size() > 0) start_over(sequence);

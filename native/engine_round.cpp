@@ -11,16 +11,18 @@ namespace streaming {
 
 // One round. False: nothing is ready, wait for a command or a reader.
 bool Engine::step() {
-  admit();
+  drop_cancelled();
   for (auto& [handle, sequence] : sequences_) {
     sequence.in_batch = false;
     if (sequence.running && !sequence.running->waiting) attend(sequence);
   }
+  admit();  // whoever has just ended may give up a place
   Batch& batch = *batch_;
   batch.clear();
   std::vector<Part> parts;
   // Single tokens first, then prompts, each from where the last batch left off.
   for (const bool prompts : {false, true}) {
+    prompts_added_ = 0;
     if (prompts) prompt_room_ = pace_.prompt_room(static_cast<int>(parts.size()), batch.left());
     std::vector<Sequence*> order;
     for (auto at = sequences_.lower_bound(first_served_); at != sequences_.end(); ++at) order.push_back(&at->second);
@@ -128,6 +130,30 @@ bool Engine::ready(const Sequence& sequence) const {
   return waiting < (rebase_due(sequence) ? 1 : kRunAhead);
 }
 
+// Tokens of one batch see all that the batch pushes out. So what a prompt's tokens see depends on how it is cut; and lest it
+// depends on who else is in the batch, it is cut at the same places always: where the first token is evicted, and from
+// there on into equal parts. False: there is no room for such a part now.
+bool Engine::cut_for_eviction(const Sequence& sequence, int left, int& count) const {
+  const auto& cache = *sequence.cache;
+  const auto evicts = [&](int tokens) {
+    const auto step = cache.plan(tokens, false);
+    return step.evict_to > step.evict_from;
+  };
+  if (cache.limits().kind != CachePolicy::streaming) return true;
+  const int part = std::min({static_cast<int>(sequence.pending.size()), cache.room(), std::max(kSmallestPart, options_.batch_size / 4)});
+  if (!evicts(std::max(count, part))) return true;
+  int none = 0;
+  while (none < count && !evicts(none + 1)) none++;
+  if (none > 0) {
+    count = std::min(count, none);
+    return true;
+  }
+  // Where it is too long for what is left, it waits to be the first.
+  if (part > count && prompts_added_ > 0) return false;
+  count = std::min(part, left);
+  return true;
+}
+
 // Puts the sequence's next tokens into the batch. False: the batch is full.
 bool Engine::add_part(Batch& batch, Sequence& sequence, std::vector<Part>& parts) {
   auto& running = *sequence.running;
@@ -142,6 +168,7 @@ bool Engine::add_part(Batch& batch, Sequence& sequence, std::vector<Part>& parts
   }
   int count = std::min({static_cast<int>(sequence.pending.size()), room, batch.left()});
   if (sequence.pending.size() > 1) count = std::min(count, prompt_room_);
+  if (count > 1 && !cut_for_eviction(sequence, batch.left(), count)) return true;
   // The last token waits for what will follow it; when scoring, it goes alone.
   const int waiting = static_cast<int>(sequence.pending.size());
   const bool scores_alone = kind == Job::score && waiting > 1 && sequence.cache->limits().kind != CachePolicy::recompute;
@@ -157,11 +184,11 @@ bool Engine::add_part(Batch& batch, Sequence& sequence, std::vector<Part>& parts
 
   Part part{&sequence, sequence.cache->plan(count, count >= waiting - 1), {}, -1, -1};
   const int sinks = static_cast<int>(sequence.cache->sinks().size());
-  if (part.step.reanchor && count + sinks > batch.left() && count > 1 && batch.left() > 2 * sinks) {
+  if (part.step.reanchor && part.step.evict_to == part.step.evict_from && count + sinks > batch.left() && count > 1 && batch.left() > 2 * sinks) {
     count = batch.left() - sinks;
     part.step = sequence.cache->plan(count, false);
   }
-  if (count > 1) prompt_room_ -= count;
+  if (count > 1) prompt_room_ = std::max(0, prompt_room_ - count), prompts_added_++;
   if (part.step.reanchor) part.scratch = take_id();
   const bool sinks_apart = part.step.reanchor && (count + sinks > batch.left() || (hybrid_ && sliding_window_ > 0));
   if (sinks_apart) {

@@ -37,7 +37,8 @@ struct Job {
   std::vector<Token> tokens;  // to be added first; for score, to be scored
   std::vector<int> turns;     // where among them turns begin
   int64_t keep = 0;           // cut: tokens of the conversation that stay
-  std::vector<uint8_t> state;  // restore: what save told
+  std::vector<uint8_t> state;  // restore: what save told ...
+  bool tokens_alone = false;   // ... of which the cells are of no use
   double priority = 0;        // who comes first where several wait for a place in the cache: the highest
   int64_t max_tokens = 0;     // 0: no limit
   double time_limit_ms = 0;   // 0: no limit

@@ -64,8 +64,18 @@ export interface ModelOptions {
    * encrypted, and a server trusts whoever reaches it: for networks of your own only.
    */
   rpc?: string[]
-  /** Chats and sequences that can be open at a time, 1 to 64. Default: 8. */
+  /**
+   * Chats and sequences that have a place in the cache at a time, 1 to 64. Any number may be open: one that is idle gives its
+   * place to one that is asked something, and gets it back without decoding anything again. Default: 8.
+   */
   maxSequences?: number
+  /**
+   * What happens where no place is free, and nobody idle: `'wait'` for one, in the order of asking, or `'refuse'` to open more
+   * chats than there are places (NO_SEQUENCE_LEFT). Default: `'wait'`.
+   */
+  whenFull?: 'wait' | 'refuse'
+  /** Where the cache of a chat goes that gives up its place: `'memory'`, or files in the folder for temporary ones. Default: `'memory'`. */
+  swap?: 'memory' | 'disk'
   /**
    * The type of the cached keys and values: a smaller one takes less memory and rounds more. `'q8_0'` and `'q4_0'`
    * need flash attention. Default: `'f16'`.
@@ -157,6 +167,12 @@ export interface ChatOptions extends PolicyOptions, SamplingOptions {
   chatTemplate?: string
 }
 
+/** What `restoreChat` takes: sampling options and a template in place of those that were saved. */
+export interface RestoreOptions extends SamplingOptions {
+  /** A chat template (Jinja). Default: the one that was saved, else the model's. */
+  chatTemplate?: string
+}
+
 /** What one reply takes. */
 export interface GenerateOptions extends SamplingOptions {
   /** At most so many tokens, 1 or more. Default: no limit. */
@@ -167,6 +183,8 @@ export interface GenerateOptions extends SamplingOptions {
   timeLimit?: number
   /** Ends the reply when it fires. */
   signal?: AbortSignal
+  /** Where several chats wait for a place in the cache, the one with the highest priority comes first. Default: 0. */
+  priority?: number
   /**
    * Tell the log-probability of each token of the reply, in the `text` events, and of so many of the likeliest in its place:
    * 0 to 100. They are the model's own, before anything of sampling. Default: none are told.

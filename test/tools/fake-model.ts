@@ -24,10 +24,10 @@ export class FakeModel implements NativeModel {
   readonly opened: FakeSequence[] = []
   closed = false
 
-  constructor(readonly info: NativeModelInfo, private readonly maxSequences: number, readonly answer: string) {}
+  constructor(readonly info: NativeModelInfo, private readonly maxSequences: number, private readonly waits: boolean, readonly answer: string) {}
 
   openSequence(options: NativeSequenceOptions): FakeSequence {
-    if (this.sequences.size >= this.maxSequences) throw coded('NO_SEQUENCE_LEFT')
+    if (!this.waits && this.sequences.size >= this.maxSequences) throw coded('NO_SEQUENCE_LEFT')
     const sequence = new FakeSequence(this, options)
     this.sequences.add(sequence)
     this.opened.push(sequence)
@@ -149,9 +149,9 @@ export class FakeSequence implements NativeSequence {
 
 export function fakeModel(changes: Partial<NativeModelInfo> = {}, options: ModelOptions = {}, answer = reply): { model: Model; native: FakeModel } {
   const parsed = parseModelOptions({ onWarning: () => {}, ...options })
-  const native = new FakeModel({ ...info, ...changes }, parsed.maxSequences, answer)
+  const native = new FakeModel({ ...info, ...changes }, parsed.maxSequences, parsed.whenFull === 'wait', answer)
   const header = { path: '/fake.gguf', architecture: 'fake', contextLength: 4096, metadata: new Map(), tensors: new Set<string>(), hasLearnedPositions: false, sizeBytes: 1, weightBytes: { layers: [], output: 0 }, splitCount: 1 }
-  return { model: new Model(native, header, parsed, { device: { backend: 'CPU', name: 'a processor', memory: { free: 0, total: 0 }, layers: { offloaded: 0, total: 1 } }, notices: [] }), native }
+  return { model: new Model(native, header, parsed, { device: { backend: 'CPU', name: 'a processor', memory: { free: 0, total: 0 }, layers: { offloaded: 0, total: 1 } }, notices: [], release: 'fake' }), native }
 }
 
 /** Fails instead of waiting for ever. */

@@ -1,0 +1,148 @@
+import { readdirSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { loadModel, type Chat, type ChatMessage, type Model, type ModelOptions } from '../../lib/index.js'
+import { tinyModel } from '../tools/tiny-models.js'
+
+const exact: ModelOptions = { threads: 1, kvType: 'f32', flashAttention: 'off', gpu: false, batchSize: 64 }
+const chatCount = 16
+const turns = 3
+/** Sinks, window, sinks on the move, cells that are held, for each; and one batch. */
+const cellsFor = (places: number) => places * (4 + 120 + 4 + 64) + 64
+
+const path = tinyModel('llama', { endBias: -20 })
+const question = (chat: number, turn: number) => `Chat ${chat}, question ${turn}: what follows?`
+
+/** A reply, and the places in it where the two best tokens were as good as equal: there rounding may choose another. */
+async function ask(chat: Chat, text: string): Promise<{ text: string; ties: number[] }> {
+  let reply = ''
+  const ties: number[] = []
+  for await (const event of chat.stream(text, { maxTokens: 40, temperature: 0, logprobs: 2 })) {
+    if (event.type !== 'text') continue
+    reply += event.text
+    for (const { top } of event.tokens!) if (top[0]!.logprob - top[1]!.logprob < 1e-3) ties.push(reply.length)
+  }
+  return { text: reply, ties }
+}
+
+async function alone(model: Model, index: number): Promise<{ text: string; ties: number[] }[]> {
+  const chat = model.createChat({ sinks: 4, window: 120 })
+  const replies = []
+  for (let turn = 0; turn < turns; turn++) replies.push(await ask(chat, question(index, turn)))
+  await chat.close()
+  return replies
+}
+
+describe.each([['memory', {}], ['disk', { swap: 'disk' }]] as const)('more chats than places, which swap to %s', (_name, swap) => {
+  test(`${chatCount} chats in the cells of 4 all finish, as they would alone, and in fair order`, async () => {
+    await using single = await loadModel(path, { ...exact })
+    const expected: { text: string; ties: number[] }[][] = []
+    for (let i = 0; i < chatCount; i++) expected.push(await alone(single, i))
+
+    await using model = await loadModel(path, { ...exact, ...swap, maxSequences: 8, cacheTokens: cellsFor(4) })
+    const chats = Array.from({ length: chatCount }, () => model.createChat({ sinks: 4, window: 120 }))
+    const ends: number[] = []
+    const replies = await Promise.all(chats.map(async (chat, i) => {
+      const mine = []
+      for (let turn = 0; turn < turns; turn++) {
+        mine.push(await ask(chat, question(i, turn)))
+        ends.push(i)
+      }
+      return mine
+    }))
+    let excused = 0
+    replies.forEach((mine, i) => {
+      for (let turn = 0; turn < turns; turn++) {
+        const [got, want] = [mine[turn]!, expected[i]![turn]!]
+        if (got.text === want.text) continue
+        const at = [...got.text].findIndex((character, at) => character !== want.text[at])
+        expect(want.ties.some(tie => Math.abs(tie - at) <= 2)).toBe(true)
+        excused++
+        break
+      }
+    })
+    expect(excused).toBeLessThanOrEqual(2)
+    // Nobody is answered a second time before everybody has been once, give or take those that are at work at a time.
+    const firsts = new Map<number, number>()
+    ends.forEach((chat, at) => firsts.set(chat, firsts.get(chat) ?? at))
+    expect(firsts.size).toBe(chatCount)
+    expect(Math.max(...firsts.values())).toBeLessThan(chatCount + 4)
+  }, 120_000)
+})
+
+describe('a place in the cache', () => {
+  test('is given back to an idle chat without decoding anything again', async () => {
+    await using model = await loadModel(path, { ...exact, maxSequences: 1 })
+    const [one, two] = [model.createChat(), model.createChat()]
+    await one.ask('A first question that takes some tokens', { maxTokens: 10 })
+    await two.ask('Another one', { maxTokens: 10 })
+    const { usage } = await one.ask('More', { maxTokens: 10 })
+    const { usage: whole } = await one.ask('More', { maxTokens: 10 })
+    expect(usage.promptTokens).toBe(whole.promptTokens)
+    expect(usage.seenTokens).toBeGreaterThan(60)
+  })
+
+  test('that none has is refused at once where that was asked for', async () => {
+    await using model = await loadModel(path, { ...exact, maxSequences: 1, whenFull: 'refuse' })
+    const chat = model.createChat()
+    expect(() => model.createChat()).toThrow(expect.objectContaining({ code: 'NO_SEQUENCE_LEFT' }))
+    await chat.close()
+    model.createChat()
+  })
+
+  test('goes first to whoever has the higher priority, then to whoever has asked first', async () => {
+    await using model = await loadModel(path, { ...exact, maxSequences: 1 })
+    const chats = [0, 1, 5, 5, 2].map(priority => ({ priority, chat: model.createChat() }))
+    const order: number[] = []
+    await Promise.all(chats.map(async ({ priority, chat }, i) => {
+      await chat.ask('Go', { maxTokens: 20, priority })
+      order.push(i)
+    }))
+    expect(order.filter(i => i !== 0)).toEqual([2, 3, 4, 1])
+  })
+
+  test('is no longer waited for by a turn that is cancelled, which leaves its question in the history', async () => {
+    await using model = await loadModel(path, { ...exact, maxSequences: 1 })
+    const [busy, waiting] = [model.createChat(), model.createChat()]
+    const first = busy.stream('Go', { maxTokens: 5000 })
+    await first.next()
+    const stop = new AbortController()
+    const events: string[] = []
+    const read = (async () => {
+      for await (const event of waiting.stream('And I?', { signal: stop.signal })) events.push(event.type === 'finish' ? event.reason : event.type)
+    })()
+    await new Promise(resolve => setTimeout(resolve, 50))
+    expect(events).toEqual([])
+    stop.abort()
+    await read
+    expect(events).toEqual(['abort'])
+    expect(waiting.messages).toEqual([{ role: 'user', content: 'And I?' }, { role: 'assistant', content: '' }] satisfies ChatMessage[])
+    await first.return()
+    expect((await waiting.ask('Still there?', { maxTokens: 5 })).text).not.toBe('')
+  })
+
+  test('closing a chat that waits, or has been put away, frees what it had', async () => {
+    const folders = () => readdirSync(tmpdir()).filter(name => name.startsWith('streaming-llm-swap-'))
+    const before = folders()
+    const model = await loadModel(path, { ...exact, maxSequences: 1, swap: 'disk' })
+    const own = folders().find(name => !before.includes(name))!
+    const files = () => readdirSync(join(tmpdir(), own))
+    const [one, two] = [model.createChat(), model.createChat()]
+    await one.ask('Go', { maxTokens: 5 })
+    await two.ask('Go', { maxTokens: 5 })
+    expect(files()).toHaveLength(1)
+    await one.close()
+    await two.ask('Go on', { maxTokens: 5 })
+    expect(files()).toHaveLength(0)
+    await model.close()
+    expect(folders()).not.toContain(own)
+  })
+
+  test('100 conversations in turn, each of several turns, in two places', async () => {
+    await using model = await loadModel(path, { ...exact, maxSequences: 2 })
+    const chats = Array.from({ length: 100 }, () => model.createChat({ window: 60, sinks: 4 }))
+    for (let turn = 0; turn < 2; turn++) {
+      for (const chat of chats) expect((await chat.ask(`Turn ${turn}`, { maxTokens: 3 })).usage.completionTokens).toBe(3)
+    }
+  })
+})
