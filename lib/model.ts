@@ -109,7 +109,7 @@ export class Model {
   /** What it runs on. */
   readonly device: ModelDevice
   /** @internal */
-  readonly info: NativeModelInfo
+  readonly nativeInfo: NativeModelInfo
   /** @internal Closes something that nobody needs at the moment, if there is any: asked when no sequence is left. */
   giveWay: () => boolean = () => false
   /** How this model remembers, and so how the streaming policy works on it. */
@@ -129,12 +129,12 @@ export class Model {
     this.#close = close
     this.#header = header
     this.#options = options
-    this.info = loaded.info
+    this.nativeInfo = loaded.info
     this.path = header.path
     this.architecture = header.architecture
-    this.trainedLength = this.info.trainedLength
-    this.vocabularySize = this.info.vocabularySize
-    this.description = this.info.description
+    this.trainedLength = this.nativeInfo.trainedLength
+    this.vocabularySize = this.nativeInfo.vocabularySize
+    this.description = this.nativeInfo.description
     this.device = device
     this.memory = modelMemory(loaded.info, header)
     this.samplingPresets = samplingPresets(header.metadata)
@@ -215,7 +215,7 @@ export class Model {
 
   /** @internal The tokens of a text from its start: after the beginning-of-sequence token where the model has one. */
   textTokens(text: string): Int32Array {
-    const { beginningToken } = this.info
+    const { beginningToken } = this.nativeInfo
     const tokens = this.tokenize(text)
     return beginningToken === undefined ? tokens : Int32Array.from([beginningToken, ...tokens])
   }
@@ -283,7 +283,7 @@ export class Model {
     const [heads, headsKv, width, keyLength] = ['attention.head_count', 'attention.head_count_kv', 'embedding_length', 'attention.key_length'].map(figure)
     if (typeof heads !== 'number' || heads === 0 || typeof width !== 'number') return // another kind of attention: llama.cpp will say
     const perHead = typeof keyLength === 'number' ? keyLength : width / heads
-    const bytes = cells * this.info.layers * 2 * perHead * (typeof headsKv === 'number' ? headsKv : heads) * bytesPerCachedValue[this.#options.kvType]
+    const bytes = cells * this.nativeInfo.layers * 2 * perHead * (typeof headsKv === 'number' ? headsKv : heads) * bytesPerCachedValue[this.#options.kvType]
     if (this.device.layers.offloaded > 0 || bytes < totalmem()) return
     throw new StreamingLLMError('OUT_OF_MEMORY', `a cache of ${cells} tokens needs ${Math.round(bytes / 2 ** 20)} MB, and this machine has ${Math.round(totalmem() / 2 ** 20)} MB; use a smaller window`, { details: { cells, bytes } })
   }
