@@ -10,8 +10,11 @@ import { checkModelFile, type ModelHeader } from './gguf/check.js'
 import type { NativeLoadOptions, NativeModel, NativeModelInfo, NativeSequence } from './native.js'
 import { parseChatOptions, parseGenerateOptions, parseModelOptions, parseSequenceOptions, type ChatOptions, type GenerateOptions, type ModelOptions, type ParsedGenerateOptions, type ParsedModelOptions, type ParsedPolicyOptions, type PolicyOptions, type SamplingOptions } from './options.js'
 import { samplingPresets } from './options/sampling.js'
+import { deepFrozen, fileInfo, type ModelInfo } from './model-info.js'
 import { modelMemory, type ModelMemory } from './model-memory.js'
 import { resolveModel } from './models/resolve-model.js'
+import { layerBytes } from './memory/cache-bytes.js'
+import { layerMemories } from './memory/layers.js'
 import { loadPlaced, modelDevice, placeModel, type ModelDevice, type Placement } from './place-model.js'
 import { probeModel } from './probe.js'
 import { Sequence, wholeNumbers } from './sequence.js'
@@ -122,6 +125,7 @@ export class Model {
   readonly #warned = new Set<string>()
   readonly #close: () => Promise<void>
   #closing: Promise<void> | undefined
+  #info: ModelInfo | undefined
 
   /** @internal */
   constructor(loaded: NativeModel, header: ModelHeader, options: ParsedModelOptions, { device, notices }: { device: ModelDevice; notices: readonly string[] }, close: () => Promise<void> = () => loaded.close()) {
@@ -139,6 +143,15 @@ export class Model {
     this.memory = modelMemory(loaded.info, header)
     this.samplingPresets = samplingPresets(header.metadata)
     for (const notice of notices) this.#warn(notice)
+  }
+
+  /** All that is known of it: what its file says, how it remembers, what a chat does by default, what it runs on. Frozen. */
+  get info(): ModelInfo {
+    const { nativeInfo, memory, device } = this
+    return (this.#info ??= deepFrozen({
+      ...fileInfo(this.#header, memory, nativeInfo, () => this.limits(parseSequenceOptions({}))),
+      device: { ...device, memory: { ...device.memory }, layers: { ...device.layers } },
+    }))
   }
 
   /** Most sequences and chats that may be open at once. */
@@ -278,12 +291,8 @@ export class Model {
 
   // Where memory is promised that is not there, the operating system ends the process once it is used.
   #needMemory(cells: number): void {
-    const { metadata } = this.#header
-    const figure = (key: string) => metadata.get(`${this.architecture}.${key}`)
-    const [heads, headsKv, width, keyLength] = ['attention.head_count', 'attention.head_count_kv', 'embedding_length', 'attention.key_length'].map(figure)
-    if (typeof heads !== 'number' || heads === 0 || typeof width !== 'number') return // another kind of attention: llama.cpp will say
-    const perHead = typeof keyLength === 'number' ? keyLength : width / heads
-    const bytes = cells * this.nativeInfo.layers * 2 * perHead * (typeof headsKv === 'number' ? headsKv : heads) * bytesPerCachedValue[this.#options.kvType]
+    const format = { bytesPerValue: bytesPerCachedValue[this.#options.kvType], flashAttention: true }
+    const bytes = layerBytes(layerMemories(this.#header).layers, { cells, sequenceIds: 0 }, format).reduce((sum, { cache }) => sum + cache, 0)
     if (this.device.layers.offloaded > 0 || bytes < totalmem()) return
     throw new StreamingLLMError('OUT_OF_MEMORY', `a cache of ${cells} tokens needs ${Math.round(bytes / 2 ** 20)} MB, and this machine has ${Math.round(totalmem() / 2 ** 20)} MB; use a smaller window`, { details: { cells, bytes } })
   }
