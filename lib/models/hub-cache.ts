@@ -43,6 +43,15 @@ export class RepoCache {
     }
   }
 
+  /** The branches and tags that the cache has asked for, with the commit that each stood for. */
+  async revisions(): Promise<{ revision: string; commit: string }[]> {
+    const root = join(this.directory, 'refs')
+    const entries = await readdir(root, { recursive: true, withFileTypes: true }).catch(() => [])
+    const names = entries.filter(entry => entry.isFile()).map(entry => relative(root, join(entry.parentPath ?? entry.path, entry.name)).replaceAll('\\', '/'))
+    const commits = await Promise.all(names.map(name => this.commit(name)))
+    return names.flatMap((revision, index) => (commits[index] === undefined ? [] : [{ revision, commit: commits[index]! }]))
+  }
+
   async setCommit(revision: string, commit: string): Promise<void> {
     // A cache that already says so may be mounted read-only.
     if (await this.commit(revision) === commit) return
