@@ -8,13 +8,10 @@ export interface ComputeSetting extends ContextSize {
   batchSize: number
   /** Tokens of a batch whose logits are wanted at most. */
   outputs: number
+  /** Bytes of a value of the cache. */
+  bytesPerValue: number
   flashAttention: boolean
 }
-
-/** The scores are so large that the gaps between them and others count. */
-const scoresSlack = 1.07
-
-type Header = Pick<ModelHeader, 'architecture' | 'metadata' | 'weightBytes' | 'tensors'>
 
 export interface ComputeBytes {
   /** Of the graph, on whatever computes; the largest part of it that is there at a time. */
@@ -23,39 +20,44 @@ export interface ComputeBytes {
   logits: number
 }
 
+type Header = Pick<ModelHeader, 'architecture' | 'metadata' | 'weightBytes' | 'tensors'>
+
 /**
- * Bytes that computing a batch takes: llama.cpp's compute buffer and its output buffer. An estimate: the allocator's packing is not followed. It counts in 32-bit values a token, in multiples
- * of the widths of the model, which were found by measurement.
+ * Bytes that computing a batch takes: llama.cpp's compute buffer and its output buffer. An estimate: the allocator's packing
+ * is not followed. It takes the largest of some phases of the graph, each counted in 32-bit values a token, in multiples of
+ * the widths of the model that were found by measurement.
  */
-export function computeBytes(header: Header, { cells, sequenceIds, batchSize, outputs, flashAttention }: ComputeSetting): ComputeBytes {
+export function computeBytes(header: Header, { cells, sequenceIds, batchSize, outputs, bytesPerValue, flashAttention }: ComputeSetting): ComputeBytes {
   const figures = new ArchitectureFigures(header.architecture, header.metadata)
   const figure = (name: string): number => figures.number(name) ?? 0
   const { layers } = layerMemories(header)
   const most = (values: readonly number[] | undefined): number => Math.max(0, ...values ?? [])
   const width = figure('embedding_length')
   const heads = most(figures.perLayer('attention.head_count', layers.length))
-  const attending = layers.filter(({ keyWidth }) => keyWidth > 0)
-  const attends = attending.length > 0
-  const hasState = layers.some(({ stateWidth }) => stateWidth > 0)
   const keyLength = figures.number('attention.key_length') ?? (heads > 0 ? width / heads : 0)
   const valueLength = figures.number('attention.value_length') ?? (heads > 0 ? width / heads : 0)
+  const attending = layers.filter(({ keyWidth }) => keyWidth > 0)
+  const valueWidth = most(attending.map(layer => layer.valueWidth))
+  // Layers that see all and layers that do not have a mask, and places to write to, of their own.
+  const kinds = new Set(attending.map(({ windowed }) => windowed)).size
+  // llama.cpp plans for as many tokens of each sequence.
+  const tokens = Math.ceil(batchSize / sequenceIds) * sequenceIds
 
-  // One mask for the layers that see all, and one for those that do not; with flash attention of 16 bits.
-  const masks = new Set(attending.map(({ windowed }) => windowed)).size * cells * batchSize * (flashAttention ? 2 : 4)
+  const masks = kinds * cells * (flashAttention ? 2 : 4)
   // Inputs of each layer that are there all the time.
-  const perLayerInputs = 2 * figure('embedding_length_per_layer_input') * layers.length
-
-  const attention = attends ? 4 * width + (flashAttention ? heads * (2 * keyLength + valueLength) : 2 * width) : 0
-  const scores = attends && !flashAttention ? cells * heads : 0
-  const phases = [attention + scores, 4 * width + feedForward(header, figures, layers.length), hasState ? recurrence(figures, width) : 0]
-  const states = hasState ? Math.max(...layers.map(({ stateWidth }) => stateWidth)) * sequenceIds : 0
-
+  const perLayerInputs = 8 * figure('embedding_length_per_layer_input') * layers.length
+  const attention = flashAttention ? 4 * (3 * width + heads * (2 * keyLength + valueLength)) : 4 * (5 * width + 2 * kinds * valueWidth + cells * heads)
+  // Flash attention takes keys and values in 16 bits.
+  const casts = flashAttention && bytesPerValue === 4 ? 2 * cells * (most(attending.map(({ keyWidth }) => keyWidth)) + valueWidth) : 0
+  const states = 2 * sequenceIds * most(layers.map(({ stateWidth }) => stateWidth))
+  const phases = [
+    attending.length > 0 ? tokens * attention + (valueWidth > 0 ? casts : 0) : 0,
+    tokens * 4 * (4 * width + feedForward(header, figures, layers.length)),
+    states > 0 ? tokens * 4 * recurrence(figures, width) + states : 0,
+  ]
   const vocabulary = arrayLength(header.metadata, tokensKey)
-  const last = Math.max(sequenceIds, Math.min(batchSize, outputs)) * vocabulary + 3 * width * batchSize
-  return {
-    graph: Math.max((4 * (batchSize * (perLayerInputs + Math.max(...phases)) + states) + masks) * (flashAttention ? 1 : scoresSlack), 4 * last),
-    logits: 4 * sequenceIds * vocabulary,
-  }
+  const last = 4 * (Math.max(sequenceIds, Math.min(batchSize, outputs)) * vocabulary + 3 * width * tokens)
+  return { graph: Math.max(tokens * (masks + perLayerInputs) + Math.max(...phases), last), logits: 4 * sequenceIds * vocabulary }
 }
 
 /** Values a token: gate, up and their product; of experts those of all that are used. */

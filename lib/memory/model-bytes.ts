@@ -49,7 +49,7 @@ export function modelBytes(header: ModelHeader, { options, limits, chats }: Mode
     layers: Array.from({ length: Math.max(layers.length, kept.length) }, (_, layer) => ({ weights: layers[layer] ?? 0, cache: kept[layer]?.cache ?? 0, state: kept[layer]?.state ?? 0 })),
     output: { weights: output, shared },
     input: total - inLayers - (shared ? 0 : output),
-    compute: computeBytes(header, { ...size, batchSize, flashAttention, outputs: Math.max(size.sequenceIds, maxSequences + mostDrafts) }),
+    compute: computeBytes(header, { ...size, batchSize, flashAttention, bytesPerValue: bytesPerCachedValue[kvType], outputs: Math.max(size.sequenceIds, maxSequences + mostDrafts) }),
     tables: bytesPerToken * (arrayLength(header.metadata, tokensKey) + arrayLength(header.metadata, 'tokenizer.ggml.merges')) + bytesPerCell * size.cells,
   }
 }
