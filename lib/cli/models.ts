@@ -95,9 +95,11 @@ async function confirmed(text: string, signal: AbortSignal): Promise<boolean> {
   const { controller, unlink } = followingController(signal)
   // In its raw mode the terminal sends Ctrl-C as a key, and Ctrl-D closes the input: that is no, too.
   terminal.once('SIGINT', () => controller.abort(new Interrupted()))
+  let answered = false
   const closed = new Promise<string>(resolve => terminal.once('close', () => resolve('')))
+    .finally(() => { if (!answered) process.stderr.write('\n') })
   try {
-    const answer = await Promise.race([terminal.question(`${text} [y/N] `, { signal: controller.signal }), closed])
+    const answer = await Promise.race([terminal.question(`${text} [y/N] `, { signal: controller.signal }).finally(() => { answered = true }), closed])
     controller.signal.throwIfAborted()
     return /^y(es)?$/i.test(answer.trim())
   } catch (error) {
