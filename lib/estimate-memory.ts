@@ -19,7 +19,10 @@ import { placeModel } from './place-model.js'
 /** What `estimateMemory` takes: the options of `loadModel` and `createChat` that memory depends on, with the same defaults. */
 export interface MemoryEstimateOptions extends Pick<ModelOptions, 'gpu' | 'gpuLayers' | 'libraries' | 'batchSize' | 'cacheTokens' | 'maxSequences' | 'kvType' | 'flashAttention' | 'signal'>,
   Pick<PolicyOptions, 'policy' | 'sinks' | 'window' | 'reanchorEvery'> {
-  /** Conversations that are open at once, 1 to `maxSequences`, all of these sizes. Default: 1. */
+  /**
+   * Conversations that have a place in the cache at once, 1 to `maxSequences`, all of these sizes. Others that are open and
+   * idle are not counted. Default: 1.
+   */
   chats?: number
 }
 
@@ -110,7 +113,7 @@ export function estimateOf(header: ModelHeader, { model, policy, chats }: Estima
   const memory = modelMemory(traitsOfHeader(header), header)
   const { batchSize, cacheTokens, maxSequences } = model
   const limits = cacheLimits(policy, { trainedLength: header.contextLength, batchSize, cacheTokens, memory })
-  if (chats > maxSequences) throw new StreamingLLMError('NO_SEQUENCE_LEFT', `estimateMemory: ${chats} chats are more than the ${maxSequences} of maxSequences`, { details: { chats, maxSequences } })
+  if (chats > maxSequences) throw new StreamingLLMError('NO_SEQUENCE_LEFT', `estimateMemory: ${chats} chats are more than the ${maxSequences} of maxSequences, which have a place in the cache at a time`, { details: { chats, maxSequences } })
   const bytes = modelBytes(header, { options: model, limits, chats })
   const needed = modelBytes(header, { options: { ...model, cacheTokens: undefined }, limits, chats }).cells
   if (cacheTokens !== undefined && needed > bytes.cells) {
