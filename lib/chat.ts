@@ -284,7 +284,7 @@ const lastTemplates = new WeakMap<Model, { source: string; template: ChatTemplat
 
 /** @internal The template for a chat. Throws TEMPLATE_MISSING, TEMPLATE_FAILED. */
 export function chatTemplate(model: Model, given: string | undefined): ChatTemplate {
-  const { info } = model
+  const { nativeInfo: info } = model
   const source = given ?? info.chatTemplate
   if (source === undefined || source === '') {
     throw new StreamingLLMError('TEMPLATE_MISSING', `the model ${model.path} has no chat template; give one by the option chatTemplate, or use model.stream() for plain text`)

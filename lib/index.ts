@@ -1,6 +1,9 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 export { loadModel } from './model.js'
 export type { Model } from './model.js'
+export type { DefaultPolicy, FileInfo, ModelInfo } from './model-info.js'
+export type { MetadataValue } from './gguf/metadata.js'
+export { estimateMemory, type DeviceNeed, type MemoryEstimate, type MemoryEstimateOptions } from './estimate-memory.js'
 export type { ModelDevice } from './place-model.js'
 export type { ModelMemory } from './model-memory.js'
 export type { Answer, Chat } from './chat.js'

@@ -1,5 +1,8 @@
 import { StreamingLLMError } from './errors.js'
 import type { ModelHeader } from './gguf/check.js'
+import { ArchitectureFigures } from './gguf/metadata.js'
+import { hybridArchitectures, recurrentArchitectures, unrotatedArchitectures } from './memory/architectures.js'
+import { layerMemories } from './memory/layers.js'
 import type { NativeModelInfo } from './native.js'
 
 /** How a model remembers what it has read, and what that means for a conversation without end. */
@@ -27,8 +30,23 @@ export interface ModelMemory {
 /** Memories that llama.cpp cannot take single tokens out of, by architecture. */
 const unremovable = new Set(['deepseek4'])
 
+/** What tells the families apart. */
+export type MemoryTraits = Pick<NativeModelInfo, 'isRecurrent' | 'isHybrid' | 'hasPositions' | 'slidingWindow' | 'trainedLength'>
+
+/** The same before a model is loaded, as far as its file's header tells; only for architectures of this llama.cpp is that the whole truth. */
+export function traitsOfHeader(header: ModelHeader): MemoryTraits {
+  const { architecture } = header
+  return {
+    isRecurrent: recurrentArchitectures.has(architecture),
+    isHybrid: hybridArchitectures.has(architecture),
+    hasPositions: !unrotatedArchitectures.has(architecture),
+    slidingWindow: layerMemories(header).window,
+    trainedLength: header.contextLength,
+  }
+}
+
 /** Tells the families apart; what is exact for which is measured in test/native/families. */
-export function modelMemory(info: NativeModelInfo, header: ModelHeader): ModelMemory {
+export function modelMemory(info: MemoryTraits, header: ModelHeader): ModelMemory {
   const { architecture } = header
   const limit = positionLimit(header, info)
   const kind = info.isHybrid ? 'hybrid' : info.isRecurrent ? 'recurrent' : info.slidingWindow > 0 ? 'sliding window' : 'attention'
@@ -43,11 +61,9 @@ export function modelMemory(info: NativeModelInfo, header: ModelHeader): ModelMe
   return { ...inPlace, reason: kind === 'hybrid' ? 'its attention sees differences of positions alone, and its recurrent state needs no eviction' : 'its attention sees differences of positions alone' }
 }
 
-function positionLimit({ architecture, metadata, path }: ModelHeader, info: NativeModelInfo): number | undefined {
-  const figure = (key: string) => {
-    const value = metadata.get(`${architecture}.${key}`)
-    return typeof value === 'number' ? value : 0
-  }
+function positionLimit({ architecture, metadata, path }: ModelHeader, info: MemoryTraits): number | undefined {
+  const figures = new ArchitectureFigures(architecture, metadata)
+  const figure = (key: string) => figures.number(key) ?? 0
   if (architecture === 'llama4') return 8192 // both its attention's temperature and its chunks change there
   if (figure('attention.temperature_scale') === 0) return undefined
   const limit = architecture === 'mistral3' ? figure('rope.scaling.original_context_length') || info.trainedLength : figure('attention.temperature_length')

@@ -17,8 +17,11 @@ import { modelFingerprint } from './model-fingerprint.js'
 import { checkValue } from './options/check.js'
 import { someText } from './options/kinds.js'
 import { readSavedChat } from './saved-chat.js'
+import { deepFrozen, fileInfo, type ModelInfo } from './model-info.js'
 import { modelMemory, type ModelMemory } from './model-memory.js'
 import { resolveModel } from './models/resolve-model.js'
+import { layerBytes } from './memory/cache-bytes.js'
+import { layerMemories } from './memory/layers.js'
 import { loadPlaced, modelDevice, placeModel, type ModelDevice, type Placement } from './place-model.js'
 import { probeModel } from './probe.js'
 import { Sequence, wholeNumbers } from './sequence.js'
@@ -121,7 +124,7 @@ export class Model {
   /** What it runs on. */
   readonly device: ModelDevice
   /** @internal */
-  readonly info: NativeModelInfo
+  readonly nativeInfo: NativeModelInfo
   /** @internal Closes something that nobody needs at the moment, if there is any: asked when no sequence is left. */
   giveWay: () => boolean = () => false
   /** How this model remembers, and so how the streaming policy works on it. */
@@ -136,6 +139,7 @@ export class Model {
   readonly #release: string
   #closing: Promise<void> | undefined
   #fingerprint: Promise<string> | undefined
+  #info: ModelInfo | undefined
 
   /** @internal */
   constructor(loaded: NativeModel, header: ModelHeader, options: ParsedModelOptions, { device, notices, release }: { device: ModelDevice; notices: readonly string[]; release: string }, close: () => Promise<void> = () => loaded.close()) {
@@ -144,16 +148,25 @@ export class Model {
     this.#release = release
     this.#header = header
     this.#options = options
-    this.info = loaded.info
+    this.nativeInfo = loaded.info
     this.path = header.path
     this.architecture = header.architecture
-    this.trainedLength = this.info.trainedLength
-    this.vocabularySize = this.info.vocabularySize
-    this.description = this.info.description
+    this.trainedLength = this.nativeInfo.trainedLength
+    this.vocabularySize = this.nativeInfo.vocabularySize
+    this.description = this.nativeInfo.description
     this.device = device
     this.memory = modelMemory(loaded.info, header)
     this.samplingPresets = samplingPresets(header.metadata)
     for (const notice of notices) this.#warn(notice)
+  }
+
+  /** All that is known of it: what its file says, how it remembers, what a chat does by default, what it runs on. Frozen. */
+  get info(): ModelInfo {
+    const { nativeInfo, memory, device } = this
+    return (this.#info ??= deepFrozen({
+      ...fileInfo(this.#header, memory, nativeInfo, () => this.limits(parseSequenceOptions({}))),
+      device: { ...device, memory: { ...device.memory }, layers: { ...device.layers } },
+    }))
   }
 
   /** Most sequences and chats that may be open at once. */
@@ -261,7 +274,7 @@ export class Model {
 
   /** @internal The tokens of a text from its start: after the beginning-of-sequence token where the model has one. */
   textTokens(text: string): Int32Array {
-    const { beginningToken } = this.info
+    const { beginningToken } = this.nativeInfo
     const tokens = this.tokenize(text)
     return beginningToken === undefined ? tokens : Int32Array.from([beginningToken, ...tokens])
   }
@@ -323,12 +336,8 @@ export class Model {
 
   // Where memory is promised that is not there, the operating system ends the process once it is used.
   #needMemory(cells: number): void {
-    const { metadata } = this.#header
-    const figure = (key: string) => metadata.get(`${this.architecture}.${key}`)
-    const [heads, headsKv, width, keyLength] = ['attention.head_count', 'attention.head_count_kv', 'embedding_length', 'attention.key_length'].map(figure)
-    if (typeof heads !== 'number' || heads === 0 || typeof width !== 'number') return // another kind of attention: llama.cpp will say
-    const perHead = typeof keyLength === 'number' ? keyLength : width / heads
-    const bytes = cells * this.info.layers * 2 * perHead * (typeof headsKv === 'number' ? headsKv : heads) * bytesPerCachedValue[this.#options.kvType]
+    const format = { bytesPerValue: bytesPerCachedValue[this.#options.kvType], flashAttention: true }
+    const bytes = layerBytes(layerMemories(this.#header).layers, { cells, sequenceIds: 0 }, format).reduce((sum, { cache }) => sum + cache, 0)
     if (this.device.layers.offloaded > 0 || bytes < totalmem()) return
     throw new StreamingLLMError('OUT_OF_MEMORY', `a cache of ${cells} tokens needs ${Math.round(bytes / 2 ** 20)} MB, and this machine has ${Math.round(totalmem() / 2 ** 20)} MB; use a smaller window`, { details: { cells, bytes } })
   }

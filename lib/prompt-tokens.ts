@@ -104,7 +104,7 @@ export function commonStart(one: ArrayLike<number>, other: ArrayLike<number>): n
 
 /** The beginning-of-sequence token, unless the template has written it. */
 function addBeginning(model: Model, tokens: number[], pieces: readonly PromptPiece[]): void {
-  const { beginningToken, beginningText } = model.info
+  const { beginningToken, beginningText } = model.nativeInfo
   const written = pieces[0]?.special === true && beginningText !== '' && pieces[0].text.startsWith(beginningText)
   if (beginningToken !== undefined && !written) tokens.push(beginningToken)
 }

@@ -1,7 +1,12 @@
 import type { ModelHeader } from '../gguf/check.js'
+import { tokensKey } from '../gguf/header.js'
+import { arrayLength } from '../gguf/metadata.js'
+import { layerBytes } from '../memory/cache-bytes.js'
+import { computeBytes } from '../memory/compute-bytes.js'
+import { layerMemories } from '../memory/layers.js'
 
 /** What a model takes on a device besides its weights. */
-export interface ContextSize {
+export interface PlannedContext {
   /** Tokens of the cache. */
   cells: number
   /** Bytes of a value of the cache. */
@@ -12,31 +17,28 @@ export interface ContextSize {
 /** Drivers keep some memory for themselves, and other programs may want some. */
 const reservedBytes = 400e6
 const spareShare = 0.05
+/** Beyond so many cells, devices compute with flash attention, or nobody would want to wait. */
+const mostScoredCells = 8192
+/** Sequences of a few conversations: of recurrent layers, each has its own state. */
+const sequenceIds = 24
 
 /**
  * How many layers fit into a device's free memory: the last ones, the output counted as one more, as llama.cpp counts them.
- * All that is known before loading is the file's header, so the compute buffers are estimated from above.
+ * All that is known before loading is the file's header, so the compute buffers are estimated from above: without flash
+ * attention, and with logits of a whole batch.
  *
  * @param freeBytes of all devices together
  */
-export function layersThatFit(header: Pick<ModelHeader, 'weightBytes' | 'metadata' | 'architecture'>, context: ContextSize, freeBytes: number): number {
-  const figure = (key: string): number | undefined => {
-    const value = header.metadata.get(`${header.architecture}.${key}`)
-    return typeof value === 'number' ? value : undefined
-  }
+export function layersThatFit(header: Pick<ModelHeader, 'weightBytes' | 'metadata' | 'architecture' | 'tensors'>, { cells, bytesPerValue, batchSize }: PlannedContext, freeBytes: number): number {
   const { layers, output } = header.weightBytes
-  const width = figure('embedding_length') ?? 0
-  const heads = figure('attention.head_count') ?? 1
-  const keyWidth = (figure('attention.key_length') ?? width / heads) * (figure('attention.head_count_kv') ?? heads)
-  const valueWidth = (figure('attention.value_length') ?? width / heads) * (figure('attention.head_count_kv') ?? heads)
-  const cacheBytes = context.cells * (keyWidth + valueWidth) * context.bytesPerValue
-  const vocabulary = header.metadata.get('tokenizer.ggml.tokens')
-  const vocabularySize = typeof vocabulary === 'object' ? (vocabulary as { arrayLength?: number }).arrayLength ?? 0 : 0
-  // Of a batch: the logits, the widest of the hidden values some times over, attention without flash attention.
-  const computeBytes = context.batchSize * 4 * (vocabularySize + 4 * (figure('feed_forward_length') ?? 4 * width) + 8 * width + Math.min(context.cells, 8192) * heads)
-  let left = freeBytes * (1 - spareShare) - reservedBytes - computeBytes
+  const kept = layerBytes(layerMemories(header).layers, { cells, sequenceIds }, { bytesPerValue, flashAttention: false })
+  const attention = computeBytes(header, { cells: Math.min(cells, mostScoredCells), sequenceIds, batchSize, outputs: batchSize, bytesPerValue, flashAttention: false })
+  // Here both are counted, where one takes the place of the other.
+  const logits = 4 * batchSize * arrayLength(header.metadata, tokensKey)
+  let left = freeBytes * (1 - spareShare) - reservedBytes - attention.graph - logits
   let count = 0
-  for (const bytes of [output, ...layers.map(each => each + cacheBytes).reverse()]) {
+  const ofLayers = layers.map((weights, layer) => weights + (kept[layer]?.cache ?? 0) + (kept[layer]?.state ?? 0))
+  for (const bytes of [output, ...ofLayers.reverse()]) {
     left -= bytes
     if (left < 0) break
     count++

@@ -5,7 +5,10 @@ import { buildCommand } from './build.js'
 import { chatCommand } from './chat.js'
 import { doctorCommand } from './doctor.js'
 import { reportFailure } from './failure.js'
+import { inspectCommand } from './inspect.js'
+import { modelsCommand } from './models.js'
 import { perplexityCommand } from './perplexity.js'
+import { pullCommand } from './pull.js'
 import { runCommand } from './run.js'
 import { scoreCommand } from './score.js'
 
@@ -25,6 +28,9 @@ const program = new Command('streaming-llm')
   .addCommand(runCommand())
   .addCommand(scoreCommand())
   .addCommand(perplexityCommand())
+  .addCommand(pullCommand())
+  .addCommand(modelsCommand())
+  .addCommand(inspectCommand())
   .addCommand(buildCommand())
   .addCommand(doctorCommand())
 

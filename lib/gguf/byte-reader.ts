@@ -1,11 +1,11 @@
-import type { FileHandle } from 'node:fs/promises'
 import { malformed, truncated } from './failures.js'
+import type { ByteSource } from './source.js'
 
 /** llama.cpp's own limit; a longer string is a damaged length. */
 const longestString = 1024 ** 3
 
 /**
- * Reads a file from its beginning through one window of fixed size, so that no length in a damaged file can make it
+ * Reads a file onwards through one window of fixed size, so that no length in a damaged file can make it
  * allocate. Every read says first what it needs (`need`), which is the only part that waits for the disk; what follows
  * is taken from the window at once, as a vocabulary has hundreds of thousands of strings.
  */
@@ -13,9 +13,12 @@ export class ByteReader {
   readonly #window = Buffer.allocUnsafe(windowSize)
   #windowStart = 0
   #windowLength = 0
-  #position = 0
+  #position: number
 
-  constructor(readonly file: FileHandle, readonly path: string, readonly size: number) {}
+  /** @param start where to begin, in bytes from the beginning of the file */
+  constructor(readonly file: ByteSource, readonly path: string, readonly size: number, start = 0) {
+    this.#position = start
+  }
 
   get position(): number {
     return this.#position

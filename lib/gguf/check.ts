@@ -1,13 +1,13 @@
 import { checkFigures } from './figures.js'
-import type { Entry, RawHeader, Scalar } from './header.js'
+import { quantizationName } from './file-types.js'
+import { tokensKey, type RawHeader } from './header.js'
 import { checkKind, text } from './kinds.js'
 import { checkLayout } from './layout.js'
-import { readModelFile } from './open.js'
+import { metadataValue, type Metadata } from './metadata.js'
+import { openFile, readModelFile } from './open.js'
 import { readParts } from './parts.js'
+import type { OpenSource } from './source.js'
 import { checkVocabulary } from './vocabulary.js'
-
-/** A metadata value; of arrays and of very long strings only the length is kept. */
-export type MetadataValue = Scalar | string | { arrayLength: number } | { byteLength: number }
 
 /** What a model's file says of the model. */
 export interface ModelHeader {
@@ -16,7 +16,9 @@ export interface ModelHeader {
   name?: string
   /** How many tokens the model was trained to see at once. */
   contextLength: number
-  metadata: ReadonlyMap<string, MetadataValue>
+  metadata: Metadata
+  /** Where the texts of the vocabulary begin, in bytes from the beginning of the file. */
+  tokensPosition: number
   /** The names of all tensors, in all parts. */
   tensors: ReadonlySet<string>
   chatTemplate?: string
@@ -24,8 +26,12 @@ export interface ModelHeader {
   hasLearnedPositions: boolean
   /** Of all parts together. */
   sizeBytes: number
-  /** Bytes of the weights of each layer, and of what makes logits at the end. */
-  weightBytes: { layers: number[]; output: number }
+  /** How many weights there are. */
+  parameters: number
+  /** Such as `Q4_K_M`. */
+  quantization: string
+  /** Bytes of the weights of each layer, of what makes logits at the end, and of all together. */
+  weightBytes: { layers: number[]; output: number; total: number }
   /** In how many files the model comes: 1 unless it is split. */
   splitCount: number
 }
@@ -38,14 +44,16 @@ export interface ModelHeader {
  * Throws a `StreamingLLMError`: `MODEL_NOT_FOUND`, `NOT_A_GGUF`, `GGUF_TRUNCATED` (the file ends too early),
  * `GGUF_MALFORMED` (its header contradicts itself) or `MODEL_UNSUPPORTED` (a sound file, but of no model that generates
  * text from left to right).
+ *
+ * @param openSource opens each part by its path; default: a file of this machine
  */
-export async function checkModelFile(path: string): Promise<ModelHeader> {
-  const first = await readModelFile(path)
+export async function checkModelFile(path: string, openSource: OpenSource = openFile): Promise<ModelHeader> {
+  const first = await readModelFile(path, openSource)
   const architecture = checkKind(first)
   checkLayout(first)
   const { contextLength } = checkFigures(first, architecture)
   checkVocabulary(first)
-  const parts = await readParts(first)
+  const parts = await readParts(first, openSource)
   return describeModel(parts, architecture, contextLength)
 }
 
@@ -53,6 +61,7 @@ function describeModel(parts: readonly RawHeader[], architecture: string, contex
   const first = parts[0]!
   const tensors = new Set(parts.flatMap((part) => [...part.tensors.keys()]))
   const name = text(first, 'general.name')
+  const tokens = first.entries.get(tokensKey)
   const chatTemplate = text(first, 'tokenizer.chat_template')
   return {
     path: first.path,
@@ -62,27 +71,34 @@ function describeModel(parts: readonly RawHeader[], architecture: string, contex
     metadata: new Map([...first.entries].map(([key, entry]) => [key, metadataValue(entry)])),
     tensors,
     ...(chatTemplate === undefined ? {} : { chatTemplate }),
+    tokensPosition: tokens?.type === 'array' ? tokens.position : 0,
     hasLearnedPositions: tensors.has('position_embd.weight'),
     sizeBytes: parts.reduce((sum, part) => sum + part.sizeBytes, 0),
-    weightBytes: weightBytes(parts),
+    ...weightFigures(parts),
     splitCount: parts.length,
   }
 }
 
-function weightBytes(parts: readonly RawHeader[]): { layers: number[]; output: number } {
+function weightFigures(parts: readonly RawHeader[]): Pick<ModelHeader, 'parameters' | 'quantization' | 'weightBytes'> {
   const layers: number[] = []
   const others = new Map<string, number>()
-  for (const { name, byteLength } of parts.flatMap(part => [...part.tensors.values()])) {
+  const byType = new Map<string, number>()
+  let parameters = 0
+  let total = 0
+  for (const { name, byteLength, shape, type } of parts.flatMap(part => [...part.tensors.values()])) {
     const layer = /^blk\.(\d{1,4})\./.exec(name)?.[1]
     if (layer === undefined) others.set(name, byteLength)
     else layers[Number(layer)] = (layers[Number(layer)] ?? 0) + byteLength
+    byType.set(type.name, (byType.get(type.name) ?? 0) + byteLength)
+    parameters += shape.reduce((product, size) => product * size, 1)
+    total += byteLength
   }
+  const fileType = parts[0]?.entries.get('general.file_type')
   // A model without a matrix of its own for the output uses that of the input once more.
-  return { layers: Array.from(layers, bytes => bytes ?? 0), output: others.get('output.weight') ?? others.get('token_embd.weight') ?? 0 }
-}
-
-function metadataValue(entry: Entry): MetadataValue {
-  if (entry.type === 'array') return { arrayLength: entry.length }
-  if (entry.type === 'string') return entry.value ?? { byteLength: entry.byteLength }
-  return entry.value
+  const output = others.get('output.weight') ?? others.get('token_embd.weight') ?? 0
+  return {
+    parameters,
+    quantization: quantizationName(fileType?.type === 'uint32' ? fileType.value : undefined, byType),
+    weightBytes: { layers: Array.from(layers, bytes => bytes ?? 0), output, total },
+  }
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
-import type { FileHandle } from 'node:fs/promises'
 import { ByteReader, windowSize } from './byte-reader.js'
 import { malformed } from './failures.js'
+import type { ByteSource } from './source.js'
 import { tensorTypes, type TensorType } from './tensor-types.js'
 
 export type Scalar = number | bigint | boolean
@@ -11,8 +11,11 @@ export type Entry =
   | { type: ScalarTypeName; value: Scalar }
   /** Of a string too long to keep only the length is known. */
   | { type: 'string'; value: string | undefined; byteLength: number }
-  /** The values are kept only of short arrays of numbers, such as a figure for each layer. */
-  | { type: 'array'; elementType: ElementTypeName; length: number; values?: Scalar[]; firstDuplicate?: string }
+  /**
+   * The values are kept only of short arrays of numbers, such as a figure for each layer; of strings the first few. Where
+   * the elements begin, `position` tells in bytes from the beginning of the file.
+   */
+  | { type: 'array'; elementType: ElementTypeName; length: number; position: number; values?: Scalar[]; firstStrings?: string[]; firstDuplicate?: string }
 
 export interface TensorInfo {
   name: string
@@ -68,6 +71,8 @@ const longestTensorName = 63
 const longestKeptString = 4 * 1024 ** 2
 const mostKeptBytes = 64 * 1024 ** 2
 const longestKeptArray = 1024
+const keptStrings = 8
+const longestKeptElement = 256
 const largestAlignment = 65_536
 
 /** The vocabulary, in which llama.cpp aborts the process over a token that occurs twice. */
@@ -82,7 +87,7 @@ function exact(value: bigint): number | bigint {
  * Reads what stands in front of the tensors' data, from the file's magic on. Throws `GGUF_TRUNCATED` where the file ends
  * too early and `GGUF_MALFORMED` where it does not follow the format.
  */
-export async function readHeader(file: FileHandle, path: string, sizeBytes: number): Promise<RawHeader> {
+export async function readHeader(file: ByteSource, path: string, sizeBytes: number): Promise<RawHeader> {
   const reader = new ByteReader(file, path, sizeBytes)
   reader.skip(4)
   const version = await reader.uint32()
@@ -141,44 +146,49 @@ async function readArray(reader: ByteReader, key: string, budget: { bytes: numbe
   const elementType = await readType(reader, key)
   if (elementType === 'array') throw malformed(reader.path, `${quoted(key)} is an array of arrays`, { key })
   const length = await reader.uint64()
+  const { position } = reader
   const most = key === tokensKey ? mostTokens : elementType === 'string' ? mostStrings : mostElements
   if (length > most) throw malformed(reader.path, `${quoted(key)} claims to have ${length} elements`, { key, length })
   if (elementType === 'string') {
-    const firstDuplicate = await passStrings(reader, key, length)
-    return { type: 'array', elementType, length, ...(firstDuplicate === undefined ? {} : { firstDuplicate }) }
+    return { type: 'array', elementType, length, position, ...await passStrings(reader, key, length) }
   }
   const { size, read } = scalarTypes[elementType]
   if (length > longestKeptArray || length * size > budget.bytes) {
     reader.skip(length * size)
-    return { type: 'array', elementType, length }
+    return { type: 'array', elementType, length, position }
   }
   budget.bytes -= length * size
   await reader.need(length * size)
   const bytes = reader.take(length * size)
-  return { type: 'array', elementType, length, values: Array.from({ length }, (_, index) => read(bytes, index * size)) }
+  return { type: 'array', elementType, length, position, values: Array.from({ length }, (_, index) => read(bytes, index * size)) }
 }
 
-/** Passes over an array of strings, validating each length; of the vocabulary it returns the first token seen twice. */
-async function passStrings(reader: ByteReader, key: string, length: number): Promise<string | undefined> {
+/** Passes over an array of strings, validating each length; returns the first few, and of the vocabulary the first token seen twice. */
+async function passStrings(reader: ByteReader, key: string, length: number): Promise<{ firstStrings: string[]; firstDuplicate?: string }> {
   // each string takes eight bytes at least, so a count that the file cannot hold shows at once
   reader.expect(length * 8)
   const seen = key === tokensKey ? new Set<string>() : undefined
-  let duplicate: string | undefined
+  const firstStrings: string[] = []
+  let firstDuplicate: string | undefined
   for (let index = 0; index < length; index++) {
     if (!reader.has(8)) await reader.need(8)
     const bytes = reader.takeStringLength(`string ${index} of ${quoted(key)}`)
-    if (seen === undefined || bytes > windowSize) {
+    const kept = index === firstStrings.length && index < keptStrings && bytes <= longestKeptElement
+    if ((seen === undefined && !kept) || bytes > windowSize) {
       reader.skip(bytes)
       continue
     }
     if (!reader.has(bytes)) await reader.need(bytes)
-    const token = asVocabularyEntry(reader.take(bytes))
+    const content = reader.take(bytes)
+    if (kept) firstStrings.push(content.toString('utf8'))
+    if (seen === undefined) continue
+    const token = asVocabularyEntry(content)
     // an empty token gets a name from llama.cpp, so that any number of them may be there
     if (token === '') continue
-    if (duplicate === undefined && seen.has(token)) duplicate = Buffer.from(token, 'latin1').toString('utf8')
+    if (firstDuplicate === undefined && seen.has(token)) firstDuplicate = Buffer.from(token, 'latin1').toString('utf8')
     seen.add(token)
   }
-  return duplicate
+  return { firstStrings, ...(firstDuplicate === undefined ? {} : { firstDuplicate }) }
 }
 
 /** The token as llama.cpp's vocabulary has it, up to a NUL. Of a long one a digest does, which takes little memory. */

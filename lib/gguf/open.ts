@@ -2,20 +2,35 @@ import { open, stat } from 'node:fs/promises'
 import { StreamingLLMError } from '../errors.js'
 import { checkFirstBytes, firstBytesLength } from './first-bytes.js'
 import { readHeader, type RawHeader } from './header.js'
+import type { ByteSource, OpenSource } from './source.js'
 
 /** Opens one file, reads its header and closes it. Throws typed errors for whatever is in the way. */
-export async function readModelFile(path: string): Promise<RawHeader> {
+export async function readModelFile(path: string, openSource: OpenSource = openFile): Promise<RawHeader> {
+  const source = await openSource(path)
+  try {
+    const bytes = Buffer.alloc(Math.min(firstBytesLength, source.sizeBytes))
+    const { bytesRead } = await source.read(bytes, 0, bytes.length, 0)
+    checkFirstBytes(path, bytes.subarray(0, bytesRead), source.sizeBytes)
+    return await readHeader(source, path, source.sizeBytes)
+  } finally {
+    await source.close()
+  }
+}
+
+/** A file of this machine. */
+export async function openFile(path: string): Promise<ByteSource> {
   const sizeBytes = await regularFileSize(path)
   const file = await open(path, 'r').catch((error: unknown) => { throw notReadable(path, error) })
-  try {
-    const bytes = Buffer.alloc(Math.min(firstBytesLength, sizeBytes))
-    const { bytesRead } = await file.read(bytes, 0, bytes.length, 0)
-    checkFirstBytes(path, bytes.subarray(0, bytesRead), sizeBytes)
-    return await readHeader(file, path, sizeBytes)
-  } catch (error) {
-    throw StreamingLLMError.isInstance(error) ? error : notReadable(path, error)
-  } finally {
-    await file.close()
+  return {
+    sizeBytes,
+    read: async (buffer, offset, length, position) => {
+      try {
+        return await file.read(buffer, offset, length, position)
+      } catch (error) {
+        throw notReadable(path, error)
+      }
+    },
+    close: () => file.close(),
   }
 }
 

@@ -2,7 +2,8 @@ import { StreamingLLMError } from '../errors.js'
 import { malformed } from './failures.js'
 import { quoted, type RawHeader } from './header.js'
 import { checkLayout } from './layout.js'
-import { readModelFile } from './open.js'
+import { openFile, readModelFile } from './open.js'
+import type { OpenSource } from './source.js'
 
 const partName = /-(\d{5})-of-(\d{5})\.gguf$/
 
@@ -10,7 +11,7 @@ const partName = /-(\d{5})-of-(\d{5})\.gguf$/
  * Reads the other parts of a model that is split into several files, which lie beside the first, and checks that they
  * are there, whole and belong together. Returns the headers of all parts; of one file, only that.
  */
-export async function readParts(first: RawHeader): Promise<RawHeader[]> {
+export async function readParts(first: RawHeader, openSource: OpenSource = openFile): Promise<RawHeader[]> {
   const count = partCount(first)
   const parts = [first]
   if (count < 2) return parts
@@ -22,7 +23,7 @@ export async function readParts(first: RawHeader): Promise<RawHeader[]> {
     )
   }
   for (let index = 1; index < count; index++) {
-    parts.push(await readPart(first.path.replace(partName, suffix(index, count)), index, count))
+    parts.push(await readPart(first.path.replace(partName, suffix(index, count)), index, count, openSource))
   }
   checkTogether(parts)
   return parts
@@ -41,8 +42,8 @@ function suffix(index: number, count: number): string {
   return `-${String(index + 1).padStart(5, '0')}-of-${String(count).padStart(5, '0')}.gguf`
 }
 
-async function readPart(path: string, index: number, count: number): Promise<RawHeader> {
-  const header = await readModelFile(path)
+async function readPart(path: string, index: number, count: number, openSource: OpenSource): Promise<RawHeader> {
+  const header = await readModelFile(path, openSource)
   const number = header.entries.get('split.no')
   if (number?.type !== 'uint16' || Number(number.value) !== index) {
     throw malformed(path, `by its name it is part ${index + 1} of ${count}, and by its header it is not`)

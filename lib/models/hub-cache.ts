@@ -1,4 +1,4 @@
-import { copyFile, mkdir, readFile, readdir, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, readFile, readdir, rename, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 
 /**
@@ -41,6 +41,15 @@ export class RepoCache {
     } catch {
       return undefined
     }
+  }
+
+  /** The branches and tags that the cache has asked for, with the commit that each stood for. */
+  async revisions(): Promise<{ revision: string; commit: string }[]> {
+    const root = join(this.directory, 'refs')
+    const entries = await readdir(root, { recursive: true, withFileTypes: true }).catch(() => [])
+    const names = entries.filter(entry => entry.isFile()).map(entry => relative(root, join(entry.parentPath ?? entry.path, entry.name)).replaceAll('\\', '/'))
+    const commits = await Promise.all(names.map(name => this.commit(name)))
+    return names.flatMap((revision, index) => (commits[index] === undefined ? [] : [{ revision, commit: commits[index]! }]))
   }
 
   async setCommit(revision: string, commit: string): Promise<void> {
@@ -111,5 +120,14 @@ export async function fileSize(path: string): Promise<number | undefined> {
     return info.isFile() ? info.size : undefined
   } catch {
     return undefined
+  }
+}
+
+/** Says when files were last used, by their time of access, which many systems leave alone by themselves. */
+export async function markUsed(paths: readonly string[]): Promise<void> {
+  const now = new Date()
+  for (const path of paths) {
+    // A cache that may not be written to says less, and works as well.
+    await stat(path).then(({ mtime }) => utimes(path, now, mtime)).catch(() => {})
   }
 }

@@ -1,6 +1,6 @@
 import { StreamingLLMError } from '../errors.js'
 import { listFiles } from './hub-api.js'
-import { RepoCache, fileSize, isCommit } from './hub-cache.js'
+import { RepoCache, fileSize, isCommit, markUsed } from './hub-cache.js'
 import { hubFile, type HubFileOptions } from './hub-file.js'
 import type { Hub } from './hub-settings.js'
 import { filesOfQuant, quantsAmong } from './quants.js'
@@ -23,9 +23,11 @@ export async function hubModel(hub: Hub, reference: HubReference, options: HubFi
     const [file = named, ...others] = allParts(named)
     const first = await hubFile(hub, { repo, revision, file }, options)
     // By the first part's commit, so that all parts are of one make.
+    const paths = [first.path]
     for (const other of others) {
-      await hubFile(hub, { repo, revision: first.commit, file: other }, { ...options, sha256: undefined })
+      paths.push((await hubFile(hub, { repo, revision: first.commit, file: other }, { ...options, sha256: undefined })).path)
     }
+    await markUsed(paths)
     return first.path
   } catch (error) {
     if (options.signal?.aborted) throw options.signal.reason
@@ -33,7 +35,22 @@ export async function hubModel(hub: Hub, reference: HubReference, options: HubFi
   }
 }
 
-async function chooseFile(hub: Hub, reference: HubReference & { kind: 'hub-quant' }, options: HubFileOptions): Promise<string> {
+/**
+ * A model of the hub as the cache holds it, whole; nothing is asked.
+ * @returns the absolute path of its first part; undefined where it or a part of it is missing, or a quant names several
+ */
+export async function cachedModel(hub: Hub, reference: HubReference): Promise<string | undefined> {
+  const { repo, revision } = reference
+  const cache = new RepoCache(hub.cacheDirectory, repo)
+  const commit = await cache.commit(revision)
+  if (commit === undefined) return undefined
+  const files = reference.kind === 'hub-file' ? [reference.file] : filesOfQuant(await cache.list(commit), reference.quant)
+  if (files.length !== 1 || !await hasAllParts(cache, commit, files)) return undefined
+  return cache.snapshot(commit, allParts(files[0]!)[0]!)
+}
+
+/** The file that a reference by quant means, of those there are; as few requests as `hubModel` makes. Throws as that does. */
+export async function chooseFile(hub: Hub, reference: HubReference & { kind: 'hub-quant' }, options: HubFileOptions): Promise<string> {
   const { repo, revision, quant } = reference
   const cache = new RepoCache(hub.cacheDirectory, repo)
   const cachedFiles = await cache.list(revision)

@@ -30,8 +30,8 @@ function modelFiles(files: readonly string[]): string[] {
     && !/mmproj/i.test(posix.basename(file)) && (parseSplitName(file)?.part ?? 1) === 1)
 }
 
-/** The last one in the name, since a model's own name comes before. */
-function quantOf(file: string): string | undefined {
+/** The quant in a file's name, in upper case: the last one, since a model's own name comes before. */
+export function quantOf(file: string): string | undefined {
   return baseName(file).match(quantPattern)?.at(-1)?.toUpperCase()
 }
 

@@ -12,7 +12,7 @@ export type ArcPrompts = (question: ArcQuestion, first: boolean) => Promise<Ques
  * answer an assistant's; else as plain text.
  */
 export function arcPrompts(model: Model): ArcPrompts {
-  const { chatTemplate, beginningText, endText, specialTokens, beginningToken } = model.info
+  const { chatTemplate, beginningText, endText, specialTokens, beginningToken } = model.nativeInfo
   const template = chatTemplate === undefined || chatTemplate === '' ? undefined
     : new ChatTemplate(chatTemplate, { bosToken: beginningText, eosToken: endText, specialTokens })
   const encode = (text: string) => [...model.tokenize(text)]

@@ -100,7 +100,7 @@ function streamCell(setting: Setting, method: Method, lines: number, cache: numb
 }
 
 function* questionsOf(model: Model, lines: number, seed: number): Generator<Question, void, undefined> {
-  let beginning = model.info.beginningToken === undefined ? [] : [model.info.beginningToken]
+  let beginning = model.nativeInfo.beginningToken === undefined ? [] : [model.nativeInfo.beginningToken]
   for (const { text, answer } of registerLines(lines, seed)) {
     yield { prompt: [...beginning, ...model.tokenize(text)], answer: [...model.tokenize(answer)], likely: [...digits] }
     beginning = []

@@ -8,7 +8,7 @@ const known = new WeakMap<Model, Map<string, Int32Array>>()
  * where the model has one; a text that is too short begins again.
  */
 export function textTokens(text: Pick<TextFile, 'content' | 'sha256'>, model: Model, count: number): Int32Array {
-  const { beginningToken } = model.info
+  const { beginningToken } = model.nativeInfo
   const tokens = new Int32Array(count)
   const start = beginningToken === undefined ? 0 : 1
   if (beginningToken !== undefined) tokens[0] = beginningToken

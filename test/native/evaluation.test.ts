@@ -188,7 +188,7 @@ describe('where a K-shift would be wrong', () => {
   // The decision is made from the file's header, before llama.cpp sees the file.
   const figure = (value: number): Entry => ({ type: 'float32', value })
   const word = (value: string): Entry => ({ type: 'string', value, byteLength: value.length })
-  const list = (...values: number[]): Entry => ({ type: 'array', elementType: 'int32', length: values.length, values })
+  const list = (...values: number[]): Entry => ({ type: 'array', elementType: 'int32', length: values.length, position: 0, values })
   const refusal = (architecture: string, figures: Record<string, Entry>, kv: CacheType = 'f16', hasLearnedPositions = false) => {
     const usual = { block_count: figure(32), embedding_length: figure(1024), 'attention.head_count': figure(8), ...figures }
     return shiftRefusal({ architecture, hasLearnedPositions, entries: new Map(Object.entries(usual).map(([name, entry]) => [`${architecture}.${name}`, entry])) }, kv)

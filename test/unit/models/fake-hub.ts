@@ -124,11 +124,12 @@ export class FakeHub {
     const { method = '', url = '', headers } = request
     this.storageHits.push({ method, url, range: headers.range, authorization: headers.authorization })
     const content = this.served ?? this.files.get(decodeURIComponent(new URL(url, this.endpoint).pathname.slice(1))) ?? Buffer.alloc(0)
-    const start = this.ignoreRange ? 0 : Number(/^bytes=(\d+)-$/.exec(headers.range ?? '')?.[1] ?? 0)
-    const body = content.subarray(start)
-    response.writeHead(start > 0 ? 206 : 200, {
+    const [, from, to] = (this.ignoreRange ? null : /^bytes=(\d+)-(\d*)$/.exec(headers.range ?? '')) ?? []
+    const start = Number(from ?? 0)
+    const body = content.subarray(start, to ? Number(to) + 1 : undefined)
+    response.writeHead(from === undefined ? 200 : 206, {
       'content-length': body.length,
-      ...(start > 0 ? { 'content-range': `bytes ${start}-${content.length - 1}/${content.length}` } : {}),
+      ...(from === undefined ? {} : { 'content-range': `bytes ${start}-${start + body.length - 1}/${content.length}` }),
     })
     // No timer should outlive a test.
     const gone = new AbortController()
