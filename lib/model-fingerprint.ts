@@ -1,24 +1,25 @@
 import { createHash } from 'node:crypto'
 import { open } from 'node:fs/promises'
 
-const blocks = 256
-const blockBytes = 4096
+const block = 64 * 1024
+const mostBlocks = 1024
 
 /**
- * Tells model files apart without reading them whole: the SHA-256 of their size, their first 64 KiB, and 256 blocks of 4 KiB
- * spread evenly over them. Files that differ in no such block count as the same.
+ * Tells model files apart: the SHA-256 of the size and the whole of a file of up to 64 MiB; of a larger one, of 1,024 blocks
+ * of 64 KiB spread evenly over it, the first and the last among them, since reading all of it takes seconds.
  */
 export async function modelFingerprint(file: string): Promise<string> {
   const handle = await open(file)
   try {
     const { size } = await handle.stat()
     const hash = createHash('sha256').update(String(size))
-    const read = async (position: number, length: number) => {
-      const { bytesRead, buffer } = await handle.read(Buffer.alloc(length), 0, length, position)
+    const count = Math.min(mostBlocks, Math.max(1, Math.ceil(size / block)))
+    const step = count < 2 ? 0 : Math.max(0, size - block) / (count - 1)
+    const buffer = Buffer.alloc(block)
+    for (let i = 0; i < count; i++) {
+      const { bytesRead } = await handle.read(buffer, 0, block, Math.floor(i * step))
       hash.update(buffer.subarray(0, bytesRead))
     }
-    await read(0, 16 * blockBytes)
-    for (let i = 0; i < blocks; i++) await read(Math.floor((i * Math.max(0, size - blockBytes)) / (blocks - 1)), blockBytes)
     return hash.digest('hex')
   } finally {
     await handle.close()

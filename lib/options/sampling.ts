@@ -1,7 +1,7 @@
 import * as v from 'valibot'
 import type { NativeSampling } from '../native.js'
 import { checkObject, describe, invalid, type Schema, type Schemas } from './check.js'
-import { number, oneOf, texts, whole } from './kinds.js'
+import { number, texts, whole, wholeOr } from './kinds.js'
 
 /** DRY: discourages the repetition of whole phrases. Off unless given. */
 export interface DryOptions {
@@ -150,7 +150,7 @@ export const samplingSchemas: Schemas<SamplingOptions> = {
   repeatPenalty: number({ over: 0 }),
   frequencyPenalty: number({ least: -2, most: 2 }),
   presencePenalty: number({ least: -2, most: 2 }),
-  penaltyTokens: v.lazy(value => (typeof value === 'string' ? oneOf('window') : whole(0))) as Schema<number | 'window'>,
+  penaltyTokens: wholeOr('window'),
   dry: later(),
   logitBias: later(),
   seed: whole(0, 2 ** 32 - 2), // llama.cpp takes 2^32 - 1 for "a random one"

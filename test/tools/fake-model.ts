@@ -28,7 +28,7 @@ export class FakeModel implements NativeModel {
 
   openSequence(options: NativeSequenceOptions): FakeSequence {
     if (!this.waits && this.sequences.size >= this.maxSequences) throw coded('NO_SEQUENCE_LEFT')
-    const sequence = new FakeSequence(this, options)
+    const sequence = new FakeSequence(this, { ...options })
     this.sequences.add(sequence)
     this.opened.push(sequence)
     return sequence

@@ -246,7 +246,7 @@ describe('streamChat', () => {
   })
 
   test('its idle chats give way to whoever needs a sequence', async () => {
-    const { model, native } = fakeModel({}, { maxSequences: 2 })
+    const { model, native } = fakeModel({}, { maxSequences: 2, whenFull: 'refuse' })
     await read(streamChat({ model, messages: say('One') }))
     await read(streamChat({ model, messages: say('Two') }))
     const chat = model.createChat()
@@ -255,5 +255,11 @@ describe('streamChat', () => {
     expect(await codeOf(() => read(streamChat({ model, messages: say('Three') })))).toBe('NO_SEQUENCE_LEFT')
     await Promise.all([chat.close(), sequence.close()])
     await read(streamChat({ model, messages: say('Three') }))
+  })
+
+  test('no more idle chats are kept than have a place in the cache', async () => {
+    const { model, native } = fakeModel({}, { maxSequences: 2 })
+    for (const text of ['One', 'Two', 'Three', 'Four']) await read(streamChat({ model, messages: say(text) }))
+    expect(native.opened.map(({ closed }) => closed)).toEqual([true, true, false, false])
   })
 })

@@ -104,7 +104,7 @@ describe('fork', () => {
   })
 
   test('where no sequence is left says so', async () => {
-    const { model } = fakeModel({}, { maxSequences: 1 })
+    const { model } = fakeModel({}, { maxSequences: 1, whenFull: 'refuse' })
     const chat = model.createChat()
     await chat.ask('One')
     await expect(chat.fork()).rejects.toMatchObject({ code: 'NO_SEQUENCE_LEFT' })
@@ -263,7 +263,7 @@ describe('streamChat', () => {
   })
 
   test('forks where it can, and else goes back itself', async () => {
-    const { model, native } = fakeModel({}, { maxSequences: 1 })
+    const { model, native } = fakeModel({}, { maxSequences: 1, whenFull: 'refuse' })
     await read({ model, messages: [user('One')] })
     await read({ model, messages: [user('One'), assistant(reply), user('Two')] })
     await read({ model, messages: [user('One'), assistant('no!'), user('Two')] })

@@ -1,6 +1,6 @@
 import { StreamingLLMError } from '../../lib/errors.js'
 import {
-  parseChatOptions, parseGenerateOptions, parseMessages, parseModelOptions, parseSequenceOptions,
+  parseChatOptions, parseGenerateOptions, parseMessages, parseModelOptions, parseRestoreOptions, parseSequenceOptions,
 } from '../../lib/options.js'
 
 function failure(action: () => unknown): StreamingLLMError {
@@ -15,7 +15,7 @@ function failure(action: () => unknown): StreamingLLMError {
 
 const policy = ['policy', 'sinks', 'window', 'reanchorEvery', 'rebaseAfter']
 const sampling = [
-  'temperature', 'topK', 'topP', 'minP', 'typicalP', 'repeatPenalty', 'frequencyPenalty', 'presencePenalty', 'penaltyTokens', 'dry', 'seed',
+  'temperature', 'dynamicTemperature', 'topK', 'topP', 'minP', 'typicalP', 'topNSigma', 'xtc', 'mirostat', 'adaptiveP', 'logitBias', 'repeatPenalty', 'frequencyPenalty', 'presencePenalty', 'penaltyTokens', 'dry', 'seed',
 ]
 const dry = ['multiplier', 'base', 'allowedLength', 'tokens', 'breakers']
 
@@ -24,7 +24,7 @@ const functions: { call: string; parse: (given: unknown) => unknown; names: stri
     call: 'loadModel',
     parse: given => parseModelOptions(given),
     names: [
-      'gpu', 'gpuLayers', 'threads', 'batchSize', 'cacheTokens', 'maxSequences', 'kvType', 'flashAttention', 'probe', 'signal', 'onProgress', 'onLog',
+      'gpu', 'gpuLayers', 'threads', 'batchSize', 'cacheTokens', 'maxSequences', 'whenFull', 'swap', 'kvType', 'flashAttention', 'probe', 'signal', 'onProgress', 'onLog',
       'onWarning', 'chatTemplate', 'sha256', 'libraries', 'rpc',
     ],
   },
@@ -32,9 +32,10 @@ const functions: { call: string; parse: (given: unknown) => unknown; names: stri
   {
     call: 'createChat',
     parse: given => parseChatOptions(given),
-    names: [...policy, ...sampling, 'system', 'pinSystem', 'messages', 'keepMessages', 'chatTemplate'],
+    names: [...policy, ...sampling, 'system', 'pinSystem', 'pinShare', 'evict', 'messages', 'restore', 'keepMessages', 'chatTemplate'],
   },
-  { call: 'stream', parse: given => parseGenerateOptions(given), names: [...sampling, 'maxTokens', 'stop', 'timeLimit', 'signal', 'speculation'] },
+  { call: 'stream', parse: given => parseGenerateOptions(given), names: [...sampling, 'maxTokens', 'stop', 'timeLimit', 'signal', 'speculation', 'priority', 'logprobs', 'grammar'] },
+  { call: 'restoreChat', parse: given => parseRestoreOptions(given), names: [...sampling, 'chatTemplate'] },
 ]
 
 const each = functions.flatMap(({ call, parse, names }) => names.map(name => ({ call, parse, names, name })))
@@ -107,6 +108,8 @@ const kinds: Record<string, { expected: string; good: unknown[]; bad: unknown[] 
   batchSize: { expected: 'a whole number from 16 to 4096', good: [16, 4096], bad: [15, 4097, 16.5] },
   cacheTokens: { expected: 'a whole number of at least 1', good: [1, 2 ** 31 - 1], bad: [0] },
   maxSequences: { expected: 'a whole number from 1 to 64', good: [1, 64], bad: [0, 65] },
+  whenFull: { expected: "'wait' or 'refuse'", good: ['wait', 'refuse'], bad: ['fail', true] },
+  swap: { expected: "'memory' or 'disk'", good: ['memory', 'disk'], bad: ['none', true] },
   kvType: { expected: "'f32', 'f16', 'q8_0' or 'q4_0'", good: ['f32', 'f16', 'q8_0', 'q4_0'], bad: ['F16', 'q5_0'] },
   flashAttention: { expected: "'auto', 'on', 'off', true or false", good: ['auto', 'on', 'off', true, false], bad: ['yes', 1] },
   probe: { expected: 'true or false', good: [true, false], bad: ['true', 1] },
@@ -131,7 +134,19 @@ const kinds: Record<string, { expected: string; good: unknown[]; bad: unknown[] 
   repeatPenalty: { expected: 'a number over 0', good: [0.5, 1.1], bad: [0, -1] },
   frequencyPenalty: { expected: 'a number from -2 to 2', good: [-2, 0, 2], bad: [2.5] },
   presencePenalty: { expected: 'a number from -2 to 2', good: [-2, 0, 2], bad: [-2.5] },
-  penaltyTokens: { expected: 'a whole number of at least 0', good: [0, 64], bad: [-1] },
+  penaltyTokens: { expected: "a whole number of at least 0, or 'window'", good: [0, 64, 'window'], bad: [-1, 'all'] },
+  topNSigma: { expected: 'a number of at least 0', good: [0, 1], bad: [-1] },
+  dynamicTemperature: { expected: 'an object with range and exponent', good: [{}, { range: 1 }], bad: [true, []] },
+  xtc: { expected: 'an object with probability and threshold', good: [{}, { threshold: 0.2 }], bad: [0.5, []] },
+  mirostat: { expected: 'an object with version, tau and eta', good: [{}, { version: 1 }], bad: [2, []] },
+  adaptiveP: { expected: 'an object with target and decay', good: [{}, { target: 0.3 }], bad: [0.5, []] },
+  logitBias: { expected: 'an array of at most 1024 pairs of a token (its number or its text) and a number or false', good: [[], [[1, 2]], [[' a', false]]], bad: [{ 1: 2 }, Array(1025).fill([1, 1])] },
+  priority: { expected: 'a number from -1000000000 to 1000000000', good: [0, -5, 0.5], bad: [2e9] },
+  logprobs: { expected: 'a whole number from 0 to 100', good: [0, 100], bad: [-1, 101, true] },
+  grammar: { expected: 'an object with source and triggers', good: ['root ::= "a"', { source: 'root ::= "<a"', triggers: ['<'] }], bad: [5, []] },
+  pinShare: { expected: 'a number over 0 and at most 1', good: [0.1, 1], bad: [0, 1.1] },
+  evict: { expected: "'token' or 'turn'", good: ['token', 'turn'], bad: ['message', true] },
+  restore: { expected: "'window' or 'all'", good: ['window', 'all'], bad: ['none', true] },
   dry: { expected: 'an object with multiplier, base, allowedLength, tokens and breakers', good: [{}, { multiplier: 1 }], bad: [false, []] },
   seed: { expected: 'a whole number from 0 to 4294967294', good: [0, 4294967294], bad: [-1, 4294967295, 0.5] },
   system: { expected: 'a string', good: ['', 'Be brief.'], bad: [1, ['Be brief.']] },
@@ -156,7 +171,7 @@ describe('values', () => {
     for (const value of kind.good) parse({ [name]: value })
     const never = [null, NaN, Infinity, -Infinity, '1', 1n, Symbol('x')].filter(value => !(value === '1' && /string(?! or an array)|an array of strings/.test(kind.expected)))
     for (const value of [...kind.bad, ...never]) {
-      if (typeof value === 'string' && ['system', 'chatTemplate', 'stop'].includes(name) && value !== '') continue
+      if (typeof value === 'string' && ['system', 'chatTemplate', 'stop', 'grammar'].includes(name) && value !== '') continue
       const error = failure(() => parse({ [name]: value }))
       expect(error.code).toBe('INVALID_OPTION')
       expect(error.message).toContain(`${call}: '${where}' must be ${kind.expected}, got `)
@@ -213,7 +228,7 @@ describe('values', () => {
 describe('loadModel', () => {
   test('defaults', () => {
     const { threads, ...rest } = parseModelOptions({})
-    expect(rest).toEqual({ gpu: 'auto', gpuLayers: 'auto', batchSize: 128, maxSequences: 8, kvType: 'f16', flashAttention: 'auto', probe: false, threadsMayChange: true })
+    expect(rest).toEqual({ gpu: 'auto', gpuLayers: 'auto', batchSize: 128, maxSequences: 8, whenFull: 'wait', swap: 'memory', kvType: 'f16', flashAttention: 'auto', probe: false, threadsMayChange: true })
     expect(threads).toBeGreaterThanOrEqual(1)
     expect(threads).toBeLessThanOrEqual(16)
   })
@@ -260,7 +275,9 @@ describe('replies', () => {
     expect(parseGenerateOptions({})).toEqual({
       stop: [],
       speculation: false,
+      priority: 0,
       sampling: {
+        topNSigma: 0, logitBias: [],
         temperature: 0.7, topK: 40, topP: 0.95, minP: 0.05, typicalP: 1, repeatPenalty: 1, frequencyPenalty: 0, presencePenalty: 0, penaltyTokens: 64,
       },
     })
