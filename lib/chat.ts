@@ -1,21 +1,30 @@
 import type { Conversation, ConversationSetting, RestoredFrom } from './conversation.js'
 import { generateJob, textEvent } from './generate-job.js'
+import { ReplyEvents } from './reply-events.js'
+import { readOutput } from './structured/response-format.js'
+import type { StandardSchema } from './structured/schema.js'
+import { outcomeMessage, runTools } from './tools/run-tools.js'
+import type { ParsedTools } from './tools/tools.js'
 import { StreamingLLMError } from './errors.js'
 import type { FinishEvent, FinishReason, StreamEvent, Timings, Usage } from './events.js'
 import type { TokenCounts } from './job-reader.js'
-import type { ChatMessage } from './messages.js'
-import type { Model } from './model.js'
+import type { ChatMessage, LoggedMessage, ToolCall } from './messages.js'
 import type { NativeEvent, NativeSequenceOptions } from './native.js'
 import { parseGenerateOptions, parseMessages, type GenerateOptions, type ParsedGenerateOptions, type SamplingOptions } from './options.js'
 import { checkValue } from './options/check.js'
 import { someText, text as anyText, whole } from './options/kinds.js'
 import type { PromptTokens } from './prompt-tokens.js'
 import { writeSavedChat } from './saved-chat.js'
-import { ChatTemplate } from './templates/chat-template.js'
 import { abortedInQueue, finishEvent, textStream, type TextStream } from './text-stream.js'
 
-export interface Answer {
+export interface Answer<Value = unknown> {
   text: string
+  /** With `responseFormat`: what it says. */
+  value?: Value
+  /** The calls that the caller must answer, where `reason` is `tool-calls`. */
+  toolCalls?: ToolCall[]
+  /** What the model thought before it answered. */
+  reasoning?: string
   reason: FinishReason
   usage: Usage
   timings: Timings
@@ -76,7 +85,8 @@ export class Chat {
   }
 
   /**
-   * Says something and streams the reply. Work starts at the first `next()`. Leaving early (`break`, `return()`, a
+   * Says something, as the user or by messages of any role, and streams the reply. Where tools are run, the stream goes on with
+   * what the model says to what came of them, and ends with one `finish` for all of it. Work starts at the first `next()`. Leaving early (`break`, `return()`, a
    * throw in the loop, the signal) is normal: the reply in `messages` is then what was delivered, to the character.
    * When `signal` fires the last event is `finish` with reason `abort`; nothing is thrown.
    *
@@ -84,20 +94,38 @@ export class Chat {
    * does not fit (the turn then leaves no trace), CACHE_FULL in mid-reply, OUT_OF_MEMORY, DECODE_FAILED (the chat stays
    * usable), CLOSED. Wrong options throw at once.
    */
-  stream(text: string | ChatMessage, options: GenerateOptions = {}): TextStream {
-    const [message] = parseMessages([typeof text === 'string' ? { role: 'user', content: text } : text], 'stream')
-    return this.turn([message!], parseGenerateOptions(options, this.#defaults))
+  stream(said: string | ChatMessage | ChatMessage[], options: GenerateOptions = {}): TextStream {
+    const parsed = parseGenerateOptions(options, this.#defaults)
+    return this.turn(parseSaid(said, 'stream'), parsed)
   }
 
-  /** Says something and waits for the whole reply. Rejects with `signal.reason` when aborted. Throws as `stream`. */
-  async ask(text: string | ChatMessage, options: GenerateOptions = {}): Promise<Answer> {
-    let answer = ''
-    for await (const event of this.stream(text, options)) {
-      if (event.type === 'text') answer += event.text
+  /**
+   * Says something and waits for the whole reply: what was said last, where tools were run in between. Rejects with
+   * `signal.reason` when aborted.
+   *
+   * @throws {StreamingLLMError} as `stream`; with `responseFormat`, OUTPUT_INCOMPLETE and OUTPUT_INVALID
+   */
+  async ask<Output>(said: string | ChatMessage | ChatMessage[], options: GenerateOptions & { responseFormat: StandardSchema<Output> }): Promise<Answer<Output> & { value: Output }>
+  async ask(said: string | ChatMessage | ChatMessage[], options?: GenerateOptions): Promise<Answer>
+  async ask(said: string | ChatMessage | ChatMessage[], options: GenerateOptions = {}): Promise<Answer> {
+    const parsed = parseGenerateOptions(options, this.#defaults, 'ask')
+    let text = ''
+    let reasoning = ''
+    let toolCalls: ToolCall[] = []
+    for await (const event of this.turn(parseSaid(said, 'ask'), parsed)) {
+      if (event.type === 'text') text += event.text
+      if (event.type === 'reasoning') reasoning += event.text
+      if (event.type === 'tool-call') toolCalls.push({ id: event.id, name: event.name, arguments: event.arguments })
+      if (event.type === 'tool-result') [text, toolCalls] = ['', []]
       if (event.type !== 'finish') continue
       if (event.reason === 'abort') options.signal?.throwIfAborted()
       const { reason, usage, timings } = event
-      return { text: answer, reason, usage, timings }
+      return {
+        text, reason, usage, timings,
+        ...(reasoning === '' ? {} : { reasoning }),
+        ...(reason === 'tool-calls' ? { toolCalls } : {}),
+        ...(parsed.responseFormat === undefined ? {} : { value: await readOutput(parsed.responseFormat, text, reason) }),
+      }
     }
     throw new StreamingLLMError('DECODE_FAILED', 'the reply ended without saying why')
   }
@@ -217,47 +245,97 @@ export class Chat {
     }
     try {
       this.#needOpen()
+      const tools = options.tools ?? this.#setting.format.tools
+      if (options.responseFormat !== undefined && tools !== undefined && options.toolChoice !== 'none') {
+        throw new StreamingLLMError('INVALID_OPTION', "'responseFormat' leaves no room for tool calls: give toolChoice 'none' with it", { details: { option: 'responseFormat' } })
+      }
       await before?.()
-      const prompt = await this.#conversation.prepare(messages)
-      this.#needOpen() // it may have been closed meanwhile
-      messages.forEach((message, i) => this.#conversation.log.add(message, prompt.ends[i]!))
-      const finish = yield* this.#reply(prompt, options)
+      const { log } = this.#conversation
+      let said = [...unanswered(log.present.at(-1)?.message, messages), ...messages]
+      let total: FinishEvent | undefined
+      for (let round = 1; ; round++) {
+        const prompt = await this.#conversation.prepare(said)
+        this.#needOpen() // it may have been closed meanwhile
+        said.forEach((message, i) => log.add(message, prompt.ends[i]!))
+        const { finish, toolCalls = [], invalid } = yield* this.#reply(prompt, options, round)
+        if (finish === undefined) break
+        total = total === undefined ? finish : together(total, finish)
+        if (finish.reason !== 'end' || toolCalls.length + invalid.length === 0) break
+        const ours = toolCalls.every(({ name }) => tools?.execute.has(name)) && (toolCalls.length > 0 || tools!.execute.size > 0)
+        if (!ours || round > options.maxToolRounds) {
+          if (toolCalls.length > 0) total = { ...total, reason: 'tool-calls' }
+          break
+        }
+        said = yield* this.#runTools(tools!, toolCalls, invalid, options.signal)
+        if (options.signal?.aborted === true) {
+          total = { ...total, reason: 'abort' }
+          break
+        }
+      }
       // Before the last event is told: a reader who goes no further finds the books complete and the chat free.
       release()
-      if (finish !== undefined) yield finish
+      if (total !== undefined) yield total
     } finally {
       release()
     }
   }
 
-  /** The reply's events but for the last one, which it returns. The reply, as far as it was delivered, joins the history. */
-  async *#reply({ tokens, turns }: PromptTokens, options: ParsedGenerateOptions): AsyncGenerator<StreamEvent, FinishEvent | undefined, undefined> {
+  /** Runs the tools, tells of each what came of it, and returns what the model is to be told. */
+  async *#runTools(tools: ParsedTools, calls: readonly ToolCall[], invalid: readonly string[], signal?: AbortSignal): AsyncGenerator<StreamEvent, ChatMessage[], undefined> {
+    const left = new AbortController()
+    const abort = () => left.abort(signal?.reason)
+    signal?.addEventListener('abort', abort, { once: true })
+    if (signal?.aborted === true) abort()
+    try {
+      const outcomes = await runTools(tools, calls, left.signal)
+      for (const { call: { id, name }, result, error } of outcomes) yield error === undefined ? { type: 'tool-result', id, name, result } : { type: 'tool-result', id, name, error }
+      // What was no call has no answer, but must be told.
+      const wrong = invalid.map(reason => `<tool_response>\nError: ${reason}\n</tool_response>`)
+      return [...outcomes.map(outcomeMessage), ...(wrong.length === 0 ? [] : [{ role: 'user', content: wrong.join('\n') }])]
+    } finally {
+      signal?.removeEventListener('abort', abort)
+      left.abort()
+    }
+  }
+
+  /** One reply's events but for the last one, which it returns. The reply, as far as it was delivered, joins the history. */
+  async *#reply({ tokens, turns }: PromptTokens, options: ParsedGenerateOptions, round: number): AsyncGenerator<StreamEvent, { finish?: FinishEvent; toolCalls?: ToolCall[]; invalid: string[] }, undefined> {
     const { runner, log, sizes } = this.#conversation
-    const job = generateJob(this.#setting.model, sizes.sinks + sizes.window, { tokens: Int32Array.from(tokens), turns: Int32Array.from(turns) }, options)
-    let text = ''
+    const { format, model, warn } = this.#setting
+    const choice = round === 1 ? options.toolChoice : options.toolChoice === 'none' ? 'none' : 'auto'
+    const calls = choice === 'none' ? undefined : format.callGrammar(choice, warn)
+    const grammar = options.grammar
+      ?? (options.responseFormat === undefined ? undefined : format.afterReasoning(options.responseFormat.grammar))
+      ?? (calls === undefined ? undefined : { source: calls.grammar, triggers: calls.triggers })
+    const reply = new ReplyEvents(choice === 'none' && format.reasoning === undefined ? undefined : format.createReader())
+    const job = generateJob(model, sizes.sinks + sizes.window, { tokens: Int32Array.from(tokens), turns: Int32Array.from(turns), shown: format.shown }, { ...options, grammar })
     let finish: FinishEvent | undefined
     try {
       for await (const event of runner.run(job, options.signal)) {
-        if (event.type === 'text') text += event.text
         if (event.type === 'finish') {
           const { usage, ...told } = finishEvent(event)
           finish = { ...told, usage: { ...usage, ...this.usage } }
+        } else if (event.type === 'text') {
+          const { text, tokens } = textEvent(model, event)
+          yield* reply.push(text, tokens)
+        } else {
+          const shown = this.#shown(event)
+          if (shown !== undefined) yield shown
         }
-        const shown = this.#shown(event)
-        if (shown !== undefined) yield shown
       }
+      yield* reply.end()
     } finally {
-      log.add({ role: 'assistant', content: text }, runner.counts.seenTokens)
+      reply.end()
+      log.add(reply.message, runner.counts.seenTokens)
       const { evictedTokens } = runner.counts
       if (evictedTokens > 0) this.#conversation.leave(evictedTokens)
     }
-    return finish
+    return { finish, toolCalls: reply.message.toolCalls, invalid: reply.invalid }
   }
 
   #shown(event: NativeEvent): StreamEvent | undefined {
     switch (event.type) {
       case 'evict': return { type: 'evict', tokens: event.tokens, messages: this.#conversation.leave(event.total) }
-      case 'text': return textEvent(this.#setting.model, event)
       case 'prefill':
       case 'rebase': return event
       default: return undefined
@@ -279,19 +357,27 @@ export class Chat {
   }
 }
 
-// Compiling and probing a template takes some 20 ms of the event loop; most chats of a model have the same.
-const lastTemplates = new WeakMap<Model, { source: string; template: ChatTemplate }>()
+function parseSaid(said: string | ChatMessage | ChatMessage[], call: string): ChatMessage[] {
+  const messages = parseMessages(typeof said === 'string' ? [{ role: 'user', content: said }] : Array.isArray(said) ? said : [said], call)
+  if (messages.length > 0 && messages.at(-1)!.role !== 'assistant') return messages
+  throw new StreamingLLMError('INVALID_OPTION', `${call}: the last message must be one that can be answered, not the assistant's; add() takes exchanges that have been`, { details: { call } })
+}
 
-/** @internal The template for a chat. Throws TEMPLATE_MISSING, TEMPLATE_FAILED. */
-export function chatTemplate(model: Model, given: string | undefined): ChatTemplate {
-  const { nativeInfo: info } = model
-  const source = given ?? info.chatTemplate
-  if (source === undefined || source === '') {
-    throw new StreamingLLMError('TEMPLATE_MISSING', `the model ${model.path} has no chat template; give one by the option chatTemplate, or use model.stream() for plain text`)
+/** Answers to calls that nobody has answered, as when a turn was left: templates want one for each. */
+function unanswered(last: LoggedMessage | undefined, said: readonly ChatMessage[]): ChatMessage[] {
+  const answered = new Set(said.map(({ toolCallId }) => toolCallId))
+  return (last?.toolCalls ?? []).filter(({ id }) => !answered.has(id)).map(({ id }) => ({ role: 'tool', toolCallId: id, content: 'Error: the call was cancelled' }))
+}
+
+/** Of a turn of several replies. */
+function together(one: FinishEvent, next: FinishEvent): FinishEvent {
+  const sum = (name: 'promptTokens' | 'reusedTokens' | 'completionTokens') => one.usage[name] + next.usage[name]
+  const promptMs = one.timings.promptMs + next.timings.promptMs
+  const generationMs = one.timings.generationMs + next.timings.generationMs
+  const completionTokens = sum('completionTokens')
+  return {
+    ...next,
+    usage: { ...next.usage, promptTokens: sum('promptTokens'), reusedTokens: sum('reusedTokens'), completionTokens },
+    timings: { promptMs, generationMs, tokensPerSecond: generationMs > 0 ? (completionTokens * 1000) / generationMs : 0 },
   }
-  const last = lastTemplates.get(model)
-  if (last?.source === source) return last.template
-  const template = new ChatTemplate(source, { bosToken: info.beginningText, eosToken: info.endText, specialTokens: info.specialTokens })
-  lastTemplates.set(model, { source, template })
-  return template
 }

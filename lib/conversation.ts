@@ -1,19 +1,19 @@
 import { StreamingLLMError } from './errors.js'
 import { JobRunner, type TokenCounts } from './job-reader.js'
 import { MessageLog } from './message-log.js'
-import type { ChatMessage } from './messages.js'
+import type { ChatMessage, LoggedMessage } from './messages.js'
 import type { Model } from './model.js'
 import type { NativeJob, NativeSequence, NativeSequenceOptions } from './native.js'
 import type { ParsedChatOptions } from './options.js'
 import { withPin } from './pinned-system.js'
 import { commonStart, join, nextPrompt, openingTokens, turnPrompt, wholePrompt, type PromptTokens } from './prompt-tokens.js'
 import type { SavedChat } from './saved-chat.js'
-import type { ChatTemplate } from './templates/chat-template.js'
+import type { ChatFormat } from './chat-format.js'
 
 /** What a conversation needs from its model. */
 export interface ConversationSetting {
   model: Model
-  template: ChatTemplate
+  format: ChatFormat
   options: ParsedChatOptions
   warn: (message: string) => void
 }
@@ -98,7 +98,7 @@ export class Conversation {
   /** All that restore() needs. */
   async save(): Promise<SavedChat> {
     const { model, options } = this.#setting
-    const { messages: _, ...kept } = options
+    const { messages: _, tools: __, ...kept } = options
     const fingerprint = await model.fingerprint()
     const { state = new Uint8Array() } = await this.runner.finish({ type: 'save' })
     return {
@@ -159,11 +159,11 @@ export class Conversation {
    * Tokens of the new messages, with all that must come before them in the cache; `ends` counts from its start. What the
    * cache holds of another wording of the history has been cut off.
    */
-  async prepare(messages: readonly ChatMessage[]): Promise<PromptTokens> {
-    const { model, template } = this.#setting
+  async prepare(messages: readonly LoggedMessage[]): Promise<PromptTokens> {
+    const { template } = this.#setting.format
     if (this.#begun && template.incremental && !this.#isRewritten()) {
       const { seenTokens } = this.runner.counts
-      const { tokens, ends, turns } = await nextPrompt(model, template, this.#system, messages, this.#isOpened())
+      const { tokens, ends, turns } = await nextPrompt(this.#setting, this.#system, messages, { opened: this.#isOpened(), previous: this.log.present.at(-1)?.message })
       this.#needRoom(tokens.length)
       return { tokens, turns, ends: ends.map(end => seenTokens + end) }
     }
@@ -176,7 +176,7 @@ export class Conversation {
   }
 
   /** Decodes messages of which the last is a reply. */
-  async add(messages: readonly ChatMessage[]): Promise<void> {
+  async add(messages: readonly LoggedMessage[]): Promise<void> {
     const { tokens, turns, ends } = await this.prepare(messages)
     messages.forEach((message, i) => this.log.add(message, ends[i]!))
     await this.runner.finish({ type: 'append', tokens: Int32Array.from(tokens), turns: Int32Array.from(turns) })
@@ -193,26 +193,29 @@ export class Conversation {
   /** Whether the template gives the last reply another form once another turn follows: without its reasoning. */
   #isRewritten(): boolean {
     const last = this.log.present.at(-1)?.message
-    return this.#setting.template.rewritesReasoning && last?.role === 'assistant' && /<\/?think>/.test(last.content)
+    const { template, reasoning, reasoningMode } = this.#setting.format
+    if (last?.role !== 'assistant' || reasoningMode === 'keep') return false
+    const thought = reasoning === undefined ? /<\/?think>/.test(last.content) : last.reasoning !== undefined
+    return thought && (template.rewritesReasoning || reasoningMode === 'drop')
   }
 
   /** The last exchange as the template writes it when another turn follows, and that turn. Undefined where the cache cannot go back so far. */
-  async #fromLastExchange(messages: readonly ChatMessage[]): Promise<PromptTokens | undefined> {
-    const { model, template } = this.#setting
+  async #fromLastExchange(messages: readonly LoggedMessage[]): Promise<PromptTokens | undefined> {
+    const setting = this.#setting
     const present = this.log.present
     const before = present.slice(0, -1).findLastIndex(({ message }) => message.role === 'assistant')
-    const exchange = present.slice(before + 1).map(({ message }) => message)
+    const exchange = present.slice(before + 1).map(({ message }) => (setting.format.template.rewritesReasoning ? message : withoutReasoning(message)))
     if (before < 0 && this.log.leftCount > 0) return undefined
     const reply = messages.findIndex(({ role }) => role === 'assistant')
     const turn = messages.slice(0, reply < 0 ? undefined : reply)
-    const next = await turnPrompt(model, template, this.#system, turn)
+    const next = await turnPrompt(setting, this.#system, turn, exchange.at(-1))
     const both = [...exchange, ...turn]
-    const wanted = before < 0 ? await wholePrompt(model, template, this.#system, both, true) : await turnPrompt(model, template, this.#system, both)
+    const wanted = before < 0 ? await wholePrompt(setting, this.#system, both, true) : await turnPrompt(setting, this.#system, both, present[before]!.message)
     // The new turn is the end of it, word for word.
     const replyEnd = wanted.tokens.length - next.tokens.length
     wanted.ends = turn.map(() => wanted.tokens.length)
     wanted.turns = next.turns.map(at => replyEnd + at)
-    join(wanted, await nextPrompt(model, template, this.#system, messages.slice(turn.length), true))
+    join(wanted, await nextPrompt(setting, this.#system, messages.slice(turn.length), { opened: true }))
 
     const start = before < 0 ? 0 : present[before]!.end
     const { evictedTokens } = this.runner.counts
@@ -226,10 +229,9 @@ export class Conversation {
   }
 
   /** The whole conversation as the template writes it now, from the first difference on. Undefined where that pays nothing. */
-  async #fromDifference(messages: readonly ChatMessage[]): Promise<PromptTokens | undefined> {
-    const { model, template } = this.#setting
+  async #fromDifference(messages: readonly LoggedMessage[]): Promise<PromptTokens | undefined> {
     const earlier = this.log.present.map(({ message }) => message)
-    const wanted = await wholePrompt(model, template, this.#system, [...earlier, ...messages])
+    const wanted = await wholePrompt(this.#setting, this.#system, [...earlier, ...messages])
     const kept = await this.keptTokens()
     const { evictedTokens } = this.runner.counts
     const { sinks } = this.#sizes
@@ -247,10 +249,10 @@ export class Conversation {
     return { tokens, turns: [], ends: ends.slice(earlier.length) }
   }
 
-  async #fromStart(messages: readonly ChatMessage[]): Promise<PromptTokens> {
-    const { model, template, options } = this.#setting
+  async #fromStart(messages: readonly LoggedMessage[]): Promise<PromptTokens> {
+    const { options } = this.#setting
     const earlier = this.log.present.map(({ message }) => message)
-    const { tokens, ends, turns } = await wholePrompt(model, template, this.#system, [...earlier, ...messages])
+    const { tokens, ends, turns } = await wholePrompt(this.#setting, this.#system, [...earlier, ...messages])
     const reply = earlier.findLastIndex(({ role }) => role === 'assistant')
     const history = reply < 0 ? 0 : ends[reply]!
     // Of a long history only what the cache would still hold is decoded; what is said now goes through it whole.
@@ -310,12 +312,12 @@ export class Conversation {
 
   /** Another system prompt, or none. Where it is pinned and can be, it alone is decoded; else the kept messages are, with the next turn. */
   async setSystem(system: string | undefined): Promise<void> {
-    const { model, template } = this.#setting
+    const { model } = this.#setting
     const options = withPin(this.#setting, system)
     const sizes = model.limits(options)
     const before = this.#sizes
-    const opening = openingTokens(model, template, system)
-    const pinned = before.policy === 'streaming' && before.sinks === openingTokens(model, template, this.#system).length && sizes.sinks === opening.length
+    const opening = openingTokens(this.#setting, system)
+    const pinned = before.policy === 'streaming' && before.sinks === openingTokens(this.#setting, this.#system).length && sizes.sinks === opening.length
     if (this.#begun && pinned && sizes.sinks + sizes.window === before.sinks + before.window) {
       const done = await this.#tryJob({ type: 'replaceSinks', tokens: Int32Array.from(opening) })
       if (done) {
@@ -363,6 +365,10 @@ export class Conversation {
   close(): void {
     this.runner.close()
   }
+}
+
+function withoutReasoning({ raw, reasoning, ...message }: LoggedMessage): LoggedMessage {
+  return reasoning === undefined ? { ...message, ...(raw === undefined ? {} : { raw }) } : message
 }
 
 /** Where in `wanted`, from `least` on, the tokens go on alike for longest. */

@@ -36,6 +36,9 @@ export type ErrorCode =
   | 'TOKENIZE_FAILED'
   | 'TEMPLATE_MISSING'
   | 'TEMPLATE_FAILED'
+  // replies of a wanted form
+  | 'OUTPUT_INCOMPLETE'
+  | 'OUTPUT_INVALID'
   // use of an object
   | 'CLOSED'
   | 'ABORTED'

@@ -1,4 +1,4 @@
-import type { ChatMessage } from './messages.js'
+import type { ChatMessage, ToolCall } from './messages.js'
 
 /** The prompt is being read. One such event at the start (`done: 0`), then one for each batch. */
 export interface PrefillEvent {
@@ -31,6 +31,61 @@ export interface TokenProbability extends TokenLikelihood {
   top: TokenLikelihood[]
 }
 
+/** What the model writes to itself before it answers, without the marks around it. Where its template marks reasoning. */
+export interface ReasoningEvent {
+  type: 'reasoning'
+  text: string
+  /** As those of a `text` event. */
+  tokens?: TokenProbability[]
+}
+
+/** A call of one of the chat's tools has begun. Calls are numbered from 0 in each reply. */
+export interface ToolCallStartEvent {
+  type: 'tool-call-start'
+  index: number
+  /** Unlike any other of the conversation. */
+  id: string
+  /** The tool's. */
+  name: string
+}
+
+/** A piece of the arguments of the call that has begun: together they are its JSON. */
+export interface ToolCallArgumentsEvent {
+  type: 'tool-call-arguments'
+  index: number
+  text: string
+}
+
+/** A call that is complete. */
+export interface ToolCallEvent extends ToolCall {
+  type: 'tool-call'
+  index: number
+}
+
+/** What was begun as a call and is none: broken JSON, an unknown tool, no end. */
+export interface InvalidToolCallEvent {
+  type: 'invalid-tool-call'
+  /** What the model wrote. */
+  raw: string
+  /** What is wrong with it. Where tools are run, the model is told. */
+  reason: string
+  name?: string
+  index?: number
+  id?: string
+}
+
+/** A tool has been run, and the model will be told what came of it. */
+export interface ToolResultEvent {
+  type: 'tool-result'
+  /** The call's. */
+  id: string
+  name: string
+  /** What `execute` returned. */
+  result?: unknown
+  /** What it threw, in words, where it failed. */
+  error?: string
+}
+
 /** Tokens have left the window since the last such event. What has left is forgotten. */
 export interface EvictEvent {
   type: 'evict'
@@ -49,9 +104,10 @@ export interface RebaseEvent {
 
 /**
  * Why a reply ended: the model ended its turn (`end`), one of the `stop` strings came (`stop`), `maxTokens` was
- * reached (`length`), `timeLimit` passed (`time`), or the caller's signal fired (`abort`).
+ * reached (`length`), `timeLimit` passed (`time`), the caller's signal fired (`abort`), or the model has called tools that the
+ * caller must answer for (`tool-calls`): ones without `execute`, or more rounds than `maxToolRounds`.
  */
-export type FinishReason = 'end' | 'stop' | 'length' | 'time' | 'abort'
+export type FinishReason = 'end' | 'stop' | 'length' | 'time' | 'abort' | 'tool-calls'
 
 export interface Usage {
   /** Tokens that this turn added as its prompt. */
@@ -95,4 +151,6 @@ export interface FinishEvent {
 }
 
 /** What a stream of generated text yields. */
-export type StreamEvent = PrefillEvent | TextEvent | EvictEvent | RebaseEvent | FinishEvent
+export type StreamEvent =
+  | PrefillEvent | TextEvent | ReasoningEvent | EvictEvent | RebaseEvent | FinishEvent
+  | ToolCallStartEvent | ToolCallArgumentsEvent | ToolCallEvent | InvalidToolCallEvent | ToolResultEvent

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
-import type { ChatMessage } from './messages.js'
+import type { ChatMessage, LoggedMessage } from './messages.js'
 import type { SavedLog } from './saved-chat.js'
 
 interface Entry {
-  message: ChatMessage
+  message: LoggedMessage
   /** Index, among all tokens of the conversation, behind this message's last one. */
   end: number
   left: boolean
@@ -40,11 +40,11 @@ export class MessageLog {
   }
 
   get messages(): ChatMessage[] {
-    return this.#entries.map(({ message }) => ({ ...message }))
+    return this.#entries.map(({ message }) => shown(message))
   }
 
   /** Those that are still in the window, with where they end. */
-  get present(): readonly Readonly<{ message: ChatMessage; end: number }>[] {
+  get present(): readonly Readonly<{ message: LoggedMessage; end: number }>[] {
     return this.#entries.filter(({ left }) => !left)
   }
 
@@ -65,13 +65,13 @@ export class MessageLog {
     return count === before.count ? before.hash : this.#entries[count - before.count - 1]?.digest
   }
 
-  add(message: ChatMessage, end: number): void {
+  add(message: LoggedMessage, end: number): void {
     this.#entries.push({ message, end, left: false, digest: extendDigest(this.digest.hash, message) })
   }
 
   /** Takes the last messages out of the history again, as if they had never been. Only ones that are in the log. */
   removeLast(count: number): ChatMessage[] {
-    return this.#entries.splice(this.#entries.length - count, count).map(({ message }) => message)
+    return this.#entries.splice(this.#entries.length - count, count).map(({ message }) => shown(message))
   }
 
   /** The conversation's first `tokens` tokens (sinks apart) have left. Returns the messages that went with them. */
@@ -79,7 +79,7 @@ export class MessageLog {
     const gone: ChatMessage[] = []
     for (const entry of this.#entries) {
       if (entry.end > tokens) break
-      if (!entry.left) gone.push(entry.message)
+      if (!entry.left) gone.push(shown(entry.message))
       entry.left = true
     }
     if (!this.keepAll) {
@@ -106,7 +106,13 @@ export class MessageLog {
  * The digest of a history that has this message behind those of `digest`. White space around a reply does not count:
  * callers who hold the history themselves often trim it.
  */
-export function extendDigest(digest: string, { role, content }: ChatMessage): string {
-  const said = role === 'assistant' ? content.trim() : content
-  return createHash('sha256').update(digest).update(JSON.stringify([role, said])).digest('hex')
+export function extendDigest(digest: string, { role, content, toolCalls = [], toolCallId }: ChatMessage): string {
+  const said: unknown[] = [role, role === 'assistant' ? content.trim() : content]
+  if (toolCalls.length > 0 || toolCallId !== undefined) said.push(toolCalls.map(({ id, name, arguments: args }) => [id, name, args]), toolCallId)
+  return createHash('sha256').update(digest).update(JSON.stringify(said)).digest('hex')
+}
+
+/** As callers see it. */
+function shown({ raw: _, ...message }: LoggedMessage): ChatMessage {
+  return message
 }

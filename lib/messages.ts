@@ -1,10 +1,30 @@
 /** Who said something. Templates of some models know more roles than these. */
-export type Role = 'system' | 'user' | 'assistant' | (string & {})
+export type Role = 'system' | 'user' | 'assistant' | 'tool' | (string & {})
 
-/** One message of a conversation, as chat templates and the common HTTP interfaces have it. */
+/** One message of a conversation. */
 export interface ChatMessage {
   role: Role
   content: string
+  /** Of an assistant's message: the tools that it calls, in order. */
+  toolCalls?: ToolCall[]
+  /** Of a tool's message: which call it answers. */
+  toolCallId?: string
+  /** Of an assistant's message: what the model thought before it answered. Not read from callers' messages. */
+  reasoning?: string
+}
+
+/** A call of a tool that a model has made. */
+export interface ToolCall {
+  id: string
+  /** The tool's. */
+  name: string
+  arguments: Record<string, unknown>
+}
+
+/** A message in a chat's own books. */
+export interface LoggedMessage extends ChatMessage {
+  /** What the model wrote, to the letter, where that is not `content`. */
+  raw?: string
 }
 
 /** A tool call in a message, in the shape that chat templates expect. */

@@ -5,13 +5,14 @@ import { openAddon, typed } from './backend/open.js'
 import { gpuOfProcess } from './backend/process-gpu.js'
 import { checkRpcServers, holdRpcServers, needRpcLibrary } from './backend/rpc.js'
 import { bytesPerCachedValue, cacheLimits } from './cache-limits.js'
-import { Chat, chatTemplate } from './chat.js'
-import { Conversation } from './conversation.js'
+import { Chat } from './chat.js'
+import { ChatFormat } from './chat-format.js'
+import { Conversation, type ConversationSetting } from './conversation.js'
 import { fromNative, StreamingLLMError } from './errors.js'
 import type { StreamEvent } from './events.js'
 import { checkModelFile, type ModelHeader } from './gguf/check.js'
 import type { NativeLoadOptions, NativeModel, NativeModelInfo, NativeSequence, NativeSequenceOptions } from './native.js'
-import { parseChatOptions, parseGenerateOptions, parseModelOptions, parseRestoreOptions, parseSequenceOptions, type ChatOptions, type GenerateOptions, type ModelOptions, type ParsedGenerateOptions, type ParsedModelOptions, type ParsedPolicyOptions, type PolicyOptions, type RestoreOptions, type SamplingOptions } from './options.js'
+import { parseChatOptions, parseGenerateOptions, parseModelOptions, parseRestoreOptions, parseSequenceOptions, type ChatOptions, type GenerateOptions, type ModelOptions, type ParsedChatOptions, type ParsedGenerateOptions, type ParsedModelOptions, type ParsedPolicyOptions, type PolicyOptions, type RestoreOptions, type SamplingOptions } from './options.js'
 import { samplingPresets } from './options/sampling.js'
 import { modelFingerprint } from './model-fingerprint.js'
 import { checkValue } from './options/check.js'
@@ -183,12 +184,7 @@ export class Model {
   createChat(options: ChatOptions = {}): Chat {
     this.#needOpen()
     const parsed = parseChatOptions(options)
-    const template = chatTemplate(this, parsed.chatTemplate ?? this.#options.chatTemplate)
-    const warn = (message: string) => this.#warn(message)
-    if (!template.incremental) {
-      warn('this chat template changes earlier turns when later ones come, so each turn is decoded again from the first difference on')
-    }
-    const setting = { model: this, template, options: parsed, warn }
+    const setting = this.#setting(parsed)
     return new Chat(setting, Conversation.begin(setting))
   }
 
@@ -204,11 +200,20 @@ export class Model {
     const given = parseRestoreOptions(options)
     const saved = await readSavedChat(checkValue('restoreChat', 'path', path, someText))
     const parsed = { ...saved.options, ...given, messages: [], sampling: { ...saved.options.sampling, ...given.sampling } }
-    const setting = { model: this, template: chatTemplate(this, parsed.chatTemplate ?? this.#options.chatTemplate), options: parsed, warn: (message: string) => this.#warn(message) }
-    this.#needOpen()
+    const setting = this.#setting(parsed)
     const { conversation, from } = await Conversation.restore(setting, saved)
     if (from.what !== 'cache') this.#warn(`${path}: the cache of this chat is decoded again: ${from.reason}`)
     return new Chat(setting, conversation, from)
+  }
+
+  #setting(options: ParsedChatOptions): ConversationSetting {
+    this.#needOpen()
+    const format = new ChatFormat(this, { ...options, chatTemplate: options.chatTemplate ?? this.#options.chatTemplate })
+    const warn = (message: string) => this.#warn(message)
+    if (!format.template.incremental) {
+      warn('this chat template changes earlier turns when later ones come, so each turn is decoded again from the first difference on')
+    }
+    return { model: this, format, options, warn }
   }
 
   /** @internal Tells this model file from others. */

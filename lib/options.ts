@@ -1,6 +1,10 @@
 import os from 'node:os'
 import * as v from 'valibot'
-import type { ChatMessage } from './messages.js'
+import type { ChatMessage, ToolCall } from './messages.js'
+import type { ReasoningMode } from './chat-format.js'
+import { readResponseFormat, type ResponseFormat } from './structured/response-format.js'
+import type { ToolChoice } from './tools/tool-definitions.js'
+import { parseTools, type ParsedTools } from './tools/tools.js'
 import { check, checkObject, describe, invalid, type Schema, type Schemas } from './options/check.js'
 import { checkGrammar } from './structured/grammar-check.js'
 import { boolean, callback, endpoints, number, oneOf, shortText, signal, someText, text, texts, whole, wholeOr } from './options/kinds.js'
@@ -30,6 +34,8 @@ export interface ParsedChatOptions extends ParsedPolicyOptions {
   pinShare: number
   evict: 'token' | 'turn'
   restore: 'window' | 'all'
+  tools?: ParsedTools
+  reasoning: ReasoningMode
   messages: ChatMessage[]
   keepMessages: 'window' | 'all'
   chatTemplate?: string
@@ -46,6 +52,11 @@ export interface ParsedGenerateOptions {
   priority: number
   logprobs?: number
   grammar?: { source: string; triggers: string[] }
+  responseFormat?: ResponseFormat
+  toolChoice: ToolChoice
+  maxToolRounds: number
+  /** In place of the chat's, with the same names and schemas. */
+  tools?: ParsedTools
   sampling: ParsedSamplingOptions
 }
 
@@ -65,6 +76,8 @@ const chatSchemas: Schemas<ChatOptions> = {
   pinShare: number({ over: 0, most: 1 }),
   evict: oneOf('token', 'turn'),
   restore: oneOf('window', 'all'),
+  tools: v.unknown() as Schema<ChatOptions['tools']>, // by parseTools
+  reasoning: oneOf('template', 'keep', 'drop', 'text'),
   messages: v.unknown() as Schema<ChatMessage[]>, // by parseMessages
   keepMessages: oneOf('window', 'all'),
   chatTemplate: someText,
@@ -80,6 +93,9 @@ const generateSchemas: Schemas<GenerateOptions> = {
   priority: number({ least: -1e9, most: 1e9 }),
   logprobs: whole(0, 100),
   grammar: v.unknown() as Schema<GenerateOptions['grammar']>, // by readGrammar
+  responseFormat: v.unknown() as Schema<GenerateOptions['responseFormat']>, // by readResponseFormat
+  toolChoice: v.custom<ToolChoice>(value => ['auto', 'none', 'required'].includes(value as string) || typeof (value as { tool?: unknown } | null)?.tool === 'string', "'auto', 'none', 'required' or { tool: name }"),
+  maxToolRounds: whole(1, 1000),
 }
 
 const grammarSchemas: Schemas<{ source: string; triggers?: string[] }> = { source: someText, triggers: texts(64, 256) }
@@ -108,7 +124,18 @@ const modelSchemas: Schemas<ModelOptions> = {
   sha256: v.pipe(v.string('64 hexadecimal digits'), v.regex(/^[0-9a-f]{64}$/i, '64 hexadecimal digits')),
 }
 
-const messageSchemas: Schemas<ChatMessage> = { role: someText, content: text }
+const messageSchemas: Schemas<ChatMessage> = {
+  role: someText,
+  content: text,
+  toolCalls: v.custom<ToolCall[]>(value => Array.isArray(value) && value.every(isToolCall), 'an array of { id, name, arguments }'),
+  toolCallId: someText,
+  reasoning: text,
+}
+
+function isToolCall(value: unknown): boolean {
+  const call = value as Partial<ToolCall> | null
+  return typeof call === 'object' && call !== null && typeof call.id === 'string' && typeof call.name === 'string' && typeof call.arguments === 'object' && call.arguments !== null
+}
 
 /** What the operating system offers this process; more than 16 rarely help. */
 export function defaultThreads(): number {
@@ -146,7 +173,7 @@ export function parseSequenceOptions(given: unknown, call = 'createSequence'): P
 
 /** What was passed to `createChat`. */
 export function parseChatOptions(given: unknown, call = 'createChat'): ParsedChatOptions {
-  const { system, pinSystem, pinShare = 0.25, evict = 'token', restore = 'window', messages, keepMessages = 'window', chatTemplate, policy, sinks, window, reanchorEvery, rebaseAfter, ...sampling } =
+  const { system, pinSystem, pinShare = 0.25, evict = 'token', restore = 'window', tools, reasoning = 'template', messages, keepMessages = 'window', chatTemplate, policy, sinks, window, reanchorEvery, rebaseAfter, ...sampling } =
     check(call, given, chatSchemas)
   return {
     ...withPolicy({ policy, sinks, window, reanchorEvery, rebaseAfter }),
@@ -155,6 +182,8 @@ export function parseChatOptions(given: unknown, call = 'createChat'): ParsedCha
     pinShare,
     evict,
     restore,
+    tools: tools === undefined ? undefined : parseTools(tools, call),
+    reasoning,
     messages: messages === undefined ? [] : parseMessages(messages, call),
     keepMessages,
     chatTemplate,
@@ -163,14 +192,17 @@ export function parseChatOptions(given: unknown, call = 'createChat'): ParsedCha
 }
 
 /** What was passed to `restoreChat`. */
-export function parseRestoreOptions(given: unknown, call = 'restoreChat'): { chatTemplate?: string; sampling: SamplingOptions } {
-  const { chatTemplate, ...sampling } = check<RestoreOptions>(call, given, { ...samplingSchemas, chatTemplate: someText })
-  return { ...(chatTemplate === undefined ? {} : { chatTemplate }), sampling: readSampling(call, sampling) }
+export function parseRestoreOptions(given: unknown, call = 'restoreChat'): { chatTemplate?: string; tools?: ParsedTools; sampling: SamplingOptions } {
+  const { chatTemplate, tools, ...sampling } = check<RestoreOptions>(call, given, { ...samplingSchemas, chatTemplate: someText, tools: chatSchemas.tools })
+  return { ...(chatTemplate === undefined ? {} : { chatTemplate }), ...(tools === undefined ? {} : { tools: parseTools(tools, call) }), sampling: readSampling(call, sampling) }
 }
 
 /** What was passed to `stream`, `ask` or `generate`; `defaults` are the chat's. */
 export function parseGenerateOptions(given: unknown, defaults: SamplingOptions = {}, call = 'stream'): ParsedGenerateOptions {
-  const { maxTokens, stop = [], timeLimit, signal, speculation = false, priority = 0, logprobs, grammar, ...sampling } = check(call, given, generateSchemas)
+  if (given !== null && typeof given === 'object' && 'grammar' in given && given.grammar !== undefined && 'responseFormat' in given && given.responseFormat !== undefined) {
+    throw invalid(call, 'responseFormat', "'grammar' and 'responseFormat' both say what a reply must be; give one of them")
+  }
+  const { maxTokens, stop = [], timeLimit, signal, speculation = false, priority = 0, logprobs, grammar, responseFormat, toolChoice = 'auto', maxToolRounds = 8, ...sampling } = check(call, given, generateSchemas)
   return {
     maxTokens,
     stop: typeof stop === 'string' ? [stop] : stop,
@@ -180,18 +212,25 @@ export function parseGenerateOptions(given: unknown, defaults: SamplingOptions =
     priority,
     logprobs,
     grammar: grammar === undefined ? undefined : readGrammar(call, grammar),
+    responseFormat: responseFormat === undefined ? undefined : readResponseFormat(responseFormat, call),
+    toolChoice,
+    maxToolRounds,
     sampling: completeSampling({ ...defaults, ...readSampling(call, sampling) }),
   }
 }
 
 /** What was passed to `streamChat`, sorted into what makes a chat and what makes a reply. */
-export function parseStreamChatOptions(given: unknown): { model: unknown; messages: ChatMessage[]; chat: ChatOptions; reply: ParsedGenerateOptions } {
+export function parseStreamChatOptions(given: unknown): { model: unknown; messages: ChatMessage[]; chat: ChatOptions; key: string; reply: ParsedGenerateOptions } {
   const call = 'streamChat'
-  const { model, messages, ...options } = check(call, given, { ...chatSchemas, ...generateSchemas, model: v.unknown() }) as ChatOptions & GenerateOptions & { model: unknown }
+  const { model, messages, tools, ...options } = check(call, given, { ...chatSchemas, ...generateSchemas, model: v.unknown() }) as ChatOptions & GenerateOptions & { model: unknown }
   const chat: Record<string, unknown> = {}
   const reply: Record<string, unknown> = {}
   for (const [name, value] of Object.entries(options)) (name in generateSchemas ? reply : chat)[name] = value
-  return { model, messages: parseMessages(messages, call), chat, reply: parseGenerateOptions(reply, {}, call) }
+  const parsed = tools === undefined ? undefined : parseTools(tools, call)
+  if (tools !== undefined) chat['tools'] = tools
+  // What a chat's tools do may be another thing at each call; what the model is told of them makes the chat.
+  const key = JSON.stringify({ ...chat, tools: parsed?.definitions })
+  return { model, messages: parseMessages(messages, call), chat, key, reply: { ...parseGenerateOptions(reply, (model as Partial<{ samplingPresets: SamplingOptions }> | undefined)?.samplingPresets, call), tools: parsed } }
 }
 
 /** An array of messages, as an own copy. */
@@ -201,11 +240,11 @@ export function parseMessages(given: unknown, call = 'createChat'): ChatMessage[
   }
   return Array.from(given, (message, index) => {
     const where = `messages[${index}]`
-    const { role, content } = checkObject(call, where, message, messageSchemas)
+    const { role, content, toolCalls, toolCallId } = checkObject(call, where, message, messageSchemas)
     for (const [name, value] of [['role', role], ['content', content]]) {
       if (value === undefined) throw invalid(call, `${where}.${name}`, `'${where}.${name}' must be a string, got undefined`, 'a string')
     }
-    return { role, content }
+    return { role, content, ...(toolCalls === undefined || toolCalls.length === 0 ? {} : { toolCalls: structuredClone(toolCalls) }), ...(toolCallId === undefined ? {} : { toolCallId }) }
   })
 }
 

@@ -7,20 +7,23 @@ import { openingTokens } from './prompt-tokens.js'
  * The options with the system prompt as sinks, if it is to be pinned and is short enough; any that fits, if that was asked
  * for. By turns, the sinks are what comes before the first turn also where no system prompt is given.
  */
-export function withPin({ model, template, options, warn }: ConversationSetting, system: string | undefined): ParsedChatOptions {
+export function withPin(setting: ConversationSetting, system: string | undefined): ParsedChatOptions {
+  const { model, format, options, warn } = setting
+  const { template, tools } = format
   const asked = options.pinSystem === true
   const wanted = options.pinSystem ?? options.sinks === undefined
   const lost = (why: string) => {
-    if (system !== undefined) warn(`the system prompt ${why}, so it leaves the window like any other text`)
+    if (system !== undefined || tools !== undefined) warn(`the system prompt${tools === undefined ? '' : ', which has the tools,'} ${why}, so it leaves the window like any other text`)
   }
   if (options.policy !== 'streaming') return options
-  if (!wanted || (system === undefined && options.evict !== 'turn')) return options
+  if (!wanted || (system === undefined && tools === undefined && options.evict !== 'turn')) return options
   const { sinks, window } = model.limits(options)
-  if (system !== undefined && template.renderSystem(system) === undefined) {
+  const text = format.systemText(system)
+  if (text !== undefined && template.renderSystem(text) === undefined) {
     lost('has no place of its own in this chat template')
     return options
   }
-  const pinned = openingTokens(model, template, system).length
+  const pinned = openingTokens(setting, system).length
   if (pinned <= sinks) return options
   if (!asked && pinned > (sinks + window) * options.pinShare) {
     lost(`has ${pinned} tokens, more than ${options.pinShare} of the cache's ${sinks + window} (option pinShare)`)

@@ -1,8 +1,15 @@
 import { setImmediate } from 'node:timers/promises'
-import type { ChatMessage } from './messages.js'
+import type { ChatFormat } from './chat-format.js'
+import type { LoggedMessage, TemplateMessage } from './messages.js'
 import type { Model } from './model.js'
-import type { ChatTemplate } from './templates/chat-template.js'
+import { replyText, templateMessages } from './template-messages.js'
 import { firstPieces, type PromptPiece } from './templates/prompt-pieces.js'
+
+/** Whose words become tokens, and how. */
+export interface PromptSetting {
+  model: Model
+  format: ChatFormat
+}
 
 /** A prompt in tokens. */
 export interface PromptTokens {
@@ -17,11 +24,15 @@ export interface PromptTokens {
  * Tokens of a conversation from its start, up to where the next reply begins: as it would have grown turn by turn, where the
  * template allows it and it is not wanted `atOnce`.
  */
-export async function wholePrompt(model: Model, template: ChatTemplate, system: string | undefined, messages: readonly ChatMessage[], atOnce = false): Promise<PromptTokens> {
-  const head: ChatMessage[] = system === undefined ? [] : [{ role: 'system', content: system }]
+export async function wholePrompt(setting: PromptSetting, system: string | undefined, messages: readonly LoggedMessage[], atOnce = false): Promise<PromptTokens> {
+  const { model, format } = setting
+  const { template } = format
+  const text = format.systemText(system)
+  const head: TemplateMessage[] = text === undefined ? [] : [{ role: 'system', content: text }]
+  const asTemplate = (some: readonly LoggedMessage[]) => templateMessages(some, () => format.toolFormat)
   const tokens: number[] = []
   if (atOnce || !template.incremental || messages[0]?.role === 'assistant') {
-    const pieces = template.render([...head, ...messages], true)
+    const pieces = template.render([...head, ...asTemplate(messages)], true)
     addBeginning(model, tokens, pieces)
     await addTokens(model, tokens, pieces)
     return { tokens, ends: shareOut(messages, tokens.length), turns: [] }
@@ -29,11 +40,11 @@ export async function wholePrompt(model: Model, template: ChatTemplate, system: 
   // As the conversation would have grown: each turn behind the reply before it. So it comes out as it did live.
   const replies = messages.findIndex(({ role }) => role === 'assistant')
   const first = messages.slice(0, replies < 0 ? undefined : replies)
-  const pieces = template.render([...head, ...first], true)
+  const pieces = template.render([...head, ...asTemplate(first)], true)
   addBeginning(model, tokens, pieces)
   await addTokens(model, tokens, pieces)
-  const prompt = { tokens, ends: first.map(() => tokens.length), turns: [openingTokens(model, template, system).length] }
-  join(prompt, await nextPrompt(model, template, system, messages.slice(first.length), true))
+  const prompt = { tokens, ends: first.map(() => tokens.length), turns: [openingTokens(setting, system).length] }
+  join(prompt, await nextPrompt(setting, system, messages.slice(first.length), { opened: true }))
   return prompt
 }
 
@@ -41,28 +52,38 @@ export async function wholePrompt(model: Model, template: ChatTemplate, system: 
  * Tokens of what follows a reply: its end, the new messages, the opening of the next. With `opened`, what follows the opening
  * of a reply: first that reply, if there are any messages.
  */
-export async function nextPrompt(model: Model, template: ChatTemplate, system: string | undefined, messages: readonly ChatMessage[], opened = false): Promise<PromptTokens> {
+export async function nextPrompt(setting: PromptSetting, system: string | undefined, messages: readonly LoggedMessage[], { opened = false, previous }: { opened?: boolean; previous?: LoggedMessage } = {}): Promise<PromptTokens> {
   const tokens: number[] = []
   const ends: number[] = []
   const turns: number[] = []
   for (let i = 0; i < messages.length;) {
     if (opened) {
-      await addTokens(model, tokens, [{ text: messages[i]!.content, special: false }])
+      await addTokens(setting.model, tokens, await replyPieces(setting, messages[i]!))
       ends.push(tokens.length)
       i++
     }
     const reply = messages.findIndex((message, at) => at > i && message.role === 'assistant')
     const turn = messages.slice(i, reply < 0 ? undefined : reply)
-    if (turn.length > 0) join({ tokens, ends, turns }, await turnPrompt(model, template, system, turn))
+    if (turn.length > 0) join({ tokens, ends, turns }, await turnPrompt(setting, system, turn, messages[i - 1] ?? previous))
     i += turn.length
     opened = true
   }
   return { tokens, ends, turns }
 }
 
-/** Tokens of what follows a reply, in one turn, whatever messages it has. */
-export async function turnPrompt(model: Model, template: ChatTemplate, system: string | undefined, messages: readonly ChatMessage[]): Promise<PromptTokens> {
-  const { pieces, turnAt } = template.continueTurn(messages, { system })
+/** A reply as the model wrote it, or would. Its marks are control tokens; what else looks like one is text. */
+async function replyPieces({ model, format }: PromptSetting, message: LoggedMessage): Promise<PromptPiece[]> {
+  const text = replyText(message, () => format.toolFormat)
+  const marks = Array.from(format.shown, token => model.detokenize([token], { special: true })).filter(mark => text.includes(mark))
+  if (marks.length === 0) return [{ text, special: false }]
+  const pattern = new RegExp(`(${marks.map(mark => mark.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')).join('|')})`)
+  return text.split(pattern).filter(part => part !== '').map(part => ({ text: part, special: marks.includes(part) }))
+}
+
+/** Tokens of what follows a reply, in one turn, whatever messages it has. `previous`: that reply. */
+export async function turnPrompt({ model, format }: PromptSetting, system: string | undefined, messages: readonly LoggedMessage[], previous?: LoggedMessage): Promise<PromptTokens> {
+  const after = previous?.toolCalls === undefined ? undefined : templateMessages([previous], () => format.toolFormat)[0]
+  const { pieces, turnAt } = format.template.continueTurn(templateMessages(messages, () => format.toolFormat, previous), { system: format.systemText(system), after })
   const tokens: number[] = []
   await addTokens(model, tokens, pieces)
   // Tokenized together, as always, so that the boundary is nowhere felt: usually it is at a special token.
@@ -84,8 +105,8 @@ export function join(prompt: PromptTokens, next: PromptTokens): void {
  * Tokens from the start of the cache to where the first turn begins: the system prompt, given or the template's own. None
  * where turns begin at once, or that cannot be told.
  */
-export function openingTokens(model: Model, template: ChatTemplate, system: string | undefined): number[] {
-  const pieces = template.renderOpening(system) ?? []
+export function openingTokens({ model, format }: PromptSetting, system: string | undefined): number[] {
+  const pieces = format.template.renderOpening(format.systemText(system)) ?? []
   const tokens: number[] = []
   addBeginning(model, tokens, pieces)
   for (const { text, special } of pieces) {
@@ -138,7 +159,7 @@ function* parts(text: string): Generator<string> {
 }
 
 /** Where a template renders in whole, its text does not say where messages end: shared out by their lengths. */
-function shareOut(messages: readonly ChatMessage[], tokens: number): number[] {
+function shareOut(messages: readonly LoggedMessage[], tokens: number): number[] {
   const lengths = messages.map(({ content }) => content.length + 16)
   const all = lengths.reduce((sum, length) => sum + length, 0)
   let before = 0

@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { open, readdir, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { StreamingLLMError } from './errors.js'
-import type { ChatMessage } from './messages.js'
+import type { LoggedMessage } from './messages.js'
 import type { NativeSequenceOptions } from './native.js'
 import type { ParsedChatOptions } from './options.js'
 
@@ -13,7 +13,7 @@ export interface SavedChat {
   /** What decides whether the cache can be read: llama.cpp's version, types, adapters. */
   cache: string
   system?: string
-  options: Omit<ParsedChatOptions, 'messages'>
+  options: Omit<ParsedChatOptions, 'messages' | 'tools'>
   sizes: NativeSequenceOptions
   begun: boolean
   skipped: number
@@ -26,7 +26,7 @@ export interface SavedChat {
 
 export interface SavedLog {
   dropped: { count: number; hash: string }
-  entries: { message: ChatMessage; end: number; left: boolean; digest: string }[]
+  entries: { message: LoggedMessage; end: number; left: boolean; digest: string }[]
 }
 
 // A file: the mark, the version and the length of the head (each 4 bytes, little endian), the head as JSON, the state, and

@@ -29,7 +29,7 @@ const liveChats = new WeakMap<Model, LiveChat[]>()
  * @throws {StreamingLLMError} what `createChat` and `chat.stream` throw
  */
 export function streamChat(options: StreamChatOptions): TextStream {
-  const { model, messages, chat: chatOptions, reply } = parseStreamChatOptions(options)
+  const { model, messages, chat: chatOptions, key: made, reply } = parseStreamChatOptions(options)
   if (!(model instanceof Model)) throw new StreamingLLMError('INVALID_OPTION', "streamChat: 'model' must be what loadModel returned")
   const last = messages.at(-1)
   if (last === undefined) throw new StreamingLLMError('INVALID_OPTION', "streamChat: 'messages' is empty; the last one is the one to be answered")
@@ -38,7 +38,7 @@ export function streamChat(options: StreamChatOptions): TextStream {
   }
   return textStream((async function* () {
     const [system, said] = split(chatOptions.system, messages)
-    const key = `${JSON.stringify(chatOptions)} ${JSON.stringify(system)}`
+    const key = `${made} ${JSON.stringify(system)}`
     const idle = idleChats(model)
     const found = await takeLongest(idle, key, said)
     const live = found?.live ?? { chat: model.createChat({ ...chatOptions, system, messages: said.slice(0, -1) }), key }

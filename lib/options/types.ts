@@ -1,5 +1,8 @@
 import type { ChatMessage } from '../messages.js'
 import type { ModelProgress } from '../models/progress.js'
+import type { StandardSchema } from '../structured/schema.js'
+import type { JsonSchema, ToolChoice } from '../tools/tool-definitions.js'
+import type { Tools } from '../tools/tools.js'
 import type { SamplingOptions } from './sampling.js'
 
 export type { AdaptivePOptions, DryOptions, DynamicTemperatureOptions, MirostatOptions, SamplingOptions, XtcOptions } from './sampling.js'
@@ -161,6 +164,17 @@ export interface ChatOptions extends PolicyOptions, SamplingOptions {
    * so that what stays has seen what left. Default: `'window'`.
    */
   restore?: 'window' | 'all'
+  /**
+   * Tools that the model may call. They are told by the template where it can, else in the system prompt, and are pinned with
+   * it. Tools with `execute` are run, and the model goes on with what came of them. Default: none.
+   */
+  tools?: Tools
+  /**
+   * The reasoning of models that think before they answer comes as events of its own, and stays out of `content`.
+   * `'template'`: how long it stays in the cache is as the model's template has it, for most until the next turn. `'keep'`: as
+   * long as any text. `'drop'`: until the next turn. `'text'`: it is text like any other. Default: `'template'`.
+   */
+  reasoning?: 'template' | 'keep' | 'drop' | 'text'
   /** What `chat.messages` holds: the messages still in the window, or all of them for good. Default: `'window'`. */
   keepMessages?: 'window' | 'all'
   /** A chat template (Jinja) for this chat. Default: the model's. */
@@ -171,6 +185,8 @@ export interface ChatOptions extends PolicyOptions, SamplingOptions {
 export interface RestoreOptions extends SamplingOptions {
   /** A chat template (Jinja). Default: the one that was saved, else the model's. */
   chatTemplate?: string
+  /** The tools of the chat, which are not saved: the same ones, to go on as if nothing had been. Default: none. */
+  tools?: Tools
 }
 
 /** What one reply takes. */
@@ -196,6 +212,20 @@ export interface GenerateOptions extends SamplingOptions {
    * then. Default: none.
    */
   grammar?: string | { source: string; triggers?: string[] }
+  /**
+   * The reply is JSON that fulfils a schema: a JSON schema, a schema of a library that can write itself as one (Zod 4.2,
+   * ArkType; Standard Schema), or `'json'` for any object. `ask()` returns it as `value`, checked by that library. Which
+   * keywords there are, docs/structured-output.md says; others are refused by name. Give enough `maxTokens`. Not together with
+   * `grammar`, nor while tools may be called. Default: text.
+   */
+  responseFormat?: JsonSchema | StandardSchema | 'json'
+  /**
+   * Whether the reply may call tools (`'auto'`), must not (`'none'`), must call at least one (`'required'`) or this one.
+   * Default: `'auto'`.
+   */
+  toolChoice?: ToolChoice
+  /** How often in one turn tools are run and the model goes on, 1 to 1,000. Default: 8. */
+  maxToolRounds?: number
   /**
    * Speculation without a draft model: where the latest tokens have occurred before in the conversation (its last
    * 65,536 tokens, evicted ones included, from the first reply with this option on), what followed them there is

@@ -1,4 +1,4 @@
-import type { ChatMessage } from '../messages.js'
+import type { TemplateMessage } from '../messages.js'
 import type { CompiledTemplate } from './compiled-template.js'
 import type { TextRange } from './prompt-pieces.js'
 import type { SpareCharacters } from './spare-characters.js'
@@ -54,24 +54,27 @@ export class AuthoredRenderer {
   }
 
   /** Throws `TEMPLATE_FAILED` where rendering the messages fails. */
-  render(messages: readonly ChatMessage[], addGenerationPrompt: boolean): AuthoredText {
+  render(messages: readonly TemplateMessage[], addGenerationPrompt: boolean): AuthoredText {
     const text = this.#template.render(messages, addGenerationPrompt)
     const found = this.#special.find(text)
     if (found.length === 0) return { text, plain: [] }
     return { text, plain: this.#plainRanges(text, found, messages, addGenerationPrompt) }
   }
 
-  #plainRanges(text: string, found: readonly TokenOccurrence[], messages: readonly ChatMessage[], addGenerationPrompt: boolean): TextRange[] {
-    const contents = messages.map(message => message.content)
+  #plainRanges(text: string, found: readonly TokenOccurrence[], messages: readonly TemplateMessage[], addGenerationPrompt: boolean): TextRange[] {
+    const contents = messages.flatMap(message => textsOf([message.content, message.tool_calls, message.name]))
     const characters = this.#spare.take(this.#alphabet.length, contents)
     const standIns = new Map(this.#alphabet.map((character, i) => [character, characters[i] as string]))
     const originals = new Map(this.#alphabet.map((character, i) => [characters[i] as string, character]))
 
     const shadow = (kept: readonly string[]): string => {
       const pattern = this.#shadowing(kept)
+      const replaced = (text: string) => text.replace(pattern, (match, keep?: string) => keep === undefined ? standIns.get(match) ?? match : match)
+      // A call's kind and id, and a message's role, are words of the program.
       const shadows = messages.map(message => ({
-        role: message.role,
-        content: message.content.replace(pattern, (match, keep?: string) => keep === undefined ? standIns.get(match) ?? match : match),
+        ...message,
+        content: message.content === null ? null : replaced(message.content),
+        ...(message.tool_calls === undefined ? {} : { tool_calls: message.tool_calls.map(call => ({ ...call, function: mapTexts(call.function, replaced) as typeof call.function })) }),
       }))
       try {
         return this.#template.render(shadows, addGenerationPrompt)
@@ -111,6 +114,21 @@ export class AuthoredRenderer {
     }
     return pattern
   }
+}
+
+/** All texts within a value. */
+function textsOf(value: unknown): string[] {
+  if (typeof value === 'string') return [value]
+  if (typeof value !== 'object' || value === null) return []
+  return Object.entries(value).flatMap(([key, each]) => [key, ...textsOf(each)])
+}
+
+/** The value with other texts in place of its own, its keys left as they are. */
+function mapTexts(value: unknown, change: (text: string) => string): unknown {
+  if (typeof value === 'string') return change(value)
+  if (Array.isArray(value)) return value.map(each => mapTexts(each, change))
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, mapTexts(each, change)]))
 }
 
 /** A byte for each character, 1 where the shadow has a stand-in for it; undefined where the shadow is no shadow of the text. */

@@ -1,5 +1,5 @@
 import { StreamingLLMError } from '../errors.js'
-import type { ChatMessage } from '../messages.js'
+import type { TemplateMessage } from '../messages.js'
 import { AuthoredRenderer } from './authorship.js'
 import { CompiledTemplate } from './compiled-template.js'
 import { probe, type TemplateTraits } from './conversation-probe.js'
@@ -21,12 +21,16 @@ export interface ChatTemplateOptions {
   timeLimit?: number
   /** Characters of one rendering. Default 16 million. */
   sizeLimit?: number
+  /** Variables that the template gets each time, such as `tools`. */
+  variables?: Readonly<Record<string, unknown>>
 }
 
 /** What `continueTurn` has to know of the conversation. */
 export interface TurnContext {
   /** The conversation's leading system message, which some templates look at in every turn. */
   system?: string
+  /** The reply that the turn follows, where it holds calls that the turn answers. */
+  after?: TemplateMessage
 }
 
 /** Roles are the program's words, and templates put them into control tokens: no more than a plain word. */
@@ -48,6 +52,7 @@ export class ChatTemplate {
       source,
       { bosToken: this.#bosToken, eosToken: options.eosToken ?? '' },
       { time: options.timeLimit ?? 250, size: options.sizeLimit ?? 16_000_000 },
+      options.variables,
     )
     const special = new SpecialTokens(options.specialTokens)
     this.#spare = new SpareCharacters([source, ...special.texts])
@@ -77,7 +82,7 @@ export class ChatTemplate {
    * Throws `TEMPLATE_FAILED` where the template raises, fails, or exceeds a limit; `INVALID_OPTION` for messages whose role
    * is no plain word or whose content is no string.
    */
-  render(messages: readonly ChatMessage[], addGenerationPrompt: boolean): PromptPiece[] {
+  render(messages: readonly TemplateMessage[], addGenerationPrompt: boolean): PromptPiece[] {
     const { text, plain } = this.#renderer.render(checked(messages), addGenerationPrompt)
     return cutPieces(text, plain)
   }
@@ -135,7 +140,7 @@ export class ChatTemplate {
   }
 
   /** What follows the end of the marked reply, which is the last one but for the turn after it; undefined if that is unclear. */
-  #turnText(messages: readonly ChatMessage[], mark: string): string | undefined {
+  #turnText(messages: readonly TemplateMessage[], mark: string): string | undefined {
     const whole = this.#template.render(messages, true)
     const start = whole.indexOf(mark)
     if (start < 0 || whole.includes(mark, start + mark.length)) return undefined
@@ -144,7 +149,7 @@ export class ChatTemplate {
   }
 
   /** How many characters of what comes `after` a marked reply belong to that reply: those that come without a next turn as well. */
-  #replyEnd(upToReply: readonly ChatMessage[], mark: string, after: string): number {
+  #replyEnd(upToReply: readonly TemplateMessage[], mark: string, after: string): number {
     let alone = ''
     try {
       const whole = this.#template.render(upToReply, false)
@@ -168,17 +173,18 @@ export class ChatTemplate {
    *
    * Throws as `render`, and `TEMPLATE_FAILED` if the template isn't `incremental`.
    */
-  continueTurn(newMessages: readonly ChatMessage[], context: TurnContext = {}): TurnPrompt {
+  continueTurn(newMessages: readonly TemplateMessage[], context: TurnContext = {}): TurnPrompt {
     if (!this.incremental) {
       throw new StreamingLLMError('TEMPLATE_FAILED', 'This chat template rewrites earlier turns, so that a turn cannot be rendered by itself: render the conversation in whole.')
     }
-    return this.#continuation(newMessages, context.system)
+    return this.#continuation(newMessages, context)
   }
 
-  #continuation(newMessages: readonly ChatMessage[], system: string | undefined): TurnPrompt {
+  #continuation(newMessages: readonly TemplateMessage[], { system, after: reply }: TurnContext): TurnPrompt {
     const added = checked(newMessages)
     const head = system === undefined ? [] : checked([{ role: 'system', content: system }])
-    const [mark] = this.#marks(1, [...head, ...added].map(message => message.content)) as [string]
+    const [mark] = this.#marks(1, [...head, ...added].map(message => message.content ?? '')) as [string]
+    if (reply?.tool_calls !== undefined) return this.#afterCalls([...head, { role: 'user', content: 'x' }], checked([reply]), added, mark)
     const dummy = [{ role: 'user', content: 'x' }, { role: 'assistant', content: mark }]
     const { text, plain } = this.#renderer.render([...head, ...dummy, ...added], true)
     const start = text.indexOf(mark)
@@ -189,10 +195,23 @@ export class ChatTemplate {
     return { pieces: cutPieces(text, plain, after), turnAt: this.#replyEnd([...head, ...dummy], mark, text.slice(after)) }
   }
 
+  /** Templates look at the calls when they write the answers, and some write nothing else of such a reply: so no mark in it says where it ends. */
+  #afterCalls(before: readonly TemplateMessage[], reply: readonly TemplateMessage[], added: readonly TemplateMessage[], mark: string): TurnPrompt {
+    const without = this.#template.render([...before, ...reply], false)
+    const { text, plain } = this.#renderer.render([...before, ...reply, ...added], true)
+    let end = 0
+    while (end < without.length && without[end] === text[end]) end++
+    // What ends any reply ends this one, though it is part of what both have.
+    const plainReply = this.#template.render([...before, { role: 'assistant', content: mark }], false)
+    const ending = plainReply.slice(plainReply.indexOf(mark) + mark.length)
+    const start = plainReply.includes(mark) && text.slice(0, end).endsWith(ending) ? end - ending.length : end
+    return { pieces: cutPieces(text, plain, start), turnAt: end - start }
+  }
+
   #probed(): TemplateTraits {
     return this.#traits ??= probe({
       whole: messages => this.#template.render(messages, true),
-      continuation: (newMessages, system) => piecesText(this.#continuation(newMessages, system).pieces),
+      continuation: (newMessages, system) => piecesText(this.#continuation(newMessages, { system }).pieces),
     })
   }
 
@@ -213,10 +232,11 @@ export class ChatTemplate {
   }
 }
 
-/** The messages with nothing but role and content, as templates see them. */
-function checked(messages: readonly ChatMessage[]): ChatMessage[] {
+/** The messages with nothing but what templates know of. */
+function checked(messages: readonly TemplateMessage[]): TemplateMessage[] {
   return messages.map((message, i) => {
-    if (typeof message?.content !== 'string') {
+    const hasCalls = Array.isArray(message?.tool_calls)
+    if (typeof message?.content !== 'string' && !(hasCalls && message.content === null)) {
       throw new StreamingLLMError('INVALID_OPTION', `The content of message ${i} is no string.`, { details: { message: i } })
     }
     if (typeof message.role !== 'string' || !rolePattern.test(message.role)) {
@@ -224,6 +244,7 @@ function checked(messages: readonly ChatMessage[]): ChatMessage[] {
         details: { message: i },
       })
     }
-    return { role: message.role, content: message.content }
+    const { role, content, tool_calls, tool_call_id, name } = message
+    return { role, content, ...(tool_calls === undefined ? {} : { tool_calls }), ...(tool_call_id === undefined ? {} : { tool_call_id }), ...(name === undefined ? {} : { name }) }
   })
 }

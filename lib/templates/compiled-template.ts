@@ -39,8 +39,8 @@ export class CompiledTemplate {
   readonly #variables: Record<string, unknown>
   readonly #limits: RenderLimits
 
-  /** Throws `TEMPLATE_FAILED` for a source that is too long or doesn't compile. */
-  constructor(source: string, variables: TemplateVariables, limits: RenderLimits) {
+  /** `further`: variables that every rendering has, such as `tools`. Throws `TEMPLATE_FAILED` for a source that is too long or doesn't compile. */
+  constructor(source: string, variables: TemplateVariables, limits: RenderLimits, further: Readonly<Record<string, unknown>> = {}) {
     if (source.length > sourceLimit) {
       throw new StreamingLLMError('TEMPLATE_FAILED', `The chat template has ${source.length} characters, more than the limit of ${sourceLimit}. ${advice}`, {
         details: { length: source.length, limit: sourceLimit },
@@ -49,7 +49,7 @@ export class CompiledTemplate {
     this.source = source
     this.#limits = limits
     // `tools` and `documents` are none, not undefined: templates ask `tools is not none`, as transformers passes none.
-    this.#variables = { bos_token: variables.bosToken, eos_token: variables.eosToken, tools: null, documents: null }
+    this.#variables = { bos_token: variables.bosToken, eos_token: variables.eosToken, tools: null, documents: null, ...further }
     try {
       this.#template = runWithin(compileTimeLimit, () => new Template(source))
       this.literals = comparedLiterals(this.#template.parsed)

@@ -1,5 +1,5 @@
 import type { Model } from '../../lib/index.js'
-import { ChatTemplate } from '../../lib/templates/chat-template.js'
+import { ChatFormat } from '../../lib/chat-format.js'
 import { nextPrompt, wholePrompt } from '../../lib/prompt-tokens.js'
 import type { Question } from './answers.js'
 import { questionText, type ArcQuestion } from './arc-questions.js'
@@ -12,14 +12,13 @@ export type ArcPrompts = (question: ArcQuestion, first: boolean) => Promise<Ques
  * answer an assistant's; else as plain text.
  */
 export function arcPrompts(model: Model): ArcPrompts {
-  const { chatTemplate, beginningText, endText, specialTokens, beginningToken } = model.nativeInfo
-  const template = chatTemplate === undefined || chatTemplate === '' ? undefined
-    : new ChatTemplate(chatTemplate, { bosToken: beginningText, eosToken: endText, specialTokens })
+  const { chatTemplate, beginningToken } = model.nativeInfo
+  const format = chatTemplate === undefined || chatTemplate === '' ? undefined : new ChatFormat(model, { reasoning: 'text' })
   const encode = (text: string) => [...model.tokenize(text)]
-  if (template?.incremental) {
+  if (format?.template.incremental) {
     return async (question, first) => {
       const content = `${questionText(question)}\nAnswer with the ${/^\d/.test(question.answer) ? 'number' : 'letter'} only.`
-      const { tokens } = await (first ? wholePrompt : nextPrompt)(model, template, undefined, [{ role: 'user', content }])
+      const { tokens } = await (first ? wholePrompt : nextPrompt)({ model, format }, undefined, [{ role: 'user', content }])
       return asked(question, tokens, encode(question.answer))
     }
   }

@@ -24,7 +24,13 @@ export class FakeModel implements NativeModel {
   readonly opened: FakeSequence[] = []
   closed = false
 
-  constructor(readonly info: NativeModelInfo, private readonly maxSequences: number, private readonly waits: boolean, readonly answer: string) {}
+  constructor(readonly info: NativeModelInfo, private readonly maxSequences: number, private readonly waits: boolean, readonly answers: readonly string[]) {}
+
+  /** Which answer comes next; the last one ever after. */
+  #next = 0
+  nextAnswer(): string {
+    return this.answers[Math.min(this.#next++, this.answers.length - 1)]!
+  }
 
   openSequence(options: NativeSequenceOptions): FakeSequence {
     if (!this.waits && this.sequences.size >= this.maxSequences) throw coded('NO_SEQUENCE_LEFT')
@@ -81,7 +87,7 @@ export class FakeSequence implements NativeSequence {
     const before = this.seen
     let reason: 'end' | 'length' | 'abort' = maxTokens === 0 ? 'end' : 'length'
     const queue: (() => NativeEvent | null)[] = [() => ({ type: 'prefill', done: tokens.length, total: tokens.length }), () => this.evict()]
-    for (const text of this.model.answer.slice(0, maxTokens || undefined)) {
+    for (const text of this.model.nextAnswer().slice(0, maxTokens || undefined)) {
       queue.push(() => null, () => {
         this.add(text)
         return { type: 'text', text }
@@ -147,9 +153,9 @@ export class FakeSequence implements NativeSequence {
   }
 }
 
-export function fakeModel(changes: Partial<NativeModelInfo> = {}, options: ModelOptions = {}, answer = reply): { model: Model; native: FakeModel } {
+export function fakeModel(changes: Partial<NativeModelInfo> = {}, options: ModelOptions = {}, ...answers: string[]): { model: Model; native: FakeModel } {
   const parsed = parseModelOptions({ onWarning: () => {}, ...options })
-  const native = new FakeModel({ ...info, ...changes }, parsed.maxSequences, parsed.whenFull === 'wait', answer)
+  const native = new FakeModel({ ...info, ...changes }, parsed.maxSequences, parsed.whenFull === 'wait', answers.length === 0 ? [reply] : answers)
   const header = { path: '/fake.gguf', architecture: 'fake', contextLength: 4096, metadata: new Map(), tensors: new Set<string>(), hasLearnedPositions: false, sizeBytes: 1, tokensPosition: 0, parameters: 1, quantization: 'F32', weightBytes: { layers: [], output: 0, total: 0 }, splitCount: 1 }
   return { model: new Model(native, header, parsed, { device: { backend: 'CPU', name: 'a processor', memory: { free: 0, total: 0 }, layers: { offloaded: 0, total: 1 } }, notices: [], release: 'fake' }), native }
 }

@@ -175,7 +175,7 @@ describe('a template that drops the reasoning of earlier turns', () => {
     expect(native.opened[0]!.text).toBe(opening('S') + asked('One') + 'Yes<|im_end|>\n' + asked('Two') + 'Yes<|im_end|>\n' + asked('Three') + '<think>Well</think>Yes')
     // The last reply without its reasoning, and the turn.
     expect(third.usage.promptTokens).toBe(`Yes<|im_end|>\n${asked('Three')}`.length)
-    expect(chat.messages[1]).toEqual(assistant('<think>Well</think>Yes'))
+    expect(chat.messages[1]).toEqual({ ...assistant('Yes'), reasoning: 'Well' })
     await chat.undo(2)
     await chat.ask('Four')
     expect(native.opened[0]!.text).toBe(opening('S') + asked('One') + 'Yes<|im_end|>\n' + asked('Four') + '<think>Well</think>Yes')

@@ -32,10 +32,10 @@ const functions: { call: string; parse: (given: unknown) => unknown; names: stri
   {
     call: 'createChat',
     parse: given => parseChatOptions(given),
-    names: [...policy, ...sampling, 'system', 'pinSystem', 'pinShare', 'evict', 'messages', 'restore', 'keepMessages', 'chatTemplate'],
+    names: [...policy, ...sampling, 'system', 'pinSystem', 'pinShare', 'evict', 'messages', 'restore', 'tools', 'reasoning', 'keepMessages', 'chatTemplate'],
   },
-  { call: 'stream', parse: given => parseGenerateOptions(given), names: [...sampling, 'maxTokens', 'stop', 'timeLimit', 'signal', 'speculation', 'priority', 'logprobs', 'grammar'] },
-  { call: 'restoreChat', parse: given => parseRestoreOptions(given), names: [...sampling, 'chatTemplate'] },
+  { call: 'stream', parse: given => parseGenerateOptions(given), names: [...sampling, 'maxTokens', 'stop', 'timeLimit', 'signal', 'speculation', 'priority', 'logprobs', 'grammar', 'responseFormat', 'toolChoice', 'maxToolRounds'] },
+  { call: 'restoreChat', parse: given => parseRestoreOptions(given), names: [...sampling, 'chatTemplate', 'tools'] },
 ]
 
 const each = functions.flatMap(({ call, parse, names }) => names.map(name => ({ call, parse, names, name })))
@@ -144,6 +144,11 @@ const kinds: Record<string, { expected: string; good: unknown[]; bad: unknown[] 
   priority: { expected: 'a number from -1000000000 to 1000000000', good: [0, -5, 0.5], bad: [2e9] },
   logprobs: { expected: 'a whole number from 0 to 100', good: [0, 100], bad: [-1, 101, true] },
   grammar: { expected: 'an object with source and triggers', good: ['root ::= "a"', { source: 'root ::= "<a"', triggers: ['<'] }], bad: [5, []] },
+  responseFormat: { expected: 'a JSON schema, or a schema of a library such as Zod', good: ['json', { type: 'object' }, { type: 'string', maxLength: 5 }], bad: [5, []] },
+  toolChoice: { expected: "'auto', 'none', 'required' or { tool: name }", good: ['auto', 'none', 'required', { tool: 'x' }], bad: ['any', {}] },
+  maxToolRounds: { expected: 'a whole number from 1 to 1000', good: [1, 1000], bad: [0, 1001] },
+  tools: { expected: 'an object of tools by name', good: [{}, { a: {} }], bad: [[], 5] },
+  reasoning: { expected: "'template', 'keep', 'drop' or 'text'", good: ['template', 'keep', 'drop', 'text'], bad: ['none', true] },
   pinShare: { expected: 'a number over 0 and at most 1', good: [0.1, 1], bad: [0, 1.1] },
   evict: { expected: "'token' or 'turn'", good: ['token', 'turn'], bad: ['message', true] },
   restore: { expected: "'window' or 'all'", good: ['window', 'all'], bad: ['none', true] },
@@ -254,13 +259,13 @@ describe('policies', () => {
 describe('messages', () => {
   test.each<[unknown, string]>([
     ['hello', "'messages' must be an array of { role, content }, got 'hello' (string)"],
-    [[{ role: 'user', content: 'a' }, 'b'], "'messages[1]' must be an object with role and content, got 'b' (string)"],
+    [[{ role: 'user', content: 'a' }, 'b'], "'messages[1]' must be an object with role, content, toolCalls, toolCallId and reasoning, got 'b' (string)"],
     [[{ role: 'user' }], "'messages[0].content' must be a string, got undefined"],
     [[{ content: 'a' }], "'messages[0].role' must be a string, got undefined"],
     [[{ role: '', content: 'a' }], "'messages[0].role' must be a string that is not empty, got '' (string)"],
     [[{ role: 'user', content: [{ type: 'text' }] }], "'messages[0].content' must be a string, got an array of 1"],
     [[{ role: 'user', contents: 'a' }], "unknown option 'messages[0].contents'; did you mean 'messages[0].content'?"],
-    [Array(1), "'messages[0]' must be an object with role and content, got undefined"],
+    [Array(1), "'messages[0]' must be an object with role, content, toolCalls, toolCallId and reasoning, got undefined"],
   ])('%j', (given, message) => {
     expect(failure(() => parseMessages(given)).message).toBe(`createChat: ${message}`)
   })
@@ -276,6 +281,8 @@ describe('replies', () => {
       stop: [],
       speculation: false,
       priority: 0,
+      toolChoice: 'auto',
+      maxToolRounds: 8,
       sampling: {
         topNSigma: 0, logitBias: [],
         temperature: 0.7, topK: 40, topP: 0.95, minP: 0.05, typicalP: 1, repeatPenalty: 1, frequencyPenalty: 0, presencePenalty: 0, penaltyTokens: 64,

@@ -1,0 +1,42 @@
+import { StreamingLLMError } from '../errors.js'
+import { jsonSchemaGrammar } from './json-schema.js'
+import { readSchema, type ReadSchema } from './schema.js'
+
+/** What a reply must be: JSON that fulfils a schema. */
+export interface ResponseFormat extends ReadSchema {
+  grammar: string
+}
+
+// A schema is written down once and used many times.
+const known = new WeakMap<object, ResponseFormat>()
+
+/** Throws INVALID_OPTION for a schema that is none, or that no grammar can be made of. */
+export function readResponseFormat(given: unknown, call: string): ResponseFormat {
+  const before = typeof given === 'object' && given !== null ? known.get(given) : undefined
+  if (before !== undefined) return before
+  const read = given === 'json' ? { schema: { type: 'object' } } : readSchema(given, call, 'responseFormat')
+  const format = { ...read, grammar: jsonSchemaGrammar(read.schema, call) }
+  // Only what nobody can change meanwhile.
+  if (typeof given === 'object' && given !== null && Object.isFrozen(given)) known.set(given, format)
+  return format
+}
+
+/**
+ * The value of a finished reply.
+ *
+ * @throws {StreamingLLMError} OUTPUT_INCOMPLETE where the reply ended before its JSON did, OUTPUT_INVALID where the schema's
+ * own library does not agree with it
+ */
+export async function readOutput({ validate }: ResponseFormat, text: string, reason: string): Promise<unknown> {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (error) {
+    throw new StreamingLLMError('OUTPUT_INCOMPLETE', `the reply ended (${reason}) before its JSON did: allow more by maxTokens, or ask for less by maxLength and maxItems in the schema`, { cause: error, details: { text, reason } })
+  }
+  if (validate === undefined) return value
+  const result = await validate(value)
+  if (result.issues === undefined) return result.value
+  const issues = result.issues.map(({ message, path }) => (path === undefined || path.length === 0 ? message : `${path.map(part => String(typeof part === 'object' && part !== null && 'key' in part ? part.key : part)).join('.')}: ${message}`))
+  throw new StreamingLLMError('OUTPUT_INVALID', `the reply is JSON of the schema's form, but the schema refuses it: ${issues.join('; ')}`, { details: { text, value, issues } })
+}

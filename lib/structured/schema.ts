@@ -1,0 +1,64 @@
+import { describe, invalid } from '../options/check.js'
+import type { JsonSchema } from '../tools/tool-definitions.js'
+
+/** What Zod, Valibot, ArkType and others have in common: https://standardschema.dev. */
+export interface StandardSchema<Output = unknown> {
+  readonly '~standard': {
+    readonly version: 1
+    readonly vendor: string
+    readonly validate: (value: unknown) => StandardResult<Output> | Promise<StandardResult<Output>>
+    readonly types?: { readonly input: unknown; readonly output: Output } | undefined
+    /** Of libraries that can say themselves what they want as a JSON schema. */
+    readonly jsonSchema?: { input(options: { target: string }): Record<string, unknown> }
+  }
+}
+
+export type StandardResult<Output> = { readonly value: Output; readonly issues?: undefined } | { readonly issues: readonly { readonly message: string; readonly path?: readonly unknown[] | undefined }[] }
+
+/** A schema, and how a value is checked by the library that it comes from; undefined where that is no library. */
+export interface ReadSchema {
+  schema: JsonSchema
+  validate?: StandardSchema['~standard']['validate']
+}
+
+/**
+ * Reads a JSON schema, or a schema of a library that can write itself as one: by Standard Schema's `jsonSchema` (Zod from 4.2
+ * on), by a method `toJSONSchema()`, or ArkType's `toJsonSchema()`.
+ */
+export function readSchema(given: unknown, call: string, where: string): ReadSchema {
+  const isObject = (value: unknown): value is Record<string, unknown> => (typeof value === 'object' || typeof value === 'function') && value !== null
+  if (!isObject(given) || Array.isArray(given)) {
+    throw invalid(call, where, `'${where}' must be a JSON schema, or a schema of a library such as Zod, got ${describe(given)}`, 'a JSON schema, or a schema of a library such as Zod')
+  }
+  const standard = given['~standard'] as StandardSchema['~standard'] | undefined
+  if (!isObject(standard)) {
+    if (typeof given === 'function') throw invalid(call, where, `'${where}' must be a JSON schema, got a function`, 'a JSON schema')
+    return { schema: given }
+  }
+  const validate = (value: unknown) => standard.validate(value)
+  const converted = asJsonSchema(given, standard)
+  if (converted === undefined) {
+    throw invalid(call, where, `'${where}' is a schema of ${standard.vendor} that cannot write itself as a JSON schema: use a newer version of ${standard.vendor} (Zod: 4.2 or later), or pass the JSON schema (Zod 4: z.toJSONSchema(schema); Valibot: toJsonSchema(schema) of @valibot/to-json-schema)`, 'a JSON schema')
+  }
+  return { schema: withoutDoubledPatterns(converted) as JsonSchema, validate }
+}
+
+function asJsonSchema(given: Record<string, unknown>, standard: StandardSchema['~standard']): Record<string, unknown> | undefined {
+  if (typeof standard.jsonSchema?.input === 'function') return standard.jsonSchema.input({ target: 'draft-2020-12' })
+  for (const method of ['toJSONSchema', 'toJsonSchema']) {
+    const convert = given[method]
+    if (typeof convert === 'function') return convert.call(given) as Record<string, unknown>
+  }
+  return undefined
+}
+
+/**
+ * Libraries write what a format means as a pattern beside it. The format alone says as much, and the library itself checks the
+ * value in the end.
+ */
+function withoutDoubledPatterns(schema: unknown): unknown {
+  if (Array.isArray(schema)) return schema.map(withoutDoubledPatterns)
+  if (typeof schema !== 'object' || schema === null) return schema
+  const doubled = 'format' in schema && typeof schema.format === 'string' && 'pattern' in schema
+  return Object.fromEntries(Object.entries(schema).filter(([key]) => !(doubled && key === 'pattern')).map(([key, value]) => [key, withoutDoubledPatterns(value)]))
+}

@@ -1,0 +1,34 @@
+import type { LoggedMessage, TemplateMessage } from './messages.js'
+import type { ToolCallFormat } from './tools/tool-call-format.js'
+import { callMessage, resultMessages, type ToolResult } from './tools/tool-messages.js'
+import { writeCalls } from './tools/write-calls.js'
+
+/** A conversation's messages as its template takes them. `previous`: the reply before them, whose calls they may answer. */
+export function templateMessages(messages: readonly LoggedMessage[], format: () => ToolCallFormat, previous?: LoggedMessage): TemplateMessage[] {
+  const all: TemplateMessage[] = []
+  const names = new Map(previous?.toolCalls?.map(({ id, name }) => [id, name]))
+  let results: ToolResult[] = []
+  const giveBack = () => {
+    if (results.length > 0) all.push(...resultMessages(format(), results))
+    results = []
+  }
+  for (const message of messages) {
+    const { role, content, toolCalls = [], toolCallId = '' } = message
+    for (const { id, name } of toolCalls) names.set(id, name)
+    if (role === 'tool') {
+      results.push({ id: toolCallId, name: names.get(toolCallId) ?? '', result: content })
+      continue
+    }
+    giveBack()
+    if (toolCalls.length > 0) all.push(callMessage(format(), content, toolCalls))
+    else all.push({ role, content: message.raw ?? content })
+  }
+  giveBack()
+  return all
+}
+
+/** A reply as the model writes it. */
+export function replyText({ content, raw, toolCalls = [] }: LoggedMessage, format: () => ToolCallFormat): string {
+  if (raw !== undefined) return raw
+  return toolCalls.length === 0 ? content : content + writeCalls(format().syntax, toolCalls)
+}
