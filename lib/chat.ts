@@ -108,11 +108,15 @@ export class Chat {
   async ask<Output>(said: string | ChatMessage | ChatMessage[], options: GenerateOptions & { responseFormat: StandardSchema<Output> }): Promise<Answer<Output> & { value: Output }>
   async ask(said: string | ChatMessage | ChatMessage[], options?: GenerateOptions): Promise<Answer>
   async ask(said: string | ChatMessage | ChatMessage[], options: GenerateOptions = {}): Promise<Answer> {
+    return this.#answer(parseSaid(said, 'ask'), options)
+  }
+
+  async #answer(messages: ChatMessage[], options: GenerateOptions): Promise<Answer> {
     const parsed = parseGenerateOptions(options, this.#defaults, 'ask')
     let text = ''
     let reasoning = ''
     let toolCalls: ToolCall[] = []
-    for await (const event of this.turn(parseSaid(said, 'ask'), parsed)) {
+    for await (const event of this.turn(messages, parsed)) {
       if (event.type === 'text') text += event.text
       if (event.type === 'reasoning') reasoning += event.text
       if (event.type === 'tool-call') toolCalls.push({ id: event.id, name: event.name, arguments: event.arguments })
@@ -128,6 +132,30 @@ export class Chat {
       }
     }
     throw new StreamingLLMError('DECODE_FAILED', 'the reply ended without saying why')
+  }
+
+  /**
+   * Several replies to the same, side by side: the question is decoded once, and this chat does not change. Each comes with a
+   * chat of its own that goes on from it; close those that are not wanted. With a `seed`, the replies have it and the ones
+   * after it.
+   *
+   * @param count 1 to 64
+   * @throws {StreamingLLMError} as `ask`; NO_SEQUENCE_LEFT
+   */
+  async candidates(said: string | ChatMessage | ChatMessage[], count: number, options: GenerateOptions = {}): Promise<(Answer & { chat: Chat })[]> {
+    checkValue('candidates', 'count', count, whole(1, 64))
+    const messages = parseSaid(said, 'candidates')
+    const { seed = Math.floor(Math.random() * 2 ** 31) } = parseGenerateOptions(options, this.#defaults, 'candidates').sampling
+    const chats = [await this.fork()]
+    try {
+      await chats[0]!.#alone(() => chats[0]!.#conversation.add(messages))
+      while (chats.length < count) chats.push(await chats[0]!.fork())
+      const answers = chats.map((chat, i) => chat.#answer([], { ...options, seed: (seed + i) % (2 ** 32 - 1) }))
+      return await Promise.all(answers.map(async (answer, i) => ({ ...(await answer), chat: chats[i]! })))
+    } catch (error) {
+      await Promise.all(chats.map(chat => chat.close()))
+      throw error
+    }
   }
 
   /**
@@ -307,10 +335,12 @@ export class Chat {
     const grammar = options.grammar
       ?? (options.responseFormat === undefined ? undefined : format.afterReasoning(options.responseFormat.grammar))
       ?? (calls === undefined ? undefined : { source: calls.grammar, triggers: calls.triggers })
+    const start = round === 1 ? options.startWith : ''
     const reply = new ReplyEvents(choice === 'none' && format.reasoning === undefined ? undefined : format.createReader())
-    const job = generateJob(model, sizes.sinks + sizes.window, { tokens: Int32Array.from(tokens), turns: Int32Array.from(turns), shown: format.shown }, { ...options, grammar })
+    const job = generateJob(model, sizes.sinks + sizes.window, { tokens: Int32Array.from([...tokens, ...(start === '' ? [] : model.tokenize(start))]), turns: Int32Array.from(turns), shown: format.shown }, { ...options, grammar })
     let finish: FinishEvent | undefined
     try {
+      if (start !== '') yield* reply.push(start)
       for await (const event of runner.run(job, options.signal)) {
         if (event.type === 'finish') {
           const { usage, ...told } = finishEvent(event)

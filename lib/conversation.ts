@@ -175,7 +175,7 @@ export class Conversation {
     return this.#fromStart(messages)
   }
 
-  /** Decodes messages of which the last is a reply. */
+  /** Decodes messages; where the last is no reply, up to where the next begins. */
   async add(messages: readonly LoggedMessage[]): Promise<void> {
     const { tokens, turns, ends } = await this.prepare(messages)
     messages.forEach((message, i) => this.log.add(message, ends[i]!))

@@ -53,6 +53,7 @@ export interface ParsedGenerateOptions {
   logprobs?: number
   grammar?: { source: string; triggers: string[] }
   responseFormat?: ResponseFormat
+  startWith: string
   toolChoice: ToolChoice
   maxToolRounds: number
   /** In place of the chat's, with the same names and schemas. */
@@ -94,6 +95,7 @@ const generateSchemas: Schemas<GenerateOptions> = {
   logprobs: whole(0, 100),
   grammar: v.unknown() as Schema<GenerateOptions['grammar']>, // by readGrammar
   responseFormat: v.unknown() as Schema<GenerateOptions['responseFormat']>, // by readResponseFormat
+  startWith: text,
   toolChoice: v.custom<ToolChoice>(value => ['auto', 'none', 'required'].includes(value as string) || typeof (value as { tool?: unknown } | null)?.tool === 'string', "'auto', 'none', 'required' or { tool: name }"),
   maxToolRounds: whole(1, 1000),
 }
@@ -202,7 +204,11 @@ export function parseGenerateOptions(given: unknown, defaults: SamplingOptions =
   if (given !== null && typeof given === 'object' && 'grammar' in given && given.grammar !== undefined && 'responseFormat' in given && given.responseFormat !== undefined) {
     throw invalid(call, 'responseFormat', "'grammar' and 'responseFormat' both say what a reply must be; give one of them")
   }
-  const { maxTokens, stop = [], timeLimit, signal, speculation = false, priority = 0, logprobs, grammar, responseFormat, toolChoice = 'auto', maxToolRounds = 8, ...sampling } = check(call, given, generateSchemas)
+  const asked = given as { startWith?: unknown; grammar?: unknown; responseFormat?: unknown } | null | undefined
+  if (asked?.startWith !== undefined && (asked.grammar !== undefined || asked.responseFormat !== undefined)) {
+    throw invalid(call, 'startWith', "'startWith' cannot be given with a grammar or a responseFormat, which say how a reply begins")
+  }
+  const { maxTokens, stop = [], timeLimit, signal, speculation = false, priority = 0, logprobs, grammar, responseFormat, startWith = '', toolChoice = 'auto', maxToolRounds = 8, ...sampling } = check(call, given, generateSchemas)
   return {
     maxTokens,
     stop: typeof stop === 'string' ? [stop] : stop,
@@ -213,6 +219,7 @@ export function parseGenerateOptions(given: unknown, defaults: SamplingOptions =
     logprobs,
     grammar: grammar === undefined ? undefined : readGrammar(call, grammar),
     responseFormat: responseFormat === undefined ? undefined : readResponseFormat(responseFormat, call),
+    startWith,
     toolChoice,
     maxToolRounds,
     sampling: completeSampling({ ...defaults, ...readSampling(call, sampling) }),

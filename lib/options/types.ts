@@ -212,6 +212,8 @@ export interface GenerateOptions extends SamplingOptions {
    * then. Default: none.
    */
   grammar?: string | { source: string; triggers?: string[] }
+  /** How the reply begins, in the words of the caller: the model goes on from there. Not with a grammar. Default: nothing. */
+  startWith?: string
   /**
    * The reply is JSON that fulfils a schema: a JSON schema, a schema of a library that can write itself as one (Zod 4.2,
    * ArkType; Standard Schema), or `'json'` for any object. `ask()` returns it as `value`, checked by that library. Which

@@ -110,7 +110,8 @@ export class FakeSequence implements NativeSequence {
   }
 
   private edit(job: NativeJob): NativeStream {
-    if (!['cut', 'look', 'replaceSinks'].includes(job.type)) throw coded('INVALID_OPTION')
+    if (job.type === 'append') this.add(String.fromCharCode(...job.tokens))
+    else if (!['cut', 'look', 'replaceSinks'].includes(job.type)) throw coded('INVALID_OPTION')
     this.jobs.push(job.type)
     let code: string | undefined
     if (job.type === 'cut') {

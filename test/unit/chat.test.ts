@@ -198,7 +198,7 @@ describe('plain text', () => {
 test('what the addon throws at the start of a job is typed', async () => {
   const { model } = fakeModel()
   const sequence = model.createSequence()
-  expect(await codeOf(() => sequence.append([1]))).toBe('INVALID_OPTION')
+  expect(await codeOf(() => sequence.rebase())).toBe('INVALID_OPTION')
   await model.close()
   expect(await codeOf(() => read(sequence.generate({ tokens: [1] })))).toBe('CLOSED')
 })

@@ -112,6 +112,46 @@ describe('fork', () => {
   })
 })
 
+describe('candidates', () => {
+  test('answer the same question, which is decoded once, and change nothing', async () => {
+    const { model, native } = fakeModel({}, {}, 'abc', 'def', 'ghi')
+    const chat = model.createChat({ system: 'S' })
+    const before = chat.messages
+    const candidates = await chat.candidates('One', 3)
+    expect(candidates.map(({ text }) => text).sort()).toEqual(['abc', 'def', 'ghi'])
+    expect(chat.messages).toEqual(before)
+    for (const { text, chat: its, usage } of candidates) {
+      expect(its.messages).toEqual([user('One'), assistant(text)])
+      expect(usage.promptTokens).toBe(0)
+    }
+    expect(native.opened.map(({ jobs }) => jobs.filter(job => job === 'append').length)).toEqual([0, 1, 0, 0])
+    expect((await candidates[0]!.chat.ask('Two')).text).not.toBe('')
+    await expect(chat.candidates('One', 0)).rejects.toMatchObject({ code: 'INVALID_OPTION' })
+  })
+})
+
+describe('startWith', () => {
+  test('begins the reply, and is part of it', async () => {
+    const { model, native } = fakeModel()
+    const chat = model.createChat()
+    expect((await chat.ask('One', { startWith: 'Well, ' })).text).toBe(`Well, ${reply}`)
+    expect(native.opened[0]!.text).toBe(`${asked('One')}Well, ${reply}`)
+    expect(chat.messages.at(-1)).toEqual(assistant(`Well, ${reply}`))
+    expect(() => chat.stream('Two', { startWith: 'a', grammar: 'root ::= "a"' })).toThrow(expect.objectContaining({ code: 'INVALID_OPTION' }))
+  })
+})
+
+describe('add', () => {
+  test('puts an exchange into the history, which must end with a reply', async () => {
+    const { model, native } = fakeModel()
+    const chat = model.createChat()
+    await chat.add([user('One'), assistant('Two'), user('Three'), assistant('Four')])
+    await chat.ask('Five')
+    expect(native.opened[0]!.text).toBe(`${asked('One')}Two<|im_end|>\n${asked('Three')}Four<|im_end|>\n${asked('Five')}${reply}`)
+    await expect(chat.add([user('Six')])).rejects.toMatchObject({ code: 'INVALID_OPTION' })
+  })
+})
+
 describe('setSystem', () => {
   test('replaces a pinned system prompt alone', async () => {
     const { model, native } = fakeModel()

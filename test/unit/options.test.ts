@@ -34,7 +34,7 @@ const functions: { call: string; parse: (given: unknown) => unknown; names: stri
     parse: given => parseChatOptions(given),
     names: [...policy, ...sampling, 'system', 'pinSystem', 'pinShare', 'evict', 'messages', 'restore', 'tools', 'reasoning', 'keepMessages', 'chatTemplate'],
   },
-  { call: 'stream', parse: given => parseGenerateOptions(given), names: [...sampling, 'maxTokens', 'stop', 'timeLimit', 'signal', 'speculation', 'priority', 'logprobs', 'grammar', 'responseFormat', 'toolChoice', 'maxToolRounds'] },
+  { call: 'stream', parse: given => parseGenerateOptions(given), names: [...sampling, 'maxTokens', 'stop', 'timeLimit', 'signal', 'speculation', 'priority', 'logprobs', 'grammar', 'responseFormat', 'startWith', 'toolChoice', 'maxToolRounds'] },
   { call: 'restoreChat', parse: given => parseRestoreOptions(given), names: [...sampling, 'chatTemplate', 'tools'] },
 ]
 
@@ -145,6 +145,7 @@ const kinds: Record<string, { expected: string; good: unknown[]; bad: unknown[] 
   logprobs: { expected: 'a whole number from 0 to 100', good: [0, 100], bad: [-1, 101, true] },
   grammar: { expected: 'an object with source and triggers', good: ['root ::= "a"', { source: 'root ::= "<a"', triggers: ['<'] }], bad: [5, []] },
   responseFormat: { expected: 'a JSON schema, or a schema of a library such as Zod', good: ['json', { type: 'object' }, { type: 'string', maxLength: 5 }], bad: [5, []] },
+  startWith: { expected: 'a string', good: ['', 'Well, '], bad: [5, ['a']] },
   toolChoice: { expected: "'auto', 'none', 'required' or { tool: name }", good: ['auto', 'none', 'required', { tool: 'x' }], bad: ['any', {}] },
   maxToolRounds: { expected: 'a whole number from 1 to 1000', good: [1, 1000], bad: [0, 1001] },
   tools: { expected: 'an object of tools by name', good: [{}, { a: {} }], bad: [[], 5] },
@@ -176,7 +177,7 @@ describe('values', () => {
     for (const value of kind.good) parse({ [name]: value })
     const never = [null, NaN, Infinity, -Infinity, '1', 1n, Symbol('x')].filter(value => !(value === '1' && /string(?! or an array)|an array of strings/.test(kind.expected)))
     for (const value of [...kind.bad, ...never]) {
-      if (typeof value === 'string' && ['system', 'chatTemplate', 'stop', 'grammar'].includes(name) && value !== '') continue
+      if (typeof value === 'string' && ['system', 'chatTemplate', 'stop', 'grammar', 'startWith'].includes(name) && value !== '') continue
       const error = failure(() => parse({ [name]: value }))
       expect(error.code).toBe('INVALID_OPTION')
       expect(error.message).toContain(`${call}: '${where}' must be ${kind.expected}, got `)
@@ -281,6 +282,7 @@ describe('replies', () => {
       stop: [],
       speculation: false,
       priority: 0,
+      startWith: '',
       toolChoice: 'auto',
       maxToolRounds: 8,
       sampling: {
