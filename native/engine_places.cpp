@@ -34,7 +34,8 @@ void Engine::drop_cancelled() {
   }
 }
 
-// True: there is a place for the sequence, or it has one.
+// True: there is a place for the sequence, or it has one. Whoever is idle gives way; then whoever has a place and waits
+// nevertheless, since the sequence has waited longer.
 bool Engine::make_room(Sequence& sequence) {
   if (sequence.current >= 0) return true;
   for (;;) {
@@ -45,7 +46,10 @@ bool Engine::make_room(Sequence& sequence) {
       if (other.current < 0) continue;
       count++;
       cells += cells_needed(other.cache->limits());
-      if (!other.running && (!idle || other.used < idle->used)) idle = &other;
+      const bool waits = other.running && other.running->waiting;
+      if (other.running && !waits) continue;
+      const bool idle_waits = idle && idle->running;
+      if (!idle || (idle_waits && !waits) || (idle_waits == waits && other.used < idle->used)) idle = &other;
     }
     if (count <= options_.max_sequences && (options_.cache_tokens == 0 || cells <= options_.cache_tokens)) return true;
     if (!idle) return false;

@@ -138,6 +138,18 @@ describe('a place in the cache', () => {
     expect(folders()).not.toContain(own)
   })
 
+  test('is found for everybody, however soon the next one asks', async () => {
+    await using model = await loadModel(path, { ...exact, maxSequences: 2 })
+    const chats = Array.from({ length: 5 }, () => model.createChat({ window: 100, sinks: 4 }))
+    await Promise.all(chats.map(async chat => {
+      for (let turn = 0; turn < 10; turn++) {
+        const asked = [chat.ask('One', { maxTokens: 2 }), chat.undo(), chat.ask('Two', { maxTokens: 2 })]
+        await Promise.all(asked)
+      }
+    }))
+    for (const chat of chats) expect(chat.messages.length).toBeGreaterThan(2)
+  })
+
   test('100 conversations in turn, each of several turns, in two places', async () => {
     await using model = await loadModel(path, { ...exact, maxSequences: 2 })
     const chats = Array.from({ length: 100 }, () => model.createChat({ window: 60, sinks: 4 }))
