@@ -42,7 +42,7 @@ export function chatCommand(): Command {
     .option('--commands', 'read piped input as a terminal is read: commands, and messages of several lines')
     .option('--prompts <file>', 'JSON lines with "turns", as in MT-bench: one conversation through all of them')
     .option('--json-stats <file>', 'write memory, tokens and times of each turn to this file, a JSON object a line')
-    .addHelpText('after', '\nOn the terminal /help lists the commands. It ends with 0 when the input does; 130 after Ctrl-C; 1 after a failure, which stderr tells.')
+    .addHelpText('after', '\nOn the terminal /help lists the commands. It ends with 0 when the person or the input does; 130 where Ctrl-C ended a file of prompts; 1 after a failure, which stderr tells.')
     .action(chat)
   return addSamplingOptions(command)
 }
