@@ -44,8 +44,8 @@ function bar({ limits, usage }: CacheContents, width: number): string[] {
 
 function messageLines({ limits, usage, messages }: CacheContents, width: number): string[] {
   // Tokens leave from the oldest message that is left; whole turns leave whole, but for one larger than the window, of
-  // which the reply comes first then.
-  const isCut = usage.evictedTokens > 0 && (limits.evict === 'token' || messages[0]?.role === 'assistant')
+  // which the question is gone first.
+  const isCut = usage.evictedTokens > 0 && (limits.evict === 'token' || messages[0]?.role !== 'user')
   const whole = messages.slice(isCut ? 1 : 0)
   const cut = messages.length > whole.length ? ' Of the one before them the beginning has left.' : ''
   if (whole.length === 0) return [`No message is whole in the window.${cut === '' ? '' : ' Of the latest the beginning has left.'}`]

@@ -6,7 +6,7 @@ import type { StreamEvent } from '../events.js'
 import type { Model } from '../model.js'
 import type { ChatOptions, GenerateOptions } from '../options.js'
 import { Interrupted, onInterrupt } from './failure.js'
-import { readGrammarFile } from './grammar-files.js'
+import { readFormatFile } from './format-files.js'
 import { openModel } from './open-model.js'
 import { plainText } from './plain-text.js'
 import { write } from './reply.js'
@@ -52,13 +52,13 @@ async function run(flags: RunFlags): Promise<void> {
   // What can be wrong with files and prompt is found out before the model is loaded.
   const { json, logprobs } = flags
   if (logprobs !== undefined && !json) throw new StreamingLLMError('INVALID_OPTION', 'run: --logprobs is for --json, since text has no place for them')
-  const grammar = readGrammarFile(flags)
+  const format = readFormatFile(flags)
   const prompt = await readPrompt(flags)
   const model = await openModel(flags)
   const interrupt = onInterrupt()
   try {
     const { maxTokens, stop, speculation } = flags
-    const options = { maxTokens, stop, speculation, logprobs, grammar, ...samplingOptions(flags), signal: interrupt.signal }
+    const options = { maxTokens, stop, speculation, logprobs, ...format, ...samplingOptions(flags), signal: interrupt.signal }
     await printReply(events(model, prompt, flags, options), { json }, process.stdout)
     if (interrupt.signal.aborted) throw new Interrupted()
   } finally {

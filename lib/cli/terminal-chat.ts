@@ -118,7 +118,14 @@ export async function terminalChat(
         if (ends) break
         if (reply !== undefined) {
           isReply = true
-          const turn = await passOn(reply(current.signal), piece => write(output, plainText(piece)))
+          let thinking = false
+          const turn = await passOn(reply(current.signal), async piece => {
+            await write(output, `${thinking ? '\n\n' : ''}${plainText(piece)}`)
+            thinking = false
+          }, async piece => {
+            await write(output, dim(plainText(piece), output))
+            thinking = true
+          })
           session.last = turn.finish
           errors.write(`\n${dim(statusLine(turn.finish), errors)}\n`)
           await statistics.add(turn)

@@ -231,6 +231,20 @@ describe('a terminal', () => {
     await done
   })
 
+  test('what the model thinks is shown apart from what it says', async () => {
+    const { chat, output, errors, done, type } = start()
+    jest.spyOn(chat, 'stream').mockImplementation(async function* () {
+      yield { type: 'reasoning', text: 'Hm' }
+      yield { type: 'reasoning', text: ', well.' }
+      yield* new FakeChat().stream('a')
+    })
+    type('hello\r')
+    await until(() => errors.text().includes(status))
+    expect(output.text()).toContain('Hm, well.\n\nyou said a')
+    type('\x04')
+    await done
+  })
+
   test('a text that the model cannot read is no end', async () => {
     const { chat, errors, done, type, ended } = start()
     chat.failure = new StreamingLLMError('TOKENIZE_FAILED', 'the vocabulary cannot express it')

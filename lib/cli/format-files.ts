@@ -1,21 +1,26 @@
 import { readFileSync } from 'node:fs'
 import { StreamingLLMError } from '../errors.js'
+import type { GenerateOptions } from '../options.js'
 import { checkGrammar } from '../structured/grammar-check.js'
 import { jsonSchemaGrammar } from '../structured/json-schema.js'
+import type { JsonSchema } from '../tools/tool-definitions.js'
 
 /**
- * The grammar that a reply must follow, from a file with one or with a JSON Schema. Checked at once, since loading a model
- * takes its time.
+ * What a reply must follow, from a file with a grammar or with a JSON Schema. Checked at once, since loading a model takes
+ * its time. `raw`: for text without a chat template, which has no reasoning that a schema would have to wait for.
  *
  * @throws {StreamingLLMError} INVALID_OPTION
  */
-export function readGrammarFile({ grammar, jsonSchema }: { grammar?: string; jsonSchema?: string }): string | undefined {
+export function readFormatFile({ grammar, jsonSchema, raw }: { grammar?: string; jsonSchema?: string; raw?: boolean }): Pick<GenerateOptions, 'grammar' | 'responseFormat'> {
   if (grammar !== undefined) {
     const source = read('--grammar', grammar)
     checkGrammar(source, '--grammar')
-    return source
+    return { grammar: source }
   }
-  return jsonSchema === undefined ? undefined : jsonSchemaGrammar(parse(read('--json-schema', jsonSchema), jsonSchema), '--json-schema')
+  if (jsonSchema === undefined) return {}
+  const schema = parse(read('--json-schema', jsonSchema), jsonSchema)
+  const source = jsonSchemaGrammar(schema, '--json-schema')
+  return raw ? { grammar: source } : { responseFormat: schema as JsonSchema }
 }
 
 function read(flag: string, file: string): string {
