@@ -98,6 +98,20 @@ export async function readSavedChat(file: string): Promise<SavedChat> {
   return decode(bytes, file)
 }
 
+/** Whether something is there that is no saved chat, of whatever version. A file that cannot be read is for whoever writes it. */
+export async function isOtherFile(file: string): Promise<boolean> {
+  const handle = await open(file).catch(() => undefined)
+  if (handle === undefined) return false
+  try {
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(mark.length), 0, mark.length, 0)
+    return bytesRead > 0 && !buffer.subarray(0, bytesRead).equals(mark)
+  } catch {
+    return false
+  } finally {
+    await handle.close()
+  }
+}
+
 /** Of processes that were ended in the middle of saving. */
 async function removeLeftovers(folder: string, prefix: string): Promise<void> {
   for (const name of await readdir(folder).catch(() => [])) {

@@ -1,56 +1,95 @@
 import path from 'node:path'
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
+import type { Chat } from '../chat.js'
 import { StreamingLLMError } from '../errors.js'
+import type { Model } from '../model.js'
+import type { ChatOptions } from '../options.js'
+import { ChatSession } from './chat-session.js'
+import { forgetfulHistory, historyFile, keptHistory } from './line-history.js'
 import { modelReference, openModel } from './open-model.js'
 import { pipedChat } from './piped-chat.js'
 import { promptsChat, readPrompts } from './prompts-chat.js'
-import { addSharedOptions, policyOptions, toNumber, type SharedFlags } from './shared-options.js'
+import { addSamplingOptions, samplingOptions, type SamplingFlags } from './sampling-options.js'
+import { loadedText, refuseOtherFile, saveChat } from './saved-chats.js'
+import { addSharedOptions, evictOption, policyOptions, toNumber, type SharedFlags } from './shared-options.js'
 import { dim } from './status-line.js'
 import { terminalChat } from './terminal-chat.js'
 import { turnStatistics } from './turn-statistics.js'
 
-interface ChatFlags extends SharedFlags {
+interface ChatFlags extends SharedFlags, SamplingFlags {
   system?: string
+  evict?: ChatOptions['evict']
   maxTokens: number
-  temperature?: number
-  seed?: number
   speculation?: boolean
   prompts?: string
   jsonStats?: string
+  load?: string
+  save?: string
+  history: boolean
+  commands?: boolean
 }
 
 export function chatCommand(): Command {
-  return addSharedOptions(new Command('chat'))
+  const command = addSharedOptions(new Command('chat'))
     .description('Chat without end: on a terminal, with the lines of piped input, or through a file of prompts.')
     .option('--system <text>', 'the system prompt')
+    .addOption(evictOption())
     .option('--max-tokens <count>', 'most tokens of a reply', toNumber, 1000) // as in the paper's demo
-    .option('--temperature <value>', '0 always takes the likeliest token', toNumber)
-    .option('--seed <number>', 'the same seed gives the same replies', toNumber)
     .option('--speculation', 'faster where replies repeat what was said; not the same to the letter')
+    .addOption(new Option('--load <file>', 'go on with a saved chat').conflicts(['system', 'policy', 'sinks', 'window', 'reanchorEvery', 'evict']))
+    .option('--save <file>', 'save the chat when it ends, with its cache')
+    .option('--no-history', 'do not keep what is typed on the terminal for the next time')
+    .option('--commands', 'read piped input as a terminal is read: commands, and messages of several lines')
     .option('--prompts <file>', 'JSON lines with "turns", as in MT-bench: one conversation through all of them')
     .option('--json-stats <file>', 'write memory, tokens and times of each turn to this file, a JSON object a line')
+    .addHelpText('after', '\nOn the terminal /help lists the commands. It ends with 0 when the person or the input does; 130 where Ctrl-C ended a file of prompts; 1 after a failure, which stderr tells.')
     .action(chat)
+  return addSamplingOptions(command)
 }
 
 async function chat(flags: ChatFlags): Promise<void> {
   const prompts = flags.prompts === undefined ? undefined : readPrompts(flags.prompts)
+  if (flags.save !== undefined) await refuseOtherFile(flags.save)
   const statistics = turnStatistics(flags.jsonStats)
   const model = await openModel(flags)
   try {
-    const { system, temperature, seed, maxTokens, speculation } = flags
-    const conversation = await model.createChat({ ...policyOptions(flags), system, temperature, seed })
-    if (prompts !== undefined) await promptsChat(conversation, prompts, { maxTokens, speculation }, statistics)
-    else if (process.stdin.isTTY) {
-      const greeting = `${path.basename(modelReference(flags))}. Ctrl-C stops a reply, Ctrl-D ends the chat.`
-      process.stderr.write(`${dim(greeting, process.stderr)}\n`)
-      await terminalChat(conversation, { maxTokens, speculation }, statistics)
-    } else await pipedChat(conversation, { maxTokens, speculation }, statistics)
+    const { maxTokens, speculation, save } = flags
+    const options = { maxTokens, ...(speculation ? { speculation } : {}), ...samplingOptions(flags) }
+    const session = new ChatSession(model, await openChat(model, flags), options)
+    await saving(session, save, async () => {
+      if (prompts !== undefined) await promptsChat(session.chat, prompts, options, statistics)
+      else if (process.stdin.isTTY) {
+        say(`${path.basename(modelReference(flags))}. Ctrl-C stops a reply, Ctrl-D ends the chat, /help lists the commands.`)
+        if (flags.load !== undefined) say(loadedText(flags.load, session.chat))
+        await terminalChat(session, statistics, undefined, flags.history ? keptHistory(historyFile(), say) : forgetfulHistory())
+      } else await pipedChat(session, statistics, flags)
+    })
   } catch (error) {
     throw explained(error, flags)
   } finally {
     statistics.close()
     await model.close()
   }
+}
+
+async function openChat(model: Model, flags: ChatFlags): Promise<Chat> {
+  if (flags.load !== undefined) return model.restoreChat(flags.load)
+  return model.createChat({ ...policyOptions(flags), system: flags.system, evict: flags.evict })
+}
+
+/** Saves the chat that there is at the end, also after a failure, which it then leaves to be told. */
+async function saving(session: ChatSession, file: string | undefined, talk: () => Promise<void>): Promise<void> {
+  try {
+    await talk()
+  } catch (error) {
+    if (file !== undefined) await saveChat(session.chat, file).catch((failure: unknown) => { say(String((failure as Error).message)) })
+    throw error
+  }
+  if (file !== undefined) await saveChat(session.chat, file)
+}
+
+function say(line: string): void {
+  process.stderr.write(`${dim(line, process.stderr)}\n`)
 }
 
 /** A dense cache ends a chat by design; the reader of the message may have come to see just that. */

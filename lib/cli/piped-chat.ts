@@ -1,26 +1,58 @@
 import readline from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
-import type { GenerateOptions } from '../options.js'
-import { reply, write, type Talker } from './reply.js'
+import type { ChatSession } from './chat-session.js'
+import { MessageComposer, type Entry } from './message-composer.js'
+import { passOn, write } from './reply.js'
 import type { TurnStatistics } from './turn-statistics.js'
 
-/** Each line of the input is a message; its answer goes to the output, and a new line after it. */
+export interface PipedChatOptions {
+  /** Lines are read as on a terminal: commands, and messages of several lines. */
+  commands?: boolean
+  input?: Readable
+  output?: Writable
+  errors?: Writable
+}
+
+const widthOfFiles = 80
+
+/**
+ * Each line of the input is a message; its answer goes to the output, and a new line after it. What commands say goes to
+ * stderr, so that the output has the replies and nothing else; one that fails ends the program, as nobody is there to try again.
+ */
 export async function pipedChat(
-  chat: Talker,
-  options: GenerateOptions,
+  session: ChatSession,
   statistics: TurnStatistics,
-  input: Readable = process.stdin,
-  output: Writable = process.stdout,
+  { commands = false, input = process.stdin, output = process.stdout, errors = process.stderr }: PipedChatOptions = {},
 ): Promise<void> {
   const lines = readline.createInterface({ input, crlfDelay: Infinity })
   try {
-    for await (const line of lines) {
-      if (line.trim() === '') continue
-      const turn = await reply(chat, line, options, piece => write(output, piece))
-      await write(output, '\n')
-      await statistics.add(turn)
+    for await (const entry of commands ? composed(lines) : plain(lines)) {
+      if (entry.text.trim() === '') continue
+      const { say, reply, ends } = await session.take(entry, widthOfFiles)
+      if (say !== undefined) await write(errors, `${say}\n`)
+      if (reply !== undefined) {
+        const turn = await passOn(reply(), piece => write(output, piece))
+        session.last = turn.finish
+        await write(output, '\n')
+        await statistics.add(turn)
+      }
+      if (ends) break
     }
   } finally {
     lines.close()
   }
+}
+
+async function* plain(lines: AsyncIterable<string>): AsyncGenerator<Entry> {
+  for await (const text of lines) yield { text, asIs: true }
+}
+
+async function* composed(lines: AsyncIterable<string>): AsyncGenerator<Entry> {
+  const composer = new MessageComposer()
+  for await (const line of lines) {
+    const entry = composer.enter(line)
+    if (entry !== undefined) yield entry
+  }
+  const last = composer.end()
+  if (last !== undefined) yield last
 }

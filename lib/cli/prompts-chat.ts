@@ -3,7 +3,7 @@ import type { Writable } from 'node:stream'
 import { StreamingLLMError } from '../errors.js'
 import type { GenerateOptions } from '../options.js'
 import { Interrupted, onInterrupt } from './failure.js'
-import { reply, write, type Talker } from './reply.js'
+import { passOn, write, type Talker } from './reply.js'
 import { dim, statusLine } from './status-line.js'
 import type { TurnStatistics } from './turn-statistics.js'
 
@@ -19,7 +19,7 @@ export async function promptsChat(
   try {
     for (const prompt of prompts) {
       await write(output, `\nUSER: ${prompt}\n\nASSISTANT: `)
-      const turn = await reply(chat, prompt, { ...options, signal: interrupt.signal }, piece => write(output, piece))
+      const turn = await passOn(chat.stream(prompt, { ...options, signal: interrupt.signal }), piece => write(output, piece))
       await write(output, '\n')
       process.stderr.write(`${dim(statusLine(turn.finish), process.stderr)}\n`)
       if (interrupt.signal.aborted) throw new Interrupted()

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import type { FinishEvent, StreamEvent } from '../events.js'
 import type { GenerateOptions } from '../options.js'
 
-/** The part of a chat that the command line uses. */
+/** The part of a chat that replies need. */
 export interface Talker {
   stream(text: string, options?: GenerateOptions): AsyncIterable<StreamEvent>
 }
@@ -13,18 +13,22 @@ export interface Turn {
   intervalsMs: number[]
 }
 
-/** Has the chat answer, and passes the answer on as it comes, at the pace of whoever takes it. */
-export async function reply(chat: Talker, text: string, options: GenerateOptions, take: (text: string) => Promise<void>): Promise<Turn> {
+/**
+ * Passes a reply on as it comes, at the pace of whoever takes it.
+ *
+ * @param takeReasoning gets what the model writes to itself first, if it does
+ */
+export async function passOn(reply: AsyncIterable<StreamEvent>, take: (text: string) => Promise<void>, takeReasoning?: (text: string) => Promise<void>): Promise<Turn> {
   const intervalsMs: number[] = []
   let last: number | undefined
   let finish: FinishEvent | undefined
-  for await (const event of chat.stream(text, options)) {
+  for await (const event of reply) {
     if (event.type === 'finish') finish = event
-    if (event.type !== 'text') continue
+    if (event.type !== 'text' && event.type !== 'reasoning') continue
     const now = performance.now()
     if (last !== undefined) intervalsMs.push(now - last)
     last = now
-    await take(event.text)
+    await (event.type === 'text' ? take : takeReasoning)?.(event.text)
   }
   if (finish === undefined) throw new Error('The reply ended without a finish event.') // the library promises one
   return { finish, intervalsMs }

@@ -4,51 +4,61 @@ import { Command, Option } from 'commander'
 import { StreamingLLMError } from '../errors.js'
 import type { StreamEvent } from '../events.js'
 import type { Model } from '../model.js'
-import type { GenerateOptions } from '../options.js'
+import type { ChatOptions, GenerateOptions } from '../options.js'
 import { Interrupted, onInterrupt } from './failure.js'
+import { readFormatFile } from './format-files.js'
 import { openModel } from './open-model.js'
 import { plainText } from './plain-text.js'
 import { write } from './reply.js'
-import { addSharedOptions, policyOptions, toNumber, type SharedFlags } from './shared-options.js'
+import { addSamplingOptions, samplingOptions, type SamplingFlags } from './sampling-options.js'
+import { addSharedOptions, evictOption, policyOptions, toNumber, type SharedFlags } from './shared-options.js'
 
-interface RunFlags extends SharedFlags {
+interface RunFlags extends SharedFlags, SamplingFlags {
   prompt?: string
   promptFile?: string
   raw?: boolean
   system?: string
+  evict?: ChatOptions['evict']
   maxTokens: number
   stop?: string[]
-  temperature?: number
-  seed?: number
+  grammar?: string
+  jsonSchema?: string
   speculation?: boolean
   json?: boolean
+  logprobs?: number
 }
 
 export function runCommand(): Command {
-  return addSharedOptions(new Command('run'))
+  const command = addSharedOptions(new Command('run'))
     .description('One prompt, one reply: its text on stdout and nothing else, as it comes.')
     .addOption(new Option('--prompt <text>', 'what to answer; "-", or no prompt and piped input, means stdin').conflicts('promptFile'))
     .option('--prompt-file <file>', 'the prompt from a file')
-    .addOption(new Option('--raw', 'continue the text as it stands, without the chat template').conflicts('system'))
+    .addOption(new Option('--raw', 'continue the text as it stands, without the chat template').conflicts(['system', 'evict']))
     .option('--system <text>', 'the system prompt')
+    .addOption(evictOption())
     .option('--max-tokens <count>', 'most tokens of the reply', toNumber, 1000) // as chat
     .option('--stop <text...>', 'the reply ends before any of these texts')
-    .option('--temperature <value>', '0 always takes the likeliest token', toNumber)
-    .option('--seed <number>', 'the same seed gives the same reply', toNumber)
+    .addOption(new Option('--grammar <file>', "a grammar in llama.cpp's GBNF that the reply must follow").conflicts('jsonSchema'))
+    .option('--json-schema <file>', 'a JSON Schema that the reply must fulfil')
     .option('--speculation', 'faster where the reply repeats the prompt; not the same to the letter')
     .option('--json', 'print each event as a JSON object on a line of its own, instead of the text')
+    .option('--logprobs <count>', 'with --json: the log-probability of each token, and of so many of the likeliest in its place', toNumber)
     .addHelpText('after', '\nIt ends with 0 after a reply, also one cut off at the most tokens; 130 after Ctrl-C; 1 after a failure, which stderr tells.')
     .action(run)
+  return addSamplingOptions(command)
 }
 
 async function run(flags: RunFlags): Promise<void> {
-  // What can be wrong with the prompt is found out before the model is loaded.
+  // What can be wrong with files and prompt is found out before the model is loaded.
+  const { json, logprobs } = flags
+  if (logprobs !== undefined && !json) throw new StreamingLLMError('INVALID_OPTION', 'run: --logprobs is for --json, since text has no place for them')
+  const format = readFormatFile(flags)
   const prompt = await readPrompt(flags)
   const model = await openModel(flags)
   const interrupt = onInterrupt()
   try {
-    const { maxTokens, stop, temperature, seed, speculation, json } = flags
-    const options = { maxTokens, stop, temperature, seed, speculation, signal: interrupt.signal }
+    const { maxTokens, stop, speculation } = flags
+    const options = { maxTokens, stop, speculation, logprobs, ...format, ...samplingOptions(flags), signal: interrupt.signal }
     await printReply(events(model, prompt, flags, options), { json }, process.stdout)
     if (interrupt.signal.aborted) throw new Interrupted()
   } finally {
@@ -80,7 +90,7 @@ function fromFile(file: string): string {
 
 async function* events(model: Model, prompt: string, flags: RunFlags, options: GenerateOptions): AsyncGenerator<StreamEvent> {
   if (flags.raw) yield* model.createSequence(policyOptions(flags)).generate({ ...options, tokens: model.textTokens(prompt) })
-  else yield* model.createChat({ ...policyOptions(flags), system: flags.system }).stream(prompt, options)
+  else yield* model.createChat({ ...policyOptions(flags), system: flags.system, evict: flags.evict }).stream(prompt, options)
 }
 
 /** Writes the reply as it comes, at the pace of whoever reads it. A text that does not end with a new line gets one. */

@@ -1,5 +1,5 @@
 import { InvalidArgumentError, Option, type Command } from 'commander'
-import type { ModelOptions, PolicyOptions } from '../options.js'
+import type { ChatOptions, ModelOptions, PolicyOptions } from '../options.js'
 
 export type Policy = NonNullable<PolicyOptions['policy']>
 export const policies: readonly Policy[] = ['streaming', 'dense', 'window', 'recompute']
@@ -34,6 +34,11 @@ export function addSharedOptions(command: Command): Command {
     .option('--gpu-layers <count>', 'layers on the GPU, or "auto": as many as fit', text => (text === 'auto' ? text : toNumber(text)))
     .option('--libraries <folder>', 'which llama.cpp: "built", or the folder of one that was built')
     .option('--rpc <server...>', 'spread the model over these ggml-rpc-servers, as host:port')
+}
+
+/** Of the commands that chat: what leaves when the window is full. */
+export function evictOption(): Option {
+  return new Option('--evict <what>', 'what leaves when the window is full: the oldest token (default), or the oldest turn').choices(['token', 'turn'] satisfies ChatOptions['evict'][])
 }
 
 export function modelOptions({ threads, kv, flashAttention, gpu, gpuLayers, libraries, rpc }: SharedFlags): ModelOptions {

@@ -58,10 +58,35 @@ test('events as JSON, with the text of the plain reply in them', async () => {
   expect(events.at(-1)).toMatchObject({ type: 'finish', reason: 'length', usage: { completionTokens: 20 } })
 })
 
+test('a reply that fulfils a schema, or follows a grammar', async () => {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'run-'))
+  const [schema, grammar] = [path.join(folder, 'schema.json'), path.join(folder, 'grammar.gbnf')]
+  writeFileSync(schema, JSON.stringify({ type: 'object', properties: { sure: { type: 'boolean' }, count: { enum: [1, 2] } }, required: ['sure', 'count'] }))
+  writeFileSync(grammar, 'root ::= "yes" | "no"')
+  const [fulfilling, following, wrong] = await Promise.all([
+    run(['--prompt', 'Hello', '--json-schema', schema]), run(['--prompt', 'Hello', '--grammar', grammar]), run(['--prompt', 'Hello', '--json-schema', grammar]),
+  ])
+  expect(JSON.parse(fulfilling.stdout)).toEqual({ sure: expect.any(Boolean) as boolean, count: expect.any(Number) as number })
+  expect(following.stdout).toMatch(/^(yes|no)\n$/)
+  expect(wrong).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining('is not JSON') as string })
+  rmSync(folder, { recursive: true })
+})
+
+test('log-probabilities are told with the events', async () => {
+  const { stdout } = await run(['--prompt', 'Hello', '--json', '--logprobs', '2', '--evict', 'turn', '--top-k', '1', '--max-tokens', '3'])
+  const tokens = stdout.trimEnd().split('\n').flatMap(line => (JSON.parse(line) as { tokens?: { logprob: number; top: { logprob: number }[] }[] }).tokens ?? [])
+  expect(tokens.length).toBeGreaterThan(0)
+  for (const { logprob, top } of tokens) expect(top.map(each => each.logprob)).toEqual([logprob, expect.any(Number)])
+})
+
 test.each([
   [['--prompt', ''], 'there is no prompt'],
   [[], 'the prompt from stdin is empty'],
   [['--prompt-file', '/no/such/file'], '--prompt-file'],
+  [['--prompt', 'x', '--logprobs', '2'], '--logprobs is for --json'],
+  [['--prompt', 'x', '--grammar', '/no/such/file'], '--grammar: ENOENT'],
+  [['--prompt', 'x', '--dry', 'strength=1'], "unknown option 'dry.strength'"],
+  [['--prompt', 'x', '--raw', '--evict', 'turn'], "cannot be used with option '--evict"],
   [['--prompt', 'x', '--temperature', '-1'], "'temperature' must be"],
 ])('%j ends with 1, and stderr says why', async (args, words) => {
   const { code, stdout, stderr } = await run(args, { input: '' })

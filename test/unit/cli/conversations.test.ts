@@ -4,12 +4,13 @@ import path from 'node:path'
 import { PassThrough, Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { jest } from '@jest/globals'
+import { forgetfulHistory } from '../../../lib/cli/line-history.js'
 import { pipedChat } from '../../../lib/cli/piped-chat.js'
 import { promptsChat, readPrompts } from '../../../lib/cli/prompts-chat.js'
 import { terminalChat } from '../../../lib/cli/terminal-chat.js'
 import { turnStatistics } from '../../../lib/cli/turn-statistics.js'
 import { StreamingLLMError } from '../../../lib/errors.js'
-import { FakeChat } from './fake-chat.js'
+import { FakeChat, fakeSession } from './fake-chat.js'
 
 let folder: string
 beforeEach(() => { folder = mkdtempSync(path.join(os.tmpdir(), 'cli-')) })
@@ -42,7 +43,7 @@ describe('piped input', () => {
     const input = new PassThrough()
     const output = sink()
     input.end('hello\r\n\n  \nhow are you')
-    await pipedChat(chat, { maxTokens: 9 }, none, input, output)
+    await pipedChat(fakeSession(chat, { maxTokens: 9 }), none, { input, output })
     expect(output.text()).toBe('you said hello\nyou said how are you\n')
     expect(chat.heard).toEqual(['hello', 'how are you'])
     expect(chat.options[0]).toEqual({ maxTokens: 9 })
@@ -53,8 +54,43 @@ describe('piped input', () => {
     chat.failure = new StreamingLLMError('CACHE_FULL', 'full')
     const input = new PassThrough()
     input.end('hello\nand more\n')
-    await expect(pipedChat(chat, {}, none, input, sink())).rejects.toBe(chat.failure)
+    await expect(pipedChat(fakeSession(chat), none, { input, output: sink() })).rejects.toBe(chat.failure)
     expect(chat.heard).toEqual(['hello'])
+  })
+})
+
+describe('piped input with commands', () => {
+  const pipe = async (text: string) => {
+    const chat = new FakeChat()
+    const [input, output, errors] = [new PassThrough(), sink(), sink()]
+    input.end(text)
+    const failure = await pipedChat(fakeSession(chat), none, { commands: true, input, output, errors }).catch((error: Error) => error)
+    return { chat, failure, output: output.text(), errors: errors.text() }
+  }
+
+  test('does them, with their words on stderr, and reads messages of several lines', async () => {
+    const { chat, output, errors } = await pipe('/system Be short.\none\\\ntwo\n"""\n/three\n"""\n//four\n/exit\nnever\n')
+    expect(chat.heard).toEqual(['one\ntwo', '/three', '/four'])
+    expect(output).toBe('you said one\ntwo\nyou said /three\nyou said /four\n')
+    expect(errors).toBe('System prompt: Be short.\n')
+  })
+
+  test('ends at one that there is not', async () => {
+    const { chat, failure } = await pipe('/undoo\nnever\n')
+    expect(failure).toMatchObject({ code: 'INVALID_OPTION', message: expect.stringContaining('did you mean /undo?') as string })
+    expect(chat.heard).toEqual([])
+  })
+
+  test('takes what is open at the end as it is', async () => {
+    expect((await pipe('"""\nhalf a block')).chat.heard).toEqual(['half a block'])
+  })
+
+  test('without them a slash is a character like others', async () => {
+    const chat = new FakeChat()
+    const input = new PassThrough()
+    input.end('/help\n//x\none\\\n')
+    await pipedChat(fakeSession(chat), none, { input, output: sink() })
+    expect(chat.heard).toEqual(['/help', '//x', 'one\\'])
   })
 })
 
@@ -98,7 +134,7 @@ describe('statistics', () => {
     const statistics = turnStatistics(file)
     const input = new PassThrough()
     input.end('one\ntwo\n')
-    await pipedChat(new FakeChat(), {}, statistics, input, sink())
+    await pipedChat(fakeSession(), statistics, { input, output: sink() })
     const lines = readFileSync(file, 'utf8').trim().split('\n').map(line => JSON.parse(line) as Record<string, unknown>)
     statistics.close()
     expect(lines).toHaveLength(2)
@@ -109,14 +145,14 @@ describe('statistics', () => {
 })
 
 describe('a terminal', () => {
-  function start(chat = new FakeChat()) {
+  function start(chat = new FakeChat(), history = forgetfulHistory()) {
     const input = new PassThrough()
     const output = sink()
     const errors = sink()
     let ended = false
-    const done = terminalChat(chat, {}, none, { input, output, errors }).finally(() => { ended = true })
+    const done = terminalChat(fakeSession(chat), none, { input, output, errors }, history).finally(() => { ended = true })
     done.catch(() => {})
-    return { chat, output, errors, done, type: (keys: string) => input.write(keys), ended: () => ended, signal: (turn: number) => chat.options[turn]?.signal }
+    return { chat, history, output, errors, done, type: (keys: string) => input.write(keys), ended: () => ended, signal: (turn: number) => chat.options[turn]?.signal }
   }
 
   test('a message, its reply, a status line; Ctrl-D ends', async () => {
@@ -195,6 +231,20 @@ describe('a terminal', () => {
     await done
   })
 
+  test('what the model thinks is shown apart from what it says', async () => {
+    const { chat, output, errors, done, type } = start()
+    jest.spyOn(chat, 'stream').mockImplementation(async function* () {
+      yield { type: 'reasoning', text: 'Hm' }
+      yield { type: 'reasoning', text: ', well.' }
+      yield* new FakeChat().stream('a')
+    })
+    type('hello\r')
+    await until(() => errors.text().includes(status))
+    expect(output.text()).toContain('Hm, well.\n\nyou said a')
+    type('\x04')
+    await done
+  })
+
   test('a text that the model cannot read is no end', async () => {
     const { chat, errors, done, type, ended } = start()
     chat.failure = new StreamingLLMError('TOKENIZE_FAILED', 'the vocabulary cannot express it')
@@ -204,5 +254,117 @@ describe('a terminal', () => {
     chat.failure = new StreamingLLMError('CACHE_FULL', 'the cache is full')
     type('hello\r')
     await expect(done).rejects.toBe(chat.failure)
+  })
+
+  const up = '\x1b[A'
+  const pasted = (text: string) => `\x1b[200~${text}\x1b[201~`
+
+  test('/exit ends, and what a command says is shown', async () => {
+    const { chat, errors, done, type } = start()
+    type('/help\r')
+    await until(() => errors.text().includes('/regenerate'))
+    type('/exit\r')
+    await done
+    expect(chat.heard).toEqual([])
+  })
+
+  test('a command that there is not is refused, not sent', async () => {
+    const { chat, errors, done, type, ended } = start()
+    type('/sytem x\r')
+    await until(() => errors.text().includes('There is no command /sytem; did you mean /system?'))
+    expect(ended()).toBe(false)
+    type('//sytem x\r')
+    await until(() => chat.heard.length === 1)
+    type('\x04')
+    await done
+    expect(chat.heard).toEqual(['/sytem x'])
+  })
+
+  test('a command that fails leaves the chat going', async () => {
+    const { chat, errors, done, type } = start()
+    jest.spyOn(chat, 'save').mockRejectedValue(new StreamingLLMError('SAVE_FAILED', 'no room'))
+    type('/save x\r')
+    await until(() => errors.text().includes('no room'))
+    type('/exit\r')
+    await done
+  })
+
+  test('lines that go on, blocks and pasted lines are one message each', async () => {
+    const { chat, done, type } = start()
+    type('one\\\rtwo\r')
+    await until(() => chat.heard.length === 1)
+    await sleep(20)
+    type('"""\r/three\rfour\\\r"""\r')
+    await until(() => chat.heard.length === 2)
+    await sleep(20)
+    type(pasted('// five\r"""\r\tsix\\\r\r'))
+    await sleep(20)
+    expect(chat.heard).toHaveLength(2)
+    type('\r')
+    await until(() => chat.heard.length === 3)
+    type('\x04')
+    await done
+    expect(chat.heard).toEqual(['one\ntwo', '/three\nfour\\', '// five\n"""\n\tsix\\'])
+  })
+
+  test('a command may have pasted lines behind it', async () => {
+    const { chat, done, type } = start()
+    type(`/system ${pasted('one\rtwo')}\r`)
+    await until(() => chat.system !== undefined)
+    type('\x04')
+    await done
+    expect(chat.system).toBe('one\ntwo')
+  })
+
+  test('Ctrl-C drops a message that goes on', async () => {
+    const { chat, output, done, type } = start()
+    type('one\\\r')
+    type('\x03')
+    await until(() => output.text().includes('Ctrl-C again'))
+    type('two\r')
+    await until(() => chat.heard.length === 1)
+    type('\x04')
+    await done
+    expect(chat.heard).toEqual(['two'])
+  })
+
+  test('messages are remembered as a whole, and brought back as they were', async () => {
+    const history = forgetfulHistory()
+    history.add('from yesterday')
+    const { chat, done, type } = start(new FakeChat(), history)
+    type('one\\\rtwo\r')
+    await until(() => chat.heard.length === 1)
+    await sleep(20)
+    type(`${up}\r`)
+    await until(() => chat.heard.length === 2)
+    await sleep(20)
+    type(`${up}${up}\r`)
+    await until(() => chat.heard.length === 3)
+    type('\x04')
+    await done
+    expect(chat.heard).toEqual(['one\ntwo', 'one\ntwo', 'from yesterday'])
+    expect(history.lines).toEqual(['from yesterday', 'one\u2424two', 'from yesterday'])
+  })
+
+  test('Tab completes', async () => {
+    const { chat, errors, done, type } = start()
+    type('/he')
+    type('\t')
+    await sleep(20)
+    type('\r')
+    await until(() => errors.text().includes('/regenerate'))
+    type('/exit\r')
+    await done
+    expect(chat.heard).toEqual([])
+  })
+
+  test('two messages at once are answered one after the other', async () => {
+    const { chat, output, done, type } = start()
+    type('one\rtwo\r')
+    await until(() => chat.heard.length === 2)
+    await sleep(20)
+    type('\x04')
+    await done
+    expect(output.text()).toContain('you said onetwo\nyou said two') // the end of the line goes to stderr, with the figures
   })
 })

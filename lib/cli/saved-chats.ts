@@ -1,0 +1,46 @@
+import { mkdir } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import path from 'node:path'
+import { StreamingLLMError } from '../errors.js'
+import { isOtherFile } from '../saved-chat.js'
+import { userDataFolder } from '../user-data.js'
+import type { CommandedChat, CommandedModel } from './chat-session.js'
+
+/** One for each model, since a chat goes on as it was with its own only. */
+export function defaultChatFile(modelPath: string): string {
+  return path.join(userDataFolder(), 'chats', `${path.basename(modelPath, '.gguf')}.chat`)
+}
+
+/** Saves the chat and returns where to. */
+export async function saveChat(chat: Pick<CommandedChat, 'save'>, given: string): Promise<string> {
+  const file = fromHome(given)
+  await refuseOtherFile(file)
+  if (path.dirname(file) === path.join(userDataFolder(), 'chats')) await mkdir(path.dirname(file), { recursive: true, mode: 0o700 })
+  await chat.save(file)
+  return file
+}
+
+/** Throws SAVE_FAILED where the file is there and is no saved chat: a name that was mistyped costs nobody a document. */
+export async function refuseOtherFile(file: string): Promise<void> {
+  if (await isOtherFile(file)) throw new StreamingLLMError('SAVE_FAILED', `${file} is no saved chat, and is left as it is; give another name`, { details: { path: file } })
+}
+
+export async function loadChat(model: Pick<CommandedModel, 'restoreChat'>, given: string): Promise<{ file: string; chat: CommandedChat }> {
+  const file = fromHome(given)
+  return { file, chat: await model.restoreChat(file) }
+}
+
+/** Says what of the file could be used. */
+export function loadedText(file: string, { messages, usage, restoredFrom }: Pick<CommandedChat, 'messages' | 'usage' | 'restoredFrom'>): string {
+  const what = `Loaded ${file}: ${messages.length} ${messages.length === 1 ? 'message' : 'messages'}, ${usage.seenTokens.toLocaleString('en-US')} tokens seen.`
+  switch (restoredFrom?.what) {
+    case 'tokens': return `${what} Sinks and window are decoded again with the next message: ${restoredFrom.reason}.`
+    case 'messages': return `${what} The messages are decoded again with the next one: ${restoredFrom.reason}.`
+    default: return `${what} It goes on as if it had never stopped.`
+  }
+}
+
+/** As a shell has it, which has not seen what is typed here. */
+function fromHome(file: string): string {
+  return /^~[/\\]/.test(file) ? path.join(homedir(), file.slice(2)) : file
+}
