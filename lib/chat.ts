@@ -9,7 +9,7 @@ import { StreamingLLMError } from './errors.js'
 import type { FinishEvent, FinishReason, StreamEvent, Timings, Usage } from './events.js'
 import type { TokenCounts } from './job-reader.js'
 import type { ChatMessage, LoggedMessage, ToolCall } from './messages.js'
-import type { NativeEvent, NativeSequenceOptions } from './native.js'
+import type { NativeEvent } from './native.js'
 import { parseGenerateOptions, parseMessages, type GenerateOptions, type ParsedGenerateOptions, type SamplingOptions } from './options.js'
 import { checkValue } from './options/check.js'
 import { someText, text as anyText, whole } from './options/kinds.js'
@@ -17,6 +17,19 @@ import type { PromptTokens } from './prompt-tokens.js'
 import { writeSavedChat } from './saved-chat.js'
 import { abortedInQueue, finishEvent, textStream, type TextStream } from './text-stream.js'
 
+/** How a chat's cache is kept, and its sizes in tokens. */
+export interface ChatLimits {
+  /** As in the options; `window` is streaming without sinks; `refill` streaming where tokens cannot be moved. */
+  readonly policy: 'streaming' | 'dense' | 'recompute' | 'refill'
+  /** With a pinned system prompt, its tokens. */
+  readonly sinks: number
+  /** For `dense`: tokens in all. */
+  readonly window: number
+  readonly reanchorEvery: number
+  readonly evict: 'token' | 'turn'
+}
+
+/** What `ask` returns. */
 export interface Answer<Value = unknown> {
   text: string
   /** With `responseFormat`: what it says. */
@@ -60,8 +73,8 @@ export class Chat {
     return this.#conversation.system
   }
 
-  /** The cache's sizes in tokens; `sinks` includes a pinned system prompt. */
-  get limits(): Readonly<Pick<NativeSequenceOptions, 'policy' | 'sinks' | 'window' | 'reanchorEvery'> & { evict: 'token' | 'turn' }> {
+  /** How the cache is kept, and its sizes in tokens. */
+  get limits(): ChatLimits {
     const { policy, sinks, window, reanchorEvery, byTurn } = this.#conversation.sizes
     return { policy, sinks, window, reanchorEvery, evict: byTurn === true ? 'turn' : 'token' }
   }
