@@ -37,10 +37,10 @@ const options: Partial<TypeDocOptions> & Record<string, unknown> = {
 async function reference(): Promise<string> {
   const out = mkdtempSync(path.join(os.tmpdir(), 'streaming-llm-api-'))
   try {
-    const app = await Application.bootstrapWithPlugins(options as Partial<TypeDocOptions>)
+    const app = await Application.bootstrapWithPlugins({ ...options, out } as Partial<TypeDocOptions>)
     const project = await app.convert()
     if (project === undefined) throw new Error('the types could not be read')
-    await app.generateDocs(project, out)
+    await app.generateOutputs(project)
     if (app.logger.hasErrors() || app.logger.hasWarnings()) throw new Error('the reference has gaps; see above')
     const text = readFileSync(path.join(out, 'README.md'), 'utf8')
     return text.replace('# API reference\n', '# API reference\n\nMade from the types by `npm run docs:api`. The [README](../README.md) has the API on one page.\n')
