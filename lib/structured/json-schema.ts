@@ -29,7 +29,8 @@ import { Problem } from './problem.js'
  * - Where a schema says nothing, arrays and objects are nested up to 5 deep.
  * - Formats are somewhat narrower than their standards. What a `pattern` matches is escaped as JavaScript does it.
  *
- * Strings without `maxLength`, arrays without `maxItems` and objects with other properties have no limit in the grammar.
+ * Keys that no schema names have at most 64 characters, or some more beside named ones. Strings without `maxLength`, arrays
+ * without `maxItems` and objects with other properties have no limit in the grammar.
  *
  * @param call the function whose caller is told
  * @throws {StreamingLLMError} INVALID_OPTION with the path of the keyword in `details.option`, e.g.

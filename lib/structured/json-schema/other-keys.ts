@@ -2,19 +2,21 @@ import { codePoints, complement } from '../grammar/code-points.js'
 import { choice, literal, nothing, type Piece, sequence } from '../grammar/pieces.js'
 import type { GrammarRules } from '../grammar/rules.js'
 import { Problem } from '../problem.js'
-import { anyString, quote, writtenCharacter } from './json-text.js'
+import { anyCharacter, quote, writtenCharacter } from './json-text.js'
 
 /** The letters of names that begin alike, each with what may follow. */
 interface Branches { readonly children: Map<string, Branches>; isName: boolean }
 
 const longestName = 200
+/** Characters of a key that the model makes up: a small model that has begun one may not come to an end by itself. */
+const longestKey = 64
 
 /**
  * A key that is none of the names. Beside names, a key is written in the one way that JavaScript writes it, so that none
  * of them can be hidden behind an escape.
  */
 export function otherKey(rules: GrammarRules, names: readonly string[], path: string): Piece {
-  if (names.length === 0) return anyString(rules)
+  if (names.length === 0) return rules.rule('any-key', sequence(quote, rules.repeat('character', anyCharacter(rules), 0, longestKey), quote))
   const root: Branches = { children: new Map(), isName: false }
   for (const name of names) {
     const characters = Array.from(name)
@@ -31,7 +33,7 @@ export function otherKey(rules: GrammarRules, names: readonly string[], path: st
 
 /** What may follow after the beginning of some names, up to the closing quote. */
 function different(rules: GrammarRules, { children, isName }: Branches): Piece {
-  const anything = rules.repeat('key-character', writtenCharacter(complement([])), 0, Infinity)
+  const anything = rules.repeat('key-character', writtenCharacter(complement([])), 0, longestKey)
   const options = [...children].map(([character, branches]) => sequence(escapedLiteral(character), rules.rule('other-key-rest', different(rules, branches))))
   options.push(sequence(writtenCharacter(complement(codePoints([...children.keys()].join('')))), anything, quote))
   return choice(isName ? options : [...options, quote])
