@@ -17,6 +17,7 @@ export type ErrorCode =
   | 'MODEL_LOAD_FAILED'
   | 'DOWNLOAD_FAILED'
   | 'CHECKSUM_MISMATCH'
+  | 'ADAPTER_INVALID'
   // the native side
   | 'ADDON_NOT_FOUND'
   | 'LIBRARY_NOT_FOUND'

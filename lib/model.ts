@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
+import { adaptersKind, findAdapters, type FoundAdapter } from './adapters.js'
 import { openAddon, typed } from './backend/open.js'
 import { gpuOfProcess } from './backend/process-gpu.js'
 import { checkRpcServers, holdRpcServers, needRpcLibrary } from './backend/rpc.js'
@@ -33,7 +34,7 @@ import { textStream, type TextStream } from './text-stream.js'
  * The file is checked before llama.cpp sees it; the event loop stays free meanwhile.
  *
  * @throws {StreamingLLMError} MODEL_NOT_FOUND, NOT_A_GGUF, GGUF_TRUNCATED, GGUF_MALFORMED, MODEL_UNSUPPORTED (an
- * encoder, a projector, a diffusion model), MODEL_LOAD_FAILED, DOWNLOAD_FAILED, CHECKSUM_MISMATCH, UNKNOWN_OPTION,
+ * encoder, a projector, a diffusion model), MODEL_LOAD_FAILED, ADAPTER_INVALID, DOWNLOAD_FAILED, CHECKSUM_MISMATCH, UNKNOWN_OPTION,
  * INVALID_OPTION, ADDON_NOT_FOUND, LIBRARY_NOT_FOUND, LIBRARY_MISMATCH, GPU_UNAVAILABLE, RPC_UNAVAILABLE. Rejects with
  * `signal.reason` when aborted.
  */
@@ -45,6 +46,7 @@ export async function loadModel(reference: string, options: ModelOptions = {}): 
   const path = await resolveModel(reference, { signal, onProgress, sha256 })
   const header = await checkModelFile(path)
   signal?.throwIfAborted()
+  const adapters = await findAdapters(parsed.adapters, header, { signal, onProgress })
   const { addon, libraries } = openAddon(parsed.libraries)
   if (onLog !== undefined) addon.setLog((level, text) => onLog({ level: logLevels[level] ?? 'info', text: text.trimEnd() }))
   const gpu = parsed.gpu === false ? { devices: [], notices: [] } : await gpuOfProcess(parsed.gpu, addon, libraries, signal)
@@ -53,7 +55,7 @@ export async function loadModel(reference: string, options: ModelOptions = {}): 
   await checkRpcServers(rpc, libraries.release, { signal })
   const swapFolder = parsed.swap === 'disk' ? mkdtempSync(join(tmpdir(), 'streaming-llm-swap-')) : undefined
   const optionsFor = ({ devices, gpuLayers }: Placement): NativeLoadOptions => ({
-    devices, gpuLayers, ...servers,
+    devices, gpuLayers, ...servers, adapters: adapters.map(({ path, scale }) => ({ path, scale })),
     // On a GPU the time that decoding takes here is that of handing it over.
     threads: parsed.threads, threadsMayChange: parsed.threadsMayChange && gpuLayers === 0, batchSize: parsed.batchSize, cacheTokens: parsed.cacheTokens ?? 0, maxSequences: parsed.maxSequences, waits: parsed.whenFull === 'wait', swapFolder, kvType: parsed.kvType, flashAttention: parsed.flashAttention,
   })
@@ -94,7 +96,7 @@ export async function loadModel(reference: string, options: ModelOptions = {}): 
     throw new StreamingLLMError('MODEL_UNSUPPORTED', `${path} is ${refusal}; a model that generates text from left to right is needed`, { details: { path, architecture: header.architecture } })
   }
   try {
-    return new Model(loaded, header, parsed, { device: modelDevice(header, parsed, placement, devicesBefore), notices: placement.notices, release: libraries.release }, close)
+    return new Model(loaded, header, parsed, { device: modelDevice(header, parsed, placement, devicesBefore), notices: [...placement.notices, ...adapters.flatMap(({ notices }) => notices)], release: libraries.release, adapters }, close)
   } catch (error) {
     await close()
     throw error
@@ -138,15 +140,17 @@ export class Model {
   readonly #warned = new Set<string>()
   readonly #close: () => Promise<void>
   readonly #release: string
+  readonly #adapters: readonly FoundAdapter[]
   #closing: Promise<void> | undefined
   #fingerprint: Promise<string> | undefined
   #info: ModelInfo | undefined
 
   /** @internal */
-  constructor(loaded: NativeModel, header: ModelHeader, options: ParsedModelOptions, { device, notices, release }: { device: ModelDevice; notices: readonly string[]; release: string }, close: () => Promise<void> = () => loaded.close()) {
+  constructor(loaded: NativeModel, header: ModelHeader, options: ParsedModelOptions, { device, notices, release, adapters = [] }: { device: ModelDevice; notices: readonly string[]; release: string; adapters?: readonly FoundAdapter[] }, close: () => Promise<void> = () => loaded.close()) {
     this.#native = loaded
     this.#close = close
     this.#release = release
+    this.#adapters = adapters
     this.#header = header
     this.#options = options
     this.nativeInfo = loaded.info
@@ -167,6 +171,7 @@ export class Model {
     return (this.#info ??= deepFrozen({
       ...fileInfo(this.#header, memory, nativeInfo, () => this.limits(parseSequenceOptions({}))),
       device: { ...device, memory: { ...device.memory }, layers: { ...device.layers } },
+      adapters: this.#adapters.map(({ path, name, scale, rank, tensors, sizeBytes }) => ({ path, name, scale, rank, tensors, sizeBytes })),
     }))
   }
 
@@ -224,7 +229,7 @@ export class Model {
   /** @internal What a saved cache has in common with this model's, or cannot be read. */
   get cacheKind(): string {
     const { kvType, flashAttention } = this.#options
-    return `llama.cpp ${this.#release}, ${kvType}, flash attention ${flashAttention}`
+    return `llama.cpp ${this.#release}, ${kvType}, flash attention ${flashAttention}${adaptersKind(this.#adapters)}`
   }
 
   /**

@@ -69,6 +69,8 @@ export interface NativeLoadOptions extends NativeContextOptions {
   rpcLibrary?: string
   /** GPUs of this machine, by name. */
   devices: string[]
+  /** LoRA adapters that fit the model. Default: none. */
+  adapters?: { path: string; scale: number }[]
 }
 
 export interface NativeSequenceOptions {

@@ -9,7 +9,7 @@ import { check, checkObject, describe, invalid, type Schema, type Schemas } from
 import { checkGrammar } from './structured/grammar-check.js'
 import { boolean, callback, endpoints, number, oneOf, shortText, signal, someText, text, texts, whole, wholeOr } from './options/kinds.js'
 import { completeSampling, readSampling, samplingSchemas, type ParsedSamplingOptions } from './options/sampling.js'
-import type { ChatOptions, GenerateOptions, ModelOptions, PolicyOptions, RestoreOptions, SamplingOptions } from './options/types.js'
+import type { AdapterOptions, ChatOptions, GenerateOptions, ModelOptions, PolicyOptions, RestoreOptions, SamplingOptions } from './options/types.js'
 
 export type * from './options/types.js'
 
@@ -17,7 +17,7 @@ export type * from './options/types.js'
 type With<T, Names extends keyof T> = Omit<T, Names> & Required<Pick<T, Names>>
 
 /** The options of `loadModel` with the defaults that do not depend on the model. */
-export type ParsedModelOptions = With<Omit<ModelOptions, 'flashAttention' | 'gpuLayers'>, 'gpu' | 'threads' | 'batchSize' | 'maxSequences' | 'whenFull' | 'swap' | 'kvType' | 'probe'> & {
+export type ParsedModelOptions = With<Omit<ModelOptions, 'flashAttention' | 'gpuLayers'>, 'gpu' | 'threads' | 'batchSize' | 'maxSequences' | 'whenFull' | 'swap' | 'kvType' | 'probe' | 'adapters'> & {
   gpu: false | 'auto' | 'metal' | 'cuda' | 'vulkan'
   gpuLayers: number | 'auto'
   flashAttention: 'auto' | 'on' | 'off'
@@ -123,8 +123,13 @@ const modelSchemas: Schemas<ModelOptions> = {
   onLog: callback(),
   onWarning: callback(),
   chatTemplate: someText,
+  adapters: v.unknown() as Schema<AdapterOptions[]>, // by readAdapters
   sha256: v.pipe(v.string('64 hexadecimal digits'), v.regex(/^[0-9a-f]{64}$/i, '64 hexadecimal digits')),
 }
+
+const adapterSchemas: Schemas<AdapterOptions> = { path: someText, scale: number({ least: -100, most: 100 }) }
+
+const mostAdapters = 16
 
 const messageSchemas: Schemas<ChatMessage> = {
   role: someText,
@@ -146,7 +151,7 @@ export function defaultThreads(): number {
 
 /** What was passed to `loadModel`. */
 export function parseModelOptions(given: unknown, call = 'loadModel'): ParsedModelOptions {
-  const { flashAttention: flash = 'auto', gpu = 'auto', ...options } = check(call, given, modelSchemas)
+  const { flashAttention: flash = 'auto', gpu = 'auto', adapters, ...options } = check(call, given, modelSchemas)
   const flashAttention = typeof flash === 'boolean' ? (flash ? 'on' : 'off') : flash
   const kvType = options.kvType ?? 'f16'
   if (kvType.startsWith('q') && flashAttention === 'off') {
@@ -165,6 +170,7 @@ export function parseModelOptions(given: unknown, call = 'loadModel'): ParsedMod
     gpu,
     kvType,
     flashAttention,
+    adapters: adapters === undefined ? [] : readAdapters(call, adapters),
   }
 }
 
@@ -252,6 +258,17 @@ export function parseMessages(given: unknown, call = 'createChat'): ChatMessage[
       if (value === undefined) throw invalid(call, `${where}.${name}`, `'${where}.${name}' must be a string, got undefined`, 'a string')
     }
     return { role, content, ...(toolCalls === undefined || toolCalls.length === 0 ? {} : { toolCalls: structuredClone(toolCalls) }), ...(toolCallId === undefined ? {} : { toolCallId }) }
+  })
+}
+
+function readAdapters(call: string, given: unknown): AdapterOptions[] {
+  const expected = `an array of at most ${mostAdapters} { path, scale }`
+  if (!Array.isArray(given) || given.length > mostAdapters) throw invalid(call, 'adapters', `'adapters' must be ${expected}, got ${describe(given)}`, expected)
+  return Array.from(given, (adapter, index) => {
+    const where = `adapters[${index}]`
+    const read = checkObject(call, where, adapter, adapterSchemas)
+    if (read.path === undefined) throw invalid(call, `${where}.path`, `'${where}.path' must be a string that is not empty, got undefined`, 'a string that is not empty')
+    return read
   })
 }
 

@@ -464,7 +464,7 @@ class ModelObject : public Napi::ObjectWrap<ModelObject> {
 // Loads on a thread of libuv's pool and tells JavaScript how far it is.
 class LoadWorker : public Napi::AsyncProgressWorker<float> {
  public:
-  LoadWorker(Napi::Env env, std::string path, Model::LoadOptions where, const ContextOptions& options, Napi::Function progress, std::shared_ptr<std::atomic<bool>> aborted)
+  LoadWorker(Napi::Env env, std::string path, Weights::LoadOptions where, const ContextOptions& options, Napi::Function progress, std::shared_ptr<std::atomic<bool>> aborted)
       : AsyncProgressWorker(env), deferred(env), path_(std::move(path)), where_(std::move(where)), options_(options), progress_(Napi::Persistent(progress)), aborted_(std::move(aborted)) {}
   void Execute(const ExecutionProgress& progress) override {
     float told = 0;
@@ -497,7 +497,7 @@ class LoadWorker : public Napi::AsyncProgressWorker<float> {
 
  private:
   std::string path_;
-  Model::LoadOptions where_;
+  Weights::LoadOptions where_;
   ContextOptions options_;
   Napi::FunctionReference progress_;
   std::shared_ptr<std::atomic<bool>> aborted_;
@@ -509,12 +509,19 @@ Napi::Value load(const Napi::CallbackInfo& info) {
   const auto env = info.Env();
   const auto options = info[1].As<Napi::Object>();
   auto aborted = std::make_shared<std::atomic<bool>>(false);
-  Model::LoadOptions where;
+  Weights::LoadOptions where;
   where.gpu_layers = integer(options, "gpuLayers");
   where.devices = texts(options, "devices");
   if (options.Has("rpc")) {
     where.rpc = texts(options, "rpc");
     where.rpc_library = text(options, "rpcLibrary");
+  }
+  if (const auto adapters = options.Get("adapters"); adapters.IsArray()) {
+    const auto list = adapters.As<Napi::Array>();
+    for (uint32_t i = 0; i < list.Length(); i++) {
+      const auto adapter = list.Get(i).As<Napi::Object>();
+      where.adapters.push_back({text(adapter, "path"), static_cast<float>(number(adapter, "scale"))});
+    }
   }
   auto* worker = new LoadWorker(env, info[0].ToString().Utf8Value(), std::move(where), read_context_options(options), info[2].As<Napi::Function>(), aborted);
   auto result = Napi::Object::New(env);

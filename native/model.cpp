@@ -2,45 +2,20 @@
 
 #include <climits>
 
-#include "backends.h"
 #include "failure.h"
 #include "guarded.h"
-#include "rpc.h"
 
 namespace streaming {
 
-std::shared_ptr<Model> Model::load(const std::string& path, const LoadOptions& options, const std::function<bool(float)>& progress) {
-  auto params = llama().llama_model_default_params();
-  params.n_gpu_layers = options.gpu_layers;
-  // Servers first, then the GPUs of this machine, as llama.cpp's own programs do it.
-  auto devices = rpc_devices(options.rpc, options.rpc_library);
-  for (const auto device : find_devices(options.devices)) devices.push_back(device);
-  devices.push_back(nullptr);
-  params.devices = devices.data();
-  bool given_up = false;
-  const auto report = [&](float done) {
-    if (!progress(done)) given_up = true;
-    return !given_up;
-  };
-  using Report = decltype(report);
-  params.progress_callback = [](float done, void* data) { return (*static_cast<const Report*>(data))(done); };
-  params.progress_callback_user_data = const_cast<void*>(static_cast<const void*>(&report));
-  LlamaLibrary::take_errors();
-  llama_model* loaded = nullptr;
-  const auto thrown = guarded([&] { loaded = llama().llama_model_load_from_file(path.c_str(), params); });
-  if (loaded) return std::shared_ptr<Model>(new Model(loaded));
-  if (given_up) throw Failure("ABORTED", "loading " + path + " was aborted");
-  std::string reason = thrown ? *thrown : LlamaLibrary::take_errors();
-  throw Failure("MODEL_LOAD_FAILED", "llama.cpp cannot load " + path + (reason.empty() ? "" : ": " + reason));
+std::shared_ptr<Model> Model::load(const std::string& path, const Weights::LoadOptions& options, const Weights::Progress& progress) {
+  return std::shared_ptr<Model>(new Model(Weights::load(path, options, progress)));
 }
 
-Model::Model(llama_model* model)
-    : model_(model),
-      vocab_(llama().llama_model_get_vocab(model)),
+Model::Model(std::shared_ptr<Weights> weights)
+    : weights_(std::move(weights)),
+      vocab_(llama().llama_model_get_vocab(weights_->get())),
       vocab_size_(llama().llama_vocab_n_tokens(vocab_)),
       has_tokenizer_(llama().llama_vocab_type(vocab_) != LLAMA_VOCAB_TYPE_NONE) {}
-
-Model::~Model() { llama().llama_model_free(model_); }
 
 Token Model::beginning() const {
   return has_tokenizer_ && llama().llama_vocab_get_add_bos(vocab_) ? llama().llama_vocab_bos(vocab_) : -1;

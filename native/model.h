@@ -1,13 +1,11 @@
 #pragma once
-#include <atomic>
-#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "cache_policy.h"
-#include "llama_library.h"
+#include "weights.h"
 
 namespace streaming {
 
@@ -15,20 +13,13 @@ namespace streaming {
 // engine, freed with the last of them.
 class Model {
  public:
-  struct LoadOptions {
-    int gpu_layers = 0;
-    std::vector<std::string> rpc;  // servers that take part, as `host:port`
-    std::string rpc_library;       // ggml's back end for them
-    std::vector<std::string> devices;  // GPUs of this machine, by their names; none: the processor alone
-  };
-  // `progress` is called on the calling thread with 0..1 and returns false to give up.
-  // Throws Failure MODEL_LOAD_FAILED, ABORTED, RPC_UNAVAILABLE, GPU_UNAVAILABLE.
-  static std::shared_ptr<Model> load(const std::string& path, const LoadOptions& options, const std::function<bool(float)>& progress);
-  ~Model();
+  // Throws as Weights::load.
+  static std::shared_ptr<Model> load(const std::string& path, const Weights::LoadOptions& options, const Weights::Progress& progress);
   Model(const Model&) = delete;
   Model& operator=(const Model&) = delete;
 
-  llama_model* get() const { return model_; }
+  const std::shared_ptr<Weights>& weights() const { return weights_; }
+  llama_model* get() const { return weights_->get(); }
   const llama_vocab* vocab() const { return vocab_; }
   int vocab_size() const { return vocab_size_; }
   bool has_tokenizer() const { return has_tokenizer_; }
@@ -45,10 +36,10 @@ class Model {
   void check_tokens(const Token* tokens, size_t count) const;
 
  private:
-  explicit Model(llama_model* model);
+  explicit Model(std::shared_ptr<Weights> weights);
   void need_tokenizer() const;
 
-  llama_model* const model_;
+  const std::shared_ptr<Weights> weights_;
   const llama_vocab* const vocab_;
   const int vocab_size_;
   const bool has_tokenizer_;

@@ -24,6 +24,14 @@ export interface LogEntry {
   text: string
 }
 
+/** A LoRA adapter: low-rank changes of a model's weights. */
+export interface AdapterOptions {
+  /** A GGUF file of the type `adapter`: a path, or an `hf:` reference as for models. */
+  path: string
+  /** How much of the change: 0 nothing, 1 all of it, as trained; -100 to 100. Default: 1. */
+  scale?: number
+}
+
 /** What `loadModel` takes. The sizes are those of the one llama.cpp context that all chats of this model share. */
 export interface ModelOptions {
   /**
@@ -101,6 +109,11 @@ export interface ModelOptions {
   onWarning?: (message: string) => void
   /** A chat template (Jinja) for all chats of this model. Default: the one in the model's file. */
   chatTemplate?: string
+  /**
+   * LoRA adapters for all chats of this model, at most 16, whose changes add up. Each is checked against the model
+   * (ADAPTER_INVALID). They cost some speed and memory; merged into the weights they would not. Default: none.
+   */
+  adapters?: AdapterOptions[]
   /**
    * The SHA-256 of the model's file, 64 hexadecimal digits (of a split model: of its first part); another file is
    * refused. Default: what its source says.

@@ -157,7 +157,7 @@ export class FakeSequence implements NativeSequence {
 export function fakeModel(changes: Partial<NativeModelInfo> = {}, options: ModelOptions = {}, ...answers: string[]): { model: Model; native: FakeModel } {
   const parsed = parseModelOptions({ onWarning: () => {}, ...options })
   const native = new FakeModel({ ...info, ...changes }, parsed.maxSequences, parsed.whenFull === 'wait', answers.length === 0 ? [reply] : answers)
-  const header = { path: '/fake.gguf', architecture: 'fake', contextLength: 4096, metadata: new Map(), tensors: new Set<string>(), hasLearnedPositions: false, sizeBytes: 1, tokensPosition: 0, parameters: 1, quantization: 'F32', weightBytes: { layers: [], output: 0, total: 0 }, splitCount: 1 }
+  const header = { path: '/fake.gguf', architecture: 'fake', contextLength: 4096, metadata: new Map(), tensors: new Set<string>(), shapes: new Map(), hasLearnedPositions: false, sizeBytes: 1, tokensPosition: 0, parameters: 1, quantization: 'F32', weightBytes: { layers: [], output: 0, total: 0 }, splitCount: 1 }
   return { model: new Model(native, header, parsed, { device: { backend: 'CPU', name: 'a processor', memory: { free: 0, total: 0 }, layers: { offloaded: 0, total: 1 } }, notices: [], release: 'fake' }), native }
 }
 

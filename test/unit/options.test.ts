@@ -25,7 +25,7 @@ const functions: { call: string; parse: (given: unknown) => unknown; names: stri
     parse: given => parseModelOptions(given),
     names: [
       'gpu', 'gpuLayers', 'threads', 'batchSize', 'cacheTokens', 'maxSequences', 'whenFull', 'swap', 'kvType', 'flashAttention', 'probe', 'signal', 'onProgress', 'onLog',
-      'onWarning', 'chatTemplate', 'sha256', 'libraries', 'rpc',
+      'onWarning', 'chatTemplate', 'sha256', 'libraries', 'rpc', 'adapters',
     ],
   },
   { call: 'createSequence', parse: given => parseSequenceOptions(given), names: policy },
@@ -120,6 +120,7 @@ const kinds: Record<string, { expected: string; good: unknown[]; bad: unknown[] 
   libraries: { expected: 'a string that is not empty', good: ['built', '/a/folder'], bad: ['', 5] },
   rpc: { expected: "an array of 1 to 16 different strings such as '192.168.1.2:50052'", good: [['host:1']], bad: [[], ['host'], 'host:1'] },
   chatTemplate: { expected: 'a string that is not empty', good: ['{{ messages }}'], bad: ['', 5] },
+  adapters: { expected: 'an array of at most 16 { path, scale }', good: [[], [{ path: 'a.gguf' }, { path: 'hf:owner/repo/b.gguf', scale: -0.5 }]], bad: [{ path: 'a.gguf' }, 'a.gguf', Array(17).fill({ path: 'a.gguf' })] },
   sha256: { expected: '64 hexadecimal digits', good: ['aB'.repeat(32)], bad: ['ab', 'g'.repeat(64), 'a'.repeat(65)] },
   policy: { expected: "'streaming', 'dense', 'window' or 'recompute'", good: ['streaming', 'dense', 'window', 'recompute'], bad: ['Dense', true] },
   sinks: { expected: 'a whole number of at least 0', good: [0, 4], bad: [-1, 1.5, -0.5] },
@@ -234,7 +235,7 @@ describe('values', () => {
 describe('loadModel', () => {
   test('defaults', () => {
     const { threads, ...rest } = parseModelOptions({})
-    expect(rest).toEqual({ gpu: 'auto', gpuLayers: 'auto', batchSize: 128, maxSequences: 8, whenFull: 'wait', swap: 'memory', kvType: 'f16', flashAttention: 'auto', probe: false, threadsMayChange: true })
+    expect(rest).toEqual({ gpu: 'auto', gpuLayers: 'auto', batchSize: 128, maxSequences: 8, whenFull: 'wait', swap: 'memory', kvType: 'f16', flashAttention: 'auto', probe: false, threadsMayChange: true, adapters: [] })
     expect(threads).toBeGreaterThanOrEqual(1)
     expect(threads).toBeLessThanOrEqual(16)
   })
