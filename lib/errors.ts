@@ -35,6 +35,7 @@ export type ErrorCode =
   | 'DECODE_FAILED'
   // text and templates
   | 'TOKENIZE_FAILED'
+  | 'TEXT_TOO_LONG'
   | 'TEMPLATE_MISSING'
   | 'TEMPLATE_FAILED'
   // replies of a wanted form

@@ -9,11 +9,12 @@ import { bytesPerCachedValue, cacheLimits } from './cache-limits.js'
 import { Chat } from './chat.js'
 import { ChatFormat } from './chat-format.js'
 import { Conversation, type ConversationSetting } from './conversation.js'
+import { Embedder } from './embedder.js'
 import { fromNative, StreamingLLMError } from './errors.js'
 import type { StreamEvent } from './events.js'
 import { checkModelFile, type ModelHeader } from './gguf/check.js'
 import type { NativeLoadOptions, NativeModel, NativeModelInfo, NativeSequence, NativeSequenceOptions } from './native.js'
-import { parseChatOptions, parseGenerateOptions, parseModelOptions, parseRestoreOptions, parseSequenceOptions, type ChatOptions, type GenerateOptions, type ModelOptions, type ParsedChatOptions, type ParsedGenerateOptions, type ParsedModelOptions, type ParsedPolicyOptions, type PolicyOptions, type RestoreOptions, type SamplingOptions } from './options.js'
+import { parseChatOptions, parseEmbedOptions, parseGenerateOptions, parseModelOptions, parseRestoreOptions, parseSequenceOptions, type ChatOptions, type EmbedOptions, type GenerateOptions, type ModelOptions, type ParsedChatOptions, type ParsedGenerateOptions, type ParsedModelOptions, type ParsedPolicyOptions, type PolicyOptions, type RestoreOptions, type SamplingOptions } from './options.js'
 import { samplingPresets } from './options/sampling.js'
 import { modelFingerprint } from './model-fingerprint.js'
 import { checkValue } from './options/check.js'
@@ -141,6 +142,7 @@ export class Model {
   readonly #close: () => Promise<void>
   readonly #release: string
   readonly #adapters: readonly FoundAdapter[]
+  readonly #embedder: Embedder
   #closing: Promise<void> | undefined
   #fingerprint: Promise<string> | undefined
   #info: ModelInfo | undefined
@@ -148,6 +150,7 @@ export class Model {
   /** @internal */
   constructor(loaded: NativeModel, header: ModelHeader, options: ParsedModelOptions, { device, notices, release, adapters = [] }: { device: ModelDevice; notices: readonly string[]; release: string; adapters?: readonly FoundAdapter[] }, close: () => Promise<void> = () => loaded.close()) {
     this.#native = loaded
+    this.#embedder = new Embedder(loaded)
     this.#close = close
     this.#release = release
     this.#adapters = adapters
@@ -271,6 +274,32 @@ export class Model {
   }
 
   /**
+   * A vector for each text, in order: what the model makes of it, for comparing texts. Decoded together in batches, beside the
+   * chats of this model, in a context of its own that is made at the first call and freed after a minute without any. Calls
+   * queue up; the event loop stays free.
+   *
+   * @throws {StreamingLLMError} TEXT_TOO_LONG for one of more tokens than the model was trained on, INVALID_OPTION (also for
+   * a text without tokens), UNKNOWN_OPTION, TOKENIZE_FAILED, OUT_OF_MEMORY, DECODE_FAILED, CLOSED. Rejects with
+   * `signal.reason` when aborted.
+   */
+  async embed(texts: readonly string[], options: EmbedOptions = {}): Promise<Float32Array[]> {
+    this.#needOpen()
+    const { pooling = this.#filePooling(), normalize = true, signal } = parseEmbedOptions(options)
+    if (!Array.isArray(texts)) throw new StreamingLLMError('INVALID_OPTION', `embed: the texts must be an array of strings, got ${texts === null ? 'null' : typeof texts}`)
+    const wrong = texts.findIndex(text => typeof text !== 'string')
+    if (wrong >= 0) throw new StreamingLLMError('INVALID_OPTION', `embed: texts[${wrong}] must be a string, got ${typeof texts[wrong]}`)
+    signal?.throwIfAborted()
+    if (texts.length === 0) return []
+    return this.#embedder.embed({ texts: [...texts], pooling, normalize, mostTokens: this.#mostCells(this.trainedLength) }, signal)
+  }
+
+  /** GGUF's numbers for it. */
+  #filePooling(): 'mean' | 'last' | 'cls' {
+    const number = this.#header.metadata.get(`${this.architecture}.pooling_type`)
+    return number === 2 ? 'cls' : number === 3 ? 'last' : 'mean'
+  }
+
+  /**
    * The tokens of a text, without a beginning-of-sequence token. `special`: texts of special tokens, such as
    * `<|im_end|>`, become these tokens; default false. Works at once, so a very long text holds up the event loop.
    *
@@ -333,6 +362,7 @@ export class Model {
 
   /** Frees everything. Streams in flight end with `CLOSED`. Idempotent. */
   close(): Promise<void> {
+    this.#embedder.close()
     return (this.#closing ??= this.#close())
   }
 
@@ -346,10 +376,20 @@ export class Model {
 
   // Where memory is promised that is not there, the operating system ends the process once it is used.
   #needMemory(cells: number): void {
-    const format = { bytesPerValue: bytesPerCachedValue[this.#options.kvType], flashAttention: true }
-    const bytes = layerBytes(layerMemories(this.#header).layers, { cells, sequenceIds: 0 }, format).reduce((sum, { cache }) => sum + cache, 0)
+    const bytes = this.#cacheBytes(cells)
     if (this.device.layers.offloaded > 0 || bytes < totalmem()) return
     throw new StreamingLLMError('OUT_OF_MEMORY', `a cache of ${cells} tokens needs ${Math.round(bytes / 2 ** 20)} MB, and this machine has ${Math.round(totalmem() / 2 ** 20)} MB; use a smaller window`, { details: { cells, bytes } })
+  }
+
+  #mostCells(wanted: number): number {
+    const bytes = this.#cacheBytes(wanted)
+    if (this.device.layers.offloaded > 0 || bytes < totalmem()) return wanted
+    return Math.floor(wanted * (totalmem() / bytes))
+  }
+
+  #cacheBytes(cells: number): number {
+    const format = { bytesPerValue: bytesPerCachedValue[this.#options.kvType], flashAttention: true }
+    return layerBytes(layerMemories(this.#header).layers, { cells, sequenceIds: 0 }, format).reduce((sum, { cache }) => sum + cache, 0)
   }
 
   #warn(message: string): void {

@@ -224,12 +224,30 @@ export interface NativeSequence {
   close(): void
 }
 
+export interface NativeEmbedRequest {
+  texts: string[]
+  pooling: 'mean' | 'last' | 'cls'
+  normalize: boolean
+  /** Of one text, for which there is memory. */
+  mostTokens: number
+}
+
+export interface NativeEmbedding {
+  /** TEXT_TOO_LONG, INVALID_OPTION, TOKENIZE_FAILED, OUT_OF_MEMORY, DECODE_FAILED, ABORTED, CLOSED. */
+  promise: Promise<Float32Array[]>
+  abort(): void
+}
+
 export interface NativeModel {
   readonly info: NativeModelInfo
   /** Throws WINDOW_TOO_LARGE, NO_SEQUENCE_LEFT. */
   openSequence(options: NativeSequenceOptions): NativeSequence
   tokenize(text: string, special: boolean): Int32Array
   detokenize(tokens: Int32Array, special: boolean): string
+  /** On a thread and in a context of its own. To be called when the promise of the call before has settled. */
+  embed(request: NativeEmbedRequest): NativeEmbedding
+  /** Frees what embed() has made, until its next call. */
+  releaseEmbedder(): Promise<unknown>
   /** Cells of the cache in all, 0 before the first job. */
   readonly cells: number
   /** Waits for the engine's thread; streams in flight end with CLOSED. */

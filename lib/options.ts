@@ -9,7 +9,7 @@ import { check, checkObject, describe, invalid, type Schema, type Schemas } from
 import { checkGrammar } from './structured/grammar-check.js'
 import { boolean, callback, endpoints, number, oneOf, shortText, signal, someText, text, texts, whole, wholeOr } from './options/kinds.js'
 import { completeSampling, readSampling, samplingSchemas, type ParsedSamplingOptions } from './options/sampling.js'
-import type { AdapterOptions, ChatOptions, GenerateOptions, ModelOptions, PolicyOptions, RestoreOptions, SamplingOptions } from './options/types.js'
+import type { AdapterOptions, ChatOptions, EmbedOptions, GenerateOptions, ModelOptions, PolicyOptions, RestoreOptions, SamplingOptions } from './options/types.js'
 
 export type * from './options/types.js'
 
@@ -99,6 +99,8 @@ const generateSchemas: Schemas<GenerateOptions> = {
   toolChoice: v.custom<ToolChoice>(value => ['auto', 'none', 'required'].includes(value as string) || typeof (value as { tool?: unknown } | null)?.tool === 'string', "'auto', 'none', 'required' or { tool: name }"),
   maxToolRounds: whole(1, 1000),
 }
+
+const embedSchemas: Schemas<EmbedOptions> = { pooling: oneOf('mean', 'last', 'cls'), normalize: boolean, signal }
 
 const grammarSchemas: Schemas<{ source: string; triggers?: string[] }> = { source: someText, triggers: texts(64, 256) }
 
@@ -230,6 +232,11 @@ export function parseGenerateOptions(given: unknown, defaults: SamplingOptions =
     maxToolRounds,
     sampling: completeSampling({ ...defaults, ...readSampling(call, sampling) }),
   }
+}
+
+/** What was passed to `embed`. */
+export function parseEmbedOptions(given: unknown, call = 'embed'): EmbedOptions {
+  return check(call, given, embedSchemas)
 }
 
 /** What was passed to `streamChat`, sorted into what makes a chat and what makes a reply. */

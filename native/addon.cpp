@@ -5,8 +5,10 @@
 #include <atomic>
 #include <map>
 #include <memory>
+#include <optional>
 
 #include "backends.h"
+#include "embedder.h"
 #include "engine.h"
 #include "failure.h"
 #include "napi_values.h"
@@ -333,13 +335,64 @@ class SequenceObject : public Napi::ObjectWrap<SequenceObject> {
 
 class CloseWorker : public Napi::AsyncWorker {
  public:
-  CloseWorker(Napi::Env env, std::shared_ptr<Engine> engine) : AsyncWorker(env), deferred(env), engine_(std::move(engine)) {}
-  void Execute() override { engine_->stop(); }
+  CloseWorker(Napi::Env env, std::shared_ptr<Engine> engine, std::shared_ptr<Embedder> embedder)
+      : AsyncWorker(env), deferred(env), engine_(std::move(engine)), embedder_(std::move(embedder)) {}
+  void Execute() override {
+    embedder_->stop();
+    engine_->stop();
+  }
   void OnOK() override { deferred.Resolve(Env().Undefined()); }
   Napi::Promise::Deferred deferred;
 
  private:
   std::shared_ptr<Engine> engine_;
+  std::shared_ptr<Embedder> embedder_;
+};
+
+// What the embedder's thread has made, on its way to the promise that waits for it, which keeps the process alive.
+class Delivery {
+ public:
+  // On the embedder's thread: calls `work`, whose vectors or Failure the promise gets.
+  template <class Work>
+  static Napi::Value start(Napi::Env env, Embedder& embedder, Work work) {
+    const auto deferred = Napi::Promise::Deferred::New(env);
+    auto way = Function::New(env, "streaming-llm embeddings", 0, 1);
+    embedder.start([deferred, way, work = std::move(work)]() mutable {
+      auto delivery = std::make_unique<Delivery>(deferred);
+      try {
+        delivery->vectors_ = work();
+      } catch (const Failure& failure) {
+        delivery->failure_ = failure;
+      }
+      if (way.NonBlockingCall(delivery.get()) != napi_ok) return;  // the environment is gone
+      (void)delivery.release();
+      way.Release();
+    });
+    return deferred.Promise();
+  }
+  explicit Delivery(const Napi::Promise::Deferred& deferred) : deferred_(deferred) {}
+
+ private:
+  static void arrive(Napi::Env env, Napi::Function, void*, Delivery* delivery) {
+    const std::unique_ptr<Delivery> owned(delivery);
+    if (!env) return;
+    if (owned->failure_) {
+      owned->deferred_.Reject(to_error(env, *owned->failure_).Value());
+      return;
+    }
+    auto list = Napi::Array::New(env, owned->vectors_.size());
+    for (uint32_t i = 0; i < owned->vectors_.size(); i++) {
+      const auto& values = owned->vectors_[i];
+      auto vector = Napi::Float32Array::New(env, values.size());
+      std::copy(values.begin(), values.end(), vector.Data());
+      list.Set(i, vector);
+    }
+    owned->deferred_.Resolve(list);
+  }
+  using Function = Napi::TypedThreadSafeFunction<void, Delivery, arrive>;
+  Napi::Promise::Deferred deferred_;
+  std::vector<std::vector<float>> vectors_;
+  std::optional<Failure> failure_;
 };
 
 class ModelObject : public Napi::ObjectWrap<ModelObject> {
@@ -348,11 +401,12 @@ class ModelObject : public Napi::ObjectWrap<ModelObject> {
     return DefineClass(env, "NativeModel",
                        {InstanceAccessor<&ModelObject::info>("info"), InstanceAccessor<&ModelObject::cells>("cells"),
                         InstanceMethod<&ModelObject::open_sequence>("openSequence"), InstanceMethod<&ModelObject::tokenize>("tokenize"),
-                        InstanceMethod<&ModelObject::detokenize>("detokenize"), InstanceMethod<&ModelObject::close>("close")});
+                        InstanceMethod<&ModelObject::detokenize>("detokenize"), InstanceMethod<&ModelObject::embed>("embed"), InstanceMethod<&ModelObject::release_embedder>("releaseEmbedder"), InstanceMethod<&ModelObject::close>("close")});
   }
   explicit ModelObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {}
   void adopt(std::shared_ptr<Model> model, const ContextOptions& options) {
     engine_ = std::make_shared<Engine>(model, options);
+    embedder_ = std::make_shared<Embedder>(model, options);
     model_ = std::move(model);
   }
 
@@ -440,6 +494,31 @@ class ModelObject : public Napi::ObjectWrap<ModelObject> {
     });
   }
 
+  Napi::Value embed(const Napi::CallbackInfo& call) {
+    const auto env = call.Env();
+    return throwing(env, [&]() -> Napi::Value {
+      need_open();
+      const auto options = call[0].As<Napi::Object>();
+      const auto pooling = text(options, "pooling");
+      auto aborted = std::make_shared<std::atomic<bool>>(false);
+      Embedder::Request request{texts(options, "texts"), pooling == "last" ? Embedder::last : pooling == "cls" ? Embedder::first : Embedder::mean, options.Get("normalize").ToBoolean(), integer(options, "mostTokens")};
+      auto result = Napi::Object::New(env);
+      result.Set("promise", Delivery::start(env, *embedder_, [embedder = embedder_.get(), request = std::move(request), aborted] { return embedder->embed(request, *aborted); }));
+      result.Set("abort", Napi::Function::New(env, [aborted](const Napi::CallbackInfo&) { *aborted = true; }));
+      return result;
+    });
+  }
+
+  Napi::Value release_embedder(const Napi::CallbackInfo& call) {
+    return throwing(call.Env(), [&]() -> Napi::Value {
+      need_open();
+      return Delivery::start(call.Env(), *embedder_, [embedder = embedder_.get()] {
+        embedder->release();
+        return std::vector<std::vector<float>>();
+      });
+    });
+  }
+
   Napi::Value close(const Napi::CallbackInfo& call) {
     const auto env = call.Env();
     if (!engine_) {
@@ -447,8 +526,9 @@ class ModelObject : public Napi::ObjectWrap<ModelObject> {
       deferred.Resolve(env.Undefined());
       return deferred.Promise();
     }
-    auto* worker = new CloseWorker(env, std::move(engine_));
+    auto* worker = new CloseWorker(env, std::move(engine_), std::move(embedder_));
     engine_.reset();
+    embedder_.reset();
     model_.reset();
     const auto promise = worker->deferred.Promise();
     worker->Queue();
@@ -457,6 +537,7 @@ class ModelObject : public Napi::ObjectWrap<ModelObject> {
 
   std::shared_ptr<Model> model_;
   std::shared_ptr<Engine> engine_;
+  std::shared_ptr<Embedder> embedder_;
 };
 
 // ---- loading

@@ -1,33 +1,10 @@
 #include "engine.h"
 
-#include <cstdlib>
-#include <set>
-
+#include "at_exit.h"
 #include "batch.h"
 #include "failure.h"
 
 namespace streaming {
-namespace {
-
-// The engines whose threads run. process.exit() tells the addon nothing, and llama.cpp's libraries take their tables
-// down while a thread still computes: so those threads are ended first. Never destroyed itself.
-struct RunningEngines {
-  std::recursive_mutex mutex;
-  std::set<Engine*> engines;
-};
-RunningEngines& running_engines() {
-  static auto& all = *[] {
-    // After the libraries were loaded, hence before their own destructors.
-    std::atexit([] {
-      std::lock_guard lock(running_engines().mutex);
-      while (!running_engines().engines.empty()) (*running_engines().engines.begin())->stop();
-    });
-    return new RunningEngines;
-  }();
-  return all;
-}
-
-}  // namespace
 
 Engine::Engine(std::shared_ptr<Model> model, const ContextOptions& options)
     : model_(std::move(model)),
@@ -37,8 +14,8 @@ Engine::Engine(std::shared_ptr<Model> model, const ContextOptions& options)
       options_(options),
       thread_choice_(options.threads, options.batch_size, options.threads_may_change),
       batch_(std::make_unique<Batch>(options.batch_size)) {
-  std::lock_guard lock(running_engines().mutex);
-  running_engines().engines.insert(this);
+  std::lock_guard lock(AtExit::get().mutex);
+  AtExit::get().stops.emplace(this, [this] { stop(); });
   thread_ = std::thread([this] { run(); });
 }
 
@@ -164,8 +141,8 @@ std::shared_ptr<TokenStream> Engine::make_stream() {
 }
 
 void Engine::stop() {
-  std::lock_guard all(running_engines().mutex);
-  running_engines().engines.erase(this);
+  std::lock_guard all(AtExit::get().mutex);
+  AtExit::get().stops.erase(this);
   if (!thread_.joinable()) return;
   {
     std::lock_guard lock(mutex_);

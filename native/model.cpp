@@ -21,6 +21,10 @@ Token Model::beginning() const {
   return has_tokenizer_ && llama().llama_vocab_get_add_bos(vocab_) ? llama().llama_vocab_bos(vocab_) : -1;
 }
 
+Token Model::ending() const {
+  return has_tokenizer_ && llama().llama_vocab_get_add_eos(vocab_) ? llama().llama_vocab_eos(vocab_) : -1;
+}
+
 void Model::need_tokenizer() const {
   if (!has_tokenizer_) throw Failure("TOKENIZE_FAILED", "this model's file has no tokenizer; pass tokens instead of text");
 }

@@ -26,6 +26,8 @@ class Model {
 
   // The token that begins every text, or -1 where the model wants none.
   Token beginning() const;
+  // The token that ends every text that is whole, or -1 where the model wants none.
+  Token ending() const;
   // `special`: texts of special tokens ("<|im_end|>") become these tokens; else they stay text.
   // Throws Failure TOKENIZE_FAILED for text that the vocabulary cannot express.
   std::vector<Token> tokenize(std::string_view text, bool special) const;

@@ -202,6 +202,20 @@ export interface RestoreOptions extends SamplingOptions {
   tools?: Tools
 }
 
+/** What `embed` takes. */
+export interface EmbedOptions {
+  /**
+   * What of the last layer's states, one for each token, becomes the vector: the mean of all (`'mean'`), that of the last
+   * token (`'last'`), or that of the first (`'cls'`), which in a model that generates text has seen nothing else. Default:
+   * what the model's file says, else `'mean'`.
+   */
+  pooling?: 'mean' | 'last' | 'cls'
+  /** Make each vector's length 1. Default: true. */
+  normalize?: boolean
+  /** Gives up when it fires; `embed` then rejects with its reason. */
+  signal?: AbortSignal
+}
+
 /** What one reply takes. */
 export interface GenerateOptions extends SamplingOptions {
   /** At most so many tokens, 1 or more. Default: no limit. */

@@ -1,6 +1,6 @@
 import { Model } from '../../lib/model.js'
 import type { ModelOptions } from '../../lib/index.js'
-import type { NativeEvent, NativeJob, NativeModel, NativeModelInfo, NativeSequence, NativeSequenceOptions, NativeStream } from '../../lib/native.js'
+import type { NativeEmbedding, NativeEmbedRequest, NativeEvent, NativeJob, NativeModel, NativeModelInfo, NativeSequence, NativeSequenceOptions, NativeStream } from '../../lib/native.js'
 import { parseModelOptions } from '../../lib/options.js'
 
 // What the typed layer does by itself, on an engine of a few lines: one token a character, replies as given.
@@ -48,6 +48,12 @@ export class FakeModel implements NativeModel {
   detokenize(tokens: Int32Array): string {
     return String.fromCharCode(...tokens)
   }
+
+  embed({ texts }: NativeEmbedRequest): NativeEmbedding {
+    return { promise: Promise.resolve(texts.map(text => Float32Array.of(text.length))), abort: () => {} }
+  }
+
+  async releaseEmbedder(): Promise<void> {}
 
   async close(): Promise<void> {
     this.closed = true
