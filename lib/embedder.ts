@@ -1,8 +1,8 @@
 import { fromNative, StreamingLLMError } from './errors.js'
 import type { NativeEmbedRequest, NativeModel } from './native.js'
 
-/** Milliseconds without work after which the context for embeddings is freed. */
-const idleTime = 60_000
+/** Milliseconds without work after which the context for embeddings is freed, at most. */
+const longestIdle = 60_000
 
 /** Embeddings of one model: one call at a time, as its thread takes them. */
 export class Embedder {
@@ -13,9 +13,9 @@ export class Embedder {
   #release: NodeJS.Timeout | undefined
   #closed = false
 
-  constructor(native: Pick<NativeModel, 'embed' | 'releaseEmbedder'>, idle = idleTime) {
+  constructor(native: Pick<NativeModel, 'embed' | 'releaseEmbedder'>, idle = longestIdle) {
     this.#native = native
-    this.#idleTime = idle
+    this.#idleTime = Math.min(idle, longestIdle)
   }
 
   /** Rejects with `signal.reason` when aborted; waiting or not. */

@@ -58,7 +58,7 @@ export async function loadModel(reference: string, options: ModelOptions = {}): 
   const optionsFor = ({ devices, gpuLayers }: Placement): NativeLoadOptions => ({
     devices, gpuLayers, ...servers, adapters: adapters.map(({ path, scale }) => ({ path, scale })),
     // On a GPU the time that decoding takes here is that of handing it over.
-    threads: parsed.threads, threadsMayChange: parsed.threadsMayChange && gpuLayers === 0, batchSize: parsed.batchSize, cacheTokens: parsed.cacheTokens ?? 0, maxSequences: parsed.maxSequences, waits: parsed.whenFull === 'wait', swapFolder, kvType: parsed.kvType, flashAttention: parsed.flashAttention,
+    threads: parsed.threads, threadsMayChange: parsed.threadsMayChange && gpuLayers === 0, batchSize: parsed.batchSize, cacheTokens: parsed.cacheTokens ?? 0, maxSequences: parsed.maxSequences, waits: parsed.whenFull === 'wait', swapFolder, unloadAfter: parsed.unloadAfter, kvType: parsed.kvType, flashAttention: parsed.flashAttention,
   })
   const planned = placeModel(header, parsed, gpu)
   if (parsed.probe) await probeModel(libraries, path, optionsFor(planned), signal, gpu.backend?.file)
@@ -150,7 +150,7 @@ export class Model {
   /** @internal */
   constructor(loaded: NativeModel, header: ModelHeader, options: ParsedModelOptions, { device, notices, release, adapters = [] }: { device: ModelDevice; notices: readonly string[]; release: string; adapters?: readonly FoundAdapter[] }, close: () => Promise<void> = () => loaded.close()) {
     this.#native = loaded
-    this.#embedder = new Embedder(loaded)
+    this.#embedder = new Embedder(loaded, options.unloadAfter)
     this.#close = close
     this.#release = release
     this.#adapters = adapters
@@ -176,6 +176,11 @@ export class Model {
       device: { ...device, memory: { ...device.memory }, layers: { ...device.layers } },
       adapters: this.#adapters.map(({ path, name, scale, rank, tensors, sizeBytes }) => ({ path, name, scale, rank, tensors, sizeBytes })),
     }))
+  }
+
+  /** Whether the weights are in memory: false once `unloadAfter` has passed, until the next turn, and after `close()`. */
+  get loaded(): boolean {
+    return this.#native.loaded
   }
 
   /** Most sequences and chats that may be open at once. */

@@ -57,6 +57,8 @@ export interface NativeContextOptions {
   waits?: boolean
   /** An own folder where sequences go that give up their place. Default: memory. */
   swapFolder?: string
+  /** Milliseconds without work after which weights and cache are freed until the next job. Default: never. */
+  unloadAfter?: number
   kvType: 'f32' | 'f16' | 'q8_0' | 'q4_0'
   flashAttention: 'auto' | 'on' | 'off'
 }
@@ -248,6 +250,8 @@ export interface NativeModel {
   embed(request: NativeEmbedRequest): NativeEmbedding
   /** Frees what embed() has made, until its next call. */
   releaseEmbedder(): Promise<unknown>
+  /** Whether the weights are in memory. */
+  readonly loaded: boolean
   /** Cells of the cache in all, 0 before the first job. */
   readonly cells: number
   /** Waits for the engine's thread; streams in flight end with CLOSED. */

@@ -117,6 +117,7 @@ const modelSchemas: Schemas<ModelOptions> = {
   maxSequences: whole(1, 64),
   whenFull: oneOf('wait', 'refuse'),
   swap: oneOf('memory', 'disk'),
+  unloadAfter: whole(1),
   kvType: oneOf('f32', 'f16', 'q8_0', 'q4_0'),
   flashAttention: oneOf('auto', 'on', 'off', true, false),
   probe: boolean,
@@ -158,6 +159,9 @@ export function parseModelOptions(given: unknown, call = 'loadModel'): ParsedMod
   const kvType = options.kvType ?? 'f16'
   if (kvType.startsWith('q') && flashAttention === 'off') {
     throw invalid(call, 'kvType', `'kvType' ${describe(kvType)} needs flash attention, and 'flashAttention' is off`)
+  }
+  if (options.unloadAfter !== undefined && options.rpc !== undefined) {
+    throw invalid(call, 'unloadAfter', "'unloadAfter' cannot be used with 'rpc': a server that is gone when the model is loaded again would end this process")
   }
   return {
     threads: defaultThreads(),

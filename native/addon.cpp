@@ -38,6 +38,7 @@ ContextOptions read_context_options(const Napi::Object& from) {
   options.max_sequences = integer(from, "maxSequences");
   if (const auto waits = from.Get("waits"); waits.IsBoolean()) options.waits = waits.ToBoolean();
   if (const auto folder = from.Get("swapFolder"); folder.IsString()) options.swap_folder = folder.ToString().Utf8Value();
+  if (const auto unload = from.Get("unloadAfter"); unload.IsNumber()) options.unload_after_ms = unload.ToNumber().DoubleValue();
   const std::string kv = text(from, "kvType"), flash = text(from, "flashAttention");
   options.kv_type = kv == "f32" ? GGML_TYPE_F32 : kv == "q8_0" ? GGML_TYPE_Q8_0 : kv == "q4_0" ? GGML_TYPE_Q4_0 : GGML_TYPE_F16;
   options.flash_attention = flash == "on" ? LLAMA_FLASH_ATTN_TYPE_ENABLED : flash == "off" ? LLAMA_FLASH_ATTN_TYPE_DISABLED : LLAMA_FLASH_ATTN_TYPE_AUTO;
@@ -399,7 +400,7 @@ class ModelObject : public Napi::ObjectWrap<ModelObject> {
  public:
   static Napi::Function define(Napi::Env env) {
     return DefineClass(env, "NativeModel",
-                       {InstanceAccessor<&ModelObject::info>("info"), InstanceAccessor<&ModelObject::cells>("cells"),
+                       {InstanceAccessor<&ModelObject::info>("info"), InstanceAccessor<&ModelObject::cells>("cells"), InstanceAccessor<&ModelObject::loaded>("loaded"),
                         InstanceMethod<&ModelObject::open_sequence>("openSequence"), InstanceMethod<&ModelObject::tokenize>("tokenize"),
                         InstanceMethod<&ModelObject::detokenize>("detokenize"), InstanceMethod<&ModelObject::embed>("embed"), InstanceMethod<&ModelObject::release_embedder>("releaseEmbedder"), InstanceMethod<&ModelObject::close>("close")});
   }
@@ -420,28 +421,26 @@ class ModelObject : public Napi::ObjectWrap<ModelObject> {
     return throwing(env, [&]() -> Napi::Value {
       need_open();
       const auto& f = llama();
-      auto* model = model_->get();
+      const auto& facts = model_->facts();
       const auto* vocab = model_->vocab();
       auto object = Napi::Object::New(env);
       const auto set = [&](const char* name, double value) { object.Set(name, Napi::Number::New(env, value)); };
       const auto flag = [&](const char* name, bool value) { object.Set(name, Napi::Boolean::New(env, value)); };
-      char description[256];
-      f.llama_model_desc(model, description, sizeof description);
-      object.Set("description", description);
-      set("parameters", static_cast<double>(f.llama_model_n_params(model)));
-      set("sizeBytes", static_cast<double>(f.llama_model_size(model)));
-      set("layers", f.llama_model_n_layer(model));
-      set("trainedLength", f.llama_model_n_ctx_train(model));
+      object.Set("description", facts.description);
+      set("parameters", static_cast<double>(facts.parameters));
+      set("sizeBytes", static_cast<double>(facts.size_bytes));
+      set("layers", facts.layers);
+      set("trainedLength", facts.trained_length);
       set("vocabularySize", model_->vocab_size());
-      set("slidingWindow", f.llama_model_n_swa(model));
+      set("slidingWindow", facts.sliding_window);
       flag("hasTokenizer", model_->has_tokenizer());
-      flag("hasEncoder", f.llama_model_has_encoder(model));
-      flag("hasDecoder", f.llama_model_has_decoder(model));
-      flag("isRecurrent", f.llama_model_is_recurrent(model));
-      flag("isHybrid", f.llama_model_is_hybrid(model));
-      flag("isDiffusion", f.llama_model_is_diffusion(model));
-      object.Set("hasPositions", f.llama_model_rope_type(model) != LLAMA_ROPE_TYPE_NONE);
-      if (const char* chat_template = f.llama_model_chat_template(model, nullptr)) object.Set("chatTemplate", chat_template);
+      flag("hasEncoder", facts.encoder);
+      flag("hasDecoder", facts.decoder);
+      flag("isRecurrent", facts.recurrent);
+      flag("isHybrid", facts.hybrid);
+      flag("isDiffusion", facts.diffusion);
+      flag("hasPositions", facts.positions);
+      if (!facts.chat_template.empty()) object.Set("chatTemplate", facts.chat_template);
       const auto text_of = [&](Token token) { return token >= 0 && token < model_->vocab_size() ? std::string(f.llama_vocab_get_text(vocab, token)) : std::string(); };
       const Token beginning = model_->beginning();
       if (beginning >= 0) set("beginningToken", beginning);
@@ -461,12 +460,14 @@ class ModelObject : public Napi::ObjectWrap<ModelObject> {
 
   Napi::Value cells(const Napi::CallbackInfo& call) { return Napi::Number::New(call.Env(), engine_ ? engine_->cells() : 0); }
 
+  Napi::Value loaded(const Napi::CallbackInfo& call) { return Napi::Boolean::New(call.Env(), model_ && model_->loaded()); }
+
   Napi::Value open_sequence(const Napi::CallbackInfo& call) {
     const auto env = call.Env();
     return throwing(env, [&]() -> Napi::Value {
       need_open();
       const auto options = call[0].As<Napi::Object>();
-      const auto limits = read_limits(options, llama().llama_model_n_ctx_train(model_->get()));
+      const auto limits = read_limits(options, model_->facts().trained_length);
       const bool bounded = limits.kind == CachePolicy::streaming && limits.reanchor_every != CachePolicy::kNever;
       if (bounded && static_cast<int64_t>(limits.sinks) + limits.window + limits.reanchor_every + 1 > limits.trained_length) {
         throw Failure("WINDOW_TOO_LARGE", "sinks + window + reanchorEvery + 1 must not be larger than the " + std::to_string(limits.trained_length) +
@@ -550,7 +551,7 @@ class LoadWorker : public Napi::AsyncProgressWorker<float> {
   void Execute(const ExecutionProgress& progress) override {
     float told = 0;
     try {
-      model_ = Model::load(path_, where_, [&](float done) {
+      model_ = Model::load(path_, where_, options_.unload_after_ms > 0, [&](float done) {
         if (done - told >= 0.01f || done == 1.0f) progress.Send(&done, 1), told = done;
         return !*aborted_;
       });

@@ -45,7 +45,7 @@ class Pool {
 
 // Unequal texts split a recurrent model's batch anyway, and each would take a state of its own.
 Embedder::Embedder(std::shared_ptr<Model> model, const ContextOptions& options)
-    : model_(std::move(model)), options_(options), sequences_(llama().llama_model_is_recurrent(model_->get()) || llama().llama_model_is_hybrid(model_->get()) ? 1 : kTextsAtOnce) {
+    : model_(std::move(model)), options_(options), sequences_(model_->facts().recurrent || model_->facts().hybrid ? 1 : kTextsAtOnce) {
   std::lock_guard lock(AtExit::get().mutex);
   AtExit::get().stops.emplace(this, [this] { stop(); });
 }
@@ -70,13 +70,18 @@ std::vector<std::vector<float>> Embedder::embed(const Request& request, const st
   check();
   size_t longest = 0;
   for (const auto& text : texts) longest = std::max(longest, text.size());
-  ensure_context(std::max(static_cast<int>(longest), options_.batch_size));
+  try {
+    ensure_context(std::max(static_cast<int>(longest), options_.batch_size), [&](float) { return !stopping_ && !aborted; });
+  } catch (const Failure&) {
+    check();  // given up while the weights were loaded
+    throw;
+  }
   struct Heeded {
     const std::atomic<bool>*& place;
     ~Heeded() { place = nullptr; }
   } heeded{aborted_};
   aborted_ = &aborted;
-  const auto width = static_cast<size_t>(llama().llama_model_n_embd_out(weights_->get()));
+  const auto width = static_cast<size_t>(model_->facts().width);
   std::vector<Pool> pools(texts.size(), Pool(request.pooling, width));
   Batch batch(options_.batch_size);
   std::vector<size_t> owners;  // of the batch's tokens
@@ -123,7 +128,7 @@ std::vector<Token> Embedder::tokens_of(const Request& request, size_t index) con
   if (const Token token = model_->beginning(); token >= 0) tokens.insert(tokens.begin(), token);
   if (const Token token = model_->ending(); token >= 0) tokens.push_back(token);
   const std::string which = "text " + std::to_string(index);
-  const int trained = llama().llama_model_n_ctx_train(model_->get());
+  const int trained = model_->facts().trained_length;
   if (tokens.empty()) throw Failure("INVALID_OPTION", "embed: " + which + " has no tokens, so it has no embedding");
   if (tokens.size() > static_cast<size_t>(trained)) {
     throw Failure("TEXT_TOO_LONG", "embed: " + which + " has " + std::to_string(tokens.size()) + " tokens, and the model was trained on at most " + std::to_string(trained) + " at once; split it");
@@ -134,10 +139,10 @@ std::vector<Token> Embedder::tokens_of(const Request& request, size_t index) con
   return tokens;
 }
 
-void Embedder::ensure_context(int cells) {
+void Embedder::ensure_context(int cells, const Weights::Progress& progress) {
   if (context_ && cells <= cells_) return;
   release();
-  weights_ = model_->weights();
+  weights_ = model_->weights(progress);
   auto params = llama().llama_context_default_params();
   params.n_ctx = static_cast<uint32_t>((cells + 255) / 256 * 256);
   params.n_batch = params.n_ubatch = params.n_outputs_max = static_cast<uint32_t>(options_.batch_size);

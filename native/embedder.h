@@ -38,7 +38,7 @@ class Embedder {
 
  private:
   std::vector<Token> tokens_of(const Request& request, size_t index) const;
-  void ensure_context(int cells);
+  void ensure_context(int cells, const Weights::Progress& progress);
   void decode(Batch& batch);
 
   std::shared_ptr<Model> model_;

@@ -8,9 +8,9 @@ namespace streaming {
 
 Engine::Engine(std::shared_ptr<Model> model, const ContextOptions& options)
     : model_(std::move(model)),
-      sliding_window_(llama().llama_model_n_swa(model_->get())),
-      recurrent_(llama().llama_model_is_recurrent(model_->get()) || llama().llama_model_is_hybrid(model_->get())),
-      hybrid_(llama().llama_model_is_hybrid(model_->get())),
+      sliding_window_(model_->facts().sliding_window),
+      recurrent_(model_->facts().recurrent || model_->facts().hybrid),
+      hybrid_(model_->facts().hybrid),
       options_(options),
       thread_choice_(options.threads, options.batch_size, options.threads_may_change),
       batch_(std::make_unique<Batch>(options.batch_size)) {
@@ -130,7 +130,9 @@ void Engine::begin(int handle, Sequence& sequence) {
     // Between two turns nobody waits for the next token, so this is the time.
     if (running.job.kind == Job::rebase || sequence.cache->next() >= (sequence.rebase_after + sequence.cache->size()) / 2) begin_rebase(sequence);
   } catch (const Failure& failure) {
-    fail(sequence, failure.code, failure.what());
+    // Loading was given up for one who has left; what is due to him then is the same as ever.
+    if (failure.code == "ABORTED" && running.job.stream->cancelled()) return;
+    fail(sequence, failure.code == "ABORTED" ? "CLOSED" : failure.code, failure.what());
   }
 }
 
@@ -177,7 +179,14 @@ void Engine::run() {
   for (;;) {
     {
       std::unique_lock lock(mutex_);
-      if (!more) wake_.wait(lock, [&] { return stopping_ || poked_ || !commands_.empty(); });
+      const auto woken = [&] { return stopping_ || poked_ || !commands_.empty(); };
+      const bool unloads = !more && may_unload();
+      if (!more && !unloads) wake_.wait(lock, woken);
+      if (unloads && !wake_.wait_for(lock, std::chrono::duration<double, std::milli>(options_.unload_after_ms), woken)) {
+        lock.unlock();
+        unload();
+        continue;
+      }
       poked_ = false;
       commands.swap(commands_);
     }
@@ -194,6 +203,7 @@ void Engine::run() {
   if (context_) llama().llama_free(context_);
   context_ = nullptr;
   pool_.reset();
+  weights_.reset();
 }
 
 void Engine::finish(Sequence& sequence, const char* reason) {

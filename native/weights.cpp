@@ -15,6 +15,7 @@ std::shared_ptr<Weights> Weights::load(const std::string& path, const LoadOption
   for (const auto device : find_devices(options.devices)) devices.push_back(device);
   devices.push_back(nullptr);
   params.devices = devices.data();
+  params.vocab_only = options.vocabulary_alone;
   bool given_up = false;
   const auto report = [&](float done) {
     if (!progress(done)) given_up = true;

@@ -22,6 +22,7 @@ class Weights {
     std::string rpc_library;           // ggml's back end for them
     std::vector<std::string> devices;  // GPUs of this machine, by their names; none: the processor alone
     std::vector<Adapter> adapters;
+    bool vocabulary_alone = false;  // takes a fraction of a second, and no context can be made of it
   };
   // Called on the loading thread with 0..1; returns false to give up.
   using Progress = std::function<bool(float)>;

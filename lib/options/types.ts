@@ -88,6 +88,13 @@ export interface ModelOptions {
   /** Where the cache of a chat goes that gives up its place: `'memory'`, or files in the folder for temporary ones. Default: `'memory'`. */
   swap?: 'memory' | 'disk'
   /**
+   * Milliseconds without any work after which the weights and the cache are freed, 1 or more. Chats stay open: their tokens
+   * are kept, and what the cache held of them goes where `swap` says. The next turn loads the model again, which takes as long
+   * as at first (less from a file that the system still has in memory), and goes on exactly where it was. Not with `rpc`.
+   * Default: never.
+   */
+  unloadAfter?: number
+  /**
    * The type of the cached keys and values: a smaller one takes less memory and rounds more. `'q8_0'` and `'q4_0'`
    * need flash attention. Default: `'f16'`.
    */

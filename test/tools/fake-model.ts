@@ -19,6 +19,7 @@ const coded = (code: string) => Object.assign(new Error(code), { code })
 
 export class FakeModel implements NativeModel {
   readonly cells = 0
+  readonly loaded = true
   readonly sequences = new Set<FakeSequence>()
   /** Each sequence that was ever opened. */
   readonly opened: FakeSequence[] = []

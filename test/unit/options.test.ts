@@ -25,7 +25,7 @@ const functions: { call: string; parse: (given: unknown) => unknown; names: stri
     parse: given => parseModelOptions(given),
     names: [
       'gpu', 'gpuLayers', 'threads', 'batchSize', 'cacheTokens', 'maxSequences', 'whenFull', 'swap', 'kvType', 'flashAttention', 'probe', 'signal', 'onProgress', 'onLog',
-      'onWarning', 'chatTemplate', 'sha256', 'libraries', 'rpc', 'adapters',
+      'onWarning', 'chatTemplate', 'sha256', 'libraries', 'rpc', 'adapters', 'unloadAfter',
     ],
   },
   { call: 'createSequence', parse: given => parseSequenceOptions(given), names: policy },
@@ -124,6 +124,7 @@ const kinds: Record<string, { expected: string; good: unknown[]; bad: unknown[] 
   adapters: { expected: 'an array of at most 16 { path, scale }', good: [[], [{ path: 'a.gguf' }, { path: 'hf:owner/repo/b.gguf', scale: -0.5 }]], bad: [{ path: 'a.gguf' }, 'a.gguf', Array(17).fill({ path: 'a.gguf' })] },
   pooling: { expected: "'mean', 'last' or 'cls'", good: ['mean', 'last', 'cls'], bad: ['rank', 1] },
   normalize: { expected: 'true or false', good: [true, false], bad: ['yes', 1] },
+  unloadAfter: { expected: 'a whole number of at least 1', good: [1, 60_000], bad: [0, 0.5] },
   sha256: { expected: '64 hexadecimal digits', good: ['aB'.repeat(32)], bad: ['ab', 'g'.repeat(64), 'a'.repeat(65)] },
   policy: { expected: "'streaming', 'dense', 'window' or 'recompute'", good: ['streaming', 'dense', 'window', 'recompute'], bad: ['Dense', true] },
   sinks: { expected: 'a whole number of at least 0', good: [0, 4], bad: [-1, 1.5, -0.5] },
@@ -236,6 +237,10 @@ describe('values', () => {
 })
 
 describe('loadModel', () => {
+  test('what servers hold is not unloaded', () => {
+    expect(failure(() => parseModelOptions({ unloadAfter: 5, rpc: ['host:1'] }))).toMatchObject({ code: 'INVALID_OPTION', details: { option: 'unloadAfter' } })
+  })
+
   test('defaults', () => {
     const { threads, ...rest } = parseModelOptions({})
     expect(rest).toEqual({ gpu: 'auto', gpuLayers: 'auto', batchSize: 128, maxSequences: 8, whenFull: 'wait', swap: 'memory', kvType: 'f16', flashAttention: 'auto', probe: false, threadsMayChange: true, adapters: [] })
