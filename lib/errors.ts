@@ -8,6 +8,7 @@ export type ErrorCode =
   | 'INVALID_OPTION'
   | 'WINDOW_TOO_LARGE'
   | 'POLICY_UNAVAILABLE'
+  | 'FIM_UNAVAILABLE'
   // the model's file
   | 'MODEL_NOT_FOUND'
   | 'NOT_A_GGUF'

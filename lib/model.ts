@@ -12,6 +12,7 @@ import { Conversation, type ConversationSetting } from './conversation.js'
 import { Embedder } from './embedder.js'
 import { fromNative, StreamingLLMError } from './errors.js'
 import type { StreamEvent } from './events.js'
+import { endOf, fillPrompt, fillTokens, startOf, type FillTokens } from './fill.js'
 import { checkModelFile, type ModelHeader } from './gguf/check.js'
 import type { NativeLoadOptions, NativeModel, NativeModelInfo, NativeSequence, NativeSequenceOptions } from './native.js'
 import { parseChatOptions, parseEmbedOptions, parseGenerateOptions, parseModelOptions, parseRestoreOptions, parseSequenceOptions, type ChatOptions, type EmbedOptions, type GenerateOptions, type ModelOptions, type ParsedChatOptions, type ParsedGenerateOptions, type ParsedModelOptions, type ParsedPolicyOptions, type PolicyOptions, type RestoreOptions, type SamplingOptions } from './options.js'
@@ -262,11 +263,35 @@ export class Model {
   stream(prompt: string, options: GenerateOptions = {}): TextStream {
     this.#needOpen()
     if (typeof prompt !== 'string') throw new StreamingLLMError('INVALID_OPTION', `stream: the prompt must be a string, got ${typeof prompt}`)
-    return textStream(this.#continue(prompt, parseGenerateOptions(options, this.samplingPresets)))
+    return textStream(this.#continue(() => this.textTokens(prompt), parseGenerateOptions(options, this.samplingPresets)))
   }
 
-  async *#continue(prompt: string, options: ParsedGenerateOptions): AsyncGenerator<StreamEvent, void, undefined> {
-    const tokens = this.textTokens(prompt)
+  /**
+   * Writes what stands between two texts, such as code before and after the cursor, with a model whose vocabulary has tokens
+   * for it. Where they are too long for the default window, the end of `prefix` and the start of `suffix` are what it sees;
+   * up to a quarter of the window is left for the reply. Otherwise as `stream`.
+   *
+   * @throws {StreamingLLMError} FIM_UNAVAILABLE at once where the vocabulary has no such tokens; and as `stream`
+   */
+  fill(prefix: string, suffix: string, options: GenerateOptions = {}): TextStream {
+    this.#needOpen()
+    for (const [name, text] of [['prefix', prefix], ['suffix', suffix]]) {
+      if (typeof text !== 'string') throw new StreamingLLMError('INVALID_OPTION', `fill: the ${name} must be a string, got ${typeof text}`)
+    }
+    const parsed = parseGenerateOptions(options, this.samplingPresets, 'fill')
+    const tokens = fillTokens(this.nativeInfo, this.path)
+    return textStream(this.#continue(() => this.#fillPrompt(tokens, prefix, suffix, parsed.maxTokens), parsed))
+  }
+
+  #fillPrompt(tokens: FillTokens, prefix: string, suffix: string, maxTokens = Infinity): Int32Array {
+    const { sinks, window } = this.limits(parseSequenceOptions({}))
+    const all = sinks + window
+    const room = all - Math.min(maxTokens, Math.floor(all / 4))
+    return fillPrompt(tokens, this.nativeInfo.beginningToken, this.tokenize(endOf(prefix, room)), this.tokenize(startOf(suffix, room)), room)
+  }
+
+  async *#continue(prompt: () => Int32Array, options: ParsedGenerateOptions): AsyncGenerator<StreamEvent, void, undefined> {
+    const tokens = prompt()
     const sequence = this.createSequence()
     try {
       for await (const event of sequence.continue(tokens, options)) {

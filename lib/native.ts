@@ -39,6 +39,8 @@ export interface NativeModelInfo {
   slidingWindow: number
   chatTemplate: string | undefined
   beginningToken: number | undefined
+  /** Between what the text is filled in, as far as the vocabulary has them. */
+  fillTokens?: { prefix?: number; suffix?: number; middle?: number }
   beginningText: string
   endText: string
   /** Texts of the control tokens: what must not be read as such inside people's text. */

@@ -444,6 +444,15 @@ class ModelObject : public Napi::ObjectWrap<ModelObject> {
       const auto text_of = [&](Token token) { return token >= 0 && token < model_->vocab_size() ? std::string(f.llama_vocab_get_text(vocab, token)) : std::string(); };
       const Token beginning = model_->beginning();
       if (beginning >= 0) set("beginningToken", beginning);
+      if (model_->has_tokenizer()) {
+        // Whichever the vocabulary has, by their metadata or by the texts that llama.cpp knows.
+        const std::vector<std::pair<const char*, Token>> fill{{"prefix", f.llama_vocab_fim_pre(vocab)}, {"suffix", f.llama_vocab_fim_suf(vocab)}, {"middle", f.llama_vocab_fim_mid(vocab)}};
+        auto tokens = Napi::Object::New(env);
+        for (const auto& [name, token] : fill) {
+          if (token >= 0 && token < model_->vocab_size()) tokens.Set(name, Napi::Number::New(env, token));
+        }
+        object.Set("fillTokens", tokens);
+      }
       object.Set("beginningText", model_->has_tokenizer() ? text_of(f.llama_vocab_bos(vocab)) : "");
       object.Set("endText", model_->has_tokenizer() ? text_of(f.llama_vocab_eos(vocab)) : "");
       auto special = Napi::Array::New(env);
