@@ -75,6 +75,10 @@ export async function checkAdapterFile(path: string, base: ModelHeader, openSour
     if (wrong !== undefined) {
       throw refuse(`does not fit: ${quoted(target)} is ${shape.join(' x ')} in ${base.path}, and its matrices are ${a.shape.join(' x ')} and ${b.shape.join(' x ')}: ${wrong}. Pass the adapter with the model that it was trained on`, { tensor: target, shape: [...shape], a: [...a.shape], b: [...b.shape] })
     }
+    // llama.cpp finds the same pair for the output then, where it is the wrong way round, and ends the process.
+    if (target === 'token_embd.weight' && !base.shapes.has('output.weight')) {
+      throw refuse(`changes the embeddings (${quoted(target)}), which ${base.path} uses as its output matrix as well; llama.cpp cannot do that. Merge the adapter into the model`, { tensor: target })
+    }
     rank = Math.max(rank, size(b.shape, 0))
   }
   const name = text(header, 'general.name')

@@ -170,6 +170,12 @@ describe('refused before llama.cpp sees it:', () => {
     expect(wrong).toMatchObject({ code: 'ADAPTER_INVALID', message: expect.stringMatching(message) })
   })
 
+  test('embeddings that the output matrix shares, which llama.cpp itself would abort over', async () => {
+    const tied = tinyModel('gemma3')
+    const file = written(adapterBytes(await tinyAdapter(tied, ['blk.0.attn_q.weight', 'token_embd.weight'])))
+    await expect(loadModel(tied, { ...exact, adapters: [{ path: file }] })).rejects.toMatchObject({ code: 'ADAPTER_INVALID', message: expect.stringContaining('as its output matrix as well') })
+  })
+
   test('a file that is not there, and options that are none', async () => {
     await expect(loadModel(path, { ...exact, adapters: [{ path: join(folder, 'none.gguf') }] })).rejects.toMatchObject({ code: 'MODEL_NOT_FOUND' })
     for (const adapters of [{ path }, [path], [{ path: '' }], [{}], [{ path, scale: NaN }], [{ path, scale: 1000 }], Array(17).fill({ path })] as never[]) {
