@@ -8,6 +8,7 @@ export type ErrorCode =
   | 'INVALID_OPTION'
   | 'WINDOW_TOO_LARGE'
   | 'POLICY_UNAVAILABLE'
+  | 'FIM_UNAVAILABLE'
   // the model's file
   | 'MODEL_NOT_FOUND'
   | 'NOT_A_GGUF'
@@ -17,6 +18,7 @@ export type ErrorCode =
   | 'MODEL_LOAD_FAILED'
   | 'DOWNLOAD_FAILED'
   | 'CHECKSUM_MISMATCH'
+  | 'ADAPTER_INVALID'
   // the native side
   | 'ADDON_NOT_FOUND'
   | 'LIBRARY_NOT_FOUND'
@@ -34,6 +36,7 @@ export type ErrorCode =
   | 'DECODE_FAILED'
   // text and templates
   | 'TOKENIZE_FAILED'
+  | 'TEXT_TOO_LONG'
   | 'TEMPLATE_MISSING'
   | 'TEMPLATE_FAILED'
   // replies of a wanted form

@@ -1,6 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 export { loadModel } from './model.js'
 export type { Model } from './model.js'
+export type { AdapterInfo } from './adapters.js'
 export type { DefaultPolicy, FileInfo, ModelInfo } from './model-info.js'
 export type { Scalar } from './gguf/header.js'
 export type { MetadataValue } from './gguf/metadata.js'
@@ -20,4 +21,4 @@ export type { StandardResult, StandardSchema } from './structured/schema.js'
 export type { JsonSchema, ToolChoice } from './tools/tool-definitions.js'
 export type { Tool, Tools } from './tools/tools.js'
 export type { EvictEvent, FinishEvent, FinishReason, InvalidToolCallEvent, PrefillEvent, ReasoningEvent, RebaseEvent, StreamEvent, TextEvent, ToolCallArgumentsEvent, ToolCallEvent, ToolCallStartEvent, ToolResultEvent, Timings, TokenLikelihood, TokenProbability, Usage } from './events.js'
-export type { AdaptivePOptions, ChatOptions, DryOptions, DynamicTemperatureOptions, GenerateOptions, LoadProgress, LogEntry, MirostatOptions, ModelOptions, PolicyOptions, ReadProgress, RestoreOptions, SamplingOptions, XtcOptions } from './options.js'
+export type { AdapterOptions, AdaptivePOptions, ChatOptions, DryOptions, DynamicTemperatureOptions, EmbedOptions, GenerateOptions, LoadProgress, LogEntry, MirostatOptions, ModelOptions, PolicyOptions, ReadProgress, RestoreOptions, SamplingOptions, XtcOptions } from './options.js'

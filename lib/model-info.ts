@@ -1,3 +1,4 @@
+import type { AdapterInfo } from './adapters.js'
 import type { ModelHeader } from './gguf/check.js'
 import type { MetadataValue } from './gguf/metadata.js'
 import type { ModelMemory } from './model-memory.js'
@@ -53,6 +54,8 @@ export interface FileInfo {
 export interface ModelInfo extends FileInfo {
   /** What it runs on. */
   readonly device: ModelDevice
+  /** LoRA adapters that change it, in the order given. */
+  readonly adapters: readonly AdapterInfo[]
 }
 
 /**

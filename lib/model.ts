@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
+import { adaptersKind, findAdapters, type FoundAdapter } from './adapters.js'
 import { openAddon, typed } from './backend/open.js'
 import { gpuOfProcess } from './backend/process-gpu.js'
 import { checkRpcServers, holdRpcServers, needRpcLibrary } from './backend/rpc.js'
@@ -8,11 +9,13 @@ import { bytesPerCachedValue, cacheLimits } from './cache-limits.js'
 import { Chat } from './chat.js'
 import { ChatFormat } from './chat-format.js'
 import { Conversation, type ConversationSetting } from './conversation.js'
+import { Embedder } from './embedder.js'
 import { fromNative, StreamingLLMError } from './errors.js'
 import type { StreamEvent } from './events.js'
+import { endOf, fillPrompt, fillTokens, startOf, type FillTokens } from './fill.js'
 import { checkModelFile, type ModelHeader } from './gguf/check.js'
 import type { NativeLoadOptions, NativeModel, NativeModelInfo, NativeSequence, NativeSequenceOptions } from './native.js'
-import { parseChatOptions, parseGenerateOptions, parseModelOptions, parseRestoreOptions, parseSequenceOptions, type ChatOptions, type GenerateOptions, type ModelOptions, type ParsedChatOptions, type ParsedGenerateOptions, type ParsedModelOptions, type ParsedPolicyOptions, type PolicyOptions, type RestoreOptions, type SamplingOptions } from './options.js'
+import { parseChatOptions, parseEmbedOptions, parseGenerateOptions, parseModelOptions, parseRestoreOptions, parseSequenceOptions, type ChatOptions, type EmbedOptions, type GenerateOptions, type ModelOptions, type ParsedChatOptions, type ParsedGenerateOptions, type ParsedModelOptions, type ParsedPolicyOptions, type PolicyOptions, type RestoreOptions, type SamplingOptions } from './options.js'
 import { samplingPresets } from './options/sampling.js'
 import { modelFingerprint } from './model-fingerprint.js'
 import { checkValue } from './options/check.js'
@@ -33,7 +36,7 @@ import { textStream, type TextStream } from './text-stream.js'
  * The file is checked before llama.cpp sees it; the event loop stays free meanwhile.
  *
  * @throws {StreamingLLMError} MODEL_NOT_FOUND, NOT_A_GGUF, GGUF_TRUNCATED, GGUF_MALFORMED, MODEL_UNSUPPORTED (an
- * encoder, a projector, a diffusion model), MODEL_LOAD_FAILED, DOWNLOAD_FAILED, CHECKSUM_MISMATCH, UNKNOWN_OPTION,
+ * encoder, a projector, a diffusion model), MODEL_LOAD_FAILED, ADAPTER_INVALID, DOWNLOAD_FAILED, CHECKSUM_MISMATCH, UNKNOWN_OPTION,
  * INVALID_OPTION, ADDON_NOT_FOUND, LIBRARY_NOT_FOUND, LIBRARY_MISMATCH, GPU_UNAVAILABLE, RPC_UNAVAILABLE. Rejects with
  * `signal.reason` when aborted.
  */
@@ -45,6 +48,7 @@ export async function loadModel(reference: string, options: ModelOptions = {}): 
   const path = await resolveModel(reference, { signal, onProgress, sha256 })
   const header = await checkModelFile(path)
   signal?.throwIfAborted()
+  const adapters = await findAdapters(parsed.adapters, header, { signal, onProgress })
   const { addon, libraries } = openAddon(parsed.libraries)
   if (onLog !== undefined) addon.setLog((level, text) => onLog({ level: logLevels[level] ?? 'info', text: text.trimEnd() }))
   const gpu = parsed.gpu === false ? { devices: [], notices: [] } : await gpuOfProcess(parsed.gpu, addon, libraries, signal)
@@ -53,9 +57,9 @@ export async function loadModel(reference: string, options: ModelOptions = {}): 
   await checkRpcServers(rpc, libraries.release, { signal })
   const swapFolder = parsed.swap === 'disk' ? mkdtempSync(join(tmpdir(), 'streaming-llm-swap-')) : undefined
   const optionsFor = ({ devices, gpuLayers }: Placement): NativeLoadOptions => ({
-    devices, gpuLayers, ...servers,
+    devices, gpuLayers, ...servers, adapters: adapters.map(({ path, scale }) => ({ path, scale })),
     // On a GPU the time that decoding takes here is that of handing it over.
-    threads: parsed.threads, threadsMayChange: parsed.threadsMayChange && gpuLayers === 0, batchSize: parsed.batchSize, cacheTokens: parsed.cacheTokens ?? 0, maxSequences: parsed.maxSequences, waits: parsed.whenFull === 'wait', swapFolder, kvType: parsed.kvType, flashAttention: parsed.flashAttention,
+    threads: parsed.threads, threadsMayChange: parsed.threadsMayChange && gpuLayers === 0, batchSize: parsed.batchSize, cacheTokens: parsed.cacheTokens ?? 0, maxSequences: parsed.maxSequences, waits: parsed.whenFull === 'wait', swapFolder, unloadAfter: parsed.unloadAfter, kvType: parsed.kvType, flashAttention: parsed.flashAttention,
   })
   const planned = placeModel(header, parsed, gpu)
   if (parsed.probe) await probeModel(libraries, path, optionsFor(planned), signal, gpu.backend?.file)
@@ -94,7 +98,7 @@ export async function loadModel(reference: string, options: ModelOptions = {}): 
     throw new StreamingLLMError('MODEL_UNSUPPORTED', `${path} is ${refusal}; a model that generates text from left to right is needed`, { details: { path, architecture: header.architecture } })
   }
   try {
-    return new Model(loaded, header, parsed, { device: modelDevice(header, parsed, placement, devicesBefore), notices: placement.notices, release: libraries.release }, close)
+    return new Model(loaded, header, parsed, { device: modelDevice(header, parsed, placement, devicesBefore), notices: [...placement.notices, ...adapters.flatMap(({ notices }) => notices)], release: libraries.release, adapters }, close)
   } catch (error) {
     await close()
     throw error
@@ -138,15 +142,19 @@ export class Model {
   readonly #warned = new Set<string>()
   readonly #close: () => Promise<void>
   readonly #release: string
+  readonly #adapters: readonly FoundAdapter[]
+  readonly #embedder: Embedder
   #closing: Promise<void> | undefined
   #fingerprint: Promise<string> | undefined
   #info: ModelInfo | undefined
 
   /** @internal */
-  constructor(loaded: NativeModel, header: ModelHeader, options: ParsedModelOptions, { device, notices, release }: { device: ModelDevice; notices: readonly string[]; release: string }, close: () => Promise<void> = () => loaded.close()) {
+  constructor(loaded: NativeModel, header: ModelHeader, options: ParsedModelOptions, { device, notices, release, adapters = [] }: { device: ModelDevice; notices: readonly string[]; release: string; adapters?: readonly FoundAdapter[] }, close: () => Promise<void> = () => loaded.close()) {
     this.#native = loaded
+    this.#embedder = new Embedder(loaded, options.unloadAfter)
     this.#close = close
     this.#release = release
+    this.#adapters = adapters
     this.#header = header
     this.#options = options
     this.nativeInfo = loaded.info
@@ -167,7 +175,13 @@ export class Model {
     return (this.#info ??= deepFrozen({
       ...fileInfo(this.#header, memory, nativeInfo, () => this.limits(parseSequenceOptions({}))),
       device: { ...device, memory: { ...device.memory }, layers: { ...device.layers } },
+      adapters: this.#adapters.map(({ path, name, scale, rank, tensors, sizeBytes }) => ({ path, name, scale, rank, tensors, sizeBytes })),
     }))
+  }
+
+  /** Whether the weights are in memory: false once `unloadAfter` has passed, until the next turn, and after `close()`. */
+  get loaded(): boolean {
+    return this.#native.loaded
   }
 
   /** Most sequences and chats that may be open at once. */
@@ -224,7 +238,7 @@ export class Model {
   /** @internal What a saved cache has in common with this model's, or cannot be read. */
   get cacheKind(): string {
     const { kvType, flashAttention } = this.#options
-    return `llama.cpp ${this.#release}, ${kvType}, flash attention ${flashAttention}`
+    return `llama.cpp ${this.#release}, ${kvType}, flash attention ${flashAttention}${adaptersKind(this.#adapters)}`
   }
 
   /**
@@ -249,11 +263,35 @@ export class Model {
   stream(prompt: string, options: GenerateOptions = {}): TextStream {
     this.#needOpen()
     if (typeof prompt !== 'string') throw new StreamingLLMError('INVALID_OPTION', `stream: the prompt must be a string, got ${typeof prompt}`)
-    return textStream(this.#continue(prompt, parseGenerateOptions(options, this.samplingPresets)))
+    return textStream(this.#continue(() => this.textTokens(prompt), parseGenerateOptions(options, this.samplingPresets)))
   }
 
-  async *#continue(prompt: string, options: ParsedGenerateOptions): AsyncGenerator<StreamEvent, void, undefined> {
-    const tokens = this.textTokens(prompt)
+  /**
+   * Writes what stands between two texts, such as code before and after the cursor, with a model whose vocabulary has tokens
+   * for it. Where they are too long for the default window, the end of `prefix` and the start of `suffix` are what it sees;
+   * up to a quarter of the window is left for the reply. Otherwise as `stream`.
+   *
+   * @throws {StreamingLLMError} FIM_UNAVAILABLE at once where the vocabulary has no such tokens; and as `stream`
+   */
+  fill(prefix: string, suffix: string, options: GenerateOptions = {}): TextStream {
+    this.#needOpen()
+    for (const [name, text] of [['prefix', prefix], ['suffix', suffix]]) {
+      if (typeof text !== 'string') throw new StreamingLLMError('INVALID_OPTION', `fill: the ${name} must be a string, got ${typeof text}`)
+    }
+    const parsed = parseGenerateOptions(options, this.samplingPresets, 'fill')
+    const tokens = fillTokens(this.nativeInfo, this.path)
+    return textStream(this.#continue(() => this.#fillPrompt(tokens, prefix, suffix, parsed.maxTokens), parsed))
+  }
+
+  #fillPrompt(tokens: FillTokens, prefix: string, suffix: string, maxTokens = Infinity): Int32Array {
+    const { sinks, window } = this.limits(parseSequenceOptions({}))
+    const all = sinks + window
+    const room = all - Math.min(maxTokens, Math.floor(all / 4))
+    return fillPrompt(tokens, this.nativeInfo.beginningToken, this.tokenize(endOf(prefix, room)), this.tokenize(startOf(suffix, room)), room)
+  }
+
+  async *#continue(prompt: () => Int32Array, options: ParsedGenerateOptions): AsyncGenerator<StreamEvent, void, undefined> {
+    const tokens = prompt()
     const sequence = this.createSequence()
     try {
       for await (const event of sequence.continue(tokens, options)) {
@@ -263,6 +301,32 @@ export class Model {
     } finally {
       await sequence.close()
     }
+  }
+
+  /**
+   * A vector for each text, in order: what the model makes of it, for comparing texts. Decoded together in batches, beside the
+   * chats of this model, in a context of its own that is made at the first call and freed after a minute without any. Calls
+   * queue up; the event loop stays free.
+   *
+   * @throws {StreamingLLMError} TEXT_TOO_LONG for one of more tokens than the model was trained on, INVALID_OPTION (also for
+   * a text without tokens), UNKNOWN_OPTION, TOKENIZE_FAILED, OUT_OF_MEMORY, DECODE_FAILED, CLOSED. Rejects with
+   * `signal.reason` when aborted.
+   */
+  async embed(texts: readonly string[], options: EmbedOptions = {}): Promise<Float32Array[]> {
+    this.#needOpen()
+    const { pooling = this.#filePooling(), normalize = true, signal } = parseEmbedOptions(options)
+    if (!Array.isArray(texts)) throw new StreamingLLMError('INVALID_OPTION', `embed: the texts must be an array of strings, got ${texts === null ? 'null' : typeof texts}`)
+    const wrong = texts.findIndex(text => typeof text !== 'string')
+    if (wrong >= 0) throw new StreamingLLMError('INVALID_OPTION', `embed: texts[${wrong}] must be a string, got ${typeof texts[wrong]}`)
+    signal?.throwIfAborted()
+    if (texts.length === 0) return []
+    return this.#embedder.embed({ texts: [...texts], pooling, normalize, mostTokens: this.#mostCells(this.trainedLength) }, signal)
+  }
+
+  /** GGUF's numbers for it. */
+  #filePooling(): 'mean' | 'last' | 'cls' {
+    const number = this.#header.metadata.get(`${this.architecture}.pooling_type`)
+    return number === 2 ? 'cls' : number === 3 ? 'last' : 'mean'
   }
 
   /**
@@ -328,6 +392,7 @@ export class Model {
 
   /** Frees everything. Streams in flight end with `CLOSED`. Idempotent. */
   close(): Promise<void> {
+    this.#embedder.close()
     return (this.#closing ??= this.#close())
   }
 
@@ -341,10 +406,20 @@ export class Model {
 
   // Where memory is promised that is not there, the operating system ends the process once it is used.
   #needMemory(cells: number): void {
-    const format = { bytesPerValue: bytesPerCachedValue[this.#options.kvType], flashAttention: true }
-    const bytes = layerBytes(layerMemories(this.#header).layers, { cells, sequenceIds: 0 }, format).reduce((sum, { cache }) => sum + cache, 0)
+    const bytes = this.#cacheBytes(cells)
     if (this.device.layers.offloaded > 0 || bytes < totalmem()) return
     throw new StreamingLLMError('OUT_OF_MEMORY', `a cache of ${cells} tokens needs ${Math.round(bytes / 2 ** 20)} MB, and this machine has ${Math.round(totalmem() / 2 ** 20)} MB; use a smaller window`, { details: { cells, bytes } })
+  }
+
+  #mostCells(wanted: number): number {
+    const bytes = this.#cacheBytes(wanted)
+    if (this.device.layers.offloaded > 0 || bytes < totalmem()) return wanted
+    return Math.floor(wanted * (totalmem() / bytes))
+  }
+
+  #cacheBytes(cells: number): number {
+    const format = { bytesPerValue: bytesPerCachedValue[this.#options.kvType], flashAttention: true }
+    return layerBytes(layerMemories(this.#header).layers, { cells, sequenceIds: 0 }, format).reduce((sum, { cache }) => sum + cache, 0)
   }
 
   #warn(message: string): void {

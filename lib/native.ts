@@ -39,6 +39,8 @@ export interface NativeModelInfo {
   slidingWindow: number
   chatTemplate: string | undefined
   beginningToken: number | undefined
+  /** Between what the text is filled in, as far as the vocabulary has them. */
+  fillTokens?: { prefix?: number; suffix?: number; middle?: number }
   beginningText: string
   endText: string
   /** Texts of the control tokens: what must not be read as such inside people's text. */
@@ -57,6 +59,8 @@ export interface NativeContextOptions {
   waits?: boolean
   /** An own folder where sequences go that give up their place. Default: memory. */
   swapFolder?: string
+  /** Milliseconds without work after which weights and cache are freed until the next job. Default: never. */
+  unloadAfter?: number
   kvType: 'f32' | 'f16' | 'q8_0' | 'q4_0'
   flashAttention: 'auto' | 'on' | 'off'
 }
@@ -69,6 +73,8 @@ export interface NativeLoadOptions extends NativeContextOptions {
   rpcLibrary?: string
   /** GPUs of this machine, by name. */
   devices: string[]
+  /** LoRA adapters that fit the model. Default: none. */
+  adapters?: { path: string; scale: number }[]
 }
 
 export interface NativeSequenceOptions {
@@ -222,12 +228,32 @@ export interface NativeSequence {
   close(): void
 }
 
+export interface NativeEmbedRequest {
+  texts: string[]
+  pooling: 'mean' | 'last' | 'cls'
+  normalize: boolean
+  /** Of one text, for which there is memory. */
+  mostTokens: number
+}
+
+export interface NativeEmbedding {
+  /** TEXT_TOO_LONG, INVALID_OPTION, TOKENIZE_FAILED, OUT_OF_MEMORY, DECODE_FAILED, ABORTED, CLOSED. */
+  promise: Promise<Float32Array[]>
+  abort(): void
+}
+
 export interface NativeModel {
   readonly info: NativeModelInfo
   /** Throws WINDOW_TOO_LARGE, NO_SEQUENCE_LEFT. */
   openSequence(options: NativeSequenceOptions): NativeSequence
   tokenize(text: string, special: boolean): Int32Array
   detokenize(tokens: Int32Array, special: boolean): string
+  /** On a thread and in a context of its own. To be called when the promise of the call before has settled. */
+  embed(request: NativeEmbedRequest): NativeEmbedding
+  /** Frees what embed() has made, until its next call. */
+  releaseEmbedder(): Promise<unknown>
+  /** Whether the weights are in memory. */
+  readonly loaded: boolean
   /** Cells of the cache in all, 0 before the first job. */
   readonly cells: number
   /** Waits for the engine's thread; streams in flight end with CLOSED. */

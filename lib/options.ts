@@ -9,7 +9,7 @@ import { check, checkObject, describe, invalid, type Schema, type Schemas } from
 import { checkGrammar } from './structured/grammar-check.js'
 import { boolean, callback, endpoints, number, oneOf, shortText, signal, someText, text, texts, whole, wholeOr } from './options/kinds.js'
 import { completeSampling, readSampling, samplingSchemas, type ParsedSamplingOptions } from './options/sampling.js'
-import type { ChatOptions, GenerateOptions, ModelOptions, PolicyOptions, RestoreOptions, SamplingOptions } from './options/types.js'
+import type { AdapterOptions, ChatOptions, EmbedOptions, GenerateOptions, ModelOptions, PolicyOptions, RestoreOptions, SamplingOptions } from './options/types.js'
 
 export type * from './options/types.js'
 
@@ -17,7 +17,7 @@ export type * from './options/types.js'
 type With<T, Names extends keyof T> = Omit<T, Names> & Required<Pick<T, Names>>
 
 /** The options of `loadModel` with the defaults that do not depend on the model. */
-export type ParsedModelOptions = With<Omit<ModelOptions, 'flashAttention' | 'gpuLayers'>, 'gpu' | 'threads' | 'batchSize' | 'maxSequences' | 'whenFull' | 'swap' | 'kvType' | 'probe'> & {
+export type ParsedModelOptions = With<Omit<ModelOptions, 'flashAttention' | 'gpuLayers'>, 'gpu' | 'threads' | 'batchSize' | 'maxSequences' | 'whenFull' | 'swap' | 'kvType' | 'probe' | 'adapters'> & {
   gpu: false | 'auto' | 'metal' | 'cuda' | 'vulkan'
   gpuLayers: number | 'auto'
   flashAttention: 'auto' | 'on' | 'off'
@@ -100,6 +100,8 @@ const generateSchemas: Schemas<GenerateOptions> = {
   maxToolRounds: whole(1, 1000),
 }
 
+const embedSchemas: Schemas<EmbedOptions> = { pooling: oneOf('mean', 'last', 'cls'), normalize: boolean, signal }
+
 const grammarSchemas: Schemas<{ source: string; triggers?: string[] }> = { source: someText, triggers: texts(64, 256) }
 
 const stopText = v.pipe(v.string('a string or an array of strings'), shortText(256) as v.GenericSchema<string>)
@@ -115,6 +117,7 @@ const modelSchemas: Schemas<ModelOptions> = {
   maxSequences: whole(1, 64),
   whenFull: oneOf('wait', 'refuse'),
   swap: oneOf('memory', 'disk'),
+  unloadAfter: whole(1),
   kvType: oneOf('f32', 'f16', 'q8_0', 'q4_0'),
   flashAttention: oneOf('auto', 'on', 'off', true, false),
   probe: boolean,
@@ -123,8 +126,13 @@ const modelSchemas: Schemas<ModelOptions> = {
   onLog: callback(),
   onWarning: callback(),
   chatTemplate: someText,
+  adapters: v.unknown() as Schema<AdapterOptions[]>, // by readAdapters
   sha256: v.pipe(v.string('64 hexadecimal digits'), v.regex(/^[0-9a-f]{64}$/i, '64 hexadecimal digits')),
 }
+
+const adapterSchemas: Schemas<AdapterOptions> = { path: someText, scale: number({ least: -100, most: 100 }) }
+
+const mostAdapters = 16
 
 const messageSchemas: Schemas<ChatMessage> = {
   role: someText,
@@ -146,11 +154,14 @@ export function defaultThreads(): number {
 
 /** What was passed to `loadModel`. */
 export function parseModelOptions(given: unknown, call = 'loadModel'): ParsedModelOptions {
-  const { flashAttention: flash = 'auto', gpu = 'auto', ...options } = check(call, given, modelSchemas)
+  const { flashAttention: flash = 'auto', gpu = 'auto', adapters, ...options } = check(call, given, modelSchemas)
   const flashAttention = typeof flash === 'boolean' ? (flash ? 'on' : 'off') : flash
   const kvType = options.kvType ?? 'f16'
   if (kvType.startsWith('q') && flashAttention === 'off') {
     throw invalid(call, 'kvType', `'kvType' ${describe(kvType)} needs flash attention, and 'flashAttention' is off`)
+  }
+  if (options.unloadAfter !== undefined && options.rpc !== undefined) {
+    throw invalid(call, 'unloadAfter', "'unloadAfter' cannot be used with 'rpc': a server that is gone when the model is loaded again would end this process")
   }
   return {
     threads: defaultThreads(),
@@ -165,6 +176,7 @@ export function parseModelOptions(given: unknown, call = 'loadModel'): ParsedMod
     gpu,
     kvType,
     flashAttention,
+    adapters: adapters === undefined ? [] : readAdapters(call, adapters),
   }
 }
 
@@ -226,6 +238,11 @@ export function parseGenerateOptions(given: unknown, defaults: SamplingOptions =
   }
 }
 
+/** What was passed to `embed`. */
+export function parseEmbedOptions(given: unknown, call = 'embed'): EmbedOptions {
+  return check(call, given, embedSchemas)
+}
+
 /** What was passed to `streamChat`, sorted into what makes a chat and what makes a reply. */
 export function parseStreamChatOptions(given: unknown): { model: unknown; messages: ChatMessage[]; chat: ChatOptions; key: string; reply: ParsedGenerateOptions } {
   const call = 'streamChat'
@@ -252,6 +269,17 @@ export function parseMessages(given: unknown, call = 'createChat'): ChatMessage[
       if (value === undefined) throw invalid(call, `${where}.${name}`, `'${where}.${name}' must be a string, got undefined`, 'a string')
     }
     return { role, content, ...(toolCalls === undefined || toolCalls.length === 0 ? {} : { toolCalls: structuredClone(toolCalls) }), ...(toolCallId === undefined ? {} : { toolCallId }) }
+  })
+}
+
+function readAdapters(call: string, given: unknown): AdapterOptions[] {
+  const expected = `an array of at most ${mostAdapters} { path, scale }`
+  if (!Array.isArray(given) || given.length > mostAdapters) throw invalid(call, 'adapters', `'adapters' must be ${expected}, got ${describe(given)}`, expected)
+  return Array.from(given, (adapter, index) => {
+    const where = `adapters[${index}]`
+    const read = checkObject(call, where, adapter, adapterSchemas)
+    if (read.path === undefined) throw invalid(call, `${where}.path`, `'${where}.path' must be a string that is not empty, got undefined`, 'a string that is not empty')
+    return read
   })
 }
 

@@ -5,8 +5,10 @@
 #include <atomic>
 #include <map>
 #include <memory>
+#include <optional>
 
 #include "backends.h"
+#include "embedder.h"
 #include "engine.h"
 #include "failure.h"
 #include "napi_values.h"
@@ -36,6 +38,7 @@ ContextOptions read_context_options(const Napi::Object& from) {
   options.max_sequences = integer(from, "maxSequences");
   if (const auto waits = from.Get("waits"); waits.IsBoolean()) options.waits = waits.ToBoolean();
   if (const auto folder = from.Get("swapFolder"); folder.IsString()) options.swap_folder = folder.ToString().Utf8Value();
+  if (const auto unload = from.Get("unloadAfter"); unload.IsNumber()) options.unload_after_ms = unload.ToNumber().DoubleValue();
   const std::string kv = text(from, "kvType"), flash = text(from, "flashAttention");
   options.kv_type = kv == "f32" ? GGML_TYPE_F32 : kv == "q8_0" ? GGML_TYPE_Q8_0 : kv == "q4_0" ? GGML_TYPE_Q4_0 : GGML_TYPE_F16;
   options.flash_attention = flash == "on" ? LLAMA_FLASH_ATTN_TYPE_ENABLED : flash == "off" ? LLAMA_FLASH_ATTN_TYPE_DISABLED : LLAMA_FLASH_ATTN_TYPE_AUTO;
@@ -333,26 +336,78 @@ class SequenceObject : public Napi::ObjectWrap<SequenceObject> {
 
 class CloseWorker : public Napi::AsyncWorker {
  public:
-  CloseWorker(Napi::Env env, std::shared_ptr<Engine> engine) : AsyncWorker(env), deferred(env), engine_(std::move(engine)) {}
-  void Execute() override { engine_->stop(); }
+  CloseWorker(Napi::Env env, std::shared_ptr<Engine> engine, std::shared_ptr<Embedder> embedder)
+      : AsyncWorker(env), deferred(env), engine_(std::move(engine)), embedder_(std::move(embedder)) {}
+  void Execute() override {
+    embedder_->stop();
+    engine_->stop();
+  }
   void OnOK() override { deferred.Resolve(Env().Undefined()); }
   Napi::Promise::Deferred deferred;
 
  private:
   std::shared_ptr<Engine> engine_;
+  std::shared_ptr<Embedder> embedder_;
+};
+
+// What the embedder's thread has made, on its way to the promise that waits for it, which keeps the process alive.
+class Delivery {
+ public:
+  // On the embedder's thread: calls `work`, whose vectors or Failure the promise gets.
+  template <class Work>
+  static Napi::Value start(Napi::Env env, Embedder& embedder, Work work) {
+    const auto deferred = Napi::Promise::Deferred::New(env);
+    auto way = Function::New(env, "streaming-llm embeddings", 0, 1);
+    embedder.start([deferred, way, work = std::move(work)]() mutable {
+      auto delivery = std::make_unique<Delivery>(deferred);
+      try {
+        delivery->vectors_ = work();
+      } catch (const Failure& failure) {
+        delivery->failure_ = failure;
+      }
+      if (way.NonBlockingCall(delivery.get()) != napi_ok) return;  // the environment is gone
+      (void)delivery.release();
+      way.Release();
+    });
+    return deferred.Promise();
+  }
+  explicit Delivery(const Napi::Promise::Deferred& deferred) : deferred_(deferred) {}
+
+ private:
+  static void arrive(Napi::Env env, Napi::Function, void*, Delivery* delivery) {
+    const std::unique_ptr<Delivery> owned(delivery);
+    if (!env) return;
+    if (owned->failure_) {
+      owned->deferred_.Reject(to_error(env, *owned->failure_).Value());
+      return;
+    }
+    auto list = Napi::Array::New(env, owned->vectors_.size());
+    for (uint32_t i = 0; i < owned->vectors_.size(); i++) {
+      const auto& values = owned->vectors_[i];
+      auto vector = Napi::Float32Array::New(env, values.size());
+      std::copy(values.begin(), values.end(), vector.Data());
+      list.Set(i, vector);
+    }
+    owned->deferred_.Resolve(list);
+  }
+  using Function = Napi::TypedThreadSafeFunction<void, Delivery, arrive>;
+  Napi::Promise::Deferred deferred_;
+  std::vector<std::vector<float>> vectors_;
+  std::optional<Failure> failure_;
 };
 
 class ModelObject : public Napi::ObjectWrap<ModelObject> {
  public:
   static Napi::Function define(Napi::Env env) {
     return DefineClass(env, "NativeModel",
-                       {InstanceAccessor<&ModelObject::info>("info"), InstanceAccessor<&ModelObject::cells>("cells"),
+                       {InstanceAccessor<&ModelObject::info>("info"), InstanceAccessor<&ModelObject::cells>("cells"), InstanceAccessor<&ModelObject::loaded>("loaded"),
                         InstanceMethod<&ModelObject::open_sequence>("openSequence"), InstanceMethod<&ModelObject::tokenize>("tokenize"),
-                        InstanceMethod<&ModelObject::detokenize>("detokenize"), InstanceMethod<&ModelObject::close>("close")});
+                        InstanceMethod<&ModelObject::detokenize>("detokenize"), InstanceMethod<&ModelObject::embed>("embed"), InstanceMethod<&ModelObject::release_embedder>("releaseEmbedder"), InstanceMethod<&ModelObject::close>("close")});
   }
   explicit ModelObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {}
   void adopt(std::shared_ptr<Model> model, const ContextOptions& options) {
     engine_ = std::make_shared<Engine>(model, options);
+    embedder_ = std::make_shared<Embedder>(model, options);
     model_ = std::move(model);
   }
 
@@ -366,31 +421,38 @@ class ModelObject : public Napi::ObjectWrap<ModelObject> {
     return throwing(env, [&]() -> Napi::Value {
       need_open();
       const auto& f = llama();
-      auto* model = model_->get();
+      const auto& facts = model_->facts();
       const auto* vocab = model_->vocab();
       auto object = Napi::Object::New(env);
       const auto set = [&](const char* name, double value) { object.Set(name, Napi::Number::New(env, value)); };
       const auto flag = [&](const char* name, bool value) { object.Set(name, Napi::Boolean::New(env, value)); };
-      char description[256];
-      f.llama_model_desc(model, description, sizeof description);
-      object.Set("description", description);
-      set("parameters", static_cast<double>(f.llama_model_n_params(model)));
-      set("sizeBytes", static_cast<double>(f.llama_model_size(model)));
-      set("layers", f.llama_model_n_layer(model));
-      set("trainedLength", f.llama_model_n_ctx_train(model));
+      object.Set("description", facts.description);
+      set("parameters", static_cast<double>(facts.parameters));
+      set("sizeBytes", static_cast<double>(facts.size_bytes));
+      set("layers", facts.layers);
+      set("trainedLength", facts.trained_length);
       set("vocabularySize", model_->vocab_size());
-      set("slidingWindow", f.llama_model_n_swa(model));
+      set("slidingWindow", facts.sliding_window);
       flag("hasTokenizer", model_->has_tokenizer());
-      flag("hasEncoder", f.llama_model_has_encoder(model));
-      flag("hasDecoder", f.llama_model_has_decoder(model));
-      flag("isRecurrent", f.llama_model_is_recurrent(model));
-      flag("isHybrid", f.llama_model_is_hybrid(model));
-      flag("isDiffusion", f.llama_model_is_diffusion(model));
-      object.Set("hasPositions", f.llama_model_rope_type(model) != LLAMA_ROPE_TYPE_NONE);
-      if (const char* chat_template = f.llama_model_chat_template(model, nullptr)) object.Set("chatTemplate", chat_template);
+      flag("hasEncoder", facts.encoder);
+      flag("hasDecoder", facts.decoder);
+      flag("isRecurrent", facts.recurrent);
+      flag("isHybrid", facts.hybrid);
+      flag("isDiffusion", facts.diffusion);
+      flag("hasPositions", facts.positions);
+      if (!facts.chat_template.empty()) object.Set("chatTemplate", facts.chat_template);
       const auto text_of = [&](Token token) { return token >= 0 && token < model_->vocab_size() ? std::string(f.llama_vocab_get_text(vocab, token)) : std::string(); };
       const Token beginning = model_->beginning();
       if (beginning >= 0) set("beginningToken", beginning);
+      if (model_->has_tokenizer()) {
+        // Whichever the vocabulary has, by their metadata or by the texts that llama.cpp knows.
+        const std::vector<std::pair<const char*, Token>> fill{{"prefix", f.llama_vocab_fim_pre(vocab)}, {"suffix", f.llama_vocab_fim_suf(vocab)}, {"middle", f.llama_vocab_fim_mid(vocab)}};
+        auto tokens = Napi::Object::New(env);
+        for (const auto& [name, token] : fill) {
+          if (token >= 0 && token < model_->vocab_size()) tokens.Set(name, Napi::Number::New(env, token));
+        }
+        object.Set("fillTokens", tokens);
+      }
       object.Set("beginningText", model_->has_tokenizer() ? text_of(f.llama_vocab_bos(vocab)) : "");
       object.Set("endText", model_->has_tokenizer() ? text_of(f.llama_vocab_eos(vocab)) : "");
       auto special = Napi::Array::New(env);
@@ -407,12 +469,14 @@ class ModelObject : public Napi::ObjectWrap<ModelObject> {
 
   Napi::Value cells(const Napi::CallbackInfo& call) { return Napi::Number::New(call.Env(), engine_ ? engine_->cells() : 0); }
 
+  Napi::Value loaded(const Napi::CallbackInfo& call) { return Napi::Boolean::New(call.Env(), model_ && model_->loaded()); }
+
   Napi::Value open_sequence(const Napi::CallbackInfo& call) {
     const auto env = call.Env();
     return throwing(env, [&]() -> Napi::Value {
       need_open();
       const auto options = call[0].As<Napi::Object>();
-      const auto limits = read_limits(options, llama().llama_model_n_ctx_train(model_->get()));
+      const auto limits = read_limits(options, model_->facts().trained_length);
       const bool bounded = limits.kind == CachePolicy::streaming && limits.reanchor_every != CachePolicy::kNever;
       if (bounded && static_cast<int64_t>(limits.sinks) + limits.window + limits.reanchor_every + 1 > limits.trained_length) {
         throw Failure("WINDOW_TOO_LARGE", "sinks + window + reanchorEvery + 1 must not be larger than the " + std::to_string(limits.trained_length) +
@@ -440,6 +504,31 @@ class ModelObject : public Napi::ObjectWrap<ModelObject> {
     });
   }
 
+  Napi::Value embed(const Napi::CallbackInfo& call) {
+    const auto env = call.Env();
+    return throwing(env, [&]() -> Napi::Value {
+      need_open();
+      const auto options = call[0].As<Napi::Object>();
+      const auto pooling = text(options, "pooling");
+      auto aborted = std::make_shared<std::atomic<bool>>(false);
+      Embedder::Request request{texts(options, "texts"), pooling == "last" ? Embedder::last : pooling == "cls" ? Embedder::first : Embedder::mean, options.Get("normalize").ToBoolean(), integer(options, "mostTokens")};
+      auto result = Napi::Object::New(env);
+      result.Set("promise", Delivery::start(env, *embedder_, [embedder = embedder_.get(), request = std::move(request), aborted] { return embedder->embed(request, *aborted); }));
+      result.Set("abort", Napi::Function::New(env, [aborted](const Napi::CallbackInfo&) { *aborted = true; }));
+      return result;
+    });
+  }
+
+  Napi::Value release_embedder(const Napi::CallbackInfo& call) {
+    return throwing(call.Env(), [&]() -> Napi::Value {
+      need_open();
+      return Delivery::start(call.Env(), *embedder_, [embedder = embedder_.get()] {
+        embedder->release();
+        return std::vector<std::vector<float>>();
+      });
+    });
+  }
+
   Napi::Value close(const Napi::CallbackInfo& call) {
     const auto env = call.Env();
     if (!engine_) {
@@ -447,8 +536,9 @@ class ModelObject : public Napi::ObjectWrap<ModelObject> {
       deferred.Resolve(env.Undefined());
       return deferred.Promise();
     }
-    auto* worker = new CloseWorker(env, std::move(engine_));
+    auto* worker = new CloseWorker(env, std::move(engine_), std::move(embedder_));
     engine_.reset();
+    embedder_.reset();
     model_.reset();
     const auto promise = worker->deferred.Promise();
     worker->Queue();
@@ -457,6 +547,7 @@ class ModelObject : public Napi::ObjectWrap<ModelObject> {
 
   std::shared_ptr<Model> model_;
   std::shared_ptr<Engine> engine_;
+  std::shared_ptr<Embedder> embedder_;
 };
 
 // ---- loading
@@ -464,12 +555,12 @@ class ModelObject : public Napi::ObjectWrap<ModelObject> {
 // Loads on a thread of libuv's pool and tells JavaScript how far it is.
 class LoadWorker : public Napi::AsyncProgressWorker<float> {
  public:
-  LoadWorker(Napi::Env env, std::string path, Model::LoadOptions where, const ContextOptions& options, Napi::Function progress, std::shared_ptr<std::atomic<bool>> aborted)
+  LoadWorker(Napi::Env env, std::string path, Weights::LoadOptions where, const ContextOptions& options, Napi::Function progress, std::shared_ptr<std::atomic<bool>> aborted)
       : AsyncProgressWorker(env), deferred(env), path_(std::move(path)), where_(std::move(where)), options_(options), progress_(Napi::Persistent(progress)), aborted_(std::move(aborted)) {}
   void Execute(const ExecutionProgress& progress) override {
     float told = 0;
     try {
-      model_ = Model::load(path_, where_, [&](float done) {
+      model_ = Model::load(path_, where_, options_.unload_after_ms > 0, [&](float done) {
         if (done - told >= 0.01f || done == 1.0f) progress.Send(&done, 1), told = done;
         return !*aborted_;
       });
@@ -497,7 +588,7 @@ class LoadWorker : public Napi::AsyncProgressWorker<float> {
 
  private:
   std::string path_;
-  Model::LoadOptions where_;
+  Weights::LoadOptions where_;
   ContextOptions options_;
   Napi::FunctionReference progress_;
   std::shared_ptr<std::atomic<bool>> aborted_;
@@ -509,12 +600,19 @@ Napi::Value load(const Napi::CallbackInfo& info) {
   const auto env = info.Env();
   const auto options = info[1].As<Napi::Object>();
   auto aborted = std::make_shared<std::atomic<bool>>(false);
-  Model::LoadOptions where;
+  Weights::LoadOptions where;
   where.gpu_layers = integer(options, "gpuLayers");
   where.devices = texts(options, "devices");
   if (options.Has("rpc")) {
     where.rpc = texts(options, "rpc");
     where.rpc_library = text(options, "rpcLibrary");
+  }
+  if (const auto adapters = options.Get("adapters"); adapters.IsArray()) {
+    const auto list = adapters.As<Napi::Array>();
+    for (uint32_t i = 0; i < list.Length(); i++) {
+      const auto adapter = list.Get(i).As<Napi::Object>();
+      where.adapters.push_back({text(adapter, "path"), static_cast<float>(number(adapter, "scale"))});
+    }
   }
   auto* worker = new LoadWorker(env, info[0].ToString().Utf8Value(), std::move(where), read_context_options(options), info[2].As<Napi::Function>(), aborted);
   auto result = Napi::Object::New(env);

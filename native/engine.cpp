@@ -1,44 +1,21 @@
 #include "engine.h"
 
-#include <cstdlib>
-#include <set>
-
+#include "at_exit.h"
 #include "batch.h"
 #include "failure.h"
 
 namespace streaming {
-namespace {
-
-// The engines whose threads run. process.exit() tells the addon nothing, and llama.cpp's libraries take their tables
-// down while a thread still computes: so those threads are ended first. Never destroyed itself.
-struct RunningEngines {
-  std::recursive_mutex mutex;
-  std::set<Engine*> engines;
-};
-RunningEngines& running_engines() {
-  static auto& all = *[] {
-    // After the libraries were loaded, hence before their own destructors.
-    std::atexit([] {
-      std::lock_guard lock(running_engines().mutex);
-      while (!running_engines().engines.empty()) (*running_engines().engines.begin())->stop();
-    });
-    return new RunningEngines;
-  }();
-  return all;
-}
-
-}  // namespace
 
 Engine::Engine(std::shared_ptr<Model> model, const ContextOptions& options)
     : model_(std::move(model)),
-      sliding_window_(llama().llama_model_n_swa(model_->get())),
-      recurrent_(llama().llama_model_is_recurrent(model_->get()) || llama().llama_model_is_hybrid(model_->get())),
-      hybrid_(llama().llama_model_is_hybrid(model_->get())),
+      sliding_window_(model_->facts().sliding_window),
+      recurrent_(model_->facts().recurrent || model_->facts().hybrid),
+      hybrid_(model_->facts().hybrid),
       options_(options),
       thread_choice_(options.threads, options.batch_size, options.threads_may_change),
       batch_(std::make_unique<Batch>(options.batch_size)) {
-  std::lock_guard lock(running_engines().mutex);
-  running_engines().engines.insert(this);
+  std::lock_guard lock(AtExit::get().mutex);
+  AtExit::get().stops.emplace(this, [this] { stop(); });
   thread_ = std::thread([this] { run(); });
 }
 
@@ -153,7 +130,9 @@ void Engine::begin(int handle, Sequence& sequence) {
     // Between two turns nobody waits for the next token, so this is the time.
     if (running.job.kind == Job::rebase || sequence.cache->next() >= (sequence.rebase_after + sequence.cache->size()) / 2) begin_rebase(sequence);
   } catch (const Failure& failure) {
-    fail(sequence, failure.code, failure.what());
+    // Loading was given up for one who has left; what is due to him then is the same as ever.
+    if (failure.code == "ABORTED" && running.job.stream->cancelled()) return;
+    fail(sequence, failure.code == "ABORTED" ? "CLOSED" : failure.code, failure.what());
   }
 }
 
@@ -164,8 +143,8 @@ std::shared_ptr<TokenStream> Engine::make_stream() {
 }
 
 void Engine::stop() {
-  std::lock_guard all(running_engines().mutex);
-  running_engines().engines.erase(this);
+  std::lock_guard all(AtExit::get().mutex);
+  AtExit::get().stops.erase(this);
   if (!thread_.joinable()) return;
   {
     std::lock_guard lock(mutex_);
@@ -200,7 +179,14 @@ void Engine::run() {
   for (;;) {
     {
       std::unique_lock lock(mutex_);
-      if (!more) wake_.wait(lock, [&] { return stopping_ || poked_ || !commands_.empty(); });
+      const auto woken = [&] { return stopping_ || poked_ || !commands_.empty(); };
+      const bool unloads = !more && may_unload();
+      if (!more && !unloads) wake_.wait(lock, woken);
+      if (unloads && !wake_.wait_for(lock, std::chrono::duration<double, std::milli>(options_.unload_after_ms), woken)) {
+        lock.unlock();
+        unload();
+        continue;
+      }
       poked_ = false;
       commands.swap(commands_);
     }
@@ -217,6 +203,7 @@ void Engine::run() {
   if (context_) llama().llama_free(context_);
   context_ = nullptr;
   pool_.reset();
+  weights_.reset();
 }
 
 void Engine::finish(Sequence& sequence, const char* reason) {

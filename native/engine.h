@@ -38,6 +38,7 @@ struct ContextOptions {
   int max_sequences = 8;
   bool waits = false;       // where there is no place for another sequence: one waits, or cannot be opened
   std::string swap_folder;  // where sequences go that give up their place; empty: memory
+  double unload_after_ms = 0;  // without work; 0: never
   ggml_type kv_type = GGML_TYPE_F16;
   llama_flash_attn_type flash_attention = LLAMA_FLASH_ATTN_TYPE_AUTO;
 };
@@ -79,6 +80,9 @@ class Engine {
   bool make_room(Sequence& sequence);
   void begin(int handle, Sequence& sequence);
   void place(Sequence& sequence);
+  void need_weights(const Sequence& sequence);
+  bool may_unload() const;
+  void unload();
   std::vector<uint8_t> cells_of(const Sequence& sequence);
   void swap_out(Sequence& sequence);
   std::vector<uint8_t> saved(Sequence& sequence);
@@ -151,6 +155,7 @@ class Engine {
   std::thread thread_;
 
   // The engine's thread alone.
+  std::shared_ptr<Weights> weights_;  // from the first job on, or the first after they were unloaded
   llama_context* context_ = nullptr;
   llama_memory_t memory_ = nullptr;
   std::atomic<int> cells_{0};

@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "failure.h"
-#include "guarded.h"
 
 namespace streaming {
 
@@ -125,9 +124,7 @@ llama_context* Engine::make_context(int cells, int ids) {
   params.flash_attn_type = options_.flash_attention;
   params.abort_callback = [](void* data) { return static_cast<Engine*>(data)->must_stop_decoding(); };
   params.abort_callback_data = this;
-  LlamaLibrary::take_errors();
-  llama_context* context = nullptr;
-  guarded([&] { context = llama().llama_init_from_model(model_->get(), params); });
+  llama_context* context = weights_->make_context(params);
   if (!context) return nullptr;
   cells_ = static_cast<int>(llama().llama_n_ctx(context));
   if (!pool_) pool_ = std::make_unique<ThreadPool>(options_.threads);

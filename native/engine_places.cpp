@@ -79,6 +79,7 @@ void Engine::swap_out(Sequence& sequence) {
 
 // Brings back what was put away; where that fails, what is known is decoded again.
 void Engine::place(Sequence& sequence) {
+  need_weights(sequence);
   ensure_cells();
   if (sequence.current >= 0) return;
   sequence.current = take_id();

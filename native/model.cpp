@@ -2,48 +2,102 @@
 
 #include <climits>
 
-#include "backends.h"
 #include "failure.h"
 #include "guarded.h"
-#include "rpc.h"
 
 namespace streaming {
 
-std::shared_ptr<Model> Model::load(const std::string& path, const LoadOptions& options, const std::function<bool(float)>& progress) {
-  auto params = llama().llama_model_default_params();
-  params.n_gpu_layers = options.gpu_layers;
-  // Servers first, then the GPUs of this machine, as llama.cpp's own programs do it.
-  auto devices = rpc_devices(options.rpc, options.rpc_library);
-  for (const auto device : find_devices(options.devices)) devices.push_back(device);
-  devices.push_back(nullptr);
-  params.devices = devices.data();
-  bool given_up = false;
-  const auto report = [&](float done) {
-    if (!progress(done)) given_up = true;
-    return !given_up;
-  };
-  using Report = decltype(report);
-  params.progress_callback = [](float done, void* data) { return (*static_cast<const Report*>(data))(done); };
-  params.progress_callback_user_data = const_cast<void*>(static_cast<const void*>(&report));
-  LlamaLibrary::take_errors();
-  llama_model* loaded = nullptr;
-  const auto thrown = guarded([&] { loaded = llama().llama_model_load_from_file(path.c_str(), params); });
-  if (loaded) return std::shared_ptr<Model>(new Model(loaded));
-  if (given_up) throw Failure("ABORTED", "loading " + path + " was aborted");
-  std::string reason = thrown ? *thrown : LlamaLibrary::take_errors();
-  throw Failure("MODEL_LOAD_FAILED", "llama.cpp cannot load " + path + (reason.empty() ? "" : ": " + reason));
+namespace {
+
+Model::Facts facts_of(llama_model* model) {
+  const auto& f = llama();
+  char description[256];
+  f.llama_model_desc(model, description, sizeof description);
+  const char* chat_template = f.llama_model_chat_template(model, nullptr);
+  return {description,
+          chat_template ? chat_template : "",
+          f.llama_model_n_params(model),
+          f.llama_model_size(model),
+          f.llama_model_n_layer(model),
+          f.llama_model_n_ctx_train(model),
+          f.llama_model_n_swa(model),
+          f.llama_model_n_embd_out(model),
+          f.llama_model_has_encoder(model),
+          f.llama_model_has_decoder(model),
+          f.llama_model_is_recurrent(model),
+          f.llama_model_is_hybrid(model),
+          f.llama_model_is_diffusion(model),
+          f.llama_model_rope_type(model) != LLAMA_ROPE_TYPE_NONE};
 }
 
-Model::Model(llama_model* model)
-    : model_(model),
-      vocab_(llama().llama_model_get_vocab(model)),
-      vocab_size_(llama().llama_vocab_n_tokens(vocab_)),
-      has_tokenizer_(llama().llama_vocab_type(vocab_) != LLAMA_VOCAB_TYPE_NONE) {}
+}  // namespace
 
-Model::~Model() { llama().llama_model_free(model_); }
+std::shared_ptr<Model> Model::load(const std::string& path, const Weights::LoadOptions& options, bool unloads, const Weights::Progress& progress) {
+  auto weights = Weights::load(path, options, progress);
+  auto vocabulary = weights;
+  if (unloads) {
+    Weights::LoadOptions alone;
+    alone.vocabulary_alone = true;
+    vocabulary = Weights::load(path, alone, [](float) { return true; });
+  }
+  return std::shared_ptr<Model>(new Model(path, options, std::move(weights), std::move(vocabulary)));
+}
+
+Model::Model(const std::string& path, const Weights::LoadOptions& options, std::shared_ptr<Weights> weights, std::shared_ptr<Weights> vocabulary)
+    : options_(options),
+      files_{file_at(path)},
+      vocabulary_(std::move(vocabulary)),
+      facts_(facts_of(weights->get())),
+      kept_(std::move(weights)),
+      weights_(kept_),
+      vocab_(llama().llama_model_get_vocab(vocabulary_->get())),
+      vocab_size_(llama().llama_vocab_n_tokens(vocab_)),
+      has_tokenizer_(llama().llama_vocab_type(vocab_) != LLAMA_VOCAB_TYPE_NONE) {
+  for (const auto& adapter : options.adapters) files_.push_back(file_at(adapter.path));
+}
+
+// Of a file that cannot be looked at, the same each time.
+Model::File Model::file_at(const std::string& path) {
+  std::error_code error;
+  const std::filesystem::path file(std::u8string(path.begin(), path.end()));
+  const auto bytes = std::filesystem::file_size(file, error);
+  const auto changed = std::filesystem::last_write_time(file, error);
+  return {path, error ? 0 : bytes, error ? std::filesystem::file_time_type() : changed};
+}
+
+std::shared_ptr<Weights> Model::weights(const Weights::Progress& progress) const {
+  std::lock_guard loading(loading_);
+  {
+    std::lock_guard lock(mutex_);
+    if (auto present = weights_.lock()) return present;
+  }
+  // Their headers were checked when they were loaded first; of other files llama.cpp might end the process.
+  for (const auto& file : files_) {
+    if (file_at(file.path) != file) throw Failure("MODEL_LOAD_FAILED", file.path + " is gone or has changed since it was loaded; close the model and load it anew");
+  }
+  auto loaded = Weights::load(files_.front().path, options_, progress);
+  std::lock_guard lock(mutex_);
+  weights_ = loaded;
+  return loaded;
+}
+
+void Model::unload() {
+  std::shared_ptr<Weights> last;  // freed without the mutex
+  std::lock_guard lock(mutex_);
+  last.swap(kept_);
+}
+
+bool Model::loaded() const {
+  std::lock_guard lock(mutex_);
+  return !weights_.expired();
+}
 
 Token Model::beginning() const {
   return has_tokenizer_ && llama().llama_vocab_get_add_bos(vocab_) ? llama().llama_vocab_bos(vocab_) : -1;
+}
+
+Token Model::ending() const {
+  return has_tokenizer_ && llama().llama_vocab_get_add_eos(vocab_) ? llama().llama_vocab_eos(vocab_) : -1;
 }
 
 void Model::need_tokenizer() const {

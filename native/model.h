@@ -1,40 +1,49 @@
 #pragma once
-#include <atomic>
-#include <functional>
+#include <filesystem>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "cache_policy.h"
-#include "llama_library.h"
+#include "weights.h"
 
 namespace streaming {
 
-// A loaded model and its vocabulary. Immutable, so any thread may use it; shared by the JavaScript object and the
-// engine, freed with the last of them.
+// A model: its vocabulary and what is known of it, which stay, and its weights, which may go and come back. Any thread may
+// use it; shared by the JavaScript object, the engine and the embedder.
 class Model {
  public:
-  struct LoadOptions {
-    int gpu_layers = 0;
-    std::vector<std::string> rpc;  // servers that take part, as `host:port`
-    std::string rpc_library;       // ggml's back end for them
-    std::vector<std::string> devices;  // GPUs of this machine, by their names; none: the processor alone
+  // What llama.cpp says of it.
+  struct Facts {
+    std::string description, chat_template;
+    uint64_t parameters = 0, size_bytes = 0;
+    int layers = 0, trained_length = 0, sliding_window = 0;
+    int width = 0;  // of the vectors that its last layer puts out
+    bool encoder = false, decoder = false, recurrent = false, hybrid = false, diffusion = false, positions = false;
   };
-  // `progress` is called on the calling thread with 0..1 and returns false to give up.
-  // Throws Failure MODEL_LOAD_FAILED, ABORTED, RPC_UNAVAILABLE, GPU_UNAVAILABLE.
-  static std::shared_ptr<Model> load(const std::string& path, const LoadOptions& options, const std::function<bool(float)>& progress);
-  ~Model();
+
+  // `unloads`: unload() can be called, so the vocabulary is loaded apart from the weights. Throws as Weights::load.
+  static std::shared_ptr<Model> load(const std::string& path, const Weights::LoadOptions& options, bool unloads, const Weights::Progress& progress);
   Model(const Model&) = delete;
   Model& operator=(const Model&) = delete;
 
-  llama_model* get() const { return model_; }
+  // They stay as long as somebody holds them, or until unload(). Where they are gone they are loaded again on the calling
+  // thread, which may take seconds; throws as Weights::load, and MODEL_LOAD_FAILED where the file has changed.
+  std::shared_ptr<Weights> weights(const Weights::Progress& progress = [](float) { return true; }) const;
+  // The weights are no longer kept for those who come; they go with the last who holds them.
+  void unload();
+  bool loaded() const;
+  const Facts& facts() const { return facts_; }
   const llama_vocab* vocab() const { return vocab_; }
   int vocab_size() const { return vocab_size_; }
   bool has_tokenizer() const { return has_tokenizer_; }
 
   // The token that begins every text, or -1 where the model wants none.
   Token beginning() const;
+  // The token that ends every text that is whole, or -1 where the model wants none.
+  Token ending() const;
   // `special`: texts of special tokens ("<|im_end|>") become these tokens; else they stay text.
   // Throws Failure TOKENIZE_FAILED for text that the vocabulary cannot express.
   std::vector<Token> tokenize(std::string_view text, bool special) const;
@@ -45,10 +54,25 @@ class Model {
   void check_tokens(const Token* tokens, size_t count) const;
 
  private:
-  explicit Model(llama_model* model);
+  struct File {
+    std::string path;
+    uintmax_t bytes;
+    std::filesystem::file_time_type changed;
+    bool operator==(const File&) const = default;
+  };
+  Model(const std::string& path, const Weights::LoadOptions& options, std::shared_ptr<Weights> weights, std::shared_ptr<Weights> vocabulary);
+  static File file_at(const std::string& path);
   void need_tokenizer() const;
 
-  llama_model* const model_;
+  const Weights::LoadOptions options_;
+  std::vector<File> files_;  // the model's first, then the adapters', as they were
+  const std::shared_ptr<Weights> vocabulary_;
+  const Facts facts_;
+  mutable std::mutex loading_;  // held while weights are loaded, so that they are loaded once
+  mutable std::mutex mutex_;    // of what follows
+  std::shared_ptr<Weights> kept_;
+  mutable std::weak_ptr<Weights> weights_;
+
   const llama_vocab* const vocab_;
   const int vocab_size_;
   const bool has_tokenizer_;

@@ -21,6 +21,8 @@ export interface ModelHeader {
   tokensPosition: number
   /** The names of all tensors, in all parts. */
   tensors: ReadonlySet<string>
+  /** Their sizes, row length first. */
+  shapes: ReadonlyMap<string, readonly number[]>
   chatTemplate?: string
   /** Positions are learned vectors, of which there are `contextLength`, so no token can have a position beyond. */
   hasLearnedPositions: boolean
@@ -70,6 +72,7 @@ function describeModel(parts: readonly RawHeader[], architecture: string, contex
     contextLength,
     metadata: new Map([...first.entries].map(([key, entry]) => [key, metadataValue(entry)])),
     tensors,
+    shapes: new Map(parts.flatMap((part) => [...part.tensors.values()].map(({ name, shape }) => [name, shape]))),
     ...(chatTemplate === undefined ? {} : { chatTemplate }),
     tokensPosition: tokens?.type === 'array' ? tokens.position : 0,
     hasLearnedPositions: tensors.has('position_embd.weight'),

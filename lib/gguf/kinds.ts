@@ -80,7 +80,7 @@ function refuseCompanions(header: RawHeader, architecture: string): void {
   }
   if (type === 'adapter' || architecture === 'controlvector') {
     const what = architecture === 'controlvector' ? 'a control vector' : 'an adapter (LoRA)'
-    throw unsupported(path, `is ${what}, which changes a model and is none`, 'Pass the base model; merge the adapter into it first if you need both.', { architecture, type })
+    throw unsupported(path, `is ${what}, which changes a model and is none`, 'Pass the base model; a LoRA goes along with it, as adapters: [{ path }].', { architecture, type })
   }
   if (type === 'imatrix' || architecture === 'imatrix') {
     throw unsupported(path, 'is an importance matrix, which is used to quantize a model', needed, { architecture, type })

@@ -24,6 +24,14 @@ export interface LogEntry {
   text: string
 }
 
+/** A LoRA adapter: low-rank changes of a model's weights. */
+export interface AdapterOptions {
+  /** A GGUF file of the type `adapter`: a path, or an `hf:` reference as for models. */
+  path: string
+  /** How much of the change: 0 nothing, 1 all of it, as trained; -100 to 100. Default: 1. */
+  scale?: number
+}
+
 /** What `loadModel` takes. The sizes are those of the one llama.cpp context that all chats of this model share. */
 export interface ModelOptions {
   /**
@@ -80,6 +88,13 @@ export interface ModelOptions {
   /** Where the cache of a chat goes that gives up its place: `'memory'`, or files in the folder for temporary ones. Default: `'memory'`. */
   swap?: 'memory' | 'disk'
   /**
+   * Milliseconds without any work after which the weights and the cache are freed, 1 or more. Chats stay open: their tokens
+   * are kept, and what the cache held of them goes where `swap` says. The next turn loads the model again, which takes as long
+   * as at first (less from a file that the system still has in memory), and goes on exactly where it was. Not with `rpc`.
+   * Default: never.
+   */
+  unloadAfter?: number
+  /**
    * The type of the cached keys and values: a smaller one takes less memory and rounds more. `'q8_0'` and `'q4_0'`
    * need flash attention. Default: `'f16'`.
    */
@@ -101,6 +116,11 @@ export interface ModelOptions {
   onWarning?: (message: string) => void
   /** A chat template (Jinja) for all chats of this model. Default: the one in the model's file. */
   chatTemplate?: string
+  /**
+   * LoRA adapters for all chats of this model, at most 16, whose changes add up. Each is checked against the model
+   * (ADAPTER_INVALID). They cost some speed and memory; merged into the weights they would not. Default: none.
+   */
+  adapters?: AdapterOptions[]
   /**
    * The SHA-256 of the model's file, 64 hexadecimal digits (of a split model: of its first part); another file is
    * refused. Default: what its source says.
@@ -187,6 +207,20 @@ export interface RestoreOptions extends SamplingOptions {
   chatTemplate?: string
   /** The tools of the chat, which are not saved: the same ones, to go on as if nothing had been. Default: none. */
   tools?: Tools
+}
+
+/** What `embed` takes. */
+export interface EmbedOptions {
+  /**
+   * What of the last layer's states, one for each token, becomes the vector: the mean of all (`'mean'`), that of the last
+   * token (`'last'`), or that of the first (`'cls'`), which in a model that generates text has seen nothing else. Default:
+   * what the model's file says, else `'mean'`.
+   */
+  pooling?: 'mean' | 'last' | 'cls'
+  /** Make each vector's length 1. Default: true. */
+  normalize?: boolean
+  /** Gives up when it fires; `embed` then rejects with its reason. */
+  signal?: AbortSignal
 }
 
 /** What one reply takes. */

@@ -74,7 +74,7 @@ class ScoreWorker : public Worker {
   ScoreWorker(Napi::Env env, Napi::Function progress, std::string path, std::vector<Token> tokens, const ShiftScoring& options)
       : Worker(env, progress), path_(std::move(path)), tokens_(std::move(tokens)), options_(options) {}
   void work(const ExecutionProgress& progress) override {
-    const auto model = Model::load(path_, {0}, [](float) { return true; });
+    const auto model = Model::load(path_, {0}, false, [](float) { return true; });
     scores_ = score_by_shift(*model, tokens_, options_, [&](size_t done) { progress.Send(&done, 1); });
   }
   Napi::Value result() override {
@@ -96,7 +96,7 @@ class AttentionWorker : public Worker {
   AttentionWorker(Napi::Env env, Napi::Function progress, std::string path, std::vector<Token> tokens, int length, int threads)
       : Worker(env, progress), path_(std::move(path)), tokens_(std::move(tokens)), length_(length), threads_(threads) {}
   void work(const ExecutionProgress& progress) override {
-    const auto model = Model::load(path_, {0}, [](float) { return true; });
+    const auto model = Model::load(path_, {0}, false, [](float) { return true; });
     maps_ = attention_maps(*model, tokens_, length_, threads_, [&](size_t done) { progress.Send(&done, 1); });
   }
   Napi::Value result() override {

@@ -48,7 +48,7 @@ AttentionMaps attention_maps(const Model& model, const std::vector<Token>& token
   if (texts == 0 || tokens.size() % static_cast<size_t>(length) != 0) throw Failure("INVALID_OPTION", "the tokens must be one or more texts of " + std::to_string(length) + " tokens");
   model.check_tokens(tokens.data(), tokens.size());
   Reader reader;
-  reader.maps.layers = llama().llama_model_n_layer(model.get());
+  reader.maps.layers = model.facts().layers;
   reader.maps.length = length;
   reader.maps.weights.assign(static_cast<size_t>(reader.maps.layers) * length * length, 0);
 
@@ -61,7 +61,7 @@ AttentionMaps attention_maps(const Model& model, const std::vector<Token>& token
   params.cb_eval_user_data = &reader;
   LlamaLibrary::take_errors();
   std::unique_ptr<llama_context, Free> context;
-  const auto refused = guarded([&] { context.reset(llama().llama_init_from_model(model.get(), params)); });
+  const auto refused = guarded([&] { context.reset(llama().llama_init_from_model(model.weights()->get(), params)); });
   if (!context) throw Failure("OUT_OF_MEMORY", "llama.cpp could not make a cache: " + (refused ? *refused : LlamaLibrary::take_errors()));
   const auto memory = llama().llama_get_memory(context.get());
   if (!memory) throw Failure("MODEL_UNSUPPORTED", "this model keeps no memory of what it has read");

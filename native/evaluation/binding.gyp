@@ -2,7 +2,7 @@
 {
   "targets": [{
     "target_name": "streaming_llm_evaluation",
-    "sources": ["addon.cpp", "evaluation_functions.cpp", "attention.cpp", "quantize.cpp", "shift_score.cpp", "../backends.cpp", "../llama_library.cpp", "../model.cpp", "../rpc.cpp", "../shared_library.cpp"],
+    "sources": ["addon.cpp", "evaluation_functions.cpp", "attention.cpp", "quantize.cpp", "shift_score.cpp", "../backends.cpp", "../llama_library.cpp", "../model.cpp", "../rpc.cpp", "../shared_library.cpp", "../weights.cpp"],
     "include_dirs": [
       "<!(node -p \"require('node-addon-api').include_dir\")",
       "..",

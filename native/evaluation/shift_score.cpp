@@ -16,12 +16,12 @@ namespace {
 class ShiftedSequence {
  public:
   ShiftedSequence(const Model& model, const ShiftScoring& options) : options_(options), vocab_size_(model.vocab_size()) {
-    const auto rope = EvaluationFunctions::get().llama_model_rope_type(model.get());
+    const auto rope = EvaluationFunctions::get().llama_model_rope_type(model.weights()->get());
     if (rope == LLAMA_ROPE_TYPE_MROPE || rope == LLAMA_ROPE_TYPE_IMROPE || rope == LLAMA_ROPE_TYPE_VISION) {
       throw Failure("POLICY_UNAVAILABLE", "llama.cpp cannot shift keys whose positions have several parts (M-RoPE): it ends the process");
     }
     const int capacity = options.sinks + options.window;
-    const int trained = llama().llama_model_n_ctx_train(model.get());
+    const int trained = model.facts().trained_length;
     if (capacity + 1 > trained) {
       throw Failure("WINDOW_TOO_LARGE", "sinks + window + 1 must not be larger than the " + std::to_string(trained) +
                                             " tokens that the model was trained on; the window may have at most " + std::to_string(trained - options.sinks - 1));
@@ -35,7 +35,7 @@ class ShiftedSequence {
     params.flash_attn_type = options.flash_attention;
     params.swa_full = true;  // else the caches of both kinds of layers differ in size, and llama.cpp shifts neither
     LlamaLibrary::take_errors();
-    const auto thrown = guarded([&] { context_.reset(llama().llama_init_from_model(model.get(), params)); });
+    const auto thrown = guarded([&] { context_.reset(llama().llama_init_from_model(model.weights()->get(), params)); });
     if (!context_) {
       const auto reason = thrown ? *thrown : LlamaLibrary::take_errors();
       throw Failure("OUT_OF_MEMORY", "llama.cpp has no cache of this type and size for the model" + (reason.empty() ? std::string() : ": " + reason));

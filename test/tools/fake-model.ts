@@ -1,6 +1,6 @@
 import { Model } from '../../lib/model.js'
 import type { ModelOptions } from '../../lib/index.js'
-import type { NativeEvent, NativeJob, NativeModel, NativeModelInfo, NativeSequence, NativeSequenceOptions, NativeStream } from '../../lib/native.js'
+import type { NativeEmbedding, NativeEmbedRequest, NativeEvent, NativeJob, NativeModel, NativeModelInfo, NativeSequence, NativeSequenceOptions, NativeStream } from '../../lib/native.js'
 import { parseModelOptions } from '../../lib/options.js'
 
 // What the typed layer does by itself, on an engine of a few lines: one token a character, replies as given.
@@ -19,6 +19,7 @@ const coded = (code: string) => Object.assign(new Error(code), { code })
 
 export class FakeModel implements NativeModel {
   readonly cells = 0
+  readonly loaded = true
   readonly sequences = new Set<FakeSequence>()
   /** Each sequence that was ever opened. */
   readonly opened: FakeSequence[] = []
@@ -48,6 +49,12 @@ export class FakeModel implements NativeModel {
   detokenize(tokens: Int32Array): string {
     return String.fromCharCode(...tokens)
   }
+
+  embed({ texts }: NativeEmbedRequest): NativeEmbedding {
+    return { promise: Promise.resolve(texts.map(text => Float32Array.of(text.length))), abort: () => {} }
+  }
+
+  async releaseEmbedder(): Promise<void> {}
 
   async close(): Promise<void> {
     this.closed = true
@@ -157,7 +164,7 @@ export class FakeSequence implements NativeSequence {
 export function fakeModel(changes: Partial<NativeModelInfo> = {}, options: ModelOptions = {}, ...answers: string[]): { model: Model; native: FakeModel } {
   const parsed = parseModelOptions({ onWarning: () => {}, ...options })
   const native = new FakeModel({ ...info, ...changes }, parsed.maxSequences, parsed.whenFull === 'wait', answers.length === 0 ? [reply] : answers)
-  const header = { path: '/fake.gguf', architecture: 'fake', contextLength: 4096, metadata: new Map(), tensors: new Set<string>(), hasLearnedPositions: false, sizeBytes: 1, tokensPosition: 0, parameters: 1, quantization: 'F32', weightBytes: { layers: [], output: 0, total: 0 }, splitCount: 1 }
+  const header = { path: '/fake.gguf', architecture: 'fake', contextLength: 4096, metadata: new Map(), tensors: new Set<string>(), shapes: new Map(), hasLearnedPositions: false, sizeBytes: 1, tokensPosition: 0, parameters: 1, quantization: 'F32', weightBytes: { layers: [], output: 0, total: 0 }, splitCount: 1 }
   return { model: new Model(native, header, parsed, { device: { backend: 'CPU', name: 'a processor', memory: { free: 0, total: 0 }, layers: { offloaded: 0, total: 1 } }, notices: [], release: 'fake' }), native }
 }
 

@@ -29,6 +29,8 @@ export interface TinyOptions {
    * -20 and they never do, 6 and they soon do. Gemma 2 and BERT do not heed it.
    */
   endBias?: number
+  /** More metadata, each a uint32. */
+  metadata?: Record<string, number>
 }
 
 export const chatML = "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n' }}"
@@ -76,6 +78,7 @@ export function tinyModelBytes(kind: TinyKind, options: TinyOptions = {}): Buffe
   vocabulary.write(writer)
   const template = options.chatTemplate === undefined && kind !== 'bert' ? chatML : options.chatTemplate
   if (typeof template === 'string') writer.set('tokenizer.chat_template', 'string', template)
+  for (const [key, value] of Object.entries(options.metadata ?? {})) writer.set(key, 'uint32', value)
   family.write(new TinyWeights(writer, shape, vocabulary))
   return writer.toBuffer()
 }

@@ -4,11 +4,12 @@ import { GgufWriter } from './gguf-writer.js'
  * Real, if tiny, vocabularies that llama.cpp tokenizes with:
  * - `spm`: SentencePiece with all 256 byte tokens, so that every text has tokens;
  * - `bpe`: byte-level BPE as in GPT-2 and Qwen, without a beginning-of-sequence token;
+ * - `fim`: as `bpe`, with the tokens of Qwen's coders for filling in the middle;
  * - `wordpiece`: BERT's;
  * - `incomplete`: SentencePiece without byte tokens, for which llama.cpp's tokenizer throws std::out_of_range
  *   at a character that is no token, e.g. a line feed.
  */
-export type VocabularyKind = 'spm' | 'bpe' | 'wordpiece' | 'incomplete'
+export type VocabularyKind = 'spm' | 'bpe' | 'fim' | 'wordpiece' | 'incomplete'
 
 export interface Vocabulary {
   kind: VocabularyKind
@@ -47,7 +48,8 @@ export function vocabularyOf(kind: VocabularyKind): Vocabulary {
   switch (kind) {
     case 'spm': return sentencePiece(true)
     case 'incomplete': return sentencePiece(false)
-    case 'bpe': return bytePair()
+    case 'bpe': return bytePair([])
+    case 'fim': return bytePair(['<|fim_prefix|>', '<|fim_middle|>', '<|fim_suffix|>', '<|fim_pad|>'])
     case 'wordpiece': return wordPiece()
   }
 }
@@ -116,7 +118,7 @@ function byteCharacters(): string[] {
   return Array.from({ length: 256 }, (_, byte) => String.fromCodePoint(plain(byte) ? byte : next++))
 }
 
-function bytePair(): Vocabulary {
+function bytePair(more: readonly string[]): Vocabulary {
   const alphabet = byteCharacters()
   const encode = (text: string) => Array.from(Buffer.from(text, 'utf8'), (byte) => alphabet[byte]).join('')
   const list = collect()
@@ -126,14 +128,14 @@ function bytePair(): Vocabulary {
     list.add(encode(left + right))
     merges.push(`${encode(left)} ${encode(right)}`)
   }
-  for (const text of ['<|endoftext|>', '<|im_start|>', '<|im_end|>']) list.add(text, 'control')
+  for (const text of ['<|endoftext|>', '<|im_start|>', '<|im_end|>', ...more]) list.add(text, 'control')
   const ends = new Set([list.id('<|endoftext|>'), list.id('<|im_end|>')])
   const bytes = alphabet.flatMap((_, byte) => (byte < 32 && byte !== 10) || byte > 126 ? [byte] : [])
   return {
-    kind: 'bpe',
+    kind: more.length > 0 ? 'fim' : 'bpe',
     tokens: list.tokens,
     types: list.types,
-    rare: new Set([...bytes, list.id('<|im_start|>')]),
+    rare: new Set([...bytes, list.id('<|im_start|>'), ...more.map(list.id)]),
     ends,
     write(writer) {
       writer.set('tokenizer.ggml.model', 'string', 'gpt2')

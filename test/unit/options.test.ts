@@ -1,6 +1,6 @@
 import { StreamingLLMError } from '../../lib/errors.js'
 import {
-  parseChatOptions, parseGenerateOptions, parseMessages, parseModelOptions, parseRestoreOptions, parseSequenceOptions,
+  parseChatOptions, parseEmbedOptions, parseGenerateOptions, parseMessages, parseModelOptions, parseRestoreOptions, parseSequenceOptions,
 } from '../../lib/options.js'
 
 function failure(action: () => unknown): StreamingLLMError {
@@ -25,7 +25,7 @@ const functions: { call: string; parse: (given: unknown) => unknown; names: stri
     parse: given => parseModelOptions(given),
     names: [
       'gpu', 'gpuLayers', 'threads', 'batchSize', 'cacheTokens', 'maxSequences', 'whenFull', 'swap', 'kvType', 'flashAttention', 'probe', 'signal', 'onProgress', 'onLog',
-      'onWarning', 'chatTemplate', 'sha256', 'libraries', 'rpc',
+      'onWarning', 'chatTemplate', 'sha256', 'libraries', 'rpc', 'adapters', 'unloadAfter',
     ],
   },
   { call: 'createSequence', parse: given => parseSequenceOptions(given), names: policy },
@@ -35,6 +35,7 @@ const functions: { call: string; parse: (given: unknown) => unknown; names: stri
     names: [...policy, ...sampling, 'system', 'pinSystem', 'pinShare', 'evict', 'messages', 'restore', 'tools', 'reasoning', 'keepMessages', 'chatTemplate'],
   },
   { call: 'stream', parse: given => parseGenerateOptions(given), names: [...sampling, 'maxTokens', 'stop', 'timeLimit', 'signal', 'speculation', 'priority', 'logprobs', 'grammar', 'responseFormat', 'startWith', 'toolChoice', 'maxToolRounds'] },
+  { call: 'embed', parse: given => parseEmbedOptions(given), names: ['pooling', 'normalize', 'signal'] },
   { call: 'restoreChat', parse: given => parseRestoreOptions(given), names: [...sampling, 'chatTemplate', 'tools'] },
 ]
 
@@ -120,6 +121,10 @@ const kinds: Record<string, { expected: string; good: unknown[]; bad: unknown[] 
   libraries: { expected: 'a string that is not empty', good: ['built', '/a/folder'], bad: ['', 5] },
   rpc: { expected: "an array of 1 to 16 different strings such as '192.168.1.2:50052'", good: [['host:1']], bad: [[], ['host'], 'host:1'] },
   chatTemplate: { expected: 'a string that is not empty', good: ['{{ messages }}'], bad: ['', 5] },
+  adapters: { expected: 'an array of at most 16 { path, scale }', good: [[], [{ path: 'a.gguf' }, { path: 'hf:owner/repo/b.gguf', scale: -0.5 }]], bad: [{ path: 'a.gguf' }, 'a.gguf', Array(17).fill({ path: 'a.gguf' })] },
+  pooling: { expected: "'mean', 'last' or 'cls'", good: ['mean', 'last', 'cls'], bad: ['rank', 1] },
+  normalize: { expected: 'true or false', good: [true, false], bad: ['yes', 1] },
+  unloadAfter: { expected: 'a whole number of at least 1', good: [1, 60_000], bad: [0, 0.5] },
   sha256: { expected: '64 hexadecimal digits', good: ['aB'.repeat(32)], bad: ['ab', 'g'.repeat(64), 'a'.repeat(65)] },
   policy: { expected: "'streaming', 'dense', 'window' or 'recompute'", good: ['streaming', 'dense', 'window', 'recompute'], bad: ['Dense', true] },
   sinks: { expected: 'a whole number of at least 0', good: [0, 4], bad: [-1, 1.5, -0.5] },
@@ -232,9 +237,13 @@ describe('values', () => {
 })
 
 describe('loadModel', () => {
+  test('what servers hold is not unloaded', () => {
+    expect(failure(() => parseModelOptions({ unloadAfter: 5, rpc: ['host:1'] }))).toMatchObject({ code: 'INVALID_OPTION', details: { option: 'unloadAfter' } })
+  })
+
   test('defaults', () => {
     const { threads, ...rest } = parseModelOptions({})
-    expect(rest).toEqual({ gpu: 'auto', gpuLayers: 'auto', batchSize: 128, maxSequences: 8, whenFull: 'wait', swap: 'memory', kvType: 'f16', flashAttention: 'auto', probe: false, threadsMayChange: true })
+    expect(rest).toEqual({ gpu: 'auto', gpuLayers: 'auto', batchSize: 128, maxSequences: 8, whenFull: 'wait', swap: 'memory', kvType: 'f16', flashAttention: 'auto', probe: false, threadsMayChange: true, adapters: [] })
     expect(threads).toBeGreaterThanOrEqual(1)
     expect(threads).toBeLessThanOrEqual(16)
   })

@@ -6,7 +6,7 @@ import { loadPlaced, modelDevice, placeModel, type Placement } from '../../lib/p
 
 const layerBytes = 200e6
 const header: ModelHeader = {
-  path: '/m.gguf', architecture: 'llama', contextLength: 8192, tensors: new Set(), hasLearnedPositions: false, sizeBytes: 0, splitCount: 1, tokensPosition: 0, parameters: 0, quantization: 'Q4_K_M',
+  path: '/m.gguf', architecture: 'llama', contextLength: 8192, tensors: new Set(), shapes: new Map(), hasLearnedPositions: false, sizeBytes: 0, splitCount: 1, tokensPosition: 0, parameters: 0, quantization: 'Q4_K_M',
   weightBytes: { layers: Array.from({ length: 32 }, () => layerBytes), output: 400e6, total: 32 * layerBytes + 800e6 },
   metadata: new Map<string, number | { arrayLength: number }>([
     ['llama.embedding_length', 4096], ['llama.attention.head_count', 32], ['llama.attention.head_count_kv', 8], ['llama.feed_forward_length', 14336],

@@ -1,0 +1,77 @@
+import { fromNative, StreamingLLMError } from './errors.js'
+import type { NativeEmbedRequest, NativeModel } from './native.js'
+
+/** Milliseconds without work after which the context for embeddings is freed, at most. */
+const longestIdle = 60_000
+
+/** Embeddings of one model: one call at a time, as its thread takes them. */
+export class Embedder {
+  readonly #native: Pick<NativeModel, 'embed' | 'releaseEmbedder'>
+  readonly #idleTime: number
+  #tail: Promise<unknown> = Promise.resolve()
+  #waiting = 0
+  #release: NodeJS.Timeout | undefined
+  #closed = false
+
+  constructor(native: Pick<NativeModel, 'embed' | 'releaseEmbedder'>, idle = longestIdle) {
+    this.#native = native
+    this.#idleTime = Math.min(idle, longestIdle)
+  }
+
+  /** Rejects with `signal.reason` when aborted; waiting or not. */
+  async embed(request: NativeEmbedRequest, signal?: AbortSignal): Promise<Float32Array[]> {
+    signal?.throwIfAborted()
+    clearTimeout(this.#release)
+    this.#waiting++
+    const mine = this.#tail.then(() => this.#run(request, signal))
+    this.#tail = mine.catch(() => {}).then(() => this.#rest())
+    return await until(mine, signal)
+  }
+
+  async #run(request: NativeEmbedRequest, signal?: AbortSignal): Promise<Float32Array[]> {
+    signal?.throwIfAborted()
+    if (this.#closed) throw new StreamingLLMError('CLOSED', 'the model has been closed; load it again')
+    try {
+      const { promise, abort } = this.#native.embed(request)
+      signal?.addEventListener('abort', abort, { once: true })
+      try {
+        return await promise
+      } finally {
+        signal?.removeEventListener('abort', abort)
+      }
+    } catch (error) {
+      signal?.throwIfAborted()
+      throw fromNative(error)
+    }
+  }
+
+  #rest(): void {
+    if (--this.#waiting > 0 || this.#closed) return
+    this.#release = setTimeout(() => {
+      this.#tail = this.#tail.then(() => this.#closed || this.#waiting > 0 ? undefined : this.#native.releaseEmbedder()).catch(() => {})
+    }, this.#idleTime)
+    this.#release.unref()
+  }
+
+  /** Nothing begins any more; what is in progress the native side ends. */
+  close(): void {
+    this.#closed = true
+    clearTimeout(this.#release)
+  }
+}
+
+/** Who has aborted need not wait for the others before him. */
+async function until<T>(promise: Promise<T>, signal?: AbortSignal): Promise<T> {
+  if (signal === undefined) return promise
+  let stop!: () => void
+  const aborted = new Promise<never>((_, reject) => {
+    stop = () => reject(signal.reason as Error)
+    signal.addEventListener('abort', stop, { once: true })
+  })
+  try {
+    return await Promise.race([promise, aborted])
+  } finally {
+    signal.removeEventListener('abort', stop)
+    promise.catch(() => {}) // told already
+  }
+}
