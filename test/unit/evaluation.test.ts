@@ -1,4 +1,7 @@
 import { parseCached } from '../../scripts/evaluation/cached-turns.js'
+import { factRounds } from '../../scripts/evaluation/facts.js'
+import { questionsOf } from '../../scripts/evaluation/questions.js'
+import { quality } from '../../scripts/evaluation/reply-quality.js'
 import { scriptedTurn } from '../../scripts/evaluation/scripted-turns.js'
 
 describe('what a cache holds', () => {
@@ -46,4 +49,35 @@ describe('scripted turns', () => {
   test('can be cut to some sentences', () => {
     expect(scriptedTurn(7, 2).reply.content.split('. ')).toHaveLength(2)
   })
+})
+
+test('the questions of a conversation depend on its seed alone', () => {
+  expect(questionsOf(3, 130)).toEqual(questionsOf(3, 130))
+  expect(questionsOf(3, 130)).not.toEqual(questionsOf(4, 130))
+  expect([...questionsOf(3, 60)].sort()).toEqual([...questionsOf(4, 60)].sort())
+})
+
+test('facts are asked for by a question that does not tell them', () => {
+  for (const { before, question, reply, name } of factRounds(252)) {
+    expect(question).not.toContain(name)
+    expect(reply).toContain(name)
+    expect(before[0]!.filter(({ content }) => content.includes(name))).toHaveLength(1)
+  }
+})
+
+test('the faults of replies are counted', () => {
+  const reply = (text: string, reason: 'end' | 'length' = 'end') => ({ question: 'Why?', text, reason })
+  const faults = quality([
+    reply('It rains today.'),
+    reply('it is what it is it is what it is it is what it is', 'length'),
+    reply('It rains today. '),
+    reply(''),
+    reply('Yes.<|im_end|>'),
+    reply('Yes.\nUser: And then?'),
+    reply('Why? Because.'),
+    reply('Hm.'),
+  ])
+  expect(faults).toMatchObject({ loops: 1 / 8, copies: 1 / 8, empty: 1 / 8, endless: 1 / 8, controls: 1 / 8, asUser: 2 / 8 })
+  expect(faults.compression).toBeGreaterThan(0)
+  expect(faults.distinctPairs).toBeLessThan(1)
 })
