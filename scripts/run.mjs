@@ -1,9 +1,10 @@
-// Behind `npm start`, `npm test`, `npm run cli`, `npm run paper` and `npm run bench`: sets up what is missing, then runs the program from source.
+// Behind `npm start`, `npm test`, `npm run cli`, `npm run paper`, `npm run bench` and `npm run eval`: sets up what is missing, then runs the program from source.
 //
 //   node scripts/run.mjs cli COMMAND ...    the command line, lib/cli/main.ts
 //   node scripts/run.mjs test ...           jest, with the arguments passed on
 //   node scripts/run.mjs paper ...          the paper's tables and figures, scripts/paper/main.ts
 //   node scripts/run.mjs bench ...          the benchmark, scripts/bench/main.ts
+//   node scripts/run.mjs eval CHECK ...     what long conversations do, scripts/evaluation/main.ts
 //
 // All words about setting up go to stderr: stdout is the program's alone.
 
@@ -23,8 +24,9 @@ try {
   if (program === 'cli') await runCli()
   else if (program === 'paper') await runReport('paper')
   else if (program === 'bench') await runReport('bench')
+  else if (program === 'eval') await runEvaluation()
   else if (program === 'test') await runTests()
-  else throw new SetupError('Usage: node scripts/run.mjs cli COMMAND ... | test ... | paper ... | bench ...')
+  else throw new SetupError('Usage: node scripts/run.mjs cli COMMAND ... | test ... | paper ... | bench ... | eval CHECK ...')
 } catch (error) {
   console.error(error instanceof SetupError ? error.message : error)
   process.exitCode = 1
@@ -50,6 +52,13 @@ async function runReport(name) {
     if (!given('--model')) env.STREAMING_LLM_DEFAULT_MODEL = await defaultModel()
   }
   await run([...typescript(), path.join(root, 'scripts', name, 'main.ts'), ...args], env)
+}
+
+/** Finds the model by itself, and needs no other addon than the library's. */
+async function runEvaluation() {
+  await dependencies(say)
+  if (!given('--help') && !given('-h')) await addon(say)
+  await run([...typescript(), path.join(root, 'scripts', 'evaluation', 'main.ts'), ...args], process.env)
 }
 
 function given(name) {
