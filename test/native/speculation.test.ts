@@ -235,7 +235,8 @@ describe('a reply that ends within accepted drafts', () => {
       return { text, finish, scores: await scoresAfter(sequence) }
     })
     const whole = await run(30)
-    expect(whole.finish.acceptedTokens).toBeGreaterThan(15)
+    // A windowed model's reply parts sooner from what was foretold.
+    expect(whole.finish.acceptedTokens).toBeGreaterThan(kind.startsWith('gemma') ? 5 : 15)
     // Ended by a text that comes within a run, of several tokens: as the run that was told to end there.
     let checked = 0
     for (let length = 8; length < 24 && checked < 3; length++) {
