@@ -40,7 +40,7 @@ function later(turns: number, thing: string, name: string, round: number): FactR
   return { kind: `${turns} turn${turns > 1 ? 's' : ''} ago`, before: [told, ...fillers], ...asked(thing, name) }
 }
 
-/** A message and a question that together have a tenth more tokens than the window; a word of this prose has some 1.2. */
+/** A message and a question that together have more tokens than the window; a word of this prose has some 1.2. */
 function crowded(window: number, thing: string, name: string, round: number): FactRound {
   const words = (turn: number, count: number) => {
     const all: string[] = []
