@@ -17,6 +17,12 @@ export interface EvictModesOptions {
 export async function compareEvictModes({ model, windows, turns, seeds, maxTokens, say }: EvictModesOptions): Promise<void> {
   const tasks: (() => Promise<string>)[] = []
   for (const window of windows) {
+    tasks.push(async () => {
+      const title = `4 + ${window} tokens, the same words in both`
+      const scripted: ScriptedSetting = { model, window, turns: Math.min(turns, 100) }
+      const result = await inChild<ScriptedSetting, ScriptedResult>(new URL('./scripted-scores.ts', import.meta.url), 'score', scripted, teller(title, say))
+      return tableMarkdown(scriptedTable(title, result))
+    })
     for (const temperature of [0.7, 0]) {
       const setting: GeneratedSetting = { model, window, temperature, seeds: Array.from({ length: seeds }, (_, i) => i + 1), turns, maxTokens }
       tasks.push(async () => {
@@ -25,12 +31,6 @@ export async function compareEvictModes({ model, windows, turns, seeds, maxToken
         return tableMarkdown(generatedTable(title, results))
       })
     }
-    tasks.push(async () => {
-      const title = `4 + ${window} tokens, the same words in both`
-      const scripted: ScriptedSetting = { model, window, turns: Math.min(turns, 100) }
-      const result = await inChild<ScriptedSetting, ScriptedResult>(new URL('./scripted-scores.ts', import.meta.url), 'score', scripted, teller(title, say))
-      return tableMarkdown(scriptedTable(title, result))
-    })
   }
   await twoAtATime(tasks, say)
 }

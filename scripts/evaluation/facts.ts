@@ -40,19 +40,19 @@ function later(turns: number, thing: string, name: string, round: number): FactR
   return { kind: `${turns} turn${turns > 1 ? 's' : ''} ago`, before: [told, ...fillers], ...asked(thing, name) }
 }
 
-/** English words have some 1.3 tokens each in this prose. */
+/** A message and a question that together have more tokens than the window; a word of this prose has some 1.2. */
 function crowded(window: number, thing: string, name: string, round: number): FactRound {
   const words = (turn: number, count: number) => {
     const all: string[] = []
     for (let i = turn; all.length < count; i++) all.push(...scriptedTurn(i).reply.content.split(' '))
     return all.slice(0, count).join(' ')
   }
-  const long = `${words(round + 1, Math.round((0.5 * window) / 1.3))} By the way, my ${thing} is called ${name}.`
+  const long = `${words(round + 1, Math.round((0.58 * window) / 1.2))} By the way, my ${thing} is called ${name}.`
   const { question, ...rest } = asked(thing, name)
   return {
     kind: 'in the turn before, too long for both',
     before: [[user(long), assistant('Thank you for telling me.')]],
-    question: `${words(round + 4, Math.round((0.45 * window) / 1.3))} Now, ${question[0]!.toLowerCase()}${question.slice(1)}`,
+    question: `${words(round + 4, Math.round((0.52 * window) / 1.2))} Now, ${question[0]!.toLowerCase()}${question.slice(1)}`,
     ...rest,
   }
 }
