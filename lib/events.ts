@@ -1,4 +1,7 @@
 import type { ChatMessage, ToolCall } from './messages.js'
+import type { InvalidToolCallPart, ToolCallArgumentsPart, ToolCallStartPart } from './reply/reply-parts.js'
+
+export type { InvalidToolCallPart, ToolCallArgumentsPart, ToolCallStartPart } from './reply/reply-parts.js'
 
 /** The prompt is being read. One such event at the start (`done: 0`), then one for each batch. */
 export interface PrefillEvent {
@@ -39,39 +42,10 @@ export interface ReasoningEvent {
   tokens?: TokenProbability[]
 }
 
-/** A call of one of the chat's tools has begun. Calls are numbered from 0 in each reply. */
-export interface ToolCallStartEvent {
-  type: 'tool-call-start'
-  index: number
-  /** Unlike any other of the conversation. */
-  id: string
-  /** The tool's. */
-  name: string
-}
-
-/** A piece of the arguments of the call that has begun: together they are its JSON. */
-export interface ToolCallArgumentsEvent {
-  type: 'tool-call-arguments'
-  index: number
-  text: string
-}
-
 /** A call that is complete. */
 export interface ToolCallEvent extends ToolCall {
   type: 'tool-call'
   index: number
-}
-
-/** What was begun as a call and is none: broken JSON, an unknown tool, no end. */
-export interface InvalidToolCallEvent {
-  type: 'invalid-tool-call'
-  /** What the model wrote. */
-  raw: string
-  /** What is wrong with it. Where tools are run, the model is told. */
-  reason: string
-  name?: string
-  index?: number
-  id?: string
 }
 
 /** A tool has been run, and the model will be told what came of it. */
@@ -153,4 +127,4 @@ export interface FinishEvent {
 /** What a stream of generated text yields. */
 export type StreamEvent =
   | PrefillEvent | TextEvent | ReasoningEvent | EvictEvent | RebaseEvent | FinishEvent
-  | ToolCallStartEvent | ToolCallArgumentsEvent | ToolCallEvent | InvalidToolCallEvent | ToolResultEvent
+  | ToolCallStartPart | ToolCallArgumentsPart | ToolCallEvent | InvalidToolCallPart | ToolResultEvent
