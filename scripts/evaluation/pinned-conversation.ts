@@ -22,16 +22,14 @@ export interface ConversationResult {
   evictedTokens: number
 }
 
-/** Sinks and window together. */
-export const cacheTokens = 1_020
-const sinks = 4
+/** A pinned system prompt is counted in their sum. */
+const cache = { sinks: 4, window: 1_020 }
 
 /** One conversation of scripted turns; for a process of its own, so that both can have a core each. */
 export const converse: ChildTask<ConversationSetting, ConversationResult> = async ({ model: path, pinned, system, sign, turns }, progress) => {
   const model = await loadModel(path, { threads: 1 })
   try {
-    const pin = pinned ? { pinSystem: true } : { pinSystem: false, sinks }
-    const chat = model.createChat({ system, evict: 'turn', window: cacheTokens - sinks, ...pin })
+    const chat = model.createChat({ system, evict: 'turn', ...cache, pinSystem: pinned })
     const result: ConversationResult = { turns: [], violations: [], seenTokens: 0, evictedTokens: 0 }
     for (let turn = 1; turn <= turns; turn++) {
       const { question, reply } = scriptedTurn(turn)
