@@ -63,11 +63,12 @@ export class ChatFormat {
     return (this.#opensReasoning ??= reasoning !== undefined && reasoningIsOpen(piecesText(this.template.render([{ role: 'user', content: 'x' }], true)), reasoning))
   }
 
-  /** Reads replies; undefined where they are nothing but text. */
-  createReader(): ReplyReader | undefined {
-    const { tools, reasoning } = this
+  /** Reads a reply; undefined where it is nothing but text. `callsOrText`: one that is either calls or text, as a schema demands. */
+  createReader({ calls, callsOrText }: { calls: boolean; callsOrText: boolean }): ReplyReader | undefined {
+    const { reasoning } = this
+    const tools = calls ? this.tools : undefined
     if (tools === undefined && reasoning === undefined) return undefined
-    return new ReplyReader({ tools: tools?.definitions ?? false, syntax: this.toolFormat.syntax, reasoning: reasoning ?? false, reasoningOpen: this.opensReasoning })
+    return new ReplyReader({ tools: tools?.definitions ?? false, callsOrText, syntax: this.toolFormat.syntax, reasoning: reasoning ?? false, reasoningOpen: this.opensReasoning })
   }
 
   /** Control tokens that a reader has to see. */
@@ -79,10 +80,18 @@ export class ChatFormat {
     return (this.#shown = Int32Array.from(tokens, ([token]) => token!))
   }
 
-  /** A grammar for the tools' calls. `warn` hears of a tool whose schema no grammar can be made of. */
-  callGrammar(choice: ToolChoice, warn: (message: string) => void): ToolCallGrammar | undefined {
+  /**
+   * What a reply is held to: calls of tools, and the grammar of the answer where it has one. `warn` hears of a tool whose
+   * schema no grammar can be made of.
+   */
+  replyGrammar(choice: ToolChoice, answer: string | undefined, warn: (message: string) => void): ToolCallGrammar | undefined {
+    return this.#callGrammar(choice, answer, warn) ?? (answer === undefined ? undefined : this.#afterReasoning(answer))
+  }
+
+  #callGrammar(choice: ToolChoice, answer: string | undefined, warn: (message: string) => void): ToolCallGrammar | undefined {
     if (this.tools === undefined) return undefined
     return toolCallGrammar(this.toolFormat, this.tools.definitions, choice, {
+      answer,
       reasoningClose: this.opensReasoning ? this.reasoning!.close : undefined,
       parametersGrammar: ({ name, parameters }) => {
         try {
@@ -97,10 +106,10 @@ export class ChatFormat {
   }
 
   /** A grammar for the whole reply, which begins after the reasoning where prompts open that. */
-  afterReasoning(grammar: string): { source: string; triggers: string[] } {
-    if (!this.opensReasoning) return { source: grammar, triggers: [] }
+  #afterReasoning(grammar: string): ToolCallGrammar {
+    if (!this.opensReasoning) return { grammar, triggers: [] }
     const { close } = this.reasoning!
-    return { source: `root ::= ${literal(close)} space answer-root\n${spaceRule}\n${renameRules(grammar, 'answer')}`, triggers: [close] }
+    return { grammar: `root ::= ${literal(close)} space answer-root\n${spaceRule}\n${renameRules(grammar, 'answer')}`, triggers: [close] }
   }
 }
 

@@ -141,7 +141,7 @@ export class Chat {
         text, reason, usage, timings,
         ...(reasoning === '' ? {} : { reasoning }),
         ...(reason === 'tool-calls' ? { toolCalls } : {}),
-        ...(parsed.responseFormat === undefined ? {} : { value: await readOutput(parsed.responseFormat, text, reason) }),
+        ...(parsed.responseFormat === undefined ? {} : { value: await readOutput(parsed.responseFormat, text, reason, toolCalls) }),
       }
     }
     throw new StreamingLLMError('DECODE_FAILED', 'the reply ended without saying why')
@@ -287,9 +287,6 @@ export class Chat {
     try {
       this.#needOpen()
       const tools = options.tools ?? this.#setting.format.tools
-      if (options.responseFormat !== undefined && tools !== undefined && options.toolChoice !== 'none') {
-        throw new StreamingLLMError('INVALID_OPTION', "'responseFormat' leaves no room for tool calls: give toolChoice 'none' with it", { details: { option: 'responseFormat' } })
-      }
       await before?.()
       const { log } = this.#conversation
       let said = [...unanswered(log.present.at(-1)?.message, messages), ...messages]
@@ -343,13 +340,14 @@ export class Chat {
   async *#reply({ tokens, turns }: PromptTokens, options: ParsedGenerateOptions, round: number): AsyncGenerator<StreamEvent, { finish?: FinishEvent; toolCalls?: ToolCall[]; invalid: string[] }, undefined> {
     const { runner, log, sizes } = this.#conversation
     const { format, model, warn } = this.#setting
-    const choice = round === 1 ? options.toolChoice : options.toolChoice === 'none' ? 'none' : 'auto'
-    const calls = choice === 'none' ? undefined : format.callGrammar(choice, warn)
-    const grammar = options.grammar
-      ?? (options.responseFormat === undefined ? undefined : format.afterReasoning(options.responseFormat.grammar))
-      ?? (calls === undefined ? undefined : { source: calls.grammar, triggers: calls.triggers })
+    const { responseFormat, maxToolRounds } = options
+    // Who wants an answer of some form gets one, after the last round too.
+    const callsAllowed = options.toolChoice !== 'none' && !(responseFormat !== undefined && round > maxToolRounds)
+    const choice = !callsAllowed ? 'none' : round === 1 ? options.toolChoice : 'auto'
+    const made = options.grammar === undefined ? format.replyGrammar(choice, responseFormat?.grammar, warn) : undefined
+    const grammar = options.grammar ?? (made === undefined ? undefined : { source: made.grammar, triggers: made.triggers })
     const start = round === 1 ? options.startWith : ''
-    const reply = new ReplyEvents(choice === 'none' && format.reasoning === undefined ? undefined : format.createReader())
+    const reply = new ReplyEvents(format.createReader({ calls: callsAllowed, callsOrText: responseFormat !== undefined }))
     const job = generateJob(model, sizes.sinks + sizes.window, { tokens: Int32Array.from([...tokens, ...(start === '' ? [] : model.tokenize(start))]), turns: Int32Array.from(turns), shown: format.shown }, { ...options, grammar })
     let finish: FinishEvent | undefined
     try {

@@ -224,10 +224,11 @@ export class Model {
     this.#needOpen()
     const format = new ChatFormat(this, { ...options, chatTemplate: options.chatTemplate ?? this.#options.chatTemplate })
     const warn = (message: string) => this.#warn(message)
-    if (!format.template.incremental) {
-      warn('this chat template changes earlier turns when later ones come, so each turn is decoded again from the first difference on')
-    }
-    return { model: this, format, options, warn }
+    if (format.template.incremental) return { model: this, format, options, warn }
+    // Where a turn begins is known only of turns that are rendered one by one.
+    const byTokens = options.evict === 'turn' ? ", and tokens leave one by one instead of whole turns" : ''
+    warn(`this chat template changes earlier turns when later ones come, so each turn is decoded again from the first difference on${byTokens}`)
+    return { model: this, format, options: { ...options, evict: 'token' }, warn }
   }
 
   /** @internal Tells this model file from others. */

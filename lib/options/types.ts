@@ -173,8 +173,8 @@ export interface ChatOptions extends PolicyOptions, SamplingOptions {
   /**
    * What leaves when the window is full. `'turn'`: whole turns, the oldest first, so that the cache holds the system prompt
    * and whole turns at every moment; a turn that is larger than the window leaves by tokens. `'token'`: the oldest token,
-   * as in the paper. Other policies than `'streaming'`, and templates that do not render turns by themselves, know tokens
-   * alone. Default: `'token'`.
+   * as in the paper. Other policies than `'streaming'` know tokens alone, and so do, with a warning, templates that change
+   * earlier turns when later ones come. Default: `'token'`.
    */
   evict?: 'token' | 'turn'
   /** The conversation so far, oldest first, of any length. Default: none. */
@@ -251,8 +251,8 @@ export interface GenerateOptions extends SamplingOptions {
   /**
    * The reply is JSON that fulfils a schema: a JSON schema, a schema of a library that can write itself as one (Zod 4.2,
    * ArkType; Standard Schema), or `'json'` for any object. `ask()` returns it as `value`, checked by that library. Which
-   * keywords there are, docs/structured-output.md says; others are refused by name. Give enough `maxTokens`. Not together with
-   * `grammar`, nor while tools may be called. Default: text.
+   * keywords there are, docs/structured-output.md says; others are refused by name. Give enough `maxTokens`. With tools, a reply
+   * is either calls or this, and after `maxToolRounds` it is this. Not together with `grammar`. Default: text.
    */
   responseFormat?: JsonSchema | StandardSchema | 'json'
   /**

@@ -21,6 +21,8 @@ export interface ReplyReaderOptions {
   reasoning?: ReasoningFormat | false
   /** True when the prompt has opened the reasoning already. */
   reasoningOpen?: boolean
+  /** True for a reply that is either calls or text: marks of calls in the midst of text are text. */
+  callsOrText?: boolean
   /** Makes the ids of calls. Default: nine random letters and digits, which is the form that every template takes. */
   createId?: () => string
 }
@@ -45,6 +47,9 @@ export class ReplyReader {
   #at = 0
   #final = false
   #inReasoning: boolean
+  readonly #callsOrText: boolean
+  // Nothing but text comes from here on.
+  #plain = false
   // Whether nothing but white space has come since the start, the reasoning, or a call. Only here reasoning may begin: a
   // text that mentions the mark goes on as text.
   #fresh: boolean
@@ -61,6 +66,7 @@ export class ReplyReader {
     this.#reasoningEnd = new MarkerSearch(this.#reasoning === undefined ? [] : [this.#reasoning.close])
     this.#openings = new MarkerSearch(names.length === 0 ? [] : [...this.#syntax.open, ...this.#syntax.ignored])
     this.#bare = names.length > 0 && this.#syntax.bare ? new BareCall(names) : undefined
+    this.#callsOrText = options.callsOrText === true
     this.#fresh = this.#looksAtStart
     this.#inReasoning = this.#skipSpace = options.reasoningOpen === true && this.#reasoning !== undefined
     const createId = options.createId ?? randomId
@@ -119,10 +125,10 @@ export class ReplyReader {
   }
 
   get #looksAtStart(): boolean {
-    return this.#reasoning !== undefined || this.#bare !== undefined
+    return this.#reasoning !== undefined || this.#bare !== undefined || this.#callsOrText
   }
 
-  /** Where reasoning may begin, or a call without a mark. */
+  /** Where reasoning may begin, or a call without a mark, and where it is decided what a reply is that is calls or text. */
   #readStart(): boolean {
     const start = afterSpace(this.#rest, this.#at)
     const waits = start === this.#rest.length || this.#reasoning !== undefined && isCut(this.#reasoning.open, this.#rest, start)
@@ -131,7 +137,7 @@ export class ReplyReader {
       this.#say('text', this.#beforeSpace(start))
       this.#at = start + this.#reasoning.open.length
       this.#fresh = this.#looksAtStart
-    this.#inReasoning = this.#skipSpace = true
+      this.#inReasoning = this.#skipSpace = true
       return true
     }
     if (this.#bare !== undefined && BareCall.at(this.#rest, start) !== undefined) {
@@ -139,12 +145,16 @@ export class ReplyReader {
       if (kind === 'more' && !this.#final) return this.#waitAt(start)
       if (kind === 'call') return this.#open(start, start)
     }
+    if (this.#callsOrText) {
+      if (!this.#final && this.#openings.hold(this.#rest, start) === start) return this.#waitAt(start)
+      this.#plain = this.#openings.find(this.#rest, start)?.start !== start
+    }
     this.#fresh = false
     return true
   }
 
   #readText(): boolean {
-    const found = this.#openings.find(this.#rest, this.#at)
+    const found = this.#plain ? undefined : this.#openings.find(this.#rest, this.#at)
     if (found === undefined) return this.#keepBack('text', this.#openings)
     if (!this.#syntax.ignored.includes(found.marker)) return this.#open(found.start, found.end)
     this.#say('text', this.#beforeSpace(found.start))
@@ -188,7 +198,7 @@ export class ReplyReader {
 
   /** Passes on all that can't be the start of a mark, with white space before it. */
   #keepBack(type: 'text' | 'reasoning', marks: MarkerSearch): boolean {
-    if (this.#final || marks.empty) this.#say(type, this.#rest.length)
+    if (this.#final || this.#plain || marks.empty) this.#say(type, this.#rest.length)
     else this.#say(type, this.#beforeSpace(marks.hold(this.#rest, this.#at)))
     return false
   }

@@ -24,10 +24,13 @@ export function readResponseFormat(given: unknown, call: string): ResponseFormat
 /**
  * The value of a finished reply.
  *
- * @throws {StreamingLLMError} OUTPUT_INCOMPLETE where the reply ended before its JSON did, OUTPUT_INVALID where the schema's
- * own library does not agree with it
+ * @throws {StreamingLLMError} OUTPUT_INCOMPLETE where the reply ended before its JSON did, or with calls that the caller has to
+ * answer; OUTPUT_INVALID where the schema's own library does not agree with it
  */
-export async function readOutput({ validate }: ResponseFormat, text: string, reason: string): Promise<unknown> {
+export async function readOutput({ validate }: ResponseFormat, text: string, reason: string, toolCalls: readonly object[]): Promise<unknown> {
+  if (reason === 'tool-calls') {
+    throw new StreamingLLMError('OUTPUT_INCOMPLETE', 'the reply calls tools, which stand in details.toolCalls and have no execute(): answer each with a message of the role tool, and ask for the form there again', { details: { text, reason, toolCalls } })
+  }
   let value: unknown
   try {
     value = JSON.parse(text)

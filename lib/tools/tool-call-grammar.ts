@@ -20,6 +20,8 @@ export interface ToolCallGrammarOptions {
    * so only after the reasoning.
    */
   reasoningClose?: string
+  /** GBNF for what the reply may be instead of calls, for the choice `auto`: either is required then. */
+  answer?: string
 }
 
 export interface ToolCallGrammar {
@@ -31,7 +33,8 @@ export interface ToolCallGrammar {
 
 /**
  * A grammar by which what the model writes as a call is one, of a tool that exists, with arguments as its schema wants
- * them. For the choice `auto` it waits for a call; else it makes the model call. Undefined for `none`, or without tools.
+ * them. For the choice `auto` it waits for a call, unless an answer has its own grammar; else it makes the model call.
+ * Undefined for `none`, or without tools.
  *
  * Throws `INVALID_OPTION` for a choice of a tool that isn't there.
  */
@@ -44,10 +47,13 @@ export function toolCallGrammar(format: ToolCallFormat, tools: ToolDefinitions, 
   const calls = names.map((_, i) => `tool-${i}`).join(' | ')
   const more = options.parallel ?? format.parallel ? ` (${looseOrSpace(between)} call)*` : ''
   const body = [opening(begin, syntax), `call${more}`, finish === '' ? '' : `space ${looseLiteral(finish)}`].filter(part => part !== '').join(' ')
-  const lead = choice !== 'auto' && options.reasoningClose !== undefined ? `${literal(options.reasoningClose)} space ` : ''
+  const answer = choice === 'auto' ? options.answer : undefined
+  const waits = choice === 'auto' && answer === undefined
+  const lead = !waits && options.reasoningClose !== undefined ? `${literal(options.reasoningClose)} space ` : ''
+  const root = answer === undefined ? [`root ::= ${lead}${body}`] : [`root ::= ${lead}(answer-root | ${body})`, renameRules(answer.trim(), 'answer')]
   return {
-    grammar: [`root ::= ${lead}${body}`, `call ::= ${calls}`, spaceRule, ...rules].join('\n') + '\n',
-    triggers: choice === 'auto' ? triggers(format, names) : lead === '' ? [] : [options.reasoningClose!],
+    grammar: [...root, `call ::= ${calls}`, spaceRule, ...rules].join('\n') + '\n',
+    triggers: waits ? triggers(format, names) : lead === '' ? [] : [options.reasoningClose!],
   }
 }
 

@@ -100,4 +100,20 @@ describe('tools on a real model', () => {
     expect(chat.messages.map(({ role }) => role).slice(0, 4)).toEqual(['user', 'assistant', 'tool', 'assistant'])
     await chat.close()
   })
+
+  test('and a response format: each reply is calls or the answer', async () => {
+    const Report = z.object({ city: z.string().max(20), sky: z.enum(['clear', 'grey']) })
+    for (let seed = 1; seed <= 8; seed++) {
+      const asked: unknown[] = []
+      const chat = model.createChat({ system: 'Use the tool.', tools: { weather: { description: 'The weather in a city', parameters: z.object({ city: z.string().max(20) }), execute: args => {
+        asked.push(args)
+        return 'grey'
+      } } } })
+      const { value, reason } = await chat.ask('What is the weather in Paris?', { responseFormat: Report, toolChoice: seed % 2 === 0 ? 'required' : 'auto', maxToolRounds: 2, temperature: 1, seed, maxTokens: 300 })
+      expect(reason).toBe('end')
+      expect(Report.parse(value)).toEqual(value)
+      if (seed % 2 === 0) expect(asked.length).toBeGreaterThan(0)
+      await chat.close()
+    }
+  })
 })

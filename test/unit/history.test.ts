@@ -239,6 +239,13 @@ describe('a template that changes earlier turns', () => {
     expect(usage.promptTokens).toBe(text.length - `${opening('S')}<|im_start|>user\nOne`.length)
   })
 
+  test('loses tokens one by one, whatever was asked for, and says so', () => {
+    const warnings: string[] = []
+    const { model } = fakeModel({ chatTemplate: marking }, { onWarning: message => warnings.push(message) })
+    expect(model.createChat({ evict: 'turn' }).limits.evict).toBe('token')
+    expect(warnings).toEqual([expect.stringMatching(/changes earlier turns.*tokens leave one by one/)])
+  })
+
   test('also when the window has moved on', async () => {
     const { model, native } = fakeModel({ chatTemplate: marking })
     const chat = model.createChat({ system: 'S', window: 200 })

@@ -90,6 +90,37 @@ describe('tools', () => {
     expect(answer.toolCalls).toEqual([expect.objectContaining({ name: 'weather', arguments: { city: 'Oslo' } })])
   })
 
+  describe('and a response format', () => {
+    const responseFormat = { type: 'object', properties: { sky: { type: 'string' } }, required: ['sky'] } as const
+    // What looks like a call within the answer is none.
+    const answer = JSON.stringify({ sky: call('weather', { city: 'Rome' }) })
+
+    test('the answer comes after the calls, whatever is in it', async () => {
+      const { model } = fakeModel({ chatTemplate: template }, {}, call('weather', { city: 'Oslo' }), answer)
+      const cities: string[] = []
+      const chat = model.createChat({ tools: weather(({ city }) => cities.push(city)) })
+      expect(await chat.ask('Weather?', { responseFormat })).toMatchObject({ reason: 'end', text: answer, value: JSON.parse(answer) })
+      expect(cities).toEqual(['Oslo'])
+    })
+
+    test('after the last round no call is read', async () => {
+      const { model } = fakeModel({ chatTemplate: template }, {}, call('weather', { city: 'Oslo' }), call('weather', { city: 'Oslo' }), '{"sky": "grey"}')
+      let runs = 0
+      const chat = model.createChat({ tools: weather(() => `${++runs}`) })
+      expect(await chat.ask('Weather?', { responseFormat, maxToolRounds: 2 })).toMatchObject({ reason: 'end', value: { sky: 'grey' } })
+      expect(runs).toBe(2)
+    })
+
+    test('calls that the caller has to answer are told, and answered', async () => {
+      const { model } = fakeModel({ chatTemplate: template }, {}, call('weather', { city: 'Oslo' }), '{"sky": "grey"}')
+      const chat = model.createChat({ tools: { weather: { parameters } } })
+      const error: unknown = await chat.ask('Weather?', { responseFormat }).catch((error: unknown) => error)
+      expect(error).toMatchObject({ code: 'OUTPUT_INCOMPLETE', details: { toolCalls: [{ name: 'weather', arguments: { city: 'Oslo' } }] } })
+      const [{ id }] = (error as { details: { toolCalls: [{ id: string }] } }).details.toolCalls
+      expect(await chat.ask({ role: 'tool', toolCallId: id, content: 'grey' }, { responseFormat })).toMatchObject({ value: { sky: 'grey' } })
+    })
+  })
+
   test('without execute end the reply, and the caller answers', async () => {
     const { model, native } = fakeModel({ chatTemplate: template }, {}, call('weather', { city: 'Oslo' }), 'It rains.')
     const chat = model.createChat({ tools: { weather: { parameters } } })

@@ -80,6 +80,39 @@ describe.each(names)('%s', name => {
   })
 })
 
+describe.each(names)('%s with an answer of its own form', name => {
+  const answer = `root ::= "{" space "\\"call\\": " value "}"\nspace ::= " "?\ncall ::= "x"\n${json}`
+  const written = writeCalls(callSyntaxes[name], [weather])
+  const given = '{ "call": {"name": "now"}}'
+
+  test('takes either, from the start', () => {
+    const { gbnf, triggers } = make(name, 'auto', { answer })
+    expect(triggers).toEqual([])
+    for (const text of [written, given]) expect(gbnf.takes(text)).toBe(true)
+    for (const text of ['', 'text', written + given, given + written, `so ${given}`]) expect(gbnf.takes(text)).toBe(false)
+  })
+
+  test('takes either after the reasoning', () => {
+    const { gbnf, triggers } = make(name, 'auto', { answer, reasoningClose: '</think>' })
+    expect(triggers).toEqual(['</think>'])
+    for (const text of [written, given]) expect([gbnf.takes(`</think>\n${text}`), gbnf.takes(text)]).toEqual([true, false])
+  })
+
+  test('takes calls alone where they are required', () => {
+    const { gbnf } = make(name, 'required', { answer })
+    expect([gbnf.takes(written), gbnf.takes(given)]).toEqual([true, false])
+  })
+
+  test('is read as what it is', () => {
+    const options = { syntax: callSyntaxes[name], callsOrText: true }
+    const quoting = JSON.stringify({ call: written, think: '<think>' })
+    expect(read(quoting, options)).toEqual([{ type: 'text', text: quoting }])
+    expect(read(`<think>Hm.</think>\n${quoting}`, options)).toEqual([{ type: 'reasoning', text: 'Hm.' }, { type: 'text', text: quoting }])
+    expect(read(written, options)).toEqual(read(written, { syntax: callSyntaxes[name] }))
+    expect(read(`<think>Hm.</think>\n${written}`, options)).toEqual(read(`<think>Hm.</think>\n${written}`, { syntax: callSyntaxes[name] }))
+  })
+})
+
 test('no grammar without a call', () => {
   expect(toolCallGrammar(genericFormat, tools, 'none', { parametersGrammar })).toBeUndefined()
   expect(toolCallGrammar(genericFormat, {}, 'required', { parametersGrammar })).toBeUndefined()
