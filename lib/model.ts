@@ -61,7 +61,7 @@ export async function loadModel(reference: string, options: ModelOptions = {}): 
     // On a GPU the time that decoding takes here is that of handing it over.
     threads: parsed.threads, threadsMayChange: parsed.threadsMayChange && gpuLayers === 0, batchSize: parsed.batchSize, cacheTokens: parsed.cacheTokens ?? 0, maxSequences: parsed.maxSequences, waits: parsed.whenFull === 'wait', swapFolder, unloadAfter: parsed.unloadAfter, kvType: parsed.kvType, flashAttention: parsed.flashAttention,
   })
-  const planned = placeModel(header, parsed, gpu)
+  const planned = placeModel(header, parsed, gpu, adapters.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0))
   if (parsed.probe) await probeModel(libraries, path, optionsFor(planned), signal, gpu.backend?.file)
   const letGoServers = holdRpcServers(rpc)
   const letGo = () => {

@@ -27,8 +27,12 @@ export interface Placement {
   notices: string[]
 }
 
-/** As many layers as are asked for, or as fit. Servers take what they are given: what is free there, nobody here knows. */
-export function placeModel(header: ModelHeader, options: ParsedModelOptions, { devices, notices }: Pick<GpuChoice, 'devices' | 'notices'>): Placement {
+/**
+ * As many layers as are asked for, or as fit. Servers take what they are given: what is free there, nobody here knows.
+ *
+ * @param adapterBytes what goes to the devices besides, at most
+ */
+export function placeModel(header: ModelHeader, options: ParsedModelOptions, { devices, notices }: Pick<GpuChoice, 'devices' | 'notices'>, adapterBytes = 0): Placement {
   const names = devices.map(({ name }) => name)
   const total = layerCount(header)
   if (options.rpc !== undefined) return { devices: names, notices, gpuLayers: options.gpuLayers === 'auto' ? total : Math.min(options.gpuLayers, total) }
@@ -37,7 +41,7 @@ export function placeModel(header: ModelHeader, options: ParsedModelOptions, { d
   const free = sumOf(devices, 'memoryFree')
   if (free === 0) return { devices: names, notices, gpuLayers: total }
   const cells = options.cacheTokens ?? Math.min(header.contextLength, largestDefault) + options.batchSize
-  const fitting = layersThatFit(header, { cells, bytesPerValue: bytesPerCachedValue[options.kvType], batchSize: options.batchSize }, free)
+  const fitting = layersThatFit(header, { cells, bytesPerValue: bytesPerCachedValue[options.kvType], batchSize: options.batchSize }, free - adapterBytes)
   const short = `${fitting} of ${total} layers fit into the ${Math.round(free / 1e6)} MB that are free on ${nameOf(devices)}; the processor computes the others.`
   return { devices: names, gpuLayers: fitting, notices: fitting < total ? [...notices, short] : notices }
 }

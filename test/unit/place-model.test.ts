@@ -29,6 +29,12 @@ test('as many as fit, and that is announced', () => {
   expect(notices).toEqual([expect.stringContaining(`${gpuLayers} of 33 layers fit into the 4000 MB that are free on the CUDA0`)])
 })
 
+test('adapters take room as well', () => {
+  const layers = (adapterBytes: number) => placeModel(header, parseModelOptions({}), { devices: [gpu(4e9)], notices: [] }, adapterBytes).gpuLayers
+  expect(layers(0) - layers(1e9)).toBeGreaterThan(3) // of 200 MB and their part of the cache
+  expect(layers(4e9)).toBe(0)
+})
+
 test('more memory, a shorter cache or a smaller type never mean fewer layers', () => {
   const fit = (free: number, cells = 4096, bytesPerValue = 2): number => layersThatFit(header, { cells, bytesPerValue, batchSize: 128 }, free)
   let last = 0
