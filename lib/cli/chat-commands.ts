@@ -5,6 +5,7 @@ import { samplingSchemas } from '../options/sampling.js'
 import { cacheText } from './cache-drawing.js'
 import type { ChatSession } from './chat-session.js'
 import { columns } from './figures.js'
+import { fileNames } from './file-names.js'
 import { defaultChatFile, loadedText, loadChat, saveChat } from './saved-chats.js'
 import { changeSetting, settingsText } from './session-settings.js'
 import { sessionStatistics } from './session-statistics.js'
@@ -52,6 +53,8 @@ export function findCommand(name: string): ChatCommand {
 export function completions(line: string): [string[], string] {
   const option = /^\/set +(\S*)$/.exec(line)?.[1]
   if (option !== undefined) return [Object.keys(samplingSchemas).filter(name => name.startsWith(option)).map(name => `${name} `), option]
+  const file = /^\/(?:save|load) +(.*)$/.exec(line)?.[1]
+  if (file !== undefined) return [fileNames(file), file]
   if (!/^\/[a-z]*$/.test(line)) return [[], line]
   const possible = commands.filter(({ name }) => `/${name}`.startsWith(line))
   return [possible.map(({ name, usage }) => `/${name}${usage === '' ? '' : ' '}`), line]
@@ -63,7 +66,8 @@ function helpText(): string {
     '',
     'A line that ends with a backslash goes on. Lines between two of """ are one message',
     'as they stand, and so is what is pasted. A message that begins with a slash is',
-    'written with two. Tab completes commands; Ctrl-C stops a reply; Ctrl-D ends the chat.',
+    'written with two. Tab completes commands and names of files; Ctrl-C stops a',
+    'reply; Ctrl-D ends the chat.',
   ].join('\n')
 }
 

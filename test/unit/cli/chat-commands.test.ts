@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { completions } from '../../../lib/cli/chat-commands.js'
@@ -181,4 +181,16 @@ test.each([
   ['//', [[], '//']],
 ])('Tab after %j', (line, completed) => {
   expect(completions(line)).toEqual(completed)
+})
+
+test('Tab after a command that takes a file', () => {
+  for (const name of ['first.chat', 'second chat', '.hidden']) writeFileSync(path.join(folder, name), '')
+  mkdirSync(path.join(folder, 'former'))
+  const files = (typed: string) => completions(`/load ${folder}/${typed}`)[0].map(name => name.slice(folder.length + 1))
+  expect(files('')).toEqual(['first.chat', 'former/', 'second chat'])
+  expect(files('f')).toEqual(['first.chat', 'former/'])
+  expect(files('second c')).toEqual(['second chat'])
+  expect(files('.h')).toEqual(['.hidden'])
+  expect(files('nowhere/')).toEqual([])
+  expect(completions(`/save ${folder}/se`)).toEqual([[`${folder}/second chat`], `${folder}/se`])
 })
