@@ -1,21 +1,16 @@
 import type { Conversation, ConversationSetting, RestoredFrom } from './conversation.js'
-import { generateJob, textEvent } from './generate-job.js'
-import { ReplyEvents } from './reply-events.js'
-import { readOutput } from './structured/response-format.js'
-import type { StandardSchema } from './structured/schema.js'
-import { outcomeMessage, runTools } from './tools/run-tools.js'
-import type { ParsedTools } from './tools/tools.js'
 import { StreamingLLMError } from './errors.js'
-import type { FinishEvent, FinishReason, StreamEvent, Timings, Usage } from './events.js'
+import type { FinishReason, StreamEvent, Timings, Usage } from './events.js'
 import type { TokenCounts } from './job-reader.js'
-import type { ChatMessage, LoggedMessage, ToolCall } from './messages.js'
-import type { NativeEvent } from './native.js'
+import type { ChatMessage, ToolCall } from './messages.js'
 import { parseGenerateOptions, parseMessages, type GenerateOptions, type ParsedGenerateOptions, type SamplingOptions } from './options.js'
 import { checkValue } from './options/check.js'
 import { someText, text as anyText, whole } from './options/kinds.js'
-import type { PromptTokens } from './prompt-tokens.js'
 import { writeSavedChat } from './saved-chat.js'
-import { abortedInQueue, finishEvent, textStream, type TextStream } from './text-stream.js'
+import { readOutput } from './structured/response-format.js'
+import type { StandardSchema } from './structured/schema.js'
+import { abortedInQueue, textStream, type TextStream } from './text-stream.js'
+import { takeTurn } from './turn.js'
 
 /** How a chat's cache is kept, and its sizes in tokens. */
 export interface ChatLimits {
@@ -286,100 +281,13 @@ export class Chat {
     }
     try {
       this.#needOpen()
-      const tools = options.tools ?? this.#setting.format.tools
       await before?.()
-      const { log } = this.#conversation
-      let said = [...unanswered(log.present.at(-1)?.message, messages), ...messages]
-      let total: FinishEvent | undefined
-      for (let round = 1; ; round++) {
-        const prompt = await this.#conversation.prepare(said)
-        this.#needOpen() // it may have been closed meanwhile
-        said.forEach((message, i) => log.add(message, prompt.ends[i]!))
-        const { finish, toolCalls = [], invalid } = yield* this.#reply(prompt, options, round)
-        if (finish === undefined) break
-        total = total === undefined ? finish : together(total, finish)
-        if (finish.reason !== 'end' || toolCalls.length + invalid.length === 0) break
-        const ours = toolCalls.every(({ name }) => tools?.execute.has(name)) && (toolCalls.length > 0 || tools!.execute.size > 0)
-        if (!ours || round > options.maxToolRounds) {
-          if (toolCalls.length > 0) total = { ...total, reason: 'tool-calls' }
-          break
-        }
-        said = yield* this.#runTools(tools!, toolCalls, invalid, options.signal)
-        if (options.signal?.aborted === true) {
-          total = { ...total, reason: 'abort' }
-          break
-        }
-      }
+      const finish = yield* takeTurn({ setting: this.#setting, conversation: this.#conversation, needOpen: () => this.#needOpen() }, messages, options)
       // Before the last event is told: a reader who goes no further finds the books complete and the chat free.
       release()
-      if (total !== undefined) yield total
+      if (finish !== undefined) yield finish
     } finally {
       release()
-    }
-  }
-
-  /** Runs the tools, tells of each what came of it, and returns what the model is to be told. */
-  async *#runTools(tools: ParsedTools, calls: readonly ToolCall[], invalid: readonly string[], signal?: AbortSignal): AsyncGenerator<StreamEvent, ChatMessage[], undefined> {
-    const left = new AbortController()
-    const abort = () => left.abort(signal?.reason)
-    signal?.addEventListener('abort', abort, { once: true })
-    if (signal?.aborted === true) abort()
-    try {
-      const outcomes = await runTools(tools, calls, left.signal)
-      for (const { call: { id, name }, result, error } of outcomes) yield error === undefined ? { type: 'tool-result', id, name, result } : { type: 'tool-result', id, name, error }
-      // What was no call has no answer, but must be told.
-      const wrong = invalid.map(reason => `<tool_response>\nError: ${reason}\n</tool_response>`)
-      return [...outcomes.map(outcomeMessage), ...(wrong.length === 0 ? [] : [{ role: 'user', content: wrong.join('\n') }])]
-    } finally {
-      signal?.removeEventListener('abort', abort)
-      left.abort()
-    }
-  }
-
-  /** One reply's events but for the last one, which it returns. The reply, as far as it was delivered, joins the history. */
-  async *#reply({ tokens, turns }: PromptTokens, options: ParsedGenerateOptions, round: number): AsyncGenerator<StreamEvent, { finish?: FinishEvent; toolCalls?: ToolCall[]; invalid: string[] }, undefined> {
-    const { runner, log, sizes } = this.#conversation
-    const { format, model, warn } = this.#setting
-    const { responseFormat, maxToolRounds } = options
-    // Who wants an answer of some form gets one, after the last round too.
-    const callsAllowed = options.toolChoice !== 'none' && !(responseFormat !== undefined && round > maxToolRounds)
-    const choice = !callsAllowed ? 'none' : round === 1 ? options.toolChoice : 'auto'
-    const made = options.grammar === undefined ? format.replyGrammar(choice, responseFormat?.grammar, warn) : undefined
-    const grammar = options.grammar ?? (made === undefined ? undefined : { source: made.grammar, triggers: made.triggers })
-    const start = round === 1 ? options.startWith : ''
-    const reply = new ReplyEvents(format.createReader({ calls: callsAllowed, callsOrText: responseFormat !== undefined }))
-    const job = generateJob(model, sizes.sinks + sizes.window, { tokens: Int32Array.from([...tokens, ...(start === '' ? [] : model.tokenize(start))]), turns: Int32Array.from(turns), shown: format.shown }, { ...options, grammar })
-    let finish: FinishEvent | undefined
-    try {
-      if (start !== '') yield* reply.push(start)
-      for await (const event of runner.run(job, options.signal)) {
-        if (event.type === 'finish') {
-          const { usage, ...told } = finishEvent(event)
-          finish = { ...told, usage: { ...usage, ...this.usage } }
-        } else if (event.type === 'text') {
-          const { text, tokens } = textEvent(model, event)
-          yield* reply.push(text, tokens)
-        } else {
-          const shown = this.#shown(event)
-          if (shown !== undefined) yield shown
-        }
-      }
-      yield* reply.end()
-    } finally {
-      reply.end()
-      log.add(reply.message, runner.counts.seenTokens)
-      const { evictedTokens } = runner.counts
-      if (evictedTokens > 0) this.#conversation.leave(evictedTokens)
-    }
-    return { finish, toolCalls: reply.message.toolCalls, invalid: reply.invalid }
-  }
-
-  #shown(event: NativeEvent): StreamEvent | undefined {
-    switch (event.type) {
-      case 'evict': return { type: 'evict', tokens: event.tokens, messages: this.#conversation.leave(event.total) }
-      case 'prefill':
-      case 'rebase': return event
-      default: return undefined
     }
   }
 
@@ -402,23 +310,4 @@ function parseSaid(said: string | ChatMessage | ChatMessage[], call: string): Ch
   const messages = parseMessages(typeof said === 'string' ? [{ role: 'user', content: said }] : Array.isArray(said) ? said : [said], call)
   if (messages.length > 0 && messages.at(-1)!.role !== 'assistant') return messages
   throw new StreamingLLMError('INVALID_OPTION', `${call}: the last message must be one that can be answered, not the assistant's; add() takes exchanges that have been`, { details: { call } })
-}
-
-/** Answers to calls that nobody has answered, as when a turn was left: templates want one for each. */
-function unanswered(last: LoggedMessage | undefined, said: readonly ChatMessage[]): ChatMessage[] {
-  const answered = new Set(said.map(({ toolCallId }) => toolCallId))
-  return (last?.toolCalls ?? []).filter(({ id }) => !answered.has(id)).map(({ id }) => ({ role: 'tool', toolCallId: id, content: 'Error: the call was cancelled' }))
-}
-
-/** Of a turn of several replies. */
-function together(one: FinishEvent, next: FinishEvent): FinishEvent {
-  const sum = (name: 'promptTokens' | 'reusedTokens' | 'completionTokens') => one.usage[name] + next.usage[name]
-  const promptMs = one.timings.promptMs + next.timings.promptMs
-  const generationMs = one.timings.generationMs + next.timings.generationMs
-  const completionTokens = sum('completionTokens')
-  return {
-    ...next,
-    usage: { ...next.usage, promptTokens: sum('promptTokens'), reusedTokens: sum('reusedTokens'), completionTokens },
-    timings: { promptMs, generationMs, tokensPerSecond: generationMs > 0 ? (completionTokens * 1000) / generationMs : 0 },
-  }
 }

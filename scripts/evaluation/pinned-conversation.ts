@@ -25,6 +25,9 @@ export interface ConversationResult {
 /** A pinned system prompt is counted in their sum. */
 const cache = { sinks: 4, window: 1_020 }
 
+/** The last turns are in the words of as many first ones, so that how likely the sign is there differs by what lies between alone. */
+export const sameTurns = 14
+
 /** One conversation of scripted turns; for a process of its own, so that both can have a core each. */
 export const converse: ChildTask<ConversationSetting, ConversationResult> = async ({ model: path, pinned, system, sign, turns }, progress) => {
   const model = await loadModel(path, { threads: 1 })
@@ -32,7 +35,7 @@ export const converse: ChildTask<ConversationSetting, ConversationResult> = asyn
     const chat = model.createChat({ system, evict: 'turn', ...cache, pinSystem: pinned })
     const result: ConversationResult = { turns: [], violations: [], seenTokens: 0, evictedTokens: 0 }
     for (let turn = 1; turn <= turns; turn++) {
-      const { question, reply } = scriptedTurn(turn)
+      const { question, reply } = scriptedTurn(turn <= turns - sameTurns ? turn : turn - (turns - sameTurns))
       const logProbability = await signLogProbability(model, chat, question, sign)
       result.turns.push({ logProbability, examples: chat.messages.length / 2 - 1 })
       await chat.undo()

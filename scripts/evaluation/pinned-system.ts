@@ -1,23 +1,24 @@
 import { inChild } from '../report/in-child.js'
 import { mean } from '../report/statistics.js'
-import type { ConversationResult, ConversationSetting } from './pinned-conversation.js'
+import { sameTurns, type ConversationResult, type ConversationSetting } from './pinned-conversation.js'
 
 // A small model follows a wish for a rare word of several tokens more visibly than one for a word that it might say anyway.
 const sign = 'REPLY'
 const system = `You are a helpful assistant. Every one of your replies must begin with ${sign} and then answer the question. Never forget to write ${sign} first. The first word is always ${sign}`
 
 /** The first ten turns with a full window. */
-const early = { from: 5, to: 14 }
+const early = { from: 5, to: sameTurns }
 const bars = { drift: 0.3, gain: 1 }
 
 /**
  * Whether a pinned system prompt is as strong after hundreds of turns as at first, and whether the cache then holds it and
- * whole messages after every turn. It asks for a sign at the start of each reply, which no scripted reply has. Returns
+ * whole messages after every turn. It asks for a sign at the start of each reply, which no scripted reply has. Early and late
+ * turns are compared in the same words: which sentences a window holds makes a difference of half a nat by itself. Returns
  * whether all bars were met.
  */
 export async function pinnedSystem({ model, turns, say }: { model: string; turns: number; say: (line: string) => void }): Promise<boolean> {
   const late = { from: turns - 9, to: turns }
-  if (late.from < early.from) throw new Error(`at least ${early.to} turns are needed, got ${turns}`)
+  if (turns < 2 * sameTurns) throw new Error(`at least ${2 * sameTurns} turns are needed, got ${turns}`)
   const run = (name: string, pinned: boolean) => {
     const setting: ConversationSetting = { model, pinned, system, sign, turns }
     return inChild<ConversationSetting, ConversationResult>(new URL('./pinned-conversation.ts', import.meta.url), 'converse', setting, everyTenth(share => say(`${name}: ${Math.round(share * turns)} of ${turns} turns`)))

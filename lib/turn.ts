@@ -1,0 +1,128 @@
+import type { Conversation, ConversationSetting } from './conversation.js'
+import type { FinishEvent, StreamEvent } from './events.js'
+import { generateJob, textEvent } from './generate-job.js'
+import type { ChatMessage, LoggedMessage, ToolCall } from './messages.js'
+import type { NativeEvent } from './native.js'
+import type { ParsedGenerateOptions } from './options.js'
+import type { PromptTokens } from './prompt-tokens.js'
+import { ReplyEvents } from './reply-events.js'
+import { finishEvent } from './text-stream.js'
+import { outcomeMessage, runTools } from './tools/run-tools.js'
+import type { ParsedTools } from './tools/tools.js'
+
+/** Where a turn is taken. */
+export interface TurnPlace {
+  setting: ConversationSetting
+  conversation: Conversation
+  /** Throws CLOSED. */
+  needOpen(): void
+}
+
+/**
+ * A turn: what is said, the reply, and where that calls tools, what came of them and the next reply, until one calls none. Its
+ * events but for the last one, which it returns. The conversation's runner must be free, and stay so.
+ */
+export async function* takeTurn(place: TurnPlace, messages: readonly ChatMessage[], options: ParsedGenerateOptions): AsyncGenerator<StreamEvent, FinishEvent | undefined, undefined> {
+  const { setting, conversation, needOpen } = place
+  const tools = options.tools ?? setting.format.tools
+  const { log } = conversation
+  let said = [...unanswered(log.present.at(-1)?.message, messages), ...messages]
+  let total: FinishEvent | undefined
+  for (let round = 1; ; round++) {
+    const prompt = await conversation.prepare(said)
+    needOpen() // it may have been closed meanwhile
+    said.forEach((message, i) => log.add(message, prompt.ends[i]!))
+    const { finish, toolCalls = [], invalid } = yield* takeReply(place, prompt, options, round)
+    if (finish === undefined) return total
+    total = total === undefined ? finish : together(total, finish)
+    if (finish.reason !== 'end' || toolCalls.length + invalid.length === 0) return total
+    const ours = toolCalls.every(({ name }) => tools?.execute.has(name)) && (toolCalls.length > 0 || tools!.execute.size > 0)
+    if (!ours || round > options.maxToolRounds) return toolCalls.length > 0 ? { ...total, reason: 'tool-calls' } : total
+    said = yield* answerCalls(tools!, toolCalls, invalid, options.signal)
+    if (options.signal?.aborted === true) return { ...total, reason: 'abort' }
+  }
+}
+
+/** One reply's events but for the last one, which it returns. The reply, as far as it was delivered, joins the history. */
+async function* takeReply({ setting, conversation }: TurnPlace, { tokens, turns }: PromptTokens, options: ParsedGenerateOptions, round: number): AsyncGenerator<StreamEvent, { finish?: FinishEvent; toolCalls?: ToolCall[]; invalid: string[] }, undefined> {
+  const { runner, log, sizes } = conversation
+  const { format, model, warn } = setting
+  const { responseFormat, maxToolRounds } = options
+  // Who wants an answer of some form gets one, after the last round too.
+  const callsAllowed = options.toolChoice !== 'none' && !(responseFormat !== undefined && round > maxToolRounds)
+  const choice = !callsAllowed ? 'none' : round === 1 ? options.toolChoice : 'auto'
+  const made = options.grammar === undefined ? format.replyGrammar(choice, responseFormat?.grammar, warn) : undefined
+  const grammar = options.grammar ?? (made === undefined ? undefined : { source: made.grammar, triggers: made.triggers })
+  const start = round === 1 ? options.startWith : ''
+  const reply = new ReplyEvents(format.createReader({ calls: callsAllowed, callsOrText: responseFormat !== undefined }))
+  const job = generateJob(model, sizes.sinks + sizes.window, { tokens: Int32Array.from([...tokens, ...(start === '' ? [] : model.tokenize(start))]), turns: Int32Array.from(turns), shown: format.shown }, { ...options, grammar })
+  let finish: FinishEvent | undefined
+  try {
+    if (start !== '') yield* reply.push(start)
+    for await (const event of runner.run(job, options.signal)) {
+      if (event.type === 'finish') {
+        const { usage, ...told } = finishEvent(event)
+        finish = { ...told, usage: { ...usage, ...conversation.usage } }
+      } else if (event.type === 'text') {
+        const { text, tokens } = textEvent(model, event)
+        yield* reply.push(text, tokens)
+      } else {
+        const shown = shownEvent(conversation, event)
+        if (shown !== undefined) yield shown
+      }
+    }
+    yield* reply.end()
+  } finally {
+    reply.end()
+    log.add(reply.message, runner.counts.seenTokens)
+    const { evictedTokens } = runner.counts
+    if (evictedTokens > 0) conversation.leave(evictedTokens)
+  }
+  return { finish, toolCalls: reply.message.toolCalls, invalid: reply.invalid }
+}
+
+function shownEvent(conversation: Conversation, event: NativeEvent): StreamEvent | undefined {
+  switch (event.type) {
+    case 'evict': return { type: 'evict', tokens: event.tokens, messages: conversation.leave(event.total) }
+    case 'prefill':
+    case 'rebase': return event
+    default: return undefined
+  }
+}
+
+/** Runs the tools, tells of each what came of it, and returns what the model is to be told. */
+async function* answerCalls(tools: ParsedTools, calls: readonly ToolCall[], invalid: readonly string[], signal?: AbortSignal): AsyncGenerator<StreamEvent, ChatMessage[], undefined> {
+  const left = new AbortController()
+  const abort = () => left.abort(signal?.reason)
+  signal?.addEventListener('abort', abort, { once: true })
+  if (signal?.aborted === true) abort()
+  try {
+    const outcomes = await runTools(tools, calls, left.signal)
+    for (const { call: { id, name }, result, error } of outcomes) yield error === undefined ? { type: 'tool-result', id, name, result } : { type: 'tool-result', id, name, error }
+    // What was no call has no answer, but must be told.
+    const wrong = invalid.map(reason => `<tool_response>\nError: ${reason}\n</tool_response>`)
+    return [...outcomes.map(outcomeMessage), ...(wrong.length === 0 ? [] : [{ role: 'user', content: wrong.join('\n') }])]
+  } finally {
+    signal?.removeEventListener('abort', abort)
+    left.abort()
+  }
+}
+
+/** Answers to calls that nobody has answered, as when a turn was left: templates want one for each. */
+function unanswered(last: LoggedMessage | undefined, said: readonly ChatMessage[]): ChatMessage[] {
+  const answered = new Set(said.map(({ toolCallId }) => toolCallId))
+  return (last?.toolCalls ?? []).filter(({ id }) => !answered.has(id)).map(({ id }) => ({ role: 'tool', toolCallId: id, content: 'Error: the call was cancelled' }))
+}
+
+/** Of a turn of several replies. */
+function together(one: FinishEvent, next: FinishEvent): FinishEvent {
+  const sum = (name: 'promptTokens' | 'reusedTokens' | 'completionTokens') => one.usage[name] + next.usage[name]
+  const promptMs = one.timings.promptMs + next.timings.promptMs
+  const generationMs = one.timings.generationMs + next.timings.generationMs
+  const completionTokens = sum('completionTokens')
+  return {
+    ...next,
+    usage: { ...next.usage, promptTokens: sum('promptTokens'), reusedTokens: sum('reusedTokens'), completionTokens },
+    timings: { promptMs, generationMs, tokensPerSecond: generationMs > 0 ? (completionTokens * 1000) / generationMs : 0 },
+  }
+}
