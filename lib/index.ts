@@ -1,5 +1,5 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-export { loadModel } from './model.js'
+export { loadModel } from './load-model.js'
 export type { Model } from './model.js'
 export type { AdapterInfo } from './adapters.js'
 export type { DefaultPolicy, FileInfo, ModelInfo } from './model-info.js'

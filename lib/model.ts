@@ -1,118 +1,29 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir, totalmem } from 'node:os'
-import { join } from 'node:path'
-import { adaptersKind, findAdapters, type FoundAdapter } from './adapters.js'
-import { openAddon, typed } from './backend/open.js'
-import { gpuOfProcess } from './backend/process-gpu.js'
-import { checkRpcServers, holdRpcServers, needRpcLibrary } from './backend/rpc.js'
+import { totalmem } from 'node:os'
+import { adaptersKind, type FoundAdapter } from './adapters.js'
+import { typed } from './backend/open.js'
 import { bytesPerCachedValue, cacheLimits } from './cache-limits.js'
 import { Chat } from './chat.js'
 import { ChatFormat } from './chat-format.js'
 import { Conversation, type ConversationSetting } from './conversation.js'
 import { Embedder } from './embedder.js'
-import { fromNative, StreamingLLMError } from './errors.js'
+import { StreamingLLMError } from './errors.js'
 import type { StreamEvent } from './events.js'
 import { endOf, fillPrompt, fillTokens, startOf, type FillTokens } from './fill.js'
-import { checkModelFile, type ModelHeader } from './gguf/check.js'
-import type { NativeLoadOptions, NativeModel, NativeModelInfo, NativeSequence, NativeSequenceOptions } from './native.js'
-import { parseChatOptions, parseEmbedOptions, parseGenerateOptions, parseModelOptions, parseRestoreOptions, parseSequenceOptions, type ChatOptions, type EmbedOptions, type GenerateOptions, type ModelOptions, type ParsedChatOptions, type ParsedGenerateOptions, type ParsedModelOptions, type ParsedPolicyOptions, type PolicyOptions, type RestoreOptions, type SamplingOptions } from './options.js'
-import { samplingPresets } from './options/sampling.js'
-import { modelFingerprint } from './model-fingerprint.js'
-import { checkValue } from './options/check.js'
-import { someText } from './options/kinds.js'
-import { readSavedChat } from './saved-chat.js'
-import { deepFrozen, fileInfo, type ModelInfo } from './model-info.js'
-import { modelMemory, type ModelMemory } from './model-memory.js'
-import { resolveModel } from './models/resolve-model.js'
+import type { ModelHeader } from './gguf/check.js'
 import { layerBytes } from './memory/cache-bytes.js'
 import { layerMemories } from './memory/layers.js'
-import { loadPlaced, modelDevice, placeModel, type ModelDevice, type Placement } from './place-model.js'
-import { probeModel } from './probe.js'
+import { modelFingerprint } from './model-fingerprint.js'
+import { deepFrozen, fileInfo, type ModelInfo } from './model-info.js'
+import { modelMemory, type ModelMemory } from './model-memory.js'
+import type { NativeModel, NativeModelInfo, NativeSequence, NativeSequenceOptions } from './native.js'
+import { parseChatOptions, parseEmbedOptions, parseGenerateOptions, parseRestoreOptions, parseSequenceOptions, type ChatOptions, type EmbedOptions, type GenerateOptions, type ParsedChatOptions, type ParsedGenerateOptions, type ParsedModelOptions, type ParsedPolicyOptions, type PolicyOptions, type RestoreOptions, type SamplingOptions } from './options.js'
+import { checkValue } from './options/check.js'
+import { someText } from './options/kinds.js'
+import { samplingPresets } from './options/sampling.js'
+import type { ModelDevice } from './place-model.js'
+import { readSavedChat } from './saved-chat.js'
 import { Sequence, wholeNumbers } from './sequence.js'
 import { textStream, type TextStream } from './text-stream.js'
-
-/**
- * Loads a model: a path to a GGUF file, `hf:owner/repo[@revision]/file.gguf` or `hf:owner/repo[@revision]:QUANT`.
- * The file is checked before llama.cpp sees it; the event loop stays free meanwhile.
- *
- * @throws {StreamingLLMError} MODEL_NOT_FOUND, NOT_A_GGUF, GGUF_TRUNCATED, GGUF_MALFORMED, MODEL_UNSUPPORTED (an
- * encoder, a projector, a diffusion model), MODEL_LOAD_FAILED, ADAPTER_INVALID, DOWNLOAD_FAILED, CHECKSUM_MISMATCH, UNKNOWN_OPTION,
- * INVALID_OPTION, ADDON_NOT_FOUND, LIBRARY_NOT_FOUND, LIBRARY_MISMATCH, GPU_UNAVAILABLE, RPC_UNAVAILABLE. Rejects with
- * `signal.reason` when aborted.
- */
-export async function loadModel(reference: string, options: ModelOptions = {}): Promise<Model> {
-  const parsed = parseModelOptions(options)
-  if (typeof reference !== 'string') throw new StreamingLLMError('INVALID_OPTION', `loadModel: the model must be a path or an hf: reference, got ${typeof reference}`)
-  const { signal, onProgress, onLog, sha256 } = parsed
-  signal?.throwIfAborted()
-  const path = await resolveModel(reference, { signal, onProgress, sha256 })
-  const header = await checkModelFile(path)
-  signal?.throwIfAborted()
-  const adapters = await findAdapters(parsed.adapters, header, { signal, onProgress })
-  const { addon, libraries } = openAddon(parsed.libraries)
-  if (onLog !== undefined) addon.setLog((level, text) => onLog({ level: logLevels[level] ?? 'info', text: text.trimEnd() }))
-  const gpu = parsed.gpu === false ? { devices: [], notices: [] } : await gpuOfProcess(parsed.gpu, addon, libraries, signal)
-  const { rpc = [] } = parsed
-  const servers = rpc.length > 0 ? { rpc, rpcLibrary: needRpcLibrary(libraries) } : {}
-  await checkRpcServers(rpc, libraries.release, { signal })
-  const swapFolder = parsed.swap === 'disk' ? mkdtempSync(join(tmpdir(), 'streaming-llm-swap-')) : undefined
-  const optionsFor = ({ devices, gpuLayers }: Placement): NativeLoadOptions => ({
-    devices, gpuLayers, ...servers, adapters: adapters.map(({ path, scale }) => ({ path, scale })),
-    // On a GPU the time that decoding takes here is that of handing it over.
-    threads: parsed.threads, threadsMayChange: parsed.threadsMayChange && gpuLayers === 0, batchSize: parsed.batchSize, cacheTokens: parsed.cacheTokens ?? 0, maxSequences: parsed.maxSequences, waits: parsed.whenFull === 'wait', swapFolder, unloadAfter: parsed.unloadAfter, kvType: parsed.kvType, flashAttention: parsed.flashAttention,
-  })
-  const planned = placeModel(header, parsed, gpu, adapters.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0))
-  if (parsed.probe) await probeModel(libraries, path, optionsFor(planned), signal, gpu.backend?.file)
-  const letGoServers = holdRpcServers(rpc)
-  const letGo = () => {
-    letGoServers()
-    if (swapFolder !== undefined) rmSync(swapFolder, { recursive: true, force: true })
-  }
-  let loaded: NativeModel
-  let placement: Placement
-  const devicesBefore = addon.devices()
-  try {
-    ({ loaded, placement } = await loadPlaced(planned, parsed.gpuLayers === 'auto', async next => {
-      const loading = addon.load(path, optionsFor(next), done => onProgress?.({ stage: 'read', share: done }))
-      const abort = () => loading.abort()
-      signal?.addEventListener('abort', abort, { once: true })
-      try {
-        return await loading.promise
-      } finally {
-        signal?.removeEventListener('abort', abort)
-      }
-    }))
-  } catch (error) {
-    letGo()
-    signal?.throwIfAborted()
-    throw fromNative(error)
-  }
-  const close = (): Promise<void> => loaded.close().finally(letGo)
-  if (signal?.aborted) {
-    await close()
-    signal.throwIfAborted()
-  }
-  const refusal = cannotGenerate(loaded.info)
-  if (refusal !== undefined) {
-    await close()
-    throw new StreamingLLMError('MODEL_UNSUPPORTED', `${path} is ${refusal}; a model that generates text from left to right is needed`, { details: { path, architecture: header.architecture } })
-  }
-  try {
-    return new Model(loaded, header, parsed, { device: modelDevice(header, parsed, placement, devicesBefore), notices: [...placement.notices, ...adapters.flatMap(({ notices }) => notices)], release: libraries.release, adapters }, close)
-  } catch (error) {
-    await close()
-    throw error
-  }
-}
-
-const logLevels: Record<number, 'debug' | 'info' | 'warn' | 'error'> = { 1: 'debug', 2: 'info', 3: 'warn', 4: 'error' }
-
-function cannotGenerate({ isDiffusion, hasEncoder, hasDecoder }: NativeModelInfo): string | undefined {
-  if (isDiffusion) return 'a diffusion model'
-  if (!hasDecoder) return 'an encoder or embedding model'
-  if (hasEncoder) return 'an encoder-decoder model'
-  return undefined
-}
 
 /** A loaded model. Made by `loadModel`; chats and sequences of one model share its cache and its batches. */
 export class Model {
