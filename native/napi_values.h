@@ -17,6 +17,16 @@ inline Napi::Error to_error(Napi::Env env, const Failure& failure) {
   return error;
 }
 
+// Runs `body`; a Failure becomes a JavaScript exception.
+template <class Body>
+auto throwing(Napi::Env env, Body&& body) {
+  try {
+    return body();
+  } catch (const Failure& failure) {
+    throw to_error(env, failure);
+  }
+}
+
 inline double number(const Napi::Object& from, const char* name) { return from.Get(name).ToNumber().DoubleValue(); }
 inline int integer(const Napi::Object& from, const char* name) { return from.Get(name).ToNumber().Int32Value(); }
 inline std::vector<int32_t> tokens(const Napi::Value& value) {

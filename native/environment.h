@@ -1,0 +1,17 @@
+#pragma once
+#include <napi.h>
+
+#include "llama_library.h"
+
+namespace streaming {
+
+// The constructors and the listener of one JavaScript environment: the main thread's, or a worker's.
+struct Environment {
+  Napi::FunctionReference model, sequence, stream;
+  Napi::ThreadSafeFunction log;
+  ~Environment() { LlamaLibrary::listen(this, nullptr); }
+};
+
+inline Environment& environment(Napi::Env env) { return *env.GetInstanceData<Environment>(); }
+
+}  // namespace streaming

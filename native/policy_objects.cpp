@@ -1,0 +1,84 @@
+#include "policy_objects.h"
+
+#include "cache_policy.h"
+#include "napi_values.h"
+#include "read_options.h"
+#include "thread_choice.h"
+
+namespace streaming {
+namespace {
+
+class CachePolicyObject : public Napi::ObjectWrap<CachePolicyObject> {
+ public:
+  static Napi::Function define(Napi::Env env) {
+    return DefineClass(env, "CachePolicy",
+                       {InstanceMethod<&CachePolicyObject::append>("append"), InstanceMethod<&CachePolicyObject::begin_turn>("beginTurn"), InstanceMethod<&CachePolicyObject::cut>("cut"), InstanceMethod<&CachePolicyObject::room>("room"), InstanceMethod<&CachePolicyObject::mark>("mark"),
+                        InstanceMethod<&CachePolicyObject::rollback>("rollback"), InstanceMethod<&CachePolicyObject::release>("release"),
+                        InstanceMethod<&CachePolicyObject::must_restart>("mustRestart"), InstanceMethod<&CachePolicyObject::restart>("restart"),
+                        InstanceMethod<&CachePolicyObject::state>("state")});
+  }
+  explicit CachePolicyObject(const Napi::CallbackInfo& info) : ObjectWrap(info), cache_(make_cache_policy(read_limits(info[0].As<Napi::Object>(), integer(info[0].As<Napi::Object>(), "trainedLength")))) {}
+
+ private:
+  void append(const Napi::CallbackInfo& info) {
+    const auto added = tokens(info[0]);
+    cache_->commit(cache_->plan(static_cast<int>(added.size()), info[1].ToBoolean()), added.data());
+  }
+  void begin_turn(const Napi::CallbackInfo& info) { cache_->begin_turn(info[0].ToNumber().Int32Value()); }
+  Napi::Value cut(const Napi::CallbackInfo& info) { return Napi::Boolean::New(info.Env(), cache_->cut(info[0].ToNumber().Int32Value())); }
+  Napi::Value room(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), cache_->room()); }
+  Napi::Value mark(const Napi::CallbackInfo& info) {
+    marks_.push_back(cache_->mark());
+    return Napi::Number::New(info.Env(), static_cast<double>(marks_.size() - 1));
+  }
+  Napi::Value rollback(const Napi::CallbackInfo& info) { return Napi::Boolean::New(info.Env(), cache_->rollback(marks_.at(info[0].ToNumber().Uint32Value()))); }
+  void release(const Napi::CallbackInfo& info) { cache_->release(marks_.at(info[0].ToNumber().Uint32Value())); }
+  Napi::Value must_restart(const Napi::CallbackInfo& info) { return Napi::Boolean::New(info.Env(), cache_->must_restart(info[0].ToNumber().Uint32Value())); }
+  Napi::Value restart(const Napi::CallbackInfo& info) {
+    const auto env = info.Env();
+    const auto restart = cache_->restart(info[0].ToNumber().Uint32Value());
+    auto object = Napi::Object::New(env);
+    object.Set("again", to_array(env, restart.again)), object.Set("skipped", static_cast<double>(restart.skipped)), object.Set("left", static_cast<double>(restart.left));
+    return object;
+  }
+  Napi::Value state(const Napi::CallbackInfo& info) {
+    const auto env = info.Env();
+    const auto mark = cache_->mark();
+    auto object = Napi::Object::New(env);
+    object.Set("base", mark.base), object.Set("oldest", mark.oldest), object.Set("next", cache_->next()), object.Set("size", cache_->size());
+    object.Set("kept", to_array(env, cache_->kept()));
+    const char* broken = cache_->broken_invariant();
+    object.Set("broken", broken ? Napi::Value(Napi::String::New(env, broken)) : env.Null());
+    return object;
+  }
+
+  const std::unique_ptr<CachePolicy> cache_;
+  std::vector<CachePolicy::Mark> marks_;
+};
+
+class ThreadChoiceObject : public Napi::ObjectWrap<ThreadChoiceObject> {
+ public:
+  static Napi::Function define(Napi::Env env) {
+    return DefineClass(env, "ThreadChoice",
+                       {InstanceMethod<&ThreadChoiceObject::threads>("threads"), InstanceMethod<&ThreadChoiceObject::limit>("limit"),
+                        InstanceMethod<&ThreadChoiceObject::took>("took"), InstanceMethod<&ThreadChoiceObject::gave_up>("gaveUp")});
+  }
+  explicit ThreadChoiceObject(const Napi::CallbackInfo& info)
+      : ObjectWrap(info), choice_(info[0].ToNumber().Int32Value(), info[1].ToNumber().Int32Value(), info[2].ToBoolean()) {}
+
+ private:
+  Napi::Value threads(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), choice_.threads()); }
+  Napi::Value limit(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), choice_.limit(info[0].ToNumber().Int32Value())); }
+  void took(const Napi::CallbackInfo& info) { choice_.took(info[0].ToNumber().Int32Value(), info[1].ToNumber().DoubleValue()); }
+  void gave_up(const Napi::CallbackInfo&) { choice_.gave_up(); }
+  ThreadChoice choice_;
+};
+
+}  // namespace
+
+void define_policy_objects(Napi::Env env, Napi::Object exports) {
+  exports.Set("CachePolicy", CachePolicyObject::define(env));
+  exports.Set("ThreadChoice", ThreadChoiceObject::define(env));
+}
+
+}  // namespace streaming

@@ -1,0 +1,152 @@
+#include "stream_object.h"
+
+#include <mutex>
+
+#include "napi_values.h"
+
+namespace streaming {
+
+// The way from the engine's thread to one waiting callback. Keeps the process alive while somebody waits; shared by
+// the JavaScript object and the wake-ups in flight.
+class Waker {
+ public:
+  static std::shared_ptr<Waker> make(Napi::Env env) {
+    auto waker = std::make_shared<Waker>();
+    // The function holds the waker until the last wake-up has been run.
+    waker->function_ = Function::New(env, "streaming-llm job", 0, 1, new std::shared_ptr<Waker>(waker),
+                                     [](Napi::Env, void*, std::shared_ptr<Waker>* context) { delete context; }, static_cast<void*>(nullptr));
+    waker->function_.Unref(env);
+    return waker;
+  }
+  // JavaScript's thread.
+  void wait(Napi::Function callback) {
+    if (waiting_.IsEmpty()) function_.Ref(callback.Env());
+    waiting_ = Napi::Persistent(callback);
+  }
+  // Any thread.
+  void wake() {
+    std::lock_guard lock(mutex_);
+    if (open_ && function_.NonBlockingCall() == napi_closing) open_ = false;
+  }
+  // JavaScript's thread. The job has ended: the process may go.
+  void close() {
+    waiting_.Reset();
+    std::lock_guard lock(mutex_);
+    if (open_) function_.Release();
+    open_ = false;
+  }
+
+ private:
+  static void call(Napi::Env env, Napi::Function, std::shared_ptr<Waker>* context, void*) {
+    auto& waker = **context;
+    if (!env || waker.waiting_.IsEmpty()) return;
+    try {
+      const auto callback = waker.waiting_.Value();
+      waker.waiting_.Reset();
+      waker.function_.Unref(env);
+      callback.Call({});
+    } catch (const Napi::Error&) {
+      // A worker that is being terminated runs no JavaScript any more; the callback itself never throws.
+    }
+  }
+  using Function = Napi::TypedThreadSafeFunction<std::shared_ptr<Waker>, void, call>;
+  std::mutex mutex_;
+  Function function_;
+  bool open_ = true;
+  Napi::FunctionReference waiting_;
+};
+
+namespace {
+
+Napi::Array probabilities(Napi::Env env, const std::vector<TokenProbability>& told) {
+  const auto pair = [&](Token token, float log_probability) {
+    auto object = Napi::Object::New(env);
+    object.Set("token", Napi::Number::New(env, token)), object.Set("logProbability", Napi::Number::New(env, log_probability));
+    return object;
+  };
+  auto list = Napi::Array::New(env, told.size());
+  for (uint32_t i = 0; i < told.size(); i++) {
+    auto object = pair(told[i].token, told[i].log_probability);
+    auto likeliest = Napi::Array::New(env, told[i].likeliest.size());
+    for (uint32_t j = 0; j < told[i].likeliest.size(); j++) likeliest.Set(j, pair(told[i].likeliest[j].first, told[i].likeliest[j].second));
+    object.Set("likeliest", likeliest);
+    list.Set(i, object);
+  }
+  return list;
+}
+
+}  // namespace
+
+Napi::Function StreamObject::define(Napi::Env env) {
+  return DefineClass(env, "NativeStream",
+                     {InstanceMethod<&StreamObject::take>("take"), InstanceMethod<&StreamObject::wait>("wait"), InstanceMethod<&StreamObject::cancel>("cancel")});
+}
+
+StreamObject::~StreamObject() {
+  if (stream_) stream_->abandon();
+  if (waker_) waker_->close();
+}
+
+void StreamObject::adopt(std::shared_ptr<Engine> engine, std::shared_ptr<TokenStream> stream) {
+  engine_ = std::move(engine);
+  stream_ = std::move(stream);
+  waker_ = Waker::make(Env());
+}
+
+Napi::Value StreamObject::take(const Napi::CallbackInfo& info) {
+  const auto env = info.Env();
+  const auto event = stream_->take();
+  if (!event) return env.Null();
+  auto object = Napi::Object::New(env);
+  const auto set = [&](const char* name, double value) { object.Set(name, Napi::Number::New(env, value)); };
+  const auto set_counts = [&] {
+    set("seenTokens", static_cast<double>(event->seen_tokens));
+    set("cachedTokens", static_cast<double>(event->cached_tokens));
+    set("evictedTokens", static_cast<double>(event->evicted_tokens));
+  };
+  static constexpr const char* names[] = {"prefill", "text", "evict", "rebase", "scores", "finish", "error"};
+  object.Set("type", names[event->type]);
+  switch (event->type) {
+    case StreamEvent::prefill: set("done", static_cast<double>(event->done)), set("total", static_cast<double>(event->total)); break;
+    case StreamEvent::text:
+      object.Set("text", event->content);
+      if (!event->told.empty()) object.Set("tokens", probabilities(env, event->told));
+      break;
+    case StreamEvent::evict: set("tokens", static_cast<double>(event->done)), set("total", static_cast<double>(event->total)); break;
+    case StreamEvent::rebase: set("tokens", static_cast<double>(event->done)); break;
+    case StreamEvent::scores: {
+      auto values = Napi::Float32Array::New(env, event->values.size());
+      std::copy(event->values.begin(), event->values.end(), values.Data());
+      object.Set("values", values);
+      break;
+    }
+    case StreamEvent::finish:
+      object.Set("reason", event->reason);
+      set("promptTokens", static_cast<double>(event->prompt_tokens)), set("reusedTokens", static_cast<double>(event->reused_tokens)), set("completionTokens", static_cast<double>(event->completion_tokens));
+      if (event->drafted_tokens >= 0) set("draftedTokens", static_cast<double>(event->drafted_tokens)), set("acceptedTokens", static_cast<double>(event->accepted_tokens));
+      if (!event->tokens.empty()) object.Set("tokens", to_array(env, event->tokens));
+      if (!event->state.empty()) {
+        auto state = Napi::Uint8Array::New(env, event->state.size());
+        std::copy(event->state.begin(), event->state.end(), state.Data());
+        object.Set("state", state);
+      }
+      set("promptMs", event->prompt_ms), set("generationMs", event->generation_ms);
+      set_counts();
+      break;
+    case StreamEvent::error:
+      object.Set("code", event->reason), object.Set("message", event->content);
+      set_counts();
+      break;
+  }
+  if (stream_->closed()) waker_->close();
+  return object;
+}
+
+void StreamObject::wait(const Napi::CallbackInfo& info) {
+  waker_->wait(info[0].As<Napi::Function>());
+  stream_->wait([waker = waker_] { waker->wake(); });
+}
+
+void StreamObject::cancel(const Napi::CallbackInfo&) { stream_->cancel(); }
+
+}  // namespace streaming
