@@ -1,15 +1,19 @@
 import type { Conversation, ConversationSetting, RestoredFrom } from './conversation.js'
+import { Deadline } from './deadline.js'
 import { StreamingLLMError } from './errors.js'
-import type { FinishReason, StreamEvent, Timings, Usage } from './events.js'
+import type { FinishReason, StreamEvent, Timings, TokenProbability, Usage } from './events.js'
 import type { TokenCounts } from './job-reader.js'
+import { linkedSignal } from './linked-signal.js'
 import type { ChatMessage, ToolCall } from './messages.js'
 import { parseGenerateOptions, parseMessages, type GenerateOptions, type ParsedGenerateOptions, type SamplingOptions } from './options.js'
 import { checkValue } from './options/check.js'
 import { someText, text as anyText, whole } from './options/kinds.js'
+import { overSampling } from './options/sampling.js'
 import { writeSavedChat } from './saved-chat.js'
 import { readOutput } from './structured/response-format.js'
 import type { StandardSchema } from './structured/schema.js'
-import { abortedInQueue, textStream, type TextStream } from './text-stream.js'
+import { leftInQueue, textStream, type TextStream } from './text-stream.js'
+import { refuseInToolScope } from './tool-scope.js'
 import { takeTurn } from './turn.js'
 
 /** How a chat's cache is kept, and its sizes in tokens. */
@@ -33,6 +37,8 @@ export interface Answer<Value = unknown> {
   toolCalls?: ToolCall[]
   /** What the model thought before it answered. */
   reasoning?: string
+  /** With `logprobs`: the tokens of the text. */
+  tokens?: TokenProbability[]
   reason: FinishReason
   usage: Usage
   timings: Timings
@@ -50,7 +56,7 @@ export class Chat {
    * come. `tokens`: sinks and window are decoded again, with the next turn. `messages`: those that were in the window are.
    */
   readonly restoredFrom: RestoredFrom | undefined
-  #closed = false
+  readonly #closing = new AbortController()
 
   /** @internal */
   constructor(setting: ConversationSetting, conversation: Conversation, restoredFrom?: RestoredFrom) {
@@ -60,7 +66,7 @@ export class Chat {
   }
 
   get #defaults(): SamplingOptions {
-    return { ...this.#setting.model.samplingPresets, ...this.#setting.options.sampling }
+    return overSampling(this.#setting.model.samplingPresets, this.#setting.options.sampling)
   }
 
   /** The system prompt, if there is one. It is not among `messages`. */
@@ -96,11 +102,12 @@ export class Chat {
    * Says something, as the user or by messages of any role, and streams the reply. Where tools are run, the stream goes on with
    * what the model says to what came of them, and ends with one `finish` for all of it. Work starts at the first `next()`. Leaving early (`break`, `return()`, a
    * throw in the loop, the signal) is normal: the reply in `messages` is then what was delivered, to the character.
-   * When `signal` fires the last event is `finish` with reason `abort`; nothing is thrown.
+   * When `signal` fires the last event is `finish` with reason `abort`; nothing is thrown. Do not wait for another call of
+   * this chat within the loop: it would wait for this turn, and the turn for the loop.
    *
    * @throws {StreamingLLMError} from the first `next()` on: TOKENIZE_FAILED, TEMPLATE_FAILED, CACHE_FULL for a turn that
    * does not fit (the turn then leaves no trace), CACHE_FULL in mid-reply, OUT_OF_MEMORY, DECODE_FAILED (the chat stays
-   * usable), CLOSED. Wrong options throw at once.
+   * usable), INVALID_OPTION for a tool's answer to no call, BUSY within a tool of this chat, CLOSED. Wrong options throw at once.
    */
   stream(said: string | ChatMessage | ChatMessage[], options: GenerateOptions = {}): TextStream {
     const parsed = parseGenerateOptions(options, this.#defaults)
@@ -124,11 +131,15 @@ export class Chat {
     let text = ''
     let reasoning = ''
     let toolCalls: ToolCall[] = []
+    let tokens: TokenProbability[] = []
     for await (const event of this.turn(messages, parsed)) {
-      if (event.type === 'text') text += event.text
+      if (event.type === 'text') {
+        text += event.text
+        tokens.push(...event.tokens ?? [])
+      }
       if (event.type === 'reasoning') reasoning += event.text
       if (event.type === 'tool-call') toolCalls.push({ id: event.id, name: event.name, arguments: event.arguments })
-      if (event.type === 'tool-result') [text, toolCalls] = ['', []]
+      if (event.type === 'tool-result') [text, toolCalls, tokens] = ['', [], []]
       if (event.type !== 'finish') continue
       if (event.reason === 'abort') options.signal?.throwIfAborted()
       const { reason, usage, timings } = event
@@ -136,6 +147,7 @@ export class Chat {
         text, reason, usage, timings,
         ...(reasoning === '' ? {} : { reasoning }),
         ...(reason === 'tool-calls' ? { toolCalls } : {}),
+        ...(parsed.logprobs === undefined ? {} : { tokens }),
         ...(parsed.responseFormat === undefined ? {} : { value: await readOutput(parsed.responseFormat, text, reason, toolCalls) }),
       }
     }
@@ -182,7 +194,7 @@ export class Chat {
 
   /**
    * Takes the last reply back and streams another one to the same message; what precedes it in the cache is used again.
-   * Give another `seed` than the last time, or none, to get another reply.
+   * With the `seed` that it had, given here or to the chat, the reply is the same.
    *
    * @throws {StreamingLLMError} as `stream`; EVICTED, from the first `next()` on, where there is no reply to a message that
    * is still in the window
@@ -199,7 +211,8 @@ export class Chat {
   }
 
   /**
-   * Takes the last exchanges back, each a reply and the messages that it answered, as if they had never been: 1 or more.
+   * Takes the last exchanges back, each a reply and the messages that it answered, with all rounds of tools, as if they had
+   * never been: 1 or more.
    * What has left the window meanwhile does not come back. Fewer are taken back where not so many are still in the window.
    * Returns the messages, oldest first.
    */
@@ -209,8 +222,11 @@ export class Chat {
       const { present } = this.#conversation.log
       let from = present.length
       for (let i = 0; i < count; i++) {
-        const next = present.slice(0, Math.max(0, from - 1)).findLastIndex(({ message }) => message.role === 'assistant') + 1
+        const before = (end: number) => present.slice(0, Math.max(0, end - 1)).findLastIndex(({ message }) => message.role === 'assistant') + 1
+        let next = before(from)
         if (next >= from) break
+        // What tools answered goes with the question that led to their calls.
+        while (next > 0 && present[next]!.message.role === 'tool') next = before(next)
         from = next
       }
       return this.#conversation.removeLast(present.length - from)
@@ -258,6 +274,7 @@ export class Chat {
 
   /** Does something while no turn is in progress. */
   async #alone<T>(act: () => Promise<T>): Promise<T> {
+    refuseInToolScope(this.#conversation)
     const release = await this.#conversation.runner.acquire()
     try {
       this.#needOpen()
@@ -269,36 +286,49 @@ export class Chat {
 
   /** @internal */
   turn(messages: ChatMessage[], options: ParsedGenerateOptions): TextStream {
+    const { toolChoice, tools = this.#setting.format.tools } = options
+    const chosen = typeof toolChoice === 'object' ? toolChoice.tool : undefined
+    if (tools === undefined && (toolChoice === 'required' || chosen !== undefined)) {
+      throw new StreamingLLMError('INVALID_OPTION', `'toolChoice' asks for a call, and the chat has no tools: give it some by the option tools`, { details: { option: 'toolChoice' } })
+    }
     return textStream(this.#turn(messages, options))
   }
 
   async *#turn(messages: ChatMessage[], options: ParsedGenerateOptions, before?: () => Promise<void>): AsyncGenerator<StreamEvent, void, undefined> {
-    const release = await this.#conversation.runner.acquire(options.signal)
-    if (release === undefined) {
-      // Aborted while another turn was still going on: it never began, and leaves no trace.
-      yield abortedInQueue(this.usage)
-      return
-    }
+    refuseInToolScope(this.#conversation)
+    const deadline = new Deadline(options.timeLimit)
+    const leave = linkedSignal([options.signal, deadline.signal])
+    let release: (() => void) | undefined
     try {
+      release = await this.#conversation.runner.acquire(leave.signal)
+      if (release === undefined) {
+        // Left while another turn was still going on: it never began, and leaves no trace.
+        yield leftInQueue(this.usage, options.signal?.aborted === true ? 'abort' : 'time')
+        return
+      }
       this.#needOpen()
       await before?.()
-      const finish = yield* takeTurn({ setting: this.#setting, conversation: this.#conversation, needOpen: () => this.#needOpen() }, messages, options)
+      const closed = [this.#closing.signal, this.#setting.model.closing]
+      const finish = yield* takeTurn({ setting: this.#setting, conversation: this.#conversation, needOpen: () => this.#needOpen(), closed, deadline }, messages, options)
       // Before the last event is told: a reader who goes no further finds the books complete and the chat free.
       release()
       if (finish !== undefined) yield finish
     } finally {
-      release()
+      release?.()
+      leave.letGo()
+      deadline.clear()
     }
   }
 
   /** Gives the cells back; a reply in flight ends with `CLOSED`. Idempotent. */
   async close(): Promise<void> {
-    this.#closed = true
     this.#conversation.close()
+    this.#closing.abort()
   }
 
   #needOpen(): void {
-    if (this.#closed) throw new StreamingLLMError('CLOSED', 'this chat has been closed; make a new one')
+    if (this.#closing.signal.aborted) throw new StreamingLLMError('CLOSED', 'this chat has been closed; make a new one')
+    if (this.#setting.model.closing.aborted) throw new StreamingLLMError('CLOSED', 'the model has been closed; load it again')
   }
 
   [Symbol.asyncDispose](): Promise<void> {

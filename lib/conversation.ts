@@ -28,6 +28,7 @@ interface Parts {
   counts?: TokenCounts
   skipped?: number
   seenBefore?: number
+  evictedBefore?: number
   begun?: boolean
 }
 
@@ -52,10 +53,12 @@ export class Conversation {
   #skipped: number
   /** Tokens seen when the native sequence was given up, until it begins anew. */
   #seenBefore: number
+  /** Those of them that had been evicted. */
+  #evictedBefore: number
   /** The native sequence holds the history; else all of it is to be decoded with the next turn. */
   #begun: boolean
 
-  private constructor(setting: ConversationSetting, { system, options, sizes, log, native, counts, skipped = 0, seenBefore = 0, begun = false }: Parts) {
+  private constructor(setting: ConversationSetting, { system, options, sizes, log, native, counts, skipped = 0, seenBefore = 0, evictedBefore = 0, begun = false }: Parts) {
     this.#setting = setting
     this.#system = system
     this.#options = options
@@ -65,6 +68,7 @@ export class Conversation {
     this.runner = new JobRunner(native, counts)
     this.#skipped = skipped
     this.#seenBefore = seenBefore
+    this.#evictedBefore = evictedBefore
     this.#begun = begun
   }
 
@@ -91,7 +95,7 @@ export class Conversation {
     const native = this.#setting.model.forkSequence(this.#native)
     return new Conversation(this.#setting, {
       system: this.#system, options: this.#options, sizes: this.#sizes, log: this.log.clone(), native, counts: this.runner.counts,
-      skipped: this.#skipped, seenBefore: this.#seenBefore, begun: this.#begun,
+      skipped: this.#skipped, seenBefore: this.#seenBefore, evictedBefore: this.#evictedBefore, begun: this.#begun,
     })
   }
 
@@ -152,6 +156,7 @@ export class Conversation {
   /** Tokens of the conversation: seen, in the cache, evicted. */
   get usage(): TokenCounts {
     const { seenTokens, cachedTokens, evictedTokens } = this.runner.counts
+    if (!this.#begun) return { seenTokens: this.#seenBefore + this.#skipped, cachedTokens: 0, evictedTokens: this.#evictedBefore + this.#skipped }
     return { seenTokens: seenTokens + this.#skipped, cachedTokens, evictedTokens: evictedTokens + this.#skipped }
   }
 
@@ -332,8 +337,7 @@ export class Conversation {
     this.#system = system
     this.#options = options
     this.#sizes = sizes
-    if (this.#begun) this.#seenBefore = this.runner.counts.seenTokens
-    this.#begun = false
+    if (this.#begun) this.#giveUp(this.runner.counts.seenTokens)
     // Closed first, since there may be no other.
     this.#native.close()
     this.#native = model.openSequence(sizes)
@@ -357,8 +361,13 @@ export class Conversation {
 
   /** The next turn decodes the history anew, of which `seen` tokens had been seen. */
   async #forget(seen: number): Promise<void> {
+    this.#giveUp(seen)
     await this.#cut(0)
+  }
+
+  #giveUp(seen: number): void {
     this.#seenBefore = seen
+    this.#evictedBefore = Math.min(seen, this.runner.counts.evictedTokens)
     this.#begun = false
   }
 

@@ -7,12 +7,15 @@ import { nativeSampling } from './options/sampling.js'
 
 type GenerateJob = Extract<NativeJob, { type: 'generate' }>
 
-/** What the engine is asked for. `kept`: how many tokens the sequence's cache holds at most. Throws INVALID_OPTION. */
+/**
+ * What the engine is asked for; the time limit is left to the runner, which knows what has gone of it. `kept`: how many tokens
+ * the sequence's cache holds at most. Throws INVALID_OPTION.
+ */
 export function generateJob(model: Model, kept: number, prompt: Pick<GenerateJob, 'tokens' | 'turns' | 'shown'>, options: ParsedGenerateOptions): GenerateJob {
-  const { maxTokens = 0, timeLimit = 0, stop, sampling, speculation, priority, logprobs, grammar } = options
+  const { maxTokens = 0, stop, sampling, speculation, priority, logprobs, grammar } = options
   const { biasTokens, ...chosen } = nativeSampling(sampling, kept, text => onlyToken(model, text))
   return {
-    type: 'generate', ...prompt, maxTokens, timeLimit, stop, speculation, priority,
+    type: 'generate', ...prompt, maxTokens, timeLimit: 0, stop, speculation, priority,
     sampling: { ...chosen, biasTokens },
     alternatives: logprobs,
     grammar: grammar?.source,

@@ -1,4 +1,6 @@
+import type { Deadline } from './deadline.js'
 import { fromNative, StreamingLLMError, type ErrorCode } from './errors.js'
+import { linkedSignal } from './linked-signal.js'
 import type { NativeEvent, NativeJob, NativeSequence } from './native.js'
 
 /** Tokens of one conversation, by where they are. */
@@ -57,18 +59,23 @@ export class JobRunner {
     this.counts.seenTokens = this.counts.cachedTokens = this.counts.evictedTokens = 0
   }
 
-  /** The job's events, `finish` last. Throws what the engine reports. To be called by whoever holds the turn. */
-  async *run(job: NativeJob, signal?: AbortSignal): AsyncGenerator<NativeEvent, void, undefined> {
+  /**
+   * The job's events, `finish` last. Throws what the engine reports. To be called by whoever holds the turn. The engine keeps
+   * to the deadline once the job has its place in the cache; until then nobody but us does.
+   */
+  async *run(job: NativeJob, signal?: AbortSignal, deadline?: Deadline): AsyncGenerator<NativeEvent, void, undefined> {
     if (this.#closed) throw closed()
     let stream
     try {
-      stream = this.#native.start(job)
+      stream = this.#native.start(job.type === 'generate' && deadline?.left !== undefined ? { ...job, timeLimit: deadline.left } : job)
     } catch (error) {
       throw fromNative(error)
     }
+    const late = linkedSignal([deadline?.signal])
+    const leave = linkedSignal([signal, late.signal])
     const abort = () => stream.cancel()
-    if (signal?.aborted) abort()
-    signal?.addEventListener('abort', abort, { once: true })
+    if (leave.signal.aborted) abort()
+    leave.signal.addEventListener('abort', abort, { once: true })
     let ended = false
     const next = async (): Promise<NativeEvent> => {
       for (;;) {
@@ -77,10 +84,12 @@ export class JobRunner {
           await new Promise<void>(resolve => stream.wait(resolve))
           continue
         }
+        late.letGo()
         if (event.type === 'finish' || event.type === 'error') {
           ended = true
           const { seenTokens, cachedTokens, evictedTokens } = event
           Object.assign(this.counts, { seenTokens, cachedTokens, evictedTokens })
+          if (event.type === 'finish' && event.reason === 'abort' && late.signal.aborted && signal?.aborted !== true) return { ...event, reason: 'time' }
         }
         return event
       }
@@ -93,7 +102,8 @@ export class JobRunner {
         if (ended) return
       }
     } finally {
-      signal?.removeEventListener('abort', abort)
+      late.letGo()
+      leave.letGo()
       if (!ended) {
         stream.cancel()
         while (!ended) await next()

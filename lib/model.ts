@@ -19,7 +19,7 @@ import type { NativeModel, NativeModelInfo, NativeSequence, NativeSequenceOption
 import { parseChatOptions, parseEmbedOptions, parseGenerateOptions, parseRestoreOptions, parseSequenceOptions, type ChatOptions, type EmbedOptions, type GenerateOptions, type ParsedChatOptions, type ParsedGenerateOptions, type ParsedModelOptions, type ParsedPolicyOptions, type PolicyOptions, type RestoreOptions, type SamplingOptions } from './options.js'
 import { checkValue } from './options/check.js'
 import { someText } from './options/kinds.js'
-import { samplingPresets } from './options/sampling.js'
+import { overSampling, samplingPresets } from './options/sampling.js'
 import type { ModelDevice } from './place-model.js'
 import { readSavedChat } from './saved-chat.js'
 import { Sequence, wholeNumbers } from './sequence.js'
@@ -55,7 +55,8 @@ export class Model {
   readonly #release: string
   readonly #adapters: readonly FoundAdapter[]
   readonly #embedder: Embedder
-  #closing: Promise<void> | undefined
+  #closed: Promise<void> | undefined
+  readonly #closing = new AbortController()
   #fingerprint: Promise<string> | undefined
   #info: ModelInfo | undefined
 
@@ -124,7 +125,7 @@ export class Model {
     this.#needOpen()
     const given = parseRestoreOptions(options)
     const saved = await readSavedChat(checkValue('restoreChat', 'path', path, someText))
-    const parsed = { ...saved.options, ...given, messages: [], sampling: { ...saved.options.sampling, ...given.sampling } }
+    const parsed = { ...saved.options, ...given, messages: [], sampling: overSampling(saved.options.sampling, given.sampling) }
     const setting = this.#setting(parsed)
     const { conversation, from } = await Conversation.restore(setting, saved)
     if (from.what !== 'cache') this.#warn(`${path}: the cache of this chat is decoded again: ${from.reason}`)
@@ -140,6 +141,11 @@ export class Model {
     const byTokens = options.evict === 'turn' ? ", and tokens leave one by one instead of whole turns" : ''
     warn(`this chat template changes earlier turns when later ones come, so each turn is decoded again from the first difference on${byTokens}`)
     return { model: this, format, options: { ...options, evict: 'token' }, warn }
+  }
+
+  /** @internal Fires when the model is closed. */
+  get closing(): AbortSignal {
+    return this.#closing.signal
   }
 
   /** @internal Tells this model file from others. */
@@ -305,7 +311,9 @@ export class Model {
   /** Frees everything. Streams in flight end with `CLOSED`. Idempotent. */
   close(): Promise<void> {
     this.#embedder.close()
-    return (this.#closing ??= this.#close())
+    this.#closed ??= this.#close()
+    this.#closing.abort()
+    return this.#closed
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -313,7 +321,7 @@ export class Model {
   }
 
   #needOpen(): void {
-    if (this.#closing !== undefined) throw new StreamingLLMError('CLOSED', 'the model has been closed; load it again')
+    if (this.#closed !== undefined) throw new StreamingLLMError('CLOSED', 'the model has been closed; load it again')
   }
 
   // Where memory is promised that is not there, the operating system ends the process once it is used.

@@ -8,7 +8,7 @@ import { parseTools, type ParsedTools } from './tools/tools.js'
 import { check, checkObject, describe, invalid, type Schema, type Schemas } from './options/check.js'
 import { checkGrammar } from './structured/grammar-check.js'
 import { boolean, callback, endpoints, number, oneOf, shortText, signal, someText, text, texts, whole, wholeOr } from './options/kinds.js'
-import { completeSampling, readSampling, samplingSchemas, type ParsedSamplingOptions } from './options/sampling.js'
+import { completeSampling, overSampling, readSampling, samplingSchemas, type ParsedSamplingOptions } from './options/sampling.js'
 import type { AdapterOptions, ChatOptions, EmbedOptions, GenerateOptions, ModelOptions, PolicyOptions, RestoreOptions, SamplingOptions } from './options/types.js'
 
 export type * from './options/types.js'
@@ -216,7 +216,10 @@ export function parseGenerateOptions(given: unknown, defaults: SamplingOptions =
   if (given !== null && typeof given === 'object' && 'grammar' in given && given.grammar !== undefined && 'responseFormat' in given && given.responseFormat !== undefined) {
     throw invalid(call, 'responseFormat', "'grammar' and 'responseFormat' both say what a reply must be; give one of them")
   }
-  const asked = given as { startWith?: unknown; grammar?: unknown; responseFormat?: unknown } | null | undefined
+  const asked = given as { startWith?: unknown; grammar?: unknown; responseFormat?: unknown; toolChoice?: unknown } | null | undefined
+  if (asked?.grammar !== undefined && asked.toolChoice !== undefined && asked.toolChoice !== 'auto' && asked.toolChoice !== 'none') {
+    throw invalid(call, 'toolChoice', "'toolChoice' asks for a call, and 'grammar' says what the whole reply must be; give one of them")
+  }
   if (asked?.startWith !== undefined && (asked.grammar !== undefined || asked.responseFormat !== undefined)) {
     throw invalid(call, 'startWith', "'startWith' cannot be given with a grammar or a responseFormat, which say how a reply begins")
   }
@@ -234,7 +237,7 @@ export function parseGenerateOptions(given: unknown, defaults: SamplingOptions =
     startWith,
     toolChoice,
     maxToolRounds,
-    sampling: completeSampling({ ...defaults, ...readSampling(call, sampling) }),
+    sampling: completeSampling(overSampling(defaults, readSampling(call, sampling))),
   }
 }
 

@@ -89,7 +89,9 @@ export async function turnPrompt({ model, format }: PromptSetting, system: strin
   // Tokenized together, as always, so that the boundary is nowhere felt: usually it is at a special token.
   const replyEnd: number[] = []
   await addTokens(model, replyEnd, firstPieces(pieces, turnAt))
-  return { tokens, ends: messages.map(() => tokens.length), turns: [commonStart(replyEnd, tokens)] }
+  // What tools answer goes on with the turn in which they were called.
+  const turns = messages[0]!.role === 'tool' ? [] : [commonStart(replyEnd, tokens)]
+  return { tokens, ends: messages.map(() => tokens.length), turns }
 }
 
 /** Adds what comes behind a prompt to it. */

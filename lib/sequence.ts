@@ -1,11 +1,13 @@
+import { Deadline } from './deadline.js'
 import { StreamingLLMError } from './errors.js'
 import type { StreamEvent } from './events.js'
 import { JobRunner, type TokenCounts } from './job-reader.js'
+import { linkedSignal } from './linked-signal.js'
 import type { NativeJob, NativeSequence } from './native.js'
 import { parseGenerateOptions, type GenerateOptions, type ParsedGenerateOptions } from './options.js'
 import type { Model } from './model.js'
 import { generateJob, textEvent } from './generate-job.js'
-import { abortedInQueue, finishEvent, textStream, type TextStream } from './text-stream.js'
+import { leftInQueue, finishEvent, textStream, type TextStream } from './text-stream.js'
 
 /**
  * One stream of tokens through the cache, below chat: for researchers and for builders of other interfaces. Made by
@@ -63,17 +65,20 @@ export class Sequence {
 
   /** @internal */
   continue(tokens: Int32Array, options: ParsedGenerateOptions): TextStream {
-    return textStream(this.#generate(generateJob(this.#model, this.#kept, { tokens }, options), options.signal))
+    return textStream(this.#generate(generateJob(this.#model, this.#kept, { tokens }, options), options))
   }
 
-  async *#generate(job: NativeJob, signal?: AbortSignal): AsyncGenerator<StreamEvent, void, undefined> {
-    const release = await this.#runner.acquire(signal)
-    if (release === undefined) {
-      yield abortedInQueue(this.usage)
-      return
-    }
+  async *#generate(job: NativeJob, { signal, timeLimit }: ParsedGenerateOptions): AsyncGenerator<StreamEvent, void, undefined> {
+    const deadline = new Deadline(timeLimit)
+    const leave = linkedSignal([signal, deadline.signal])
+    let release: (() => void) | undefined
     try {
-      for await (const event of this.#runner.run(job, signal)) {
+      release = await this.#runner.acquire(leave.signal)
+      if (release === undefined) {
+        yield leftInQueue(this.usage, signal?.aborted === true ? 'abort' : 'time')
+        return
+      }
+      for await (const event of this.#runner.run(job, signal, deadline)) {
         if (event.type === 'evict') yield { type: 'evict', tokens: event.tokens, messages: [] }
         else if (event.type === 'finish') {
           release() // before the last event is told, since its reader may not come back
@@ -82,7 +87,9 @@ export class Sequence {
         else if (event.type !== 'scores' && event.type !== 'error') yield event
       }
     } finally {
-      release()
+      release?.()
+      leave.letGo()
+      deadline.clear()
     }
   }
 

@@ -15,9 +15,9 @@ export function textStream(events: AsyncGenerator<StreamEvent, void, undefined>)
   })
 }
 
-/** The only event of a turn that was aborted before it began. */
-export function abortedInQueue(counts: TokenCounts): FinishEvent {
-  return { type: 'finish', reason: 'abort', usage: { promptTokens: 0, reusedTokens: 0, completionTokens: 0, ...counts }, timings: { promptMs: 0, generationMs: 0, tokensPerSecond: 0 } }
+/** The only event of a turn that was left before it began. */
+export function leftInQueue(counts: TokenCounts, reason: 'abort' | 'time'): FinishEvent {
+  return { type: 'finish', reason, usage: { promptTokens: 0, reusedTokens: 0, completionTokens: 0, ...counts }, timings: { promptMs: 0, generationMs: 0, tokensPerSecond: 0 } }
 }
 
 export function finishEvent(native: NativeFinish): FinishEvent {

@@ -1,12 +1,16 @@
 import type { Conversation, ConversationSetting } from './conversation.js'
+import type { Deadline } from './deadline.js'
+import { StreamingLLMError } from './errors.js'
 import type { FinishEvent, StreamEvent } from './events.js'
 import { generateJob, textEvent } from './generate-job.js'
+import { linkedSignal } from './linked-signal.js'
 import type { ChatMessage, LoggedMessage, ToolCall } from './messages.js'
 import type { NativeEvent } from './native.js'
 import type { ParsedGenerateOptions } from './options.js'
 import type { PromptTokens } from './prompt-tokens.js'
 import { ReplyEvents } from './reply-events.js'
 import { finishEvent } from './text-stream.js'
+import { inToolScope } from './tool-scope.js'
 import { outcomeMessage, runTools } from './tools/run-tools.js'
 import type { ParsedTools } from './tools/tools.js'
 
@@ -16,6 +20,9 @@ export interface TurnPlace {
   conversation: Conversation
   /** Throws CLOSED. */
   needOpen(): void
+  /** Fire when `needOpen` begins to throw. */
+  closed: readonly AbortSignal[]
+  deadline: Deadline
 }
 
 /**
@@ -23,10 +30,12 @@ export interface TurnPlace {
  * events but for the last one, which it returns. The conversation's runner must be free, and stay so.
  */
 export async function* takeTurn(place: TurnPlace, messages: readonly ChatMessage[], options: ParsedGenerateOptions): AsyncGenerator<StreamEvent, FinishEvent | undefined, undefined> {
-  const { setting, conversation, needOpen } = place
+  const { setting, conversation, needOpen, deadline } = place
   const tools = options.tools ?? setting.format.tools
   const { log } = conversation
-  let said = [...unanswered(log.present.at(-1)?.message, messages), ...messages]
+  const last = log.present.at(-1)?.message
+  const answering = withCallIds(last, messages)
+  let said = [...unanswered(last, answering), ...answering]
   let total: FinishEvent | undefined
   for (let round = 1; ; round++) {
     const prompt = await conversation.prepare(said)
@@ -35,16 +44,19 @@ export async function* takeTurn(place: TurnPlace, messages: readonly ChatMessage
     const { finish, toolCalls = [], invalid } = yield* takeReply(place, prompt, options, round)
     if (finish === undefined) return total
     total = total === undefined ? finish : together(total, finish)
-    if (finish.reason !== 'end' || toolCalls.length + invalid.length === 0) return total
+    // A limit that came after a call has not taken it back.
+    const ended = finish.reason === 'end' || finish.reason === 'length' && toolCalls.length > 0
+    if (!ended || toolCalls.length + invalid.length === 0) return total
     const ours = toolCalls.every(({ name }) => tools?.execute.has(name)) && (toolCalls.length > 0 || tools!.execute.size > 0)
     if (!ours || round > options.maxToolRounds) return toolCalls.length > 0 ? { ...total, reason: 'tool-calls' } : total
-    said = yield* answerCalls(tools!, toolCalls, invalid, options.signal)
+    said = yield* answerCalls(place, tools!, toolCalls, invalid, options.signal)
     if (options.signal?.aborted === true) return { ...total, reason: 'abort' }
+    if (deadline.passed) return { ...total, reason: 'time' }
   }
 }
 
 /** One reply's events but for the last one, which it returns. The reply, as far as it was delivered, joins the history. */
-async function* takeReply({ setting, conversation }: TurnPlace, { tokens, turns }: PromptTokens, options: ParsedGenerateOptions, round: number): AsyncGenerator<StreamEvent, { finish?: FinishEvent; toolCalls?: ToolCall[]; invalid: string[] }, undefined> {
+async function* takeReply({ setting, conversation, deadline }: TurnPlace, { tokens, turns }: PromptTokens, options: ParsedGenerateOptions, round: number): AsyncGenerator<StreamEvent, { finish?: FinishEvent; toolCalls?: ToolCall[]; invalid: string[] }, undefined> {
   const { runner, log, sizes } = conversation
   const { format, model, warn } = setting
   const { responseFormat, maxToolRounds } = options
@@ -59,7 +71,7 @@ async function* takeReply({ setting, conversation }: TurnPlace, { tokens, turns 
   let finish: FinishEvent | undefined
   try {
     if (start !== '') yield* reply.push(start)
-    for await (const event of runner.run(job, options.signal)) {
+    for await (const event of runner.run(job, options.signal, deadline)) {
       if (event.type === 'finish') {
         const { usage, ...told } = finishEvent(event)
         finish = { ...told, usage: { ...usage, ...conversation.usage } }
@@ -91,21 +103,40 @@ function shownEvent(conversation: Conversation, event: NativeEvent): StreamEvent
 }
 
 /** Runs the tools, tells of each what came of it, and returns what the model is to be told. */
-async function* answerCalls(tools: ParsedTools, calls: readonly ToolCall[], invalid: readonly string[], signal?: AbortSignal): AsyncGenerator<StreamEvent, ChatMessage[], undefined> {
+async function* answerCalls({ conversation, needOpen, closed, deadline }: TurnPlace, tools: ParsedTools, calls: readonly ToolCall[], invalid: readonly string[], signal?: AbortSignal): AsyncGenerator<StreamEvent, ChatMessage[], undefined> {
   const left = new AbortController()
-  const abort = () => left.abort(signal?.reason)
-  signal?.addEventListener('abort', abort, { once: true })
-  if (signal?.aborted === true) abort()
+  const leave = linkedSignal([signal, deadline.signal, ...closed, left.signal])
   try {
-    const outcomes = await runTools(tools, calls, left.signal)
+    const outcomes = await inToolScope(conversation, () => runTools(tools, calls, leave.signal))
+    needOpen()
     for (const { call: { id, name }, result, error } of outcomes) yield error === undefined ? { type: 'tool-result', id, name, result } : { type: 'tool-result', id, name, error }
     // What was no call has no answer, but must be told.
     const wrong = invalid.map(reason => `<tool_response>\nError: ${reason}\n</tool_response>`)
     return [...outcomes.map(outcomeMessage), ...(wrong.length === 0 ? [] : [{ role: 'user', content: wrong.join('\n') }])]
   } finally {
-    signal?.removeEventListener('abort', abort)
+    // Who leaves in the midst of it leaves the tools too.
     left.abort()
+    leave.letGo()
   }
+}
+
+/**
+ * The messages with the ids of the calls that they answer: where a tool's message names none, the first call that has no
+ * answer yet. Throws INVALID_OPTION for an answer to a call that nobody has made, or that has been answered.
+ */
+function withCallIds(last: LoggedMessage | undefined, said: readonly ChatMessage[]): ChatMessage[] {
+  const calls = last?.toolCalls?.map(({ id }) => id)
+  if (calls === undefined) return [...said]
+  const named = new Set(said.map(({ toolCallId }) => toolCallId))
+  const unnamed = calls.filter(id => !named.has(id))
+  const waiting = new Set(calls)
+  return said.map(message => {
+    if (message.role !== 'tool') return message
+    const id = message.toolCallId ?? unnamed.shift()
+    if (id !== undefined && waiting.delete(id)) return { ...message, toolCallId: id }
+    const what = id === undefined ? 'there are more answers of tools than calls' : `toolCallId ${JSON.stringify(id)} is not that of a call that waits for its answer`
+    throw new StreamingLLMError('INVALID_OPTION', `${what}; the last reply has called ${calls.map(call => JSON.stringify(call)).join(', ')}, and each call has one answer`, { details: { option: 'toolCallId', toolCallId: id, calls } })
+  })
 }
 
 /** Answers to calls that nobody has answered, as when a turn was left: templates want one for each. */

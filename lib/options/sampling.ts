@@ -156,8 +156,16 @@ export const samplingSchemas: Schemas<SamplingOptions> = {
   seed: whole(0, 2 ** 32 - 2), // llama.cpp takes 2^32 - 1 for "a random one"
 }
 
+/** What was given over what would be without it: of two ways to choose a token, which exclude each other, the one that was given. */
+export function overSampling(defaults: SamplingOptions, given: SamplingOptions): SamplingOptions {
+  const { mirostat, adaptiveP, ...others } = defaults
+  const chooses = given.mirostat !== undefined || given.adaptiveP !== undefined
+  return { ...others, ...(chooses ? {} : { mirostat, adaptiveP }), ...given }
+}
+
 /** The options that have options themselves, checked. */
 export function readSampling(call: string, sampling: SamplingOptions): SamplingOptions {
+  if (sampling.mirostat !== undefined && sampling.adaptiveP !== undefined) throw invalid(call, 'adaptiveP', "'mirostat' and 'adaptiveP' both choose the token; give one of them")
   const read: Record<string, unknown> = { ...sampling }
   for (const name of Object.keys(inner) as (keyof typeof inner)[]) {
     if (sampling[name] !== undefined) read[name] = checkObject(call, name, sampling[name], inner[name] as Schemas<object>)

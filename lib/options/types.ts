@@ -225,11 +225,14 @@ export interface EmbedOptions {
 
 /** What one reply takes. */
 export interface GenerateOptions extends SamplingOptions {
-  /** At most so many tokens, 1 or more. Default: no limit. */
+  /** A reply has at most so many tokens, 1 or more; where tools are run, each round has a reply of its own. Default: no limit. */
   maxTokens?: number
   /** The reply ends before any of these texts: at most 16 of them, each of at most 256 bytes in UTF-8. Default: none. */
   stop?: string | string[]
-  /** At most so many milliseconds, more than 0. Default: no limit. */
+  /**
+   * Milliseconds for all of it, more than 0: from the first event that is asked for, waiting for other turns and for a place in
+   * the cache included, and tools. What has come by then stays; the reason is `time`. Default: no limit.
+   */
   timeLimit?: number
   /** Ends the reply when it fires. */
   signal?: AbortSignal

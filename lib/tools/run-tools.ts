@@ -6,6 +6,8 @@ export interface ToolOutcome {
   call: ToolCall
   /** What `execute` returned; undefined where it failed. */
   result?: unknown
+  /** That as the model is told it. */
+  told?: string
   /** What went wrong, in words for the model. */
   error?: string
 }
@@ -17,7 +19,8 @@ export async function runTools({ execute, validate }: ParsedTools, calls: readon
       const checked = await validate.get(call.name)?.(call.arguments)
       if (checked?.issues !== undefined) return { call, error: `The arguments are not as they must be: ${checked.issues.map(({ message }) => message).join('; ')}` }
       const run = Promise.resolve(execute.get(call.name)!(checked?.value ?? call.arguments, { id: call.id, signal }))
-      return { call, result: await unlessAborted(run, signal) }
+      const result: unknown = await unlessAborted(run, signal)
+      return { call, result, told: typeof result === 'string' ? result : asJson(result) }
     } catch (error) {
       return { call, error: error instanceof Error ? error.message : String(error) }
     }
@@ -25,9 +28,19 @@ export async function runTools({ execute, validate }: ParsedTools, calls: readon
 }
 
 /** What the model is told of it. */
-export function outcomeMessage({ call, result, error }: ToolOutcome): ChatMessage {
-  const content = error !== undefined ? `Error: ${error}` : typeof result === 'string' ? result : JSON.stringify(result) ?? 'null'
-  return { role: 'tool', toolCallId: call.id, content }
+export function outcomeMessage({ call, told = '', error }: ToolOutcome): ChatMessage {
+  return { role: 'tool', toolCallId: call.id, content: error !== undefined ? `Error: ${error}` : told }
+}
+
+/** Throws for what JSON cannot hold: the model must not be told a lie about it. */
+function asJson(result: unknown): string {
+  const kind = result instanceof Map || result instanceof Set ? 'a Map or Set' : typeof result === 'function' || typeof result === 'symbol' ? `a ${typeof result}` : undefined
+  if (kind !== undefined) throw new Error(`the tool returned ${kind}, which is no JSON`)
+  try {
+    return JSON.stringify(result) ?? 'null'
+  } catch (error) {
+    throw new Error(`what the tool returned is no JSON: ${(error as Error).message.split('\n')[0]}`)
+  }
 }
 
 /** A tool that does not listen to the signal holds up nobody. */

@@ -158,3 +158,26 @@ describe('a place in the cache', () => {
     }
   })
 })
+
+test('waiting for a place counts for the time limit', async () => {
+  await using model = await loadModel(path, { ...exact, maxSequences: 1 })
+  const busy = model.createChat({ sinks: 4, window: 60 })
+  const waiting = model.createChat({ sinks: 4, window: 60 })
+  let over = false
+  const long = (async () => {
+    for await (const event of busy.stream('A long one', { maxTokens: 100_000, temperature: 0 })) {
+      if (event.type === 'finish') return event.reason
+      if (over) break
+    }
+    return 'left'
+  })()
+  const { reason, text } = await waiting.ask('Now?', { timeLimit: 300 })
+  expect([reason, text]).toEqual(['time', ''])
+  over = true
+  expect(await long).toBe('left')
+  expect((await waiting.ask('And now?', { maxTokens: 5, timeLimit: 60_000 })).reason).toBe('length')
+  const sequence = model.createSequence({ sinks: 4, window: 60 })
+  const started = performance.now()
+  for await (const event of sequence.generate({ tokens: [1, 2, 3], timeLimit: 200, maxTokens: 1_000_000 })) if (event.type === 'finish') expect(event.reason).toBe('time')
+  expect(performance.now() - started).toBeGreaterThan(190)
+}, 60_000)

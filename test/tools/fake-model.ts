@@ -66,6 +66,8 @@ export class FakeSequence implements NativeSequence {
   evicted = 0
   /** All that was fed and not taken back, evicted or not, as text. */
   text = ''
+  /** Where turns were said to begin, in `text`. */
+  readonly turns: number[] = []
   /** What was asked for beside replies. */
   readonly jobs: string[] = []
   busy = false
@@ -90,11 +92,13 @@ export class FakeSequence implements NativeSequence {
     if (job.type !== 'generate') return this.edit(job)
     const { tokens, maxTokens } = job
     this.busy = true
+    for (const turn of job.turns ?? []) this.turns.push(this.seen + turn)
     this.add(String.fromCharCode(...tokens))
     const before = this.seen
-    let reason: 'end' | 'length' | 'abort' = maxTokens === 0 ? 'end' : 'length'
+    const answer = this.model.nextAnswer()
+    let reason: 'end' | 'length' | 'abort' = maxTokens > 0 && answer.length >= maxTokens ? 'length' : 'end'
     const queue: (() => NativeEvent | null)[] = [() => ({ type: 'prefill', done: tokens.length, total: tokens.length }), () => this.evict()]
-    for (const text of this.model.nextAnswer().slice(0, maxTokens || undefined)) {
+    for (const text of answer.slice(0, maxTokens || undefined)) {
       queue.push(() => null, () => {
         this.add(text)
         return { type: 'text', text }

@@ -28,8 +28,22 @@ describe('undo', () => {
     expect(await chat.undo(5)).toHaveLength(4)
     expect(await chat.undo()).toEqual([])
     expect(chat.messages).toEqual([])
+    expect(chat.usage).toEqual({ seenTokens: 0, cachedTokens: 0, evictedTokens: 0 })
     await chat.ask('Three')
     expect(native.opened[0]!.text).toBe(opening('S') + asked('Three') + reply)
+  })
+
+  test('does not forget what had left before', async () => {
+    const { model } = fakeModel()
+    const chat = model.createChat({ system: 'S', window: 100 })
+    for (const text of ['One', 'Two', 'Three', 'Four']) await chat.ask(text)
+    const { evictedTokens } = chat.usage
+    expect(evictedTokens).toBeGreaterThan(0)
+    await chat.undo(10)
+    expect(chat.usage).toEqual({ seenTokens: evictedTokens, cachedTokens: 0, evictedTokens })
+    expect((await chat.fork()).usage).toEqual(chat.usage)
+    await chat.ask('Five')
+    expect(chat.usage.evictedTokens).toBe(evictedTokens)
   })
 
   test.each([0, -1, 1.5, '1'])('%p is refused', async exchanges => {

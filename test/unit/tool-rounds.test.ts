@@ -121,6 +121,102 @@ describe('tools', () => {
     })
   })
 
+  test('one turn is all of its rounds: it leaves, and is taken back, as a whole', async () => {
+    const { model, native } = fakeModel({ chatTemplate: template }, {}, call('weather', { city: 'Oslo' }), 'Rain.', call('weather', { city: 'Rome' }), 'Sun.', 'Bye.')
+    const chat = model.createChat({ system: 'S', evict: 'turn', tools: weather(() => 'ok') })
+    for (const question of ['Oslo?', 'Rome?', 'Bye?']) await chat.ask(question)
+    const { text, turns } = native.opened[0]!
+    expect(turns.map(turn => text.slice(turn, turn + 30))).toEqual(['Oslo?', 'Rome?', 'Bye?'].map(question => expect.stringMatching(new RegExp(`^<\\|im_start\\|>user\\n${question[0]}`)) as string))
+    expect((await chat.undo()).map(({ role }) => role)).toEqual(['user', 'assistant'])
+    expect((await chat.undo()).map(({ role }) => role)).toEqual(['user', 'assistant', 'tool', 'assistant'])
+    expect(chat.messages.map(({ role }) => role)).toEqual(['user', 'assistant', 'tool', 'assistant'])
+  })
+
+  test('a complete call is run though the reply had no room for more; one that was cut is not', async () => {
+    const complete = call('weather', { city: 'Oslo' })
+    const { model } = fakeModel({ chatTemplate: template }, {}, complete + '\n' + call('weather', { city: 'Rome' }), 'It rains.')
+    const cities: string[] = []
+    const chat = model.createChat({ tools: weather(({ city }) => cities.push(city)) })
+    expect(await chat.ask('Weather?', { maxTokens: complete.length + 20 })).toMatchObject({ text: 'It rains.', reason: 'end' })
+    expect(cities).toEqual(['Oslo'])
+    const { model: other } = fakeModel({ chatTemplate: template }, {}, complete)
+    expect(await other.createChat({ tools: weather(() => 'sun') }).ask('Weather?', { maxTokens: 30 })).toMatchObject({ reason: 'length' })
+  })
+
+  test('what is no JSON is an error that the model is told', async () => {
+    const cyclic: Record<string, unknown> = {}
+    cyclic['self'] = cyclic
+    for (const result of [cyclic, 5n, new Map([[1, 2]]), () => 1]) {
+      const { model } = fakeModel({ chatTemplate: template }, {}, call('weather', { city: 'Oslo' }), 'Well.')
+      const chat = model.createChat({ tools: weather(() => result) })
+      expect((await chat.ask('Weather?')).text).toBe('Well.')
+      expect(toolMessages(chat)).toEqual([expect.stringMatching(/^Error: .*no JSON/)])
+    }
+  })
+
+  test.each(['chat', 'model'] as const)('a tool that does not listen holds up nobody who closes the %s', async what => {
+    const { model } = fakeModel({ chatTemplate: template }, {}, call('weather', { city: 'Oslo' }), 'Fine.')
+    let told: AbortSignal | undefined
+    const chat = model.createChat({ tools: weather((_args, { signal }) => {
+      told = signal
+      setTimeout(() => void (what === 'chat' ? chat : model).close(), 5)
+      return new Promise(() => {})
+    }) })
+    await expect(soon(chat.ask('Weather?'))).rejects.toMatchObject({ code: 'CLOSED' })
+    expect(told!.aborted).toBe(true)
+  })
+
+  test('the time limit is that of the whole turn, tools and waiting included', async () => {
+    const { model } = fakeModel({ chatTemplate: template }, {}, call('weather', { city: 'Oslo' }), 'Fine.')
+    let told: AbortSignal | undefined
+    const chat = model.createChat({ tools: weather((_args, { signal }) => (told = signal, new Promise(() => {}))) })
+    const slow = soon(chat.ask('Weather?', { timeLimit: 100 }))
+    const queued = soon(chat.ask('Weather?', { timeLimit: 20 }))
+    expect(await queued).toMatchObject({ reason: 'time', text: '' })
+    expect(await slow).toMatchObject({ reason: 'time' })
+    expect(told!.aborted).toBe(true)
+    expect((await soon(chat.ask('Still there?'))).text).toBe('Fine.')
+  })
+
+  test('a tool that calls its own chat is told that it cannot wait for it', async () => {
+    const { model } = fakeModel({ chatTemplate: template }, {}, call('weather', { city: 'Oslo' }), 'Fine.')
+    const codes: unknown[] = []
+    const other = fakeModel().model.createChat()
+    const chat = model.createChat({ tools: weather(async () => {
+      for (const act of [() => chat.ask('x'), () => chat.undo(), () => chat.fork(), () => other.ask('x')]) codes.push(await act().then(() => 'done', error => error.code))
+      void Promise.resolve().then(async () => {
+        await new Promise(resolve => setTimeout(resolve, 50))
+        codes.push((await chat.ask('Later')).text)
+      })
+      return codes
+    }) })
+    expect((await soon(chat.ask('Weather?'))).text).toBe('Fine.')
+    expect(codes).toEqual(['BUSY', 'BUSY', 'BUSY', 'done'])
+    await new Promise(resolve => setTimeout(resolve, 150))
+    expect(codes.at(-1)).toBe('Fine.') // from within the tool, but when nobody waits for it any more
+  })
+
+  test('answers name the calls that wait for them, or come in their order', async () => {
+    const calls = call('weather', { city: 'Oslo' }) + '\n' + call('weather', { city: 'Rome' })
+    const { model } = fakeModel({ chatTemplate: template }, {}, calls, 'Fine.')
+    const chat = model.createChat({ tools: { weather: { parameters } } })
+    const [first, second] = (await chat.ask('Weather?')).toolCalls!.map(({ id }) => id) as [string, string]
+    const tool = (content: string, toolCallId?: string) => ({ role: 'tool', content, ...(toolCallId === undefined ? {} : { toolCallId }) })
+    for (const wrong of [[tool('a', 'zzz')], [tool('a', first), tool('b', first)], [tool('a'), tool('b'), tool('c')]]) {
+      await expect(chat.ask(wrong)).rejects.toMatchObject({ code: 'INVALID_OPTION', message: expect.stringContaining(first) })
+    }
+    expect((await chat.ask([tool('rain', second), tool('sun')])).text).toBe('Fine.')
+    expect(chat.messages.filter(({ role }) => role === 'tool')).toEqual([tool('rain', second), tool('sun', first)])
+  })
+
+  test('a call cannot be required where there are no tools, or of a reply that has a grammar', () => {
+    const chat = fakeModel().model.createChat()
+    for (const toolChoice of ['required', { tool: 'weather' }] as const) {
+      expect(() => chat.stream('x', { toolChoice })).toThrow(expect.objectContaining({ code: 'INVALID_OPTION', message: expect.stringContaining('toolChoice') }))
+      expect(() => chat.stream('x', { toolChoice, grammar: 'root ::= "a"' })).toThrow(expect.objectContaining({ code: 'INVALID_OPTION' }))
+    }
+  })
+
   test('without execute end the reply, and the caller answers', async () => {
     const { model, native } = fakeModel({ chatTemplate: template }, {}, call('weather', { city: 'Oslo' }), 'It rains.')
     const chat = model.createChat({ tools: { weather: { parameters } } })
