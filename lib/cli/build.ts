@@ -3,6 +3,7 @@ import { followingController } from '../models/abort.js'
 import { buildLibraries, type BuildRequest } from '../source-build/build.js'
 import { compilationProgress } from './compilation-progress.js'
 import { onInterrupt } from './failure.js'
+import { write } from './reply.js'
 import { toNumber } from './shared-options.js'
 
 export function buildCommand(): Command {
@@ -33,7 +34,7 @@ async function build({ define, ...flags }: Omit<BuildRequest, 'definitions'> & {
     const { folder, release, built } = await buildLibraries({ ...flags, definitions: define, signal: controller.signal, say, onProgress: progress.show })
     progress.end()
     say(built ? `Built llama.cpp ${release}. To use it: loadModel(..., { libraries: ${flags.out === undefined ? "'built'" : 'FOLDER'} }), or STREAMING_LLM_LIBRARIES=${flags.out === undefined ? 'built' : 'FOLDER'}. The folder:` : `llama.cpp ${release} is built already, in the folder:`)
-    process.stdout.write(`${folder}\n`)
+    await write(process.stdout, `${folder}\n`)
   } finally {
     progress.end()
     unlink()

@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module'
 import { Command } from 'commander'
 import { examine, type ExaminedBackend, type Examination } from '../backend/examine.js'
+import { write } from './reply.js'
 
 export function doctorCommand(): Command {
   return new Command('doctor')
@@ -13,7 +14,7 @@ export function doctorCommand(): Command {
 async function doctor({ json }: { json?: boolean }): Promise<void> {
   const { version } = createRequire(import.meta.url)('../../package.json') as { version: string }
   const found = await examine()
-  process.stdout.write(json ? `${JSON.stringify({ version, ...found }, null, 2)}\n` : `${doctorText(version, found)}\n`)
+  await write(process.stdout, json ? `${JSON.stringify({ version, ...found }, null, 2)}\n` : `${doctorText(version, found)}\n`)
   if (found.failure !== undefined) process.exitCode = 1
 }
 

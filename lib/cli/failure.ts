@@ -5,8 +5,22 @@ export class Interrupted extends Error {
   }
 }
 
+/** Thrown where stdout does not take what is written, as on a full disk. */
+export class OutputFailed extends Error {
+  constructor(cause: unknown) {
+    super(`The output cannot be written: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
+  }
+}
+
+let outputFailed = false
+
 /** Says what went wrong, without a stack, and sets the exit code: 130 after Ctrl-C, else 1. */
 export function reportFailure(error: unknown): void {
+  if (error instanceof OutputFailed) {
+    // Each write fails anew, and both the stream and whoever wrote tell of it: once is enough.
+    if (outputFailed) return
+    outputFailed = true
+  }
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
   process.exitCode = error instanceof Interrupted ? 130 : 1
 }

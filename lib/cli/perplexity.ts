@@ -7,6 +7,7 @@ import type { Model } from '../model.js'
 import { onInterrupt } from './failure.js'
 import { openModel } from './open-model.js'
 import { perplexityBar } from './perplexity-bar.js'
+import { write } from './reply.js'
 import { runningPerplexity, type Scored } from './running-perplexity.js'
 import { addSharedOptions, policies, policyOptions, toNumber, type Policy, type SharedFlags } from './shared-options.js'
 import { checkTokens, parseTokens } from './token-scores.js'
@@ -64,12 +65,12 @@ async function perplexity(argument: string | undefined, flags: PerplexityFlags):
     for (const policy of flags.policies ?? [flags.policy ?? 'streaming']) {
       const result = await measure(policy, flags, content, given, curve)
       results.push(result)
-      if (!flags.json) process.stdout.write(`${line(result)}\n`)
+      if (!flags.json) await write(process.stdout, `${line(result)}\n`)
     }
   } finally {
     curve.close()
     // What was measured before something failed is not lost.
-    if (flags.json && results.length > 0) process.stdout.write(`${JSON.stringify({ results })}\n`)
+    if (flags.json && results.length > 0) await write(process.stdout, `${JSON.stringify({ results })}\n`)
   }
 }
 

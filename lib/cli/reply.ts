@@ -1,6 +1,6 @@
-import { once } from 'node:events'
 import type { FinishEvent, StreamEvent } from '../events.js'
 import type { GenerateOptions } from '../options.js'
+import { OutputFailed } from './failure.js'
 
 /** The part of a chat that replies need. */
 export interface Talker {
@@ -34,7 +34,22 @@ export async function passOn(reply: AsyncIterable<StreamEvent>, take: (text: str
   return { finish, intervalsMs }
 }
 
-/** Writes, and waits where the output is behind. */
+/**
+ * Writes, and waits until the output has taken it, so that a reply comes at the pace of its reader.
+ *
+ * @throws {OutputFailed}
+ */
 export async function write(output: NodeJS.WritableStream, text: string): Promise<void> {
-  if (!output.write(text)) await once(output, 'drain')
+  const before = failed.get(output)
+  if (before !== undefined) throw before
+  try {
+    await new Promise<void>((resolve, reject) => output.write(text, error => (error ? reject(error) : resolve())))
+  } catch (error) {
+    const failure = new OutputFailed(error)
+    failed.set(output, failure)
+    throw failure
+  }
 }
+
+// Where the output is a file, Node 20 throws from the call itself, and never answers a later one.
+const failed = new WeakMap<NodeJS.WritableStream, OutputFailed>()

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { Command, Option } from 'commander'
 import { StreamingLLMError } from '../errors.js'
 import { openModel } from './open-model.js'
+import { write } from './reply.js'
 import { addSharedOptions, policyOptions, toNumber, type SharedFlags } from './shared-options.js'
 import { checkTokens, parseTokens, summary } from './token-scores.js'
 
@@ -44,7 +45,7 @@ async function score(flags: ScoreFlags): Promise<void> {
     const sequence = model.createSequence({ ...policyOptions(flags), ...sizes })
     await sequence.append(tokens.slice(0, 1))
     const nll = Array.from(await sequence.score(tokens.slice(1)), value => -value)
-    process.stdout.write(`${flags.json ? JSON.stringify({ nll }) : summary(nll)}\n`)
+    await write(process.stdout, `${flags.json ? JSON.stringify({ nll }) : summary(nll)}\n`)
   } finally {
     await model.close()
   }
