@@ -31,9 +31,9 @@ interface RunFlags extends SharedFlags, SamplingFlags {
 export function runCommand(): Command {
   const command = addSharedOptions(new Command('run'))
     .description('One prompt, one reply: its text on stdout and nothing else, as it comes.')
-    .addOption(new Option('--prompt <text>', 'what to answer; "-", or no prompt and piped input, means stdin').conflicts('promptFile'))
-    .option('--prompt-file <file>', 'the prompt from a file')
-    .addOption(new Option('--raw', 'continue the text as it stands, without the chat template').conflicts(['system', 'evict']))
+    .addOption(new Option('--prompt <text>', 'what to answer; "-", or no prompt and piped input, means stdin, without the new line at its end').conflicts('promptFile'))
+    .option('--prompt-file <file>', 'the prompt from a file, likewise')
+    .addOption(new Option('--raw', 'continue the text as it stands, to the last new line, without the chat template').conflicts(['system', 'evict']))
     .option('--system <text>', 'the system prompt')
     .addOption(evictOption())
     .option('--max-tokens <count>', 'most tokens of the reply', toNumber, 1000) // as chat
@@ -68,16 +68,21 @@ async function run(flags: RunFlags): Promise<void> {
 }
 
 /** A prompt that is empty is an error; one of blanks is passed on, since raw text may begin so. */
-async function readPrompt({ prompt, promptFile }: RunFlags): Promise<string> {
-  const read = promptFile !== undefined ? fromFile(promptFile)
+async function readPrompt({ prompt, promptFile, raw }: RunFlags): Promise<string> {
+  const read = promptFile !== undefined ? promptText(fromFile(promptFile), { raw })
     : prompt !== undefined && prompt !== '-' ? prompt
-      : prompt === '-' || !process.stdin.isTTY ? await readAll(process.stdin)
+      : prompt === '-' || !process.stdin.isTTY ? promptText(await readAll(process.stdin), { raw })
         : ''
   if (read !== '') return read
   const where = promptFile ?? (prompt === '-' || prompt === undefined && !process.stdin.isTTY ? 'stdin' : undefined)
   throw new StreamingLLMError('INVALID_OPTION', where === undefined
     ? 'run: there is no prompt; give --prompt TEXT, --prompt-file FILE, or pipe it in'
     : `run: the prompt from ${where} is empty`)
+}
+
+/** What `echo` and editors end a text with is no part of a message, as in a shell's `$(...)`. A raw text is continued as it stands. */
+export function promptText(read: string, { raw = false }: { raw?: boolean } = {}): string {
+  return raw ? read : read.replace(/\r?\n$/, '')
 }
 
 function fromFile(file: string): string {

@@ -42,9 +42,9 @@ test('the reply on stdout and nothing else', async () => {
 test('the prompt from stdin or a file is the same prompt', async () => {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'run-'))
   const file = path.join(folder, 'prompt.txt')
-  writeFileSync(file, 'Hello')
+  writeFileSync(file, 'Hello\r\n')
   const [flag, stdin, dash, fromFile] = await Promise.all([
-    run(['--prompt', 'Hello', ...same]), run(same, { input: 'Hello' }), run(['--prompt', '-', ...same], { input: 'Hello' }), run(['--prompt-file', file, ...same]),
+    run(['--prompt', 'Hello', ...same]), run(same, { input: 'Hello\n' }), run(['--prompt', '-', ...same], { input: 'Hello' }), run(['--prompt-file', file, ...same]),
   ])
   expect([stdin.stdout, dash.stdout, fromFile.stdout]).toEqual([flag.stdout, flag.stdout, flag.stdout])
   rmSync(folder, { recursive: true })

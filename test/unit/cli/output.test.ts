@@ -3,7 +3,7 @@ import { outsideArchive } from '../../../lib/backend/asar.js'
 import { isMusl } from '../../../lib/backend/musl.js'
 import { progressLine } from '../../../lib/cli/bar.js'
 import { plainText } from '../../../lib/cli/plain-text.js'
-import { printReply } from '../../../lib/cli/run.js'
+import { printReply, promptText } from '../../../lib/cli/run.js'
 import { StreamingLLMError } from '../../../lib/errors.js'
 import type { StreamEvent } from '../../../lib/events.js'
 import { firstTypeScript, withModel } from '../../../scripts/package/readme.js'
@@ -95,6 +95,11 @@ async function* broken(): AsyncGenerator<StreamEvent> {
 }
 
 describe('run', () => {
+  test.each([['Hello\n', 'Hello'], ['Hello\r\n', 'Hello'], ['Hello\n\n', 'Hello\n'], ['\nHello ', '\nHello '], ['\n', '']])('a prompt read as %j', (read, prompt) => {
+    expect(promptText(read)).toBe(prompt)
+    expect(promptText(read, { raw: true })).toBe(read)
+  })
+
   test.each([[['Hello', ' there'], 'Hello there\n'], [['Line\n'], 'Line\n'], [[], '']])('prints %j and a new line', async (texts, printed) => {
     const to = output()
     await printReply(reply(...texts), {}, to)
