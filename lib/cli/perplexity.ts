@@ -1,5 +1,4 @@
 import { closeSync, openSync, writeSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { cacheLimits } from '../cache-limits.js'
 import { StreamingLLMError } from '../errors.js'
@@ -10,6 +9,7 @@ import { perplexityBar } from './perplexity-bar.js'
 import { write } from './reply.js'
 import { runningPerplexity, type Scored } from './running-perplexity.js'
 import { addSharedOptions, policies, policyOptions, toNumber, type Policy, type SharedFlags } from './shared-options.js'
+import { readTextInput } from './text-input.js'
 import { checkTokens, parseTokens } from './token-scores.js'
 
 interface PerplexityFlags extends SharedFlags {
@@ -55,10 +55,9 @@ export function perplexityCommand(): Command {
 }
 
 async function perplexity(argument: string | undefined, flags: PerplexityFlags): Promise<void> {
-  check(argument, flags)
-  const file = flags.tokensFile ?? flags.textFile ?? argument
-  const content = await readInput(file, flags)
-  const given = flags.tokensFile === undefined ? undefined : parseTokens(content, flags.tokensFile, 'perplexity')
+  check(flags)
+  const { content, name } = await readTextInput('perplexity', { argument, ...flags }, flags)
+  const given = flags.tokensFile === undefined ? undefined : parseTokens(content, name, 'perplexity')
   const curve = curveFile(flags.curve)
   const results: Result[] = []
   try {
@@ -126,31 +125,11 @@ function sizes(policy: Policy, { sinks = 4, window }: PerplexityFlags, tokens: n
   return policy === 'streaming' || policy === 'recompute' ? { sinks, window: most } : { sinks: 0, window: sinks + most }
 }
 
-function check(argument: string | undefined, flags: PerplexityFlags): void {
-  const sources = [argument, flags.textFile, flags.tokensFile].filter(source => source !== undefined)
-  if (sources.length > 1) throw new StreamingLLMError('INVALID_OPTION', `perplexity: one text at a time, got ${sources.join(' and ')}`)
+function check(flags: PerplexityFlags): void {
   if (flags.tokens !== undefined && !(Number.isSafeInteger(flags.tokens) && flags.tokens >= 2)) {
     throw new StreamingLLMError('INVALID_OPTION', `--tokens must be a whole number of at least 2, got ${flags.tokens}`)
   }
   if (flags.recomputeEvery < 1) throw new StreamingLLMError('INVALID_OPTION', '--recompute-every must be at least 1')
-}
-
-async function readInput(file: string | undefined, { skipBytes }: PerplexityFlags): Promise<string> {
-  if (file === undefined && process.stdin.isTTY) {
-    throw new StreamingLLMError('INVALID_OPTION', 'perplexity: name a text file, or pipe a text in')
-  }
-  try {
-    const bytes = file === undefined || file === '-' ? await all(process.stdin) : await readFile(file)
-    return bytes.subarray(skipBytes).toString('utf8').replace(/^\uFEFF/, '')
-  } catch (cause) {
-    throw new StreamingLLMError('INVALID_OPTION', `perplexity: ${(cause as Error).message}`, { cause, details: { file } })
-  }
-}
-
-async function all(stream: NodeJS.ReadStream): Promise<Buffer> {
-  const parts: Buffer[] = []
-  for await (const part of stream) parts.push(part as Buffer)
-  return Buffer.concat(parts)
 }
 
 function line({ policy, sinks, window, kv, tokens, scored, perplexity, perplexityOfSampled, msPerToken }: Result): string {

@@ -1,9 +1,9 @@
-import { readFileSync } from 'node:fs'
 import { Command, Option } from 'commander'
 import { StreamingLLMError } from '../errors.js'
 import { openModel } from './open-model.js'
 import { write } from './reply.js'
 import { addSharedOptions, policyOptions, toNumber, type SharedFlags } from './shared-options.js'
+import { readTextInput } from './text-input.js'
 import { checkTokens, parseTokens, summary } from './token-scores.js'
 
 interface ScoreFlags extends SharedFlags {
@@ -15,30 +15,29 @@ interface ScoreFlags extends SharedFlags {
 
 export function scoreCommand(): Command {
   return addSharedOptions(new Command('score'))
-    .description('How likely the model finds a text: the negative log-likelihood (natural logarithm) of each token but the first.')
-    .addOption(new Option('--tokens-file <file>', 'token ids, separated by blanks or new lines').conflicts('textFile'))
-    .option('--text-file <file>', 'a text, to be tokenized by the model, without a beginning-of-sequence token')
+    .description('How likely the model finds a text: the negative log-likelihood (natural logarithm) of each token but the first; the text from a file or stdin, without a beginning-of-sequence token.')
+    .argument('[file]', 'a text; "-", or no file and piped input, means stdin')
+    .addOption(new Option('--text-file <file>', 'as the argument').conflicts('tokensFile'))
+    .option('--tokens-file <file>', 'token ids, separated by blanks or new lines, in place of a text')
     .option('--tokens <count>', 'only the first so many tokens', toNumber)
     .option('--json', 'print {"nll":[...]} instead of a summary')
     .action(score)
 }
 
-async function score(flags: ScoreFlags): Promise<void> {
+async function score(argument: string | undefined, flags: ScoreFlags): Promise<void> {
   if (flags.tokens !== undefined && !(Number.isSafeInteger(flags.tokens) && flags.tokens >= 2)) {
     throw new StreamingLLMError('INVALID_OPTION', `--tokens must be a whole number of at least 2, got ${flags.tokens}`)
   }
   // What can be wrong with the files is found out before the model is loaded.
-  const file = flags.tokensFile ?? flags.textFile
-  if (file === undefined) throw new StreamingLLMError('INVALID_OPTION', 'score: --tokens-file or --text-file says what to score')
-  const content = read(file)
-  const given = flags.tokensFile === undefined ? undefined : parseTokens(content, file)
+  const { content, name } = await readTextInput('score', { argument, ...flags })
+  const given = flags.tokensFile === undefined ? undefined : parseTokens(content, name)
   const model = await openModel(flags)
   try {
-    if (given !== undefined) checkTokens(given, model.vocabularySize, file)
+    if (given !== undefined) checkTokens(given, model.vocabularySize, name)
     const all = given ?? model.tokenize(content)
     const tokens = all.slice(0, flags.tokens)
     if (tokens.length < 2) {
-      throw new StreamingLLMError('INVALID_OPTION', `score: at least 2 tokens are needed, ${file} has ${tokens.length}`, { details: { file } })
+      throw new StreamingLLMError('INVALID_OPTION', `score: at least 2 tokens are needed, ${name} has ${tokens.length}`, { details: { file: name } })
     }
     // Dense without a size keeps the whole text, also where that is longer than what the model was trained on.
     const sizes = flags.policy === 'dense' && !flags.window ? { sinks: 0, window: tokens.length } : {}
@@ -48,13 +47,5 @@ async function score(flags: ScoreFlags): Promise<void> {
     await write(process.stdout, `${flags.json ? JSON.stringify({ nll }) : summary(nll)}\n`)
   } finally {
     await model.close()
-  }
-}
-
-function read(file: string): string {
-  try {
-    return readFileSync(file, 'utf8')
-  } catch (cause) {
-    throw new StreamingLLMError('INVALID_OPTION', `score: ${(cause as Error).message}`, { cause, details: { file } })
   }
 }

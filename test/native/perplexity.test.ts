@@ -78,3 +78,19 @@ test('the command prints what the issue of a policy is, for several policies and
     expect(failed.stderr).not.toContain('    at ')
   }
 })
+
+test('score takes a file, a dash or stdin, as perplexity does', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'streaming-llm-score-'))
+  const file = join(folder, 'text.txt')
+  const text = 'a few words that are piped in, and some more of them to read\n'
+  writeFileSync(file, text)
+  const score = (args: string[], input = '') => spawnSync(process.execPath, ['--import', 'tsx', fileURLToPath(new URL('../../lib/cli/main.ts', import.meta.url)), 'score', '--model', tinyModel('llama'), '--threads', '1', ...args], { encoding: 'utf8', input })
+  const outputs = [score(['--text-file', file]), score([file]), score(['-'], text), score([], text)].map(({ status, stdout, stderr }) => ({ status, stdout, stderr }))
+  expect(outputs[0]).toMatchObject({ status: 0, stdout: expect.stringMatching(/^\d+ tokens, mean negative/) as string, stderr: '' })
+  expect(outputs.slice(1)).toEqual([outputs[0], outputs[0], outputs[0]])
+  for (const [args, message] of [[['absent.txt'], 'absent.txt'], [[file, '--tokens-file', file], 'one text at a time'], [[], 'stdin has 0'], [['--tokens-file', file], `${file} has something else than a token`]] as const) {
+    const { status, stderr } = score([...args])
+    expect(status).toBe(1)
+    expect(stderr).toContain(message)
+  }
+})

@@ -1,0 +1,33 @@
+import { readFile } from 'node:fs/promises'
+import { buffer } from 'node:stream/consumers'
+import { StreamingLLMError } from '../errors.js'
+
+/** Where a command that reads a text finds it. */
+export interface TextSources {
+  /** What stands after the options: a file, or `-`. */
+  argument?: string
+  textFile?: string
+  tokensFile?: string
+}
+
+/**
+ * The text, or the ids of tokens, that a command is to read: from the one file that is named, else from stdin. `name` is
+ * for messages.
+ *
+ * @throws {StreamingLLMError} INVALID_OPTION
+ */
+export async function readTextInput(command: string, { argument, textFile, tokensFile }: TextSources, { skipBytes = 0 }: { skipBytes?: number } = {}): Promise<{ content: string; name: string }> {
+  const sources = [argument, textFile, tokensFile].filter(source => source !== undefined)
+  if (sources.length > 1) throw new StreamingLLMError('INVALID_OPTION', `${command}: one text at a time, got ${sources.join(' and ')}`)
+  const [file] = sources
+  if (file === undefined && process.stdin.isTTY) {
+    throw new StreamingLLMError('INVALID_OPTION', `${command}: name a text file, or pipe a text in`)
+  }
+  try {
+    const fromStdin = file === undefined || file === '-'
+    const bytes = fromStdin ? await buffer(process.stdin) : await readFile(file)
+    return { content: bytes.subarray(skipBytes).toString('utf8').replace(/^\uFEFF/, ''), name: fromStdin ? 'stdin' : file }
+  } catch (cause) {
+    throw new StreamingLLMError('INVALID_OPTION', `${command}: ${(cause as Error).message}`, { cause, details: { file } })
+  }
+}
