@@ -43,7 +43,7 @@ export function runCommand(): Command {
     .option('--speculation', 'faster where the reply repeats the prompt; not the same to the letter')
     .option('--json', 'print each event as a JSON object on a line of its own, instead of the text')
     .option('--logprobs <count>', 'with --json: the log-probability of each token, and of so many of the likeliest in its place', toNumber)
-    .addHelpText('after', '\nIt ends with 0 after a reply, also one cut off at the most tokens; 130 after Ctrl-C; 1 after a failure, which stderr tells.')
+    .addHelpText('after', '\nIt ends with 0 after a reply, also one cut off at the most tokens; 130 after Ctrl-C; 1 after a failure, which stderr tells, and where a reply was cut off before its JSON or grammar ended.')
     .action(run)
   return addSamplingOptions(command)
 }
@@ -59,7 +59,7 @@ async function run(flags: RunFlags): Promise<void> {
   try {
     const { maxTokens, stop, speculation } = flags
     const options = { maxTokens, stop, speculation, logprobs, ...format, ...samplingOptions(flags), signal: interrupt.signal }
-    await printReply(events(model, prompt, flags, options), { json }, process.stdout)
+    await printReply(wholeOnly(events(model, prompt, flags, options), flags), { json }, process.stdout)
     if (interrupt.signal.aborted) throw new Interrupted()
   } finally {
     interrupt.release()
@@ -96,6 +96,30 @@ function fromFile(file: string): string {
 async function* events(model: Model, prompt: string, flags: RunFlags, options: GenerateOptions): AsyncGenerator<StreamEvent> {
   if (flags.raw) yield* model.createSequence(policyOptions(flags)).generate({ ...options, tokens: model.textTokens(prompt) })
   else yield* model.createChat({ ...policyOptions(flags), system: flags.system, evict: flags.evict }).stream(prompt, options)
+}
+
+/** Passes a reply on, and fails after its end where a format was asked for and the end came before the format's own. */
+export async function* wholeOnly(reply: AsyncIterable<StreamEvent>, { jsonSchema, grammar }: Pick<RunFlags, 'jsonSchema' | 'grammar'>): AsyncGenerator<StreamEvent> {
+  let text = ''
+  for await (const event of reply) {
+    yield event
+    if (event.type === 'text') text += event.text
+    if (event.type !== 'finish' || event.reason === 'end' || event.reason === 'abort') continue
+    // Of a grammar only the model's own end says that the text is whole; JSON can be looked at.
+    if (grammar === undefined && (jsonSchema === undefined || isJson(text))) continue
+    const cure = event.reason === 'stop' ? 'a text of --stop came within it'
+      : `allow more by --max-tokens${jsonSchema === undefined ? '' : ', or ask for less by maxLength and maxItems in the schema'}`
+    throw new StreamingLLMError('OUTPUT_INCOMPLETE', `run: the reply ended (${event.reason}) before its ${jsonSchema === undefined ? 'grammar' : 'JSON'} did: ${cure}`, { details: { text, reason: event.reason } })
+  }
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
+  }
 }
 
 /** Writes the reply as it comes, at the pace of whoever reads it. A text that does not end with a new line gets one. */

@@ -63,9 +63,11 @@ test('a reply that fulfils a schema, or follows a grammar', async () => {
   const [schema, grammar] = [path.join(folder, 'schema.json'), path.join(folder, 'grammar.gbnf')]
   writeFileSync(schema, JSON.stringify({ type: 'object', properties: { sure: { type: 'boolean' }, count: { enum: [1, 2] } }, required: ['sure', 'count'] }))
   writeFileSync(grammar, 'root ::= "yes" | "no"')
-  const [fulfilling, following, wrong] = await Promise.all([
+  const [cut, fulfilling, following, wrong] = await Promise.all([
+    run(['--prompt', 'Hello', '--json-schema', schema, '--max-tokens', '3']),
     run(['--prompt', 'Hello', '--json-schema', schema]), run(['--prompt', 'Hello', '--grammar', grammar]), run(['--prompt', 'Hello', '--json-schema', grammar]),
   ])
+  expect(cut).toMatchObject({ code: 1, stdout: expect.stringMatching(/^\{.*\n$/) as string, stderr: expect.stringMatching(/^run: the reply ended \(length\) before its JSON did: [^\n]*\n$/) as string })
   expect(JSON.parse(fulfilling.stdout)).toEqual({ sure: expect.any(Boolean) as boolean, count: expect.any(Number) as number })
   expect(following.stdout).toMatch(/^(yes|no)\n$/)
   expect(wrong).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining('is not JSON') as string })

@@ -3,7 +3,7 @@ import { outsideArchive } from '../../../lib/backend/asar.js'
 import { isMusl } from '../../../lib/backend/musl.js'
 import { progressLine } from '../../../lib/cli/bar.js'
 import { plainText } from '../../../lib/cli/plain-text.js'
-import { printReply, promptText } from '../../../lib/cli/run.js'
+import { printReply, promptText, wholeOnly } from '../../../lib/cli/run.js'
 import { StreamingLLMError } from '../../../lib/errors.js'
 import type { StreamEvent } from '../../../lib/events.js'
 import { firstTypeScript, withModel } from '../../../scripts/package/readme.js'
@@ -112,6 +112,33 @@ describe('run', () => {
     await printReply(reply('a\x1b[2J'), {}, file)
     expect(terminal.text).toBe('a[2J\n')
     expect(file.text).toBe('a\x1b[2J\n')
+  })
+
+  describe('a reply that must follow a format', () => {
+    async function* ended(text: string, reason: 'end' | 'length' | 'time' | 'stop' | 'abort'): AsyncGenerator<StreamEvent> {
+      yield { type: 'text', text } as StreamEvent
+      yield { ...finish, reason } as StreamEvent
+    }
+
+    test.each([
+      ['{"a', 'length', { jsonSchema: 'x' }, 'the reply ended (length) before its JSON did: allow more by --max-tokens'],
+      ['{"a', 'time', { jsonSchema: 'x' }, 'the reply ended (time) before its JSON did'],
+      ['{"a', 'stop', { jsonSchema: 'x' }, 'the reply ended (stop) before its JSON did: a text of --stop came within it'],
+      ['yes, ', 'length', { grammar: 'x' }, 'the reply ended (length) before its grammar did: allow more by --max-tokens'],
+    ] as const)('%j, ended by %s, is told of after it is printed', async (text, reason, flags, message) => {
+      const to = output()
+      await expect(printReply(wholeOnly(ended(text, reason), flags), {}, to)).rejects.toMatchObject({ code: 'OUTPUT_INCOMPLETE', message: expect.stringContaining(message) as string })
+      expect(to.text).toBe(`${text}\n`)
+    })
+
+    test.each([
+      ['{"a', 'abort', { jsonSchema: 'x' }],
+      ['{"a":1}', 'length', { jsonSchema: 'x' }],
+      ['yes', 'end', { grammar: 'x' }],
+      ['{"a', 'length', {}],
+    ] as const)('%j, ended by %s with %j, is as it should be', async (text, reason, flags) => {
+      await expect(printReply(wholeOnly(ended(text, reason), flags), {}, output())).resolves.toBeUndefined()
+    })
   })
 
   test('prints events a line each, a failure as the last of them', async () => {
