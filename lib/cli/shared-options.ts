@@ -1,4 +1,7 @@
 import { InvalidArgumentError, Option, type Command } from 'commander'
+import { DEFAULT_MODEL } from '../models/default-model.js'
+import { quantOf } from '../models/quants.js'
+import { parseReference } from '../models/reference.js'
 import type { ChatOptions, ModelOptions, PolicyOptions } from '../options.js'
 
 export type Policy = NonNullable<PolicyOptions['policy']>
@@ -22,7 +25,7 @@ export interface SharedFlags {
 
 export function addSharedOptions(command: Command): Command {
   return command
-    .option('--model <model>', 'path of a GGUF file, hf:owner/repo/file.gguf or hf:owner/repo:QUANT (default: SmolLM2-135M-Instruct)')
+    .option('--model <model>', `path of a GGUF file, hf:owner/repo/file.gguf or hf:owner/repo:QUANT (default: ${defaultModel()})`)
     .addOption(new Option('--policy <policy>', 'what stays of sinks + window tokens: the sinks and the latest, all until it is full, the latest, or the latest decoded afresh for each token').choices(policies))
     .option('--sinks <tokens>', 'tokens from the very start that stay for good', toNumber)
     .option('--window <tokens>', 'latest tokens that stay', toNumber)
@@ -34,6 +37,12 @@ export function addSharedOptions(command: Command): Command {
     .option('--gpu-layers <count>', 'layers on the GPU, or "auto": as many as fit', text => (text === 'auto' ? text : toNumber(text)))
     .option('--libraries <folder>', 'which llama.cpp: "built", or the folder of one that was built')
     .option('--rpc <server...>', 'spread the model over these ggml-rpc-servers, as host:port')
+}
+
+/** The default model as people would write it: without the commit that it is held to. */
+function defaultModel(): string {
+  const parsed = parseReference(DEFAULT_MODEL)
+  return parsed.kind === 'hub-file' ? `hf:${parsed.repo}:${quantOf(parsed.file)}` : DEFAULT_MODEL
 }
 
 /** Of the commands that chat: what leaves when the window is full. */

