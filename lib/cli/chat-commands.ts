@@ -34,7 +34,7 @@ const commands: readonly ChatCommand[] = [
   { name: 'load', usage: '[file]', help: 'go on with a saved chat in place of this one', act: load },
   { name: 'stats', usage: '', help: 'tokens, speed, memory, model and device', act: session => ({ say: sessionStatistics(session) }) },
   { name: 'cache', usage: '', help: 'what the cache holds: sinks, window, whole messages', act: cache },
-  { name: 'set', usage: '[name [value]]', help: 'show, change or forget a sampling option, such as temperature', act: set },
+  { name: 'set', usage: '[name [value]]', help: 'show or change a sampling option; "none" forgets it', act: set },
   { name: 'exit', usage: '', help: 'end the chat', act: () => ({ ends: true }) },
 ]
 

@@ -1,4 +1,4 @@
-import { InvalidArgumentError, Option, type Command } from 'commander'
+import { Command, InvalidArgumentError, Option } from 'commander'
 import type { SamplingOptions } from '../options.js'
 import { toNumber } from './shared-options.js'
 
@@ -39,6 +39,30 @@ export function samplingOptions(flags: SamplingFlags): SamplingOptions {
   const plain = { temperature, topK, topP, minP, typicalP, topNSigma, repeatPenalty, frequencyPenalty, presencePenalty, penaltyTokens, logitBias, seed }
   const parts = Object.fromEntries(nested.map(name => [name, flags[name] === true ? {} : flags[name]])) as SamplingOptions
   return Object.fromEntries(Object.entries({ ...plain, ...parts }).filter(([, value]) => value !== undefined))
+}
+
+/**
+ * A value as the flag of this option takes it, undefined where the flag does not go without one. Several values of a flag
+ * stand as in a shell, with quotes around those with blanks in them.
+ *
+ * @throws {InvalidArgumentError}
+ */
+export function readSamplingFlag(name: keyof SamplingOptions, text: string): unknown {
+  const option = addSamplingOptions(new Command()).options.find(each => each.attributeName() === name)
+  const parse = option?.parseArg
+  if (option === undefined || parse === undefined) return text
+  if (text === '') return option.optional ? {} : undefined
+  if (option.variadic) return shellWords(text).reduce<unknown>((before, word) => parse(word, before), undefined)
+  try {
+    return parse<unknown>(text, undefined)
+  } catch (error) {
+    if (option.optional) throw error
+    return text // no number: the library says what it has to be
+  }
+}
+
+function shellWords(text: string): string[] {
+  return (text.match(/(?:"[^"]*"|'[^']*'|[^\s"']|["'])+/g) ?? []).map(word => word.replaceAll(/"([^"]*)"|'([^']*)'/g, (_, double: string | undefined, single: string) => double ?? single))
 }
 
 /** `name=number,name=number`, which is for the library to check. */

@@ -1,15 +1,21 @@
+import { CommanderError } from 'commander'
+import { StreamingLLMError } from '../errors.js'
 import { parseGenerateOptions, type GenerateOptions } from '../options.js'
+import { samplingSchemas, type SamplingOptions } from '../options/sampling.js'
+import { readSamplingFlag } from './sampling-options.js'
 
 /**
- * The options with one of them changed; an empty value forgets it. Names are those of the API, or of the flags.
+ * The options with one of them changed. Names are those of the API, or of the flags; values are JSON, or what the flag takes,
+ * which for some is nothing. `none` forgets an option, and so does no value where the flag needs one.
  *
  * @throws {StreamingLLMError} UNKNOWN_OPTION, INVALID_OPTION
  */
 export function changeSetting(options: GenerateOptions, name: string, value: string): GenerateOptions {
   const option = name.replaceAll(/-+([a-z])/g, (_, letter: string) => letter.toUpperCase())
-  const changed = { ...options, [option]: value === '' ? undefined : readValue(value) }
+  const read = value === 'none' && hasFlag(option) ? undefined : readValue(option, value)
+  const changed = { ...options, [option]: read }
   // An option that is undefined is one that is not given: its name is checked with a value that none of them takes.
-  if (value === '') checkName(option)
+  if (read === undefined) checkName(option)
   parseGenerateOptions(changed, {}, '/set')
   return changed
 }
@@ -28,8 +34,27 @@ function checkName(option: string): void {
   }
 }
 
-/** JSON where it is that, and else the text itself: numbers, objects such as {"multiplier":1}, words. */
-function readValue(text: string): unknown {
+/** The options of replies that `chat` has flags for; of the others, `none` may be a value. */
+function hasFlag(option: string): boolean {
+  return isSampling(option) || option === 'maxTokens' || option === 'speculation'
+}
+
+function isSampling(option: string): option is keyof SamplingOptions {
+  return Object.hasOwn(samplingSchemas, option)
+}
+
+function readValue(option: string, text: string): unknown {
+  if (!isSampling(option)) return text === '' ? (option === 'speculation' ? true : undefined) : jsonOrText(text)
+  if (/^[[{]/.test(text)) return jsonOrText(text)
+  try {
+    return readSamplingFlag(option, text)
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error
+    throw new StreamingLLMError('INVALID_OPTION', `/set: ${option}: ${error.message}`, { cause: error, details: { option } })
+  }
+}
+
+function jsonOrText(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch {

@@ -1,8 +1,10 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
+import { Command } from 'commander'
 import { completions } from '../../../lib/cli/chat-commands.js'
 import type { ChatSession } from '../../../lib/cli/chat-session.js'
+import { addSamplingOptions } from '../../../lib/cli/sampling-options.js'
 import { passOn } from '../../../lib/cli/reply.js'
 import { FakeChat, fakeSession } from './fake-chat.js'
 
@@ -162,7 +164,42 @@ describe('/set', () => {
     await type(session, 'hello')
     expect(chat.options[0]).toMatchObject({ temperature: 0.2, topP: 0.9, penaltyTokens: 'window', dry: { multiplier: 1 } })
     for (const name of ['temperature', 'topP', 'penaltyTokens']) await type(session, `/set ${name}`)
-    expect(await type(session, '/set dry')).toBe('No option is set.')
+    expect(await type(session, '/set dry none')).toBe('No option is set.')
+  })
+
+  test.each([
+    ['dry multiplier=1,base=2', { dry: { multiplier: 1, base: 2 } }],
+    ['dry {"multiplier":1,"breakers":["x"]}', { dry: { multiplier: 1, breakers: ['x'] } }],
+    ['xtc', { xtc: {} }],
+    ['mirostat version=2,tau=4', { mirostat: { version: 2, tau: 4 } }],
+    ['logit-bias 42=-5', { logitBias: [[42, -5]] }],
+    ['logit-bias 42=-5 " hello=false" \'a b\'=1', { logitBias: [[42, -5], [' hello', false], ['a b', 1]] }],
+    ['logit-bias [["x",false]]', { logitBias: [['x', false]] }],
+    ['temperature .5', { temperature: 0.5 }],
+    ['penalty-tokens window', { penaltyTokens: 'window' }],
+    ['penalty-tokens 8', { penaltyTokens: 8 }],
+    ['speculation', { speculation: true }],
+    ['max-tokens 5', { maxTokens: 5 }],
+  ])('takes what the flags take: %s', async (argument, options) => {
+    const session = fakeSession()
+    await type(session, `/set ${argument}`)
+    expect(session.options).toEqual(options)
+    const name = argument.split(' ')[0]
+    expect(await type(session, `/set ${name} none`)).toBe('No option is set.')
+  })
+
+  test('and each flag of sampling', async () => {
+    const flags = addSamplingOptions(new Command()).options.map(({ long }) => long!.slice(2))
+    for (const flag of flags) await type(fakeSession(), `/set ${flag} ${flag === 'logit-bias' ? '42=-5' : ['dynamic-temperature', 'xtc', 'mirostat', 'adaptive-p', 'dry'].includes(flag) ? '' : '1'}`)
+  })
+
+  test.each([
+    ['dry strong', '/set: dry: It must be name=number, with commas between several.'],
+    ['logit-bias 5', '/set: logitBias: It must be token=number or token=false.'],
+  ])('%j is refused in the words of the flag', async (argument, message) => {
+    const session = fakeSession(new FakeChat(), { seed: 1 })
+    await expect(type(session, `/set ${argument}`)).rejects.toMatchObject({ code: 'INVALID_OPTION', message })
+    expect(session.options).toEqual({ seed: 1 })
   })
 
   test.each([['temprature 1', "did you mean 'temperature'?"], ['temprature', "did you mean 'temperature'?"], ['topK many', "'topK' must be a whole number"], ['signal 1', 'an AbortSignal']])('%j is refused', async (argument, message) => {
