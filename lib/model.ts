@@ -128,7 +128,8 @@ export class Model {
     const parsed = { ...saved.options, ...given, messages: [], sampling: overSampling(saved.options.sampling, given.sampling) }
     const setting = this.#setting(parsed)
     const { conversation, from } = await Conversation.restore(setting, saved)
-    if (from.what !== 'cache') this.#warn(`${path}: the cache of this chat is decoded again: ${from.reason}`)
+    // Where nothing had been decoded, nothing is again.
+    if (from.what !== 'cache' && saved.begun) this.#warn(`${path}: the cache of this chat is decoded again: ${from.reason}`)
     return new Chat(setting, conversation, from)
   }
 

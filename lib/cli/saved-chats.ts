@@ -33,6 +33,8 @@ export async function loadChat(model: Pick<CommandedModel, 'restoreChat'>, given
 /** Says what of the file could be used. */
 export function loadedText(file: string, { messages, usage, restoredFrom }: Pick<CommandedChat, 'messages' | 'usage' | 'restoredFrom'>): string {
   const what = `Loaded ${file}: ${messages.length} ${messages.length === 1 ? 'message' : 'messages'}, ${usage.seenTokens.toLocaleString('en-US')} tokens seen.`
+  // As good as a new one, with messages or without: nothing of it has to be decoded again.
+  if (restoredFrom?.what === 'messages' && restoredFrom.reason === 'nothing of it had been decoded') return `${what} Nothing of it has been decoded yet.`
   switch (restoredFrom?.what) {
     case 'tokens': return `${what} Sinks and window are decoded again with the next message: ${restoredFrom.reason}.`
     case 'messages': return `${what} The messages are decoded again with the next one: ${restoredFrom.reason}.`

@@ -53,11 +53,14 @@ describe('a chat that was saved', () => {
   })
 
   test('before its first turn, after one that was left, or put away for another chat, is the same', async () => {
-    await using model = await loadModel(path, { ...exact, maxSequences: 1 })
+    const warnings: string[] = []
+    await using model = await loadModel(path, { ...exact, maxSequences: 1, onWarning: message => warnings.push(message) })
     const fresh = model.createChat({ system: 'Be brief.', messages: [{ role: 'user', content: 'One' }, { role: 'assistant', content: 'Two' }], ...sampling })
     await fresh.save(join(folder, 'fresh.chat'))
     const expected = await fresh.ask('Go on', go)
     const restored = await model.restoreChat(join(folder, 'fresh.chat'))
+    expect(restored.restoredFrom).toMatchObject({ what: 'messages', reason: 'nothing of it had been decoded' })
+    expect(warnings).toEqual([]) // of what would be decoded in any case
     expect(restored.system).toBe('Be brief.')
     expect((await restored.ask('Go on', go)).text).toBe(expected.text)
 
