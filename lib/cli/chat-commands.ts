@@ -94,11 +94,16 @@ async function undo({ chat }: ChatSession, argument: string): Promise<CommandOut
 }
 
 async function save({ chat, model }: ChatSession, argument: string): Promise<CommandOutcome> {
-  return { say: `Saved to ${await saveChat(chat, argument === '' ? defaultChatFile(model.path) : argument)}` }
+  return { say: `Saved to ${await saveChat(chat, chatFile(model, argument))}` }
+}
+
+/** Quotes are for shells, and habit puts them around a name with blanks; a file that is really called so is out of reach. */
+function chatFile(model: ChatSession['model'], argument: string): string {
+  return argument === '' ? defaultChatFile(model.path) : argument.replace(/^(["'])(.+)\1$/s, '$2')
 }
 
 async function load(session: ChatSession, argument: string): Promise<CommandOutcome> {
-  const { file, chat } = await loadChat(session.model, argument === '' ? defaultChatFile(session.model.path) : argument)
+  const { file, chat } = await loadChat(session.model, chatFile(session.model, argument))
   const before = session.chat
   session.chat = chat
   session.last = undefined

@@ -99,6 +99,16 @@ describe('/save and /load', () => {
     expect(chat.saved).toEqual([usual(), path.join(os.homedir(), 'x')])
   })
 
+  test('a name in quotes is the name', async () => {
+    const loaded = new FakeChat()
+    const chat = new FakeChat()
+    const session = fakeSession(chat, {}, { [path.join(folder, 'a b.chat')]: loaded })
+    for (const name of [`"${folder}/a b"`, `'${folder}/a b'`, `"${folder}/a`, `${folder}/"a"`, `"${folder}/a'`, '"~/a b"', '"']) await type(session, `/save ${name}`)
+    expect(chat.saved).toEqual([`${folder}/a b`, `${folder}/a b`, `"${folder}/a`, `${folder}/"a"`, `"${folder}/a'`, path.join(os.homedir(), 'a b'), '"'])
+    await type(session, `/load "${path.join(folder, 'a b.chat')}"`)
+    expect(session.chat).toBe(loaded)
+  })
+
   test('a file that is something else is left as it is', async () => {
     const file = path.join(folder, 'thesis.txt')
     writeFileSync(file, 'years of work')
@@ -115,6 +125,7 @@ describe('/save and /load', () => {
     [{ what: 'cache' } as const, 'It goes on as if it had never stopped.'],
     [{ what: 'tokens', reason: 'its cache is older' } as const, 'Sinks and window are decoded again with the next message: its cache is older.'],
     [{ what: 'messages', reason: 'it was saved with another model' } as const, 'The messages are decoded again with the next one: it was saved with another model.'],
+    [{ what: 'messages', reason: 'nothing of it had been decoded' } as const, 'Nothing of it has been decoded yet.'],
   ])('the loaded chat takes the place of the other: %j', async (restoredFrom, words) => {
     const loaded = Object.assign(new FakeChat(), { restoredFrom, messages: [{ role: 'user', content: 'x' }] })
     const before = new FakeChat()
