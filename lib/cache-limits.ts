@@ -16,6 +16,16 @@ const defaultSinks = 4
 /** Tokens that a sequence keeps at most where nobody says how many. */
 export const largestDefault = 4096
 
+export const defaultBatchSize = 128
+
+// Cells that a sequence has for what leaves its window. native/engine.h has the same.
+const heldCells = 64
+
+/** The least `cacheTokens` for which there is a streaming chat: one without sinks and with a window of one token. */
+export function leastCacheTokens(batchSize = defaultBatchSize): number {
+  return batchSize + heldCells + 1
+}
+
 /** By the type of the cached keys and values. */
 export const bytesPerCachedValue = { f32: 4, f16: 2, q8_0: 1.0625, q4_0: 0.5625 }
 
@@ -69,7 +79,7 @@ function streamingLimits(options: ParsedPolicyOptions, surroundings: CacheSurrou
   const batch = Math.min(batchSize, Math.floor(cells / 4))
   // Sinks on the move; with a recurrent state, those of two bookmarks besides. native/engine_context.cpp counts the same.
   const copies = memory.kind === 'recurrent' || memory.kind === 'hybrid' ? 3 : 1
-  const fitting = cacheTokens === undefined ? cells : Math.min(cells, cacheTokens - batchSize - copies * sinks - 64 + batch)
+  const fitting = cacheTokens === undefined ? cells : Math.min(cells, cacheTokens - batchSize - copies * sinks - heldCells + batch)
   const forBoth = fitting - sinks - batch
   // Seldom enough that the 99th of 100 tokens does not feel it, and not so seldom that perplexity does.
   const reanchorEvery = !memory.sinksMove ? never : sinks === 0 ? 1 : (options.reanchorEvery

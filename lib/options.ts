@@ -1,5 +1,6 @@
 import os from 'node:os'
 import * as v from 'valibot'
+import { defaultBatchSize, leastCacheTokens } from './cache-limits.js'
 import type { ChatMessage, ToolCall } from './messages.js'
 import type { ReasoningMode } from './chat-format.js'
 import { readResponseFormat, type ResponseFormat } from './structured/response-format.js'
@@ -160,13 +161,18 @@ export function parseModelOptions(given: unknown, call = 'loadModel'): ParsedMod
   if (kvType.startsWith('q') && flashAttention === 'off') {
     throw invalid(call, 'kvType', `'kvType' ${describe(kvType)} needs flash attention, and 'flashAttention' is off`)
   }
+  const least = leastCacheTokens(options.batchSize)
+  if (options.cacheTokens !== undefined && options.cacheTokens < least) {
+    const expected = `at least ${least}`
+    throw invalid(call, 'cacheTokens', `'cacheTokens' must be ${expected}, which a window of 1 token takes with a 'batchSize' of ${options.batchSize ?? defaultBatchSize}, got ${describe(options.cacheTokens)}`, expected)
+  }
   if (options.unloadAfter !== undefined && options.rpc !== undefined) {
     throw invalid(call, 'unloadAfter', "'unloadAfter' cannot be used with 'rpc': a server that is gone when the model is loaded again would end this process")
   }
   return {
     threads: defaultThreads(),
     threadsMayChange: options.threads === undefined,
-    batchSize: 128,
+    batchSize: defaultBatchSize,
     maxSequences: 8,
     whenFull: 'wait',
     swap: 'memory',

@@ -30,9 +30,11 @@ int Engine::promise(const CachePolicy::Limits& limits) {
   }
   int needed = options_.batch_size + cells_needed(limits);
   if (options_.cache_tokens > 0 && needed > options_.cache_tokens) {
+    const int window = limits.window - (needed - options_.cache_tokens);
     throw Failure("WINDOW_TOO_LARGE", "a sequence of " + std::to_string(limits.sinks) + " sinks and a window of " + std::to_string(limits.window) + " needs a cache of " +
-                                          std::to_string(needed) + " tokens; cacheTokens is " + std::to_string(options_.cache_tokens) + ": make the window at least " +
-                                          std::to_string(needed - options_.cache_tokens) + " tokens smaller, or the cache larger");
+                                          std::to_string(needed) + " tokens; cacheTokens is " + std::to_string(options_.cache_tokens) + ": " +
+                                          (window >= 1 ? "the window may have at most " + std::to_string(window) + " tokens" : std::string("use fewer sinks")) +
+                                          ", or load the model with a larger cache");
   }
   for (const auto& [other, its] : open_) needed += cells_needed(its);
   if (!options_.waits && options_.cache_tokens > 0 && needed > options_.cache_tokens) {

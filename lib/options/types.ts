@@ -58,7 +58,7 @@ export interface ModelOptions {
   batchSize?: number
   /**
    * Tokens that the cache of this model holds, over all its chats: at least the sum of their sinks and windows, and
-   * some tokens to work with. Default: what the first chat needs.
+   * some tokens to work with: `batchSize` + 65 for the smallest. Default: what the first chat needs.
    */
   cacheTokens?: number
   /**

@@ -1,7 +1,7 @@
 import { truncateSync, writeFileSync, mkdtempSync, copyFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { loadModel, streamChat, StreamingLLMError, type Chat, type ChatMessage, type EvictEvent, type FinishEvent, type Model, type StreamEvent } from '../../lib/index.js'
+import { loadModel, streamChat, StreamingLLMError, type Chat, type ChatMessage, type ChatOptions, type EvictEvent, type FinishEvent, type Model, type StreamEvent } from '../../lib/index.js'
 import { wholePrompt } from '../../lib/prompt-tokens.js'
 import { ChatFormat } from '../../lib/chat-format.js'
 import { chatML, tinyModel, tinyModelBytes } from '../tools/tiny-models.js'
@@ -243,7 +243,16 @@ describe('errors', () => {
 
   test('a cache too small for the window says what would fit', async () => {
     await using other = await loadModel(tinyModel('llama'), { ...exact, cacheTokens: 512, whenFull: 'refuse' })
+    const refusal = (options: ChatOptions) => {
+      try {
+        return void other.createChat(options)
+      } catch (error) {
+        return (error as Error).message
+      }
+    }
     expect(await codeOf(() => other.createChat({ window: 600 }))).toBe('WINDOW_TOO_LARGE')
+    expect(refusal({ sinks: 4, window: 600 })).toMatch(/needs a cache of 736 tokens; cacheTokens is 512: the window may have at most 376 tokens, or load/)
+    expect(refusal({ sinks: 200, window: 1 })).toMatch(/needs a cache of 529 tokens; cacheTokens is 512: use fewer sinks, or load/)
     const chats: Chat[] = [other.createChat({ window: 300 })]
     expect(await codeOf(() => other.createChat({ window: 300 }))).toBe('NO_SEQUENCE_LEFT')
     await chats[0]!.close()

@@ -107,7 +107,7 @@ const kinds: Record<string, { expected: string; good: unknown[]; bad: unknown[] 
   gpuLayers: { expected: "a whole number of at least 0, or 'auto'", good: [0, 99, 'auto'], bad: [-1, 0.5, 'all', 2 ** 40] },
   threads: { expected: 'a whole number from 1 to 512', good: [1, 512], bad: [0, 513, 1.5] },
   batchSize: { expected: 'a whole number from 16 to 4096', good: [16, 4096], bad: [15, 4097, 16.5] },
-  cacheTokens: { expected: 'a whole number of at least 1', good: [1, 2 ** 31 - 1], bad: [0] },
+  cacheTokens: { expected: 'a whole number of at least 1', good: [193, 2 ** 31 - 1], bad: [0] },
   maxSequences: { expected: 'a whole number from 1 to 64', good: [1, 64], bad: [0, 65] },
   whenFull: { expected: "'wait' or 'refuse'", good: ['wait', 'refuse'], bad: ['fail', true] },
   swap: { expected: "'memory' or 'disk'", good: ['memory', 'disk'], bad: ['none', true] },
@@ -239,6 +239,15 @@ describe('values', () => {
 describe('loadModel', () => {
   test('what servers hold is not unloaded', () => {
     expect(failure(() => parseModelOptions({ unloadAfter: 5, rpc: ['host:1'] }))).toMatchObject({ code: 'INVALID_OPTION', details: { option: 'unloadAfter' } })
+  })
+
+  test('a cache that not the smallest chat would fit into is refused, and the least is named', () => {
+    expect(failure(() => parseModelOptions({ cacheTokens: 64 }))).toMatchObject({
+      code: 'INVALID_OPTION', details: { option: 'cacheTokens', expected: 'at least 193' },
+      message: "loadModel: 'cacheTokens' must be at least 193, which a window of 1 token takes with a 'batchSize' of 128, got 64 (number)",
+    })
+    expect(failure(() => parseModelOptions({ cacheTokens: 576, batchSize: 512 })).message).toContain('at least 577')
+    expect(parseModelOptions({ cacheTokens: 81, batchSize: 16 }).cacheTokens).toBe(81)
   })
 
   test('defaults', () => {
