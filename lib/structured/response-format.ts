@@ -14,11 +14,18 @@ const known = new WeakMap<object, ResponseFormat>()
 export function readResponseFormat(given: unknown, call: string): ResponseFormat {
   const before = typeof given === 'object' && given !== null ? known.get(given) : undefined
   if (before !== undefined) return before
-  const read = given === 'json' ? { schema: { type: 'object' } } : readSchema(given, call, 'responseFormat')
+  const read = given === 'json' ? { schema: { type: 'object' } } : readSchema(given, call, 'responseFormat', ["'json'"])
   const format = { ...read, grammar: jsonSchemaGrammar(read.schema, call) }
   // Only what nobody can change meanwhile.
   if (typeof given === 'object' && given !== null && Object.isFrozen(given)) known.set(given, format)
   return format
+}
+
+/** What helps against an end that came too early, by the reason of the end. */
+const cures: Record<string, string> = {
+  length: ': allow more by maxTokens, or ask for less by maxLength and maxItems in the schema',
+  time: ': allow more by timeLimit, or ask for less by maxLength and maxItems in the schema',
+  stop: ': a text of stop came within it; JSON of a schema ends by itself, without stop',
 }
 
 /**
@@ -35,7 +42,7 @@ export async function readOutput({ validate }: ResponseFormat, text: string, rea
   try {
     value = JSON.parse(text)
   } catch (error) {
-    throw new StreamingLLMError('OUTPUT_INCOMPLETE', `the reply ended (${reason}) before its JSON did: allow more by maxTokens, or ask for less by maxLength and maxItems in the schema`, { cause: error, details: { text, reason } })
+    throw new StreamingLLMError('OUTPUT_INCOMPLETE', `the reply ended (${reason}) before its JSON did${cures[reason] ?? ''}`, { cause: error, details: { text, reason } })
   }
   if (validate === undefined) return value
   const result = await validate(value)

@@ -1,4 +1,4 @@
-import { describe, invalid } from '../options/check.js'
+import { describe, invalid, list } from '../options/check.js'
 import type { JsonSchema } from '../tools/tool-definitions.js'
 
 /** What Zod, Valibot, ArkType and others have in common: https://standardschema.dev. */
@@ -23,12 +23,13 @@ export interface ReadSchema {
 
 /**
  * Reads a JSON schema, or a schema of a library that can write itself as one: by Standard Schema's `jsonSchema` (Zod from 4.2
- * on), by a method `toJSONSchema()`, or ArkType's `toJsonSchema()`.
+ * on), by a method `toJSONSchema()`, or ArkType's `toJsonSchema()`. `besides`: what else may stand there, for the message.
  */
-export function readSchema(given: unknown, call: string, where: string): ReadSchema {
+export function readSchema(given: unknown, call: string, where: string, besides: readonly string[] = []): ReadSchema {
   const isObject = (value: unknown): value is Record<string, unknown> => (typeof value === 'object' || typeof value === 'function') && value !== null
   if (!isObject(given) || Array.isArray(given)) {
-    throw invalid(call, where, `'${where}' must be a JSON schema, or a schema of a library such as Zod, got ${describe(given)}`, 'a JSON schema, or a schema of a library such as Zod')
+    const expected = list(['a JSON schema', 'a schema of a library such as Zod', ...besides], 'or')
+    throw invalid(call, where, `'${where}' must be ${expected}, got ${describe(given)}`, expected)
   }
   const standard = given['~standard'] as StandardSchema['~standard'] | undefined
   if (!isObject(standard)) {
