@@ -138,14 +138,9 @@ const mostAdapters = 16
 const messageSchemas: Schemas<ChatMessage> = {
   role: someText,
   content: text,
-  toolCalls: v.custom<ToolCall[]>(value => Array.isArray(value) && value.every(isToolCall), 'an array of { id, name, arguments }'),
+  toolCalls: v.unknown() as Schema<ToolCall[]>, // by readToolCalls
   toolCallId: someText,
   reasoning: text,
-}
-
-function isToolCall(value: unknown): boolean {
-  const call = value as Partial<ToolCall> | null
-  return typeof call === 'object' && call !== null && typeof call.id === 'string' && typeof call.name === 'string' && typeof call.arguments === 'object' && call.arguments !== null
 }
 
 /** What the operating system offers this process; more than 16 rarely help. */
@@ -277,7 +272,24 @@ export function parseMessages(given: unknown, call = 'createChat'): ChatMessage[
     for (const [name, value] of [['role', role], ['content', content]]) {
       if (value === undefined) throw invalid(call, `${where}.${name}`, `'${where}.${name}' must be a string, got undefined`, 'a string')
     }
-    return { role, content, ...(toolCalls === undefined || toolCalls.length === 0 ? {} : { toolCalls: structuredClone(toolCalls) }), ...(toolCallId === undefined ? {} : { toolCallId }) }
+    const calls = toolCalls === undefined ? [] : readToolCalls(call, `${where}.toolCalls`, toolCalls)
+    return { role, content, ...(calls.length === 0 ? {} : { toolCalls: calls }), ...(toolCallId === undefined ? {} : { toolCallId }) }
+  })
+}
+
+/** Says of the one call what is wrong with it: other libraries have the arguments as JSON text. */
+function readToolCalls(call: string, where: string, given: unknown): ToolCall[] {
+  const refuse = (at: string, value: unknown, expected: string, hint = '') => invalid(call, at, `'${at}' must be ${expected}${hint}, got ${describe(value)}`, expected)
+  const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value)
+  if (!Array.isArray(given)) throw refuse(where, given, 'an array of { id, name, arguments }')
+  return Array.from(given, (each: unknown, index) => {
+    const at = `${where}[${index}]`
+    if (!isObject(each)) throw refuse(at, each, 'an object with id, name and arguments')
+    const { id, name, arguments: args } = each
+    if (typeof id !== 'string') throw refuse(`${at}.id`, id, 'a string')
+    if (typeof name !== 'string') throw refuse(`${at}.name`, name, 'a string')
+    if (!isObject(args)) throw refuse(`${at}.arguments`, args, 'an object', typeof args === 'string' ? ' (JSON text is to be parsed first, by JSON.parse)' : '')
+    return structuredClone({ ...each, id, name, arguments: args })
   })
 }
 

@@ -149,7 +149,7 @@ const kinds: Record<string, { expected: string; good: unknown[]; bad: unknown[] 
   priority: { expected: 'a number from -1000000000 to 1000000000', good: [0, -5, 0.5], bad: [2e9] },
   logprobs: { expected: 'a whole number from 0 to 100', good: [0, 100], bad: [-1, 101, true] },
   grammar: { expected: 'an object with source and triggers', good: ['root ::= "a"', { source: 'root ::= "<a"', triggers: ['<'] }], bad: [5, []] },
-  responseFormat: { expected: 'a JSON schema, or a schema of a library such as Zod', good: ['json', { type: 'object' }, { type: 'string', maxLength: 5 }], bad: [5, []] },
+  responseFormat: { expected: "a JSON schema, a schema of a library such as Zod or 'json'", good: ['json', { type: 'object' }, { type: 'string', maxLength: 5 }], bad: [5, []] },
   startWith: { expected: 'a string', good: ['', 'Well, '], bad: [5, ['a']] },
   toolChoice: { expected: "'auto', 'none', 'required' or { tool: name }", good: ['auto', 'none', 'required', { tool: 'x' }], bad: ['any', {}] },
   maxToolRounds: { expected: 'a whole number from 1 to 1000', good: [1, 1000], bad: [0, 1001] },
@@ -284,9 +284,22 @@ describe('messages', () => {
     [[{ role: '', content: 'a' }], "'messages[0].role' must be a string that is not empty, got '' (string)"],
     [[{ role: 'user', content: [{ type: 'text' }] }], "'messages[0].content' must be a string, got an array of 1"],
     [[{ role: 'user', contents: 'a' }], "unknown option 'messages[0].contents'; did you mean 'messages[0].content'?"],
+    [[{ role: 'assistant', content: '', toolCalls: 'f()' }], "'messages[0].toolCalls' must be an array of { id, name, arguments }, got 'f()' (string)"],
+    [[{ role: 'assistant', content: '', toolCalls: ['f()'] }], "'messages[0].toolCalls[0]' must be an object with id, name and arguments, got 'f()' (string)"],
+    [[{ role: 'assistant', content: '', toolCalls: [{ name: 'f', arguments: {} }] }], "'messages[0].toolCalls[0].id' must be a string, got undefined"],
+    [[{ role: 'assistant', content: '', toolCalls: [{ id: '1', name: 5, arguments: {} }] }], "'messages[0].toolCalls[0].name' must be a string, got 5 (number)"],
+    [[{ role: 'assistant', content: '', toolCalls: [{ id: '1', name: 'f', arguments: {} }, { id: '2', name: 'f', arguments: '{"city":"Oslo"}' }] }], "'messages[0].toolCalls[1].arguments' must be an object (JSON text is to be parsed first, by JSON.parse), got '{\"city\":\"Oslo\"}' (string)"],
+    [[{ role: 'assistant', content: '', toolCalls: [{ id: '1', name: 'f', arguments: ['Oslo'] }] }], "'messages[0].toolCalls[0].arguments' must be an object, got an array of 1"],
     [Array(1), "'messages[0]' must be an object with role, content, toolCalls, toolCallId and reasoning, got undefined"],
   ])('%j', (given, message) => {
     expect(failure(() => parseMessages(given)).message).toBe(`createChat: ${message}`)
+  })
+
+  test('calls are passed on as they are, as copies', () => {
+    const toolCalls = [{ id: '1', name: 'f', arguments: { city: { name: 'Oslo' } }, type: 'function' }]
+    const [message] = parseMessages([{ role: 'assistant', content: '', toolCalls }])
+    expect(message!.toolCalls).toEqual(toolCalls)
+    expect(message!.toolCalls![0]!.arguments['city']).not.toBe(toolCalls[0]!.arguments.city)
   })
 
   test('any role is passed on to the template', () => {
