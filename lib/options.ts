@@ -6,7 +6,7 @@ import type { ReasoningMode } from './chat-format.js'
 import { readResponseFormat, type ResponseFormat } from './structured/response-format.js'
 import type { ToolChoice } from './tools/tool-definitions.js'
 import { parseTools, type ParsedTools } from './tools/tools.js'
-import { check, checkObject, describe, invalid, type Schema, type Schemas } from './options/check.js'
+import { check, checkObject, describe, invalid, type OptionsOfCalls, type Schema, type Schemas } from './options/check.js'
 import { checkGrammar } from './structured/grammar-check.js'
 import { boolean, callback, endpoints, number, oneOf, shortText, signal, someText, text, texts, whole, wholeOr } from './options/kinds.js'
 import { completeSampling, overSampling, readSampling, samplingSchemas, type ParsedSamplingOptions } from './options/sampling.js'
@@ -143,6 +143,10 @@ const messageSchemas: Schemas<ChatMessage> = {
   reasoning: text,
 }
 
+const optionsOfCalls: OptionsOfCalls = {
+  loadModel: Object.keys(modelSchemas), createChat: Object.keys(chatSchemas), stream: Object.keys(generateSchemas), ask: Object.keys(generateSchemas), embed: Object.keys(embedSchemas),
+}
+
 /** What the operating system offers this process; more than 16 rarely help. */
 export function defaultThreads(): number {
   return Math.min(os.availableParallelism(), 16)
@@ -150,7 +154,7 @@ export function defaultThreads(): number {
 
 /** What was passed to `loadModel`. */
 export function parseModelOptions(given: unknown, call = 'loadModel'): ParsedModelOptions {
-  const { flashAttention: flash = 'auto', gpu = 'auto', adapters, ...options } = check(call, given, modelSchemas)
+  const { flashAttention: flash = 'auto', gpu = 'auto', adapters, ...options } = check(call, given, modelSchemas, optionsOfCalls)
   const flashAttention = typeof flash === 'boolean' ? (flash ? 'on' : 'off') : flash
   const kvType = options.kvType ?? 'f16'
   if (kvType.startsWith('q') && flashAttention === 'off') {
@@ -183,13 +187,13 @@ export function parseModelOptions(given: unknown, call = 'loadModel'): ParsedMod
 
 /** What was passed to `createSequence`. */
 export function parseSequenceOptions(given: unknown, call = 'createSequence'): ParsedPolicyOptions {
-  return withPolicy(check(call, given, policySchemas))
+  return withPolicy(check(call, given, policySchemas, optionsOfCalls))
 }
 
 /** What was passed to `createChat`. */
 export function parseChatOptions(given: unknown, call = 'createChat'): ParsedChatOptions {
   const { system, pinSystem, pinShare = 0.25, evict = 'token', restore = 'window', tools, reasoning = 'template', messages, keepMessages = 'window', chatTemplate, policy, sinks, window, reanchorEvery, rebaseAfter, ...sampling } =
-    check(call, given, chatSchemas)
+    check(call, given, chatSchemas, optionsOfCalls)
   return {
     ...withPolicy({ policy, sinks, window, reanchorEvery, rebaseAfter }),
     system,
@@ -208,7 +212,7 @@ export function parseChatOptions(given: unknown, call = 'createChat'): ParsedCha
 
 /** What was passed to `restoreChat`. */
 export function parseRestoreOptions(given: unknown, call = 'restoreChat'): { chatTemplate?: string; tools?: ParsedTools; sampling: SamplingOptions } {
-  const { chatTemplate, tools, ...sampling } = check<RestoreOptions>(call, given, { ...samplingSchemas, chatTemplate: someText, tools: chatSchemas.tools })
+  const { chatTemplate, tools, ...sampling } = check<RestoreOptions>(call, given, { ...samplingSchemas, chatTemplate: someText, tools: chatSchemas.tools }, optionsOfCalls)
   return { ...(chatTemplate === undefined ? {} : { chatTemplate }), ...(tools === undefined ? {} : { tools: parseTools(tools, call) }), sampling: readSampling(call, sampling) }
 }
 
@@ -224,7 +228,7 @@ export function parseGenerateOptions(given: unknown, defaults: SamplingOptions =
   if (asked?.startWith !== undefined && (asked.grammar !== undefined || asked.responseFormat !== undefined)) {
     throw invalid(call, 'startWith', "'startWith' cannot be given with a grammar or a responseFormat, which say how a reply begins")
   }
-  const { maxTokens, stop = [], timeLimit, signal, speculation = false, priority = 0, logprobs, grammar, responseFormat, startWith = '', toolChoice = 'auto', maxToolRounds = 8, ...sampling } = check(call, given, generateSchemas)
+  const { maxTokens, stop = [], timeLimit, signal, speculation = false, priority = 0, logprobs, grammar, responseFormat, startWith = '', toolChoice = 'auto', maxToolRounds = 8, ...sampling } = check(call, given, generateSchemas, optionsOfCalls)
   return {
     maxTokens,
     stop: typeof stop === 'string' ? [stop] : stop,
@@ -244,13 +248,13 @@ export function parseGenerateOptions(given: unknown, defaults: SamplingOptions =
 
 /** What was passed to `embed`. */
 export function parseEmbedOptions(given: unknown, call = 'embed'): EmbedOptions {
-  return check(call, given, embedSchemas)
+  return check(call, given, embedSchemas, optionsOfCalls)
 }
 
 /** What was passed to `streamChat`, sorted into what makes a chat and what makes a reply. */
 export function parseStreamChatOptions(given: unknown): { model: unknown; messages: ChatMessage[]; chat: ChatOptions; key: string; reply: ParsedGenerateOptions } {
   const call = 'streamChat'
-  const { model, messages, tools, ...options } = check(call, given, { ...chatSchemas, ...generateSchemas, model: v.unknown() }) as ChatOptions & GenerateOptions & { model: unknown }
+  const { model, messages, tools, ...options } = check(call, given, { ...chatSchemas, ...generateSchemas, model: v.unknown() }, optionsOfCalls) as ChatOptions & GenerateOptions & { model: unknown }
   const chat: Record<string, unknown> = {}
   const reply: Record<string, unknown> = {}
   for (const [name, value] of Object.entries(options)) (name in generateSchemas ? reply : chat)[name] = value

@@ -8,19 +8,23 @@ export type Schema<Output> = v.GenericSchema<unknown, Output>
 /** One schema an option. The key type keeps the schemas and the documented types together. */
 export type Schemas<Options> = { [Name in keyof Options]-?: Schema<Options[Name]> }
 
+/** The names of the options that other calls take, by the calls' names. */
+export type OptionsOfCalls = Readonly<Record<string, readonly string[]>>
+
 /** The options of other libraries and of the paper that have another name here. */
 const otherNames: Record<string, string> = { startsize: 'sinks', recentsize: 'window', nctx: 'cacheTokens', temp: 'temperature' }
 
 /**
  * Checks what a caller passed as options and returns a copy with the given ones alone: own enumerable properties,
- * each read once, `undefined` meaning not given. `call` names the function in messages.
+ * each read once, `undefined` meaning not given. `call` names the function in messages, `others` are where else an option that
+ * this one does not know may belong.
  */
-export function check<Options extends object>(call: string, given: unknown, schemas: Schemas<Options>): Options {
+export function check<Options extends object>(call: string, given: unknown, schemas: Schemas<Options>, others: OptionsOfCalls = {}): Options {
   if (given === undefined) return {} as Options
   if (typeof given !== 'object' || given === null || Array.isArray(given)) {
     throw invalid(call, 'options', `the options must be an object, got ${describe(given)}`)
   }
-  return checkKeys(call, '', given, schemas)
+  return checkKeys(call, '', given, schemas, others)
 }
 
 /** Checks one value against one schema; `where` is its path as a caller would write it. */
@@ -41,13 +45,13 @@ export function checkObject<T extends object>(call: string, where: string, value
   return checkKeys(call, where, value, schemas)
 }
 
-function checkKeys<T extends object>(call: string, where: string, value: object, schemas: Schemas<T>): T {
+function checkKeys<T extends object>(call: string, where: string, value: object, schemas: Schemas<T>, others: OptionsOfCalls = {}): T {
   // An own copy: what a getter returns is read once, and what the caller does to the object later changes nothing.
   const own = Object.fromEntries(Object.entries(value).filter(([, each]) => each !== undefined))
   const names = Object.keys(schemas)
   const prefix = where === '' ? '' : `${where}.`
   for (const name of Object.keys(own)) {
-    if (!Object.hasOwn(schemas, name)) throw unknown(call, prefix, name, names)
+    if (!Object.hasOwn(schemas, name)) throw unknown(call, prefix, name, names, others)
   }
   const checked: Record<string, unknown> = {}
   for (const name of Object.keys(own)) {
@@ -60,11 +64,15 @@ export function invalid(call: string, option: string, problem: string, expected?
   return new StreamingLLMError('INVALID_OPTION', `${call}: ${problem}`, { details: { call, option, expected } })
 }
 
-function unknown(call: string, prefix: string, name: string, names: string[]): StreamingLLMError {
-  const suggestions = nearest(name, names)
+function unknown(call: string, prefix: string, name: string, names: string[], others: OptionsOfCalls): StreamingLLMError {
+  const elsewhere = Object.values(others).flat()
+  const suggestions = elsewhere.includes(name) ? [] : nearest(name, names)
+  const theirs = elsewhere.includes(name) ? name : nearest(name, elsewhere)[0]
+  const calls = Object.entries(others).flatMap(([other, its]) => (theirs !== undefined && its.includes(theirs) ? [`${other}()`] : []))
   const help = suggestions.length > 0
     ? `did you mean ${list(suggestions.map(each => `'${prefix}${each}'`), 'or')}?`
-    : `the known ones are ${list(names, 'and')}`
+    : calls.length > 0 ? `${theirs === name ? 'it' : `'${theirs}'`} is an option of ${list(calls, 'and')}`
+      : `the known ones are ${list(names, 'and')}`
   const message = `${call}: unknown option '${prefix}${shorten(name)}'; ${help}`
   return new StreamingLLMError('UNKNOWN_OPTION', message, { details: { call, option: prefix + name, suggestions, known: names } })
 }

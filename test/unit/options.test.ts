@@ -88,6 +88,21 @@ describe('unknown options', () => {
       .toBe("createSequence: unknown option 'colour'; the known ones are policy, sinks, window, reanchorEvery and rebaseAfter")
   })
 
+  test.each([
+    ['createChat', { maxTokens: 10 }, "unknown option 'maxTokens'; it is an option of stream() and ask()"],
+    ['createChat', { max_tokens: 10 }, "unknown option 'max_tokens'; 'maxTokens' is an option of stream() and ask()"],
+    ['createChat', { threads: 2 }, "unknown option 'threads'; it is an option of loadModel()"],
+    ['createChat', { signal: undefined, priority: 1 }, "unknown option 'priority'; it is an option of stream() and ask()"],
+    ['stream', { system: 'x' }, "unknown option 'system'; it is an option of createChat()"],
+    ['stream', { chatTemplate: 'x' }, "unknown option 'chatTemplate'; it is an option of loadModel() and createChat()"],
+    ['loadModel', { temperature: 0 }, "unknown option 'temperature'; it is an option of createChat(), stream() and ask()"],
+    ['createSequence', { normalize: true }, "unknown option 'normalize'; it is an option of embed()"],
+    ['createChat', { sink: 4 }, "unknown option 'sink'; did you mean 'sinks'?"],
+  ])('%s(%j): an option of another call is named as that', (call, given, message) => {
+    const { parse } = functions.find(each => each.call === call)!
+    expect(failure(() => parse(given))).toMatchObject({ code: 'UNKNOWN_OPTION', message: `${call}: ${message}` })
+  })
+
   test.each(['__proto__', 'constructor', 'toString', 'hasOwnProperty'])('%s is as unknown as any other', name => {
     const given = JSON.parse(`{ "${name}": 1 }`) as object
     for (const { parse } of functions) expect(failure(() => parse(given)).code).toBe('UNKNOWN_OPTION')
