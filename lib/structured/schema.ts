@@ -1,3 +1,4 @@
+import { StreamingLLMError } from '../errors.js'
 import { describe, invalid } from '../options/check.js'
 import type { JsonSchema } from '../tools/tool-definitions.js'
 
@@ -23,7 +24,10 @@ export interface ReadSchema {
 
 /**
  * Reads a JSON schema, or a schema of a library that can write itself as one: by Standard Schema's `jsonSchema` (Zod from 4.2
- * on), by a method `toJSONSchema()`, or ArkType's `toJsonSchema()`.
+ * on), by a method `toJSONSchema()`, or ArkType's `toJsonSchema()`. What such a library has written, as by `z.toJSONSchema()`,
+ * is a JSON schema like any other, as it stands.
+ *
+ * @throws {StreamingLLMError} INVALID_OPTION; with the library's own error as `cause` where it cannot write the schema
  */
 export function readSchema(given: unknown, call: string, where: string): ReadSchema {
   const isObject = (value: unknown): value is Record<string, unknown> => (typeof value === 'object' || typeof value === 'function') && value !== null
@@ -31,25 +35,44 @@ export function readSchema(given: unknown, call: string, where: string): ReadSch
     throw invalid(call, where, `'${where}' must be a JSON schema, or a schema of a library such as Zod, got ${describe(given)}`, 'a JSON schema, or a schema of a library such as Zod')
   }
   const standard = given['~standard'] as StandardSchema['~standard'] | undefined
-  if (!isObject(standard)) {
+  if (!isObject(standard) || isWritten(given)) {
     if (typeof given === 'function') throw invalid(call, where, `'${where}' must be a JSON schema, got a function`, 'a JSON schema')
     return { schema: given }
   }
   const validate = (value: unknown) => standard.validate(value)
-  const converted = asJsonSchema(given, standard)
+  const converted = asJsonSchema(given, standard, call, where)
   if (converted === undefined) {
     throw invalid(call, where, `'${where}' is a schema of ${standard.vendor} that cannot write itself as a JSON schema: use a newer version of ${standard.vendor} (Zod: 4.2 or later), or pass the JSON schema (Zod 4: z.toJSONSchema(schema); Valibot: toJsonSchema(schema) of @valibot/to-json-schema)`, 'a JSON schema')
   }
   return { schema: withoutDoubledPatterns(converted) as JsonSchema, validate }
 }
 
-function asJsonSchema(given: Record<string, unknown>, standard: StandardSchema['~standard']): Record<string, unknown> | undefined {
-  if (typeof standard.jsonSchema?.input === 'function') return standard.jsonSchema.input({ target: 'draft-2020-12' })
-  for (const method of ['toJSONSchema', 'toJsonSchema']) {
-    const convert = given[method]
-    if (typeof convert === 'function') return convert.call(given) as Record<string, unknown>
+/**
+ * Whether an object with `~standard` is a JSON schema all the same, as Zod writes them: plain data, with the schema that it was
+ * made of hidden behind it, which knows nothing of what has been changed since. The libraries' own objects are functions,
+ * instances of classes, or plain ones that show their `~standard` (Valibot) or methods.
+ */
+function isWritten(given: Record<string, unknown>): boolean {
+  if (typeof given === 'function') return false
+  const prototype = Object.getPrototypeOf(given)
+  // Object.prototype of whichever realm
+  if (prototype !== null && Object.getPrototypeOf(prototype) !== null) return false
+  const shown = Object.entries(given)
+  return shown.length > 0 && shown.every(([key, value]) => key !== '~standard' && typeof value !== 'function')
+}
+
+function asJsonSchema(given: Record<string, unknown>, standard: StandardSchema['~standard'], call: string, where: string): Record<string, unknown> | undefined {
+  try {
+    if (typeof standard.jsonSchema?.input === 'function') return standard.jsonSchema.input({ target: 'draft-2020-12' })
+    for (const method of ['toJSONSchema', 'toJsonSchema']) {
+      const convert = given[method]
+      if (typeof convert === 'function') return convert.call(given) as Record<string, unknown>
+    }
+    return undefined
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new StreamingLLMError('INVALID_OPTION', `${call}: '${where}' is a schema that ${standard.vendor} cannot write as a JSON schema: ${reason}`, { cause: error, details: { call, option: where, expected: 'a schema of JSON values' } })
   }
-  return undefined
 }
 
 /**
