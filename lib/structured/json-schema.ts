@@ -15,7 +15,7 @@ import { Problem } from './problem.js'
  * Supported are `type`, `enum`, `const`, `properties`, `required`, `additionalProperties`, `minProperties` and
  * `maxProperties` where they leave no choice, `items`, `prefixItems`, `minItems`, `maxItems`, `minLength`, `maxLength`,
  * `pattern` without look-around, back references and word boundaries, `format` (date, time, date-time, email, uuid,
- * ipv4, ipv6, hostname, uri), `minimum`, `maximum`, `exclusiveMinimum`, `exclusiveMaximum`, `anyOf`, `oneOf` where its
+ * ipv4, ipv6, hostname, uri, duration), `minimum`, `maximum`, `exclusiveMinimum`, `exclusiveMaximum`, `anyOf`, `oneOf` where its
  * branches exclude each other, `allOf`, `$ref` to `#`, `#/$defs/...` and `#/definitions/...`, `true` and `false`.
  * Annotations are ignored; any other keyword is refused, never left out of account.
  *
@@ -33,14 +33,16 @@ import { Problem } from './problem.js'
  * without `maxItems` and objects with other properties have no limit in the grammar.
  *
  * @param call the function whose caller is told
+ * @param ofLibrary a library such as Zod wrote the schema. Such libraries name their patterns by a `format` beside them, which
+ * may be of their own making: the pattern counts, and where it is not supported the format, which then must be a known one
  * @throws {StreamingLLMError} INVALID_OPTION with the path of the keyword in `details.option`, e.g.
  * `properties.age.multipleOf`: for what is not supported, for a schema that contradicts itself, and for one beyond the
  * limits (20,000 values, 100 levels, a million characters, 200 combinations of `anyOf`, `oneOf` and `allOf` in one place,
  * 100,000 repetitions, and those of `checkGrammar`)
  */
-export function jsonSchemaGrammar(schema: unknown, call = 'responseFormat'): string {
+export function jsonSchemaGrammar(schema: unknown, call = 'responseFormat', ofLibrary = false): string {
   try {
-    return grammarOf(schema)
+    return grammarOf(schema, ofLibrary)
   } catch (error) {
     if (!(error instanceof Problem)) throw error
     const { where, message } = error
@@ -48,8 +50,8 @@ export function jsonSchemaGrammar(schema: unknown, call = 'responseFormat'): str
   }
 }
 
-function grammarOf(schema: unknown): string {
-  const reader = new SchemaReader(snapshot(schema))
+function grammarOf(schema: unknown, ofLibrary: boolean): string {
+  const reader = new SchemaReader(snapshot(schema), ofLibrary)
   const compiler = new SchemaCompiler(new Shapes(reader))
   const text = compiler.rules.toText(compiler.value([reader.read(reader.whole, '')], 'answer'))
   const flat = checked(text)

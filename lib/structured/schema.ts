@@ -1,6 +1,7 @@
 import { StreamingLLMError } from '../errors.js'
 import { describe, invalid } from '../options/check.js'
 import type { JsonSchema } from '../tools/tool-definitions.js'
+import { formats } from './json-schema/formats.js'
 
 /** What Zod, Valibot, ArkType and others have in common: https://standardschema.dev. */
 export interface StandardSchema<Output = unknown> {
@@ -19,6 +20,8 @@ export type StandardResult<Output> = { readonly value: Output; readonly issues?:
 /** A schema, and how a value is checked by the library that it comes from; undefined where that is no library. */
 export interface ReadSchema {
   schema: JsonSchema
+  /** A library wrote it: what stands beside a `pattern` is a name for that pattern. */
+  ofLibrary: boolean
   validate?: StandardSchema['~standard']['validate']
 }
 
@@ -37,14 +40,14 @@ export function readSchema(given: unknown, call: string, where: string): ReadSch
   const standard = given['~standard'] as StandardSchema['~standard'] | undefined
   if (!isObject(standard) || isWritten(given)) {
     if (typeof given === 'function') throw invalid(call, where, `'${where}' must be a JSON schema, got a function`, 'a JSON schema')
-    return { schema: given }
+    return { schema: given, ofLibrary: isObject(standard) }
   }
   const validate = (value: unknown) => standard.validate(value)
   const converted = asJsonSchema(given, standard, call, where)
   if (converted === undefined) {
     throw invalid(call, where, `'${where}' is a schema of ${standard.vendor} that cannot write itself as a JSON schema: use a newer version of ${standard.vendor} (Zod: 4.2 or later), or pass the JSON schema (Zod 4: z.toJSONSchema(schema); Valibot: toJsonSchema(schema) of @valibot/to-json-schema)`, 'a JSON schema')
   }
-  return { schema: withoutDoubledPatterns(converted) as JsonSchema, validate }
+  return { schema: converted, ofLibrary: true, validate }
 }
 
 /**
@@ -76,12 +79,16 @@ function asJsonSchema(given: Record<string, unknown>, standard: StandardSchema['
 }
 
 /**
- * Libraries write what a format means as a pattern beside it. The format alone says as much, and the library itself checks the
- * value in the end.
+ * A library's schema as a model is told of it: of a pattern and a format that say the same, the one that it understands.
  */
-function withoutDoubledPatterns(schema: unknown): unknown {
-  if (Array.isArray(schema)) return schema.map(withoutDoubledPatterns)
+export function toldSchema(schema: JsonSchema): JsonSchema {
+  return withoutDoubles(schema) as JsonSchema
+}
+
+function withoutDoubles(schema: unknown): unknown {
+  if (Array.isArray(schema)) return schema.map(withoutDoubles)
   if (typeof schema !== 'object' || schema === null) return schema
-  const doubled = 'format' in schema && typeof schema.format === 'string' && 'pattern' in schema
-  return Object.fromEntries(Object.entries(schema).filter(([key]) => !(doubled && key === 'pattern')).map(([key, value]) => [key, withoutDoubledPatterns(value)]))
+  const doubled = 'format' in schema && typeof schema.format === 'string' && 'pattern' in schema && typeof schema.pattern === 'string'
+  const dropped = !doubled ? undefined : formats.has(schema.format as string) ? 'pattern' : 'format'
+  return Object.fromEntries(Object.entries(schema).filter(([key]) => key !== dropped).map(([key, value]) => [key, withoutDoubles(value)]))
 }

@@ -1,7 +1,7 @@
 import { checkObject, describe, invalid, type Schemas } from '../options/check.js'
 import { callback, text } from '../options/kinds.js'
 import * as v from 'valibot'
-import { readSchema, type ReadSchema, type StandardSchema } from '../structured/schema.js'
+import { readSchema, toldSchema, type ReadSchema, type StandardSchema } from '../structured/schema.js'
 import type { JsonSchema, ToolDefinitions } from './tool-definitions.js'
 
 /** A tool that the model may call. */
@@ -22,7 +22,12 @@ export interface Tool<Arguments = any> {
 export type Tools = Record<string, Tool>
 
 export interface ParsedTools {
+  /** With the schemas that arguments are held to. */
   definitions: ToolDefinitions
+  /** With the schemas as the model is told of them. */
+  told: ToolDefinitions
+  /** The names of those whose schema is a library's. */
+  ofLibrary: Set<string>
   execute: Map<string, NonNullable<Tool['execute']>>
   validate: Map<string, NonNullable<ReadSchema['validate']>>
 }
@@ -36,8 +41,9 @@ export function parseTools(given: unknown, call: string): ParsedTools | undefine
   const entries = Object.entries(given)
   if (entries.length === 0) return undefined
   if (entries.length > mostTools) throw invalid(call, 'tools', `'tools' must be at most ${mostTools} tools, got ${entries.length}`, `at most ${mostTools} tools`)
-  const parsed: ParsedTools = { definitions: {}, execute: new Map(), validate: new Map() }
+  const parsed: ParsedTools = { definitions: {}, told: {}, ofLibrary: new Set(), execute: new Map(), validate: new Map() }
   const definitions: Record<string, { description?: string; parameters?: JsonSchema }> = Object.create(null)
+  const told: typeof definitions = Object.create(null)
   for (const [name, tool] of entries) {
     const where = `tools.${name}`
     if (!/^[A-Za-z0-9_-]{1,64}$/.test(name)) throw invalid(call, where, `the tool's name ${JSON.stringify(name.slice(0, 80))} must be 1 to 64 letters, digits, '_' and '-'`, 'a name')
@@ -45,8 +51,10 @@ export function parseTools(given: unknown, call: string): ParsedTools | undefine
     const read = parameters === undefined ? undefined : readSchema(parameters, call, `${where}.parameters`)
     if (read !== undefined && read.schema['type'] !== 'object') throw invalid(call, `${where}.parameters`, `'${where}.parameters' must be the schema of an object, with type: 'object'`, 'the schema of an object')
     definitions[name] = { description, parameters: read?.schema }
+    told[name] = { description, parameters: read?.ofLibrary === true ? toldSchema(read.schema) : read?.schema }
+    if (read?.ofLibrary === true) parsed.ofLibrary.add(name)
     if (execute !== undefined) parsed.execute.set(name, execute)
     if (read?.validate !== undefined) parsed.validate.set(name, read.validate)
   }
-  return { ...parsed, definitions }
+  return { ...parsed, definitions, told }
 }

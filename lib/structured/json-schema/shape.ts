@@ -27,7 +27,7 @@ export interface Shape {
   bounds: Bounds
   /** Of a string, in Unicode code points. */
   length: Count
-  pattern?: { source: string; path: string }
+  pattern?: { source: string; path: string; ofLibrary: boolean }
   format?: { name: string; path: string }
   items: Items
   properties: Properties

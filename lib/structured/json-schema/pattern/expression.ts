@@ -45,6 +45,19 @@ export function lengths(expression: Expression): Count {
   }
 }
 
+/** The same expression, but that what is repeated without limit is so at most some times, or the least number of times. */
+export function withLimit(expression: Expression, most: number): Expression {
+  switch (expression.kind) {
+    case 'set': return expression
+    case 'sequence': return { kind: 'sequence', parts: expression.parts.map(part => withLimit(part, most)) }
+    case 'choice': return { kind: 'choice', options: expression.options.map(option => withLimit(option, most)) }
+    case 'repeat': {
+      const { least, most: own } = expression.count
+      return { kind: 'repeat', item: withLimit(expression.item, most), count: { least, most: own === Infinity ? Math.max(least, most) : own } }
+    }
+  }
+}
+
 /** Remembers what was made of an expression, since the same part may stand in many places. */
 export class NonEmpty {
   readonly #known = new Map<Expression, Expression | undefined>()
