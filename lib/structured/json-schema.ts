@@ -12,8 +12,8 @@ import { Problem } from './problem.js'
  * A grammar in GBNF, with the root rule `root`, whose texts are JSON that fulfils a JSON Schema (draft 2020-12, or
  * draft-07 as far as the two agree).
  *
- * Supported are `type`, `enum`, `const`, `properties`, `required`, `additionalProperties`, `minProperties` and
- * `maxProperties` where they leave no choice, `items`, `prefixItems`, `minItems`, `maxItems`, `minLength`, `maxLength`,
+ * Supported are `type`, `enum`, `const`, `properties`, `required`, `additionalProperties`, `propertyNames` (beside `properties` and
+ * `required` where it lists names), `minProperties` and `maxProperties` where they leave no choice, `items`, `prefixItems`, `minItems`, `maxItems`, `minLength`, `maxLength`,
  * `pattern` without look-around, back references and word boundaries, `format` (date, time, date-time, email, uuid,
  * ipv4, ipv6, hostname, uri, duration), `minimum`, `maximum`, `exclusiveMinimum`, `exclusiveMaximum`, `anyOf`, `oneOf` where its
  * branches exclude each other, `allOf`, `$ref` to `#`, `#/$defs/...` and `#/definitions/...`, `true` and `false`.
@@ -21,7 +21,8 @@ import { Problem } from './problem.js'
  *
  * Every text of the grammar fulfils the schema. The reverse holds but for what a model should not be led into:
  * - Properties come in the order of `properties`, and a space may stand after a colon and after a comma.
- * - An object that has `properties`, or failing that `required`, has no others, unless `additionalProperties` is given;
+ * - An object that has `properties`, or failing that `required`, has no others, unless `additionalProperties` or names in
+ *   `propertyNames` are given;
  *   an array that has `prefixItems` has no further ones, unless `items` is given or `minItems` asks for more.
  * - A schema without `type` is meant for the types that its keywords speak of, e.g. `minLength` for strings.
  * - Numbers have at most 15 digits, integers at most 16 where a bound asks for them; only numbers without bounds have an

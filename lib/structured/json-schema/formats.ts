@@ -22,7 +22,7 @@ function patterns(): Record<string, string> {
   const host = `${label}(\\.${label}){0,7}`
   // what WHATWG's URLs take too: a name that ends like a number would have to be an address, and '--' begins another alphabet
   const urlLabel = '[A-Za-z\\d]{1,20}(-[A-Za-z\\d]{1,10}){0,3}'
-  const urlHost = `(${octet}(\\.${octet}){3}|(${urlLabel}\\.){0,3}[A-Za-z][A-Za-z\\d]{0,15})`
+  const urlHost = `(${octet}(\\.${octet}){3}|(${urlLabel}\\.){0,3}[A-Za-z][A-Za-z\\d]{0,15}(-[A-Za-z\\d]{1,10}){0,3})`
   const port = ':(\\d{1,4}|[1-5]\\d{4}|6[0-4]\\d{3})'
   const some = (unit: string, then = '') => `\\d{1,4}${unit}${then === '' ? '' : `(${then})?`}`
   const days = some('D')

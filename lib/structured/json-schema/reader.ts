@@ -77,6 +77,9 @@ const keywords = new Map<string, Keyword>([
   ['additionalProperties', (read, value, path) => {
     read.shape.properties = { ...read.shape.properties, others: [read.child(value, path)] }
   }],
+  ['propertyNames', (read, value, path) => {
+    read.shape.properties = { ...read.shape.properties, names: [read.child(value, path)] }
+  }],
   ['minProperties', (read, value, path) => addPropertyCount(read, { least: count(value, path) })],
   ['maxProperties', (read, value, path) => addPropertyCount(read, { most: count(value, path) })],
   ['$ref', (read, value, path) => { read.node.reference = string(value, path) }],

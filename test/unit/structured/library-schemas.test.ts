@@ -97,6 +97,12 @@ describe('what Zod says of strings', () => {
     ['the older ways to say it', z.object({ id: z.string().uuid(), at: z.string().datetime(), mail: z.string().email().nullable(), kind: z.array(z.string().uuid()).max(2) })],
   ])('%s', (_, given) => expectValid(given))
 
+  test.each<[string, z.ZodType, number?]>([
+    ['of any names', z.record(z.string(), z.number())], ['of all names of an enum', z.record(z.enum(['a', 'b']), z.int())], ['of one name', z.record(z.literal('a'), z.int())],
+    ['of some names', z.partialRecord(z.enum(['a', 'b']), z.int())], ['of a union of names', z.record(z.union([z.literal('a'), z.literal('b')]), z.int())], ['of names with a pattern', z.record(z.string().regex(/^[a-z]{2}$/), z.int())],
+    ['of names with a format', z.record(z.uuid(), z.boolean())], ['of numbers as names', z.record(z.number(), z.boolean())], ['of names with a length', z.record(z.string().min(2).max(5), z.boolean())], ['of names said elsewhere', z.record(z.enum(['a', 'b']).meta({ id: 'Name' }), z.int())],
+  ])('records: %s', (_, given) => expectValid(given))
+
   test.each<[z.ZodType, RegExp]>([
     [z.jwt(), /'format' 'jwt' is not supported/],
     [z.emoji(), /'pattern' has look-around/],
