@@ -242,8 +242,8 @@ export interface GenerateOptions extends SamplingOptions {
   logprobs?: number
   /**
    * A grammar that the reply must follow, in llama.cpp's GBNF, of at most 1 MB; `root` is where it begins. With `triggers`, it
-   * only begins where the first of these texts is written, and must itself begin with it: for replies that are free until
-   * then. Default: none.
+   * only begins where the first of these texts is written, and must itself be able to begin with each of them (INVALID_OPTION): for replies
+   * that are free until then. Default: none.
    */
   grammar?: string | { source: string; triggers?: string[] }
   /** How the reply begins, in the words of the caller: the model goes on from there. Not with a grammar. Default: nothing. */
