@@ -160,7 +160,7 @@ export interface PolicyOptions {
 }
 
 /** What `createChat` takes. Sampling options given here are the defaults of each reply. */
-export interface ChatOptions extends PolicyOptions, SamplingOptions {
+export interface ChatOptions<Arguments = any> extends PolicyOptions, SamplingOptions {
   /** The system prompt. Default: none, or the model's own. */
   system?: string
   /**
@@ -188,7 +188,7 @@ export interface ChatOptions extends PolicyOptions, SamplingOptions {
    * Tools that the model may call. They are told by the template where it can, else in the system prompt, and are pinned with
    * it. Tools with `execute` are run, and the model goes on with what came of them. Default: none.
    */
-  tools?: Tools
+  tools?: Tools<Arguments>
   /**
    * The reasoning of models that think before they answer comes as events of its own, and stays out of `content`.
    * `'template'`: how long it stays in the cache is as the model's template has it, for most until the next turn. `'keep'`: as
@@ -202,11 +202,11 @@ export interface ChatOptions extends PolicyOptions, SamplingOptions {
 }
 
 /** What `restoreChat` takes: sampling options and a template in place of those that were saved. */
-export interface RestoreOptions extends SamplingOptions {
+export interface RestoreOptions<Arguments = any> extends SamplingOptions {
   /** A chat template (Jinja). Default: the one that was saved, else the model's. */
   chatTemplate?: string
   /** The tools of the chat, which are not saved: the same ones, to go on as if nothing had been. Default: none. */
-  tools?: Tools
+  tools?: Tools<Arguments>
 }
 
 /** What `embed` takes. */

@@ -8,18 +8,24 @@ import type { JsonSchema, ToolDefinitions } from './tool-definitions.js'
 export interface Tool<Arguments = any> {
   /** Tells the model what the tool does, and when to call it. */
   description?: string
-  /** The arguments: a JSON schema of an object, or a schema of a library such as Zod. Default: none. */
+  /** The arguments: a JSON schema of an object, or a schema of a library such as Zod, whose type `execute` gets. Default: none. */
   parameters?: JsonSchema | StandardSchema<Arguments>
   /**
    * Does what the tool is for. What it returns, or resolves to, is given to the model: text as it is, anything else as JSON.
    * What it throws is given to the model as an error. Without it, calls end the reply with the reason `tool-calls`, and the
    * caller answers with a message of the role `tool`.
    */
-  execute?: (args: Arguments, context: { id: string; signal: AbortSignal }) => unknown
+  execute?: (args: ToolArguments<Arguments>, context: { id: string; signal: AbortSignal }) => unknown
 }
 
-/** Tools by name: letters, digits, `_` and `-`, at most 64 of them. */
-export type Tools = Record<string, Tool>
+/** What `execute` gets: what a library's schema says, or anything where only a JSON schema is known. */
+export type ToolArguments<Arguments> = unknown extends Arguments ? any : Arguments
+
+/**
+ * Tools by name: letters, digits, `_` and `-`, at most 64 of them. `Arguments` are those of each tool by its name, which
+ * TypeScript finds out from their `parameters`.
+ */
+export type Tools<Arguments = any> = { [Name in keyof Arguments]: Tool<Arguments[Name]> }
 
 export interface ParsedTools {
   /** With the schemas that arguments are held to. */
