@@ -250,9 +250,10 @@ export interface GenerateOptions extends SamplingOptions {
   startWith?: string
   /**
    * The reply is JSON that fulfils a schema: a JSON schema, a schema of a library that can write itself as one (Zod 4.2,
-   * ArkType; Standard Schema), or `'json'` for any object. `ask()` returns it as `value`, checked by that library. Which
-   * keywords there are, docs/structured-output.md says; others are refused by name. Give enough `maxTokens`. With tools, a reply
-   * is either calls or this, and after `maxToolRounds` it is this. Not together with `grammar`. Default: text.
+   * ArkType; Standard Schema), or `'json'` for any object. `ask()` and `candidates()` return it as `value`, checked by that
+   * library; `stream()` has the text alone, which the library does not check. Which keywords there are,
+   * docs/structured-output.md says; others are refused by name. Give enough `maxTokens`. With tools, a reply is either calls or
+   * this, and after `maxToolRounds` it is this. Not together with `grammar`. Default: text.
    */
   responseFormat?: JsonSchema | StandardSchema | 'json'
   /**

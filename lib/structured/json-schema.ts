@@ -19,7 +19,7 @@ import { Problem } from './problem.js'
  * branches exclude each other, `allOf`, `$ref` to `#`, `#/$defs/...` and `#/definitions/...`, `true` and `false`.
  * Annotations are ignored; any other keyword is refused, never left out of account.
  *
- * Every text of the grammar fulfils the schema. The reverse holds but for what a model should not be led into:
+ * Every text of the grammar fulfils the schema, but for a pattern of `ofLibrary` that gives way to its format. The reverse holds but for what a model should not be led into:
  * - Properties come in the order of `properties`, and a space may stand after a colon and after a comma.
  * - An object that has `properties`, or failing that `required`, has no others, unless `additionalProperties` or names in
  *   `propertyNames` are given;

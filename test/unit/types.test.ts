@@ -99,6 +99,9 @@ export function documented(model: Model): Chat[] {
 export async function values(chat: Chat, options: GenerateOptions): Promise<void> {
   expectType<Numbers>()((await chat.ask('x', { responseFormat: numbers })).value)
   expectType<unknown>()((await chat.ask('x', { responseFormat: json })).value)
+  expectType<unknown>()((await chat.ask('x', { responseFormat: z.toJSONSchema(numbers, { io: 'input' }) as JsonSchema })).value)
+  expectType<string[]>()((await chat.ask('x', { responseFormat: z.array(z.string()), temperature: 1 })).value)
+  expectType<Numbers>()((await chat.ask('x', { responseFormat: {} as StandardSchema<Numbers> })).value)
   expectType<unknown>()((await chat.ask('x', options)).value)
   const [first] = await chat.candidates('x', 3, { responseFormat: numbers, temperature: 1 })
   expectType<Numbers>()(first!.value)
