@@ -7,15 +7,15 @@ import type { JsonSchema, ToolDefinitions } from './tool-definitions.js'
 /** A tool that the model may call. */
 export interface Tool<Arguments = any> {
   /** Tells the model what the tool does, and when to call it. */
-  description?: string
+  description?: string | undefined
   /** The arguments: a JSON schema of an object, or a schema of a library such as Zod, whose type `execute` gets. Default: none. */
-  parameters?: JsonSchema | StandardSchema<Arguments>
+  parameters?: JsonSchema | StandardSchema<Arguments> | undefined
   /**
    * Does what the tool is for. What it returns, or resolves to, is given to the model: text as it is, anything else as JSON.
    * What it throws is given to the model as an error. Without it, calls end the reply with the reason `tool-calls`, and the
    * caller answers with a message of the role `tool`.
    */
-  execute?: (args: ToolArguments<Arguments>, context: { id: string; signal: AbortSignal }) => unknown
+  execute?: ((args: ToolArguments<Arguments>, context: { id: string; signal: AbortSignal }) => unknown) | undefined
 }
 
 /** What `execute` gets: what a library's schema says, or anything where only a JSON schema is known. */

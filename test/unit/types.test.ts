@@ -1,7 +1,10 @@
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import ts from 'typescript'
 import { z } from 'zod'
-import { streamChat, type Chat, type ChatOptions, type GenerateOptions, type JsonSchema, type Model, type RestoreOptions, type StandardSchema, type StreamChatOptions, type Tool, type Tools } from '../../lib/index.js'
+import { estimateMemory, loadModel, streamChat, type Chat, type ChatOptions, type GenerateOptions, type JsonSchema, type Model, type RestoreOptions, type StandardSchema, type StreamChatOptions, type Tool, type Tools } from '../../lib/index.js'
 
-// What is checked here is checked by tsc (`npm run check`): nothing of it is run.
+// What is checked here is checked by TypeScript: nothing of it is run, but for the test at the end.
 
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ? 1 : 2) ? true : false
 function expectType<Expected>() {
@@ -115,6 +118,22 @@ export async function values(chat: Chat, options: GenerateOptions): Promise<void
   first!.value.a.length
 }
 
-test('the types are checked by tsc', () => {
-  expect([toolsOfAChat, toolsFromElsewhere, documented, values]).toEqual(Array.from({ length: 4 }, () => expect.any(Function)))
-})
+// `undefined` is an option that is not given, also under exactOptionalPropertyTypes.
+export async function undefinedOptions(model: Model, some: { text: string | undefined; number: number | undefined; texts: string[] | undefined; signal: AbortSignal | undefined }): Promise<void> {
+  const chat = model.createChat({ system: process.env['SYSTEM'], window: some.number, temperature: some.number, dry: { base: some.number }, tools: undefined, messages: undefined })
+  await chat.ask('x', { signal: some.signal, maxTokens: some.number, stop: some.texts, startWith: some.text, grammar: { source: 'x', triggers: some.texts }, responseFormat: undefined })
+  await loadModel('x', { cacheTokens: some.number, sha256: some.text, signal: some.signal, onProgress: undefined, adapters: [{ path: 'x', scale: some.number }] })
+  await estimateMemory('x', { chats: some.number })
+  await model.restoreChat('x', { chatTemplate: some.text })
+  streamChat({ model, messages: [], system: some.text, seed: some.number, tools: { a: { description: some.text, parameters: numbers, execute: args => expectType<Numbers>()(args) } } })
+}
+
+test('the types are right, also under exactOptionalPropertyTypes', () => {
+  expect([toolsOfAChat, toolsFromElsewhere, documented, values, undefinedOptions]).toEqual(Array.from({ length: 5 }, () => expect.any(Function)))
+  const file = fileURLToPath(import.meta.url)
+  const { options } = ts.getParsedCommandLineOfConfigFile(join(file, '..', '..', '..', 'tsconfig.json'), {}, { ...ts.sys, onUnRecoverableConfigFileDiagnostic: () => {} })!
+  for (const exactOptionalPropertyTypes of [false, true]) {
+    const program = ts.createProgram([file], { ...options, exactOptionalPropertyTypes })
+    expect(program.getSemanticDiagnostics(program.getSourceFile(file)).map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'))).toEqual([])
+  }
+}, 120_000)
