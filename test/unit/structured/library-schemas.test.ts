@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { checkGrammar } from '../../../lib/structured/grammar-check.js'
 import { jsonSchemaGrammar } from '../../../lib/structured/json-schema.js'
 import { readSchema, toldSchema } from '../../../lib/structured/schema.js'
+import { parseTools } from '../../../lib/tools/tools.js'
 import { GbnfGrammar } from '../../tools/gbnf.js'
 import { seeded } from '../../tools/random.js'
 
@@ -134,5 +135,21 @@ describe('what Zod says of strings', () => {
   test('a model is told the format where there is one, else the pattern', () => {
     const told = toldSchema(read(z.object({ id: z.uuid(), code: z.string().startsWith('ab'), format: z.string(), pattern: z.string() })).schema)
     expect(told['properties']).toEqual({ id: { type: 'string', format: 'uuid' }, code: { type: 'string', pattern: '^ab.*' }, format: { type: 'string' }, pattern: { type: 'string' } })
+  })
+})
+
+describe('the parameters of a tool', () => {
+  test("are told by formats and held to by Zod's patterns", () => {
+    const { told, definitions, ofLibrary } = parseTools({ find: { parameters: z.object({ id: z.uuidv4() }) }, plain: { parameters: { type: 'object', properties: { a: { type: 'string', pattern: '^x' } } } } }, 'createChat')!
+    expect(told['find']!.parameters!['properties']).toEqual({ id: { type: 'string', format: 'uuid' } })
+    expect(told['plain']).toEqual(definitions['plain'])
+    expect([...ofLibrary]).toEqual(['find'])
+    const grammar = new GbnfGrammar(jsonSchemaGrammar(definitions['find']!.parameters, 'tools.find', true))
+    expect(grammar.accepts('{"id":"123e4567-e89b-42d3-a456-426614174000"}')).toBe(true)
+    expect(grammar.accepts('{"id":"123e4567-e89b-12d3-a456-426614174000"}')).toBe(false)
+  })
+
+  test('that Zod cannot write are refused with their place', () => {
+    expect(() => parseTools({ add: { parameters: z.object({ d: z.date() }) } }, 'createChat')).toThrow(expect.objectContaining({ code: 'INVALID_OPTION', details: expect.objectContaining({ option: 'tools.add.parameters' }) }))
   })
 })
