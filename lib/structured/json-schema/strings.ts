@@ -3,13 +3,13 @@ import type { GrammarRules } from '../grammar/rules.js'
 import { Problem } from '../problem.js'
 import { formats } from './formats.js'
 import { anyCharacter, anyString, quote } from './json-text.js'
-import { type Branch, lengths, withLimit } from './pattern/expression.js'
+import { type Branch, lengths, type RepetitionLimit, withLimit } from './pattern/expression.js'
 import { readPattern } from './pattern/parser.js'
 import { isPossible, PatternWriter } from './pattern/writer.js'
 import type { Count, Shape } from './shape.js'
 
-/** In place of any number of times, in a format. */
-const mostRepeated = 20
+/** In place of any number of times, in a format: the letters of a word of an address, and its words. */
+const formatLimit: RepetitionLimit = { characters: 20, groups: 3 }
 
 /** Strings of a length, of a pattern or of a format. */
 export function stringPiece(rules: GrammarRules, { length, pattern, format }: Shape): Piece {
@@ -33,7 +33,7 @@ export function stringPiece(rules: GrammarRules, { length, pattern, format }: Sh
  * model that writes the digits of a second may not come to an end by itself.
  */
 function limited(branches: readonly Branch[]): Branch[] {
-  return branches.map(branch => ({ ...branch, expression: withLimit(branch.expression, mostRepeated) }))
+  return branches.map(branch => ({ ...branch, expression: withLimit(branch.expression, formatLimit) }))
 }
 
 function patterned(rules: GrammarRules, branches: readonly Branch[], length: Count, path: string): Piece {

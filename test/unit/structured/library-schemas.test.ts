@@ -89,7 +89,7 @@ describe('what Zod says of strings', () => {
     ['iso.datetime', z.iso.datetime()], ['iso.datetime with an offset', z.iso.datetime({ offset: true })], ['iso.datetime, local', z.iso.datetime({ local: true })], ['iso.datetime to the millisecond', z.iso.datetime({ precision: 3 })],
     ['iso.date', z.iso.date()], ['iso.time', z.iso.time()], ['iso.duration', z.iso.duration()],
     ['uuid', z.uuid()], ['uuidv4', z.uuidv4()], ['uuidv6', z.uuidv6()], ['uuidv7', z.uuidv7()], ['guid', z.guid()],
-    ['email', z.email()], ['email with a pattern', z.email({ pattern: z.regexes.html5Email })],
+    ['email', z.email()], ['email with a length', z.email().max(254)], ['email with a pattern', z.email({ pattern: z.regexes.html5Email })],
     ['url', z.url()], ['hostname', z.hostname()], ['ipv4', z.ipv4()], ['ipv6', z.ipv6()], ['cidrv4', z.cidrv4()], ['cidrv6', z.cidrv6()], ['mac', z.mac()],
     ['cuid', z.cuid()], ['cuid2', z.cuid2()], ['ulid', z.ulid()], ['xid', z.xid()], ['ksuid', z.ksuid()], ['nanoid', z.nanoid()],
     ['base64', z.base64()], ['base64url', z.base64url()], ['e164', z.e164()], ['hex', z.hex()], ['hash', z.hash('sha256')],
