@@ -42,7 +42,7 @@ export class ChatFormat {
     this.reasoningMode = reasoning
     const marks = reasoningFormat(source)
     this.reasoning = reasoning !== 'text' && source.includes(marks.close) ? marks : undefined
-    this.template = compiled(model, source, tools === undefined ? {} : toolVariables(this.toolFormat, tools.definitions))
+    this.template = compiled(model, source, tools === undefined ? {} : toolVariables(this.toolFormat, tools.told))
   }
 
   get toolFormat(): ToolCallFormat {
@@ -53,7 +53,7 @@ export class ChatFormat {
   /** The system prompt as the template gets it: with the tools, where the template does not write them itself. */
   systemText(system: string | undefined): string | undefined {
     const { tools } = this
-    const instructions = tools !== undefined && this.toolFormat.toolsVariable === undefined ? toolInstructions(this.toolFormat, tools.definitions) : ''
+    const instructions = tools !== undefined && this.toolFormat.toolsVariable === undefined ? toolInstructions(this.toolFormat, tools.told) : ''
     return instructions === '' ? system : [system, instructions].filter(Boolean).join('\n\n')
   }
 
@@ -90,12 +90,13 @@ export class ChatFormat {
 
   #callGrammar(choice: ToolChoice, answer: string | undefined, warn: (message: string) => void): ToolCallGrammar | undefined {
     if (this.tools === undefined) return undefined
-    return toolCallGrammar(this.toolFormat, this.tools.definitions, choice, {
+    const { definitions, ofLibrary } = this.tools
+    return toolCallGrammar(this.toolFormat, definitions, choice, {
       answer,
       reasoningClose: this.opensReasoning ? this.reasoning!.close : undefined,
       parametersGrammar: ({ name, parameters }) => {
         try {
-          return jsonSchemaGrammar(parameters, `tools.${name}`)
+          return jsonSchemaGrammar(parameters, `tools.${name}`, ofLibrary.has(name))
         } catch (error) {
           if (!StreamingLLMError.isInstance(error)) throw error
           warn(`the model is not held to the schema of the tool ${name}: ${error.message}`)

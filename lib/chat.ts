@@ -162,6 +162,8 @@ export class Chat {
    * @param count 1 to 64
    * @throws {StreamingLLMError} as `ask`; NO_SEQUENCE_LEFT
    */
+  async candidates<Output>(said: string | ChatMessage | ChatMessage[], count: number, options: GenerateOptions & { responseFormat: StandardSchema<Output> }): Promise<(Answer<Output> & { value: Output; chat: Chat })[]>
+  async candidates(said: string | ChatMessage | ChatMessage[], count: number, options?: GenerateOptions): Promise<(Answer & { chat: Chat })[]>
   async candidates(said: string | ChatMessage | ChatMessage[], count: number, options: GenerateOptions = {}): Promise<(Answer & { chat: Chat })[]> {
     checkValue('candidates', 'count', count, whole(1, 64))
     const messages = parseSaid(said, 'candidates')

@@ -23,7 +23,7 @@ export interface MemoryEstimateOptions extends Pick<ModelOptions, 'gpu' | 'gpuLa
    * Conversations that have a place in the cache at once, 1 to `maxSequences`, all of these sizes. Others that are open and
    * idle are not counted. Default: 1.
    */
-  chats?: number
+  chats?: number | undefined
 }
 
 /** What one memory has to hold. */

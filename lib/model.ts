@@ -107,7 +107,7 @@ export class Model {
    * @throws {StreamingLLMError} WINDOW_TOO_LARGE, NO_SEQUENCE_LEFT, TEMPLATE_MISSING,
    * TEMPLATE_FAILED, UNKNOWN_OPTION, INVALID_OPTION, CLOSED
    */
-  createChat(options: ChatOptions = {}): Chat {
+  createChat<Arguments>(options: ChatOptions<Arguments> = {}): Chat {
     this.#needOpen()
     const parsed = parseChatOptions(options)
     const setting = this.#setting(parsed)
@@ -121,7 +121,7 @@ export class Model {
    *
    * @throws {StreamingLLMError} SAVED_CHAT_INVALID for a file that is none or is damaged, and as `createChat`
    */
-  async restoreChat(path: string, options: RestoreOptions = {}): Promise<Chat> {
+  async restoreChat<Arguments>(path: string, options: RestoreOptions<Arguments> = {}): Promise<Chat> {
     this.#needOpen()
     const given = parseRestoreOptions(options)
     const saved = await readSavedChat(checkValue('restoreChat', 'path', path, someText))

@@ -310,7 +310,7 @@ function readAdapters(call: string, given: unknown): AdapterOptions[] {
 
 function readGrammar(call: string, given: unknown): ParsedGenerateOptions['grammar'] {
   const { source, triggers = [] } = typeof given === 'string' ? { source: given } : checkObject(call, 'grammar', given, grammarSchemas)
-  checkGrammar(source, call)
+  checkGrammar(source, call, triggers)
   return { source, triggers }
 }
 

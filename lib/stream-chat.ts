@@ -6,7 +6,7 @@ import { Model } from './model.js'
 import { parseStreamChatOptions, type ChatOptions, type GenerateOptions } from './options.js'
 import { textStream, type TextStream } from './text-stream.js'
 
-export interface StreamChatOptions extends ChatOptions, GenerateOptions {
+export interface StreamChatOptions<Arguments = any> extends ChatOptions<Arguments>, GenerateOptions {
   model: Model
   /** The whole conversation, the new message last. */
   messages: ChatMessage[]
@@ -28,7 +28,7 @@ const liveChats = new WeakMap<Model, LiveChat[]>()
  *
  * @throws {StreamingLLMError} what `createChat` and `chat.stream` throw
  */
-export function streamChat(options: StreamChatOptions): TextStream {
+export function streamChat<Arguments>(options: StreamChatOptions<Arguments>): TextStream {
   const { model, messages, chat: chatOptions, key: made, reply } = parseStreamChatOptions(options)
   if (!(model instanceof Model)) throw new StreamingLLMError('INVALID_OPTION', "streamChat: 'model' must be what loadModel returned")
   const last = messages.at(-1)

@@ -6,93 +6,93 @@ import { number, texts, whole, wholeOr } from './kinds.js'
 /** DRY: discourages the repetition of whole phrases. Off unless given. */
 export interface DryOptions {
   /** Strength, 0 (off) or more. Default: 0.8. */
-  multiplier?: number
+  multiplier?: number | undefined
   /** How fast the penalty grows with the length of the repeated phrase, 1 or more. Default: 1.75. */
-  base?: number
+  base?: number | undefined
   /** Tokens that a repeated phrase may have without a penalty, 0 or more. Default: 2. */
-  allowedLength?: number
+  allowedLength?: number | undefined
   /** How many of the latest tokens are looked through, 1 or more. Default: 1,024. */
-  tokens?: number
+  tokens?: number | undefined
   /** Texts that a repetition is not followed across, at most 16. Default: a new line, `:`, `"` and `*`. */
-  breakers?: string[]
+  breakers?: string[] | undefined
 }
 
 /** XTC ("exclude top choices"): leaves the likeliest tokens out at times, for less predictable text. Off unless given. */
 export interface XtcOptions {
   /** How often, 0 to 1. Default: 0.5. */
-  probability?: number
+  probability?: number | undefined
   /** Of the tokens that have at least this probability only the unlikeliest stays, 0 to 1; over 0.5 is off. Default: 0.1. */
-  threshold?: number
+  threshold?: number | undefined
 }
 
 /** Dynamic temperature (Zhu et al. 2023): higher where the model is unsure. Off unless given. */
 export interface DynamicTemperatureOptions {
   /** The temperature lies between `temperature - range` and `temperature + range`, 0 (off) or more. Default: 0.5. */
-  range?: number
+  range?: number | undefined
   /** How the normalized entropy becomes a place between these, 0 or more. Default: 1. */
-  exponent?: number
+  exponent?: number | undefined
 }
 
 /** Mirostat (Basu et al. 2021): keeps the surprise of the text near a target, in place of `topK`, `topP`, `minP`, `typicalP`, `topNSigma` and `xtc`. Off unless given. */
 export interface MirostatOptions {
   /** The algorithm's version, 1 or 2. Default: 2. */
-  version?: 1 | 2
+  version?: 1 | 2 | undefined
   /** The wanted surprise in bits, 0 or more. Default: 5. */
-  tau?: number
+  tau?: number | undefined
   /** How fast it learns, 0 to 1. Default: 0.1. */
-  eta?: number
+  eta?: number | undefined
 }
 
 /** Adaptive-p: chooses tokens near a wanted probability. Goes best with `minP` and nothing else. Off unless given. */
 export interface AdaptivePOptions {
   /** The wanted probability, 0 to 1. Default: 0.5. */
-  target?: number
+  target?: number | undefined
   /** How slowly it adapts: it looks at some 1 / (1 - decay) tokens; 0 to 0.99. Default: 0.9. */
-  decay?: number
+  decay?: number | undefined
 }
 
 /** How the next token is chosen. Presets in the model's file (`general.sampling.*`) come before the defaults given here. */
 export interface SamplingOptions {
   /** 0 always takes the likeliest token; higher is more varied. 0 or more. Default: 0.7. */
-  temperature?: number
+  temperature?: number | undefined
   /** Dynamic temperature. Default: off. */
-  dynamicTemperature?: DynamicTemperatureOptions
+  dynamicTemperature?: DynamicTemperatureOptions | undefined
   /** Only the k likeliest tokens; 0 means all. Default: 40. */
-  topK?: number
+  topK?: number | undefined
   /** Only the likeliest tokens that together have this probability, over 0 to 1; 1 means all. Default: 0.95. */
-  topP?: number
+  topP?: number | undefined
   /** Only tokens with at least this share of the likeliest one's probability, 0 to 1; 0 means all. Default: 0.05. */
-  minP?: number
+  minP?: number | undefined
   /** Locally typical sampling, over 0 to 1; 1 is off. Default: 1. */
-  typicalP?: number
+  typicalP?: number | undefined
   /** Only tokens whose logit is at most so many standard deviations below the largest, 0 or more; 0 is off. Default: 0. */
-  topNSigma?: number
+  topNSigma?: number | undefined
   /** Leaves the likeliest tokens out at times. Default: off. */
-  xtc?: XtcOptions
+  xtc?: XtcOptions | undefined
   /** Keeps the surprise near a target. Default: off. */
-  mirostat?: MirostatOptions
+  mirostat?: MirostatOptions | undefined
   /** Chooses tokens near a wanted probability. Default: off. */
-  adaptiveP?: AdaptivePOptions
+  adaptiveP?: AdaptivePOptions | undefined
   /** Divides the logits of tokens that have come lately, over 0; 1 is off. Default: 1. */
-  repeatPenalty?: number
+  repeatPenalty?: number | undefined
   /** Taken from the logit of a recent token for each time it has come, -2 to 2; 0 is off. Default: 0. */
-  frequencyPenalty?: number
+  frequencyPenalty?: number | undefined
   /** Taken from the logit of a token that has come lately at all, -2 to 2; 0 is off. Default: 0. */
-  presencePenalty?: number
+  presencePenalty?: number | undefined
   /** How many of the latest tokens the three penalties look at, 0 or more; `'window'`: all that are kept. Default: 64. */
-  penaltyTokens?: number | 'window'
+  penaltyTokens?: number | 'window' | undefined
   /** Discourages the repetition of whole phrases. Default: off. */
-  dry?: DryOptions
+  dry?: DryOptions | undefined
   /**
    * Added to logits before anything else: pairs of a token, by its number or its text, and a number; `false` rules the token
    * out. At most 1,024. A text must be one token of the model, to the last space. Default: none.
    */
-  logitBias?: [token: number | string, bias: number | false][]
+  logitBias?: [token: number | string, bias: number | false][] | undefined
   /**
    * The same seed gives the same choices, 0 to 4,294,967,294, as far as logits are the same to the last bit: give
    * `threads` too, and no `speculation`. Default: another one each time.
    */
-  seed?: number
+  seed?: number | undefined
 }
 
 type Part<T> = T extends unknown ? Required<T> : never

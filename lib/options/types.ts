@@ -29,7 +29,7 @@ export interface AdapterOptions {
   /** A GGUF file of the type `adapter`: a path, or an `hf:` reference as for models. */
   path: string
   /** How much of the change: 0 nothing, 1 all of it, as trained; -100 to 100. Default: 1. */
-  scale?: number
+  scale?: number | undefined
 }
 
 /** What `loadModel` takes. The sizes are those of the one llama.cpp context that all chats of this model share. */
@@ -39,34 +39,34 @@ export interface ModelOptions {
    * processor, and then `onWarning` tells why where there is a GPU. A back end by name is needed (GPU_UNAVAILABLE). Each is
    * tried in a child process first, once for a driver. `false`: the processor alone. Default: `'auto'`.
    */
-  gpu?: false | 'auto' | 'metal' | 'cuda' | 'vulkan'
+  gpu?: false | 'auto' | 'metal' | 'cuda' | 'vulkan' | undefined
   /**
    * How many of the model's layers go to the GPU, 0 or more, the output counted as one; `'auto'`: as many as fit into its
    * free memory with the cache and what computing takes. Without a GPU it does nothing. Default: `'auto'`.
    */
-  gpuLayers?: number | 'auto'
+  gpuLayers?: number | 'auto' | undefined
   /**
    * Threads that compute, 1 to 512. Default: what the operating system offers this process, at most 16, and fewer while
    * measurement finds that faster, as where other programs keep the cores busy (llama.cpp's threads wait for each other
    * by spinning). The last bits of a logit may depend on their number: give one where they matter.
    */
-  threads?: number
+  threads?: number | undefined
   /**
    * Tokens decoded at once while reading a prompt, 16 to 4,096. A reply can be left after each such batch. More takes
    * more memory and is faster on a GPU; on a CPU hardly so. Default: 128.
    */
-  batchSize?: number
+  batchSize?: number | undefined
   /**
    * Tokens that the cache of this model holds, over all its chats: at least the sum of their sinks and windows, and
    * some tokens to work with: `batchSize` + 65 for the smallest. Default: what the first chat needs.
    */
-  cacheTokens?: number
+  cacheTokens?: number | undefined
   /**
    * Which llama.cpp to run on: `'built'` the latest that `streaming-llm build` has made on this machine, else the folder
    * of one. A process runs on one: asking for another later is refused (LIBRARY_MISMATCH). Default: what the environment
    * variable STREAMING_LLM_LIBRARIES says in the same way; without it the prebuilt ones of the package.
    */
-  libraries?: string
+  libraries?: string | undefined
   /**
    * Servers that the model is spread over, as `'host:port'`, 1 to 16: each runs the ggml-rpc-server that `streaming-llm
    * build --rpc` builds, and the libraries here must be of the same build. The layers go to the servers and, unless `gpu`
@@ -74,58 +74,58 @@ export interface ModelOptions {
    * (RPC_UNAVAILABLE); **one that is lost later ends this process**, as llama.cpp cannot go on without it. Nothing is
    * encrypted, and a server trusts whoever reaches it: for networks of your own only.
    */
-  rpc?: string[]
+  rpc?: string[] | undefined
   /**
    * Chats and sequences that have a place in the cache at a time, 1 to 64. Any number may be open: one that is idle gives its
    * place to one that is asked something, and gets it back without decoding anything again. Default: 8.
    */
-  maxSequences?: number
+  maxSequences?: number | undefined
   /**
    * What happens where no place is free, and nobody idle: `'wait'` for one, in the order of asking, or `'refuse'` to open more
    * chats than there are places (NO_SEQUENCE_LEFT). Default: `'wait'`.
    */
-  whenFull?: 'wait' | 'refuse'
+  whenFull?: 'wait' | 'refuse' | undefined
   /** Where the cache of a chat goes that gives up its place: `'memory'`, or files in the folder for temporary ones. Default: `'memory'`. */
-  swap?: 'memory' | 'disk'
+  swap?: 'memory' | 'disk' | undefined
   /**
    * Milliseconds without any work after which the weights and the cache are freed, 1 or more. Chats stay open: their tokens
    * are kept, and what the cache held of them goes where `swap` says. The next turn loads the model again, which takes as long
    * as at first (less from a file that the system still has in memory), and goes on exactly where it was. Not with `rpc`.
    * Default: never.
    */
-  unloadAfter?: number
+  unloadAfter?: number | undefined
   /**
    * The type of the cached keys and values: a smaller one takes less memory and rounds more. `'q8_0'` and `'q4_0'`
    * need flash attention. Default: `'f16'`.
    */
-  kvType?: 'f32' | 'f16' | 'q8_0' | 'q4_0'
+  kvType?: 'f32' | 'f16' | 'q8_0' | 'q4_0' | undefined
   /**
    * Flash attention: less memory and, on most devices, faster. It rounds an `'f32'` cache to 16 bits on the way.
    * `true` and `false` mean `'on'` and `'off'`. Default: `'auto'`, llama.cpp's own choice for the device.
    */
-  flashAttention?: 'auto' | 'on' | 'off' | boolean
+  flashAttention?: 'auto' | 'on' | 'off' | boolean | undefined
   /** Load the file in a child process first, so that a file that lies about itself cannot end this one. Default: false. */
-  probe?: boolean
+  probe?: boolean | undefined
   /** Gives up downloading and loading when it fires. */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
   /** Called while the file is downloaded and read, at most some times a second. */
-  onProgress?: (progress: LoadProgress) => void
+  onProgress?: ((progress: LoadProgress) => void) | undefined
   /** Called with each line of llama.cpp's log, which goes nowhere otherwise. */
-  onLog?: (entry: LogEntry) => void
+  onLog?: ((entry: LogEntry) => void) | undefined
   /** Called with notices (a missing driver, a rounded cache). Default: `process.emitWarning`. */
-  onWarning?: (message: string) => void
+  onWarning?: ((message: string) => void) | undefined
   /** A chat template (Jinja) for all chats of this model. Default: the one in the model's file. */
-  chatTemplate?: string
+  chatTemplate?: string | undefined
   /**
    * LoRA adapters for all chats of this model, at most 16, whose changes add up. Each is checked against the model
    * (ADAPTER_INVALID). They cost some speed and memory; merged into the weights they would not. Default: none.
    */
-  adapters?: AdapterOptions[]
+  adapters?: AdapterOptions[] | undefined
   /**
    * The SHA-256 of the model's file, 64 hexadecimal digits (of a split model: of its first part); another file is
    * refused. Default: what its source says.
    */
-  sha256?: string
+  sha256?: string | undefined
 }
 
 /** Which tokens stay in the cache: StreamingLLM's attention sinks and rolling window (Xiao et al. 2023). */
@@ -136,77 +136,77 @@ export interface PolicyOptions {
    * keeps the latest without sinks, and loses its mind when the first token leaves; `'recompute'` decodes the latest
    * afresh for each new token: right, and slow. Default: `'streaming'`.
    */
-  policy?: 'streaming' | 'dense' | 'window' | 'recompute'
+  policy?: 'streaming' | 'dense' | 'window' | 'recompute' | undefined
   /**
    * Attention sinks: how many tokens from the very start stay for good, 0 or more. The paper's `start_size`.
    * Default: 4, or the system prompt where that is pinned.
    */
-  sinks?: number
+  sinks?: number | undefined
   /**
    * The rolling window: how many of the latest tokens stay besides the sinks, 1 or more. The paper's `recent_size`.
    * Default: the trained length or 4,096, whichever is less, without the sinks and some tokens to work with.
    */
-  window?: number
+  window?: number | undefined
   /**
    * After how many evicted tokens the sinks are moved up to the window again, 1 or more. 1 is the paper to the
    * letter; more is faster and differs by little. Default: half of the window, at most 256.
    */
-  reanchorEvery?: number
+  reanchorEvery?: number | undefined
   /**
    * The position, counted in tokens from the start, after which the kept tokens are decoded again from 0, which
    * keeps positions precise. Rare by default.
    */
-  rebaseAfter?: number
+  rebaseAfter?: number | undefined
 }
 
 /** What `createChat` takes. Sampling options given here are the defaults of each reply. */
-export interface ChatOptions extends PolicyOptions, SamplingOptions {
+export interface ChatOptions<Arguments = any> extends PolicyOptions, SamplingOptions {
   /** The system prompt. Default: none, or the model's own. */
-  system?: string
+  system?: string | undefined
   /**
    * Keep the system prompt for good, as the sinks; `true` also where it is longer than `pinShare` allows. Default: true when
    * `sinks` is not given and `pinShare` allows it; where it is not pinned, `onWarning` hears of it.
    */
-  pinSystem?: boolean
+  pinSystem?: boolean | undefined
   /** The share of the cache (sinks and window) that a pinned system prompt may have, over 0 to 1. Default: 0.25. */
-  pinShare?: number
+  pinShare?: number | undefined
   /**
    * What leaves when the window is full. `'turn'`: whole turns, the oldest first, so that the cache holds the system prompt
    * and whole turns at every moment; a turn that is larger than the window leaves by tokens. `'token'`: the oldest token,
    * as in the paper. Other policies than `'streaming'` know tokens alone, and so do, with a warning, templates that change
    * earlier turns when later ones come. Default: `'token'`.
    */
-  evict?: 'token' | 'turn'
+  evict?: 'token' | 'turn' | undefined
   /** The conversation so far, oldest first, of any length. Default: none. */
-  messages?: ChatMessage[]
+  messages?: ChatMessage[] | undefined
   /**
    * How much of `messages` is decoded: what sinks and window hold of it (`'window'`), or all, as the paper does (`'all'`),
    * so that what stays has seen what left. Default: `'window'`.
    */
-  restore?: 'window' | 'all'
+  restore?: 'window' | 'all' | undefined
   /**
    * Tools that the model may call. They are told by the template where it can, else in the system prompt, and are pinned with
    * it. Tools with `execute` are run, and the model goes on with what came of them. Default: none.
    */
-  tools?: Tools
+  tools?: Tools<Arguments> | undefined
   /**
    * The reasoning of models that think before they answer comes as events of its own, and stays out of `content`.
    * `'template'`: how long it stays in the cache is as the model's template has it, for most until the next turn. `'keep'`: as
    * long as any text. `'drop'`: until the next turn. `'text'`: it is text like any other. Default: `'template'`.
    */
-  reasoning?: 'template' | 'keep' | 'drop' | 'text'
+  reasoning?: 'template' | 'keep' | 'drop' | 'text' | undefined
   /** What `chat.messages` holds: the messages still in the window, or all of them for good. Default: `'window'`. */
-  keepMessages?: 'window' | 'all'
+  keepMessages?: 'window' | 'all' | undefined
   /** A chat template (Jinja) for this chat. Default: the model's. */
-  chatTemplate?: string
+  chatTemplate?: string | undefined
 }
 
 /** What `restoreChat` takes: sampling options and a template in place of those that were saved. */
-export interface RestoreOptions extends SamplingOptions {
+export interface RestoreOptions<Arguments = any> extends SamplingOptions {
   /** A chat template (Jinja). Default: the one that was saved, else the model's. */
-  chatTemplate?: string
+  chatTemplate?: string | undefined
   /** The tools of the chat, which are not saved: the same ones, to go on as if nothing had been. Default: none. */
-  tools?: Tools
+  tools?: Tools<Arguments> | undefined
 }
 
 /** What `embed` takes. */
@@ -216,55 +216,56 @@ export interface EmbedOptions {
    * token (`'last'`), or that of the first (`'cls'`), which in a model that generates text has seen nothing else. Default:
    * what the model's file says, else `'mean'`.
    */
-  pooling?: 'mean' | 'last' | 'cls'
+  pooling?: 'mean' | 'last' | 'cls' | undefined
   /** Make each vector's length 1. Default: true. */
-  normalize?: boolean
+  normalize?: boolean | undefined
   /** Gives up when it fires; `embed` then rejects with its reason. */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
 }
 
 /** What one reply takes. */
 export interface GenerateOptions extends SamplingOptions {
   /** A reply has at most so many tokens, 1 or more; where tools are run, each round has a reply of its own. Default: no limit. */
-  maxTokens?: number
+  maxTokens?: number | undefined
   /** The reply ends before any of these texts: at most 16 of them, each of at most 256 bytes in UTF-8. Default: none. */
-  stop?: string | string[]
+  stop?: string | string[] | undefined
   /**
    * Milliseconds for all of it, more than 0: from the first event that is asked for, waiting for other turns and for a place in
    * the cache included, and tools. What has come by then stays; the reason is `time`. Default: no limit.
    */
-  timeLimit?: number
+  timeLimit?: number | undefined
   /** Ends the reply when it fires. */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
   /** Where several chats wait for a place in the cache, the one with the highest priority comes first. Default: 0. */
-  priority?: number
+  priority?: number | undefined
   /**
    * Tell the log-probability of each token of the reply, in the `text` events, and of so many of the likeliest in its place:
    * 0 to 100. They are the model's own, before anything of sampling. Default: none are told.
    */
-  logprobs?: number
+  logprobs?: number | undefined
   /**
    * A grammar that the reply must follow, in llama.cpp's GBNF, of at most 1 MB; `root` is where it begins. With `triggers`, it
-   * only begins where the first of these texts is written, and must itself begin with it: for replies that are free until
-   * then. Default: none.
+   * only begins where the first of these texts is written, and must itself be able to begin with each of them (INVALID_OPTION): for replies
+   * that are free until then. Default: none.
    */
-  grammar?: string | { source: string; triggers?: string[] }
+  grammar?: string | { source: string; triggers?: string[] | undefined } | undefined
   /** How the reply begins, in the words of the caller: the model goes on from there. Not with a grammar. Default: nothing. */
-  startWith?: string
+  startWith?: string | undefined
   /**
    * The reply is JSON that fulfils a schema: a JSON schema, a schema of a library that can write itself as one (Zod 4.2,
-   * ArkType; Standard Schema), or `'json'` for any object. `ask()` returns it as `value`, checked by that library. Which
-   * keywords there are, docs/structured-output.md says; others are refused by name. Give enough `maxTokens`. With tools, a reply
-   * is either calls or this, and after `maxToolRounds` it is this. Not together with `grammar`. Default: text.
+   * ArkType; Standard Schema), or `'json'` for any object. `ask()` and `candidates()` return it as `value`, checked by that
+   * library; `stream()` has the text alone, which the library does not check. Which keywords there are,
+   * docs/structured-output.md says; others are refused by name. Give enough `maxTokens`. With tools, a reply is either calls or
+   * this, and after `maxToolRounds` it is this. Not together with `grammar`. Default: text.
    */
-  responseFormat?: JsonSchema | StandardSchema | 'json'
+  responseFormat?: JsonSchema | StandardSchema | 'json' | undefined
   /**
    * Whether the reply may call tools (`'auto'`), must not (`'none'`), must call at least one (`'required'`) or this one.
    * Default: `'auto'`.
    */
-  toolChoice?: ToolChoice
+  toolChoice?: ToolChoice | undefined
   /** How often in one turn tools are run and the model goes on, 1 to 1,000. Default: 8. */
-  maxToolRounds?: number
+  maxToolRounds?: number | undefined
   /**
    * Speculation without a draft model: where the latest tokens have occurred before in the conversation (its last
    * 65,536 tokens, evicted ones included, from the first reply with this option on), what followed them there is
@@ -275,5 +276,5 @@ export interface GenerateOptions extends SamplingOptions {
    * letter, or repeatable: that is why it is off by default. Recurrent and hybrid models and the policy `recompute` do
    * without it, and so does `reanchorEvery: 1` while tokens are being evicted. Default: false.
    */
-  speculation?: boolean
+  speculation?: boolean | undefined
 }

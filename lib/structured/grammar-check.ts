@@ -2,6 +2,7 @@ import { StreamingLLMError } from '../errors.js'
 import { invalid } from '../options/check.js'
 import { endlessRule, leftmostCost } from './grammar/analysis.js'
 import { type FlatRules, readFlatRules } from './grammar/flat-rules.js'
+import { mayBeginWith } from './grammar/prefix.js'
 import { Problem } from './problem.js'
 
 const mostBytes = 1024 ** 2
@@ -21,12 +22,19 @@ const mostSteps = 5_000_000
  * is slow, and a recursive one may take more and more.
  *
  * @param call the function whose caller is told
+ * @param triggers the texts that make it active, each of which it must be able to begin with: what comes from there on is a
+ * text of the grammar, so that any other trigger could never be written
  * @throws {StreamingLLMError} INVALID_OPTION with `details.line`, from 1, where one line is to blame
  */
-export function checkGrammar(source: unknown, call: string): void {
+export function checkGrammar(source: unknown, call: string, triggers: readonly string[] = []): void {
   if (typeof source !== 'string') throw invalid(call, 'grammar', 'the grammar must be a string', 'a grammar in GBNF')
   try {
-    checkSource(source)
+    const flat = checkSource(source)
+    const useless = triggers.findIndex(trigger => !mayBeginWith(flat, trigger))
+    if (useless !== -1) {
+      const trigger = JSON.stringify(triggers[useless])
+      throw invalid(call, `grammar.triggers[${useless}]`, `no text of the grammar begins with its trigger ${trigger}, as it must, since it holds from there on: the model could never write the trigger. Let 'root' begin with ${trigger}`, 'a text that the grammar begins with')
+    }
   } catch (error) {
     if (!(error instanceof Problem)) throw error
     const { line, message } = error

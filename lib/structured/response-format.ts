@@ -14,8 +14,8 @@ const known = new WeakMap<object, ResponseFormat>()
 export function readResponseFormat(given: unknown, call: string): ResponseFormat {
   const before = typeof given === 'object' && given !== null ? known.get(given) : undefined
   if (before !== undefined) return before
-  const read = given === 'json' ? { schema: { type: 'object' } } : readSchema(given, call, 'responseFormat', ["'json'"])
-  const format = { ...read, grammar: jsonSchemaGrammar(read.schema, call) }
+  const read = given === 'json' ? { schema: { type: 'object' }, ofLibrary: false } : readSchema(given, call, 'responseFormat', ["'json'"])
+  const format = { ...read, grammar: jsonSchemaGrammar(read.schema, call, read.ofLibrary) }
   // Only what nobody can change meanwhile.
   if (typeof given === 'object' && given !== null && Object.isFrozen(given)) known.set(given, format)
   return format

@@ -1,28 +1,39 @@
 import { checkObject, describe, invalid, type Schemas } from '../options/check.js'
 import { callback, text } from '../options/kinds.js'
 import * as v from 'valibot'
-import { readSchema, type ReadSchema, type StandardSchema } from '../structured/schema.js'
+import { readSchema, toldSchema, type ReadSchema, type StandardSchema } from '../structured/schema.js'
 import type { JsonSchema, ToolDefinitions } from './tool-definitions.js'
 
 /** A tool that the model may call. */
 export interface Tool<Arguments = any> {
   /** Tells the model what the tool does, and when to call it. */
-  description?: string
-  /** The arguments: a JSON schema of an object, or a schema of a library such as Zod. Default: none. */
-  parameters?: JsonSchema | StandardSchema<Arguments>
+  description?: string | undefined
+  /** The arguments: a JSON schema of an object, or a schema of a library such as Zod, whose type `execute` gets. Default: none. */
+  parameters?: JsonSchema | StandardSchema<Arguments> | undefined
   /**
    * Does what the tool is for. What it returns, or resolves to, is given to the model: text as it is, anything else as JSON.
    * What it throws is given to the model as an error. Without it, calls end the reply with the reason `tool-calls`, and the
    * caller answers with a message of the role `tool`.
    */
-  execute?: (args: Arguments, context: { id: string; signal: AbortSignal }) => unknown
+  execute?: ((args: ToolArguments<Arguments>, context: { id: string; signal: AbortSignal }) => unknown) | undefined
 }
 
-/** Tools by name: letters, digits, `_` and `-`, at most 64 of them. */
-export type Tools = Record<string, Tool>
+/** What `execute` gets: what a library's schema says, or anything where only a JSON schema is known. */
+export type ToolArguments<Arguments> = unknown extends Arguments ? any : Arguments
+
+/**
+ * Tools by name: letters, digits, `_` and `-`, at most 64 of them. `Arguments` are those of each tool by its name, which
+ * TypeScript finds out from their `parameters`.
+ */
+export type Tools<Arguments = any> = { [Name in keyof Arguments]: Tool<Arguments[Name]> }
 
 export interface ParsedTools {
+  /** With the schemas that arguments are held to. */
   definitions: ToolDefinitions
+  /** With the schemas as the model is told of them. */
+  told: ToolDefinitions
+  /** The names of those whose schema is a library's. */
+  ofLibrary: Set<string>
   execute: Map<string, NonNullable<Tool['execute']>>
   validate: Map<string, NonNullable<ReadSchema['validate']>>
 }
@@ -36,8 +47,9 @@ export function parseTools(given: unknown, call: string): ParsedTools | undefine
   const entries = Object.entries(given)
   if (entries.length === 0) return undefined
   if (entries.length > mostTools) throw invalid(call, 'tools', `'tools' must be at most ${mostTools} tools, got ${entries.length}`, `at most ${mostTools} tools`)
-  const parsed: ParsedTools = { definitions: {}, execute: new Map(), validate: new Map() }
+  const parsed: ParsedTools = { definitions: {}, told: {}, ofLibrary: new Set(), execute: new Map(), validate: new Map() }
   const definitions: Record<string, { description?: string; parameters?: JsonSchema }> = Object.create(null)
+  const told: typeof definitions = Object.create(null)
   for (const [name, tool] of entries) {
     const where = `tools.${name}`
     if (!/^[A-Za-z0-9_-]{1,64}$/.test(name)) throw invalid(call, where, `the tool's name ${JSON.stringify(name.slice(0, 80))} must be 1 to 64 letters, digits, '_' and '-'`, 'a name')
@@ -45,8 +57,10 @@ export function parseTools(given: unknown, call: string): ParsedTools | undefine
     const read = parameters === undefined ? undefined : readSchema(parameters, call, `${where}.parameters`)
     if (read !== undefined && read.schema['type'] !== 'object') throw invalid(call, `${where}.parameters`, `'${where}.parameters' must be the schema of an object, with type: 'object'`, 'the schema of an object')
     definitions[name] = { description, parameters: read?.schema }
+    told[name] = { description, parameters: read?.ofLibrary === true ? toldSchema(read.schema) : read?.schema }
+    if (read?.ofLibrary === true) parsed.ofLibrary.add(name)
     if (execute !== undefined) parsed.execute.set(name, execute)
     if (read?.validate !== undefined) parsed.validate.set(name, read.validate)
   }
-  return { ...parsed, definitions }
+  return { ...parsed, definitions, told }
 }

@@ -1,8 +1,8 @@
-import { alternative, type FlatRules, terminal } from './flat-rules.js'
+import { alternative, type FlatRules, isTerminal } from './flat-rules.js'
 
 /** For each rule, whether it matches the empty text. */
 export function emptyRules(flat: FlatRules): boolean[] {
-  return reachable(flat, elements => !elements.includes(terminal))
+  return reachable(flat, elements => !elements.some(isTerminal))
 }
 
 /** For each rule, whether it matches any text at all: `a ::= "x" a` matches none. */
@@ -22,7 +22,7 @@ function reachable({ rules }: FlatRules, counts: (alternative: readonly number[]
   }
   rules.forEach((elements, rule) => {
     for (const option of alternatives(elements!).filter(counts)) {
-      const references = option.filter(element => element !== terminal)
+      const references = option.filter(element => !isTerminal(element))
       if (references.length === 0) reach(rule)
       const state = { rule, missing: references.length }
       for (const reference of references) {
@@ -102,8 +102,8 @@ interface Beginning { rule: number; /** Nothing follows it. */ last: boolean }
 /** The rules that a rule can begin with, given those that may be passed over. */
 function beginningsOf(elements: readonly number[], passedOver: readonly boolean[]): Beginning[] {
   return alternatives(elements).flatMap(option => {
-    const end = option.findIndex(element => element === terminal || !passedOver[element])
-    const count = end === -1 ? option.length : option[end] === terminal ? end : end + 1
+    const end = option.findIndex(element => isTerminal(element) || !passedOver[element])
+    const count = end === -1 ? option.length : isTerminal(option[end]!) ? end : end + 1
     return option.slice(0, count).map((rule, i) => ({ rule, last: i === option.length - 1 }))
   })
 }
@@ -144,7 +144,8 @@ function components(edges: readonly (readonly number[])[]): number[] {
   return component
 }
 
-function alternatives(elements: readonly number[]): number[][] {
+/** The alternatives of a rule, each by itself. */
+export function alternatives(elements: readonly number[]): number[][] {
   const options: number[][] = [[]]
   for (const element of elements) {
     if (element === alternative) options.push([])

@@ -1,8 +1,21 @@
 import { Problem } from '../problem.js'
 
-/** Elements of a flat rule that are no reference; references are rule numbers, from 0. */
-export const terminal = -1
+// Elements of a flat rule that are no reference; references are rule numbers, from 0. Terminals are those from -3 down.
+/** Counts as llama.cpp counts it, and matches no more than the set before it does. */
+export const furtherMember = -1
 export const alternative = -2
+const firstTerminal = -3
+
+/** What one element matches: a character of a set or outside of it, any character, or a token, whose text only a model knows. */
+export type Terminal = { readonly ranges: readonly (readonly [number, number])[]; readonly inverted: boolean } | 'any' | 'token'
+
+export function isTerminal(element: number): boolean {
+  return element < 0 && element !== alternative
+}
+
+export function terminalOf(flat: FlatRules, element: number): Terminal {
+  return flat.terminals[firstTerminal - element]!
+}
 
 /** A grammar as llama.cpp keeps it: without groups and repetitions, which have become rules of their own. */
 export interface FlatRules {
@@ -12,8 +25,11 @@ export interface FlatRules {
   readonly rules: readonly (readonly number[] | undefined)[]
   /** The line of each rule, from 1: where it is defined, or first referred to. */
   readonly lines: readonly number[]
+  /** What the terminals match; those of the same character are the same. */
+  readonly terminals: readonly Terminal[]
 }
 
+const controls: Readonly<Record<string, string>> = { t: '\t', r: '\r', n: '\n' }
 const mostNesting = 100
 /** llama.cpp refuses from here on. */
 const repetitionThreshold = 2000
@@ -35,6 +51,8 @@ class FlatRulesReader {
   readonly #names = new Map<string, number>()
   readonly #rules: (number[] | undefined)[] = []
   readonly #lines: number[] = []
+  readonly #terminals: Terminal[] = ['any', 'token']
+  readonly #characters = new Map<number, number>()
   #position = 0
   #line = 1
   #counted = 0
@@ -46,7 +64,7 @@ class FlatRulesReader {
   read(): FlatRules {
     this.#skipSpace(true)
     while (this.#position < this.source.length) this.#readRule()
-    return { names: this.#names, rules: this.#rules, lines: this.#lines }
+    return { names: this.#names, rules: this.#rules, lines: this.#lines, terminals: this.#terminals }
   }
 
   #readRule(): void {
@@ -90,7 +108,7 @@ class FlatRulesReader {
         weight = 1
         if (character === '.') this.#position++
         else this.#readToken()
-        this.#add(elements, terminal)
+        this.#add(elements, firstTerminal - this.#terminals.indexOf(character === '.' ? 'any' : 'token'))
       } else if (/[a-zA-Z0-9-]/.test(character)) {
         start = elements.length
         weight = 1
@@ -175,31 +193,48 @@ class FlatRulesReader {
   #readLiteral(elements: number[]): void {
     this.#position++
     while (!this.#take('"')) {
-      this.#readCharacter()
-      this.#add(elements, terminal)
+      const codePoint = this.#readCharacter()
+      if (!this.#characters.has(codePoint)) this.#characters.set(codePoint, this.#newTerminal({ ranges: [[codePoint, codePoint]], inverted: false }))
+      this.#add(elements, this.#characters.get(codePoint)!)
     }
   }
 
   #readSet(elements: number[]): void {
     this.#position++
-    this.#take('^')
+    const inverted = this.#take('^')
+    const first = elements.length
+    const ranges: [number, number][] = []
     while (!this.#take(']')) {
-      this.#readCharacter()
-      this.#add(elements, terminal)
+      const from = this.#readCharacter()
+      let to = from
+      this.#add(elements, furtherMember)
       if (this.#next() === '-' && this.source[this.#position + 1] !== ']') {
         this.#position++
-        this.#readCharacter()
+        to = this.#readCharacter()
       }
+      ranges.push([from, to])
     }
+    // a set without members is nothing at all to llama.cpp
+    if (ranges.length > 0) elements[first] = this.#newTerminal({ ranges, inverted })
   }
 
-  #readCharacter(): void {
+  #newTerminal(terminal: Terminal): number {
+    return firstTerminal - (this.#terminals.push(terminal) - 1)
+  }
+
+  #readCharacter(): number {
     if (this.#next() !== '\\') {
-      if (this.#match(/./suy) === '') throw this.#expected('more')
-    } else if (this.#match(/\\(?:x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[trn\\"[\]-])/y) === '') {
+      const character = this.#match(/./suy)
+      if (character === '') throw this.#expected('more')
+      return character.codePointAt(0)!
+    }
+    const escape = this.#match(/\\(?:x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[trn\\"[\]-])/y)
+    if (escape === '') {
       const next = this.source[this.#position + 1] ?? ''
       throw this.#problem(`a backslash before ${JSON.stringify(next)} is no escape, or its digits are missing`)
     }
+    if (escape.length > 2) return parseInt(escape.slice(2), 16)
+    return (controls[escape[1]!] ?? escape[1]!).codePointAt(0)!
   }
 
   #readToken(): void {

@@ -26,6 +26,10 @@ export class SchemaCompiler implements Compiler {
     return this.shapes.of(nodes).length > 0
   }
 
+  choices(nodes: Conjunction): readonly Shape[] {
+    return this.shapes.of(nodes)
+  }
+
   value(nodes: Conjunction, hint: string): Piece {
     const conjunction = this.shapes.conjunction(nodes)
     const key = conjunction.map(({ id }) => id).join()

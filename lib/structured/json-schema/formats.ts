@@ -20,16 +20,24 @@ function patterns(): Record<string, string> {
   const octet = '(25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)'
   const part = "([A-Za-z\\d._~!$&'()*+,;=:@-]|%[\\dA-Fa-f]{2})"
   const host = `${label}(\\.${label}){0,7}`
+  // what WHATWG's URLs take too: a name that ends like a number would have to be an address, and '--' begins another alphabet
+  const urlLabel = '[A-Za-z\\d]{1,20}(-[A-Za-z\\d]{1,10}){0,3}'
+  const urlHost = `(${octet}(\\.${octet}){3}|(${urlLabel}\\.){0,3}[A-Za-z][A-Za-z\\d]{0,15}(-[A-Za-z\\d]{1,10}){0,3})`
+  const port = ':(\\d{1,4}|[1-5]\\d{4}|6[0-4]\\d{3})'
+  const some = (unit: string, then = '') => `\\d{1,4}${unit}${then === '' ? '' : `(${then})?`}`
+  const days = some('D')
+  const clockTime = `T(${some('H', some('M', some('S')))}|${some('M', some('S'))}|${some('S')})`
   return {
     date,
     time,
     'date-time': `${date}T${time}`,
+    duration: `P(${some('W')}|(${some('Y', some('M', days))}|${some('M', days)}|${days})(${clockTime})?|${clockTime})`,
     email: `${word}(\\.${word}){0,2}@${label}(\\.${label}){1,7}`,
     uuid: '[\\dA-Fa-f]{8}(-[\\dA-Fa-f]{4}){3}-[\\dA-Fa-f]{12}',
     ipv4: `${octet}(\\.${octet}){3}`,
     ipv6: `(${ipv6()})`,
     hostname: host,
-    uri: `[A-Za-z][A-Za-z\\d+.-]{0,20}://${host}(:\\d{1,5})?(/${part}*)*(\\?(${part}|[/?])*)?(#(${part}|[/?])*)?`,
+    uri: `[A-Za-z][A-Za-z\\d+.-]{0,20}://${urlHost}(${port})?(/${part}*)*(\\?(${part}|[/?])*)?(#(${part}|[/?])*)?`,
   }
 }
 

@@ -2,14 +2,16 @@ import { choice, literal, nothing, type Piece, sequence } from '../grammar/piece
 import type { GrammarRules } from '../grammar/rules.js'
 import { pathTo, Problem } from '../problem.js'
 import { colon, comma } from './json-text.js'
-import { otherKey } from './other-keys.js'
-import type { Conjunction, Properties, Shape } from './shape.js'
+import { keyOf, otherKey } from './other-keys.js'
+import { type Conjunction, constrains, type Properties, type Shape } from './shape.js'
 
 /** What objects and arrays ask of the compiler that they are parts of. */
 export interface Compiler {
   readonly rules: GrammarRules
   /** False for what nothing fulfils. */
   isPossible(nodes: Conjunction): boolean
+  /** What the schemas choose between, taken together. */
+  choices(nodes: Conjunction): readonly Shape[]
   /** Values that fulfil all the schemas; `hint` goes into the names of rules. */
   value(nodes: Conjunction, hint: string): Piece
 }
@@ -40,8 +42,9 @@ export function objectPiece(compiler: Compiler, shape: Shape, hint: string): Pie
 }
 
 /** The properties that an object may have by name, and one by another name. */
-function membersOf(compiler: Compiler, { path, properties }: Shape, hint: string): { members: Member[]; others?: Piece } {
+function membersOf(compiler: Compiler, { path, properties: given }: Shape, hint: string): { members: Member[]; others?: Piece } {
   const { rules } = compiler
+  const { properties, keys, closed } = withNames(compiler, given, path)
   const named = new Map(properties.named ?? [])
   for (const name of properties.required) if (!named.has(name)) named.set(name, properties.others ?? [])
   for (const [name, nodes] of named) {
@@ -49,7 +52,7 @@ function membersOf(compiler: Compiler, { path, properties }: Shape, hint: string
     if (properties.required.has(name)) throw new Problem(pathTo(path, 'required'), `names '${name}', for which no value is possible`)
     named.delete(name)
   }
-  const open = properties.others === undefined ? named.size === 0 && properties.named === undefined : compiler.isPossible(properties.others)
+  const open = !closed && (properties.others === undefined ? named.size === 0 && properties.named === undefined : compiler.isPossible(properties.others))
   const required = requiredNames(properties, [...named.keys()], open, path)
   const members = Array.from(named)
     .filter(([name]) => required.has(name) || properties.count.most > required.size)
@@ -58,9 +61,31 @@ function membersOf(compiler: Compiler, { path, properties }: Shape, hint: string
       required: required.has(name),
     }))
   if (!open) return { members }
+  if (keys !== undefined) {
+    if (members.length > 0 || named.size > 0) throw new Problem(pathTo(path, 'propertyNames'), 'is supported beside names of properties only where it lists names itself, by enum or const')
+    return { members, others: rules.rule(`${hint}-other`, sequence(keyOf(rules, keys), colon(rules), compiler.value(properties.others ?? [], `${hint}-value`))) }
+  }
   // every name counts here, also one whose schema nothing fulfils
   const key = otherKey(rules, [...new Set([...properties.named?.keys() ?? [], ...named.keys()])], path)
   return { members, others: rules.rule(`${hint}-other`, sequence(key, colon(rules), compiler.value(properties.others ?? [], `${hint}-value`))) }
+}
+
+/**
+ * Properties whose names are all known, where `propertyNames` lists them: all are named then, and there are no others
+ * (`closed`). Else what it says of the names, as shapes of strings; absent where it says nothing.
+ */
+function withNames(compiler: Compiler, properties: Properties, path: string): { properties: Properties; keys?: readonly Shape[]; closed: boolean } {
+  if (properties.names === undefined) return { properties, closed: false }
+  const keys = compiler.choices(properties.names).filter(({ kinds }) => kinds.has('string'))
+  if (keys.some(key => key.values === undefined && !constrains(key, 'string'))) return { properties, closed: false }
+  if (keys.some(({ values }) => values === undefined)) return { properties, keys, closed: false }
+  const listed = new Set(keys.flatMap(({ values }) => values!.filter(value => typeof value === 'string')))
+  const missing = [...properties.required].find(name => !listed.has(name))
+  if (missing !== undefined) throw new Problem(pathTo(path, 'required'), `names '${missing}', which is none of propertyNames`)
+  // named properties keep their order, and come first, as anywhere
+  const names = [...[...properties.named?.keys() ?? []].filter(name => listed.has(name)), ...listed]
+  const others = properties.others ?? []
+  return { properties: { ...properties, named: new Map(names.map(name => [name, properties.named?.get(name) ?? others])) }, closed: true }
 }
 
 /** The names that have to be there, those included that minProperties leaves no choice about. */

@@ -3,6 +3,9 @@ import { choice, literal, nothing, type Piece, sequence } from '../grammar/piece
 import type { GrammarRules } from '../grammar/rules.js'
 import { Problem } from '../problem.js'
 import { anyCharacter, quote, writtenCharacter } from './json-text.js'
+import { oneOfTexts } from './literals.js'
+import type { Shape } from './shape.js'
+import { stringPiece } from './strings.js'
 
 /** The letters of names that begin alike, each with what may follow. */
 interface Branches { readonly children: Map<string, Branches>; isName: boolean }
@@ -29,6 +32,16 @@ export function otherKey(rules: GrammarRules, names: readonly string[], path: st
     at.isName = true
   }
   return rules.rule('other-key', sequence(quote, different(rules, root)))
+}
+
+/** A key as one of some shapes of strings wants it. */
+export function keyOf(rules: GrammarRules, shapes: readonly Shape[]): Piece {
+  return rules.rule('key', choice(shapes.map(shape => {
+    if (shape.values !== undefined) return oneOfTexts(rules, 'key', shape.values.filter(value => typeof value === 'string').map(value => JSON.stringify(value)))
+    const { least, most } = shape.length
+    const isFree = shape.pattern === undefined && shape.format === undefined
+    return stringPiece(rules, isFree ? { ...shape, length: { least, most: Math.min(most, Math.max(least, longestKey)) } } : shape)
+  })))
 }
 
 /** What may follow after the beginning of some names, up to the closing quote. */

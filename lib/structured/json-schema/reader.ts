@@ -19,6 +19,8 @@ interface Reading {
   node: Node
   shape: Shape
   object: JsonObject
+  /** A library wrote the schema. */
+  ofLibrary: boolean
   child(value: Json, path: string): Node
 }
 
@@ -36,11 +38,15 @@ const keywords = new Map<string, Keyword>([
   }],
   ['minLength', (read, value, path) => { read.shape.length = { ...read.shape.length, least: count(value, path) } }],
   ['maxLength', (read, value, path) => { read.shape.length = { ...read.shape.length, most: count(value, path) } }],
-  ['pattern', (read, value, path) => { read.shape.pattern = { source: string(value, path), path } }],
+  ['pattern', (read, value, path) => { read.shape.pattern = { source: string(value, path), path, ofLibrary: read.ofLibrary } }],
   ['format', (read, value, path) => {
     const name = string(value, path)
+    if (!formats.has(name) && isNameOfPattern(read)) return
     if (!formats.has(name)) throw new Problem(path, `'${name}' is not supported; the known ones are ${list([...formats.keys()], 'and')}`)
     read.shape.format = { name, path }
+  }],
+  ['contentEncoding', (read, _, path) => {
+    if (!isNameOfPattern(read)) throw new Problem(path, 'is not supported')
   }],
   ['items', (read, value, path) => {
     // before draft 2020-12, an array here was what prefixItems is now
@@ -71,6 +77,9 @@ const keywords = new Map<string, Keyword>([
   ['additionalProperties', (read, value, path) => {
     read.shape.properties = { ...read.shape.properties, others: [read.child(value, path)] }
   }],
+  ['propertyNames', (read, value, path) => {
+    read.shape.properties = { ...read.shape.properties, names: [read.child(value, path)] }
+  }],
   ['minProperties', (read, value, path) => addPropertyCount(read, { least: count(value, path) })],
   ['maxProperties', (read, value, path) => addPropertyCount(read, { most: count(value, path) })],
   ['$ref', (read, value, path) => { read.node.reference = string(value, path) }],
@@ -84,7 +93,7 @@ export class SchemaReader {
   readonly #nodes = new Map<Json, Node>()
   #count = 0
 
-  constructor(readonly whole: Json) {}
+  constructor(readonly whole: Json, readonly ofLibrary: boolean) {}
 
   /** The schema that a `$ref` names; `path` is where the `$ref` is. */
   resolve(reference: string, path: string): Node {
@@ -109,7 +118,7 @@ export class SchemaReader {
   }
 
   #readKeywords(node: Node, object: JsonObject): void {
-    const read: Reading = { node, shape: node.own!, object, child: (value, path) => this.read(value, path) }
+    const read: Reading = { node, shape: node.own!, object, ofLibrary: this.ofLibrary, child: (value, path) => this.read(value, path) }
     for (const [name, value] of Object.entries(object)) {
       if (ignored.has(name)) continue
       const path = pathTo(node.path, name)
@@ -119,6 +128,11 @@ export class SchemaReader {
     }
     contradictions(read.shape, node.path)
   }
+}
+
+/** Whether what a library says of a string besides is a name for its pattern, or for one of several. */
+function isNameOfPattern({ ofLibrary, object: { pattern, allOf } }: Reading): boolean {
+  return ofLibrary && (pattern !== undefined || (Array.isArray(allOf) && allOf.some(each => isObject(each) && each.pattern !== undefined)))
 }
 
 function readType(read: Reading, value: Json, path: string): void {

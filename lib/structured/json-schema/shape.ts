@@ -27,7 +27,7 @@ export interface Shape {
   bounds: Bounds
   /** Of a string, in Unicode code points. */
   length: Count
-  pattern?: { source: string; path: string }
+  pattern?: { source: string; path: string; ofLibrary: boolean }
   format?: { name: string; path: string }
   items: Items
   properties: Properties
@@ -48,6 +48,8 @@ export interface Properties {
   required: ReadonlySet<string>
   /** All others; anything where it is absent. */
   others?: Conjunction
+  /** What every name has to fulfil; anything where it is absent. */
+  names?: Conjunction
 }
 
 const anyCount: Count = { least: 0, most: Infinity }
@@ -63,7 +65,7 @@ export function constrains({ whole, bounds, length, pattern, format, items, prop
     case 'number': return whole || bounds.low !== undefined || bounds.high !== undefined
     case 'string': return pattern !== undefined || format !== undefined || isLimited(length)
     case 'array': return isLimited(items.count) || items.first.length > 0 || items.rest !== undefined
-    case 'object': return isLimited(properties.count) || properties.named !== undefined || properties.required.size > 0 || properties.others !== undefined
+    case 'object': return isLimited(properties.count) || properties.named !== undefined || properties.required.size > 0 || properties.others !== undefined || properties.names !== undefined
     default: return false
   }
 }
@@ -160,6 +162,7 @@ function intersectProperties(a: Properties, b: Properties): Properties {
     named: a.named === undefined && b.named === undefined ? undefined : new Map(Array.from(names, name => [name, [...of(a, name), ...of(b, name)]])),
     required: new Set([...a.required, ...b.required]),
     others: both(a.others, b.others),
+    names: both(a.names, b.names),
   }
 }
 

@@ -3,20 +3,37 @@ import type { GrammarRules } from '../grammar/rules.js'
 import { Problem } from '../problem.js'
 import { formats } from './formats.js'
 import { anyCharacter, anyString, quote } from './json-text.js'
-import { type Branch, lengths } from './pattern/expression.js'
+import { type Branch, lengths, type RepetitionLimit, withLimit } from './pattern/expression.js'
 import { readPattern } from './pattern/parser.js'
 import { isPossible, PatternWriter } from './pattern/writer.js'
 import type { Count, Shape } from './shape.js'
 
+/** In place of any number of times, in a format: the letters of a word of an address, and its words. */
+const formatLimit: RepetitionLimit = { characters: 20, groups: 3 }
+
 /** Strings of a length, of a pattern or of a format. */
 export function stringPiece(rules: GrammarRules, { length, pattern, format }: Shape): Piece {
   if (pattern !== undefined && format !== undefined) {
-    throw new Problem(pattern.path, `is not supported together with ${format.path}, as no grammar is known for both at once`)
+    if (!pattern.ofLibrary) throw new Problem(pattern.path, `is not supported together with ${format.path}, as no grammar is known for both at once`)
+    try {
+      return patterned(rules, limited(readPattern(pattern.source, pattern.path)), length, pattern.path)
+    } catch (error) {
+      // The format says less than the library's pattern, and the library checks the value in the end.
+      if (!(error instanceof Problem)) throw error
+    }
   }
   if (format !== undefined) return patterned(rules, readPattern(`^(${formats.get(format.name)!})$`, format.path), length, format.path)
   if (pattern !== undefined) return patterned(rules, readPattern(pattern.source, pattern.path), length, pattern.path)
   if (length.least === 0 && length.most === Infinity) return anyString(rules)
   return sequence(quote, rules.repeat('character', anyCharacter(rules), length.least, length.most), quote)
+}
+
+/**
+ * What may be repeated without end in a pattern that stands for a format, which is as limited here as the formats are: a small
+ * model that writes the digits of a second may not come to an end by itself.
+ */
+function limited(branches: readonly Branch[]): Branch[] {
+  return branches.map(branch => ({ ...branch, expression: withLimit(branch.expression, formatLimit) }))
 }
 
 function patterned(rules: GrammarRules, branches: readonly Branch[], length: Count, path: string): Piece {

@@ -6,7 +6,7 @@ const program = `
 import { loadModel, streamChat, StreamingLLMError, type ChatMessage, type Model, type StreamEvent } from 'streaming-llm'
 const messages: ChatMessage[] = [{ role: 'user', content: 'Hello' }]
 export async function reply(path: string): Promise<string> {
-  await using model: Model = await loadModel(path, { gpu: 'auto', onWarning: message => console.warn(message.toUpperCase()) })
+  await using model: Model = await loadModel(path, { gpu: 'auto', sha256: process.env['SHA256'], onWarning: message => console.warn(message.toUpperCase()) })
   let text = ''
   for await (const event of streamChat({ model, messages, window: 1020 })) {
     const each: StreamEvent = event
@@ -31,7 +31,7 @@ async function compile(context: Context, tool: ToolName, resolution: Record<stri
   })
   await project.write(file, text)
   await project.write('tsconfig.json', JSON.stringify({
-    compilerOptions: { ...resolution, target: 'es2022', lib: ['es2022', 'esnext.disposable'], strict: true, skipLibCheck: false, noEmit: true, types: ['node'] },
+    compilerOptions: { ...resolution, target: 'es2022', lib: ['es2022', 'esnext.disposable'], strict: true, skipLibCheck: false, noEmit: true, types: ['node'], exactOptionalPropertyTypes: true },
     files: [file],
   }))
   await project.node(path.join(await toolFolder(tool), 'bin', 'tsc'), '-p', '.')

@@ -94,3 +94,51 @@ describe('minProperties and maxProperties', () => {
     expectRefusal({ type: 'object', properties: { a: integer }, additionalProperties: true, maxProperties: 2 }, 'maxProperties', /both named and other/)
   })
 })
+
+describe('propertyNames', () => {
+  const numbers = { type: 'object', additionalProperties: { type: 'integer' } }
+
+  test.each([true, {}, { type: 'string' }, { type: ['string', 'null'], description: 'a name' }, { anyOf: [{ type: 'string' }, { const: 'a' }] }])('%j says nothing', propertyNames => {
+    const judged = judge({ ...numbers, propertyNames }).expectSound(100)
+    expect(judged.text).toBe(judge(numbers).text)
+    judge({ ...numbers, propertyNames, properties: { a: { type: 'string' } } }).expectSound(100).expectAccepts({ a: 'x', b: 5 })
+  })
+
+  const objects = [{}, { a: 1 }, { b: 2 }, { a: 1, b: 2 }, { c: 3 }, { a: 1, c: 3 }, { a: 'x' }, { a: 1, b: 2, c: 3 }]
+
+  test.each<[unknown]>([[{ enum: ['a', 'b'] }], [{ type: 'string', enum: ['a', 'b', 5] }], [{ anyOf: [{ const: 'a' }, { const: 'b' }] }], [{ $ref: '#/$defs/name' }], [{ enum: ['a', 'b', 'long'], maxLength: 1 }]])('%j lists the names', propertyNames => {
+    const $defs = { name: { enum: ['a', 'b'] } }
+    judge({ ...numbers, $defs, propertyNames }).expectSound(100).expectExact(objects)
+    judge({ ...numbers, $defs, propertyNames, required: ['a', 'b'] }).expectSound(100).expectExact(objects)
+    judge({ ...numbers, $defs, propertyNames, required: ['b'] }).expectSound(100).expectExact(objects)
+    judge({ ...numbers, $defs, propertyNames, minProperties: 1 }).expectSound(100).expectExact(objects)
+    judge({ ...numbers, $defs, propertyNames, properties: { b: { type: 'integer', minimum: 2 }, c: true } }).expectSound(100).expectExact([{}, { b: 2 }, { b: 1 }, { b: 2, a: 1 }, { c: 3 }])
+    judge({ $defs, propertyNames, properties: { b: true } }).expectSound(100).expectAccepts({ b: 1 })
+    judge({ $defs, propertyNames }).expectSound(100).expectAccepts({ a: 1, b: [] }).expectRefuses({ c: 1 })
+  })
+
+  test.each([[{ pattern: '^a+$' }], [{ minLength: 2, maxLength: 3 }], [{ format: 'uuid' }], [{ anyOf: [{ enum: ['x', 'y'] }, { pattern: '^a+$' }] }], [{ maxLength: 0 }]])('%j says how names are', propertyNames => {
+    const names = ['', 'a', 'aa', 'aaaa', 'x', 'ab', 'äö', '123e4567-e89b-12d3-a456-426614174000']
+    judge({ ...numbers, propertyNames }).expectSound(100).expectExact([{}, ...names.map(name => ({ [name]: 1 })), ...names.map(name => ({ [name]: 'x' }))])
+    judge({ ...numbers, propertyNames, minProperties: 1 }).expectSound(100).expectRefuses({})
+  })
+
+  test('that no name fulfils', () => {
+    judge({ ...numbers, propertyNames: false }).expectSound(5).expectExact(objects)
+    judge({ ...numbers, propertyNames: { type: 'integer' } }).expectSound(5).expectExact(objects)
+    expectRefusal({ ...numbers, propertyNames: { enum: ['a'] }, required: ['b'] }, 'required', /names 'b', which is none of propertyNames/)
+  })
+
+  test('together with another', () => {
+    judge({ allOf: [{ propertyNames: { enum: ['a', 'b', 'c'] } }, { propertyNames: { enum: ['a', 'b'] } }, numbers] }).expectSound(50).expectExact(objects)
+    judge({ anyOf: [{ type: 'string' }, { ...numbers, propertyNames: { const: 'a' } }] }).expectSound(50).expectExact(objects)
+  })
+
+  test('what is not supported', () => {
+    expectRefusal({ ...numbers, propertyNames: { pattern: '^a' }, properties: { a: true } }, 'propertyNames', /only where it lists names itself/)
+    expectRefusal({ ...numbers, propertyNames: { pattern: '^a' }, required: ['a'] }, 'propertyNames', /only where it lists names itself/)
+    expectRefusal({ ...numbers, propertyNames: { not: {} } }, 'propertyNames.not', /is not supported/)
+    expectRefusal({ ...numbers, propertyNames: 5 }, 'propertyNames', /must be a schema/)
+    expectRefusal({ propertyNames: { enum: ['a'] }, enum: [{ a: 1 }] }, 'enum', /lists an object where other keywords speak of objects too/)
+  })
+})

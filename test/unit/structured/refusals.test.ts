@@ -3,7 +3,7 @@ import { expectRefusal, judge, refusal } from './judge.js'
 
 describe('keywords that are not supported', () => {
   test.each([
-    'not', 'if', 'then', 'else', 'contains', 'minContains', 'maxContains', 'patternProperties', 'propertyNames', 'dependentRequired', 'dependentSchemas', 'dependencies',
+    'not', 'if', 'then', 'else', 'contains', 'minContains', 'maxContains', 'patternProperties', 'dependentRequired', 'dependentSchemas', 'dependencies',
     'unevaluatedItems', 'unevaluatedProperties', '$anchor', '$dynamicRef', '$recursiveRef', '$vocabulary', 'contentEncoding', 'contentMediaType', 'nullable', 'discriminator', '__proto__', 'constructor', 'x-mine',
   ])('%s', keyword => {
     const schema = JSON.parse(`{"type":"object","properties":{"age":{${JSON.stringify(keyword)}:true}}}`)

@@ -129,7 +129,11 @@ describe('formats', () => {
   })
 
   test('uri', () => {
-    one('uri').expectExact(['https://example.com', 'http://a.b:8080/c/d.html?e=f&g=h#i', 'ftp://x/%20', 'https://x?', 'https://x/a b', 'example.com', '//x/y', 'https://x/%zz', '1http://x'])
+    one('uri').expectExact(['https://example.com', 'http://a.b:8080/c/d.html?e=f&g=h#i', 'ftp://x/%20', 'https://x?', 'https://x/a b', 'example.com', '//x/y', 'https://x/%zz', '1http://x', 'http://127.0.0.1:64999/', 'https://my-site.example.co.uk'])
+  })
+
+  test('duration', () => {
+    one('duration').expectExact(['P3W', 'P1Y2M3D', 'P1DT12H', 'PT1H30M5S', 'PT5S', 'P', 'PT', 'P1DT', 'P1W2D', 'P1H', '1D', 'P1.5D'])
   })
 
   test('others, and on other types', () => {

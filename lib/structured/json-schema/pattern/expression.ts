@@ -45,6 +45,23 @@ export function lengths(expression: Expression): Count {
   }
 }
 
+/** How often what a pattern repeats without limit may come: single characters, and anything longer. */
+export interface RepetitionLimit { characters: number; groups: number }
+
+/** The same expression, but that what is repeated without limit is limited, or repeated the least number of times. */
+export function withLimit(expression: Expression, limit: RepetitionLimit): Expression {
+  switch (expression.kind) {
+    case 'set': return expression
+    case 'sequence': return { kind: 'sequence', parts: expression.parts.map(part => withLimit(part, limit)) }
+    case 'choice': return { kind: 'choice', options: expression.options.map(option => withLimit(option, limit)) }
+    case 'repeat': {
+      const { item, count: { least, most } } = expression
+      const longest = Math.max(least, item.kind === 'set' ? limit.characters : limit.groups)
+      return { kind: 'repeat', item: withLimit(item, limit), count: { least, most: most === Infinity ? longest : most } }
+    }
+  }
+}
+
 /** Remembers what was made of an expression, since the same part may stand in many places. */
 export class NonEmpty {
   readonly #known = new Map<Expression, Expression | undefined>()
