@@ -74,6 +74,7 @@ async function runTests() {
   await addon(say)
   const env = { ...process.env }
   const jest = [path.join(root, 'node_modules', 'jest', 'bin', 'jest.js'), '--rootDir', root, ...args]
+  const ignored = ['/node_modules/', '/test/source/']
   // The other tiers do without the model.
   const paths = args.filter(arg => !arg.startsWith('-'))
   if (paths.length === 0 || !paths.every(each => /^test[\\/](unit|native)/.test(each))) {
@@ -82,12 +83,19 @@ async function runTests() {
     } catch (error) {
       if (!(error instanceof SetupError) || inCI()) throw error
       say(`${error.message}\nThe model tier of the tests is left out.`)
-      jest.push('--testPathIgnorePatterns', '/node_modules/', '/test/source/', '/test/model/') // last: it takes all that follows
+      ignored.push('/test/model/')
     }
   }
   // Jest loads ES modules by an interface that Node calls experimental, and warns of each time.
   const quiet = process.allowedNodeEnvironmentFlags.has('--disable-warning') ? ['--disable-warning=ExperimentalWarning'] : []
-  await run([...quiet, '--experimental-vm-modules', ...jest], env)
+  const start = [...quiet, '--experimental-vm-modules', ...jest]
+  if (args.length === 0) {
+    // Side by side what computes little; what computes much, and looks at the clock, alone.
+    await run([...start, '--maxWorkers=2', '--testPathPatterns', '/test/unit/'], env)
+    if (process.exitCode !== 0) return
+    ignored.push('/test/unit/')
+  }
+  await run([...start, '--testPathIgnorePatterns', ...ignored], env) // last: it takes all that follows
 }
 
 function inCI() {

@@ -1,17 +1,16 @@
 // Before npm packs: dist/ from the sources, and the addon. Where there is no prebuilt one for this platform, the one built
 // here goes into the package: enough to try it, and not for publishing (npm run release sees to that).
 
-import { copyFileSync, existsSync, mkdirSync, rmSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync } from 'node:fs'
 import path from 'node:path'
 import { reportFailure } from '../../lib/cli/failure.js'
 import { buildNative } from '../build-native.mjs'
 import { isCurrent, prebuiltFile, root } from '../prebuild/compile.js'
 import { targetNames, type TargetName } from '../prebuild/targets.js'
-import { run } from '../prebuild/tools.js'
+import { buildDist } from './build-dist.js'
 
 async function prepack(): Promise<void> {
-  rmSync(path.join(root, 'dist'), { recursive: true, force: true })
-  await run(process.execPath, [path.join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', path.join(root, 'tsconfig.build.json')])
+  await buildDist()
   const here = `${process.platform}-${process.arch}` as TargetName
   const there = targetNames.filter(name => existsSync(prebuiltFile(name)))
   if (there.length === 0) {
