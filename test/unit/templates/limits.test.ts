@@ -51,7 +51,8 @@ describe('hostile templates', () => {
   ])('%s', (_, source) => {
     const start = performance.now()
     failure(rendering(source))
-    expect(performance.now() - start).toBeLessThan(2000)
+    // Two attempts within their limits, and what a busy machine takes besides.
+    expect(performance.now() - start).toBeLessThan(6000)
   })
 
   test('probing one costs a few limits, no more', () => {
