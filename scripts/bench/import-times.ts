@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { buildDist } from '../package/build-dist.js'
 import { median } from '../report/statistics.js'
 import { installNodeLlamaCpp } from './node-llama-cpp/install.js'
 
@@ -11,11 +12,11 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
  * just that, less the median of as many that do nothing, turn about. The first round is dropped.
  */
 export async function importTimes(processes: number, signal: AbortSignal): Promise<{ ours: number; nodeLlamaCpp: number | undefined }> {
-  await run([join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', join(root, 'tsconfig.build.json')], signal)
+  await buildDist()
   const nodeLlamaCpp = await installNodeLlamaCpp().catch(() => undefined)
   const programs = [
     '0',
-    importOf(join(root, 'dist', 'index.js')),
+    importOf(join(root, 'dist', 'js', 'index.js')),
     ...(nodeLlamaCpp === undefined ? [] : [importOf(join(nodeLlamaCpp, 'dist', 'index.js'))]),
   ]
   const times: number[][] = programs.map(() => [])

@@ -9,15 +9,15 @@ import path from 'node:path'
 import { Command } from 'commander'
 import { reportFailure } from '../../lib/cli/failure.js'
 import { tinyModel } from '../../test/tools/tiny-models.js'
+import { buildDist } from '../package/build-dist.js'
 import { prebuiltFile, root, symbolsOfNodeApi } from './compile.js'
 import { librariesFor, runnerFor } from './emulators.js'
 import { addonFacts, faults } from './inspect.js'
 import { parseTargets, targetNames, type TargetName } from './targets.js'
-import { run } from './tools.js'
 
 // `exception`: with this model, llama.cpp's tokenizer throws std::out_of_range at a dash and a line feed.
 const program = `
-import { loadModel } from './node_modules/streaming-llm/dist/index.js'
+import { loadModel } from './node_modules/streaming-llm/dist/js/index.js'
 const [model, exception] = process.argv.slice(2)
 {
   await using loaded = await open(model)
@@ -71,7 +71,7 @@ async function layDownPackage(folder: string, name: TargetName): Promise<void> {
   const modules = path.join(folder, 'node_modules')
   const own = path.join(modules, 'streaming-llm')
   await mkdir(own, { recursive: true })
-  await run(process.execPath, [path.join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', path.join(root, 'tsconfig.build.json'), '--outDir', path.join(own, 'dist')])
+  await buildDist(path.join(own, 'dist'))
   await cp(path.join(root, 'package.json'), path.join(own, 'package.json'))
   await cp(prebuiltFile(name), path.join(own, path.relative(root, prebuiltFile(name))))
   for (const each of await dependencies()) await cp(path.join(root, 'node_modules', each), path.join(modules, each), { recursive: true, dereference: true })
