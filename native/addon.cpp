@@ -11,10 +11,9 @@
 #include "model_loading.h"
 #include "model_object.h"
 #include "napi_values.h"
-#include "policy_objects.h"
 #include "sequence_object.h"
-#include "speculation_objects.h"
 #include "stream_object.h"
+#include "test_objects.h"
 
 namespace streaming {
 namespace {
@@ -99,8 +98,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("tryDevice", Napi::Function::New(env, try_one_device));
   exports.Set("setLog", Napi::Function::New(env, set_log));
   exports.Set("load", Napi::Function::New(env, load_model));
-  define_policy_objects(env, exports);
-  define_speculation_objects(env, exports);
+  define_test_objects(env, exports);
   return exports;
 }
 

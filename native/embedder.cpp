@@ -143,14 +143,8 @@ void Embedder::ensure_context(int cells, const Weights::Progress& progress) {
   if (context_ && cells <= cells_) return;
   release();
   weights_ = model_->weights(progress);
-  auto params = llama().llama_context_default_params();
-  params.n_ctx = static_cast<uint32_t>((cells + 255) / 256 * 256);
-  params.n_batch = params.n_ubatch = params.n_outputs_max = static_cast<uint32_t>(options_.batch_size);
-  params.n_seq_max = static_cast<uint32_t>(sequences_);
-  params.n_threads = params.n_threads_batch = options_.threads;
-  params.kv_unified = true;
-  params.type_k = params.type_v = options_.kv_type;
-  params.flash_attn_type = options_.flash_attention;
+  auto params = context_params(options_, cells, sequences_);
+  params.n_outputs_max = params.n_batch;
   params.embeddings = true;
   params.pooling_type = LLAMA_POOLING_TYPE_NONE;
   params.abort_callback = [](void* data) {

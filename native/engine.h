@@ -43,6 +43,9 @@ struct ContextOptions {
   llama_flash_attn_type flash_attention = LLAMA_FLASH_ATTN_TYPE_AUTO;
 };
 
+// What every context has, the engine's and others beside it: of so many cells at least, for so many sequences.
+llama_context_params context_params(const ContextOptions& options, int cells, int ids);
+
 // One thread that owns one llama.cpp context and all the sequences in it. Each round it makes one batch of all that
 // is ready (one token of each generating sequence first, then prompts, each with its sinks where they move), decodes
 // it, samples and fills the streams. The other threads only post commands and read streams.

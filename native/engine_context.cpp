@@ -109,19 +109,24 @@ void Engine::restore_states(const std::vector<SavedState>& saved) {
   for (Sequence* sequence : lost) start_over(*sequence);
 }
 
-llama_context* Engine::make_context(int cells, int ids) {
+llama_context_params context_params(const ContextOptions& options, int cells, int ids) {
   auto params = llama().llama_context_default_params();
   params.n_ctx = static_cast<uint32_t>((cells + 255) / 256 * 256);
   // A batch never holds more than one ubatch: with a sliding window llama.cpp's pruning corrupts longer ones once
   // the sinks have moved.
-  params.n_batch = params.n_ubatch = static_cast<uint32_t>(options_.batch_size);
+  params.n_batch = params.n_ubatch = static_cast<uint32_t>(options.batch_size);
   params.n_seq_max = static_cast<uint32_t>(ids);
+  params.n_threads = params.n_threads_batch = options.threads;
+  params.kv_unified = true;
+  params.type_k = params.type_v = options.kv_type;
+  params.flash_attn_type = options.flash_attention;
+  return params;
+}
+
+llama_context* Engine::make_context(int cells, int ids) {
+  auto params = context_params(options_, cells, ids);
   // What buffers are made for at once; more drafts than that make them grow.
   params.n_outputs_max = std::max(params.n_seq_max, static_cast<uint32_t>(options_.max_sequences) + kMostDrafts);
-  params.n_threads = params.n_threads_batch = options_.threads;
-  params.kv_unified = true;
-  params.type_k = params.type_v = options_.kv_type;
-  params.flash_attn_type = options_.flash_attention;
   params.abort_callback = [](void* data) { return static_cast<Engine*>(data)->must_stop_decoding(); };
   params.abort_callback_data = this;
   llama_context* context = weights_->make_context(params);

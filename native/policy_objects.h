@@ -1,9 +1,0 @@
-#pragma once
-#include <napi.h>
-
-namespace streaming {
-
-// Adds parts of the engine alone, for tests: CachePolicy, ThreadChoice. lib/native.ts is their type.
-void define_policy_objects(Napi::Env env, Napi::Object exports);
-
-}  // namespace streaming
