@@ -2,6 +2,7 @@ import { inChild } from '../report/in-child.js'
 import { mean } from '../report/statistics.js'
 import { tableMarkdown, type Table } from '../report/table.js'
 import { evictModes, type GeneratedResult, type GeneratedSetting } from './generated-conversations.js'
+import { inSteps } from './progress.js'
 import type { ScriptedResult, ScriptedSetting } from './scripted-scores.js'
 
 export interface EvictModesOptions {
@@ -20,14 +21,14 @@ export async function compareEvictModes({ model, windows, turns, seeds, maxToken
     tasks.push(async () => {
       const title = `4 + ${window} tokens, the same words in both`
       const scripted: ScriptedSetting = { model, window, turns: Math.min(turns, 100) }
-      const result = await inChild<ScriptedSetting, ScriptedResult>(new URL('./scripted-scores.ts', import.meta.url), 'score', scripted, teller(title, say))
+      const result = await inChild<ScriptedSetting, ScriptedResult>(new URL('./scripted-scores.ts', import.meta.url), 'score', scripted, inSteps(0.25, share => say(`${title}: ${Math.round(share * 100)} %`)))
       return tableMarkdown(scriptedTable(title, result))
     })
     for (const temperature of [0.7, 0]) {
       const setting: GeneratedSetting = { model, window, temperature, seeds: Array.from({ length: seeds }, (_, i) => i + 1), turns, maxTokens }
       tasks.push(async () => {
         const title = `4 + ${window} tokens, ${temperature === 0 ? 'greedy' : `temperature ${temperature}`}, ${seeds} conversations of ${turns} turns`
-        const results = await inChild<GeneratedSetting, GeneratedResult[]>(new URL('./generated-conversations.ts', import.meta.url), 'generate', setting, teller(title, say))
+        const results = await inChild<GeneratedSetting, GeneratedResult[]>(new URL('./generated-conversations.ts', import.meta.url), 'generate', setting, inSteps(0.25, share => say(`${title}: ${Math.round(share * 100)} %`)))
         return tableMarkdown(generatedTable(title, results))
       })
     }
@@ -86,15 +87,6 @@ function difference(one: number[], other: number[], digits = 2): string {
 function deviation(values: number[]): number {
   const middle = mean(values)
   return Math.sqrt(values.reduce((sum, value) => sum + (value - middle) ** 2, 0) / Math.max(1, values.length - 1))
-}
-
-function teller(title: string, say: (line: string) => void): (share: number) => void {
-  let next = 0.25
-  return share => {
-    if (share < next) return
-    say(`${title}: ${Math.round(share * 100)} %`)
-    next = share + 0.25
-  }
 }
 
 /** Each task computes with one thread. Tables are told as they come, lest an interruption cost all of them. */

@@ -1,5 +1,6 @@
 import { inChild } from '../report/in-child.js'
 import { mean } from '../report/statistics.js'
+import { inSteps } from './progress.js'
 import { sameTurns, type ConversationResult, type ConversationSetting } from './pinned-conversation.js'
 
 // A small model follows a wish for a rare word of several tokens more visibly than one for a word that it might say anyway.
@@ -21,7 +22,7 @@ export async function pinnedSystem({ model, turns, say }: { model: string; turns
   if (turns < 2 * sameTurns) throw new Error(`at least ${2 * sameTurns} turns are needed, got ${turns}`)
   const run = (name: string, pinned: boolean) => {
     const setting: ConversationSetting = { model, pinned, system, sign, turns }
-    return inChild<ConversationSetting, ConversationResult>(new URL('./pinned-conversation.ts', import.meta.url), 'converse', setting, everyTenth(share => say(`${name}: ${Math.round(share * turns)} of ${turns} turns`)))
+    return inChild<ConversationSetting, ConversationResult>(new URL('./pinned-conversation.ts', import.meta.url), 'converse', setting, inSteps(0.1, share => say(`${name}: ${Math.round(share * turns)} of ${turns} turns`)))
   }
   const [pinned, unpinned] = await Promise.all([run('pinned', true), run('not pinned', false)])
 
@@ -52,13 +53,4 @@ function spans(turns: number): (typeof early)[] {
     const from = early.from + Math.floor((i * (turns - early.from - 9)) / Math.max(1, count - 1))
     return { from, to: from + 9 }
   })
-}
-
-function everyTenth(tell: (share: number) => void): (share: number) => void {
-  let next = 0.1
-  return share => {
-    if (share < next) return
-    tell(share)
-    next = Math.floor(share * 10 + 1) / 10
-  }
 }

@@ -1,3 +1,6 @@
+import { SeededRandom } from '../../test/tools/tiny-random.js'
+import { shuffled } from '../paper/shuffled.js'
+
 /** Questions of the kind of MT-bench, each with one that only makes sense behind it. */
 const pairs: readonly (readonly [string, string])[] = [
   ['Recommend a place for a weekend by the sea.', 'What should I pack for it?'],
@@ -35,27 +38,7 @@ const pairs: readonly (readonly [string, string])[] = [
 /** The questions of a conversation of so many turns: all pairs in an order of its own for each seed and each round. */
 export function questionsOf(seed: number, turns: number): string[] {
   const questions: string[] = []
-  const random = generator(seed)
-  while (questions.length < turns) {
-    const order = [...pairs]
-    for (let i = order.length - 1; i > 0; i--) {
-      const other = Math.floor(random() * (i + 1))
-      const kept = order[i]!
-      order[i] = order[other]!
-      order[other] = kept
-    }
-    questions.push(...order.flat())
-  }
+  const random = new SeededRandom(seed * 2_654_435_761) // so that neighbouring seeds are far apart
+  while (questions.length < turns) questions.push(...shuffled(pairs, random).flat())
   return questions.slice(0, turns)
-}
-
-/** Numbers from 0 to 1 (mulberry32), the same for the same seed. */
-function generator(seed: number): () => number {
-  let state = seed * 2_654_435_761
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
 }
