@@ -2,13 +2,13 @@ import { spawn, spawnSync } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { realModelPath as model } from '../tools/real-model-path.js'
 import { adapterBytes, tinyAdapter } from '../tools/tiny-adapters.js'
 import { tinyModel } from '../tools/tiny-models.js'
 
 // Each page's first block of TypeScript is a complete program.
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const folder = join(root, 'test', 'model', '.programs')
-const model = process.env['STREAMING_LLM_TEST_MODEL']!
 const adapter = join(folder, 'style.gguf')
 
 /** The files that the programs name, and what stands for them here. */

@@ -1,8 +1,6 @@
 import { estimateMemory, loadModel, type MemoryEstimateOptions } from '../../lib/index.js'
 import { allocated } from '../tools/allocated.js'
-
-const path = process.env['STREAMING_LLM_TEST_MODEL']
-if (path === undefined) throw new Error('run these by npm test: it fetches the model')
+import { realModelPath as path } from '../tools/real-model-path.js'
 
 const mib = (bytes: number): number => bytes / 2 ** 20
 

@@ -1,19 +1,9 @@
 import { readFileSync } from 'node:fs'
-import { loadModel, streamChat, type ChatMessage, type Model } from '../../lib/index.js'
-
-// The set-up has fetched it, checked its checksum and named it here; where it could not, this tier is left out, and in
-// CI the run fails.
-const path = process.env['STREAMING_LLM_TEST_MODEL']
-if (path === undefined) throw new Error('run these by npm test: it fetches the model')
+import { streamChat, type ChatMessage } from '../../lib/index.js'
+import { model } from '../tools/real-model.js'
 
 /** English prose that is there in every clone: documentation of a dependency, of a pinned version. */
 const prose = () => readFileSync(new URL('../../node_modules/commander/Readme.md', import.meta.url), 'utf8')
-
-let model: Model
-beforeAll(async () => {
-  model = await loadModel(path)
-})
-afterAll(() => model.close())
 
 /** Perplexity of tokens that follow what the sequence has. */
 const perplexity = (scores: Float32Array) => Math.exp(-scores.reduce((sum, score) => sum + score, 0) / scores.length)

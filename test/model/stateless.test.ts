@@ -1,13 +1,5 @@
-import { loadModel, streamChat, type ChatMessage, type Model, type Usage } from '../../lib/index.js'
-
-const path = process.env['STREAMING_LLM_TEST_MODEL']
-if (path === undefined) throw new Error('run these by npm test: it fetches the model')
-
-let model: Model
-beforeAll(async () => {
-  model = await loadModel(path)
-})
-afterAll(() => model.close())
+import { streamChat, type ChatMessage, type Usage } from '../../lib/index.js'
+import { model } from '../tools/real-model.js'
 
 const system = 'Answer in a few words.'
 const sights = ['a river', 'the old bridge', 'two boats', 'an apple tree', 'a red door', 'some geese', 'the mill', 'a stone wall', 'a market', 'the last bus', 'a ladder']

@@ -3,14 +3,14 @@ import addFormatsModule from 'ajv-formats'
 import { z } from 'zod'
 import { loadModel, type JsonSchema, type Model } from '../../lib/index.js'
 import { jsonSchemaGrammar } from '../../lib/structured/json-schema.js'
+import { realModelPath } from '../tools/real-model-path.js'
 
-const path = process.env['STREAMING_LLM_TEST_MODEL']!
 const ajv = new Ajv2020({ strict: false })
 ;(addFormatsModule as unknown as (ajv: Ajv2020) => void)(ajv)
 
 let model: Model
 beforeAll(async () => {
-  model = await loadModel(path, { gpu: false })
+  model = await loadModel(realModelPath, { gpu: false })
 })
 afterAll(() => model.close())
 

@@ -1,15 +1,7 @@
-import { loadModel, type Chat, type ChatMessage, type Model } from '../../lib/index.js'
+import type { Chat, ChatMessage } from '../../lib/index.js'
 import { cacheViolation } from '../../scripts/evaluation/cached-turns.js'
 import { scriptedTurn } from '../../scripts/evaluation/scripted-turns.js'
-
-const path = process.env['STREAMING_LLM_TEST_MODEL']
-if (path === undefined) throw new Error('run these by npm test: it fetches the model')
-
-let model: Model
-beforeAll(async () => {
-  model = await loadModel(path)
-})
-afterAll(() => model.close())
+import { model } from '../tools/real-model.js'
 
 const system = 'You are a helpful guide. Answer in two sentences.'
 const questions = ['What is a river?', 'And a lake?', 'Name three fruits.', 'Why do we sleep?', 'How is glass made?', 'What do bees eat?', 'Tell me of the moon.']
