@@ -29,6 +29,8 @@ export class ChatFormat {
   #toolFormat: ToolCallFormat | undefined
   #opensReasoning: boolean | undefined
   #shown: Int32Array | undefined
+  // One of ten tools takes the event loop a tenth of a second, and turns want the same few again and again.
+  readonly #grammars = new Map<string, ToolCallGrammar | undefined>()
 
   /** Throws TEMPLATE_MISSING, TEMPLATE_FAILED. */
   constructor(model: Model, { chatTemplate, tools, reasoning }: { chatTemplate?: string; tools?: ParsedTools; reasoning: ReasoningMode }) {
@@ -85,7 +87,13 @@ export class ChatFormat {
    * schema no grammar can be made of.
    */
   replyGrammar(choice: ToolChoice, answer: string | undefined, warn: (message: string) => void): ToolCallGrammar | undefined {
-    return this.#callGrammar(choice, answer, warn) ?? (answer === undefined ? undefined : this.#afterReasoning(answer))
+    const key = JSON.stringify([choice, answer])
+    if (!this.#grammars.has(key)) {
+      const made = this.#callGrammar(choice, answer, warn) ?? (answer === undefined ? undefined : this.#afterReasoning(answer))
+      if (this.#grammars.size === mostGrammars) this.#grammars.clear()
+      this.#grammars.set(key, made)
+    }
+    return this.#grammars.get(key)
   }
 
   #callGrammar(choice: ToolChoice, answer: string | undefined, warn: (message: string) => void): ToolCallGrammar | undefined {
@@ -113,6 +121,8 @@ export class ChatFormat {
     return { grammar: `root ::= ${literal(close)} space answer-root\n${spaceRule}\n${renameRules(grammar, 'answer')}`, triggers: [close] }
   }
 }
+
+const mostGrammars = 8
 
 // Compiling and probing a template takes some 20 ms of the event loop; most chats of a model have the same.
 const lastTemplates = new WeakMap<Model, { key: string; template: ChatTemplate }>()

@@ -1,9 +1,8 @@
 import type { Conversation, ConversationSetting, RestoredFrom } from './conversation.js'
 import { Deadline } from './deadline.js'
-import { StreamingLLMError } from './errors.js'
+import { modelClosed, StreamingLLMError } from './errors.js'
 import type { FinishReason, StreamEvent, Timings, TokenProbability, Usage } from './events.js'
 import type { TokenCounts } from './job-reader.js'
-import { linkedSignal } from './linked-signal.js'
 import type { ChatMessage, ToolCall } from './messages.js'
 import { parseGenerateOptions, parseMessages, type GenerateOptions, type ParsedGenerateOptions, type SamplingOptions } from './options.js'
 import { checkValue } from './options/check.js'
@@ -14,6 +13,7 @@ import { readOutput } from './structured/response-format.js'
 import type { StandardSchema } from './structured/schema.js'
 import { leftInQueue, textStream, type TextStream } from './text-stream.js'
 import { refuseInToolScope } from './tool-scope.js'
+import { wantsCall } from './tools/tool-definitions.js'
 import { takeTurn } from './turn.js'
 
 /** How a chat's cache is kept, and its sizes in tokens. */
@@ -203,13 +203,13 @@ export class Chat {
    */
   regenerate(options: GenerateOptions = {}): TextStream {
     const parsed = parseGenerateOptions(options, this.#defaults, 'regenerate')
-    return textStream(this.#turn([], parsed, async () => {
+    return this.turn([], parsed, async () => {
       const { present } = this.#conversation.log
       if (present.length < 2 || present.at(-1)!.message.role !== 'assistant' || present.at(-2)!.message.role === 'assistant') {
         throw new StreamingLLMError('EVICTED', 'regenerate: there is no reply to a message that is still in the window; say something first, or use a larger window')
       }
       await this.#conversation.removeLast(1)
-    }))
+    })
   }
 
   /**
@@ -286,23 +286,21 @@ export class Chat {
     }
   }
 
-  /** @internal */
-  turn(messages: ChatMessage[], options: ParsedGenerateOptions): TextStream {
+  /** @internal `before`: what is done first, once it is this turn's turn. */
+  turn(messages: ChatMessage[], options: ParsedGenerateOptions, before?: () => Promise<void>): TextStream {
     const { toolChoice, tools = this.#setting.format.tools } = options
-    const chosen = typeof toolChoice === 'object' ? toolChoice.tool : undefined
-    if (tools === undefined && (toolChoice === 'required' || chosen !== undefined)) {
+    if (tools === undefined && wantsCall(toolChoice)) {
       throw new StreamingLLMError('INVALID_OPTION', `'toolChoice' asks for a call, and the chat has no tools: give it some by the option tools`, { details: { option: 'toolChoice' } })
     }
-    return textStream(this.#turn(messages, options))
+    return textStream(this.#turn(messages, options, before))
   }
 
   async *#turn(messages: ChatMessage[], options: ParsedGenerateOptions, before?: () => Promise<void>): AsyncGenerator<StreamEvent, void, undefined> {
     refuseInToolScope(this.#conversation)
     const deadline = new Deadline(options.timeLimit)
-    const leave = linkedSignal([options.signal, deadline.signal])
     let release: (() => void) | undefined
     try {
-      release = await this.#conversation.runner.acquire(leave.signal)
+      release = await this.#conversation.runner.acquire(options.signal, deadline)
       if (release === undefined) {
         // Left while another turn was still going on: it never began, and leaves no trace.
         yield leftInQueue(this.usage, options.signal?.aborted === true ? 'abort' : 'time')
@@ -317,7 +315,6 @@ export class Chat {
       if (finish !== undefined) yield finish
     } finally {
       release?.()
-      leave.letGo()
       deadline.clear()
     }
   }
@@ -330,7 +327,7 @@ export class Chat {
 
   #needOpen(): void {
     if (this.#closing.signal.aborted) throw new StreamingLLMError('CLOSED', 'this chat has been closed; make a new one')
-    if (this.#setting.model.closing.aborted) throw new StreamingLLMError('CLOSED', 'the model has been closed; load it again')
+    if (this.#setting.model.closing.aborted) throw modelClosed()
   }
 
   [Symbol.asyncDispose](): Promise<void> {

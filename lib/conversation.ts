@@ -32,6 +32,9 @@ interface Parts {
   begun?: boolean
 }
 
+/** Why there is nothing but messages: the chat had not had a turn, so nothing was lost. */
+export const nothingDecoded = 'nothing of it had been decoded'
+
 /** What of a saved chat could be used. */
 export type RestoredFrom = { what: 'cache' } | { what: 'tokens' | 'messages'; reason: string }
 
@@ -124,7 +127,7 @@ export class Conversation {
       from: { what: 'messages', reason } as const,
     })
     if (saved.model !== (await model.fingerprint())) return byMessages('it was saved with another model')
-    if (!begun) return byMessages('nothing of it had been decoded')
+    if (!begun) return byMessages(nothingDecoded)
     let native: NativeSequence
     try {
       native = model.openSequence(sizes)

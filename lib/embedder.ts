@@ -1,4 +1,5 @@
-import { fromNative, StreamingLLMError } from './errors.js'
+import { onAbort, untilAborted } from './abort.js'
+import { fromNative, modelClosed } from './errors.js'
 import type { NativeEmbedRequest, NativeModel } from './native.js'
 
 /** Milliseconds without work after which the context for embeddings is freed, at most. */
@@ -25,19 +26,19 @@ export class Embedder {
     this.#waiting++
     const mine = this.#tail.then(() => this.#run(request, signal))
     this.#tail = mine.catch(() => {}).then(() => this.#rest())
-    return await until(mine, signal)
+    return await untilAborted(mine, signal)
   }
 
   async #run(request: NativeEmbedRequest, signal?: AbortSignal): Promise<Float32Array[]> {
     signal?.throwIfAborted()
-    if (this.#closed) throw new StreamingLLMError('CLOSED', 'the model has been closed; load it again')
+    if (this.#closed) throw modelClosed()
     try {
       const { promise, abort } = this.#native.embed(request)
-      signal?.addEventListener('abort', abort, { once: true })
+      const unlink = onAbort(signal, abort)
       try {
         return await promise
       } finally {
-        signal?.removeEventListener('abort', abort)
+        unlink()
       }
     } catch (error) {
       signal?.throwIfAborted()
@@ -57,21 +58,5 @@ export class Embedder {
   close(): void {
     this.#closed = true
     clearTimeout(this.#release)
-  }
-}
-
-/** Who has aborted need not wait for the others before him. */
-async function until<T>(promise: Promise<T>, signal?: AbortSignal): Promise<T> {
-  if (signal === undefined) return promise
-  let stop!: () => void
-  const aborted = new Promise<never>((_, reject) => {
-    stop = () => reject(signal.reason as Error)
-    signal.addEventListener('abort', stop, { once: true })
-  })
-  try {
-    return await Promise.race([promise, aborted])
-  } finally {
-    signal.removeEventListener('abort', stop)
-    promise.catch(() => {}) // told already
   }
 }

@@ -71,6 +71,10 @@ export class StreamingLLMError extends Error {
   }
 }
 
+export function modelClosed(): StreamingLLMError {
+  return new StreamingLLMError('CLOSED', 'the model has been closed; load it again')
+}
+
 /**
  * Turns what the addon throws (a plain `Error` with a `code`) into a typed error; anything else passes unchanged.
  * The addon makes no typed errors itself, since under a test runner its objects belong to another realm.

@@ -1,6 +1,6 @@
+import { followingController, onAbort, untilAborted } from './abort.js'
 import type { Deadline } from './deadline.js'
 import { fromNative, StreamingLLMError, type ErrorCode } from './errors.js'
-import { linkedSignal } from './linked-signal.js'
 import type { NativeEvent, NativeJob, NativeSequence } from './native.js'
 
 /** Tokens of one conversation, by where they are. */
@@ -30,8 +30,8 @@ export class JobRunner {
     this.counts = { ...counts }
   }
 
-  /** Waits for its turn and returns the function that ends it; undefined if the signal fired while it waited. */
-  async acquire(signal?: AbortSignal): Promise<(() => void) | undefined> {
+  /** Waits for its turn and returns the function that ends it; undefined if the signal or the deadline fired while it waited. */
+  async acquire(signal?: AbortSignal, deadline?: Deadline): Promise<(() => void) | undefined> {
     let release!: () => void
     const before = this.#tail
     const mine = new Promise<void>(resolve => (release = resolve))
@@ -39,14 +39,11 @@ export class JobRunner {
     let idle = false
     const ready = before.then(() => void (idle = true))
     await Promise.race([Promise.resolve(), ready])
-    if (!idle && signal !== undefined) {
-      let onAbort!: () => void
-      const aborted = new Promise<void>(resolve => (onAbort = resolve))
-      if (signal.aborted) onAbort()
-      signal.addEventListener('abort', onAbort, { once: true })
-      await Promise.race([ready, aborted])
-      signal.removeEventListener('abort', onAbort)
-    } else await ready
+    if (!idle) {
+      const { controller, unlink } = followingController(signal, deadline?.signal)
+      await untilAborted(ready, controller.signal).catch(() => {})
+      unlink()
+    }
     if (idle) return release
     release()
     return undefined
@@ -71,11 +68,12 @@ export class JobRunner {
     } catch (error) {
       throw fromNative(error)
     }
-    const late = linkedSignal([deadline?.signal])
-    const leave = linkedSignal([signal, late.signal])
-    const abort = () => stream.cancel()
-    if (leave.signal.aborted) abort()
-    leave.signal.addEventListener('abort', abort, { once: true })
+    let isLate = false
+    const unlink = onAbort(signal, () => stream.cancel())
+    const begun = onAbort(deadline?.signal, () => {
+      isLate = true
+      stream.cancel()
+    })
     let ended = false
     const next = async (): Promise<NativeEvent> => {
       for (;;) {
@@ -84,12 +82,12 @@ export class JobRunner {
           await new Promise<void>(resolve => stream.wait(resolve))
           continue
         }
-        late.letGo()
+        begun()
         if (event.type === 'finish' || event.type === 'error') {
           ended = true
           const { seenTokens, cachedTokens, evictedTokens } = event
           Object.assign(this.counts, { seenTokens, cachedTokens, evictedTokens })
-          if (event.type === 'finish' && event.reason === 'abort' && late.signal.aborted && signal?.aborted !== true) return { ...event, reason: 'time' }
+          if (event.type === 'finish' && event.reason === 'abort' && isLate && signal?.aborted !== true) return { ...event, reason: 'time' }
         }
         return event
       }
@@ -102,8 +100,8 @@ export class JobRunner {
         if (ended) return
       }
     } finally {
-      late.letGo()
-      leave.letGo()
+      begun()
+      unlink()
       if (!ended) {
         stream.cancel()
         while (!ended) await next()

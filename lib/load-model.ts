@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { onAbort } from './abort.js'
 import { findAdapters } from './adapters.js'
 import { openAddon } from './backend/open.js'
 import { gpuOfProcess } from './backend/process-gpu.js'
@@ -58,12 +59,11 @@ export async function loadModel(reference: string, options: ModelOptions = {}): 
   try {
     ({ loaded, placement } = await loadPlaced(planned, parsed.gpuLayers === 'auto', async next => {
       const loading = addon.load(path, optionsFor(next), done => onProgress?.({ stage: 'read', share: done }))
-      const abort = () => loading.abort()
-      signal?.addEventListener('abort', abort, { once: true })
+      const unlink = onAbort(signal, () => loading.abort())
       try {
         return await loading.promise
       } finally {
-        signal?.removeEventListener('abort', abort)
+        unlink()
       }
     }))
   } catch (error) {

@@ -6,7 +6,7 @@ import { Chat } from './chat.js'
 import { ChatFormat } from './chat-format.js'
 import { Conversation, type ConversationSetting } from './conversation.js'
 import { Embedder } from './embedder.js'
-import { StreamingLLMError } from './errors.js'
+import { modelClosed, StreamingLLMError } from './errors.js'
 import type { StreamEvent } from './events.js'
 import { endOf, fillPrompt, fillTokens, startOf, type FillTokens } from './fill.js'
 import type { ModelHeader } from './gguf/check.js'
@@ -322,7 +322,7 @@ export class Model {
   }
 
   #needOpen(): void {
-    if (this.#closed !== undefined) throw new StreamingLLMError('CLOSED', 'the model has been closed; load it again')
+    if (this.#closed !== undefined) throw modelClosed()
   }
 
   // Where memory is promised that is not there, the operating system ends the process once it is used.

@@ -1,10 +1,11 @@
 import os from 'node:os'
 import * as v from 'valibot'
 import { defaultBatchSize, leastCacheTokens } from './cache-limits.js'
+import { isObject } from './json.js'
 import type { ChatMessage, ToolCall } from './messages.js'
 import type { ReasoningMode } from './chat-format.js'
 import { readResponseFormat, type ResponseFormat } from './structured/response-format.js'
-import type { ToolChoice } from './tools/tool-definitions.js'
+import { wantsCall, type ToolChoice } from './tools/tool-definitions.js'
 import { parseTools, type ParsedTools } from './tools/tools.js'
 import { check, checkObject, describe, invalid, type OptionsOfCalls, type Schema, type Schemas } from './options/check.js'
 import { checkGrammar } from './structured/grammar-check.js'
@@ -222,7 +223,7 @@ export function parseGenerateOptions(given: unknown, defaults: SamplingOptions =
     throw invalid(call, 'responseFormat', "'grammar' and 'responseFormat' both say what a reply must be; give one of them")
   }
   const asked = given as { startWith?: unknown; grammar?: unknown; responseFormat?: unknown; toolChoice?: unknown } | null | undefined
-  if (asked?.grammar !== undefined && asked.toolChoice !== undefined && asked.toolChoice !== 'auto' && asked.toolChoice !== 'none') {
+  if (asked?.grammar !== undefined && asked.toolChoice !== undefined && wantsCall(asked.toolChoice)) {
     throw invalid(call, 'toolChoice', "'toolChoice' asks for a call, and 'grammar' says what the whole reply must be; give one of them")
   }
   if (asked?.startWith !== undefined && (asked.grammar !== undefined || asked.responseFormat !== undefined)) {
@@ -284,7 +285,6 @@ export function parseMessages(given: unknown, call = 'createChat'): ChatMessage[
 /** Says of the one call what is wrong with it: other libraries have the arguments as JSON text. */
 function readToolCalls(call: string, where: string, given: unknown): ToolCall[] {
   const refuse = (at: string, value: unknown, expected: string, hint = '') => invalid(call, at, `'${at}' must be ${expected}${hint}, got ${describe(value)}`, expected)
-  const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value)
   if (!Array.isArray(given)) throw refuse(where, given, 'an array of { id, name, arguments }')
   return Array.from(given, (each: unknown, index) => {
     const at = `${where}[${index}]`

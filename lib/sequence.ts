@@ -2,7 +2,6 @@ import { Deadline } from './deadline.js'
 import { StreamingLLMError } from './errors.js'
 import type { StreamEvent } from './events.js'
 import { JobRunner, type TokenCounts } from './job-reader.js'
-import { linkedSignal } from './linked-signal.js'
 import type { NativeJob, NativeSequence } from './native.js'
 import { parseGenerateOptions, type GenerateOptions, type ParsedGenerateOptions } from './options.js'
 import type { Model } from './model.js'
@@ -70,10 +69,9 @@ export class Sequence {
 
   async *#generate(job: NativeJob, { signal, timeLimit }: ParsedGenerateOptions): AsyncGenerator<StreamEvent, void, undefined> {
     const deadline = new Deadline(timeLimit)
-    const leave = linkedSignal([signal, deadline.signal])
     let release: (() => void) | undefined
     try {
-      release = await this.#runner.acquire(leave.signal)
+      release = await this.#runner.acquire(signal, deadline)
       if (release === undefined) {
         yield leftInQueue(this.usage, signal?.aborted === true ? 'abort' : 'time')
         return
@@ -88,7 +86,6 @@ export class Sequence {
       }
     } finally {
       release?.()
-      leave.letGo()
       deadline.clear()
     }
   }

@@ -1,9 +1,9 @@
+import { followingController } from './abort.js'
 import type { Conversation, ConversationSetting } from './conversation.js'
 import type { Deadline } from './deadline.js'
 import { StreamingLLMError } from './errors.js'
 import type { FinishEvent, StreamEvent } from './events.js'
 import { generateJob, textEvent } from './generate-job.js'
-import { linkedSignal } from './linked-signal.js'
 import type { ChatMessage, LoggedMessage, ToolCall } from './messages.js'
 import type { NativeEvent } from './native.js'
 import type { ParsedGenerateOptions } from './options.js'
@@ -104,10 +104,9 @@ function shownEvent(conversation: Conversation, event: NativeEvent): StreamEvent
 
 /** Runs the tools, tells of each what came of it, and returns what the model is to be told. */
 async function* answerCalls({ conversation, needOpen, closed, deadline }: TurnPlace, tools: ParsedTools, calls: readonly ToolCall[], invalid: readonly string[], signal?: AbortSignal): AsyncGenerator<StreamEvent, ChatMessage[], undefined> {
-  const left = new AbortController()
-  const leave = linkedSignal([signal, deadline.signal, ...closed, left.signal])
+  const { controller, unlink } = followingController(signal, deadline.signal, ...closed)
   try {
-    const outcomes = await inToolScope(conversation, () => runTools(tools, calls, leave.signal))
+    const outcomes = await inToolScope(conversation, () => runTools(tools, calls, controller.signal))
     needOpen()
     for (const { call: { id, name }, result, error } of outcomes) yield error === undefined ? { type: 'tool-result', id, name, result } : { type: 'tool-result', id, name, error }
     // What was no call has no answer, but must be told.
@@ -115,8 +114,8 @@ async function* answerCalls({ conversation, needOpen, closed, deadline }: TurnPl
     return [...outcomes.map(outcomeMessage), ...(wrong.length === 0 ? [] : [{ role: 'user', content: wrong.join('\n') }])]
   } finally {
     // Who leaves in the midst of it leaves the tools too.
-    left.abort()
-    leave.letGo()
+    controller.abort()
+    unlink()
   }
 }
 

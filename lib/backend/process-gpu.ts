@@ -1,3 +1,4 @@
+import { untilAborted } from '../abort.js'
 import { fromNative, StreamingLLMError } from '../errors.js'
 import type { NativeAddon, NativeDevice } from '../native.js'
 import { chooseGpu, surroundings, type GpuChoice } from './choose.js'
@@ -22,15 +23,6 @@ export async function gpuOfProcess(wanted: 'auto' | GpuKind, addon: NativeAddon,
   }
   // Others may wait for it as well, so it goes on where one gives up.
   return await untilAborted(choosing, signal)
-}
-
-async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return await promise
-  return await new Promise((resolve, reject) => {
-    const abort = (): void => reject(signal.reason as Error)
-    signal.addEventListener('abort', abort, { once: true })
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
-  })
 }
 
 async function choose(wanted: 'auto' | GpuKind, addon: NativeAddon, libraries: SelectedLibraries): Promise<GpuChoice> {

@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { followingController } from '../models/abort.js'
+import { followingController } from '../abort.js'
 import { buildLibraries, type BuildRequest } from '../source-build/build.js'
 import { compilationProgress } from './compilation-progress.js'
 import { onInterrupt } from './failure.js'

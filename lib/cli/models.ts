@@ -1,7 +1,7 @@
 import readline from 'node:readline/promises'
 import { Command } from 'commander'
 import { StreamingLLMError } from '../errors.js'
-import { followingController } from '../models/abort.js'
+import { followingController } from '../abort.js'
 import { cacheContents, type CacheContents, type CachedModel } from '../models/cached-models.js'
 import { findCached } from '../models/find-cached.js'
 import { removeCached, removeUnfinished } from '../models/remove-cached.js'

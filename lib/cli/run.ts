@@ -3,6 +3,7 @@ import { text as readAll } from 'node:stream/consumers'
 import { Command, Option } from 'commander'
 import { StreamingLLMError } from '../errors.js'
 import type { StreamEvent } from '../events.js'
+import { parseJson } from '../json.js'
 import type { Model } from '../model.js'
 import type { ChatOptions, GenerateOptions } from '../options.js'
 import { Interrupted, onInterrupt } from './failure.js'
@@ -106,19 +107,10 @@ export async function* wholeOnly(reply: AsyncIterable<StreamEvent>, { jsonSchema
     if (event.type === 'text') text += event.text
     if (event.type !== 'finish' || event.reason === 'end' || event.reason === 'abort') continue
     // Of a grammar only the model's own end says that the text is whole; JSON can be looked at.
-    if (grammar === undefined && (jsonSchema === undefined || isJson(text))) continue
+    if (grammar === undefined && (jsonSchema === undefined || parseJson(text) !== undefined)) continue
     const cure = event.reason === 'stop' ? 'a text of --stop came within it'
       : `allow more by --max-tokens${jsonSchema === undefined ? '' : ', or ask for less by maxLength and maxItems in the schema'}`
     throw new StreamingLLMError('OUTPUT_INCOMPLETE', `run: the reply ended (${event.reason}) before its ${jsonSchema === undefined ? 'grammar' : 'JSON'} did: ${cure}`, { details: { text, reason: event.reason } })
-  }
-}
-
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text)
-    return true
-  } catch {
-    return false
   }
 }
 

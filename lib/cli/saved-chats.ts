@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import path from 'node:path'
+import { nothingDecoded } from '../conversation.js'
 import { StreamingLLMError } from '../errors.js'
 import { isOtherFile } from '../saved-chat.js'
 import { userDataFolder } from '../user-data.js'
@@ -34,7 +35,7 @@ export async function loadChat(model: Pick<CommandedModel, 'restoreChat'>, given
 export function loadedText(file: string, { messages, usage, restoredFrom }: Pick<CommandedChat, 'messages' | 'usage' | 'restoredFrom'>): string {
   const what = `Loaded ${file}: ${messages.length} ${messages.length === 1 ? 'message' : 'messages'}, ${usage.seenTokens.toLocaleString('en-US')} tokens seen.`
   // As good as a new one, with messages or without: nothing of it has to be decoded again.
-  if (restoredFrom?.what === 'messages' && restoredFrom.reason === 'nothing of it had been decoded') return `${what} Nothing of it has been decoded yet.`
+  if (restoredFrom?.what === 'messages' && restoredFrom.reason === nothingDecoded) return `${what} Nothing of it has been decoded yet.`
   switch (restoredFrom?.what) {
     case 'tokens': return `${what} Sinks and window are decoded again with the next message: ${restoredFrom.reason}.`
     case 'messages': return `${what} The messages are decoded again with the next one: ${restoredFrom.reason}.`

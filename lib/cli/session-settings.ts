@@ -1,5 +1,6 @@
 import { CommanderError } from 'commander'
 import { StreamingLLMError } from '../errors.js'
+import { parseJson } from '../json.js'
 import { parseGenerateOptions, type GenerateOptions } from '../options.js'
 import { samplingSchemas, type SamplingOptions } from '../options/sampling.js'
 import { readSamplingFlag } from './sampling-options.js'
@@ -55,9 +56,6 @@ function readValue(option: string, text: string): unknown {
 }
 
 function jsonOrText(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return text
-  }
+  const parsed = parseJson(text)
+  return parsed === undefined ? text : parsed.value
 }

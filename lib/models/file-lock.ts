@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import lockfile from 'proper-lockfile'
-import { followingController, sleep } from './abort.js'
+import { followingController, sleep } from '../abort.js'
 
 // A lock counts as left behind when its holder has not touched it for this long. The holder touches it every third of
 // that, so its event loop may be held up for 10 s, while after a crash the next process waits 15 s at most.

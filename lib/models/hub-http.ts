@@ -1,5 +1,5 @@
 import { StreamingLLMError } from '../errors.js'
-import { followingController } from './abort.js'
+import { followingController } from '../abort.js'
 import type { Hub } from './hub-settings.js'
 import { TransientFailure, describeCause } from './transient-failure.js'
 

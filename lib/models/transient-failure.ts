@@ -1,5 +1,5 @@
 import { StreamingLLMError } from '../errors.js'
-import { sleep } from './abort.js'
+import { sleep } from '../abort.js'
 
 /** A failure that may pass by itself: no connection, a connection that broke, a server that is busy. */
 export class TransientFailure extends Error {

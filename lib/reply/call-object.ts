@@ -1,4 +1,5 @@
-import { isObject, JsonValue, parseJson } from './json-value.js'
+import { isObject, parseJson } from '../json.js'
+import { JsonValue } from './json-value.js'
 import { afterSpace } from './marker-search.js'
 import type { OpenCall } from './open-call.js'
 

@@ -1,7 +1,7 @@
+import { parseJson } from '../json.js'
 import type { CallSyntax } from '../tools/call-syntax.js'
 import { isText, parameterOf, type JsonSchema } from '../tools/tool-definitions.js'
 import { CallReader } from './call-reader.js'
-import { parseJson } from './json-value.js'
 import { isCut, isSpace, MarkerSearch } from './marker-search.js'
 import type { CallContext } from './open-call.js'
 

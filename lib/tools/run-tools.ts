@@ -1,3 +1,4 @@
+import { untilAborted } from '../abort.js'
 import type { ChatMessage, ToolCall } from '../messages.js'
 import type { ParsedTools } from './tools.js'
 
@@ -19,9 +20,10 @@ export async function runTools({ execute, validate }: ParsedTools, calls: readon
       const checked = await validate.get(call.name)?.(call.arguments)
       if (checked?.issues !== undefined) return { call, error: `The arguments are not as they must be: ${checked.issues.map(({ message }) => message).join('; ')}` }
       const run = Promise.resolve(execute.get(call.name)!(checked?.value ?? call.arguments, { id: call.id, signal }))
-      const result: unknown = await unlessAborted(run, signal)
+      const result: unknown = await untilAborted(run, signal)
       return { call, result, told: typeof result === 'string' ? result : asJson(result) }
     } catch (error) {
+      if (signal.aborted && error === signal.reason) return { call, error: 'the call was cancelled' }
       return { call, error: error instanceof Error ? error.message : String(error) }
     }
   }))
@@ -41,14 +43,4 @@ function asJson(result: unknown): string {
   } catch (error) {
     throw new Error(`what the tool returned is no JSON: ${(error as Error).message.split('\n')[0]}`)
   }
-}
-
-/** A tool that does not listen to the signal holds up nobody. */
-function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  if (signal.aborted) return Promise.reject(new Error('the call was cancelled'))
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(new Error('the call was cancelled'))
-    signal.addEventListener('abort', abort, { once: true })
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
-  })
 }

@@ -18,6 +18,11 @@ export type ToolDefinitions = Readonly<Record<string, ToolDefinition>>
  */
 export type ToolChoice = 'auto' | 'none' | 'required' | { tool: string }
 
+/** Whether a choice demands a call. */
+export function wantsCall(choice: unknown): boolean {
+  return choice !== 'auto' && choice !== 'none'
+}
+
 /** A call that a model has made, complete. */
 export interface ToolCall {
   id: string

@@ -1,4 +1,6 @@
+import { ChatFormat } from '../../lib/chat-format.js'
 import { streamChat, type Chat, type StreamEvent, type Tools } from '../../lib/index.js'
+import { parseTools } from '../../lib/tools/tools.js'
 import { fakeModel, soon } from '../tools/fake-model.js'
 
 // As Qwen's: tools in the system message, calls and answers in marks of their own.
@@ -209,10 +211,25 @@ describe('tools', () => {
     expect(chat.messages.filter(({ role }) => role === 'tool')).toEqual([tool('rain', second), tool('sun', first)])
   })
 
+  test('the grammar for them is made once, not for each reply', async () => {
+    const { model } = fakeModel({ chatTemplate: template })
+    const told: string[] = []
+    const tools = parseTools({ weather: { parameters: { type: 'object', properties: { city: { type: 'string', not: {} } } } } }, 'createChat')
+    const format = new ChatFormat(model, { tools, reasoning: 'template' })
+    const make = (choice: 'auto' | 'required', answer?: string) => format.replyGrammar(choice, answer, message => told.push(message))
+    for (let i = 0; i < 3; i++) expect(make('auto')!.triggers).toEqual(['<tool_call>'])
+    expect(told).toHaveLength(1)
+    expect(make('required')!.triggers).toEqual([])
+    expect(make('auto', 'root ::= "a"')!.grammar).toContain('answer-root')
+    expect(told).toHaveLength(3)
+    for (let i = 0; i < 20; i++) expect(make('auto', `root ::= "${i}"`)!.grammar).toContain(`"${i}"`)
+  })
+
   test('a call cannot be required where there are no tools, or of a reply that has a grammar', () => {
     const chat = fakeModel().model.createChat()
     for (const toolChoice of ['required', { tool: 'weather' }] as const) {
       expect(() => chat.stream('x', { toolChoice })).toThrow(expect.objectContaining({ code: 'INVALID_OPTION', message: expect.stringContaining('toolChoice') }))
+      expect(() => chat.regenerate({ toolChoice })).toThrow(expect.objectContaining({ code: 'INVALID_OPTION', message: expect.stringContaining('toolChoice') }))
       expect(() => chat.stream('x', { toolChoice, grammar: 'root ::= "a"' })).toThrow(expect.objectContaining({ code: 'INVALID_OPTION' }))
     }
   })
