@@ -11,6 +11,26 @@ test.each(pages)('%s: what it links to is there', page => {
   expect(links.filter(link => !existsSync(resolve(root, dirname(page), link)))).toEqual([])
 })
 
+/** The places on a page that have names: its own, and those that GitHub gives the headings. */
+function anchors(page: string): Set<string> {
+  const text = readFileSync(join(root, page), 'utf8')
+  const counts = new Map<string, number>()
+  const names = new Set([...text.matchAll(/<a id="([^"]+)"/g)].map(match => match[1]!))
+  for (const [, title] of text.replace(/^```[\s\S]*?^```$/gm, '').matchAll(/^#+ (.*)$/gm)) {
+    const name = title!.toLowerCase().replaceAll(/[^\p{L}\p{N}_ -]/gu, '').replaceAll(' ', '-')
+    const before = counts.get(name) ?? 0
+    counts.set(name, before + 1)
+    names.add(before === 0 ? name : `${name}-${before}`)
+  }
+  return names
+}
+
+test.each(pages)('%s: the places on pages that it links to are there', page => {
+  const links = [...readFileSync(join(root, page), 'utf8').matchAll(/\]\(([^)#\s:]*)#([^)\s]+)\)/g)]
+  const missing = links.filter(([, other, anchor]) => !anchors(other === '' ? page : join(dirname(page), other!)).has(anchor!))
+  expect(missing.map(([link]) => link)).toEqual([])
+})
+
 test('each feature that is compared links to a test', () => {
   const rows = readFileSync(join(root, 'docs', 'compare.md'), 'utf8').split('\n').filter(line => /^\| (?!\*\*|---|\| )/.test(line))
   const without = rows.filter(row => !row.includes('](') || !/test\/|performance\.md/.test(row))
