@@ -1,10 +1,11 @@
-// Behind `npm start`, `npm test`, `npm run cli`, `npm run paper`, `npm run bench` and `npm run eval`: sets up what is missing, then runs the program from source.
+// Behind `npm start`, `npm test`, `npm run cli`, `npm run paper`, `npm run bench`, `npm run eval` and `npm run fuzz`: sets up what is missing, then runs the program from source.
 //
 //   node scripts/run.mjs cli COMMAND ...    the command line, lib/cli/main.ts
 //   node scripts/run.mjs test ...           jest, with the arguments passed on
 //   node scripts/run.mjs paper ...          the paper's tables and figures, scripts/paper/main.ts
 //   node scripts/run.mjs bench ...          the benchmark, scripts/bench/main.ts
 //   node scripts/run.mjs eval CHECK ...     what long conversations do, scripts/evaluation/main.ts
+//   node scripts/run.mjs fuzz TARGET ...    random inputs at all that takes input, scripts/fuzz/main.ts
 //
 // All words about setting up go to stderr: stdout is the program's alone.
 
@@ -24,9 +25,9 @@ try {
   if (program === 'cli') await runCli()
   else if (program === 'paper') await runReport('paper')
   else if (program === 'bench') await runReport('bench')
-  else if (program === 'eval') await runEvaluation()
+  else if (program === 'eval' || program === 'fuzz') await runCheck(program === 'eval' ? 'evaluation' : program)
   else if (program === 'test') await runTests()
-  else throw new SetupError('Usage: node scripts/run.mjs cli COMMAND ... | test ... | paper ... | bench ... | eval CHECK ...')
+  else throw new SetupError('Usage: node scripts/run.mjs cli COMMAND ... | test ... | paper ... | bench ... | eval CHECK ... | fuzz TARGET ...')
 } catch (error) {
   console.error(error instanceof SetupError ? error.message : error)
   process.exitCode = 1
@@ -54,11 +55,11 @@ async function runReport(name) {
   await run([...typescript(), path.join(root, 'scripts', name, 'main.ts'), ...args], env)
 }
 
-/** Finds the model by itself, and needs no other addon than the library's. */
-async function runEvaluation() {
+/** These find their model by themselves, and need no other addon than the library's. */
+async function runCheck(folder) {
   await dependencies(say)
   if (!given('--help') && !given('-h')) await addon(say)
-  await run([...typescript(), path.join(root, 'scripts', 'evaluation', 'main.ts'), ...args], process.env)
+  await run([...typescript(), path.join(root, 'scripts', folder, 'main.ts'), ...args], process.env)
 }
 
 function given(name) {

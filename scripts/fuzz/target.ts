@@ -1,0 +1,32 @@
+import type { SeededRandom } from '../../test/tools/tiny-random.js'
+
+/** One door through which input from outside comes in: what is drawn at random and tried at it. */
+export interface FuzzTarget {
+  /** What the inputs are, and what must hold for each. */
+  description: string
+  /** What all inputs need: models, folders. Runs once a process. Its result is passed to each attempt. */
+  prepare?(): Promise<unknown>
+  /**
+   * Makes one input from the random numbers and tries it. It throws where something does not hold; the process that
+   * ends or hangs is noticed from outside. `describe` is told the input in words, for the report of a fault.
+   */
+  attempt(random: SeededRandom, prepared: unknown, describe: (input: string) => void): Promise<void>
+  /** Seconds of its process's CPU that one input may take, over which it hangs. Default 5. */
+  secondsPerInput?: number
+  /** Inputs a process handles before a fresh one takes over; where each leaves something behind. Default: no limit. */
+  inputsPerProcess?: number
+}
+
+/** What was found. */
+export interface Fault {
+  target: string
+  seed: number
+  /** What went wrong: an error's text, a signal, or that it hung. */
+  reason: string
+  input: string
+}
+
+/** Fails the attempt, with the reason. */
+export function expect(holds: boolean, reason: string): asserts holds {
+  if (!holds) throw new Error(reason)
+}

@@ -1,0 +1,4 @@
+import type { FuzzTarget } from './target.js'
+
+/** All targets by name. Each is loaded in the process that runs it, and nowhere else. */
+export const targets: Record<string, () => Promise<FuzzTarget>> = {}
