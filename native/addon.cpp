@@ -66,23 +66,18 @@ void set_log(const Napi::CallbackInfo& info) {
   const auto env = info.Env();
   auto& here = environment(env);
   LlamaLibrary::listen(&here, nullptr);
-  if (here.log) here.log.Release();
-  here.log = Napi::ThreadSafeFunction();
+  if (here.log) here.log->close();
+  here.log.reset();
   if (!info[0].IsFunction()) return;
-  here.log = Napi::ThreadSafeFunction::New(env, info[0].As<Napi::Function>(), "streaming-llm log", 0, 1);
-  here.log.Unref(env);  // listening keeps no process alive
-  LlamaLibrary::listen(&here, [log = here.log](int level, const char* line) {
-    auto* copy = new std::pair<int, std::string>(level, line);
-    const auto status = log.NonBlockingCall(copy, [](Napi::Env env, Napi::Function callback, std::pair<int, std::string>* entry) {
-      const std::unique_ptr<std::pair<int, std::string>> owned(entry);
-      if (!env) return;
-      try {
-        callback.Call({Napi::Number::New(env, owned->first), Napi::String::New(env, owned->second)});
-      } catch (const Napi::Error&) {
-        // As above; and what a listener of the log throws must not end the process.
-      }
+  here.log = JavaScriptThread::make(env, "streaming-llm log");
+  here.log->unref(env);  // listening keeps no process alive
+  // Lines may still be on their way when another listener takes over, or none: the function goes with JavaScript's thread.
+  auto listener = std::make_shared<Napi::FunctionReference>(Napi::Persistent(info[0].As<Napi::Function>()));
+  here.log->at_end([listener] { listener->Reset(); });
+  LlamaLibrary::listen(&here, [log = here.log, listener](int level, const char* line) {
+    log->post([listener, level, text = std::string(line)](Napi::Env env) {
+      if (!listener->IsEmpty()) listener->Call({Napi::Number::New(env, level), Napi::String::New(env, text)});
     });
-    if (status != napi_ok) delete copy;
   });
 }
 

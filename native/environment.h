@@ -1,6 +1,9 @@
 #pragma once
 #include <napi.h>
 
+#include <memory>
+
+#include "javascript_thread.h"
 #include "llama_library.h"
 
 namespace streaming {
@@ -8,7 +11,7 @@ namespace streaming {
 // The constructors and the listener of one JavaScript environment: the main thread's, or a worker's.
 struct Environment {
   Napi::FunctionReference model, sequence, stream;
-  Napi::ThreadSafeFunction log;
+  std::shared_ptr<JavaScriptThread> log;  // null: nobody listens
   ~Environment() { LlamaLibrary::listen(this, nullptr); }
 };
 

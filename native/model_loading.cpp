@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "environment.h"
+#include "javascript_thread.h"
 #include "model_object.h"
 #include "napi_values.h"
 #include "read_options.h"
@@ -12,26 +13,27 @@ namespace streaming {
 namespace {
 
 // Loads on a thread of libuv's pool and tells JavaScript how far it is.
-class LoadWorker : public Napi::AsyncProgressWorker<float> {
+class LoadWorker : public Napi::AsyncWorker {
  public:
   LoadWorker(Napi::Env env, std::string path, Weights::LoadOptions where, const ContextOptions& options, Napi::Function progress, std::shared_ptr<std::atomic<bool>> aborted)
-      : AsyncProgressWorker(env), deferred(env), path_(std::move(path)), where_(std::move(where)), options_(options), progress_(Napi::Persistent(progress)), aborted_(std::move(aborted)) {}
-  void Execute(const ExecutionProgress& progress) override {
+      : AsyncWorker(env), deferred(env), path_(std::move(path)), where_(std::move(where)), options_(options), progress_(std::make_shared<Napi::FunctionReference>(Napi::Persistent(progress))), thread_(JavaScriptThread::make(env, "streaming-llm load")), aborted_(std::move(aborted)) {
+    // A worker that is being terminated waits for what its environment has begun.
+    thread_->at_end([aborted = aborted_] { *aborted = true; });
+  }
+  // JavaScript's thread, as for all of libuv's work. What is still on its way finds no function any more.
+  ~LoadWorker() override {
+    progress_->Reset();
+    thread_->close();
+  }
+  void Execute() override {
     float told = 0;
     try {
       model_ = Model::load(path_, where_, options_.unload_after_ms > 0, [&](float done) {
-        if (done - told >= 0.01f || done == 1.0f) progress.Send(&done, 1), told = done;
+        if (done - told >= 0.01f || done == 1.0f) tell(done), told = done;
         return !*aborted_;
       });
     } catch (const Failure& failure) {
       failure_ = std::make_unique<Failure>(failure);
-    }
-  }
-  void OnProgress(const float* done, size_t count) override {
-    try {
-      if (count > 0) progress_.Call({Napi::Number::New(Env(), done[count - 1])});
-    } catch (const Napi::Error&) {
-      // What a progress bar throws does not stop the loading.
     }
   }
   void OnOK() override {
@@ -46,10 +48,16 @@ class LoadWorker : public Napi::AsyncProgressWorker<float> {
   Napi::Promise::Deferred deferred;
 
  private:
+  void tell(float done) {
+    thread_->post([progress = progress_, done](Napi::Env env) {
+      if (!progress->IsEmpty()) progress->Call({Napi::Number::New(env, done)});
+    });
+  }
   std::string path_;
   Weights::LoadOptions where_;
   ContextOptions options_;
-  Napi::FunctionReference progress_;
+  const std::shared_ptr<Napi::FunctionReference> progress_;
+  const std::shared_ptr<JavaScriptThread> thread_;
   std::shared_ptr<std::atomic<bool>> aborted_;
   std::shared_ptr<Model> model_;
   std::unique_ptr<Failure> failure_;

@@ -143,7 +143,7 @@ Napi::Value ModelObject::embed(const Napi::CallbackInfo& call) {
     auto aborted = std::make_shared<std::atomic<bool>>(false);
     Embedder::Request request{texts(options, "texts"), pooling == "last" ? Embedder::last : pooling == "cls" ? Embedder::first : Embedder::mean, options.Get("normalize").ToBoolean(), integer(options, "mostTokens")};
     auto result = Napi::Object::New(env);
-    result.Set("promise", Delivery::start(env, *embedder_, [embedder = embedder_.get(), request = std::move(request), aborted] { return embedder->embed(request, *aborted); }));
+    result.Set("promise", deliver(env, *embedder_, [embedder = embedder_.get(), request = std::move(request), aborted] { return embedder->embed(request, *aborted); }));
     result.Set("abort", Napi::Function::New(env, [aborted](const Napi::CallbackInfo&) { *aborted = true; }));
     return result;
   });
@@ -152,7 +152,7 @@ Napi::Value ModelObject::embed(const Napi::CallbackInfo& call) {
 Napi::Value ModelObject::release_embedder(const Napi::CallbackInfo& call) {
   return throwing(call.Env(), [&]() -> Napi::Value {
     need_open();
-    return Delivery::start(call.Env(), *embedder_, [embedder = embedder_.get()] {
+    return deliver(call.Env(), *embedder_, [embedder = embedder_.get()] {
       embedder->release();
       return std::vector<std::vector<float>>();
     });

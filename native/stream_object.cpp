@@ -1,58 +1,45 @@
 #include "stream_object.h"
 
-#include <mutex>
-
+#include "javascript_thread.h"
 #include "napi_values.h"
 
 namespace streaming {
 
-// The way from the engine's thread to one waiting callback. Keeps the process alive while somebody waits; shared by
-// the JavaScript object and the wake-ups in flight.
-class Waker {
+// Wakes one waiting callback from the engine's thread. Keeps the process alive while somebody waits; shared by the
+// JavaScript object and the wake-ups in flight.
+class Waker : public std::enable_shared_from_this<Waker> {
  public:
   static std::shared_ptr<Waker> make(Napi::Env env) {
     auto waker = std::make_shared<Waker>();
-    // The function holds the waker until the last wake-up has been run.
-    waker->function_ = Function::New(env, "streaming-llm job", 0, 1, new std::shared_ptr<Waker>(waker),
-                                     [](Napi::Env, void*, std::shared_ptr<Waker>* context) { delete context; }, static_cast<void*>(nullptr));
-    waker->function_.Unref(env);
+    waker->thread_ = JavaScriptThread::make(env, "streaming-llm job");
+    waker->thread_->unref(env);
+    waker->thread_->at_end([waker] { waker->waiting_.Reset(); });
     return waker;
   }
   // JavaScript's thread.
   void wait(Napi::Function callback) {
-    if (waiting_.IsEmpty()) function_.Ref(callback.Env());
+    if (waiting_.IsEmpty()) thread_->ref(callback.Env());
     waiting_ = Napi::Persistent(callback);
   }
   // Any thread.
   void wake() {
-    std::lock_guard lock(mutex_);
-    if (open_ && function_.NonBlockingCall() == napi_closing) open_ = false;
+    thread_->post([waker = shared_from_this()](Napi::Env env) { waker->call(env); });
   }
   // JavaScript's thread. The job has ended: the process may go.
   void close() {
     waiting_.Reset();
-    std::lock_guard lock(mutex_);
-    if (open_) function_.Release();
-    open_ = false;
+    thread_->close();
   }
 
  private:
-  static void call(Napi::Env env, Napi::Function, std::shared_ptr<Waker>* context, void*) {
-    auto& waker = **context;
-    if (!env || waker.waiting_.IsEmpty()) return;
-    try {
-      const auto callback = waker.waiting_.Value();
-      waker.waiting_.Reset();
-      waker.function_.Unref(env);
-      callback.Call({});
-    } catch (const Napi::Error&) {
-      // A worker that is being terminated runs no JavaScript any more; the callback itself never throws.
-    }
+  void call(Napi::Env env) {
+    if (waiting_.IsEmpty()) return;
+    const auto callback = waiting_.Value();
+    waiting_.Reset();
+    thread_->unref(env);
+    callback.Call({});
   }
-  using Function = Napi::TypedThreadSafeFunction<std::shared_ptr<Waker>, void, call>;
-  std::mutex mutex_;
-  Function function_;
-  bool open_ = true;
+  std::shared_ptr<JavaScriptThread> thread_;
   Napi::FunctionReference waiting_;
 };
 
