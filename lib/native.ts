@@ -110,6 +110,8 @@ export interface NativeSampling {
   dryTokens: number
   dryBreakers: string[]
   seed: number
+  /** The seed was chosen: nothing that changes the last bits of a logit changes while the reply comes. Default: false. */
+  reproducible?: boolean
   // What follows is off where it is missing.
   topNSigma?: number
   xtcProbability?: number
@@ -319,5 +321,7 @@ export interface NativeAddon {
   ThreadChoice: new (most: number, fullBatch: number, mayChange: boolean) => NativeThreadChoice
   NgramIndex: new () => NativeNgramIndex
   DraftLength: new () => NativeDraftLength
+  /** Every batch with this token fails from now on; -1: none does. For tests. */
+  failDecodes(token: number): void
   CachePolicy: new (limits: Omit<NativeSequenceOptions, 'rebaseAfter' | 'verify'> & { trainedLength: number }) => NativeCachePolicy
 }

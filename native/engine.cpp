@@ -106,6 +106,7 @@ void Engine::start(int handle, Job job) {
 void Engine::begin(int handle, Sequence& sequence) {
   auto& running = *sequence.running;
   const bool generates = running.job.kind == Job::generate;
+  if (running.job.sampling.reproducible && !is_reproducible()) choose_fixed_threads();
   running.waiting = false;
   running.started = Clock::now();
   try {
@@ -241,6 +242,7 @@ void Engine::fail(Sequence& sequence, const std::string& code, const std::string
   if (!running.ended) {
     try {
       take_back(sequence, running.emitted_bytes);
+      if (sequence.current >= 0 && !holds_newest(sequence)) start_over(sequence);
     } catch (const Failure&) {
       start_over(sequence);
     }

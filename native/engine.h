@@ -9,6 +9,7 @@
 
 #include "decode_pace.h"
 #include "draft_length.h"
+#include "failure.h"
 #include "model.h"
 #include "sequence.h"
 #include "thread_choice.h"
@@ -80,13 +81,13 @@ class Engine {
   bool step();
   void admit();
   void drop_cancelled();
-  bool make_room(Sequence& sequence);
+  bool make_room(Sequence& sequence, const Sequence* spared = nullptr);
   void begin(int handle, Sequence& sequence);
   void place(Sequence& sequence);
   void need_weights(const Sequence& sequence);
   bool may_unload() const;
   void unload();
-  std::vector<uint8_t> cells_of(const Sequence& sequence);
+  std::vector<uint8_t> cells_of(int id);
   void swap_out(Sequence& sequence);
   std::vector<uint8_t> saved(Sequence& sequence);
   void restore_saved(Sequence& sequence, const std::vector<uint8_t>& state);
@@ -95,6 +96,10 @@ class Engine {
   bool ready(const Sequence& sequence) const;
   bool cut_for_eviction(const Sequence& sequence, int left, int& count) const;
   bool add_part(Batch& batch, Sequence& sequence, std::vector<Part>& parts);
+  void put(Batch& batch, Part& part) const;
+  void decode_parts(Batch& batch, std::vector<Part>& parts);
+  void complete(std::vector<Part>& parts, double elapsed_ms);
+  void give_up(Part& part, const Failure& failure);
   void after_decode(Part& part, double elapsed_ms);
   void evict(Sequence& sequence, const CachePolicy::Step& step);
   Token sample(Sequence& sequence, const float* logits, const CachePolicy::Mark& mark, Token before, int64_t evicted_before);
@@ -129,8 +134,12 @@ class Engine {
   void copy(const Sequence& from, Sequence& to);
   void decode_sinks(Sequence& sequence, int id, Position at);
   void move_to(Sequence& sequence, int id, Position old_base);
+  bool holds_newest(const Sequence& sequence) const;
+  bool holds_what_is_seen(const Sequence& sequence);
   void verify(const Sequence& sequence) const;
   void decode(Batch& batch);
+  bool is_reproducible() const;
+  void choose_fixed_threads();
   bool must_stop_decoding();
 
   int cells_needed(const CachePolicy::Limits& limits) const;
@@ -168,6 +177,8 @@ class Engine {
   ThreadChoice thread_choice_;
   std::unique_ptr<ThreadPool> pool_;
   int threads_set_ = 0;                                  // what the context has been told
+  int fixed_threads_ = 0;        // on which reproducible replies are computed; 0: chosen by the next one
+  bool fixed_is_slow_ = false;   // with so many, a decode has taken far too long: the next reply may have fewer
   Clock::time_point give_up_at_ = Clock::time_point::max();  // the decode in progress
   bool gave_up_ = false;
   std::unique_ptr<Batch> batch_;

@@ -1,6 +1,7 @@
 // What the engine does in llama.cpp's cache beside decoding tokens: the sinks move, kept tokens are decoded again.
 #include "engine.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "batch.h"
@@ -37,6 +38,7 @@ void Engine::start_over(Sequence& sequence) {
 // All that is kept goes out of llama.cpp's cache and waits to be decoded again, before what waits already.
 void Engine::decode_again(Sequence& sequence) {
   clear(sequence);
+  sequence.in_batch = false;
   const auto restart = sequence.cache->restart(0);
   sequence.pending.insert(sequence.pending.begin(), restart.again.begin(), restart.again.end());
   sequence.given_back = restart.known;
@@ -92,11 +94,43 @@ void Engine::move_to(Sequence& sequence, int id, Position old_base) {
   sequence.current = id;
 }
 
+// Whether llama.cpp's cache ends where ours does: a token decoded behind another end than it has seen would be
+// nonsense, and nothing would say so. A look at one number.
+bool Engine::holds_newest(const Sequence& sequence) const {
+  const auto& cache = *sequence.cache;
+  const Position newest = cache.size() > 0 ? cache.next() - 1 : -1;
+  return llama().llama_memory_seq_pos_max(memory_, sequence.current) == newest;
+}
+
+// Whether llama.cpp's cache holds all that the next token will see. Windowed layers give up, of their own accord, what
+// the newest token no longer sees; once that token is taken back, those before it need it. Sinks that have moved since
+// lie below such a gap, so the two are looked at apart: each under an id of its own, whose ends llama.cpp tells.
+bool Engine::holds_what_is_seen(const Sequence& sequence) {
+  if (!holds_newest(sequence)) return false;
+  const auto& cache = *sequence.cache;
+  if (sliding_window_ == 0 || cache.size() == 0) return true;
+  const auto& functions = llama();
+  const Position seen_from = cache.next() - sliding_window_ + 1;
+  int scratch = take_id();
+  const auto holds = [&](Position from, Position to) {
+    from = std::max(from, seen_from);
+    if (from >= to) return true;
+    functions.llama_memory_seq_rm(memory_, scratch, -1, -1);
+    functions.llama_memory_seq_cp(memory_, sequence.current, scratch, from, to);
+    return functions.llama_memory_seq_pos_min(memory_, scratch) == from && functions.llama_memory_seq_pos_max(memory_, scratch) == to - 1;
+  };
+  const Position sinks_end = cache.lowest() + static_cast<Position>(cache.sinks().size());
+  const Position oldest = cache.limits().kind == CachePolicy::streaming ? std::max(sinks_end, cache.mark().oldest) : sinks_end;
+  const bool whole = holds(cache.lowest(), sinks_end) && holds(oldest, cache.next());
+  give_id(scratch);
+  return whole;
+}
+
 void Engine::verify(const Sequence& sequence) const {
   const auto& cache = *sequence.cache;
   const char* broken = cache.broken_invariant();
   if (!broken && cache.size() > 0 && sequence.rebasing == 0) {
-    if (llama().llama_memory_seq_pos_max(memory_, sequence.current) != cache.next() - 1) broken = "llama.cpp holds the newest position";
+    if (!holds_newest(sequence)) broken = "llama.cpp holds the newest position";
     const bool knows_lowest = sliding_window_ == 0 && !recurrent_;
     if (knows_lowest && llama().llama_memory_seq_pos_min(memory_, sequence.current) != cache.lowest()) broken = "llama.cpp holds the oldest position";
   }
@@ -110,23 +144,48 @@ bool Engine::must_stop_decoding() {
   return gave_up_ = true;
 }
 
+// Whether a reply is in progress whose logits should be the same each time, to the last bit.
+bool Engine::is_reproducible() const {
+  return std::any_of(sequences_.begin(), sequences_.end(), [](const auto& entry) {
+    const auto& running = entry.second.running;
+    return running && !running->ended && !running->waiting && running->job.sampling.reproducible;
+  });
+}
+
+// A reproducible reply is about to begin. The last bits of a logit depend on the number of threads, so all such replies
+// are computed on as many, unless that has become far too slow: then the next one changes it, but none that has begun.
+void Engine::choose_fixed_threads() {
+  if (fixed_is_slow_) {
+    if (fixed_threads_ == thread_choice_.threads()) thread_choice_.gave_up();
+    fixed_threads_ = 0;
+    fixed_is_slow_ = false;
+  }
+  if (fixed_threads_ == 0) fixed_threads_ = thread_choice_.threads();
+}
+
 void Engine::decode(Batch& batch) {
   LlamaLibrary::take_errors();
   int result = 0;
   std::optional<std::string> thrown;
+  const bool fixed = is_reproducible();
   do {
-    if (const int threads = thread_choice_.threads(); threads != threads_set_) {
+    if (const int threads = fixed ? fixed_threads_ : thread_choice_.threads(); threads != threads_set_) {
       llama().llama_set_n_threads(context_, threads, threads);
       threads_set_ = threads;
     }
     // A recurrent state does not come through a decode that was given up.
-    const double limit = recurrent_ ? INFINITY : thread_choice_.limit(batch.size());
+    const double limit = recurrent_ || fixed ? INFINITY : thread_choice_.limit(batch.size());
     const auto begin = Clock::now();
     give_up_at_ = std::isfinite(limit) ? begin + std::chrono::microseconds(static_cast<int64_t>(limit * 1000)) : Clock::time_point::max();
     gave_up_ = false;
     thrown = guarded([&] { result = llama().llama_decode(context_, batch.get()); });
     if (!thrown && result == 0) {
-      thread_choice_.took(batch.size(), milliseconds(Clock::now() - begin));
+      const double elapsed = milliseconds(Clock::now() - begin);
+      if (!fixed) thread_choice_.took(batch.size(), elapsed);
+      else {
+        fixed_is_slow_ = fixed_is_slow_ || elapsed > thread_choice_.limit_on(fixed_threads_, batch.size());
+        thread_choice_.saw(fixed_threads_, batch.size(), elapsed);
+      }
       return;
     }
     // llama.cpp has taken the batch's cells out again, so it can be decoded on fewer threads.

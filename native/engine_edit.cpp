@@ -20,6 +20,7 @@ void Engine::cut(Sequence& sequence, int64_t keep) {
   if (keep == 0) {
     clear(sequence);
     sequence.swapped.reset();
+    sequence.swapped_state.reset();
     give_id(sequence.state);
     sequence.cache = make_cache_policy(sequence.cache->limits());
     sequence.pending.clear();
@@ -52,12 +53,8 @@ void Engine::cut(Sequence& sequence, int64_t keep) {
   sequence.rebasing = sequence.replaying = sequence.given_back = 0;
   give_id(sequence.state);
   if (sequence.current < 0) return;
-  bool same_cells = rebased && llama().llama_memory_seq_rm(memory_, sequence.current, last, -1);
-  // Windowed layers have given up what only the tokens that are gone no longer needed.
-  if (same_cells && sliding_window_ > 0 && cache.size() > 0) {
-    same_cells = llama().llama_memory_seq_pos_min(memory_, sequence.current) <= std::max(cache.lowest(), last - sliding_window_ + 1);
-  }
-  if (!same_cells) start_over(sequence);
+  const bool same_cells = rebased && llama().llama_memory_seq_rm(memory_, sequence.current, last, -1);
+  if (!same_cells || !holds_what_is_seen(sequence)) start_over(sequence);
   if (sequence.verify) verify(sequence);
 }
 
@@ -120,18 +117,20 @@ int Engine::fork(int handle) {
   return made;
 }
 
-// Metadata only: both share the cells until they leave one of them.
+// Metadata only: both share the cells until they leave one of them. The one that is copied from keeps its place.
 void Engine::copy(const Sequence& from, Sequence& to) {
   to.used = from.used;
   to.cache = from.cache->clone();
   to.pending = from.pending;
   to.seen = from.seen, to.evicted = from.evicted;
   to.rebasing = from.rebasing, to.given_back = from.given_back, to.replaying = from.replaying;
-  to.swapped = from.swapped;
+  to.swapped = from.swapped, to.swapped_state = from.swapped_state;
   if (from.current < 0) return;
-  if (!make_room(to)) {
+  if (!make_room(to, &from)) {
     // Nobody gives way now: it waits outside with a copy of what the cache holds.
-    to.swapped = std::make_shared<SwappedState>(cells_of(from), options_.swap_folder);
+    const auto copied = [&](int id) { return id < 0 ? nullptr : std::make_shared<SwappedState>(cells_of(id), options_.swap_folder); };
+    to.swapped = copied(from.current);
+    to.swapped_state = copied(from.state);
     return;
   }
   try {

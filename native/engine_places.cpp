@@ -35,8 +35,8 @@ void Engine::drop_cancelled() {
 }
 
 // True: there is a place for the sequence, or it has one. Whoever is idle gives way; then whoever has a place and waits
-// nevertheless, since the sequence has waited longer.
-bool Engine::make_room(Sequence& sequence) {
+// nevertheless, since the sequence has waited longer. `spared` keeps its place: something is copied from it.
+bool Engine::make_room(Sequence& sequence, const Sequence* spared) {
   if (sequence.current >= 0) return true;
   for (;;) {
     int count = 1;
@@ -47,7 +47,7 @@ bool Engine::make_room(Sequence& sequence) {
       count++;
       cells += cells_needed(other.cache->limits());
       const bool waits = other.running && other.running->waiting;
-      if (other.running && !waits) continue;
+      if (&other == spared || (other.running && !waits)) continue;
       const bool idle_waits = idle && idle->running;
       if (!idle || (idle_waits && !waits) || (idle_waits == waits && other.used < idle->used)) idle = &other;
     }
@@ -57,22 +57,22 @@ bool Engine::make_room(Sequence& sequence) {
   }
 }
 
-// What llama.cpp's cache holds of a sequence that has a place; empty where it cannot be had.
-std::vector<uint8_t> Engine::cells_of(const Sequence& sequence) {
+// What llama.cpp's cache holds under an id; empty where that cannot be had.
+std::vector<uint8_t> Engine::cells_of(int id) {
   std::vector<uint8_t> bytes;
-  if (sequence.current < 0 || sequence.rebasing > 0) return bytes;
+  if (id < 0) return bytes;
   const auto thrown = guarded([&] {
-    bytes.resize(llama().llama_state_seq_get_size(context_, sequence.current));
-    bytes.resize(llama().llama_state_seq_get_data(context_, bytes.data(), bytes.size(), sequence.current));
+    bytes.resize(llama().llama_state_seq_get_size(context_, id));
+    bytes.resize(llama().llama_state_seq_get_data(context_, bytes.data(), bytes.size(), id));
   });
   if (thrown) bytes.clear();
   return bytes;
 }
 
 void Engine::swap_out(Sequence& sequence) {
-  auto bytes = cells_of(sequence);
-  if (bytes.empty()) start_over(sequence);
-  else sequence.swapped = std::make_shared<SwappedState>(std::move(bytes), options_.swap_folder);
+  const auto put_away = [&](int id) { return std::make_shared<SwappedState>(cells_of(id), options_.swap_folder); };
+  if (sequence.cache->size() > 0) sequence.swapped = put_away(sequence.current);
+  if (sequence.state >= 0) sequence.swapped_state = put_away(sequence.state);
   give_id(sequence.state);
   give_id(sequence.current);
 }
@@ -82,13 +82,19 @@ void Engine::place(Sequence& sequence) {
   need_weights(sequence);
   ensure_cells();
   if (sequence.current >= 0) return;
-  sequence.current = take_id();
+  const auto bring_back = [&](int& id, const std::shared_ptr<const SwappedState>& swapped) {
+    id = take_id();
+    const auto bytes = swapped->read();
+    size_t taken = 0;
+    if (!bytes.empty()) guarded([&] { taken = llama().llama_state_seq_set_data(context_, bytes.data(), bytes.size(), id); });
+    return taken > 0;
+  };
   const auto swapped = std::exchange(sequence.swapped, nullptr);
-  if (!swapped) return;
-  const auto bytes = swapped->read();
-  size_t taken = 0;
-  if (!bytes.empty()) guarded([&] { taken = llama().llama_state_seq_set_data(context_, bytes.data(), bytes.size(), sequence.current); });
-  if (taken == 0) start_over(sequence);
+  const auto swapped_state = std::exchange(sequence.swapped_state, nullptr);
+  if (swapped_state && !bring_back(sequence.state, swapped_state)) give_id(sequence.state);
+  if (swapped) bring_back(sequence.current, swapped);
+  else sequence.current = take_id();
+  if (!holds_newest(sequence)) start_over(sequence);
 }
 
 namespace {
@@ -110,7 +116,7 @@ std::vector<uint8_t> Engine::saved(Sequence& sequence) {
   to.put(Head{kStateVersion, sequence.cache->limits(), sequence.seen, sequence.evicted, sequence.rebasing, sequence.given_back, sequence.replaying});
   to.put_list(sequence.pending);
   sequence.cache->save(to);
-  to.put_list(sequence.swapped ? sequence.swapped->read() : cells_of(sequence));
+  to.put_list(sequence.rebasing > 0 ? std::vector<uint8_t>() : sequence.swapped ? sequence.swapped->read() : cells_of(sequence.current));
   return std::move(to.bytes);
 }
 

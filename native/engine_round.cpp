@@ -41,15 +41,34 @@ bool Engine::step() {
   const auto next = sequences_.upper_bound(first_served_);
   first_served_ = next == sequences_.end() ? 0 : next->first;
 
+  decode_parts(batch, parts);
+  return true;
+}
+
+// Where a batch of several cannot be decoded, each part is decoded by itself, so that none fails for another's sake.
+void Engine::decode_parts(Batch& batch, std::vector<Part>& parts) {
   const auto begin = Clock::now();
   try {
     decode(batch);
   } catch (const Failure& failure) {
-    for (auto& part : parts) {
-      if (part.scratch >= 0) give_id(part.scratch);
-      fail(*part.sequence, failure.code, failure.what());
+    if (parts.size() == 1 || stopping_) {
+      for (auto& part : parts) give_up(part, failure);
+      return;
     }
-    return true;
+    for (auto& part : parts) {
+      std::vector<Part> alone{std::move(part)};
+      Part& only = alone.front();
+      // What a failure has made begin again comes with a later batch.
+      if (!only.sequence->in_batch) {
+        give_id(only.scratch);
+        continue;
+      }
+      batch.clear();
+      if (only.scratch >= 0 && !only.sinks_apart) llama().llama_memory_seq_rm(memory_, only.scratch, -1, -1);
+      put(batch, only);
+      decode_parts(batch, alone);
+    }
+    return;
   }
   // A GPU may still be computing; asking for logits waits for it, so that times are what they seem.
   const auto asked = std::find_if(parts.begin(), parts.end(), [](const Part& part) { return part.logits_index >= 0; });
@@ -59,11 +78,22 @@ bool Engine::step() {
   const bool drafts = std::any_of(parts.begin(), parts.end(), [](const Part& part) { return part.drafts > 0; });
   if (singles == static_cast<std::ptrdiff_t>(parts.size())) batch_cost_.took(batch.size(), elapsed);
   if (!drafts) pace_.took(static_cast<int>(std::count_if(parts.begin(), parts.end(), [](const Part& part) { return part.step.count == 1; })), batch.size(), elapsed);
+  complete(parts, elapsed);
+}
+
+// A part that could not be decoded: its sequence stays as it was, its job fails.
+void Engine::give_up(Part& part, const Failure& failure) {
+  give_id(part.scratch);
+  fail(*part.sequence, failure.code, failure.what());
+}
+
+// The batch of these parts has been decoded.
+void Engine::complete(std::vector<Part>& parts, double elapsed_ms) {
   // Who ends may have tokens taken back, which can take a decode; so all of this one's logits are read before.
   std::vector<std::pair<Sequence*, Failure>> ended;
   for (auto& part : parts) {
     try {
-      after_decode(part, elapsed);
+      after_decode(part, elapsed_ms);
     } catch (const Failure& failure) {
       ended.emplace_back(part.sequence, failure);
     }
@@ -78,7 +108,6 @@ bool Engine::step() {
       fail(*part.sequence, failure.code, failure.what());
     }
   }
-  return true;
 }
 
 // What is due to a sequence's job before the next batch.
@@ -179,10 +208,11 @@ bool Engine::add_part(Batch& batch, Sequence& sequence, std::vector<Part>& parts
   if (sequence.rebasing > 0) count = std::min(count, static_cast<int>(sequence.rebasing));
   if (sequence.replaying > 0) count = std::min(count, 1);
   if (count == 0) return true;
+  if (!holds_newest(sequence)) throw Failure("DECODE_FAILED", "the cache does not end where it should; what is kept is decoded again with the next turn");
   if (goes_back && waiting == 1) bookmark(sequence);
   const int drafts = kind == Job::generate && waiting == 1 ? draft(batch, sequence) : 0;
 
-  Part part{&sequence, sequence.cache->plan(count, count >= waiting - 1), {}, -1, -1};
+  Part part{.sequence = &sequence, .step = sequence.cache->plan(count, count >= waiting - 1), .tokens = {}};
   const int sinks = static_cast<int>(sequence.cache->sinks().size());
   if (part.step.reanchor && part.step.evict_to == part.step.evict_from && count + sinks > batch.left() && count > 1 && batch.left() > 2 * sinks) {
     count = batch.left() - sinks;
@@ -190,8 +220,8 @@ bool Engine::add_part(Batch& batch, Sequence& sequence, std::vector<Part>& parts
   }
   if (count > 1) prompt_room_ = std::max(0, prompt_room_ - count), prompts_added_++;
   if (part.step.reanchor) part.scratch = take_id();
-  const bool sinks_apart = part.step.reanchor && (count + sinks > batch.left() || (hybrid_ && sliding_window_ > 0));
-  if (sinks_apart) {
+  part.sinks_apart = part.step.reanchor && (count + sinks > batch.left() || (hybrid_ && sliding_window_ > 0));
+  if (part.sinks_apart) {
     try {
       decode_sinks(sequence, part.scratch, part.step.sinks_at);
     } catch (const Failure&) {
@@ -200,21 +230,29 @@ bool Engine::add_part(Batch& batch, Sequence& sequence, std::vector<Part>& parts
     }
   }
 
-  const bool all = count == static_cast<int>(sequence.pending.size()) && sequence.rebasing == 0;
-  const bool output = all && (kind == Job::generate || kind == Job::score);
   part.tokens.assign(sequence.pending.begin(), sequence.pending.begin() + count);
-  for (int i = 0; i < count; i++) {
-    const int index = batch.add(part.tokens[static_cast<size_t>(i)], part.step.first + i, sequence.current, output && i == count - 1);
-    if (output && i == count - 1) part.logits_index = index;
-  }
-  for (int i = 0; i < drafts; i++) batch.add(sequence.speculation->drafts[static_cast<size_t>(i)], part.step.first + 1 + i, sequence.current, true);
   part.drafts = drafts;
-  if (part.step.reanchor && !sinks_apart) {
-    for (int i = 0; i < sinks; i++) batch.add(sequence.cache->sinks()[static_cast<size_t>(i)], part.step.sinks_at + i, part.scratch, false);
-  }
+  put(batch, part);
   parts.push_back(std::move(part));
   sequence.in_batch = true;
   return true;
+}
+
+// The part's tokens, its drafts, and its sinks where they move along.
+void Engine::put(Batch& batch, Part& part) const {
+  const auto& sequence = *part.sequence;
+  const auto kind = sequence.running->job.kind;
+  const bool all = part.tokens.size() == sequence.pending.size() && sequence.rebasing == 0;
+  const bool output = all && (kind == Job::generate || kind == Job::score);
+  for (int i = 0; i < part.step.count; i++) {
+    const bool last = i == part.step.count - 1;
+    const int index = batch.add(part.tokens[static_cast<size_t>(i)], part.step.first + i, sequence.current, output && last);
+    if (output && last) part.logits_index = index;
+  }
+  for (int i = 0; i < part.drafts; i++) batch.add(sequence.speculation->drafts[static_cast<size_t>(i)], part.step.first + 1 + i, sequence.current, true);
+  if (!part.step.reanchor || part.sinks_apart) return;
+  const auto& sinks = sequence.cache->sinks();
+  for (size_t i = 0; i < sinks.size(); i++) batch.add(sinks[i], part.step.sinks_at + static_cast<Position>(i), part.scratch, false);
 }
 
 // What a step's batch has pushed out leaves the cache, after its decode and before its commit.

@@ -120,6 +120,7 @@ void Engine::undo(Sequence& sequence, const Record& record) {
     }
     move_to(sequence, scratch, -1);
   }
+  if (!holds_what_is_seen(sequence)) start_over(sequence);
   if (sequence.verify) verify(sequence);
 }
 

@@ -33,6 +33,7 @@ SamplingOptions read_sampling(const Napi::Object& from) {
   options.dry_tokens = integer(from, "dryTokens");
   options.dry_breakers = texts(from, "dryBreakers");
   options.seed = from.Get("seed").ToNumber().Uint32Value();
+  options.reproducible = from.Get("reproducible").ToBoolean();
   const auto optional = [&](const char* name, float& value) {
     if (from.Get(name).IsNumber()) value = static_cast<float>(number(from, name));
   };

@@ -32,6 +32,7 @@ struct SamplingOptions {
   int dry_tokens = 1024;
   std::vector<std::string> dry_breakers = {"\n", ":", "\"", "*"};
   uint32_t seed = 0;
+  bool reproducible = false;  // the seed was chosen: the same one is to give the same reply
 };
 
 // Chooses tokens by llama.cpp's own sampler chain. A draw is a function of the seed and of the token's index in the

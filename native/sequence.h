@@ -122,6 +122,7 @@ struct Sequence {
   int hold = -1;        // a second id that keeps evicted cells alive until their eviction is final
   int state = -1;       // keeps the recurrent part during a rebase
   std::shared_ptr<const SwappedState> swapped;  // what the cache held when the place was given up; null: nothing
+  std::shared_ptr<const SwappedState> swapped_state;  // likewise of `state`
   uint64_t used = 0;    // when its last job ended, counted in jobs
   bool in_batch = false;  // the batch in the making has tokens of it
   std::unique_ptr<Running> running;

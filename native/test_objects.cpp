@@ -1,6 +1,9 @@
 #include "test_objects.h"
 
+#include <atomic>
+
 #include "cache_policy.h"
+#include "llama_library.h"
 #include "napi_values.h"
 #include "read_options.h"
 #include "speculation.h"
@@ -127,6 +130,26 @@ class DraftLengthObject : public Napi::ObjectWrap<DraftLengthObject> {
   Acceptance acceptance_;
 };
 
+// ---- decodes that fail, as on a device that is lost
+
+std::atomic<Token> failing_token{-1};
+decltype(LlamaLibrary::llama_decode) real_decode = nullptr;
+
+int32_t failing_decode(llama_context* context, llama_batch batch) {
+  for (int i = 0; i < batch.n_tokens; i++) {
+    if (batch.token[i] == failing_token) return -3;
+  }
+  return real_decode(context, batch);
+}
+
+// Every batch that has this token fails from now on; -1: none does. In all contexts of the process.
+void fail_decodes(const Napi::CallbackInfo& info) {
+  failing_token = info[0].ToNumber().Int32Value();
+  if (real_decode) return;
+  real_decode = llama().llama_decode;
+  const_cast<LlamaLibrary&>(llama()).llama_decode = failing_decode;
+}
+
 }  // namespace
 
 void define_test_objects(Napi::Env env, Napi::Object exports) {
@@ -134,6 +157,7 @@ void define_test_objects(Napi::Env env, Napi::Object exports) {
   exports.Set("ThreadChoice", ThreadChoiceObject::define(env));
   exports.Set("NgramIndex", NgramIndexObject::define(env));
   exports.Set("DraftLength", DraftLengthObject::define(env));
+  exports.Set("failDecodes", Napi::Function::New<fail_decodes>(env, "failDecodes"));
 }
 
 }  // namespace streaming

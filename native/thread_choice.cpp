@@ -25,18 +25,34 @@ int ThreadChoice::kind(int tokens) const {
   return tokens > full_batch_ * 3 / 4 ? full_batch_ : 0;
 }
 
-double ThreadChoice::limit(int tokens) const {
+double ThreadChoice::usual(int threads, int tokens) const {
   const auto none = std::numeric_limits<double>::infinity();
-  if (!may_change_ || threads_ == 1) return none;
-  const int kind = this->kind(tokens);
-  const auto usual = [&](int threads) {
-    const auto of_threads = costs_.find(threads);
-    if (of_threads == costs_.end()) return none;
-    const auto cost = of_threads->second.find(kind);
-    return cost == of_threads->second.end() || cost->second.count < kKnown ? none : cost->second.usual;
-  };
-  if (trying_ && threads_ > from_) return 3 * usual(from_) + 10;
-  return 8 * usual(threads_) + 50;
+  const auto of_threads = costs_.find(threads);
+  if (of_threads == costs_.end()) return none;
+  const auto cost = of_threads->second.find(kind(tokens));
+  return cost == of_threads->second.end() || cost->second.count < kKnown ? none : cost->second.usual;
+}
+
+double ThreadChoice::limit(int tokens) const {
+  if (trying_ && threads_ > from_) return 3 * usual(from_, tokens) + 10;
+  return limit_on(threads_, tokens);
+}
+
+double ThreadChoice::limit_on(int threads, int tokens) const {
+  if (!may_change_ || threads == 1) return std::numeric_limits<double>::infinity();
+  return 8 * usual(threads, tokens) + 50;
+}
+
+// Near the quick end of what is seen, but it forgets: a cache that fills makes each token dearer.
+bool ThreadChoice::learn(Cost& cost, double milliseconds) {
+  const bool slow = cost.count >= kKnown && milliseconds > 2 * cost.usual;
+  if (cost.count++ == 0) cost.usual = milliseconds;
+  else cost.usual += (milliseconds < cost.usual ? 0.3 : 0.03) * (milliseconds - cost.usual);
+  return slow;
+}
+
+void ThreadChoice::saw(int threads, int tokens, double milliseconds) {
+  if (may_change_ && kind(tokens) != 0) learn(costs_[threads][kind(tokens)], milliseconds);
 }
 
 void ThreadChoice::took(int tokens, double milliseconds) {
@@ -50,11 +66,7 @@ void ThreadChoice::took(int tokens, double milliseconds) {
   }
   if (kind == 0) return;
   Cost& cost = costs_[threads_][kind];
-  const bool slow = cost.count >= kKnown && milliseconds > 2 * cost.usual;
-  // Near the quick end of what is seen, but it forgets: a cache that fills makes each token dearer.
-  if (cost.count++ == 0) cost.usual = milliseconds;
-  else cost.usual += (milliseconds < cost.usual ? 0.3 : 0.03) * (milliseconds - cost.usual);
-
+  const bool slow = learn(cost, milliseconds);
   if (trying_) {
     if (kind != trial_kind_) return;
     trial_sum_ += milliseconds;

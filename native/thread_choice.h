@@ -21,6 +21,10 @@ class ThreadChoice {
   int threads() const { return threads_; }
   // Milliseconds after which a decode of so many tokens should be given up; infinite where that is not known.
   double limit(int tokens) const;
+  // Likewise on so many threads, whatever the choice is.
+  double limit_on(int threads, int tokens) const;
+  // A decode on so many threads has taken so many milliseconds, whatever the choice is: nothing is tried for it.
+  void saw(int threads, int tokens, double milliseconds);
   // A decode has taken so many milliseconds.
   void took(int tokens, double milliseconds);
   // A decode has been given up; it comes again.
@@ -32,6 +36,9 @@ class ThreadChoice {
     int count = 0;
   };
   int kind(int tokens) const;
+  double usual(int threads, int tokens) const;
+  // Returns whether it was slow, for what is known.
+  bool learn(Cost& cost, double milliseconds);
   void try_threads(int threads, int kind);
   void settle(bool stay);
   void forget_trial();

@@ -89,8 +89,9 @@ export interface SamplingOptions {
    */
   logitBias?: [token: number | string, bias: number | false][] | undefined
   /**
-   * The same seed gives the same choices, 0 to 4,294,967,294, as far as logits are the same to the last bit: give
-   * `threads` too, and no `speculation`. Default: another one each time.
+   * The same seed gives the same choices, 0 to 4,294,967,294, as far as logits are the same to the last bit. The number
+   * of threads stays the same for replies with a seed of one loaded model; give `threads` where another process is to
+   * give the same reply, and no `speculation`. Default: another one each time.
    */
   seed?: number | undefined
 }
@@ -255,5 +256,6 @@ export function nativeSampling(sampling: ParsedSamplingOptions, window: number, 
     biasTokens: Int32Array.from(logitBias, ([token]) => (typeof token === 'number' ? token : tokenOf(token))),
     biasValues: Float32Array.from(logitBias, ([, bias]) => (bias === false ? -Infinity : bias)),
     seed: seed ?? Math.floor(Math.random() * (2 ** 32 - 1)),
+    reproducible: seed !== undefined || temperature === 0,
   }
 }

@@ -1,5 +1,6 @@
 import type { NativeJob, NativeModel, NativeSequence, NativeSequenceOptions } from '../../lib/native.js'
 import { append, attentionFamilies, distance, learnedFamilies, randomTokens, recurrentFamilies, score, withModel } from '../tools/family-runs.js'
+import { seeded } from '../tools/random.js'
 import { drain, greedy, loadNative, openAddon, verified } from '../tools/native-engine.js'
 import { tinyModel, type TinyKind } from '../tools/tiny-models.js'
 
@@ -57,6 +58,23 @@ describe('cutting off the end', () => {
     await expectSame(sequence, joined(tokens.subarray(0, 4), tokens.subarray(4 + evictedTokens, 180)))
     sequence.close()
   })
+
+  test('of windowed layers, which have given up what the earlier tokens saw, decodes it again', () => withModel('gemma3', {}, async (model) => {
+    const random = seeded(11)
+    for (let round = 0; round < 60; round++) {
+      // The windowed layers see 32 tokens; sinks move below the gap that they leave.
+      const sequence = model.openSequence({ ...verified, window: 60, reanchorEvery: 1 + random.below(20) })
+      await run(sequence, { type: 'append', tokens: some(70 + random.below(200), round) })
+      for (let step = 0; step < 4; step++) {
+        if (random.chance(0.5)) await run(sequence, generate(some(1 + random.below(30), step), { maxTokens: 1 + random.below(40) }))
+        const { finish: { seenTokens, evictedTokens } } = await run(sequence, { type: 'look' })
+        const least = Math.max(evictedTokens + 4, seenTokens - 59) + 1
+        await run(sequence, { type: 'cut', keep: least + random.below(seenTokens - least + 1) }).catch((error: { code: string }) => expect(error.code).toBe('EVICTED'))
+        await run(sequence, { type: 'score', tokens: some(1 + random.below(5), step) })
+      }
+      sequence.close()
+    }
+  }, { batchSize: 16 }))
 
   test('to nothing, it is a new conversation', async () => {
     const sequence = model.openSequence({ ...verified, reanchorEvery: 7 })

@@ -1,9 +1,12 @@
 import { readdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { loadModel, type Chat, type ChatMessage, type Model, type ModelOptions } from '../../lib/index.js'
+import { loadModel, streamChat, type Chat, type ChatMessage, type Model, type ModelOptions } from '../../lib/index.js'
+import { append, randomTokens, score, scoreText } from '../tools/family-runs.js'
+import { exactContext, loadNative, openAddon, verified } from '../tools/native-engine.js'
 import { tinyModel } from '../tools/tiny-models.js'
 
+const addon = openAddon()
 const exact: ModelOptions = { threads: 1, kvType: 'f32', flashAttention: 'off', gpu: false, batchSize: 64 }
 const chatCount = 16
 const turns = 3
@@ -156,6 +159,56 @@ describe('a place in the cache', () => {
     for (let turn = 0; turn < 2; turn++) {
       for (const chat of chats) expect((await chat.ask(`Turn ${turn}`, { maxTokens: 3 })).usage.completionTokens).toBe(3)
     }
+  })
+})
+
+describe('a fork while all places are taken', () => {
+  const tokens = randomTokens(40, 3)
+  const probe = randomTokens(10, 4)
+
+  test.each([[1, 0], [2, 0], [2, 1], [3, 2]])('of %i, with %i newer sequences beside it, goes on from what it was copied from', async (maxSequences, others) => {
+    const model = await loadNative(addon, path, { ...exactContext, maxSequences, waits: true })
+    const expected = await scoreText(model, Int32Array.from([...tokens, ...probe]), { window: 200 }, tokens.length)
+    const from = model.openSequence({ ...verified, window: 200 })
+    await append(from, tokens)
+    const newer = Array.from({ length: others }, () => model.openSequence({ ...verified, window: 200 }))
+    for (const sequence of newer) await append(sequence, randomTokens(20, 9))
+    const forks = [from.fork(), from.fork()]
+    for (const sequence of [...forks, from]) (await score(sequence, probe)).forEach((value, i) => expect(value).toBeCloseTo(expected[i]!, 4))
+    await model.close()
+  })
+
+  test('remembers what the chat was told: a chat, its candidates, and a branch of a history', async () => {
+    const greedy = { maxTokens: 12, temperature: 0 }
+    const reference = await loadModel(path, exact)
+    const told = reference.createChat({ keepMessages: 'all' })
+    await told.ask('My cat is called Miezi.', greedy)
+    const first = told.messages
+    const { text: expected } = await told.ask('What is my cat called?', greedy)
+    await reference.close()
+
+    await using model = await loadModel(path, { ...exact, maxSequences: 1, whenFull: 'wait' })
+    const chat = model.createChat()
+    await chat.ask('My cat is called Miezi.', greedy)
+    const fork = await chat.fork()
+    expect((await fork.ask('What is my cat called?', greedy)).text).toBe(expected)
+    const candidates = await chat.candidates('What is my cat called?', 2, greedy)
+    expect(candidates.map(({ text }) => text)).toEqual([expected, expected])
+    expect((await chat.ask('What is my cat called?', greedy)).text).toBe(expected)
+    for (const one of [fork, ...candidates.map(({ chat }) => chat), chat]) await one.close()
+
+    const reply = async (messages: ChatMessage[]) => {
+      let text = ''
+      for await (const event of streamChat({ model, messages, ...greedy })) if (event.type === 'text') text += event.text
+      return text
+    }
+    const history = first.slice(0, 1)
+    for (const said of ['And now?', 'And then?', undefined]) {
+      history.push({ role: 'assistant', content: await reply(history) })
+      if (said !== undefined) history.push({ role: 'user', content: said })
+    }
+    await reply([{ role: 'user', content: 'Something else' }])
+    expect(await reply([...history.slice(0, 2), { role: 'user', content: 'What is my cat called?' }])).toBe(expected)
   })
 })
 
