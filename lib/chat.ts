@@ -101,7 +101,8 @@ export class Chat {
   /**
    * Says something, as the user or by messages of any role, and streams the reply. Where tools are run, the stream goes on with
    * what the model says to what came of them, and ends with one `finish` for all of it. Work starts at the first `next()`. Leaving early (`break`, `return()`, a
-   * throw in the loop, the signal) is normal: the reply in `messages` is then what was delivered, to the character.
+   * throw in the loop, the signal) is normal: the reply in `messages` is then what was delivered, to the character; and where
+   * nothing was, the turn has never been, unless `keepUnanswered` is given.
    * When `signal` fires the last event is `finish` with reason `abort`; nothing is thrown. Do not wait for another call of
    * this chat within the loop: it would wait for this turn, and the turn for the loop.
    *
@@ -172,7 +173,7 @@ export class Chat {
     try {
       await chats[0]!.#alone(() => chats[0]!.#conversation.add(messages))
       while (chats.length < count) chats.push(await chats[0]!.fork())
-      const answers = chats.map((chat, i) => chat.#answer([], { ...options, seed: (seed + i) % (2 ** 32 - 1) }))
+      const answers = chats.map((chat, i) => chat.#answer([], { ...options, seed: (seed + i) % (2 ** 32 - 1), keepUnanswered: true }))
       return await Promise.all(answers.map(async (answer, i) => ({ ...(await answer), chat: chats[i]! })))
     } catch (error) {
       await Promise.all(chats.map(chat => chat.close()))
@@ -208,7 +209,7 @@ export class Chat {
       if (present.length < 2 || present.at(-1)!.message.role !== 'assistant' || present.at(-2)!.message.role === 'assistant') {
         throw new StreamingLLMError('EVICTED', 'regenerate: there is no reply to a message that is still in the window; say something first, or use a larger window')
       }
-      await this.#conversation.removeLast(1)
+      return this.#conversation.removeReply()
     })
   }
 
@@ -286,8 +287,8 @@ export class Chat {
     }
   }
 
-  /** @internal `before`: what is done first, once it is this turn's turn. */
-  turn(messages: ChatMessage[], options: ParsedGenerateOptions, before?: () => Promise<void>): TextStream {
+  /** @internal `before`: what is done first, once it is this turn's turn; it returns what undoes it. */
+  turn(messages: ChatMessage[], options: ParsedGenerateOptions, before?: () => Promise<() => Promise<void>>): TextStream {
     const { toolChoice, tools = this.#setting.format.tools } = options
     if (tools === undefined && wantsCall(toolChoice)) {
       throw new StreamingLLMError('INVALID_OPTION', `'toolChoice' asks for a call, and the chat has no tools: give it some by the option tools`, { details: { option: 'toolChoice' } })
@@ -295,7 +296,7 @@ export class Chat {
     return textStream(this.#turn(messages, options, before))
   }
 
-  async *#turn(messages: ChatMessage[], options: ParsedGenerateOptions, before?: () => Promise<void>): AsyncGenerator<StreamEvent, void, undefined> {
+  async *#turn(messages: ChatMessage[], options: ParsedGenerateOptions, before?: () => Promise<() => Promise<void>>): AsyncGenerator<StreamEvent, void, undefined> {
     refuseInToolScope(this.#conversation)
     const deadline = new Deadline(options.timeLimit)
     let release: (() => void) | undefined
@@ -307,9 +308,9 @@ export class Chat {
         return
       }
       this.#needOpen()
-      await before?.()
+      const putBack = await before?.()
       const closed = [this.#closing.signal, this.#setting.model.closing]
-      const finish = yield* takeTurn({ setting: this.#setting, conversation: this.#conversation, needOpen: () => this.#needOpen(), closed, deadline }, messages, options)
+      const finish = yield* takeTurn({ setting: this.#setting, conversation: this.#conversation, needOpen: () => this.#needOpen(), closed, deadline }, messages, options, putBack)
       // Before the last event is told: a reader who goes no further finds the books complete and the chat free.
       release()
       if (finish !== undefined) yield finish

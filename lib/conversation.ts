@@ -32,6 +32,16 @@ interface Parts {
   begun?: boolean
 }
 
+/** Where a conversation stands between two turns, for going back there. */
+export interface Standing {
+  readonly log: MessageLog
+  readonly skipped: number
+  readonly seenBefore: number
+  readonly evictedBefore: number
+  readonly begun: boolean
+  readonly counts: Readonly<TokenCounts>
+}
+
 /** Why there is nothing but messages: the chat had not had a turn, so nothing was lost. */
 export const nothingDecoded = 'nothing of it had been decoded'
 
@@ -178,7 +188,7 @@ export class Conversation {
     if (this.#begun) {
       const prepared = template.incremental ? await this.#fromLastExchange(messages) : await this.#fromDifference(messages)
       if (prepared !== undefined) return prepared
-      await this.#forget(this.runner.counts.seenTokens)
+      this.#giveUp(this.runner.counts.seenTokens)
     }
     return this.#fromStart(messages)
   }
@@ -258,6 +268,7 @@ export class Conversation {
   }
 
   async #fromStart(messages: readonly LoggedMessage[]): Promise<PromptTokens> {
+    if (this.runner.counts.seenTokens > 0) await this.#cut(0)
     const { options } = this.#setting
     const earlier = this.log.present.map(({ message }) => message)
     const { tokens, ends, turns } = await wholePrompt(this.#setting, this.#system, [...earlier, ...messages])
@@ -313,9 +324,49 @@ export class Conversation {
     const removed = this.log.removeLast(count)
     if (this.#begun) {
       const end = this.log.present.at(-1)?.end
-      if (end === undefined || !(await this.#cut(end))) await this.#forget(end ?? this.runner.counts.evictedTokens)
+      if (end === undefined || !(await this.#cut(end))) this.#giveUp(end ?? this.runner.counts.evictedTokens)
     }
     return removed
+  }
+
+  get standing(): Standing {
+    return { log: this.log.clone(), skipped: this.#skipped, seenBefore: this.#seenBefore, evictedBefore: this.#evictedBefore, begun: this.#begun, counts: { ...this.runner.counts } }
+  }
+
+  /**
+   * What has come since has never been: its messages are gone, and what the cache holds of them. What they pushed out of the
+   * window stays out, as after `removeLast`; where they pushed out all there was, the messages of then are decoded again.
+   */
+  async takeBack(since: Standing): Promise<void> {
+    this.log.removeLast(Math.min(this.log.digest.count - since.log.digest.count, this.log.present.length))
+    const end = this.log.present.at(-1)?.end
+    try {
+      if (this.#begun && end !== undefined && (await this.#cut(end))) {
+        this.leave(this.runner.counts.evictedTokens)
+        return
+      }
+    } catch {
+      // Nothing can be decoded now: all is, as soon as it can be.
+    }
+    this.log.become(since.log)
+    this.#skipped = since.skipped
+    this.#seenBefore = since.begun ? since.counts.seenTokens : since.seenBefore
+    this.#evictedBefore = since.begun ? since.counts.evictedTokens : since.evictedBefore
+    this.#begun = false
+  }
+
+  /** Takes the last reply out of the history. The function brings it back, where nothing has been added since. */
+  async removeReply(): Promise<() => Promise<void>> {
+    const before = this.standing
+    const kept = this.#begun ? await this.keptTokens() : new Int32Array()
+    await this.removeLast(1)
+    const { seenTokens } = this.runner.counts
+    return async () => {
+      this.log.become(before.log)
+      if (!this.#begun) return
+      await this.runner.finish({ type: 'append', tokens: kept.slice(kept.length - (before.counts.seenTokens - seenTokens)) })
+      this.leave(this.runner.counts.evictedTokens)
+    }
   }
 
   /** Another system prompt, or none. Where it is pinned and can be, it alone is decoded; else the kept messages are, with the next turn. */
@@ -363,11 +414,6 @@ export class Conversation {
   }
 
   /** The next turn decodes the history anew, of which `seen` tokens had been seen. */
-  async #forget(seen: number): Promise<void> {
-    this.#giveUp(seen)
-    await this.#cut(0)
-  }
-
   #giveUp(seen: number): void {
     this.#seenBefore = seen
     this.#evictedBefore = Math.min(seen, this.runner.counts.evictedTokens)

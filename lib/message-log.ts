@@ -34,6 +34,12 @@ export class MessageLog {
     return copy
   }
 
+  /** The same history as another log's, from now on; that one is not used any more. */
+  become(other: MessageLog): void {
+    this.#entries = other.#entries
+    this.#dropped = other.#dropped
+  }
+
   /** All of it, for a file. */
   save(): SavedLog {
     return { dropped: this.#dropped, entries: this.#entries }

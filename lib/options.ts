@@ -58,6 +58,7 @@ export interface ParsedGenerateOptions {
   startWith: string
   toolChoice: ToolChoice
   maxToolRounds: number
+  keepUnanswered: boolean
   /** In place of the chat's, with the same names and schemas. */
   tools?: ParsedTools
   sampling: ParsedSamplingOptions
@@ -100,6 +101,7 @@ const generateSchemas: Schemas<GenerateOptions> = {
   startWith: text,
   toolChoice: v.custom<ToolChoice>(value => ['auto', 'none', 'required'].includes(value as string) || typeof (value as { tool?: unknown } | null)?.tool === 'string', "'auto', 'none', 'required' or { tool: name }"),
   maxToolRounds: whole(1, 1000),
+  keepUnanswered: boolean,
 }
 
 const embedSchemas: Schemas<EmbedOptions> = { pooling: oneOf('mean', 'last', 'cls'), normalize: boolean, signal }
@@ -229,7 +231,7 @@ export function parseGenerateOptions(given: unknown, defaults: SamplingOptions =
   if (asked?.startWith !== undefined && (asked.grammar !== undefined || asked.responseFormat !== undefined)) {
     throw invalid(call, 'startWith', "'startWith' cannot be given with a grammar or a responseFormat, which say how a reply begins")
   }
-  const { maxTokens, stop = [], timeLimit, signal, speculation = false, priority = 0, logprobs, grammar, responseFormat, startWith = '', toolChoice = 'auto', maxToolRounds = 8, ...sampling } = check(call, given, generateSchemas, optionsOfCalls)
+  const { maxTokens, stop = [], timeLimit, signal, speculation = false, priority = 0, logprobs, grammar, responseFormat, startWith = '', toolChoice = 'auto', maxToolRounds = 8, keepUnanswered = false, ...sampling } = check(call, given, generateSchemas, optionsOfCalls)
   return {
     maxTokens,
     stop: typeof stop === 'string' ? [stop] : stop,
@@ -243,6 +245,7 @@ export function parseGenerateOptions(given: unknown, defaults: SamplingOptions =
     startWith,
     toolChoice,
     maxToolRounds,
+    keepUnanswered,
     sampling: completeSampling(overSampling(defaults, readSampling(call, sampling))),
   }
 }

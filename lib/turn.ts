@@ -28,8 +28,36 @@ export interface TurnPlace {
 /**
  * A turn: what is said, the reply, and where that calls tools, what came of them and the next reply, until one calls none. Its
  * events but for the last one, which it returns. The conversation's runner must be free, and stay so.
+ *
+ * A turn of which nothing has been delivered, because it was left or has failed, leaves no trace: a question with an empty
+ * reply would teach the model to answer nothing. `putBack` then brings back what was taken away for it.
  */
-export async function* takeTurn(place: TurnPlace, messages: readonly ChatMessage[], options: ParsedGenerateOptions): AsyncGenerator<StreamEvent, FinishEvent | undefined, undefined> {
+export async function* takeTurn(place: TurnPlace, messages: readonly ChatMessage[], options: ParsedGenerateOptions, putBack?: () => Promise<void>): AsyncGenerator<StreamEvent, FinishEvent | undefined, undefined> {
+  const { conversation } = place
+  const standing = conversation.standing
+  const progress: Progress = { delivered: options.keepUnanswered }
+  let finish: FinishEvent | undefined
+  let isOver = false
+  try {
+    finish = yield* takeRounds(place, messages, options, progress)
+    isOver = finish !== undefined && finish.reason !== 'abort' && finish.reason !== 'time'
+  } finally {
+    if (!isOver && !progress.delivered) {
+      await conversation.takeBack(standing)
+      await putBack?.()
+    }
+  }
+  if (isOver || progress.delivered || finish === undefined) return finish
+  return { ...finish, usage: { promptTokens: 0, reusedTokens: 0, completionTokens: 0, ...conversation.usage } }
+}
+
+/** What has become of a turn so far. */
+interface Progress {
+  /** The reader has got some of the reply, or it is to be kept in any case. */
+  delivered: boolean
+}
+
+async function* takeRounds(place: TurnPlace, messages: readonly ChatMessage[], options: ParsedGenerateOptions, progress: Progress): AsyncGenerator<StreamEvent, FinishEvent | undefined, undefined> {
   const { setting, conversation, needOpen, deadline } = place
   const tools = options.tools ?? setting.format.tools
   const { log } = conversation
@@ -41,7 +69,7 @@ export async function* takeTurn(place: TurnPlace, messages: readonly ChatMessage
     const prompt = await conversation.prepare(said)
     needOpen() // it may have been closed meanwhile
     said.forEach((message, i) => log.add(message, prompt.ends[i]!))
-    const { finish, toolCalls = [], invalid } = yield* takeReply(place, prompt, options, round)
+    const { finish, toolCalls = [], invalid } = yield* takeReply(place, prompt, options, round, progress)
     if (finish === undefined) return total
     total = total === undefined ? finish : together(total, finish)
     // A limit that came after a call has not taken it back.
@@ -56,7 +84,7 @@ export async function* takeTurn(place: TurnPlace, messages: readonly ChatMessage
 }
 
 /** One reply's events but for the last one, which it returns. The reply, as far as it was delivered, joins the history. */
-async function* takeReply({ setting, conversation, deadline }: TurnPlace, { tokens, turns }: PromptTokens, options: ParsedGenerateOptions, round: number): AsyncGenerator<StreamEvent, { finish?: FinishEvent; toolCalls?: ToolCall[]; invalid: string[] }, undefined> {
+async function* takeReply({ setting, conversation, deadline }: TurnPlace, { tokens, turns }: PromptTokens, options: ParsedGenerateOptions, round: number, progress: Progress): AsyncGenerator<StreamEvent, { finish?: FinishEvent; toolCalls?: ToolCall[]; invalid: string[] }, undefined> {
   const { runner, log, sizes } = conversation
   const { format, model, warn } = setting
   const { responseFormat, maxToolRounds } = options
@@ -69,21 +97,28 @@ async function* takeReply({ setting, conversation, deadline }: TurnPlace, { toke
   const reply = new ReplyEvents(format.createReader({ calls: callsAllowed, callsOrText: responseFormat !== undefined }))
   const job = generateJob(model, sizes.sinks + sizes.window, { tokens: Int32Array.from([...tokens, ...(start === '' ? [] : model.tokenize(start))]), turns: Int32Array.from(turns), shown: format.shown }, { ...options, grammar })
   let finish: FinishEvent | undefined
+  let isStarted = false
+  const deliver = function* (events: StreamEvent[]) {
+    if (events.length > 0) progress.delivered = true
+    yield* events
+  }
   try {
-    if (start !== '') yield* reply.push(start)
     for await (const event of runner.run(job, options.signal, deadline)) {
+      // Told once the engine has it: who leaves here leaves a conversation that holds it.
+      if (!isStarted && start !== '' && event.type !== 'finish') yield* deliver(reply.push(start))
+      isStarted = true
       if (event.type === 'finish') {
         const { usage, ...told } = finishEvent(event)
         finish = { ...told, usage: { ...usage, ...conversation.usage } }
       } else if (event.type === 'text') {
         const { text, tokens } = textEvent(model, event)
-        yield* reply.push(text, tokens)
+        yield* deliver(reply.push(text, tokens))
       } else {
         const shown = shownEvent(conversation, event)
         if (shown !== undefined) yield shown
       }
     }
-    yield* reply.end()
+    yield* deliver(reply.end())
   } finally {
     reply.end()
     log.add(reply.message, runner.counts.seenTokens)

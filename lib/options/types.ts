@@ -267,6 +267,12 @@ export interface GenerateOptions extends SamplingOptions {
   /** How often in one turn tools are run and the model goes on, 1 to 1,000. Default: 8. */
   maxToolRounds?: number | undefined
   /**
+   * A turn that is left, runs out of time or fails before anything of its reply has been delivered leaves no trace: neither in
+   * `messages` nor in the cache. With true, what was said stays there, with an empty reply. A chat that has a few of these
+   * may answer nothing from then on: models go on as they began. Of a sequence, it changes nothing. Default: false.
+   */
+  keepUnanswered?: boolean | undefined
+  /**
    * Speculation without a draft model: where the latest tokens have occurred before in the conversation (its last
    * 65,536 tokens, evicted ones included, from the first reply with this option on), what followed them there is
    * decoded along with the next token, and kept as far as the sampler chooses the same. Faster where a reply repeats

@@ -125,10 +125,12 @@ describe('a chat', () => {
     await chat.close()
   })
 
-  test('ask() rejects with the reason of the signal, and keeps the turn', async () => {
+  test('ask() rejects with the reason of the signal, and keeps the turn where that is wanted', async () => {
     const chat = model.createChat()
     const reason = new Error('enough')
     await expect(chat.ask('Go', { signal: AbortSignal.abort(reason) })).rejects.toBe(reason)
+    expect(chat.messages).toEqual([])
+    await expect(chat.ask('Go', { signal: AbortSignal.abort(reason), keepUnanswered: true })).rejects.toBe(reason)
     expect(chat.messages).toEqual([{ role: 'user', content: 'Go' }, { role: 'assistant', content: '' }])
     await chat.close()
   })

@@ -1,4 +1,4 @@
-import { loadModel, type Chat, type Model, type StreamEvent } from '../../lib/index.js'
+import { loadModel, type Chat, type ChatMessage, type Model, type StreamEvent } from '../../lib/index.js'
 import { seeded } from '../tools/random.js'
 import { tinyModel } from '../tools/tiny-models.js'
 
@@ -66,6 +66,77 @@ async function leave(chat: Chat, question: string, way: (typeof ways)[number], e
   return text
 }
 
+/** What the template makes of a conversation, up to the end of its last reply. */
+const chatMLText = (messages: readonly ChatMessage[]) =>
+  messages.map(({ role, content }) => `<|im_start|>${role}\n${content}<|im_end|>\n`).join('').replace(/<\|im_end\|>\n$/, '')
+
+/** What the cache holds, as text; of a window that has moved on, from the oldest token's text on. */
+async function heldText(chat: Chat): Promise<string> {
+  const kept = await chat.conversation.keptTokens()
+  const window = chat.usage.evictedTokens > 0 ? kept.subarray(chat.limits.sinks) : kept
+  const text = model.detokenize(window, { special: true })
+  return chat.usage.evictedTokens > 0 ? text.replace(/^\uFFFD+/, '') : text.slice(text.indexOf('<|im_start|>'))
+}
+
+describe('a turn of which nothing was delivered', () => {
+  const history = (chat: Chat) => chat.messages.map(({ content }) => content)
+
+  test.each([['break', {}], ['signal', { signal: AbortSignal.abort() }], ['time', { timeLimit: 0.001 }]])('by %s leaves no trace, and the next answer is as if it had never been', async (_name, options) => {
+    const [chat, straight] = [model.createChat(greedy), model.createChat(greedy)]
+    for (const one of [chat, straight]) await one.ask('One', { maxTokens: 9 })
+    for (let i = 0; i < 3; i++) {
+      for await (const event of chat.stream('Never ' + i, options)) if (event.type !== 'finish') break
+      expect(chat.messages).toEqual(straight.messages)
+    }
+    const { text, usage } = await chat.ask('Two', { maxTokens: 9 })
+    const expected = await straight.ask('Two', { maxTokens: 9 })
+    expect([text, usage.seenTokens]).toEqual([expected.text, expected.usage.seenTokens])
+    expect(await heldText(chat)).toBe(chatMLText(chat.messages))
+  })
+
+  test('with an opening of its own, left at the opening, is a turn that the next answer knows', async () => {
+    const chat = model.createChat(greedy)
+    for await (const event of chat.stream('What?', { startWith: 'It is ' })) if (event.type === 'text') break
+    expect(history(chat)).toEqual(['What?', 'It is '])
+    await chat.ask('And?', { maxTokens: 5 })
+    expect(await heldText(chat)).toBe(chatMLText(chat.messages))
+  })
+
+  test('regenerated, leaves the reply that was there', async () => {
+    const [chat, straight] = [model.createChat(greedy), model.createChat(greedy)]
+    for (const one of [chat, straight]) await one.ask('One', { maxTokens: 9 })
+    for await (const _ of chat.regenerate()) break
+    expect(chat.messages).toEqual(straight.messages)
+    expect((await chat.ask('Two', { maxTokens: 9 })).text).toBe((await straight.ask('Two', { maxTokens: 9 })).text)
+    expect(await heldText(chat)).toBe(chatMLText(chat.messages))
+  })
+
+  test('because it could not begin, leaves no trace either', async () => {
+    const chat = model.createChat(greedy)
+    await chat.ask('One', { maxTokens: 9 })
+    const before = chat.messages
+    await expect(chat.ask('Two', { grammar: 'root ::= nothing' })).rejects.toMatchObject({ code: 'INVALID_OPTION' })
+    await expect(chat.ask('Two', { logitBias: [['several words of it', 1]] })).rejects.toMatchObject({ code: 'INVALID_OPTION' })
+    expect(chat.messages).toEqual(before)
+    await chat.ask('Three', { maxTokens: 5 })
+    expect(await heldText(chat)).toBe(chatMLText(chat.messages))
+  })
+
+  test('that has pushed all else out of the window, leaves what was there before', async () => {
+    const chat = model.createChat({ ...greedy, sinks: 4, window: 100 })
+    await chat.ask('Short', { maxTokens: 5 })
+    const before = chat.messages
+    let evicted = 0
+    for await (const event of chat.stream('long '.repeat(200))) {
+      if (event.type === 'evict') evicted += event.tokens
+      if (evicted > 200) break
+    }
+    expect(chat.messages).toEqual(before)
+    await chat.ask('Next', { maxTokens: 5 })
+    expect(await heldText(chat)).toBe(chatMLText(chat.messages))
+  })
+})
+
 describe('leaving a reply', () => {
   test('at 200 random moments the history holds exactly what was delivered, and the chat goes on as if told that history', async () => {
     const random = seeded(2024)
@@ -83,16 +154,17 @@ describe('leaving a reply', () => {
       const text = await leave(chat, question, way, random.below(12), random.chance(0.5) ? 0 : random.below(6))
       expect(before === undefined || history.length > 0 || window === 60).toBe(true)
 
-      const [user, assistant] = chat.messages.slice(-2)
-      if (window === 600) {
-        expect(chat.messages).toEqual([...history, { role: 'user', content: question }, { role: 'assistant', content: text }])
-      } else {
-        expect(assistant).toEqual({ role: 'assistant', content: text })
-        if (user) expect(user).toEqual({ role: 'user', content: question })
-      }
+      // A turn of which nothing was delivered leaves no trace.
+      const turn = text === '' ? [] : [{ role: 'user', content: question }, { role: 'assistant', content: text }]
+      if (window === 600) expect(chat.messages).toEqual([...history, ...turn])
+      else expect(chat.messages).toEqual([...history, ...turn].slice(-chat.messages.length))
       const next = await chat.ask('And then?', { maxTokens: 12 })
+      const [held, written] = [await heldText(chat), chatMLText(chat.messages)]
+      const both = Math.min(held.length, written.length) // of a window, either may begin earlier
+      expect(held.slice(-both)).toBe(written.slice(-both))
       if (window === 600) {
-        const told = model.createChat({ ...options, messages: [...history, { role: 'user', content: question }, { role: 'assistant', content: text }] })
+        expect(held.length).toBe(written.length)
+        const told = model.createChat({ ...options, messages: [...history, ...turn] })
         const answer = await told.ask('And then?', { maxTokens: 12 })
         expect(next.usage.evictedTokens).toBe(0)
         // The same text may be other tokens where it was tokenized anew: compared where the counts agree.

@@ -104,7 +104,7 @@ describe('a place in the cache', () => {
     expect(order.filter(i => i !== 0)).toEqual([2, 3, 4, 1])
   })
 
-  test('is no longer waited for by a turn that is cancelled, which leaves its question in the history', async () => {
+  test('is no longer waited for by a turn that is cancelled, which leaves no trace', async () => {
     await using model = await loadModel(path, { ...exact, maxSequences: 1 })
     const [busy, waiting] = [model.createChat(), model.createChat()]
     const first = busy.stream('Go', { maxTokens: 5000 })
@@ -119,7 +119,7 @@ describe('a place in the cache', () => {
     stop.abort()
     await read
     expect(events).toEqual(['abort'])
-    expect(waiting.messages).toEqual([{ role: 'user', content: 'And I?' }, { role: 'assistant', content: '' }] satisfies ChatMessage[])
+    expect(waiting.messages).toEqual([])
     await first.return()
     expect((await waiting.ask('Still there?', { maxTokens: 5 })).text).not.toBe('')
   })

@@ -60,7 +60,7 @@ describe('a turn', () => {
       if (event.type === 'text') heard += event.text
       if (heard.length === count) break
     }
-    expect(contents(chat)).toEqual(['One', reply.slice(0, count)])
+    expect(contents(chat)).toEqual(count === 0 ? [] : ['One', reply.slice(0, count)])
     expect((await soon(chat.ask('Two'))).text).toBe(reply)
   })
 
@@ -72,12 +72,17 @@ describe('a turn', () => {
     expect(contents(chat)).toEqual(['One', reply, 'Two', reply])
   })
 
-  test('aborted before it starts, it counts, with an empty reply', async () => {
+  test('aborted before it starts, it leaves no trace, unless it is to be kept', async () => {
     const { model } = fakeModel()
     const chat = model.createChat()
+    await chat.ask('Before')
+    const { usage: before } = chat
     const events = await read(chat.stream('One', { signal: AbortSignal.abort() }))
-    expect(events.at(-1)).toMatchObject({ type: 'finish', reason: 'abort' })
-    expect(contents(chat)).toEqual(['One', ''])
+    expect(events.at(-1)).toMatchObject({ type: 'finish', reason: 'abort', usage: { promptTokens: 0, completionTokens: 0, ...before } })
+    expect(contents(chat)).toEqual(['Before', reply])
+    expect(chat.usage).toEqual(before)
+    await read(chat.stream('One', { signal: AbortSignal.abort(), keepUnanswered: true }))
+    expect(contents(chat)).toEqual(['Before', reply, 'One', ''])
   })
 
   test('that cannot be tokenized leaves no trace', async () => {

@@ -34,7 +34,7 @@ const functions: { call: string; parse: (given: unknown) => unknown; names: stri
     parse: given => parseChatOptions(given),
     names: [...policy, ...sampling, 'system', 'pinSystem', 'pinShare', 'evict', 'messages', 'restore', 'tools', 'reasoning', 'keepMessages', 'chatTemplate'],
   },
-  { call: 'stream', parse: given => parseGenerateOptions(given), names: [...sampling, 'maxTokens', 'stop', 'timeLimit', 'signal', 'speculation', 'priority', 'logprobs', 'grammar', 'responseFormat', 'startWith', 'toolChoice', 'maxToolRounds'] },
+  { call: 'stream', parse: given => parseGenerateOptions(given), names: [...sampling, 'maxTokens', 'stop', 'timeLimit', 'signal', 'speculation', 'priority', 'logprobs', 'grammar', 'responseFormat', 'startWith', 'toolChoice', 'maxToolRounds', 'keepUnanswered'] },
   { call: 'embed', parse: given => parseEmbedOptions(given), names: ['pooling', 'normalize', 'signal'] },
   { call: 'restoreChat', parse: given => parseRestoreOptions(given), names: [...sampling, 'chatTemplate', 'tools'] },
 ]
@@ -168,6 +168,7 @@ const kinds: Record<string, { expected: string; good: unknown[]; bad: unknown[] 
   startWith: { expected: 'a string', good: ['', 'Well, '], bad: [5, ['a']] },
   toolChoice: { expected: "'auto', 'none', 'required' or { tool: name }", good: ['auto', 'none', 'required', { tool: 'x' }], bad: ['any', {}] },
   maxToolRounds: { expected: 'a whole number from 1 to 1000', good: [1, 1000], bad: [0, 1001] },
+  keepUnanswered: { expected: 'true or false', good: [true, false], bad: ['yes', 1] },
   tools: { expected: 'an object of tools by name', good: [{}, { a: {} }], bad: [[], 5] },
   reasoning: { expected: "'template', 'keep', 'drop' or 'text'", good: ['template', 'keep', 'drop', 'text'], bad: ['none', true] },
   pinShare: { expected: 'a number over 0 and at most 1', good: [0.1, 1], bad: [0, 1.1] },
@@ -331,6 +332,7 @@ describe('replies', () => {
       startWith: '',
       toolChoice: 'auto',
       maxToolRounds: 8,
+      keepUnanswered: false,
       sampling: {
         topNSigma: 0, logitBias: [],
         temperature: 0.7, topK: 40, topP: 0.95, minP: 0.05, typicalP: 1, repeatPenalty: 1, frequencyPenalty: 0, presencePenalty: 0, penaltyTokens: 64,
