@@ -1,4 +1,4 @@
-import type { NativeModel, NativeSequence } from '../../lib/native.js'
+import type { NativeJob, NativeModel, NativeSequence } from '../../lib/native.js'
 import { append, randomTokens, score, withModel } from '../tools/family-runs.js'
 import { drain, greedy, openAddon, verified } from '../tools/native-engine.js'
 import type { TinyKind } from '../tools/tiny-models.js'
@@ -44,7 +44,7 @@ describe.each(['llama', 'gemma3', 'jamba', 'mamba'] as TinyKind[])('%s: a batch 
 
   test('in mid-reply leaves what was delivered, and the sequence goes on', () => withModel(kind, { endBias: -20 }, async (model) => {
     const prompt = randomTokens(30, 5)
-    const job = (forced: number[]) => ({ type: 'generate', tokens: prompt, maxTokens: 30, timeLimit: 0, stop: [], sampling: greedy, forcedDrafts: { tokens: Int32Array.from(forced), count: -1 } } as const)
+    const job = (forced: number[]): NativeJob => ({ type: 'generate', tokens: prompt, maxTokens: 30, timeLimit: 0, stop: [], sampling: greedy, forcedDrafts: { tokens: Int32Array.from(forced), count: -1 } })
     const whole = model.openSequence({ ...verified, window: 200 })
     const { finish: { tokens = Int32Array.of() } } = await drain(whole.start(job([])))
     whole.close()
