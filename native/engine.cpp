@@ -84,21 +84,16 @@ void Engine::start(int handle, Job job) {
     auto& running = *sequence.running;
     running.job = std::move(job);
     const bool adds = running.job.kind == Job::generate || running.job.kind == Job::append;
-    try {
+    attempt(sequence, [&] {
       // Whatever goes wrong, what was given belongs to the conversation from now on.
       if (adds) {
         const auto before = sequence.cache->next() + static_cast<Position>(sequence.pending.size());
         for (const int turn : running.job.turns) sequence.cache->begin_turn(before + turn);
         for (const Token token : running.job.tokens) sequence.add(token);
       }
-      if (running.job.kind == Job::look || running.job.kind == Job::save) {
-        finish(sequence, "done");
-        return;
-      }
-      queue_.push_back(handle);
-    } catch (const Failure& failure) {
-      fail(sequence, failure.code, failure.what());
-    }
+      if (running.job.kind == Job::look || running.job.kind == Job::save) finish(sequence, "done");
+      else queue_.push_back(handle);
+    });
   });
 }
 
@@ -136,6 +131,8 @@ void Engine::begin(int handle, Sequence& sequence) {
     // Loading was given up for one who has left; what is due to him then is the same as ever.
     if (failure.code == "ABORTED" && running.job.stream->cancelled()) return;
     fail(sequence, failure.code == "ABORTED" ? "CLOSED" : failure.code, failure.what());
+  } catch (const std::exception& error) {
+    fail(sequence, "OUT_OF_MEMORY", no_memory(error));
   }
 }
 
@@ -236,6 +233,10 @@ void Engine::finish(Sequence& sequence, const char* reason) {
                            .generation_ms = running.generation_ms});
 }
 
+std::string Engine::no_memory(const std::exception& error) {
+  return std::string("the engine could not go on (") + error.what() + "); use a smaller window, fewer sequences, or kvType 'q8_0'";
+}
+
 // The job ends with an error; the sequence stays as it was, and what the reader has not taken is taken back.
 void Engine::fail(Sequence& sequence, const std::string& code, const std::string& message) {
   auto& running = *sequence.running;
@@ -243,7 +244,7 @@ void Engine::fail(Sequence& sequence, const std::string& code, const std::string
     try {
       take_back(sequence, running.emitted_bytes);
       if (sequence.current >= 0 && !holds_newest(sequence)) start_over(sequence);
-    } catch (const Failure&) {
+    } catch (const std::exception&) {
       start_over(sequence);
     }
   }

@@ -122,6 +122,18 @@ class Engine {
   void forget_bookmarks(Sequence& sequence);
   void finish(Sequence& sequence, const char* reason);
   void fail(Sequence& sequence, const std::string& code, const std::string& message);
+  // Does something for a sequence's job, which fails where that does. Nothing that is thrown leaves the engine's thread.
+  template <class F>
+  void attempt(Sequence& sequence, F&& act) {
+    try {
+      act();
+    } catch (const Failure& failure) {
+      fail(sequence, failure.code, failure.what());
+    } catch (const std::exception& error) {
+      fail(sequence, "OUT_OF_MEMORY", no_memory(error));
+    }
+  }
+  static std::string no_memory(const std::exception& error);
   bool rebase_due(const Sequence& sequence) const;
   bool can_rebase(const Sequence& sequence) const;
   void begin_rebase(Sequence& sequence);

@@ -88,7 +88,7 @@ void Engine::replace_sinks(int handle, Sequence& sequence) {
   int scratch = take_id();
   try {
     decode_sinks(sequence, scratch, step.sinks_at);
-  } catch (const Failure&) {
+  } catch (const std::exception&) {
     give_id(scratch);
     start_over(sequence);
     throw;
@@ -140,7 +140,7 @@ void Engine::copy(const Sequence& from, Sequence& to) {
       *id = take_id();
       llama().llama_memory_seq_cp(memory_, its, *id, -1, -1);
     }
-  } catch (const Failure&) {
+  } catch (const std::exception&) {
     start_over(to);  // without cells for now: it is decoded again when there are some
   }
 }

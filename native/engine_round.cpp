@@ -30,11 +30,9 @@ bool Engine::step() {
     for (Sequence* sequence : order) {
       if (!ready(*sequence) || (sequence->pending.size() > 1) != prompts) continue;
       if (prompts && waits_for_beginning(*sequence)) continue;
-      try {
-        if (!add_part(batch, *sequence, parts)) break;
-      } catch (const Failure& failure) {
-        fail(*sequence, failure.code, failure.what());
-      }
+      bool has_room = true;
+      attempt(*sequence, [&] { has_room = add_part(batch, *sequence, parts); });
+      if (!has_room) break;
     }
   }
   if (parts.empty()) return false;
@@ -90,23 +88,18 @@ void Engine::give_up(Part& part, const Failure& failure) {
 // The batch of these parts has been decoded.
 void Engine::complete(std::vector<Part>& parts, double elapsed_ms) {
   // Who ends may have tokens taken back, which can take a decode; so all of this one's logits are read before.
-  std::vector<std::pair<Sequence*, Failure>> ended;
+  std::vector<std::pair<Sequence*, std::exception_ptr>> ended;
   for (auto& part : parts) {
     try {
       after_decode(part, elapsed_ms);
-    } catch (const Failure& failure) {
-      ended.emplace_back(part.sequence, failure);
+    } catch (const std::exception&) {
+      ended.emplace_back(part.sequence, std::current_exception());
     }
   }
-  for (const auto& [sequence, failure] : ended) fail(*sequence, failure.code, failure.what());
+  for (const auto& [sequence, thrown] : ended) attempt(*sequence, [&] { std::rethrow_exception(thrown); });
   for (auto& part : parts) {
     auto& running = *part.sequence->running;
-    if (!running.ending || running.ended) continue;
-    try {
-      finish(*part.sequence, running.ending);
-    } catch (const Failure& failure) {
-      fail(*part.sequence, failure.code, failure.what());
-    }
+    if (running.ending && !running.ended) attempt(*part.sequence, [&] { finish(*part.sequence, running.ending); });
   }
 }
 
@@ -114,7 +107,7 @@ void Engine::complete(std::vector<Part>& parts, double elapsed_ms) {
 void Engine::attend(Sequence& sequence) {
   auto& running = *sequence.running;
   auto& stream = *running.job.stream;
-  try {
+  attempt(sequence, [&] {
     if (stream.closed()) {
       settle(sequence);
       return;
@@ -146,9 +139,7 @@ void Engine::attend(Sequence& sequence) {
     }
     // In mid-reply a rebase waits until nothing can be taken back any more.
     if (rebase_due(sequence) && running.journal.empty()) begin_rebase(sequence);
-  } catch (const Failure& failure) {
-    fail(sequence, failure.code, failure.what());
-  }
+  });
 }
 
 bool Engine::ready(const Sequence& sequence) const {
@@ -224,7 +215,7 @@ bool Engine::add_part(Batch& batch, Sequence& sequence, std::vector<Part>& parts
   if (part.sinks_apart) {
     try {
       decode_sinks(sequence, part.scratch, part.step.sinks_at);
-    } catch (const Failure&) {
+    } catch (const std::exception&) {
       give_id(part.scratch);
       throw;
     }

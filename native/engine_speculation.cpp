@@ -99,7 +99,7 @@ void Engine::after_drafts(Part& part, double elapsed_ms) {
       running.accepted++;
       if (running.ending) break;
     }
-  } catch (const Failure&) {
+  } catch (const std::exception&) {
     remove_rejected();
     throw;
   }

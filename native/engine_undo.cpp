@@ -114,7 +114,7 @@ void Engine::undo(Sequence& sequence, const Record& record) {
     int scratch = take_id();
     try {
       decode_sinks(sequence, scratch, mark.base);
-    } catch (const Failure&) {
+    } catch (const std::exception&) {
       give_id(scratch);
       return start_over(sequence);
     }

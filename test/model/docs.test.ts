@@ -43,7 +43,7 @@ test('all programs agree with the types', () => {
   const programs = pages.map(({ page }) => join(folder, `${page}.mts`))
   const { stdout } = spawnSync(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '--ignoreConfig', '--noEmit', '--strict', '--target', 'es2023', '--lib', 'es2023,esnext.disposable', '--module', 'nodenext', '--skipLibCheck', '--types', 'node', ...programs], { cwd: root, encoding: 'utf8' })
   expect(stdout).toBe('')
-}, 120_000)
+})
 
 test.each(pages)('$page: its program runs to its end', async ({ page }) => {
   const child = spawn(process.execPath, ['--import', 'tsx', join(folder, `${page}.mts`)], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
@@ -52,4 +52,4 @@ test.each(pages)('$page: its program runs to its end', async ({ page }) => {
   const code = await new Promise(resolve => child.once('close', resolve))
   expect({ code, said: code === 0 ? '' : said }).toEqual({ code: 0, said: '' })
   expect(said.length).toBeGreaterThan(10)
-}, 120_000)
+})

@@ -33,7 +33,7 @@ describe('by turns, the cache holds the system prompt and whole messages', () =>
     }
     expect(chat.usage.evictedTokens).toBeGreaterThan(3 * 400)
     await chat.close()
-  }, 240_000)
+  })
 
   test('after each turn of a generated one, of which evict events name exactly the messages that leave', async () => {
     const chat = model.createChat({ system, evict: 'turn', window: 246 })
@@ -50,7 +50,7 @@ describe('by turns, the cache holds the system prompt and whole messages', () =>
     }
     expect(left).toBeGreaterThan(10)
     await chat.close()
-  }, 240_000)
+  })
 
   test('when the system prompt changes in mid-conversation, when an exchange is taken back, and when positions begin anew', async () => {
     const chat = model.createChat({ system, evict: 'turn', window: 246, rebaseAfter: 500 })
@@ -70,7 +70,7 @@ describe('by turns, the cache holds the system prompt and whole messages', () =>
     }
     expect(rebases).toBeGreaterThan(0)
     await chat.close()
-  }, 240_000)
+  })
 
   test('when a long history is restored', async () => {
     const messages = Array.from({ length: 12 }, (_, i) => scriptedTurn(i + 1, 2)).flatMap(({ question, reply }) => [question, reply])
@@ -80,5 +80,5 @@ describe('by turns, the cache holds the system prompt and whole messages', () =>
     expect(chat.messages.slice(0, -2)).toEqual(messages.slice(2 - chat.messages.length))
     expect(chat.messages.length).toBeGreaterThan(4)
     await chat.close()
-  }, 240_000)
+  })
 })

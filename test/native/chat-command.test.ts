@@ -85,7 +85,7 @@ onTerminal(`a terminal${hasTerminal ? '' : ' (left out: there is no script(1) of
     for (const look of waiting) look()
   })
   const closed = new Promise<number | null>(resolve => child.on('close', resolve))
-  const late = setTimeout(() => child.kill(), 50_000) // before the test's own end, so that it does not stay behind
+  const late = setTimeout(() => child.kill(), 500_000) // before the test's own end, so that it does not stay behind
   /** Types, and waits for these words and a prompt after them. */
   const type = async (keys: string, words: string) => {
     child.stdin.write(keys)

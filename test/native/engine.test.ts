@@ -46,7 +46,7 @@ describe('the engine', () => {
     } finally {
       await small.close()
     }
-  }, 240_000)
+  })
 
   test('has no way to call for a K-shift', () => {
     const binary = readFileSync(new URL('../../build/Release/streaming_llm.node', import.meta.url))

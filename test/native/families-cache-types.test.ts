@@ -1,11 +1,8 @@
-import { jest } from '@jest/globals'
 import type { NativeContextOptions, NativeSequenceOptions } from '../../lib/native.js'
 import { distance, mean, randomTokens, scoreText, withModel } from '../tools/family-runs.js'
 import type { TinyKind, TinyOptions } from '../tools/tiny-models.js'
 
 type Cache = Pick<NativeContextOptions, 'kvType' | 'flashAttention'>
-
-jest.setTimeout(30_000)
 
 // `moved`: mean difference between two starting positions, about twice what was measured.
 const cases: [name: string, kind: TinyKind, options: TinyOptions, kvType: Cache['kvType'], flashAttention: Cache['flashAttention'], moved: number][] = [

@@ -1,9 +1,6 @@
-import { jest } from '@jest/globals'
 import { append, attentionFamilies, distance, learnedFamilies, mean, randomTokens, recurrentFamilies, score, scoreText, withModel, withSequence } from '../tools/family-runs.js'
 import { drain } from '../tools/native-engine.js'
 import type { TinyKind } from '../tools/tiny-models.js'
-
-jest.setTimeout(30_000)
 
 describe('policies agree', () => {
   test.each([...attentionFamilies, ...recurrentFamilies])('%s: streaming with a window longer than the text is dense, and so is recompute', (kind) => withModel(kind, {}, async (model) => {

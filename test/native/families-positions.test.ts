@@ -1,8 +1,5 @@
-import { jest } from '@jest/globals'
 import { append, distance, randomTokens, score, scoreText, withModel, withSequence } from '../tools/family-runs.js'
 import type { TinyKind, TinyOptions } from '../tools/tiny-models.js'
-
-jest.setTimeout(30_000)
 
 /**
  * Everything a model sees is a difference of positions, so where a text begins must not matter, evictions and moved

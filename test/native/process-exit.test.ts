@@ -41,5 +41,5 @@ describe('a process', () => {
       const how = await new Promise(resolve => child.on('close', (code, signal) => resolve({ code, signal })))
       expect({ ...(how as object), said }).toEqual({ code: 0, signal: null, said: '' })
     }
-  }, 60_000)
+  })
 })

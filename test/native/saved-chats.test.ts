@@ -202,5 +202,5 @@ describe('a file', () => {
     const chat = await model.restoreChat(target)
     await chat.save(target)
     expect(readdirSync(folder).filter(name => name.endsWith('.part'))).toEqual([])
-  }, 300_000)
+  })
 })

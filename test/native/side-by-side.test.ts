@@ -176,7 +176,7 @@ describe('several sequences at once', () => {
     } finally {
       await wide.close()
     }
-  }, 60_000)
+  })
 })
 
 test('one that ends, and whose sinks are decoded anew for it, takes nothing from those in the same batch', async () => {

@@ -1,11 +1,8 @@
-import { jest } from '@jest/globals'
 import type { NativeJob, NativeModel, NativeSequence, NativeSequenceOptions } from '../../lib/native.js'
 import { append, attentionFamilies, distance, learnedFamilies, randomTokens, recurrentFamilies, score, withModel, withSequence } from '../tools/family-runs.js'
 import { drain, greedy, read, verified } from '../tools/native-engine.js'
 import { seeded } from '../tools/random.js'
 import type { TinyKind } from '../tools/tiny-models.js'
-
-jest.setTimeout(30_000)
 
 const off: TinyKind[] = recurrentFamilies
 const on = [...attentionFamilies, ...learnedFamilies]

@@ -163,11 +163,9 @@ test('with a folder for swapped caches nothing is left in it once the model is c
 test('waiting to unload keeps no process alive', () => {
   const program = `
     import { loadModel } from ${JSON.stringify(new URL('../../lib/index.ts', import.meta.url).href)}
-    const model = await loadModel(${JSON.stringify(tinyModel('llama', { endBias: -20 }))}, { gpu: false, unloadAfter: 30_000 })
+    const model = await loadModel(${JSON.stringify(tinyModel('llama', { endBias: -20 }))}, { gpu: false, unloadAfter: 3_600_000 })
     await model.createChat({ window: 100 }).ask('Hello', { maxTokens: 5 })
     await model.embed(['a'])`
   const tsx = fileURLToPath(new URL('../../node_modules/tsx/dist/loader.mjs', import.meta.url))
-  const start = Date.now()
-  expect(spawnSync(process.execPath, ['--import', tsx, '--input-type=module', '-e', program], { encoding: 'utf8', timeout: 60_000 })).toMatchObject({ status: 0, signal: null })
-  expect(Date.now() - start).toBeLessThan(25_000)
+  expect(spawnSync(process.execPath, ['--import', tsx, '--input-type=module', '-e', program], { encoding: 'utf8', timeout: 500_000 })).toMatchObject({ status: 0, signal: null })
 })

@@ -75,4 +75,4 @@ test('a worker that is terminated in the middle of anything leaves the process a
   child.stderr.on('data', data => (said += data))
   const how = await new Promise(resolve => child.on('close', (code, signal) => resolve({ code, signal })))
   expect({ ...(how as object), said }).toEqual({ code: 0, signal: null, said: `on after ${kinds.length}\n` })
-}, 120_000)
+})

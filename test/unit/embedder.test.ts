@@ -56,10 +56,11 @@ test('who aborts while he waits is told at once; what never began is not begun',
   const first = embedder.embed(request(...Array<string>(20).fill('a')))
   const controller = new AbortController()
   const second = embedder.embed(request('b'), controller.signal)
-  const start = Date.now()
+  let isFirstOver = false
+  void first.then(() => { isFirstOver = true })
   controller.abort(new Error('enough'))
   await expect(second).rejects.toThrow('enough')
-  expect(Date.now() - start).toBeLessThan(100)
+  expect(isFirstOver).toBe(false)
   expect(await first).toHaveLength(20)
   expect(await embedder.embed(request('c'))).toHaveLength(1)
   expect(native.aborts).toBe(0)

@@ -136,4 +136,4 @@ test('the types are right, also under exactOptionalPropertyTypes', () => {
     const program = ts.createProgram([file], { ...options, exactOptionalPropertyTypes })
     expect(program.getSemanticDiagnostics(program.getSourceFile(file)).map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'))).toEqual([])
   }
-}, 120_000)
+})

@@ -70,7 +70,7 @@ unlessWindows('pull: Ctrl-C ends with 130, and the next one goes on where it was
   expect(downloadedBytes).toBeGreaterThan(0)
   expect(downloadedBytes).toBeLessThan(sizeBytes)
   expect(hub.storageHits.at(-1)!.range).toMatch(/^bytes=[1-9]/)
-}, 60_000)
+})
 
 test('pull: a file that was spoilt is found by --verify', async () => {
   const { stdout } = await run(['pull', reference])
@@ -119,7 +119,7 @@ test('models: a table, JSON, the path, and removal that wants a yes', async () =
   expect(removed).toMatchObject({ code: 0, stdout: '' })
   expect(removed.stderr).toMatch(/^1\.\d MB came free\.\n$/)
   expect(await readdir(join(home, 'hub'))).toEqual(['.locks'])
-}, 60_000)
+})
 
 test('inspect: of a model that is not in the cache only the header is fetched', async () => {
   hub.files.set('m.F32.gguf', Buffer.concat([readFileSync(tinyModel('llama')), Buffer.alloc(20_000_000)]))
@@ -143,7 +143,7 @@ test('inspect: JSON with what the text has, metadata where they are asked for, a
   expect((await run(['inspect', file, '--metadata'])).stdout).toContain('\ngemma3.attention.sliding_window = 32\n')
   expect((await run(['inspect', file, '--template'])).stdout).toBe(`${chatML}\n`)
   expect(await run(['inspect', tinyModel('gemma3', { chatTemplate: null }), '--template'])).toMatchObject({ code: 1, stdout: '' })
-}, 60_000)
+})
 
 unlessWindows('a reader that leaves, as head does, is no failure', async () => {
   expect(await run(['inspect', tinyModel('llama'), '--metadata'], { read: false })).toMatchObject({ code: 0, stderr: '' })

@@ -45,7 +45,7 @@ test('a model cut off anywhere is found to be truncated', async () => {
     writeFileSync(path, bytes.subarray(0, length))
     expect({ length, code: await outcome() }).toEqual({ length, code: 'GGUF_TRUNCATED' })
   }
-}, 60_000)
+})
 
 test.each<[TinyKind, number]>([['llama', 2], ['gpt2', 3], ['jamba', 4]])('bytes of the header of a %s model overwritten', async (kind, seed) => {
   const { header, size } = await small(kind)
@@ -64,7 +64,7 @@ test.each<[TinyKind, number]>([['llama', 2], ['gpt2', 3], ['jamba', 4]])('bytes 
   }
   expect(seen).toContain('GGUF_MALFORMED')
   expect(seen).toContain('GGUF_TRUNCATED')
-}, 60_000)
+})
 
 test('noise after a sound beginning', async () => {
   const { header, size } = await small('llama')
@@ -75,7 +75,7 @@ test('noise after a sound beginning', async () => {
     writeSparse(noisy, size)
     await outcome()
   }
-}, 60_000)
+})
 
 test('an array that claims millions of strings costs little memory', async () => {
   const { header } = await small('llama')

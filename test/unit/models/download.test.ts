@@ -184,7 +184,7 @@ test('two processes fetch a file once', async () => {
   expect((await readFile(paths[0] ?? '')).equals(content)).toBe(true)
   expect(hub.hubHits.filter(hit => hit.method === 'HEAD')).toHaveLength(2)
   expect(hub.downloads).toBe(1)
-}, 15_000)
+})
 
 test('two calls in one process fetch a file once, and the waiting one reports too', async () => {
   hub.add('m.gguf', 2_000_000)

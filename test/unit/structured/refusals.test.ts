@@ -1,5 +1,6 @@
 import { jsonSchemaGrammar } from '../../../lib/structured/json-schema.js'
 import { expectRefusal, judge, refusal } from './judge.js'
+import { cpuMilliseconds } from '../../tools/cpu-time.js'
 
 describe('keywords that are not supported', () => {
   test.each([
@@ -154,7 +155,7 @@ describe('limits', () => {
   })
 
   test('none takes long', () => {
-    const start = performance.now()
+    const start = cpuMilliseconds()
     const kinds = Array.from({ length: 60 }, (_, i) => ({ type: 'string', minLength: i }))
     const branch = { type: 'object', properties: { a: { anyOf: kinds }, b: { anyOf: kinds } }, required: ['a', 'b'] }
     const hard = [{ oneOf: Array.from({ length: 40 }, () => branch) }, { oneOf: [{ ...branch, anyOf: kinds }, { ...branch, anyOf: kinds }] }, chain(90, $ref => ({ allOf: [{ $ref }, { $ref }] })), chain(40, $ref => ({ anyOf: [{ $ref }, { $ref }] })), { enum: Array.from({ length: 15_000 }, (_, i) => `${i * 7919}`) }, { type: 'string', pattern: `^${'('.repeat(50)}a?${'b?)*'.repeat(50)}$` }]
@@ -165,7 +166,7 @@ describe('limits', () => {
         expect(error).toMatchObject({ code: 'INVALID_OPTION' })
       }
     }
-    expect(performance.now() - start).toBeLessThan(5000)
+    expect(cpuMilliseconds() - start).toBeLessThan(5000)
   })
 })
 
