@@ -1,7 +1,8 @@
-// Behind `npm start`, `npm test`, `npm run cli`, `npm run paper`, `npm run bench`, `npm run eval` and `npm run fuzz`: sets up what is missing, then runs the program from source.
+// Behind `npm start`, `npm test`, `npm run cli`, `npm run paper`, `npm run bench`, `npm run eval`, `npm run fuzz` and `npm run check`: sets up what is missing, then runs the program from source.
 //
 //   node scripts/run.mjs cli COMMAND ...    the command line, lib/cli/main.ts
 //   node scripts/run.mjs test ...           jest, with the arguments passed on
+//   node scripts/run.mjs check              the types of everything
 //   node scripts/run.mjs paper ...          the paper's tables and figures, scripts/paper/main.ts
 //   node scripts/run.mjs bench ...          the benchmark, scripts/bench/main.ts
 //   node scripts/run.mjs eval CHECK ...     what long conversations do, scripts/evaluation/main.ts
@@ -27,7 +28,8 @@ try {
   else if (program === 'bench') await runReport('bench')
   else if (program === 'eval' || program === 'fuzz') await runCheck(program === 'eval' ? 'evaluation' : program)
   else if (program === 'test') await runTests()
-  else throw new SetupError('Usage: node scripts/run.mjs cli COMMAND ... | test ... | paper ... | bench ... | eval CHECK ... | fuzz TARGET ...')
+  else if (program === 'check') await checkTypes()
+  else throw new SetupError('Usage: node scripts/run.mjs cli COMMAND ... | test ... | check | paper ... | bench ... | eval CHECK ... | fuzz TARGET ...')
 } catch (error) {
   console.error(error instanceof SetupError ? error.message : error)
   process.exitCode = 1
@@ -68,6 +70,11 @@ function given(name) {
 
 function wantsDefaultModel() {
   return ['chat', 'run', 'score', 'perplexity'].includes(args[0]) && !given('--model') && !given('--help') && !given('-h')
+}
+
+async function checkTypes() {
+  await dependencies(say)
+  await run([path.join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', path.join(root, 'tsconfig.json')], process.env)
 }
 
 async function runTests() {
