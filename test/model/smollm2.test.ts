@@ -58,6 +58,15 @@ describe('SmolLM2-135M-Instruct', () => {
     await chat.close()
   })
 
+  test('answers after turns that were stopped before their first token', async () => {
+    for (let seed = 1; seed <= 5; seed++) {
+      const chat = model.createChat({ sinks: 4, window: 252, seed })
+      for (let i = 0; i < 3; i++) await expect(chat.ask('Name a river.', { signal: AbortSignal.abort() })).rejects.toThrow()
+      expect((await chat.ask('Name a river.', { maxTokens: 8 })).text.trim()).not.toBe('')
+      await chat.close()
+    }
+  })
+
   test('the same seed gives the same reply', async () => {
     const replies = []
     for (let i = 0; i < 2; i++) {
