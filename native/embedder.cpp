@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "assertions.h"
 #include "at_exit.h"
 #include "batch.h"
 #include "failure.h"
@@ -169,9 +170,11 @@ void Embedder::ensure_context(int cells, const Weights::Progress& progress) {
 
 void Embedder::decode(Batch& batch) {
   LlamaLibrary::take_errors();
+  take_assertion();
   int result = 0;
   const auto thrown = guarded([&] { result = llama().llama_decode(context_, batch.get()); });
   if (!thrown && result == 0) return;
+  if (take_assertion()) release();
   if (stopping_) throw Failure("CLOSED", "the model was closed");
   if (*aborted_) throw Failure("ABORTED", "embedding was aborted");
   throw Failure("DECODE_FAILED", thrown ? "llama.cpp failed: " + *thrown : "llama.cpp failed with " + std::to_string(result) + ": " + LlamaLibrary::take_errors());

@@ -193,6 +193,7 @@ class Engine {
   bool fixed_is_slow_ = false;   // with so many, a decode has taken far too long: the next reply may have fewer
   Clock::time_point give_up_at_ = Clock::time_point::max();  // the decode in progress
   bool gave_up_ = false;
+  std::string broken_;  // why nothing can be decoded any more; empty: it can
   std::unique_ptr<Batch> batch_;
   DecodePace pace_;
   BatchCost batch_cost_;

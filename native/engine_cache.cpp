@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "assertions.h"
 #include "batch.h"
 #include "failure.h"
 #include "guarded.h"
@@ -164,7 +165,9 @@ void Engine::choose_fixed_threads() {
 }
 
 void Engine::decode(Batch& batch) {
+  if (!broken_.empty()) throw Failure("DECODE_FAILED", broken_);
   LlamaLibrary::take_errors();
+  take_assertion();
   int result = 0;
   std::optional<std::string> thrown;
   const bool fixed = is_reproducible();
@@ -192,11 +195,15 @@ void Engine::decode(Batch& batch) {
     if (gave_up_) thread_choice_.gave_up();
   } while (gave_up_ && !stopping_);
   if (stopping_) throw Failure("CLOSED", "the model was closed");
+  if (take_assertion()) {
+    broken_ = "llama.cpp cannot compute this model (" + *thrown + "); its file or the options it was loaded with are wrong, and it decodes nothing more until it is loaded again";
+  }
   // The books hold what was decoded and committed; whatever the failed batch left in llama.cpp's cache goes.
   for (auto& [handle, sequence] : sequences_) {
     if (sequence.current < 0 || llama().llama_memory_seq_rm(memory_, sequence.current, sequence.cache->next(), -1)) continue;
     start_over(sequence);  // a recurrent state that went on
   }
+  if (!broken_.empty()) throw Failure("DECODE_FAILED", broken_);
   throw Failure("DECODE_FAILED", thrown ? "llama.cpp failed: " + *thrown
                                  : result == 1 ? "llama.cpp found no free cells in the cache; load the model with a larger cacheTokens"
                                                : "llama.cpp failed with " + std::to_string(result) + ": " + LlamaLibrary::take_errors());

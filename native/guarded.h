@@ -3,6 +3,8 @@
 #include <optional>
 #include <string>
 
+#include "assertions.h"
+
 #ifdef _WIN32
 #include <windows.h>
 #endif
@@ -27,11 +29,12 @@ std::optional<std::string> guarded(F&& call) {
   return std::string();
 }
 #else
-// Runs a call into llama.cpp that may throw. Returns what it threw, in words, or nothing if it did not: exceptions
+// Runs a call into llama.cpp that may throw, or fail an assertion (assertions.h). Returns what it threw, in words, or nothing if it did not: exceptions
 // of another C++ runtime may have no readable words.
 template <class F>
 std::optional<std::string> guarded(F&& call) {
   try {
+    const AssertionsThrown here;
     call();
     return std::nullopt;
   } catch (const std::exception& error) {

@@ -4,6 +4,7 @@
 #include <map>
 #include <mutex>
 
+#include "assertions.h"
 #include "backends.h"
 #include "failure.h"
 #include "shared_library.h"
@@ -58,6 +59,7 @@ LlamaLibrary::LlamaLibrary(const Paths& paths) : path_(paths.llama) {
     throw Failure("LIBRARY_MISMATCH", paths.llama + " is llama.cpp " + version + "; this package was made for 0.4.x and 0.5.x");
   }
   llama_log_set(on_log, nullptr);
+  throw_assertions(ggml_set_abort_callback);
   cpu_backend_ = load_cpu_backend(*this, paths.cpu_backends);
   for (const auto& file : paths.accelerators) ggml_backend_load(file.c_str());
   take_errors();

@@ -45,7 +45,7 @@
   X(ggml_backend_dev_memory) X(ggml_backend_dev_init) X(ggml_backend_free) X(ggml_backend_alloc_ctx_tensors)       \
   X(ggml_backend_buffer_free) X(ggml_backend_tensor_set) X(ggml_backend_tensor_get) X(ggml_backend_graph_compute)  \
   X(ggml_init) X(ggml_free) X(ggml_tensor_overhead) X(ggml_graph_overhead) X(ggml_new_tensor_2d) X(ggml_mul_mat)   \
-  X(ggml_new_graph) X(ggml_build_forward_expand)
+  X(ggml_new_graph) X(ggml_build_forward_expand) X(ggml_set_abort_callback)
 
 namespace streaming {
 

@@ -1,5 +1,7 @@
-import { malformed } from './failures.js'
-import { describe, quoted, type Entry, type RawHeader } from './header.js'
+import { FigureReader } from './figure-reader.js'
+import { checkGraph } from './graph.js'
+import type { RawHeader } from './header.js'
+import { recurrentArchitectures } from '../memory/architectures.js'
 
 /** The model's figures, checked. */
 export interface Figures {
@@ -12,7 +14,6 @@ const mostExperts = 1024
 const largestContext = 2 ** 31 - 1
 const largestWidth = 2 ** 20
 
-const recurrent = new Set(['mamba', 'mamba2', 'rwkv6', 'rwkv6qwen2', 'rwkv7', 'arwkv7'])
 const ropeScalings = new Set(['none', 'linear', 'yarn', 'longrope'])
 
 /** Checks the figures over which llama.cpp throws without a hint, or aborts the process. */
@@ -26,60 +27,15 @@ export function checkFigures(header: RawHeader, architecture: string): Figures {
   checkHeads(read, architecture, width, layers)
   checkExperts(read, architecture, layers)
   checkNumbers(read)
+  checkGraph(read, { width, layers })
   return { contextLength }
-}
-
-class FigureReader {
-  constructor(readonly header: RawHeader, readonly architecture: string) {}
-
-  entry(name: string): Entry | undefined {
-    return this.header.entries.get(`${this.architecture}.${name}`)
-  }
-
-  /** Within 1 and `most`. */
-  required(name: string, most: number): number {
-    const value = this.optional(name)
-    if (value === undefined) throw malformed(this.header.path, `it lacks "${this.architecture}.${name}"`, { key: `${this.architecture}.${name}` })
-    if (value === 0 || value > most) throw this.wrong(name, `a number from 1 to ${most} is needed`)
-    return value
-  }
-
-  /** llama.cpp reads these as nothing but uint32. */
-  optional(name: string): number | undefined {
-    const entry = this.entry(name)
-    if (entry === undefined) return undefined
-    if (entry.type !== 'uint32') throw this.wrong(name, 'a uint32 is needed')
-    return Number(entry.value)
-  }
-
-  /** One figure for all layers, or one for each. */
-  perLayer(name: string, layers: number): number[] | undefined {
-    const entry = this.entry(name)
-    if (entry?.type !== 'array') {
-      const value = this.optional(name)
-      return value === undefined ? undefined : [value]
-    }
-    const integers = entry.elementType === 'uint32' || entry.elementType === 'int32'
-    if (!integers || entry.length !== layers || entry.values === undefined) {
-      throw this.wrong(name, `an array of ${layers} integers is needed, one for each layer`)
-    }
-    const values = entry.values.map(Number)
-    if (values.some((value) => value < 0)) throw this.wrong(name, 'no layer can have less than 0')
-    return values
-  }
-
-  wrong(name: string, need: string) {
-    const key = `${this.architecture}.${name}`
-    const entry = this.entry(name)
-    return malformed(this.header.path, `${quoted(key)} is ${entry === undefined ? 'missing' : describe(entry)}; ${need}`, { key })
-  }
 }
 
 function checkHeads(read: FigureReader, architecture: string, width: number, layers: number): void {
   const heads = read.perLayer('attention.head_count', layers)
   const shared = read.perLayer('attention.head_count_kv', layers) ?? []
   if (Math.max(0, ...shared) > width) throw read.wrong('attention.head_count_kv', `the model has a width of ${width}`)
-  if (recurrent.has(architecture)) return
+  if (recurrentArchitectures.has(architecture)) return
   if (heads === undefined || heads.every((count) => count === 0)) throw read.wrong('attention.head_count', 'a model with attention has one head at least')
   if (Math.max(...heads) > width) throw read.wrong('attention.head_count', `the model has a width of ${width}`)
 }
