@@ -153,10 +153,12 @@ void Embedder::ensure_context(int cells, const Weights::Progress& progress) {
     return embedder->stopping_.load(std::memory_order_relaxed) || (embedder->aborted_ && embedder->aborted_->load(std::memory_order_relaxed));
   };
   params.abort_callback_data = this;
+  take_assertion();
   context_ = weights_->make_context(params);
   if (!context_) {
     const auto reason = LlamaLibrary::take_errors();
     release();
+    if (take_assertion()) throw Failure("MODEL_UNSUPPORTED", "llama.cpp cannot compute this model's embeddings: " + reason);
     throw Failure("OUT_OF_MEMORY", "llama.cpp could not make a context for embeddings of " + std::to_string(cells) + " tokens" + (reason.empty() ? "" : ": " + reason));
   }
   if (!llama().llama_get_memory(context_)) {

@@ -7,6 +7,7 @@
 #include <set>
 #include <utility>
 
+#include "assertions.h"
 #include "failure.h"
 
 namespace streaming {
@@ -51,8 +52,10 @@ void Engine::ensure_cells() {
   if (context_) llama().llama_free(context_);
   const int ids_before = std::exchange(ids_, ids);
   for (int id = ids - 1; id >= ids_before; id--) free_ids_.push_back(id);
+  take_assertion();
   context_ = make_context(needed, ids);
   const bool larger = context_ != nullptr;
+  const bool asserted = take_assertion();
   const std::string reason = larger ? "" : LlamaLibrary::take_errors();
   if (!larger && cells_before > 0) context_ = make_context(cells_before, ids);
   if (context_) {
@@ -68,6 +71,7 @@ void Engine::ensure_cells() {
       start_over(sequence);
     }
   }
+  if (asserted) throw Failure("MODEL_UNSUPPORTED", "llama.cpp cannot compute this model: " + reason + "; its file is damaged, or it cannot be computed with these options");
   if (!larger) {
     throw Failure("OUT_OF_MEMORY", "llama.cpp could not make a cache of " + std::to_string(needed) + " tokens" + (reason.empty() ? "" : ": " + reason) +
                                        "; use a smaller window, fewer sequences, or kvType 'q8_0'");
@@ -131,6 +135,7 @@ llama_context* Engine::make_context(int cells, int ids) {
   params.abort_callback_data = this;
   llama_context* context = weights_->make_context(params);
   if (!context) return nullptr;
+  broken_.clear();
   cells_ = static_cast<int>(llama().llama_n_ctx(context));
   if (!pool_) pool_ = std::make_unique<ThreadPool>(options_.threads);
   pool_->attach(context);

@@ -8,6 +8,7 @@ import { openFile, readModelFile } from './open.js'
 import { readParts } from './parts.js'
 import type { OpenSource } from './source.js'
 import { checkVocabulary } from './vocabulary.js'
+import { checkWeights } from './weights.js'
 
 /** What a model's file says of the model. */
 export interface ModelHeader {
@@ -56,6 +57,7 @@ export async function checkModelFile(path: string, openSource: OpenSource = open
   const { contextLength } = checkFigures(first, architecture)
   checkVocabulary(first)
   const parts = await readParts(first, openSource)
+  checkWeights(parts, architecture)
   return describeModel(parts, architecture, contextLength)
 }
 

@@ -62,3 +62,9 @@ export const alwaysExperts = words(`
 
 /** They choose which tokens to attend to by an indexer, whose keys are rotated as the others are. */
 export const indexed = words('deepseek32 deepseek4 dots3note glm-dsa minimax-m3 qwen4exp')
+
+/** Their convolutions have a bias in every layer that has one. */
+export const needsConvolutionBias = words('falcon-h1 granitehybrid mamba2 nemotron_h nemotron_h_moe')
+
+/** Queries, keys and values come out of one matrix, or of three. */
+export const fusedOrSeparate = words('phi3 phimoe')
