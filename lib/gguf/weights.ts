@@ -10,7 +10,7 @@ const integers = new Set(['I32', 'I64'])
 const isTable = (name: string): boolean => /tid2eid|d2t|t2d/.test(name)
 
 /** What is used number by number, in 32 bits alone: norms, biases, kernels of convolutions, the like. */
-const elementwise = /norm\.weight$|\.bias$|\.(ssm_a|ssm_d|ssm_conv1d(_[qkv])?\.weight|shortconv\.conv\.weight)$/
+const elementwise = /norm\.weight$|\.bias$|\.(ssm_a|ssm_d|(ssm_conv1d(_[qkv])?|shortconv\.conv|time_mix_first|time_mix_lerp_[a-z]+)\.weight)$/
 
 /**
  * Checks that each tensor is of a type that llama.cpp computes with in its place: it finds out in the middle of a batch, and

@@ -2,5 +2,6 @@ import type { FuzzTarget } from './target.js'
 
 /** All targets by name. Each is loaded in the process that runs it, and nowhere else. */
 export const targets: Record<string, () => Promise<FuzzTarget>> = {
+  adapters: async () => (await import('./targets/adapters.js')).target,
   headers: async () => (await import('./targets/headers.js')).target,
 }
