@@ -6,7 +6,7 @@ import { Chat } from './chat.js'
 import { ChatFormat } from './chat-format.js'
 import { Conversation, type ConversationSetting } from './conversation.js'
 import { Embedder } from './embedder.js'
-import { modelClosed, StreamingLLMError } from './errors.js'
+import { fromNative, modelClosed, StreamingLLMError } from './errors.js'
 import type { StreamEvent } from './events.js'
 import { endOf, fillPrompt, fillTokens, startOf, type FillTokens } from './fill.js'
 import type { ModelHeader } from './gguf/check.js'
@@ -16,8 +16,8 @@ import { modelFingerprint } from './model-fingerprint.js'
 import { deepFrozen, fileInfo, type ModelInfo } from './model-info.js'
 import { modelMemory, type ModelMemory } from './model-memory.js'
 import type { NativeModel, NativeModelInfo, NativeSequence, NativeSequenceOptions } from './native.js'
-import { parseChatOptions, parseEmbedOptions, parseGenerateOptions, parseRestoreOptions, parseSequenceOptions, type ChatOptions, type EmbedOptions, type GenerateOptions, type ParsedChatOptions, type ParsedGenerateOptions, type ParsedModelOptions, type ParsedPolicyOptions, type PolicyOptions, type RestoreOptions, type SamplingOptions } from './options.js'
-import { checkValue } from './options/check.js'
+import { parseChatOptions, parseEmbedOptions, parseGenerateOptions, parseRestoreOptions, parseSequenceOptions, parseTextOptions, type ChatOptions, type EmbedOptions, type GenerateOptions, type ParsedChatOptions, type ParsedGenerateOptions, type ParsedModelOptions, type ParsedPolicyOptions, type PolicyOptions, type RestoreOptions, type SamplingOptions, type TextOptions } from './options.js'
+import { checkValue, describe, reading } from './options/check.js'
 import { someText } from './options/kinds.js'
 import { overSampling, samplingPresets } from './options/sampling.js'
 import type { ModelDevice } from './place-model.js'
@@ -181,7 +181,7 @@ export class Model {
    */
   stream(prompt: string, options: GenerateOptions = {}): TextStream {
     this.#needOpen()
-    if (typeof prompt !== 'string') throw new StreamingLLMError('INVALID_OPTION', `stream: the prompt must be a string, got ${typeof prompt}`)
+    if (typeof prompt !== 'string') throw new StreamingLLMError('INVALID_OPTION', `stream: the prompt must be a string, got ${describe(prompt)}`)
     return textStream(this.#continue(() => this.textTokens(prompt), parseGenerateOptions(options, this.samplingPresets)))
   }
 
@@ -225,7 +225,7 @@ export class Model {
   /**
    * A vector for each text, in order: what the model makes of it, for comparing texts. Decoded together in batches, beside the
    * chats of this model, in a context of its own that is made at the first call and freed after a minute without any. Calls
-   * queue up; the event loop stays free.
+   * queue up; the event loop stays free. At most 65,536 texts in a call, of 67,108,864 characters together.
    *
    * @throws {StreamingLLMError} TEXT_TOO_LONG for one of more tokens than the model was trained on, INVALID_OPTION (also for
    * a text without tokens), UNKNOWN_OPTION, TOKENIZE_FAILED, OUT_OF_MEMORY, DECODE_FAILED, CLOSED. Rejects with
@@ -234,12 +234,10 @@ export class Model {
   async embed(texts: readonly string[], options: EmbedOptions = {}): Promise<Float32Array[]> {
     this.#needOpen()
     const { pooling = this.#filePooling(), normalize = true, signal } = parseEmbedOptions(options)
-    if (!Array.isArray(texts)) throw new StreamingLLMError('INVALID_OPTION', `embed: the texts must be an array of strings, got ${texts === null ? 'null' : typeof texts}`)
-    const wrong = texts.findIndex(text => typeof text !== 'string')
-    if (wrong >= 0) throw new StreamingLLMError('INVALID_OPTION', `embed: texts[${wrong}] must be a string, got ${typeof texts[wrong]}`)
+    const read = reading('embed', 'texts', () => readTexts(texts))
     signal?.throwIfAborted()
-    if (texts.length === 0) return []
-    return this.#embedder.embed({ texts: [...texts], pooling, normalize, mostTokens: this.#mostCells(this.trainedLength) }, signal)
+    if (read.length === 0) return []
+    return this.#embedder.embed({ texts: read, pooling, normalize, mostTokens: this.#mostCells(this.trainedLength) }, signal)
   }
 
   /** GGUF's numbers for it. */
@@ -250,25 +248,50 @@ export class Model {
 
   /**
    * The tokens of a text, without a beginning-of-sequence token. `special`: texts of special tokens, such as
-   * `<|im_end|>`, become these tokens; default false. Works at once, so a very long text holds up the event loop.
+   * `<|im_end|>`, become these tokens; default false. Works at once, so a very long text holds up the event loop. At most
+   * 64 MB in UTF-8, and of what cannot be cut for the tokenizer, since it has neither a space between two words nor a line
+   * break before one, 1 MB.
    *
-   * @throws {StreamingLLMError} TOKENIZE_FAILED for text that the vocabulary cannot express
+   * @throws {StreamingLLMError} TOKENIZE_FAILED for text that the vocabulary cannot express, TEXT_TOO_LONG, OUT_OF_MEMORY,
+   * UNKNOWN_OPTION, INVALID_OPTION, CLOSED
    */
-  tokenize(text: string, { special = false }: { special?: boolean } = {}): Int32Array {
+  tokenize(text: string, options: TextOptions = {}): Int32Array {
+    const { special = false } = parseTextOptions(options, 'tokenize')
     this.#needOpen()
-    if (typeof text !== 'string') throw new StreamingLLMError('INVALID_OPTION', `tokenize: the text must be a string, got ${typeof text}`)
+    needText('tokenize', text)
     return typed(() => this.#native.tokenize(text, special))
+  }
+
+  /** @internal As `tokenize`, while the event loop stays free: for texts that take long. */
+  async tokenizeLater(text: string, options: TextOptions = {}): Promise<Int32Array> {
+    this.#needOpen()
+    needText('tokenize', text)
+    try {
+      return await this.#native.tokenizeLater(text, options.special === true)
+    } catch (error) {
+      throw fromNative(error)
+    }
   }
 
   /** @internal The tokens of a text from its start: after the beginning-of-sequence token where the model has one. */
   textTokens(text: string): Int32Array {
     const { beginningToken } = this.nativeInfo
     const tokens = this.tokenize(text)
-    return beginningToken === undefined ? tokens : Int32Array.from([beginningToken, ...tokens])
+    if (beginningToken === undefined) return tokens
+    const all = new Int32Array(tokens.length + 1)
+    all[0] = beginningToken
+    all.set(tokens, 1)
+    return all
   }
 
-  /** The text of tokens. `special`: control tokens show their names; default false. */
-  detokenize(tokens: ArrayLike<number>, { special = false }: { special?: boolean } = {}): string {
+  /**
+   * The text of tokens, at most 16,777,216 of them. `special`: control tokens show their names; default false.
+   *
+   * @throws {StreamingLLMError} INVALID_OPTION for what are no tokens of the vocabulary, TEXT_TOO_LONG for more than 256 MB of
+   * text, UNKNOWN_OPTION, CLOSED
+   */
+  detokenize(tokens: ArrayLike<number>, options: TextOptions = {}): string {
+    const { special = false } = parseTextOptions(options, 'detokenize')
     this.#needOpen()
     const checked = wholeNumbers('detokenize', tokens)
     return typed(() => this.#native.detokenize(checked, special))
@@ -282,7 +305,7 @@ export class Model {
   /** @internal */
   openSequence(limits: NativeSequenceOptions): NativeSequence {
     this.#needOpen()
-    this.#needMemory(limits.sinks + limits.window)
+    this.#needMemory(Math.max(limits.sinks + limits.window, this.#options.cacheTokens ?? 0))
     return this.#withRoom(() => this.#native.openSequence(limits))
   }
 
@@ -349,4 +372,29 @@ export class Model {
     if (this.#options.onWarning !== undefined) this.#options.onWarning(message)
     else process.emitWarning(message, 'StreamingLLMWarning')
   }
+}
+
+/** Bytes of one text, as on the native side, which counts them exactly. */
+const mostTextBytes = 64 * 2 ** 20
+
+function needText(call: string, text: unknown): asserts text is string {
+  if (typeof text !== 'string') throw new StreamingLLMError('INVALID_OPTION', `${call}: the text must be a string, got ${describe(text)}`, { details: { call, option: 'text' } })
+  // Before it is copied: a UTF-16 code unit takes at least a byte.
+  if (text.length > mostTextBytes) throw new StreamingLLMError('TEXT_TOO_LONG', `${call}: a text of ${text.length} characters is longer than the ${mostTextBytes} bytes that are tokenized at once; pass it in parts`, { details: { length: text.length, limit: mostTextBytes } })
+}
+
+/** Texts of one call of `embed`. */
+const mostTexts = 65_536
+
+function readTexts(texts: readonly string[]): string[] {
+  const refuse = (option: string, problem: string) => new StreamingLLMError('INVALID_OPTION', `embed: ${problem}`, { details: { call: 'embed', option } })
+  if (!Array.isArray(texts)) throw refuse('texts', `the texts must be an array of strings, got ${describe(texts)}`)
+  if (texts.length > mostTexts) throw refuse('texts', `at most ${mostTexts} texts go into one call, got ${texts.length}`)
+  let characters = 0
+  return Array.from(texts, (text: unknown, i) => {
+    if (typeof text !== 'string') throw refuse(`texts[${i}]`, `texts[${i}] must be a string, got ${describe(text)}`)
+    characters += text.length
+    if (characters > mostTextBytes) throw refuse('texts', `the texts may have ${mostTextBytes} characters together; pass them in several calls`)
+    return text
+  })
 }

@@ -248,7 +248,11 @@ export interface NativeModel {
   readonly info: NativeModelInfo
   /** Throws WINDOW_TOO_LARGE, NO_SEQUENCE_LEFT. */
   openSequence(options: NativeSequenceOptions): NativeSequence
-  tokenize(text: string, special: boolean): Int32Array
+  /** Throws TOKENIZE_FAILED, TEXT_TOO_LONG, OUT_OF_MEMORY. `partBytes`, for tests: from how many bytes on the text is cut where it can be. */
+  tokenize(text: string, special: boolean, partBytes?: number): Int32Array
+  /** On a thread of its own. */
+  tokenizeLater(text: string, special: boolean): Promise<Int32Array>
+  /** Throws INVALID_OPTION, TEXT_TOO_LONG. */
   detokenize(tokens: Int32Array, special: boolean): string
   /** On a thread and in a context of its own. To be called when the promise of the call before has settled. */
   embed(request: NativeEmbedRequest): NativeEmbedding

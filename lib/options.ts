@@ -7,11 +7,11 @@ import type { ReasoningMode } from './chat-format.js'
 import { readResponseFormat, type ResponseFormat } from './structured/response-format.js'
 import { wantsCall, type ToolChoice } from './tools/tool-definitions.js'
 import { parseTools, type ParsedTools } from './tools/tools.js'
-import { check, checkObject, describe, invalid, type OptionsOfCalls, type Schema, type Schemas } from './options/check.js'
+import { check, checkObject, describe, invalid, reading, type OptionsOfCalls, type Schema, type Schemas } from './options/check.js'
 import { checkGrammar } from './structured/grammar-check.js'
 import { boolean, callback, endpoints, number, oneOf, shortText, signal, someText, text, texts, whole, wholeOr } from './options/kinds.js'
 import { completeSampling, overSampling, readSampling, samplingSchemas, type ParsedSamplingOptions } from './options/sampling.js'
-import type { AdapterOptions, ChatOptions, EmbedOptions, GenerateOptions, ModelOptions, PolicyOptions, RestoreOptions, SamplingOptions } from './options/types.js'
+import type { AdapterOptions, ChatOptions, EmbedOptions, GenerateOptions, ModelOptions, PolicyOptions, RestoreOptions, SamplingOptions, TextOptions } from './options/types.js'
 
 export type * from './options/types.js'
 
@@ -106,16 +106,21 @@ const generateSchemas: Schemas<GenerateOptions> = {
 
 const embedSchemas: Schemas<EmbedOptions> = { pooling: oneOf('mean', 'last', 'cls'), normalize: boolean, signal }
 
+const textSchemas: Schemas<TextOptions> = { special: boolean }
+
 const grammarSchemas: Schemas<{ source: string; triggers?: string[] }> = { source: someText, triggers: texts(64, 256) }
 
 const stopText = v.pipe(v.string('a string or an array of strings'), shortText(256) as v.GenericSchema<string>)
+
+/** Threads that spin on more than a few times the processors there are compute nothing sooner. 512 is ggml's own limit, which it asserts. */
+const mostThreads = Math.min(Math.max(16, 4 * os.availableParallelism()), 512)
 
 const modelSchemas: Schemas<ModelOptions> = {
   gpu: oneOf(false, 'auto', 'metal', 'cuda', 'vulkan'),
   gpuLayers: wholeOr('auto'),
   libraries: someText,
   rpc: endpoints(16), // ggml's own limit
-  threads: whole(1, 512), // ggml's own limit, which it asserts
+  threads: whole(1, mostThreads),
   batchSize: whole(16, 4096),
   cacheTokens: whole(1),
   maxSequences: whole(1, 64),
@@ -204,7 +209,7 @@ export function parseChatOptions(given: unknown, call = 'createChat'): ParsedCha
     pinShare,
     evict,
     restore,
-    tools: tools === undefined ? undefined : parseTools(tools, call),
+    tools: tools === undefined ? undefined : reading(call, 'tools', () => parseTools(tools, call)),
     reasoning,
     messages: messages === undefined ? [] : parseMessages(messages, call),
     keepMessages,
@@ -216,11 +221,15 @@ export function parseChatOptions(given: unknown, call = 'createChat'): ParsedCha
 /** What was passed to `restoreChat`. */
 export function parseRestoreOptions(given: unknown, call = 'restoreChat'): { chatTemplate?: string; tools?: ParsedTools; sampling: SamplingOptions } {
   const { chatTemplate, tools, ...sampling } = check<RestoreOptions>(call, given, { ...samplingSchemas, chatTemplate: someText, tools: chatSchemas.tools }, optionsOfCalls)
-  return { ...(chatTemplate === undefined ? {} : { chatTemplate }), ...(tools === undefined ? {} : { tools: parseTools(tools, call) }), sampling: readSampling(call, sampling) }
+  return { ...(chatTemplate === undefined ? {} : { chatTemplate }), ...(tools === undefined ? {} : { tools: reading(call, 'tools', () => parseTools(tools, call)) }), sampling: readSampling(call, sampling) }
 }
 
 /** What was passed to `stream`, `ask` or `generate`; `defaults` are the chat's. */
 export function parseGenerateOptions(given: unknown, defaults: SamplingOptions = {}, call = 'stream'): ParsedGenerateOptions {
+  return reading(call, 'options', () => readGenerateOptions(given, defaults, call))
+}
+
+function readGenerateOptions(given: unknown, defaults: SamplingOptions, call: string): ParsedGenerateOptions {
   if (given !== null && typeof given === 'object' && 'grammar' in given && given.grammar !== undefined && 'responseFormat' in given && given.responseFormat !== undefined) {
     throw invalid(call, 'responseFormat', "'grammar' and 'responseFormat' both say what a reply must be; give one of them")
   }
@@ -255,9 +264,17 @@ export function parseEmbedOptions(given: unknown, call = 'embed'): EmbedOptions 
   return check(call, given, embedSchemas, optionsOfCalls)
 }
 
+/** What was passed to `tokenize` or `detokenize`. */
+export function parseTextOptions(given: unknown, call: string): TextOptions {
+  return check(call, given, textSchemas, optionsOfCalls)
+}
+
 /** What was passed to `streamChat`, sorted into what makes a chat and what makes a reply. */
 export function parseStreamChatOptions(given: unknown): { model: unknown; messages: ChatMessage[]; chat: ChatOptions; key: string; reply: ParsedGenerateOptions } {
-  const call = 'streamChat'
+  return reading('streamChat', 'options', () => readStreamChatOptions('streamChat', given))
+}
+
+function readStreamChatOptions(call: string, given: unknown): ReturnType<typeof parseStreamChatOptions> {
   const { model, messages, tools, ...options } = check(call, given, { ...chatSchemas, ...generateSchemas, model: v.unknown() }, optionsOfCalls) as ChatOptions & GenerateOptions & { model: unknown }
   const chat: Record<string, unknown> = {}
   const reply: Record<string, unknown> = {}
@@ -271,6 +288,10 @@ export function parseStreamChatOptions(given: unknown): { model: unknown; messag
 
 /** An array of messages, as an own copy. */
 export function parseMessages(given: unknown, call = 'createChat'): ChatMessage[] {
+  return reading(call, 'messages', () => readMessages(given, call))
+}
+
+function readMessages(given: unknown, call: string): ChatMessage[] {
   if (!Array.isArray(given)) {
     throw invalid(call, 'messages', `'messages' must be an array of { role, content }, got ${describe(given)}`, 'an array of { role, content }')
   }
@@ -301,6 +322,10 @@ function readToolCalls(call: string, where: string, given: unknown): ToolCall[] 
 }
 
 function readAdapters(call: string, given: unknown): AdapterOptions[] {
+  return reading(call, 'adapters', () => readEachAdapter(call, given))
+}
+
+function readEachAdapter(call: string, given: unknown): AdapterOptions[] {
   const expected = `an array of at most ${mostAdapters} { path, scale }`
   if (!Array.isArray(given) || given.length > mostAdapters) throw invalid(call, 'adapters', `'adapters' must be ${expected}, got ${describe(given)}`, expected)
   return Array.from(given, (adapter, index) => {

@@ -132,32 +132,21 @@ function addBeginning(model: Model, tokens: number[], pieces: readonly PromptPie
   if (beginningToken !== undefined && !written) tokens.push(beginningToken)
 }
 
-// Tokenizing runs on JavaScript's thread; this much text takes it a few milliseconds.
+// On JavaScript's thread this much text takes a few milliseconds; more is tokenized beside it.
 const slice = 16_384
 
 async function addTokens(model: Model, tokens: number[], pieces: readonly PromptPiece[]): Promise<void> {
   let since = 0
   for (const { text, special } of pieces) {
-    for (const part of parts(text)) {
-      for (const token of model.tokenize(part, { special })) tokens.push(token)
-      since += part.length
-      if (since >= slice) {
-        since = 0
-        await setImmediate()
-      }
+    const long = text.length > slice
+    // One by one: a call takes only so many arguments.
+    for (const token of long ? await model.tokenizeLater(text, { special }) : model.tokenize(text, { special })) tokens.push(token)
+    since = long ? 0 : since + text.length
+    if (since >= slice) {
+      since = 0
+      await setImmediate()
     }
   }
-}
-
-/** Cuts a very long text before spaces, where tokenizers cut as well. */
-function* parts(text: string): Generator<string> {
-  while (text.length > 2 * slice) {
-    const space = text.indexOf(' ', slice)
-    if (space < 0 || space > 2 * slice) break
-    yield text.slice(0, space)
-    text = text.slice(space)
-  }
-  yield text
 }
 
 /** Where a template renders in whole, its text does not say where messages end: shared out by their lengths. */

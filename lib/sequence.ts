@@ -5,6 +5,7 @@ import { JobRunner, type TokenCounts } from './job-reader.js'
 import type { NativeJob, NativeSequence } from './native.js'
 import { parseGenerateOptions, type GenerateOptions, type ParsedGenerateOptions } from './options.js'
 import type { Model } from './model.js'
+import { describe, reading } from './options/check.js'
 import { generateJob, textEvent } from './generate-job.js'
 import { leftInQueue, finishEvent, textStream, type TextStream } from './text-stream.js'
 
@@ -30,7 +31,7 @@ export class Sequence {
   }
 
   /**
-   * Adds tokens to the end and decodes them, in batches; any number, also more than the window holds. The last one is
+   * Adds tokens to the end and decodes them, in batches: more than the window holds, too, up to 16,777,216 at once. The last one is
    * decoded together with what follows, since its logits are needed then.
    *
    * @throws {StreamingLLMError} INVALID_OPTION for tokens outside the vocabulary, CACHE_FULL from a dense cache
@@ -58,7 +59,7 @@ export class Sequence {
 
   /** Adds `options.tokens`, if any, and generates from there. Events as those of a chat. */
   generate(options: GenerateOptions & { tokens?: ArrayLike<number> } = {}): TextStream {
-    const { tokens = [], ...rest } = options ?? {}
+    const { tokens = [], ...rest } = reading('generate', 'options', () => ({ ...options }))
     return this.continue(wholeNumbers('generate', tokens), parseGenerateOptions(rest, this.#model.samplingPresets, 'generate'))
   }
 
@@ -117,11 +118,25 @@ export class Sequence {
   }
 }
 
+/** Tokens of one call: some four times as many as the longest text has. */
+const mostTokens = 2 ** 24
+
 /** @internal The tokens as the native side takes them. Throws INVALID_OPTION. */
 export function wholeNumbers(call: string, tokens: ArrayLike<number>): Int32Array {
+  return reading(call, 'tokens', () => readNumbers(call, tokens))
+}
+
+function readNumbers(call: string, tokens: ArrayLike<number>): Int32Array {
+  const refuse = (option: string, problem: string) => new StreamingLLMError('INVALID_OPTION', `${call}: ${problem}`, { details: { call, option } })
   const list = Array.isArray(tokens) || (ArrayBuffer.isView(tokens) && !(tokens instanceof DataView))
-  if (!list) throw new StreamingLLMError('INVALID_OPTION', `${call}: 'tokens' must be an array of whole numbers, got ${tokens === null ? 'null' : typeof tokens}`)
-  const wrong = Array.prototype.findIndex.call(tokens, token => typeof token !== 'number' || token !== (token | 0))
-  if (wrong < 0) return Int32Array.from(tokens)
-  throw new StreamingLLMError('INVALID_OPTION', `${call}: tokens[${wrong}] must be a token's number, got ${String(tokens[wrong])}`)
+  if (!list) throw refuse('tokens', `'tokens' must be an array of whole numbers, got ${describe(tokens)}`)
+  const { length } = tokens
+  if (length > mostTokens) throw refuse('tokens', `'tokens' may have at most ${mostTokens} tokens, got ${length}; pass them in parts`)
+  const checked = new Int32Array(length)
+  for (let i = 0; i < length; i++) {
+    const token: unknown = tokens[i] // read once: a getter may return another one next time
+    if (typeof token !== 'number' || token !== (token | 0)) throw refuse(`tokens[${i}]`, `tokens[${i}] must be a token's number, got ${describe(token)}`)
+    checked[i] = token
+  }
+  return checked
 }

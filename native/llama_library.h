@@ -34,7 +34,7 @@
   X(llama_sampler_init_mirostat_v2) X(llama_sampler_init_adaptive_p) X(llama_sampler_init_grammar)                 \
   X(llama_sampler_clone) X(llama_adapter_lora_init) X(llama_set_adapters_lora)                     \
   X(llama_vocab_get_add_eos) X(llama_model_n_embd_out) X(llama_get_embeddings_ith)                   \
-  X(llama_vocab_fim_pre) X(llama_vocab_fim_suf) X(llama_vocab_fim_mid)
+  X(llama_vocab_fim_pre) X(llama_vocab_fim_suf) X(llama_vocab_fim_mid) X(llama_model_meta_val_str)
 #define GGML_FUNCTIONS(X)                                                                                           \
   X(ggml_backend_dev_count) X(ggml_backend_dev_get) X(ggml_backend_dev_by_name) X(ggml_backend_load)               \
   X(ggml_backend_reg_by_name)

@@ -1,6 +1,6 @@
 #include "model.h"
 
-#include <climits>
+#include <cstdlib>
 
 #include "failure.h"
 #include "guarded.h"
@@ -52,7 +52,8 @@ Model::Model(const std::string& path, const Weights::LoadOptions& options, std::
       weights_(kept_),
       vocab_(llama().llama_model_get_vocab(vocabulary_->get())),
       vocab_size_(llama().llama_vocab_n_tokens(vocab_)),
-      has_tokenizer_(llama().llama_vocab_type(vocab_) != LLAMA_VOCAB_TYPE_NONE) {
+      has_tokenizer_(llama().llama_vocab_type(vocab_) != LLAMA_VOCAB_TYPE_NONE),
+      tokenizer_(vocabulary_->get(), vocab_) {
   for (const auto& adapter : options.adapters) files_.push_back(file_at(adapter.path));
 }
 
@@ -104,25 +105,9 @@ void Model::need_tokenizer() const {
   if (!has_tokenizer_) throw Failure("TOKENIZE_FAILED", "this model's file has no tokenizer; pass tokens instead of text");
 }
 
-std::vector<Token> Model::tokenize(std::string_view text, bool special) const {
+std::vector<Token> Model::tokenize(std::string_view text, bool special, size_t part_bytes) const {
   need_tokenizer();
-  if (text.size() > INT_MAX / 2) throw Failure("TOKENIZE_FAILED", "text of " + std::to_string(text.size()) + " bytes is too long to be tokenized at once");
-  std::vector<Token> tokens(text.size() + 8);
-  int count = 0;
-  // add_special stays false: llama.cpp asserts on models that want a beginning token but name none.
-  const auto thrown = guarded([&] {
-    count = llama().llama_tokenize(vocab_, text.data(), static_cast<int32_t>(text.size()), tokens.data(), static_cast<int32_t>(tokens.size()), false, special);
-    if (count < 0 && count != INT_MIN) {
-      tokens.resize(static_cast<size_t>(-count));
-      count = llama().llama_tokenize(vocab_, text.data(), static_cast<int32_t>(text.size()), tokens.data(), static_cast<int32_t>(tokens.size()), false, special);
-    }
-  });
-  if (thrown || count < 0) {
-    throw Failure("TOKENIZE_FAILED", "the model's vocabulary cannot express this text" + (thrown && !thrown->empty() ? " (llama.cpp: " + *thrown + ")" : std::string()) +
-                                         "; leave out the characters it lacks, or use another model");
-  }
-  tokens.resize(static_cast<size_t>(count));
-  return tokens;
+  return tokenizer_.tokenize(text, special, part_bytes);
 }
 
 std::string Model::piece(Token token, bool special) const {
@@ -143,18 +128,31 @@ std::string Model::piece(Token token, bool special) const {
 }
 
 std::string Model::detokenize(const std::vector<Token>& tokens, bool special) const {
+  constexpr size_t kMostTokens = size_t(1) << 24, kMostBytes = size_t(256) << 20;
   need_tokenizer();
   check_tokens(tokens.data(), tokens.size());
+  const auto too_long = [] { return Failure("TEXT_TOO_LONG", "these tokens are more than " + std::to_string(kMostBytes) + " bytes of text; pass them in parts"); };
+  if (tokens.size() > kMostTokens) throw Failure("INVALID_OPTION", "at most " + std::to_string(kMostTokens) + " tokens become text at once, and these are " + std::to_string(tokens.size()) + "; pass them in parts");
+  // Of few tokens llama.cpp itself counts the bytes, in 31 bits.
+  constexpr size_t kFew = size_t(1) << 16;
+  if (tokens.size() > kFew) {
+    size_t bytes = 0;
+    for (const Token token : tokens) {
+      bytes += static_cast<size_t>(std::abs(llama().llama_token_to_piece(vocab_, token, nullptr, 0, 0, special)));
+      if (bytes > kMostBytes) throw too_long();
+    }
+  }
   std::string text(tokens.size() * 8 + 16, '\0');
   int length = 0;
   const auto thrown = guarded([&] {
     const auto count = static_cast<int32_t>(tokens.size());
     length = llama().llama_detokenize(vocab_, tokens.data(), count, text.data(), static_cast<int32_t>(text.size()), false, special);
-    if (length < 0) {
+    if (length < 0 && length >= -static_cast<int>(kMostBytes)) {
       text.resize(static_cast<size_t>(-length));
       length = llama().llama_detokenize(vocab_, tokens.data(), count, text.data(), static_cast<int32_t>(text.size()), false, special);
     }
   });
+  if (!thrown && length < -static_cast<int>(kMostBytes)) throw too_long();
   if (thrown || length < 0) throw Failure("TOKENIZE_FAILED", "llama.cpp cannot turn these tokens into text");
   text.resize(static_cast<size_t>(length));
   return text;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cache_policy.h"
+#include "tokenizer.h"
 #include "weights.h"
 
 namespace streaming {
@@ -45,10 +46,11 @@ class Model {
   // The token that ends every text that is whole, or -1 where the model wants none.
   Token ending() const;
   // `special`: texts of special tokens ("<|im_end|>") become these tokens; else they stay text.
-  // Throws Failure TOKENIZE_FAILED for text that the vocabulary cannot express.
-  std::vector<Token> tokenize(std::string_view text, bool special) const;
+  // Throws Failure TOKENIZE_FAILED for text that the vocabulary cannot express, TEXT_TOO_LONG, OUT_OF_MEMORY.
+  std::vector<Token> tokenize(std::string_view text, bool special, size_t part_bytes = Tokenizer::kPartBytes) const;
   // The bytes a token stands for, not always whole characters. `special`: control tokens show their names.
   std::string piece(Token token, bool special) const;
+  // Throws Failure INVALID_OPTION, TEXT_TOO_LONG, TOKENIZE_FAILED.
   std::string detokenize(const std::vector<Token>& tokens, bool special) const;
   // Throws Failure INVALID_OPTION naming the first token that the vocabulary does not have.
   void check_tokens(const Token* tokens, size_t count) const;
@@ -76,6 +78,7 @@ class Model {
   const llama_vocab* const vocab_;
   const int vocab_size_;
   const bool has_tokenizer_;
+  const Tokenizer tokenizer_;
 };
 
 }  // namespace streaming

@@ -1,6 +1,7 @@
 #include "model_object.h"
 
 #include <atomic>
+#include <optional>
 
 #include "delivery.h"
 #include "environment.h"
@@ -27,12 +28,41 @@ class CloseWorker : public Napi::AsyncWorker {
   std::shared_ptr<Embedder> embedder_;
 };
 
+// Tokenizes on one of Node's own threads. Holds the model, which may be closed meanwhile.
+class TokenizeWorker : public Napi::AsyncWorker {
+ public:
+  TokenizeWorker(Napi::Env env, std::shared_ptr<const Model> model, std::string text, bool special)
+      : AsyncWorker(env), deferred(env), model_(std::move(model)), text_(std::move(text)), special_(special) {}
+  void Execute() override {
+    try {
+      tokens_ = model_->tokenize(text_, special_);
+    } catch (const Failure& failure) {
+      failure_ = failure;
+    } catch (const std::exception& error) {
+      failure_ = Failure("OUT_OF_MEMORY", std::string("there is no memory to tokenize this text: ") + error.what());
+    }
+  }
+  void OnOK() override {
+    if (failure_) deferred.Reject(to_error(Env(), *failure_).Value());
+    else deferred.Resolve(to_array(Env(), tokens_));
+  }
+  Napi::Promise::Deferred deferred;
+
+ private:
+  const std::shared_ptr<const Model> model_;
+  const std::string text_;
+  const bool special_;
+  std::vector<Token> tokens_;
+  std::optional<Failure> failure_;
+};
+
 }  // namespace
 
 Napi::Function ModelObject::define(Napi::Env env) {
   return DefineClass(env, "NativeModel",
                      {InstanceAccessor<&ModelObject::info>("info"), InstanceAccessor<&ModelObject::cells>("cells"), InstanceAccessor<&ModelObject::loaded>("loaded"),
                       InstanceMethod<&ModelObject::open_sequence>("openSequence"), InstanceMethod<&ModelObject::tokenize>("tokenize"),
+                      InstanceMethod<&ModelObject::tokenize_later>("tokenizeLater"),
                       InstanceMethod<&ModelObject::detokenize>("detokenize"), InstanceMethod<&ModelObject::embed>("embed"), InstanceMethod<&ModelObject::release_embedder>("releaseEmbedder"), InstanceMethod<&ModelObject::close>("close")});
 }
 
@@ -123,7 +153,18 @@ Napi::Value ModelObject::open_sequence(const Napi::CallbackInfo& call) {
 Napi::Value ModelObject::tokenize(const Napi::CallbackInfo& call) {
   return throwing(call.Env(), [&]() -> Napi::Value {
     need_open();
-    return to_array(call.Env(), model_->tokenize(call[0].ToString().Utf8Value(), call[1].ToBoolean()));
+    const size_t part_bytes = call[2].IsNumber() ? call[2].ToNumber().Uint32Value() : Tokenizer::kPartBytes;
+    return to_array(call.Env(), model_->tokenize(call[0].ToString().Utf8Value(), call[1].ToBoolean(), part_bytes));
+  });
+}
+
+Napi::Value ModelObject::tokenize_later(const Napi::CallbackInfo& call) {
+  return throwing(call.Env(), [&]() -> Napi::Value {
+    need_open();
+    auto* worker = new TokenizeWorker(call.Env(), model_, call[0].ToString().Utf8Value(), call[1].ToBoolean());
+    const auto promise = worker->deferred.Promise();
+    worker->Queue();
+    return promise;
   });
 }
 

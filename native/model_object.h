@@ -22,6 +22,7 @@ class ModelObject : public Napi::ObjectWrap<ModelObject> {
   Napi::Value loaded(const Napi::CallbackInfo& call);
   Napi::Value open_sequence(const Napi::CallbackInfo& call);
   Napi::Value tokenize(const Napi::CallbackInfo& call);
+  Napi::Value tokenize_later(const Napi::CallbackInfo& call);
   Napi::Value detokenize(const Napi::CallbackInfo& call);
   Napi::Value embed(const Napi::CallbackInfo& call);
   Napi::Value release_embedder(const Napi::CallbackInfo& call);

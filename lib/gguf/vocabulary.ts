@@ -28,6 +28,10 @@ export function checkVocabulary(header: RawHeader): void {
   if (tokens.firstDuplicate !== undefined && model !== 'hybriddna') {
     throw malformed(path, `its vocabulary has the token ${quoted(tokens.firstDuplicate)} twice`, { token: tokens.firstDuplicate })
   }
+  // Texts with spaces would then reach llama.cpp's merges, which abort the process over them.
+  if (text(header, 'tokenizer.ggml.pre') === 'whitespace' && model !== 'whitespace') {
+    throw malformed(path, `it splits text by "whitespace" ("tokenizer.ggml.pre"), which goes with a vocabulary of that name alone, and its vocabulary is ${quoted(model)}`, { model })
+  }
   checkParallel(path, 'tokenizer.ggml.scores', entries, tokens.length, ['float32', 'int32'])
   checkParallel(path, 'tokenizer.ggml.token_type', entries, tokens.length, ['int32'])
   for (const name of specialTokens) checkSpecialToken(path, `tokenizer.ggml.${name}`, entries, tokens.length)

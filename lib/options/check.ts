@@ -21,15 +21,24 @@ const otherNames: Record<string, string> = { startsize: 'sinks', recentsize: 'wi
  */
 export function check<Options extends object>(call: string, given: unknown, schemas: Schemas<Options>, others: OptionsOfCalls = {}): Options {
   if (given === undefined) return {} as Options
-  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
-    throw invalid(call, 'options', `the options must be an object, got ${describe(given)}`)
-  }
+  if (!isPlainObject(call, 'options', given)) throw invalid(call, 'options', `the options must be an object, got ${describe(given)}`)
   return checkKeys(call, '', given, schemas, others)
+}
+
+/** Runs what reads something of a caller's: what its getters and proxies throw becomes INVALID_OPTION, and the cause of it. */
+export function reading<T>(call: string, option: string, read: () => T): T {
+  try {
+    return read()
+  } catch (error) {
+    if (StreamingLLMError.isInstance(error)) throw error
+    const reason = error instanceof Error ? `: ${shorten(String(error.message))}` : ''
+    throw new StreamingLLMError('INVALID_OPTION', `${call}: '${option}' cannot be read${reason}`, { cause: error, details: { call, option } })
+  }
 }
 
 /** Checks one value against one schema; `where` is its path as a caller would write it. */
 export function checkValue<Output>(call: string, where: string, value: unknown, schema: Schema<Output>): Output {
-  const result = v.safeParse(schema, value, { abortEarly: true, abortPipeEarly: true })
+  const result = reading(call, where, () => v.safeParse(schema, value, { abortEarly: true, abortPipeEarly: true }))
   if (result.success) return result.output
   const issue = result.issues[0]
   const at = where + (issue.path ?? []).map(item => (typeof item.key === 'number' ? `[${item.key}]` : `.${String(item.key)}`)).join('')
@@ -38,7 +47,7 @@ export function checkValue<Output>(call: string, where: string, value: unknown, 
 
 /** Checks an object that stands inside the options, such as a message or `dry`. */
 export function checkObject<T extends object>(call: string, where: string, value: unknown, schemas: Schemas<T>): T {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+  if (!isPlainObject(call, where, value)) {
     const expected = `an object with ${list(Object.keys(schemas), 'and')}`
     throw invalid(call, where, `'${where}' must be ${expected}, got ${describe(value)}`, expected)
   }
@@ -47,17 +56,25 @@ export function checkObject<T extends object>(call: string, where: string, value
 
 function checkKeys<T extends object>(call: string, where: string, value: object, schemas: Schemas<T>, others: OptionsOfCalls = {}): T {
   // An own copy: what a getter returns is read once, and what the caller does to the object later changes nothing.
-  const own = Object.fromEntries(Object.entries(value).filter(([, each]) => each !== undefined))
   const names = Object.keys(schemas)
   const prefix = where === '' ? '' : `${where}.`
-  for (const name of Object.keys(own)) {
+  const given = reading(call, where === '' ? 'options' : where, () => Object.keys(value))
+  const own: Record<string, unknown> = Object.create(null) as Record<string, unknown>
+  for (const name of given) {
+    const each = reading(call, prefix + shorten(name), () => (value as Record<string, unknown>)[name])
+    if (each === undefined) continue
     if (!Object.hasOwn(schemas, name)) throw unknown(call, prefix, name, names, others)
+    own[name] = each
   }
   const checked: Record<string, unknown> = {}
   for (const name of Object.keys(own)) {
     checked[name] = checkValue(call, prefix + name, own[name], schemas[name as keyof T] as Schema<unknown>)
   }
   return checked as T
+}
+
+function isPlainObject(call: string, where: string, value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !reading(call, where, () => Array.isArray(value))
 }
 
 export function invalid(call: string, option: string, problem: string, expected?: string): StreamingLLMError {
@@ -101,7 +118,11 @@ export function describe(value: unknown): string {
   if (typeof value === 'bigint') return `${shorten(String(value))}n (bigint)`
   if (typeof value === 'symbol') return 'a symbol'
   if (typeof value === 'function') return 'a function'
-  return Array.isArray(value) ? `an array of ${value.length}` : 'an object'
+  try {
+    return Array.isArray(value) ? `an array of ${value.length}` : 'an object'
+  } catch {
+    return 'an object' // a proxy that has been revoked, or refuses
+  }
 }
 
 function shorten(text: string): string {

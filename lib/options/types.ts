@@ -46,7 +46,7 @@ export interface ModelOptions {
    */
   gpuLayers?: number | 'auto' | undefined
   /**
-   * Threads that compute, 1 to 512. Default: what the operating system offers this process, at most 16, and fewer while
+   * Threads that compute, 1 to four times as many as the operating system offers (16 are always allowed, 512 at most). Default: what the operating system offers this process, at most 16, and fewer while
    * measurement finds that faster, as where other programs keep the cores busy (llama.cpp's threads wait for each other
    * by spinning). The last bits of a logit may depend on their number: give one where they matter.
    */
@@ -207,6 +207,12 @@ export interface RestoreOptions<Arguments = any> extends SamplingOptions {
   chatTemplate?: string | undefined
   /** The tools of the chat, which are not saved: the same ones, to go on as if nothing had been. Default: none. */
   tools?: Tools<Arguments> | undefined
+}
+
+/** What `tokenize` and `detokenize` take. */
+export interface TextOptions {
+  /** Texts of special tokens, such as `<|im_end|>`, stand for these tokens. Default: false. */
+  special?: boolean | undefined
 }
 
 /** What `embed` takes. */

@@ -46,6 +46,10 @@ export class FakeModel implements NativeModel {
     return Int32Array.from(text, character => character.charCodeAt(0))
   }
 
+  async tokenizeLater(text: string): Promise<Int32Array> {
+    return this.tokenize(text)
+  }
+
   detokenize(tokens: Int32Array): string {
     return String.fromCharCode(...tokens)
   }

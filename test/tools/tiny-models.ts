@@ -4,12 +4,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { GgufWriter, type WeightType } from './gguf-writer.js'
 import { families, type Family, type TinyKind } from './tiny-families.js'
-import { vocabularyOf, type VocabularyKind } from './tiny-vocabulary.js'
+import { vocabularyOf, type VocabularyKind, type VocabularyOptions } from './tiny-vocabulary.js'
 import { TinyWeights } from './tiny-weights.js'
 
 export type { TinyKind } from './tiny-families.js'
 
-export interface TinyOptions {
+export interface TinyOptions extends VocabularyOptions {
   layers?: number
   width?: number
   /** Query heads; 4 unless given. */
@@ -57,7 +57,7 @@ export function tinyModel(kind: TinyKind, options: TinyOptions = {}): string {
 export function tinyModelBytes(kind: TinyKind, options: TinyOptions = {}): Buffer {
   const family: Family = families[kind]
   const architecture = family.architecture ?? kind
-  const vocabulary = vocabularyOf(options.vocabulary ?? usualVocabulary(kind))
+  const vocabulary = vocabularyOf(options.vocabulary ?? usualVocabulary(kind), options)
   const shape = {
     layers: options.layers ?? family.layers,
     width: options.width ?? 128,

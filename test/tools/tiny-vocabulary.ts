@@ -7,9 +7,21 @@ import { GgufWriter } from './gguf-writer.js'
  * - `fim`: as `bpe`, with the tokens of Qwen's coders for filling in the middle;
  * - `wordpiece`: BERT's;
  * - `incomplete`: SentencePiece without byte tokens, for which llama.cpp's tokenizer throws std::out_of_range
- *   at a character that is no token, e.g. a line feed.
+ *   at a character that is no token, e.g. a line feed;
+ * - `unigram`: T5's, `rwkv`: RWKV's longest match, `plamo2`: PLaMo's; all with the texts of `spm`.
  */
-export type VocabularyKind = 'spm' | 'bpe' | 'fim' | 'wordpiece' | 'incomplete'
+export type VocabularyKind = 'spm' | 'bpe' | 'fim' | 'wordpiece' | 'incomplete' | 'unigram' | 'rwkv' | 'plamo2'
+
+export interface VocabularyOptions {
+  /** Of byte-level BPE, by llama.cpp's name (`tokenizer.ggml.pre`); 'qwen2' unless given. */
+  preTokenizer?: string
+  /** Texts that become these tokens in any text; none unless given. Not for `wordpiece`. */
+  userDefined?: readonly string[]
+  /** More pieces, each of two that are tokens; none unless given. Not for `wordpiece`. */
+  morePieces?: readonly (readonly [string, string])[]
+  /** A space is put before a text (`tokenizer.ggml.add_space_prefix`); false unless given. Of `spm`. */
+  spacePrefix?: boolean
+}
 
 export interface Vocabulary {
   kind: VocabularyKind
@@ -44,13 +56,16 @@ const pieces: readonly (readonly [string, string])[] = [
 const foreign = ['\u00e9', '\u00fc', '\u2014', '\u2019', '\u4f60', '\u597d', '\u{1f642}']
 
 /** Builds the vocabulary of that kind; the same every time. */
-export function vocabularyOf(kind: VocabularyKind): Vocabulary {
+export function vocabularyOf(kind: VocabularyKind, options: VocabularyOptions = {}): Vocabulary {
   switch (kind) {
-    case 'spm': return sentencePiece(true)
-    case 'incomplete': return sentencePiece(false)
-    case 'bpe': return bytePair([])
-    case 'fim': return bytePair(['<|fim_prefix|>', '<|fim_middle|>', '<|fim_suffix|>', '<|fim_pad|>'])
+    case 'spm': return sentencePiece(true, options)
+    case 'incomplete': return sentencePiece(false, options)
+    case 'bpe': return bytePair([], options)
+    case 'fim': return bytePair(['<|fim_prefix|>', '<|fim_middle|>', '<|fim_suffix|>', '<|fim_pad|>'], options)
     case 'wordpiece': return wordPiece()
+    case 'unigram': return sentencePiece(true, options, 't5')
+    case 'rwkv': return longestMatch(options)
+    case 'plamo2': return sentencePiece(true, options, 'plamo2')
   }
 }
 
@@ -73,7 +88,7 @@ function collect() {
   }
 }
 
-function sentencePiece(complete: boolean): Vocabulary {
+function sentencePiece(complete: boolean, { userDefined = [], morePieces = [], spacePrefix = false }: VocabularyOptions, model: 'llama' | 't5' | 'plamo2' = 'llama'): Vocabulary {
   const list = collect()
   list.add('<unk>', 'unknown')
   list.add('<s>', 'control')
@@ -83,20 +98,21 @@ function sentencePiece(complete: boolean): Vocabulary {
   }
   list.add('<|im_start|>', 'control')
   list.add('<|im_end|>', 'control')
-  const merged = pieces.map(([left, right]) => (left + right).replaceAll(' ', space))
+  const merged = [...pieces, ...morePieces].map(([left, right]) => (left + right).replaceAll(' ', model === 'plamo2' ? ' ' : space))
   for (const text of merged) list.add(text)
-  list.add(space)
+  list.add(model === 'plamo2' ? ' ' : space)
   for (const text of printable) list.add(text)
   if (complete) for (const text of foreign) list.add(text)
+  for (const text of userDefined) list.add(text, 'userDefined')
   const ends = new Set([list.id('</s>'), list.id('<|im_end|>')])
   return {
-    kind: complete ? 'spm' : 'incomplete',
+    kind: model === 't5' ? 'unigram' : model === 'plamo2' ? 'plamo2' : complete ? 'spm' : 'incomplete',
     tokens: list.tokens,
     types: list.types,
     rare: new Set([...list.idsOf('byte'), ...list.idsOf('control'), ...list.idsOf('unknown')].filter((id) => !ends.has(id))),
     ends,
     write(writer) {
-      writer.set('tokenizer.ggml.model', 'string', 'llama')
+      writer.set('tokenizer.ggml.model', 'string', model)
       writeTokens(writer, list.tokens, list.types)
       // the merge with the highest score goes first
       writer.setArray('tokenizer.ggml.scores', 'float32', list.types.map((type, id) => type === tokenTypes.normal ? -id : 0))
@@ -106,7 +122,7 @@ function sentencePiece(complete: boolean): Vocabulary {
       writer.set('tokenizer.ggml.unknown_token_id', 'uint32', 0)
       writer.set('tokenizer.ggml.add_bos_token', 'bool', true)
       writer.set('tokenizer.ggml.add_eos_token', 'bool', false)
-      writer.set('tokenizer.ggml.add_space_prefix', 'bool', false)
+      writer.set('tokenizer.ggml.add_space_prefix', 'bool', spacePrefix)
     },
   }
 }
@@ -118,17 +134,18 @@ function byteCharacters(): string[] {
   return Array.from({ length: 256 }, (_, byte) => String.fromCodePoint(plain(byte) ? byte : next++))
 }
 
-function bytePair(more: readonly string[]): Vocabulary {
+function bytePair(more: readonly string[], { preTokenizer = 'qwen2', userDefined = [], morePieces = [] }: VocabularyOptions): Vocabulary {
   const alphabet = byteCharacters()
   const encode = (text: string) => Array.from(Buffer.from(text, 'utf8'), (byte) => alphabet[byte]).join('')
   const list = collect()
   for (const character of alphabet) list.add(character)
   const merges: string[] = []
-  for (const [left, right] of pieces) {
+  for (const [left, right] of [...pieces, ...morePieces]) {
     list.add(encode(left + right))
     merges.push(`${encode(left)} ${encode(right)}`)
   }
   for (const text of ['<|endoftext|>', '<|im_start|>', '<|im_end|>', ...more]) list.add(text, 'control')
+  for (const text of userDefined) list.add(text, 'userDefined')
   const ends = new Set([list.id('<|endoftext|>'), list.id('<|im_end|>')])
   const bytes = alphabet.flatMap((_, byte) => (byte < 32 && byte !== 10) || byte > 126 ? [byte] : [])
   return {
@@ -139,7 +156,7 @@ function bytePair(more: readonly string[]): Vocabulary {
     ends,
     write(writer) {
       writer.set('tokenizer.ggml.model', 'string', 'gpt2')
-      writer.set('tokenizer.ggml.pre', 'string', 'qwen2')
+      writer.set('tokenizer.ggml.pre', 'string', preTokenizer)
       writeTokens(writer, list.tokens, list.types)
       writer.setArray('tokenizer.ggml.merges', 'string', [...new Set(merges)])
       writer.set('tokenizer.ggml.eos_token_id', 'uint32', list.id('<|im_end|>'))
@@ -148,6 +165,30 @@ function bytePair(more: readonly string[]): Vocabulary {
       writer.set('tokenizer.ggml.bos_token_id', 'uint32', list.id('<|endoftext|>'))
       writer.set('tokenizer.ggml.padding_token_id', 'uint32', list.id('<|endoftext|>'))
       writer.set('tokenizer.ggml.add_bos_token', 'bool', false)
+    },
+  }
+}
+
+/** Bytes are escaped in the file as RWKV's are; which texts end a reply llama.cpp is told. */
+function longestMatch({ userDefined = [], morePieces = [] }: VocabularyOptions): Vocabulary {
+  const list = collect()
+  list.add('<|rwkv_tokenizer_end_of_text|>', 'control')
+  for (let byte = 0; byte < 256; byte++) {
+    const plain = byte > 32 && byte < 127 && byte !== 92
+    list.add(plain ? String.fromCharCode(byte) : `\\x${byte.toString(16).padStart(2, '0')}`)
+  }
+  for (const [left, right] of [...pieces, ...morePieces]) list.add(left + right)
+  for (const text of userDefined) list.add(text, 'userDefined')
+  return {
+    kind: 'rwkv',
+    tokens: list.tokens,
+    types: list.types,
+    rare: new Set(list.tokens.flatMap((text, id) => text.startsWith('\\x') ? [id] : [])),
+    ends: new Set([0]),
+    write(writer) {
+      writer.set('tokenizer.ggml.model', 'string', 'rwkv')
+      writeTokens(writer, list.tokens, list.types)
+      writer.set('tokenizer.ggml.eos_token_id', 'uint32', 0)
     },
   }
 }

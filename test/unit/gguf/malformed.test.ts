@@ -96,6 +96,8 @@ describe('the vocabulary', () => {
     ['"tokenizer.ggml.token_type" has 1 values for a vocabulary of 4 tokens', (draft) => draft.with('tokenizer.ggml.token_type', 'int32', [1])],
     ['"tokenizer.ggml.token_type" is an array of 4 uint8 values', (draft) => draft.with('tokenizer.ggml.token_type', 'uint8', [1, 1, 1, 1])],
     ['"tokenizer.ggml.eos_token_id" is 4, and the vocabulary has 4 tokens', (draft) => draft.with('tokenizer.ggml.eos_token_id', 'uint32', 4)],
+    // llama.cpp aborts the process at the first space
+    ['it splits text by "whitespace"', (draft) => draft.with('tokenizer.ggml.pre', 'string', 'whitespace')],
     // llama.cpp aborts the process over these, the second since it reads up to a NUL
     ['its vocabulary has the token "\u2581a" twice', (draft) => draft.with('tokenizer.ggml.tokens', 'string', ['<unk>', '\u2581a', '</s>', '\u2581a'])],
     ['its vocabulary has the token "a" twice', (draft) => draft.with('tokenizer.ggml.tokens', 'string', ['<unk>', 'a', '</s>', 'a\0b'])],
