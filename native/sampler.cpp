@@ -1,6 +1,7 @@
 #include "sampler.h"
 
 #include <algorithm>
+#include <cfloat>
 #include <cmath>
 
 #include "failure.h"
@@ -8,6 +9,9 @@
 
 namespace streaming {
 namespace {
+
+// Of logits and temperatures: whatever is done with such two is a number.
+constexpr float kLargest = 1e30f;
 
 // A draw's own seed, from the generation's seed and the token's index (splitmix64, Steele et al. 2014).
 uint32_t draw_seed(uint32_t seed, int64_t index) {
@@ -34,7 +38,11 @@ Sampler::Sampler(std::shared_ptr<const Model> model, const SamplingOptions& opti
   for (int i = 0; i < suppressed_count; i++) {
     if (suppressed[i] >= 0 && suppressed[i] < vocab_size) bias.push_back({suppressed[i], -INFINITY});
   }
-  for (const auto& one : bias) special_.push_back(one.token);
+  for (const auto& one : bias) {
+    special_.push_back(one.token);
+    if (one.bias == -INFINITY) ruled_out_.push_back(one.token);
+  }
+  std::sort(ruled_out_.begin(), ruled_out_.end());
   if (!bias.empty()) add(llama().llama_sampler_init_logit_bias(vocab_size, static_cast<int32_t>(bias.size()), bias.data()));
   const bool penalties = o.penalty_tokens > 0 && (o.repeat_penalty != 1 || o.frequency_penalty != 0 || o.presence_penalty != 0);
   const bool dry = o.dry_multiplier > 0 && o.dry_tokens > 0 && model_->has_tokenizer();
@@ -54,15 +62,19 @@ Sampler::Sampler(std::shared_ptr<const Model> model, const SamplingOptions& opti
 
   temperature_.reset(llama().llama_sampler_chain_init(llama().llama_sampler_chain_default_params()));
   const auto then = [&](llama_sampler* sampler) { llama().llama_sampler_chain_add(temperature_.get(), sampler); };
+  cuts_.reset(llama().llama_sampler_chain_init(llama().llama_sampler_chain_default_params()));
+  const auto cut = [&](llama_sampler* sampler) { llama().llama_sampler_chain_add(cuts_.get(), sampler); };
   // llama.cpp's own order.
   if (o.mirostat == 0) {
-    if (o.top_n_sigma > 0) add(llama().llama_sampler_init_top_n_sigma(o.top_n_sigma));
-    if (o.top_k > 0) add(llama().llama_sampler_init_top_k(o.top_k));
-    if (o.typical_p < 1) add(llama().llama_sampler_init_typical(o.typical_p, 1));
-    if (o.top_p < 1) add(llama().llama_sampler_init_top_p(o.top_p, 1));
-    if (o.min_p > 0) add(llama().llama_sampler_init_min_p(o.min_p, 1));
+    if (o.top_n_sigma > 0) cut(llama().llama_sampler_init_top_n_sigma(o.top_n_sigma));
+    if (o.top_k > 0) cut(llama().llama_sampler_init_top_k(o.top_k));
+    if (o.typical_p < 1) cut(llama().llama_sampler_init_typical(o.typical_p, 1));
+    if (o.top_p < 1) cut(llama().llama_sampler_init_top_p(o.top_p, 1));
+    if (o.min_p > 0) cut(llama().llama_sampler_init_min_p(o.min_p, 1));
   }
-  then(llama().llama_sampler_init_temp_ext(o.temperature, o.temperature_range, o.temperature_exponent));
+  // Sums of them, and quotients of 0, must be numbers.
+  const float temperature = std::clamp(o.temperature, FLT_MIN, kLargest), range = std::min(o.temperature_range, kLargest);
+  then(llama().llama_sampler_init_temp_ext(temperature, range, o.temperature_exponent));
   const uint32_t seed = draw_seed(o.seed, first);
   if (o.mirostat == 1) then(llama().llama_sampler_init_mirostat(vocab_size, seed, o.mirostat_tau, o.mirostat_eta, 100));
   else if (o.mirostat == 2) then(llama().llama_sampler_init_mirostat_v2(seed, o.mirostat_tau, o.mirostat_eta));
@@ -137,7 +149,7 @@ Token Sampler::sample(const float* logits, int64_t index, const Constraint* cons
     Token token = best;
     if (temperature_ || lookback_ > 0 || !special_.empty()) {
       if (wanted_ == 0 || !gather(logits, count)) gather_all(logits, count);
-      token = choose(best, index, 0);
+      token = choose(index, 0);
     }
     if (!constraint || constraint->allows(token)) return token;
   }
@@ -145,23 +157,41 @@ Token Sampler::sample(const float* logits, int64_t index, const Constraint* cons
   if (!constraint->mask(candidates_)) {
     throw Failure("DECODE_FAILED", "the grammar allows no token of this vocabulary here: it may ask for characters that the model has no tokens for");
   }
-  const auto allowed = std::max_element(candidates_.begin(), candidates_.end(), [](const auto& a, const auto& b) { return a.logit < b.logit; });
-  const Token fallback = allowed->id;
   // What is ruled out must not come back by a bias, nor count in what is worked out from all logits.
   std::erase_if(candidates_, [](const auto& candidate) { return !std::isfinite(candidate.logit); });
-  return choose(fallback, index, 1);
+  return choose(index, 1);
 }
 
-// By the chain, of the candidates; `best` where it leaves none.
-Token Sampler::choose(Token best, int64_t index, uint32_t salt) {
+// Biases, penalties and a temperature next to 0 may lead out of what a float holds, and the samplers compare and sum what
+// comes of it. Logits count by their differences: with the largest at 0, a division leads to nothing but 0 and less.
+void Sampler::keep_in_range(llama_token_data_array& array) const {
+  const auto& o = options_;
+  constexpr float kLarge = 1e15f, kSmall = 1e-20f;
+  float largest = -INFINITY, extent = 0;
+  for (size_t i = 0; i < array.size; i++) {
+    float& logit = array.data[i].logit;
+    if (!(std::abs(logit) <= kLargest)) {
+      if (std::binary_search(ruled_out_.begin(), ruled_out_.end(), array.data[i].id)) logit = -INFINITY;
+      else logit = logit > 0 ? kLargest : -kLargest;
+    }
+    largest = std::max(largest, logit);
+    if (logit != -INFINITY) extent = std::max(extent, std::abs(logit));
+  }
+  if (largest == -INFINITY) throw Failure("DECODE_FAILED", "logitBias rules out every token that could come here; leave one");
+  if (extent <= kLarge && o.temperature >= kSmall && o.temperature_range <= 0) return;
+  for (size_t i = 0; i < array.size; i++) array.data[i].logit -= largest;
+}
+
+// By the chains, of the candidates.
+Token Sampler::choose(int64_t index, uint32_t salt) {
   const auto& o = options_;
   llama_token_data_array array{candidates_.data(), candidates_.size(), -1, false};
   llama().llama_sampler_apply(chain_.get(), &array);
-  if (array.size == 0) return best;
-  if (!temperature_) {
-    const auto* chosen = std::max_element(array.data, array.data + array.size, [](const auto& a, const auto& b) { return a.logit < b.logit; });
-    return chosen->id;
-  }
+  keep_in_range(array);
+  const Token likeliest = std::max_element(array.data, array.data + array.size, [](const auto& a, const auto& b) { return a.logit < b.logit; })->id;
+  if (!temperature_) return likeliest;
+  llama().llama_sampler_apply(cuts_.get(), &array);
+  if (array.size == 0) return likeliest;
   const uint32_t seed = draw_seed(o.seed ^ (salt << 31), index);
   if (o.xtc_probability > 0 && o.mirostat == 0) {
     const std::unique_ptr<llama_sampler, Free> xtc(llama().llama_sampler_init_xtc(o.xtc_probability, o.xtc_threshold, 1, draw_seed(seed, index)));
@@ -172,7 +202,7 @@ Token Sampler::choose(Token best, int64_t index, uint32_t salt) {
     const std::unique_ptr<llama_sampler, Free> draw(llama().llama_sampler_init_dist(seed));
     llama().llama_sampler_apply(draw.get(), &array);
   }
-  return array.selected >= 0 && static_cast<size_t>(array.selected) < array.size ? array.data[array.selected].id : best;
+  return array.selected >= 0 && static_cast<size_t>(array.selected) < array.size ? array.data[array.selected].id : likeliest;
 }
 
 }  // namespace streaming

@@ -50,7 +50,7 @@ class Sampler {
   void replay(const std::vector<Token>& tokens);
   void accept(Token token);
   // `index`: tokens of the conversation before this one; `constraint`: null where anything may come. Throws Failure
-  // DECODE_FAILED where the logits are no numbers, or the constraint allows nothing.
+  // DECODE_FAILED where the logits are no numbers, or the constraint or the bias allows nothing.
   Token sample(const float* logits, int64_t index, const Constraint* constraint);
 
  private:
@@ -62,13 +62,16 @@ class Sampler {
   void remember(Token token);
   void gather_all(const float* logits, int count);
   bool gather(const float* logits, int count);
-  Token choose(Token best, int64_t index, uint32_t salt);
+  void keep_in_range(llama_token_data_array& array) const;
+  Token choose(int64_t index, uint32_t salt);
 
   int lookback_ = 0;
   int wanted_ = 0;  // how many tokens the chain's first choice leaves; 0: it makes none, and looks at all of them
   std::vector<Token> special_;    // tokens whose logits the chain sets, whatever has been said
+  std::vector<Token> ruled_out_;  // of these, sorted
   std::deque<Token> history_;     // the last lookback_ tokens, whose logits the penalties change
-  std::unique_ptr<llama_sampler, Free> chain_;        // up to where tokens are left out at random
+  std::unique_ptr<llama_sampler, Free> chain_;        // what changes logits: bias, penalties
+  std::unique_ptr<llama_sampler, Free> cuts_;         // what leaves out tokens, but for those at random; null: greedy
   std::unique_ptr<llama_sampler, Free> temperature_;  // the rest of it; null: greedy
   bool chooses_ = false;                              // and it also chooses
   // Reused from token to token.

@@ -214,3 +214,29 @@ describe('a grammar', () => {
     await expect(async () => reply({ grammar })).rejects.toMatchObject({ code: 'INVALID_OPTION' })
   })
 })
+
+describe('numbers at their extremes', () => {
+  test('a temperature next to 0 takes the likeliest token', async () => {
+    const { text } = await reply({ ...open, temperature: 0 })
+    for (const temperature of [1e-20, 1e-38, 1e-40, 1e-45, 1e-46]) expect({ temperature, text: (await reply({ ...open, temperature })).text }).toEqual({ temperature, text })
+  })
+
+  test('whatever is allowed gives a reply', async () => {
+    const extremes: GenerateOptions[] = [
+      { repeatPenalty: 1e-45 }, { repeatPenalty: 3e38 }, { dry: { multiplier: 3e38, base: 3e38, allowedLength: 0 } }, { dry: { base: 1, tokens: 2 ** 20 } },
+      { dynamicTemperature: { range: 3e38, exponent: 3e38 } }, { temperature: 3e38, dynamicTemperature: { range: 3e38, exponent: 0 } }, { temperature: 0.5, dynamicTemperature: { range: 0.5, exponent: 100 } },
+      { topP: 1e-45 }, { minP: 1 }, { minP: 1e-45 }, { typicalP: 1e-45 }, { topNSigma: 3e38 }, { topNSigma: 1e-45 },
+      { mirostat: { version: 1, tau: 32, eta: 1 } }, { mirostat: { version: 2, tau: 0, eta: 1 } }, { adaptiveP: { target: 0, decay: 0.99 } },
+      { logitBias: [[70, 3e38], [71, -3e38]], temperature: 1e-45 }, { logitBias: [[70, 3e38], [71, 3e38], [72, false]], typicalP: 0.5 },
+    ]
+    for (const extreme of extremes) {
+      const { tokens } = await reply({ ...open, maxTokens: 8, ...extreme })
+      expect({ extreme, count: tokens.length }).toEqual({ extreme, count: 8 })
+    }
+  })
+
+  test('ruling out every token is an error, and no token that is ruled out', async () => {
+    const all = Array.from({ length: model.vocabularySize }, (_, token): [number, false] => [token, false])
+    for (const temperature of [0, 1]) await expect(reply({ logitBias: all, temperature })).rejects.toMatchObject({ code: 'DECODE_FAILED', message: expect.stringContaining('logitBias') })
+  })
+})
