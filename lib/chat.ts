@@ -5,7 +5,7 @@ import type { FinishReason, StreamEvent, Timings, TokenProbability, Usage } from
 import type { TokenCounts } from './job-reader.js'
 import type { ChatMessage, ToolCall } from './messages.js'
 import { parseGenerateOptions, parseMessages, type GenerateOptions, type ParsedGenerateOptions, type SamplingOptions } from './options.js'
-import { checkValue } from './options/check.js'
+import { checkValue, reading } from './options/check.js'
 import { someText, text as anyText, whole } from './options/kinds.js'
 import { overSampling } from './options/sampling.js'
 import { writeSavedChat } from './saved-chat.js'
@@ -337,7 +337,8 @@ export class Chat {
 }
 
 function parseSaid(said: string | ChatMessage | ChatMessage[], call: string): ChatMessage[] {
-  const messages = parseMessages(typeof said === 'string' ? [{ role: 'user', content: said }] : Array.isArray(said) ? said : [said], call)
-  if (messages.length > 0 && messages.at(-1)!.role !== 'assistant') return messages
+  const messages = parseMessages(typeof said === 'string' ? [{ role: 'user', content: said }] : reading(call, 'messages', () => Array.isArray(said)) ? said : [said], call)
+  if (messages.length === 0) throw new StreamingLLMError('INVALID_OPTION', `${call}: there is no message to be answered; pass a text, or at least one message`, { details: { call } })
+  if (messages.at(-1)!.role !== 'assistant') return messages
   throw new StreamingLLMError('INVALID_OPTION', `${call}: the last message must be one that can be answered, not the assistant's; add() takes exchanges that have been`, { details: { call } })
 }

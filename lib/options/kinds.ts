@@ -16,9 +16,9 @@ export function whole(least: number, most = largest): Schema<number> {
 }
 
 /** A whole number of at least 0, or one word. */
-export function wholeOr<const Word extends string>(word: Word): Schema<number | Word> {
-  const expected = `a whole number of at least 0, or '${word}'`
-  return v.custom<number | Word>(value => value === word || (Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= largest), expected)
+export function wholeOr<const Word extends string>(word: Word, most = largest): Schema<number | Word> {
+  const expected = `a whole number ${most === largest ? 'of at least 0' : `from 0 to ${most}`}, or '${word}'`
+  return v.custom<number | Word>(value => value === word || (Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= most), expected)
 }
 
 /** A finite number. `over` leaves the least value itself out. */

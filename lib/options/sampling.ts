@@ -1,6 +1,6 @@
 import * as v from 'valibot'
 import type { NativeSampling } from '../native.js'
-import { checkObject, describe, invalid, type Schema, type Schemas } from './check.js'
+import { checkObject, describe, invalid, reading, type Schema, type Schemas } from './check.js'
 import { number, texts, whole, wholeOr } from './kinds.js'
 
 /** DRY: discourages the repetition of whole phrases. Off unless given. */
@@ -11,7 +11,7 @@ export interface DryOptions {
   base?: number | undefined
   /** Tokens that a repeated phrase may have without a penalty, 0 or more. Default: 2. */
   allowedLength?: number | undefined
-  /** How many of the latest tokens are looked through, 1 or more. Default: 1,024. */
+  /** How many of the latest tokens are looked through, 1 to 1,048,576. Default: 1,024. */
   tokens?: number | undefined
   /** Texts that a repetition is not followed across, at most 16. Default: a new line, `:`, `"` and `*`. */
   breakers?: string[] | undefined
@@ -37,7 +37,7 @@ export interface DynamicTemperatureOptions {
 export interface MirostatOptions {
   /** The algorithm's version, 1 or 2. Default: 2. */
   version?: 1 | 2 | undefined
-  /** The wanted surprise in bits, 0 or more. Default: 5. */
+  /** The wanted surprise in bits, 0 to 32. Default: 5. */
   tau?: number | undefined
   /** How fast it learns, 0 to 1. Default: 0.1. */
   eta?: number | undefined
@@ -79,13 +79,13 @@ export interface SamplingOptions {
   frequencyPenalty?: number | undefined
   /** Taken from the logit of a token that has come lately at all, -2 to 2; 0 is off. Default: 0. */
   presencePenalty?: number | undefined
-  /** How many of the latest tokens the three penalties look at, 0 or more; `'window'`: all that are kept. Default: 64. */
+  /** How many of the latest tokens the three penalties look at, 0 to 1,048,576; `'window'`: all that are kept. Default: 64. */
   penaltyTokens?: number | 'window' | undefined
   /** Discourages the repetition of whole phrases. Default: off. */
   dry?: DryOptions | undefined
   /**
    * Added to logits before anything else: pairs of a token, by its number or its text, and a number; `false` rules the token
-   * out. At most 1,024. A text must be one token of the model, to the last space. Default: none.
+   * out. At most 1,024. A text must be one token of the model, to the last space, and have at most 1,024 characters. Default: none.
    */
   logitBias?: [token: number | string, bias: number | false][] | undefined
   /**
@@ -108,12 +108,15 @@ export type ParsedSamplingOptions = Required<Omit<SamplingOptions, 'dynamicTempe
   seed?: number
 }
 
+/** Tokens back: llama.cpp takes memory for all of them, and time for each token of a reply. */
+const mostLookedAt = 2 ** 20
+
 const inner = {
   dynamicTemperature: { range: number({ least: 0 }), exponent: number({ least: 0 }) } satisfies Schemas<DynamicTemperatureOptions>,
   xtc: { probability: number({ least: 0, most: 1 }), threshold: number({ least: 0, most: 1 }) } satisfies Schemas<XtcOptions>,
   mirostat: {
     version: v.custom<1 | 2>(value => value === 1 || value === 2, '1 or 2'),
-    tau: number({ least: 0 }),
+    tau: number({ least: 0, most: 32 }), // twice as much, which it begins with, is an exponent of 2 in 32-bit floats
     eta: number({ least: 0, most: 1 }),
   } satisfies Schemas<MirostatOptions>,
   adaptiveP: { target: number({ least: 0, most: 1 }), decay: number({ least: 0, most: 0.99 }) } satisfies Schemas<AdaptivePOptions>,
@@ -121,7 +124,7 @@ const inner = {
     multiplier: number({ least: 0 }),
     base: number({ least: 1 }),
     allowedLength: whole(0),
-    tokens: whole(1),
+    tokens: whole(1, mostLookedAt),
     breakers: texts(16, 256),
   } satisfies Schemas<DryOptions>,
 }
@@ -151,7 +154,7 @@ export const samplingSchemas: Schemas<SamplingOptions> = {
   repeatPenalty: number({ over: 0 }),
   frequencyPenalty: number({ least: -2, most: 2 }),
   presencePenalty: number({ least: -2, most: 2 }),
-  penaltyTokens: wholeOr('window'),
+  penaltyTokens: wholeOr('window', mostLookedAt),
   dry: later(),
   logitBias: later(),
   seed: whole(0, 2 ** 32 - 2), // llama.cpp takes 2^32 - 1 for "a random one"
@@ -176,15 +179,21 @@ export function readSampling(call: string, sampling: SamplingOptions): SamplingO
 }
 
 const mostBiased = 1024
+/** Characters of a token's text. */
+const longestToken = 1024
 
 function readBias(call: string, given: unknown): SamplingOptions['logitBias'] {
+  return reading(call, 'logitBias', () => readPairs(call, given))
+}
+
+function readPairs(call: string, given: unknown): SamplingOptions['logitBias'] {
   const expected = `an array of at most ${mostBiased} pairs of a token (its number or its text) and a number or false`
   const wrong = (where: string, value: unknown) => invalid(call, where, `'${where}' must be ${where === 'logitBias' ? expected : 'a pair of a token (its number or its text) and a number or false'}, got ${describe(value)}`, expected)
   if (!Array.isArray(given) || given.length > mostBiased) throw wrong('logitBias', given)
   return Array.from(given, (pair: unknown, i): [number | string, number | false] => {
     if (!Array.isArray(pair) || pair.length !== 2) throw wrong(`logitBias[${i}]`, pair)
     const [token, bias] = pair as unknown[]
-    const isToken = (typeof token === 'string' && token !== '') || (Number.isSafeInteger(token) && (token as number) >= 0)
+    const isToken = (typeof token === 'string' && token !== '' && token.length <= longestToken) || (Number.isSafeInteger(token) && (token as number) >= 0)
     const isBias = bias === false || (typeof bias === 'number' && Number.isFinite(bias) && Math.abs(bias) <= 3e38)
     if (!isToken) throw wrong(`logitBias[${i}][0]`, token)
     if (!isBias) throw wrong(`logitBias[${i}][1]`, bias)

@@ -4,4 +4,6 @@ import type { FuzzTarget } from './target.js'
 export const targets: Record<string, () => Promise<FuzzTarget>> = {
   adapters: async () => (await import('./targets/adapters.js')).target,
   headers: async () => (await import('./targets/headers.js')).target,
+  options: async () => (await import('./targets/options.js')).default,
+  texts: async () => (await import('./targets/texts.js')).default,
 }

@@ -1,3 +1,4 @@
+import os from 'node:os'
 import { StreamingLLMError } from '../../lib/errors.js'
 import {
   parseChatOptions, parseEmbedOptions, parseGenerateOptions, parseMessages, parseModelOptions, parseRestoreOptions, parseSequenceOptions,
@@ -12,6 +13,8 @@ function failure(action: () => unknown): StreamingLLMError {
   }
   throw new Error('it did not throw')
 }
+
+const mostThreads = Math.min(Math.max(16, 4 * os.availableParallelism()), 512)
 
 const policy = ['policy', 'sinks', 'window', 'reanchorEvery', 'rebaseAfter']
 const sampling = [
@@ -120,7 +123,7 @@ describe('unknown options', () => {
 const kinds: Record<string, { expected: string; good: unknown[]; bad: unknown[] }> = {
   gpu: { expected: "false, 'auto', 'metal', 'cuda' or 'vulkan'", good: [false, 'auto', 'metal', 'cuda', 'vulkan'], bad: [true, 'Metal', 0] },
   gpuLayers: { expected: "a whole number of at least 0, or 'auto'", good: [0, 99, 'auto'], bad: [-1, 0.5, 'all', 2 ** 40] },
-  threads: { expected: 'a whole number from 1 to 512', good: [1, 512], bad: [0, 513, 1.5] },
+  threads: { expected: `a whole number from 1 to ${mostThreads}`, good: [1, 16], bad: [0, mostThreads + 1, 1.5] },
   batchSize: { expected: 'a whole number from 16 to 4096', good: [16, 4096], bad: [15, 4097, 16.5] },
   cacheTokens: { expected: 'a whole number of at least 1', good: [193, 2 ** 31 - 1], bad: [0] },
   maxSequences: { expected: 'a whole number from 1 to 64', good: [1, 64], bad: [0, 65] },
@@ -154,7 +157,7 @@ const kinds: Record<string, { expected: string; good: unknown[]; bad: unknown[] 
   repeatPenalty: { expected: 'a number over 0', good: [0.5, 1.1], bad: [0, -1] },
   frequencyPenalty: { expected: 'a number from -2 to 2', good: [-2, 0, 2], bad: [2.5] },
   presencePenalty: { expected: 'a number from -2 to 2', good: [-2, 0, 2], bad: [-2.5] },
-  penaltyTokens: { expected: "a whole number of at least 0, or 'window'", good: [0, 64, 'window'], bad: [-1, 'all'] },
+  penaltyTokens: { expected: "a whole number from 0 to 1048576, or 'window'", good: [0, 64, 2 ** 20, 'window'], bad: [-1, 'all', 5e8] },
   topNSigma: { expected: 'a number of at least 0', good: [0, 1], bad: [-1] },
   dynamicTemperature: { expected: 'an object with range and exponent', good: [{}, { range: 1 }], bad: [true, []] },
   xtc: { expected: 'an object with probability and threshold', good: [{}, { threshold: 0.2 }], bad: [0.5, []] },
@@ -187,7 +190,7 @@ const kinds: Record<string, { expected: string; good: unknown[]; bad: unknown[] 
   multiplier: { expected: 'a number of at least 0', good: [0, 0.8], bad: [-1] },
   base: { expected: 'a number of at least 1', good: [1, 1.75], bad: [0.5] },
   allowedLength: { expected: 'a whole number of at least 0', good: [0, 2], bad: [-1] },
-  tokens: { expected: 'a whole number of at least 1', good: [1, 1024], bad: [0] },
+  tokens: { expected: 'a whole number from 1 to 1048576', good: [1, 1024], bad: [0] },
   breakers: { expected: 'an array of strings', good: [[], ['\n']], bad: ['\n', {}] },
 }
 
@@ -362,5 +365,40 @@ describe('replies', () => {
   test('one stop text or several', () => {
     expect(parseGenerateOptions({ stop: 'é'.repeat(128) }).stop).toEqual(['é'.repeat(128)])
     expect(parseGenerateOptions({ stop: ['a', 'b'] }).stop).toEqual(['a', 'b'])
+  })
+})
+
+describe('objects that cannot be read', () => {
+  const thrown = new Error('not today')
+  const getter = (name: string) => Object.defineProperty({}, name, { enumerable: true, get() { throw thrown } })
+  const revoked = (target: object) => {
+    const { proxy, revoke } = Proxy.revocable(target, {})
+    revoke()
+    return proxy
+  }
+  test('a getter that throws is the cause of a refusal that names it', () => {
+    for (const [action, option] of [
+      [() => parseModelOptions(getter('threads')), 'threads'],
+      [() => parseChatOptions({ dry: getter('base') }), 'dry.base'],
+      [() => parseGenerateOptions(getter('maxTokens')), 'maxTokens'],
+      [() => parseMessages([getter('content')]), 'messages[0].content'],
+    ] as const) {
+      const error = failure(action)
+      expect({ code: error.code, option: error.details.option, cause: error.cause }).toEqual({ code: 'INVALID_OPTION', option, cause: thrown })
+    }
+  })
+
+  test('proxies that have been revoked, as options and within', () => {
+    for (const action of [
+      () => parseModelOptions(revoked({})), () => parseChatOptions({ messages: revoked([]) }), () => parseGenerateOptions({ stop: revoked([]) }),
+      () => parseGenerateOptions({ logitBias: revoked([]) }), () => parseGenerateOptions(revoked({})), () => parseMessages(revoked([])), () => parseModelOptions({ adapters: revoked([]) }),
+    ]) expect(failure(action).code).toBe('INVALID_OPTION')
+  })
+
+  test('numbers that size memory have bounds', () => {
+    expect(failure(() => parseGenerateOptions({ penaltyTokens: 5e8 })).message).toMatch(/'penaltyTokens' must be a whole number from 0 to 1048576/)
+    expect(failure(() => parseGenerateOptions({ dry: { tokens: 5e8 } })).message).toMatch(/'dry.tokens' must be a whole number from 1 to 1048576/)
+    expect(failure(() => parseGenerateOptions({ logitBias: [['x'.repeat(1025), 1]] })).details.option).toBe('logitBias[0][0]')
+    expect(failure(() => parseGenerateOptions({ mirostat: { tau: 1e30 } })).message).toMatch(/'mirostat.tau' must be a number from 0 to 32/)
   })
 })
