@@ -3,7 +3,8 @@
 // since it runs before anything else of this repository does.
 //
 // With --evaluation it builds the one of the evaluation scripts instead, in native/evaluation/build, from a part of the
-// same sources; nothing does that but what needs it.
+// same sources, and with --sanitized the addon under sanitizers for `npm run test:asan`, in test/asan/build; nothing does
+// that but what needs it.
 //
 // Never `node-gyp rebuild`: it deletes build/ before it can fail, and a working addon would be gone with it.
 
@@ -21,6 +22,7 @@ const logLinesShown = 40
 /** What can be built: where binding.gyp is, and which folders of native/ have sources of its own. */
 const packageAddon = addonIn(root, 'streaming_llm', name => !name.startsWith('native/evaluation/'))
 const evaluationAddon = addonIn(path.join(root, 'native', 'evaluation'), 'streaming_llm_evaluation', name => !name.startsWith('native/evaluation/build/'))
+const sanitizedAddon = addonIn(path.join(root, 'test', 'asan'), 'streaming_llm', packageAddon.isSource)
 
 function addonIn(folder, name, isSource) {
   const build = path.join(folder, 'build')
@@ -36,16 +38,16 @@ function addonIn(folder, name, isSource) {
 /**
  * Makes sure that the addon is there and up to date; true when it had to be built.
  * `say` gets one line when a build starts; `verbose` shows the compiler's output as it comes.
- * @param {{ say?: (line: string) => void, verbose?: boolean, evaluation?: boolean }} [options]
+ * @param {{ say?: (line: string) => void, verbose?: boolean, evaluation?: boolean, sanitized?: boolean }} [options]
  */
-export async function buildNative({ say = () => {}, verbose = false, evaluation = false } = {}) {
-  const addon = evaluation ? evaluationAddon : packageAddon
+export async function buildNative({ say = () => {}, verbose = false, evaluation = false, sanitized = false } = {}) {
+  const addon = evaluation ? evaluationAddon : sanitized ? sanitizedAddon : packageAddon
   if (isCurrent(addon, fingerprint(addon))) return false
-  const release = await lock()
+  const release = await lock(path.dirname(addon.stampFile))
   try {
     const wanted = fingerprint(addon)
     if (isCurrent(addon, wanted)) return false // another process built it meanwhile
-    say(`Building the native addon${evaluation ? ' of the evaluation scripts' : ''}`)
+    say(`Building the native addon${evaluation ? ' of the evaluation scripts' : sanitized ? ' under sanitizers' : ''}`)
     await build(addon, wanted, verbose)
     return true
   } finally {
@@ -129,10 +131,9 @@ function readStamp(addon) {
   }
 }
 
-/** One build at a time: `npm start` and `npm test` may run side by side. */
-async function lock() {
+/** One build of an addon at a time: `npm start` and `npm test` may run side by side. */
+async function lock(folder) {
   const require = createRequire(import.meta.url)
-  const folder = path.join(root, 'build')
   mkdirSync(folder, { recursive: true })
   return require('proper-lockfile').lock(folder, {
     lockfilePath: path.join(folder, '.lock'),
@@ -186,6 +187,7 @@ if (process.argv[1] && path.resolve(process.argv[1]) === fileURLToPath(import.me
       say: line => console.error(line),
       verbose: process.argv.includes('--verbose'),
       evaluation: process.argv.includes('--evaluation'),
+      sanitized: process.argv.includes('--sanitized'),
     })
     console.error(built ? 'The native addon is built' : 'The native addon is up to date')
   } catch (error) {

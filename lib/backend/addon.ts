@@ -8,7 +8,8 @@ import type { SelectedLibraries } from './select.js'
 
 const require = createRequire(import.meta.url)
 
-const builtFile = '../../build/Release/streaming_llm.node'
+// For tests in a clone: the same, built in another way (npm run test:asan).
+const builtFile = process.env['STREAMING_LLM_BUILT_ADDON'] || '../../build/Release/streaming_llm.node'
 
 interface Loaders {
   prebuilt: () => unknown
