@@ -1,0 +1,140 @@
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { cpus } from 'node:os'
+import path from 'node:path'
+import { loadModel, type Sequence } from '../../lib/index.js'
+import { sentences } from '../bench/text.js'
+import { mobyDick } from '../paper/pinned-files.js'
+import { findFile } from '../paper/sources.js'
+import type { Plot } from '../report/plot.js'
+import { engineClock, holdings, type Holdings } from './readings.js'
+import { draw, megabytes, rounded, Rows } from './rows.js'
+
+export interface StreamOptions {
+  model: string
+  tokens: number
+  sinks: number
+  window: number
+  /** A file with the text that is read. Default: Moby-Dick, which is fetched. */
+  text?: string
+  out: string
+  say: (line: string) => void
+}
+
+/** One span of the text. */
+export interface StreamRow extends Holdings {
+  /** Tokens read so far, those of the probe apart. */
+  tokens: number
+  /** Milliseconds a token in this span, by the clock on the wall and by that of the engine's thread. */
+  wallMs: number
+  engineMs?: number
+  /** Of the span's tokens. A text that has ended begins again. */
+  perplexity: number
+  /** Of the probe text, read after the span by the same sequence; once in ten rows. */
+  probe?: number
+}
+
+const span = 10_000
+const spansPerProbe = 10
+
+/**
+ * One sequence reads a text without end, a token at a time, as in generation. After each 100,000 tokens it reads the probe,
+ * always the same, of which only what follows the first two windows counts: so everything in the cache is the probe's
+ * by then but the sinks, and what differs from one time to the next is what the stream has done to the cache.
+ *
+ * @returns whether time per token, memory and the probe's perplexity at the end are those of the beginning
+ */
+export async function stream({ model: file, tokens: total, sinks, window, text: textFile, out, say }: StreamOptions): Promise<boolean> {
+  const text = textFile === undefined ? await mobyDickText() : readFileSync(textFile, 'utf8')
+  await using model = await loadModel(file, { gpu: false, threads: 1 })
+  const body = model.tokenize(text)
+  // Plain English, which the smallest models read well. A sentence has at least one token.
+  const probe = model.tokenize(sentences(4 * window)).slice(0, 4 * window)
+  const rows = new Rows<StreamRow>(path.join(out, 'stream.jsonl'), {
+    what: 'one sequence reads a text without end', model: path.basename(file), modelSha256: createHash('sha256').update(readFileSync(file)).digest('hex'),
+    sinks, window, tokens: total, text: textFile === undefined ? mobyDick.file : path.basename(textFile), textTokens: body.length, probeTokens: probe.length,
+    processor: cpus()[0]?.model, node: process.version, date: new Date().toISOString(),
+  })
+  await using sequence = model.createSequence({ sinks, window })
+  await sequence.append(body.slice(0, 1))
+  const engineTime = engineClock()
+  let at = 1
+  for (let read = 0; read < total; read += span) {
+    const began = performance.now()
+    engineTime()
+    const scores = await sequence.score(Int32Array.from({ length: span }, (_, i) => body[(at + i) % body.length]!))
+    const wallMs = rounded((performance.now() - began) / span)
+    const engine = engineTime()
+    at += span
+    const last = (rows.rows.length + 1) % spansPerProbe === 0
+    rows.add({
+      tokens: read + span, wallMs, ...(engine === undefined ? {} : { engineMs: rounded(engine / span) }), perplexity: rounded(perplexity(scores)),
+      ...holdings(), ...(last ? { probe: rounded(await probePerplexity(sequence, probe, window), 8) } : {}),
+    })
+    if (last) say(line(rows.rows.slice(-spansPerProbe)))
+  }
+  await draw(out, plots(rows.rows, `${path.basename(file)}, ${sinks} + ${window} tokens in the cache`))
+  return verdict(rows.rows, say)
+}
+
+async function mobyDickText(): Promise<string> {
+  const { bytes, start } = await findFile(mobyDick)
+  return bytes.subarray(start).toString('utf8')
+}
+
+async function probePerplexity(sequence: Sequence, probe: ArrayLike<number>, window: number): Promise<number> {
+  return perplexity((await sequence.score(probe)).slice(2 * window))
+}
+
+function perplexity(scores: Float32Array): number {
+  return Math.exp(-scores.reduce((sum, score) => sum + score, 0) / scores.length)
+}
+
+function line(rows: StreamRow[]): string {
+  const { tokens, rss, probe } = rows.at(-1)!
+  return `${tokens.toLocaleString('en')} tokens: ${median(rows, 'wallMs').toFixed(4)} ms a token (the engine's thread ${median(rows, 'engineMs').toFixed(4)}), ${megabytes(rss).toFixed(2)} MB, perplexity of the probe ${probe?.toFixed(4)}`
+}
+
+function median(rows: StreamRow[], name: 'wallMs' | 'engineMs' | 'rss' | 'probe'): number {
+  const values = rows.map(row => row[name]).filter(value => value !== undefined).sort((a, b) => a - b)
+  return values.length === 0 ? NaN : (values[(values.length - 1) >> 1]! + values[values.length >> 1]!) / 2
+}
+
+/** The last 100,000 tokens beside the second 100,000. The first warm up: the cache fills, buffers reach their sizes. */
+export function verdict(rows: StreamRow[], say: (line: string) => void): boolean {
+  const early = rows.slice(spansPerProbe, 2 * spansPerProbe)
+  const late = rows.slice(-spansPerProbe)
+  if (rows.length < 3 * spansPerProbe) {
+    say(`A verdict takes at least ${(3 * spansPerProbe * span).toLocaleString('en')} tokens.`)
+    return true
+  }
+  const bounds = [
+    { what: 'time per token of the engine’s thread', name: 'engineMs', within: 3 },
+    { what: 'resident memory', name: 'rss', within: 1 },
+    { what: 'perplexity of the probe', name: 'probe', within: 0.5 },
+  ] as const
+  say(`time per token by the clock on the wall: ${change(early, late, 'wallMs').toFixed(2)} % (other programs of the machine change it, so it decides nothing)`)
+  let holds = true
+  for (const { what, name, within } of bounds) {
+    const percent = change(early, late, name)
+    if (Number.isNaN(percent)) continue
+    const within_ = Math.abs(percent) <= within
+    say(`${what}: ${percent.toFixed(3)} % from the second 100,000 tokens to the last; ${within_ ? 'within' : 'NOT within'} ${within} %`)
+    holds &&= within_
+  }
+  return holds
+}
+
+function change(early: StreamRow[], late: StreamRow[], name: 'wallMs' | 'engineMs' | 'rss' | 'probe'): number {
+  return (median(late, name) / median(early, name) - 1) * 100
+}
+
+function plots(rows: StreamRow[], subtitle: string): Plot[] {
+  const x = { title: 'Tokens read' }
+  const points = (y: (row: StreamRow) => number | undefined) => rows.flatMap(row => (y(row) === undefined ? [] : [{ x: row.tokens, y: y(row)! }]))
+  return [
+    { id: 'stream-perplexity', title: 'Perplexity of a text without end', subtitle, x, y: { title: 'Perplexity (lower is better)' }, legend: 'Of', series: [{ name: 'each 10,000 tokens of the text', points: points(row => row.perplexity) }, { name: 'the probe, always the same', points: points(row => row.probe), dashed: true }] },
+    { id: 'stream-time', title: 'Time per token', subtitle, x, y: { title: 'Milliseconds a token' }, legend: 'Clock', series: [{ name: 'of the engine’s thread', points: points(row => row.engineMs) }, { name: 'on the wall', points: points(row => row.wallMs), dashed: true }] },
+    { id: 'stream-memory', title: 'Memory', subtitle, x, y: { title: 'Megabytes' }, legend: 'Memory', series: [{ name: 'resident', points: points(row => megabytes(row.rss)) }, { name: 'heap of JavaScript', points: points(row => megabytes(row.heap)) }] },
+  ]
+}
