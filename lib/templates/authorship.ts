@@ -35,6 +35,12 @@ export interface AuthoredText {
   plain: TextRange[]
 }
 
+interface Tables {
+  key: string
+  standIns: Uint16Array
+  originals: Uint16Array
+}
+
 /** Renders conversations with knowledge of who wrote what. */
 export class AuthoredRenderer {
   readonly #template: CompiledTemplate
@@ -43,7 +49,8 @@ export class AuthoredRenderer {
   /** The characters of special tokens, in both cases since a template may change the case of what it is given. */
   readonly #alphabet: readonly string[]
   readonly #harmless: readonly string[]
-  readonly #shadowings = new Map<readonly string[], RegExp>()
+  readonly #keepings = new Map<readonly string[], RegExp>()
+  #tables: Tables | undefined
 
   constructor(template: CompiledTemplate, special: SpecialTokens, spare: SpareCharacters) {
     this.#template = template
@@ -56,20 +63,18 @@ export class AuthoredRenderer {
   /** Throws `TEMPLATE_FAILED` where rendering the messages fails. */
   render(messages: readonly TemplateMessage[], addGenerationPrompt: boolean): AuthoredText {
     const text = this.#template.render(messages, addGenerationPrompt)
-    const found = this.#special.find(text)
-    if (found.length === 0) return { text, plain: [] }
-    return { text, plain: this.#plainRanges(text, found, messages, addGenerationPrompt) }
+    if (!this.#special.isIn(text)) return { text, plain: [] }
+    return { text, plain: this.#plainRanges(text, messages, addGenerationPrompt) }
   }
 
-  #plainRanges(text: string, found: readonly TokenOccurrence[], messages: readonly TemplateMessage[], addGenerationPrompt: boolean): TextRange[] {
+  #plainRanges(text: string, messages: readonly TemplateMessage[], addGenerationPrompt: boolean): TextRange[] {
     const contents = messages.flatMap(message => textsOf([message.content, message.tool_calls, message.name]))
     const characters = this.#spare.take(this.#alphabet.length, contents)
-    const standIns = new Map(this.#alphabet.map((character, i) => [character, characters[i] as string]))
-    const originals = new Map(this.#alphabet.map((character, i) => [characters[i] as string, character]))
+    const { standIns, originals } = this.#tablesFor(characters)
 
     const shadow = (kept: readonly string[]): string => {
-      const pattern = this.#shadowing(kept)
-      const replaced = (text: string) => text.replace(pattern, (match, keep?: string) => keep === undefined ? standIns.get(match) ?? match : match)
+      const pattern = this.#keeping(kept)
+      const replaced = (text: string) => mapCharacters(text, standIns, pattern)
       // A call's kind and id, and a message's role, are words of the program.
       const shadows = messages.map(message => ({
         ...message,
@@ -84,36 +89,62 @@ export class AuthoredRenderer {
     }
 
     const foreign = foreignCharacters(text, shadow(this.#harmless), originals)
-    if (foreign !== undefined) return plainRanges(text, found, foreign, () => false)
+    if (foreign !== undefined) return plainRanges(text, this.#special, foreign, () => false)
     if (this.#harmless.length < this.#template.literals.length) {
       const foreign = foreignCharacters(text, shadow(this.#template.literals), originals)
       if (foreign !== undefined) {
         const kept = this.#template.literals.filter(literal => contents.some(content => content.includes(literal)))
         const touched = new Set(kept.flatMap(literal => this.#special.overlapping(literal)))
-        const readable = countTokens(found.filter(({ start, end }) => !foreign.subarray(start, end).includes(1)))
-        const certain = countTokens(this.#special.find(shadow(nothing)))
-        return plainRanges(text, found, foreign, token => touched.has(token) && readable.get(token) !== certain.get(token))
+        const readable = countTokens(this.#special, text, ({ start, end }) => !foreign.subarray(start, end).includes(1))
+        const certain = countTokens(this.#special, shadow(nothing))
+        return plainRanges(text, this.#special, foreign, token => touched.has(token) && readable.get(token) !== certain.get(token))
       }
     }
     const lower = contents.map(content => content.toLowerCase())
-    return plainRanges(text, found, new Uint8Array(text.length), token => {
+    return plainRanges(text, this.#special, new Uint8Array(text.length), token => {
       const ends = [token.slice(0, 2).toLowerCase(), token.slice(-2).toLowerCase()]
       return lower.some(content => ends.some(end => content.includes(end)))
     })
   }
 
-  /** Matches a literal to keep, as its first group, or a character to replace. */
-  #shadowing(kept: readonly string[]): RegExp {
-    let pattern = this.#shadowings.get(kept)
+  /** What becomes of each character, and back: as a rule the stand-ins are the same each time. */
+  #tablesFor(characters: readonly string[]): Pick<Tables, 'standIns' | 'originals'> {
+    const key = characters.join('')
+    if (this.#tables?.key !== key) {
+      this.#tables = { key, standIns: characterTable(this.#alphabet, characters), originals: characterTable(characters, this.#alphabet) }
+    }
+    return this.#tables
+  }
+
+  /** Matches the literals to keep, the longest first. */
+  #keeping(kept: readonly string[]): RegExp | undefined {
+    if (kept.length === 0) return undefined
+    let pattern = this.#keepings.get(kept)
     if (pattern === undefined) {
-      const literals = [...kept].sort((a, b) => b.length - a.length).map(escapePattern)
-      const characters = this.#alphabet.map(character => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
-      const keep = literals.length === 0 ? '((?!))' : `(${literals.join('|')})`
-      pattern = new RegExp(`${keep}|[${characters.join('')}]`, 'g')
-      this.#shadowings.set(kept, pattern)
+      pattern = new RegExp([...kept].sort((a, b) => b.length - a.length).map(escapePattern).join('|'), 'g')
+      this.#keepings.set(kept, pattern)
     }
     return pattern
   }
+}
+
+/** What each UTF-16 unit becomes: those of the first characters the others, all the rest itself. */
+function characterTable(from: readonly string[], to: readonly string[]): Uint16Array {
+  const table = Uint16Array.from({ length: 0x10000 }, (_, unit) => unit)
+  from.forEach((character, i) => { table[character.charCodeAt(0)] = to[i]!.charCodeAt(0) })
+  return table
+}
+
+/** The text with other characters, but for what `kept` matches. By units and not by an expression: texts may have millions. */
+function mapCharacters(text: string, table: Uint16Array, kept: RegExp | undefined): string {
+  const units = new Uint16Array(text.length)
+  for (let i = 0; i < text.length; i++) units[i] = table[text.charCodeAt(i)]!
+  if (kept !== undefined) {
+    for (const { 0: match, index } of text.matchAll(kept)) {
+      for (let i = 0; i < match.length; i++) units[index + i] = match.charCodeAt(i)
+    }
+  }
+  return Buffer.from(units.buffer).toString('utf16le')
 }
 
 /** All texts within a value. */
@@ -132,38 +163,42 @@ function mapTexts(value: unknown, change: (text: string) => string): unknown {
 }
 
 /** A byte for each character, 1 where the shadow has a stand-in for it; undefined where the shadow is no shadow of the text. */
-function foreignCharacters(text: string, shadow: string, originals: ReadonlyMap<string, string>): Uint8Array | undefined {
+function foreignCharacters(text: string, shadow: string, originals: Uint16Array): Uint8Array | undefined {
   if (text.length !== shadow.length) return undefined
   const foreign = new Uint8Array(text.length)
   for (let i = 0; i < text.length; i++) {
-    if (text.charCodeAt(i) === shadow.charCodeAt(i)) continue
-    if (originals.get(shadow.charAt(i))?.toLowerCase() !== text.charAt(i).toLowerCase()) return undefined
+    const unit = text.charCodeAt(i)
+    const shadowed = shadow.charCodeAt(i)
+    if (unit === shadowed) continue
+    const original = originals[shadowed]!
+    if (original === shadowed) return undefined // no stand-in
+    if (original !== unit && String.fromCharCode(original).toLowerCase() !== text.charAt(i).toLowerCase()) return undefined
     foreign[i] = 1
   }
   return foreign
 }
 
 /** The special tokens of the text that are, or may be, a person's. What belongs to a token of the template as well stays special. */
-function plainRanges(text: string, found: readonly TokenOccurrence[], foreign: Uint8Array, doubtful: (token: string) => boolean): TextRange[] {
+function plainRanges(text: string, special: SpecialTokens, foreign: Uint8Array, doubtful: (token: string) => boolean): TextRange[] {
   const plain = new Uint8Array(text.length)
-  const own: TokenOccurrence[] = []
   const doubts = new Map<string, boolean>()
-  let any = false
-  for (const occurrence of found) {
-    const { start, end, token } = occurrence
+  const isPlain = ({ start, end, token }: TokenOccurrence): boolean => {
     let doubt = doubts.get(token)
     // White space has no stand-ins, so of a token of white space it is not known who wrote it.
     if (doubt === undefined) doubts.set(token, doubt = token.trim() === '' || doubtful(token))
-    if (doubt || foreign.subarray(start, end).includes(1)) {
-      plain.fill(1, start, end)
-      any = true
-    } else {
-      own.push(occurrence)
-    }
+    return doubt || foreign.subarray(start, end).includes(1)
   }
+  let any = false
+  special.each(text, occurrence => {
+    if (!isPlain(occurrence)) return
+    plain.fill(1, occurrence.start, occurrence.end)
+    any = true
+  })
   if (!any) return []
   // Without its own characters a person's token at a seam is broken as well: a person's characters are in none of the template's.
-  for (const { start, end } of own) plain.fill(0, start, end)
+  special.each(text, occurrence => {
+    if (!isPlain(occurrence)) plain.fill(0, occurrence.start, occurrence.end)
+  })
   const ranges: TextRange[] = []
   for (let start = plain.indexOf(1); start !== -1;) {
     const next = plain.indexOf(0, start)
@@ -174,9 +209,11 @@ function plainRanges(text: string, found: readonly TokenOccurrence[], foreign: U
   return ranges
 }
 
-function countTokens(found: readonly TokenOccurrence[]): Map<string, number> {
+function countTokens(special: SpecialTokens, text: string, counted: (occurrence: TokenOccurrence) => boolean = () => true): Map<string, number> {
   const counts = new Map<string, number>()
-  for (const { token } of found) counts.set(token, (counts.get(token) ?? 0) + 1)
+  special.each(text, occurrence => {
+    if (counted(occurrence)) counts.set(occurrence.token, (counts.get(occurrence.token) ?? 0) + 1)
+  })
   return counts
 }
 

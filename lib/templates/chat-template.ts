@@ -1,7 +1,7 @@
 import { StreamingLLMError } from '../errors.js'
 import type { TemplateMessage } from '../messages.js'
 import { AuthoredRenderer } from './authorship.js'
-import { CompiledTemplate } from './compiled-template.js'
+import { CompiledTemplate, renderLimits, type RenderLimits } from './compiled-template.js'
 import { probe, type TemplateTraits } from './conversation-probe.js'
 import { cutPieces, piecesText, type PromptPiece, type TurnPrompt } from './prompt-pieces.js'
 import { SpareCharacters } from './spare-characters.js'
@@ -17,10 +17,8 @@ export interface ChatTemplateOptions {
   eosToken?: string
   /** Texts of the control tokens of the vocabulary. */
   specialTokens: readonly string[]
-  /** Milliseconds for one rendering of a short conversation, to which each message adds one. Default 250. */
-  timeLimit?: number
-  /** Characters of one rendering. Default 16 million. */
-  sizeLimit?: number
+  /** What one rendering of a short conversation may cost, and how much it may write. What is left out has its default. */
+  limits?: Partial<RenderLimits>
   /** Variables that the template gets each time, such as `tools`. */
   variables?: Readonly<Record<string, unknown>>
 }
@@ -45,13 +43,13 @@ export class ChatTemplate {
   #traits: TemplateTraits | undefined
   #boundary: { found: SystemBoundary | undefined } | undefined
 
-  /** Throws `TEMPLATE_FAILED` for a template that doesn't compile, or not in time, or has more than a million characters. */
+  /** Throws `TEMPLATE_FAILED` for a template that doesn't compile, or is longer than any. */
   constructor(source: string, options: ChatTemplateOptions) {
     this.#bosToken = options.bosToken ?? ''
     this.#template = new CompiledTemplate(
       source,
       { bosToken: this.#bosToken, eosToken: options.eosToken ?? '' },
-      { time: options.timeLimit ?? 250, size: options.sizeLimit ?? 16_000_000 },
+      { ...renderLimits, ...options.limits },
       options.variables,
     )
     const special = new SpecialTokens(options.specialTokens)
@@ -209,19 +207,19 @@ export class ChatTemplate {
   }
 
   #probed(): TemplateTraits {
-    return this.#traits ??= probe({
+    return this.#traits ??= this.#template.together(() => probe({
       whole: messages => this.#template.render(messages, true),
       continuation: (newMessages, system) => piecesText(this.#continuation(newMessages, { system }).pieces),
-    })
+    }))
   }
 
   #systemBoundary(): SystemBoundary | undefined {
     this.#boundary ??= {
-      found: findSystemBoundary(
+      found: this.#template.together(() => findSystemBoundary(
         (messages, addGenerationPrompt) => this.#template.render(messages, addGenerationPrompt),
         this.#marks(3, []) as [string, string, string],
         this.#bosToken,
-      ),
+      )),
     }
     return this.#boundary.found
   }

@@ -1,6 +1,11 @@
 // Places of a syntax tree whose string literals are only ever written out, not compared with anything.
 const writtenOut = new Set(['body', 'alternate', 'defaultBlock', 'trueExpr', 'falseExpr'])
 
+// The known templates have at most 53, of at most 162 characters but for whole system prompts, which nobody compares with
+// what people wrote. Of those left out nothing is lost but some certainty about who wrote a special token.
+const mostLiterals = 200
+const longestLiteral = 200
+
 /**
  * The string literals that a parsed template may compare with what people wrote: arguments of `startswith`, `split` and
  * the like, sides of `in` and `==`, values of variables. Literals that are only written out are left out.
@@ -21,5 +26,5 @@ export function comparedLiterals(program: object): string[] {
     for (const [key, child] of Object.entries(tree)) visit(child, joined || writtenOut.has(key))
   }
   visit(program, false)
-  return [...literals]
+  return [...literals].filter(literal => literal.length <= longestLiteral).slice(0, mostLiterals)
 }

@@ -7,9 +7,6 @@ export interface ToolCallFormat extends TemplateTraits {
   syntax: CallSyntax
 }
 
-/** Milliseconds for one of the probe's small renderings. Characters, of which a template may well write many. */
-const limits = { time: 250, size: 1_000_000 }
-
 /** The format for models whose template knows nothing of tools: all is said in the system prompt and by the user. */
 export const genericFormat: ToolCallFormat = {
   syntax: callSyntaxes.generic,
@@ -29,9 +26,9 @@ export const genericFormat: ToolCallFormat = {
 export function toolCallFormat(template: string, tokens: { bosToken?: string; eosToken?: string } = {}): ToolCallFormat {
   let compiled: CompiledTemplate
   try {
-    compiled = new CompiledTemplate(template, { bosToken: tokens.bosToken ?? '', eosToken: tokens.eosToken ?? '' }, limits)
+    compiled = new CompiledTemplate(template, { bosToken: tokens.bosToken ?? '', eosToken: tokens.eosToken ?? '' })
   } catch {
     return genericFormat
   }
-  return probeTemplate(compiled) ?? genericFormat
+  return compiled.together(() => probeTemplate(compiled)) ?? genericFormat
 }

@@ -1,4 +1,4 @@
-import { SpecialTokens } from '../../../lib/templates/special-tokens.js'
+import { SpecialTokens, type TokenOccurrence } from '../../../lib/templates/special-tokens.js'
 import type { ChatMessage } from '../../../lib/messages.js'
 import { piecesText, type PromptPiece } from '../../../lib/templates/chat-template.js'
 import { assistant, chatml, cleaning, headers, json, make, plain, reasoningTokens, roleTokens, samples, seams, system, thrown, user } from './samples.js'
@@ -132,11 +132,27 @@ describe('who wrote a token', () => {
 
 describe('special tokens in a text', () => {
   test('all occurrences, also inside of and across others', () => {
-    expect(new SpecialTokens(['ab', 'abc', 'cd', '', 'ab']).find('xabcd')).toEqual([
+    const find = (tokens: string[], text: string) => {
+      const found: TokenOccurrence[] = []
+      const special = new SpecialTokens(tokens)
+      special.each(text, occurrence => found.push(occurrence))
+      expect(special.isIn(text)).toBe(found.length > 0)
+      return found
+    }
+    expect(find(['ab', 'abc', 'cd', '', 'ab'], 'xabcd')).toEqual([
       { start: 1, end: 3, token: 'ab' }, { start: 1, end: 4, token: 'abc' }, { start: 3, end: 5, token: 'cd' },
     ])
-    expect(new SpecialTokens([]).find('abc')).toEqual([])
-    expect(new SpecialTokens(['abc']).find('ab')).toEqual([])
+    expect(find([], 'abc')).toEqual([])
+    expect(find(['abc'], 'ab')).toEqual([])
+  })
+
+  test('a vocabulary made to be slow to look through is refused', () => {
+    const nested = Array.from({ length: 5_000 }, (_, i) => 'a'.repeat(i + 1))
+    expect(thrown(() => new SpecialTokens(nested))).toMatchObject({ code: 'TEMPLATE_FAILED', details: { found: 257, limit: 256 } })
+    expect(thrown(() => new SpecialTokens(Array.from({ length: 50_000 }, (_, i) => `<|reserved_token_${i}|>`)))).toMatchObject({ code: 'TEMPLATE_FAILED' })
+    // All that occur at one place, without a list of them.
+    const text = piecesText(make(chatml, { specialTokens: nested.slice(0, 256) }).render([user('a'.repeat(2_000))], true))
+    expect(text).toContain('a'.repeat(2_000))
   })
 
   test('what could be a part of one', () => {

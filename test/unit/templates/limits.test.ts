@@ -1,6 +1,8 @@
+import { Interpreter } from '@huggingface/jinja'
 import { StreamingLLMError } from '../../../lib/errors.js'
 import { ChatTemplate, piecesText } from '../../../lib/templates/chat-template.js'
-import { chatml, gemma, headers, inst, make, system, thrown, user, assistant } from './samples.js'
+import { hookedMethods } from '../../../lib/templates/jinja-runtime.js'
+import { chatml, cleaning, gemma, headers, inst, json, make, reasoning, system, thrown, user, assistant } from './samples.js'
 
 const specialTokens = ['<s>']
 const rendering = (source: string, options = {}) => () => new ChatTemplate(source, { specialTokens, ...options }).render([user('x')], true)
@@ -42,35 +44,126 @@ describe('templates that fail', () => {
 })
 
 describe('hostile templates', () => {
+  // Doubled that often, what begins with one character has more of them than memory could hold.
+  const doubled = (start: string, times: number) => `{% set ns = namespace(s=${start}) %}{% for i in range(${times}) %}{% set ns.s = ns.s + ns.s %}{% endfor %}`
+  /** A list of ten lists of ten lists each, and so on. */
+  const nested = (levels: number) => `{% set ns = namespace(l=['x']) %}{% for i in range(${levels}) %}{% set ns.l = [ns.l${', ns.l'.repeat(9)}] %}{% endfor %}`
+  const manyNames = (count: number, name: (i: number) => string) => Array.from({ length: count }, (_, i) => name(i)).join(',')
+
   test.each([
     ['loops in loops', '{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}'],
     ['a huge range', '{% for a in range(1000000000) %}{% endfor %}'],
+    ['a range that gets nowhere', '{% for a in range(2 ** 60, 2 ** 60 + 4000000) %}{% endfor %}'],
+    ['a range without an end', '{% for a in range(10 ** 308 * 10) %}{% endfor %}'],
     ['endless macros', '{% macro f(n) %}{% for i in range(50) %}{{ f(n) if n < 3 else f(n) }}{% endfor %}{% endmacro %}{{ f(0) }}'],
-    ['doubling', '{% set ns = namespace(s="ab") %}{% for i in range(100) %}{% set ns.s = ns.s + ns.s %}{% endfor %}{{ ns.s }}'],
+    ['doubling', `${doubled('"ab"', 100)}{{ ns.s }}`],
+    ['doubling what is not written', `${doubled('"ab"', 100)}{{ ns.s | length }}`],
+    ['doubling a list', `${doubled('[1]', 100)}{{ ns.s | length }}`],
     ['a slow comparison of everything', '{% for a in range(3000) %}{% for b in range(3000) %}{{ a * b }}{% endfor %}{% endfor %}'],
+    ['splitting what was doubled', "{% set ns = namespace(s='x,x,x,x,') %}{% for i in range(25) %}{% set ns.s = ns.s ~ ns.s %}{% endfor %}{{ ns.s.split(',') | length }}"],
+    ['splitting it at white space', `${doubled('"x "', 19)}{{ ns.s.split() | length }}`],
+    ['splitting by an alias', `${doubled('"x,"', 18)}{% set f = ns.s.split %}{% for i in range(9) %}{{ f(",") | length }}{% endfor %}`],
+    ['splitting in a call block', `${doubled('"x,"', 18)}{% set f = ns.s.split %}{% for i in range(9) %}{% call f(",", -1) %}{% endcall %}{% endfor %}`],
+    ['joining with something long', `${doubled('"x"', 15)}{{ range(9000) | join(ns.s) | length }}`],
+    ['joining characters with something long', `${doubled('"x"', 15)}{{ ns.s | join(ns.s) | length }}`],
+    ['replacing nothing with something long', `${doubled('"x"', 15)}{{ ns.s.replace("", ns.s) | length }}`],
+    ['replacing by a filter', `${doubled('"x"', 15)}{{ ns.s | replace("x", ns.s) | length }}`],
+    ['indenting much', '{{ "a\\nb" | indent(100000000) | length }}'],
+    ['indenting many lines', `${doubled('"\\n"', 15)}{{ ns.s | indent(1000, true, true) | length }}`],
+    ['JSON with a huge indent', '{{ messages | tojson(indent=100000000) | length }}'],
+    ['JSON of lists in lists', `${nested(20)}{{ ns.l | tojson }}`],
+    ['writing lists in lists', `${nested(20)}{{ ns.l }}`],
+    ['lists in lists as text', `${nested(20)}{{ ns.l | string }}`],
+    ['lists in lists joined to a text', `${nested(20)}{{ (ns.l ~ "") | length }}`],
+    ['lists in lists added to a text', `${nested(20)}{{ (ns.l + "") | length }}`],
+    ['lists in lists compared with a text', `${nested(20)}{{ ns.l == "x" }}`],
+    ['lists in lists joined', `${nested(20)}{{ ns.l | join(", ") | length }}`],
+    ['JSON of itself', '{% set ns = namespace() %}{% set ns.ns = ns %}{{ ns | tojson }}'],
+    ['raising lists in lists', `${nested(20)}{{ raise_exception(ns.l) }}`],
+    ['a range up to lists in lists', `${nested(20)}{{ range(ns.l) }}`],
+    ['pairs of too many characters', `${doubled('"x"', 19)}{{ namespace([ns.s]) }}`],
+    ['sorting again and again', '{% for i in range(1000) %}{% set x = range(10000) | sort %}{% endfor %}'],
+    ['searching what is everywhere and nowhere', `${doubled('"x"', 19)}{% set m = ns.s[:200000] %}{{ (m ~ "y") in ns.s }}{{ ("y" ~ m) in ns.s }}`],
+    ['comparing long texts', `${doubled('"x"', 19)}{% for i in range(100000) %}{{ (ns.s ~ i) == (ns.s ~ i) }}{% endfor %}`],
+    ['long keys', `${doubled('"x"', 19)}{% for i in range(10000) %}{% set x = {ns.s ~ i: 1} %}{% endfor %}`],
+    ['characters of ever new texts', `${doubled('"x"', 19)}{% for i in range(100000) %}{% set x = (ns.s ~ i)[0] %}{% endfor %}`],
+    ['slices of long texts', `${doubled('"x"', 19)}{% for i in range(1000) %}{% set x = ns.s[1:] %}{% endfor %}`],
+    ['cases of long texts', `${doubled('"x"', 19)}{% for i in range(1000) %}{% set x = ns.s | upper %}{% endfor %}`],
+    ['tests of long texts', `${doubled('"x"', 19)}{% for i in range(1000) %}{% set x = ns.s is lower %}{% endfor %}`],
+    ['macros with many parameters', `{% macro f(${manyNames(5_000, i => `a${i}`)}) %}{% endmacro %}{% for i in range(10000) %}{{ f() }}{% endfor %}`],
+    ['a long macro defined over and over', `{% for i in range(10000) %}{% macro f() %}${'{{ 1 }}'.repeat(10_000)}{% endmacro %}{% endfor %}`],
+    ['a long call block over and over', `{% macro g() %}{% endmacro %}{% for i in range(10000) %}{% call g() %}${'{{ 1 }}'.repeat(10_000)}{% endcall %}{% endfor %}`],
+    ['dates over and over', '{% for i in range(100000) %}{{ strftime_now("%B %b") }}{% endfor %}'],
+    ['a date of much', `${doubled('"%B"', 17)}{{ strftime_now(ns.s) | length }}`],
+    ['many arguments', `${doubled('[1]', 17)}{% for i in range(100) %}{{ namespace(*ns.s) }}{% endfor %}`],
+    ['jumps over and over', '{% for i in range(90000) %}{% for j in [1] %}{% break %}{% endfor %}{% endfor %}'],
   ])('%s', (_, source) => {
-    const start = performance.now()
-    failure(rendering(source))
-    // Two attempts within their limits, and what a busy machine takes besides.
-    expect(performance.now() - start).toBeLessThan(6000)
+    // No time is measured: what is counted comes to the same on every machine.
+    expect(failure(rendering(source)).message).toMatch(/failed to render: .*`chatTemplate`/)
   })
 
-  test('probing one costs a few limits, no more', () => {
-    const template = new ChatTemplate('{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}', { specialTokens, timeLimit: 50 })
-    const start = performance.now()
+  test('says what was too much', () => {
+    expect(failure(rendering('{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}')).details).toEqual({
+      doing: 'render', exceeded: 'steps', limit: expect.any(Number),
+    })
+    const error = failure(rendering(`${doubled('"ab"', 100)}{{ ns.s }}`))
+    expect(error.message).toContain('writes a text of more than the limit')
+    expect(error.details.exceeded).toBe('characters')
+  })
+
+  test('one that is slow, yet within the limits, is not let go on for all that is to be found out about it', () => {
+    const busy = `{% for a in range(2000) %}{{ '' }}{% endfor %}${chatml.source}`
+    const template = make({ ...chatml, source: busy }, { limits: { steps: 50_000 } })
+    expect(piecesText(template.render([user('x')], true))).toContain('x')
     expect(template.incremental).toBe(false)
-    expect(performance.now() - start).toBeLessThan(1000)
+    expect(make(chatml).incremental).toBe(true)
   })
 
-  test('output beyond the limit', () => {
-    const error = failure(rendering('{% for a in range(200) %}0123456789{% endfor %}', { sizeLimit: 1999 }))
-    expect(error.details).toEqual({ length: 2000, limit: 1999 })
-    expect(rendering('{% for a in range(200) %}0123456789{% endfor %}', { sizeLimit: 2000 })()).toHaveLength(1)
+  test('output beyond the limit, to which what is written by people adds', () => {
+    const source = '{% for a in range(200) %}0123456789{% endfor %}'
+    const written = 8 * ('x'.length + '<s>'.length)
+    const limited = (size: number) => rendering(source, { bosToken: '<s>', limits: { size } })
+    expect(failure(limited(1999 - written)).details).toEqual({ doing: 'render', exceeded: 'characters', limit: 1999 })
+    expect(limited(2000 - written)()).toHaveLength(1)
   })
 
-  test('a source beyond the limit, and one that is slow to compile', () => {
-    expect(failure(() => new ChatTemplate('x'.repeat(1_000_001), { specialTokens })).details).toEqual({ length: 1_000_001, limit: 1_000_000 })
-    expect(failure(() => new ChatTemplate('\n' + ' '.repeat(900_000) + 'x', { specialTokens })).details.timeout).toBe(1000)
+  test('a source beyond the limits', () => {
+    expect(failure(() => new ChatTemplate('x'.repeat(250_001), { specialTokens })).details).toEqual({ length: 250_001, limit: 250_000 })
+    expect(failure(() => new ChatTemplate('\n' + ' '.repeat(200_000) + 'x', { specialTokens })).details).toEqual({ whiteSpace: 200_001, limit: 1000 })
+  })
+
+  test.each([
+    ['tags', '{{ 1 }}'.repeat(14_000)],
+    ['sums', `{{ ${'1+'.repeat(100_000)}1 }}`],
+    ['brackets', `{{ ${'['.repeat(200_000)}`],
+    ['conditions', '{% if 1 %}'.repeat(20_000)],
+    ['literals', `{{ ${Array.from({ length: 20_000 }, (_, i) => `"<|${i}" in "x"`).join(' or ')} }}`],
+    ['one literal', `{{ "${'<|x'.repeat(80_000)}" in messages[0].content }}`],
+    ['members', `{{ messages${'.x'.repeat(100_000)} }}`],
+    ['generations', '{% generation %}'.repeat(10_000)],
+    ['comments', '{#-'.repeat(60_000)],
+  ])('a source that is nothing but %s is compiled and rendered, or refused', (_, source) => {
+    const specialTokens = ['<s>', ...Array.from({ length: 1_000 }, (_, i) => `<|reserved_${i}|>`)]
+    try {
+      const template = new ChatTemplate(source, { specialTokens })
+      expect(template.incremental).toBe(false)
+      template.render([user('<|reserved_1|>')], true)
+    } catch (error) {
+      expect(error).toMatchObject({ code: 'TEMPLATE_FAILED' })
+    }
+  })
+
+  test('a machine that stands still meanwhile is not held against a template', () => {
+    let stood = 0
+    const template = make({ ...chatml, source: `{{ stand() }}${chatml.source}` }, { variables: {
+      stand: () => {
+        const end = performance.now() + 1_500
+        while (performance.now() < end);
+        return stood++ < 0
+      },
+    } })
+    expect(piecesText(template.render([user('hello')], true))).toContain('hello')
+    expect(stood).toBeGreaterThan(0)
   })
 
   test('nothing of JavaScript is in reach', () => {
@@ -116,5 +209,24 @@ describe('cost', () => {
   test('a long history is rendered in whole', () => {
     const messages = Array.from({ length: 5000 }, (_, i) => [user(`q${i}`), assistant(`a${i}`)]).flat()
     expect(make(chatml).render(messages, true)).toHaveLength(1)
+  })
+
+  test('long messages are rendered, by templates that look through them', () => {
+    const paragraph = 'A line of some words, and what there is to say.\n'
+    const messages = [user(paragraph.repeat(40_000)), assistant(`<think>${paragraph.repeat(20_000)}</think>${paragraph}`), user('x')]
+    for (const sample of [chatml, headers, inst, reasoning, json, cleaning]) {
+      expect(piecesText(make(sample).render(messages, true)).length).toBeGreaterThan(1_900_000)
+    }
+  })
+
+  test('many tools are rendered', () => {
+    const parameters = { type: 'object', properties: Object.fromEntries(Array.from({ length: 10 }, (_, i) => [`p${i}`, { type: 'string', description: 'What it is.' }])) }
+    const tools = Array.from({ length: 300 }, (_, i) => ({ type: 'function', function: { name: `tool_${i}`, description: 'Does it.', parameters } }))
+    const source = `{% for t in tools %}{{ t.function | tojson(indent=4) }}{% for n, p in t.function.parameters.properties.items() %}{{ n ~ p.type ~ p.description }}{% endfor %}{% endfor %}${chatml.source}`
+    expect(piecesText(make({ ...chatml, source }, { variables: { tools } }).render([user('x')], true)).length).toBeGreaterThan(300_000)
+  })
+
+  test('jinja has the methods that its work is counted by', () => {
+    for (const name of hookedMethods) expect(Interpreter.prototype).toHaveProperty(name, expect.any(Function))
   })
 })

@@ -55,7 +55,7 @@ const calls = [
 
 describe.each(known)('messages for %s', name => {
   const found = format(name)
-  const template = new CompiledTemplate(templates[name], { bosToken: '<s>', eosToken: '</s>' }, { time: 250, size: 100_000 })
+  const template = new CompiledTemplate(templates[name], { bosToken: '<s>', eosToken: '</s>' })
   const made = found.parallel ? calls : calls.slice(0, 1)
 
   test('a conversation with calls is rendered, and its calls can be read', () => {
