@@ -7,6 +7,7 @@ import type { ReasoningMode } from './chat-format.js'
 import { readResponseFormat, type ResponseFormat } from './structured/response-format.js'
 import { wantsCall, type ToolChoice } from './tools/tool-definitions.js'
 import { parseTools, type ParsedTools } from './tools/tools.js'
+import { plainJson } from './structured/json-schema/snapshot.js'
 import { check, checkObject, describe, invalid, reading, type OptionsOfCalls, type Schema, type Schemas } from './options/check.js'
 import { checkGrammar } from './structured/grammar-check.js'
 import { boolean, callback, endpoints, number, oneOf, shortText, signal, someText, text, texts, whole, wholeOr } from './options/kinds.js'
@@ -317,7 +318,7 @@ function readToolCalls(call: string, where: string, given: unknown): ToolCall[] 
     if (typeof id !== 'string') throw refuse(`${at}.id`, id, 'a string')
     if (typeof name !== 'string') throw refuse(`${at}.name`, name, 'a string')
     if (!isObject(args)) throw refuse(`${at}.arguments`, args, 'an object', typeof args === 'string' ? ' (JSON text is to be parsed first, by JSON.parse)' : '')
-    return structuredClone({ ...each, id, name, arguments: args })
+    return reading(call, `${at}.arguments`, () => plainJson({ ...each, id, name, arguments: args })) as ToolCall
   })
 }
 

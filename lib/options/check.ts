@@ -31,7 +31,7 @@ export function reading<T>(call: string, option: string, read: () => T): T {
     return read()
   } catch (error) {
     if (StreamingLLMError.isInstance(error)) throw error
-    const reason = error instanceof Error ? `: ${shorten(String(error.message))}` : ''
+    const reason = error instanceof Error ? `: ${reasonOf(error)}` : ''
     throw new StreamingLLMError('INVALID_OPTION', `${call}: '${option}' cannot be read${reason}`, { cause: error, details: { call, option } })
   }
 }
@@ -107,6 +107,15 @@ export function nearest(name: string, names: string[]): string[] {
   return ranked
     .filter(({ each, far }) => far === least && far <= Math.max(1, Math.floor(plain(each).length / 3)))
     .map(({ each }) => each)
+}
+
+/** What a thrown value says, whatever it is. */
+export function reasonOf(thrown: unknown): string {
+  try {
+    return String(thrown instanceof Error ? thrown.message : thrown).slice(0, 200)
+  } catch {
+    return 'what was thrown says nothing'
+  }
 }
 
 /** A value for a message: short, and never by a method of the value, which might throw. */

@@ -1,4 +1,5 @@
 import { StreamingLLMError } from '../errors.js'
+import { reading, reasonOf } from '../options/check.js'
 import { jsonSchemaGrammar } from './json-schema.js'
 import { readSchema, type ReadSchema } from './schema.js'
 
@@ -17,7 +18,7 @@ export function readResponseFormat(given: unknown, call: string): ResponseFormat
   const read = given === 'json' ? { schema: { type: 'object' }, ofLibrary: false } : readSchema(given, call, 'responseFormat', ["'json'"])
   const format = { ...read, grammar: jsonSchemaGrammar(read.schema, call, read.ofLibrary) }
   // Only what nobody can change meanwhile.
-  if (typeof given === 'object' && given !== null && Object.isFrozen(given)) known.set(given, format)
+  if (typeof given === 'object' && given !== null && reading(call, 'responseFormat', () => Object.isFrozen(given))) known.set(given, format)
   return format
 }
 
@@ -45,8 +46,13 @@ export async function readOutput({ validate }: ResponseFormat, text: string, rea
     throw new StreamingLLMError('OUTPUT_INCOMPLETE', `the reply ended (${reason}) before its JSON did${cures[reason] ?? ''}`, { cause: error, details: { text, reason } })
   }
   if (validate === undefined) return value
-  const result = await validate(value)
-  if (result.issues === undefined) return result.value
-  const issues = result.issues.map(({ message, path }) => (path === undefined || path.length === 0 ? message : `${path.map(part => String(typeof part === 'object' && part !== null && 'key' in part ? part.key : part)).join('.')}: ${message}`))
+  let issues: string[]
+  try {
+    const result = await validate(value)
+    if (result.issues === undefined) return result.value
+    issues = result.issues.map(({ message, path }) => (path === undefined || path.length === 0 ? message : `${path.map(part => String(typeof part === 'object' && part !== null && 'key' in part ? part.key : part)).join('.')}: ${message}`))
+  } catch (error) {
+    throw new StreamingLLMError('OUTPUT_INVALID', `the reply is JSON of the schema's form, but the schema fails at it: ${reasonOf(error)}`, { cause: error, details: { text, value } })
+  }
   throw new StreamingLLMError('OUTPUT_INVALID', `the reply is JSON of the schema's form, but the schema refuses it: ${issues.join('; ')}`, { details: { text, value, issues } })
 }

@@ -1,5 +1,5 @@
 import { StreamingLLMError } from '../errors.js'
-import { describe, invalid, list } from '../options/check.js'
+import { describe, invalid, list, reading, reasonOf } from '../options/check.js'
 import type { JsonSchema } from '../tools/tool-definitions.js'
 import { formats } from './json-schema/formats.js'
 
@@ -33,6 +33,10 @@ export interface ReadSchema {
  * @throws {StreamingLLMError} INVALID_OPTION; with the library's own error as `cause` where it cannot write the schema
  */
 export function readSchema(given: unknown, call: string, where: string, besides: readonly string[] = []): ReadSchema {
+  return reading(call, where, () => readWhole(given, call, where, besides))
+}
+
+function readWhole(given: unknown, call: string, where: string, besides: readonly string[]): ReadSchema {
   const isObject = (value: unknown): value is Record<string, unknown> => (typeof value === 'object' || typeof value === 'function') && value !== null
   if (!isObject(given) || Array.isArray(given)) {
     const expected = list(['a JSON schema', 'a schema of a library such as Zod', ...besides], 'or')
@@ -45,8 +49,9 @@ export function readSchema(given: unknown, call: string, where: string, besides:
   }
   const validate = (value: unknown) => standard.validate(value)
   const converted = asJsonSchema(given, standard, call, where)
-  if (converted === undefined) {
-    throw invalid(call, where, `'${where}' is a schema of ${standard.vendor} that cannot write itself as a JSON schema: use a newer version of ${standard.vendor} (Zod: 4.2 or later), or pass the JSON schema (Zod 4: z.toJSONSchema(schema); Valibot: toJsonSchema(schema) of @valibot/to-json-schema)`, 'a JSON schema')
+  if (!isObject(converted) || Array.isArray(converted)) {
+    const vendor = vendorOf(standard)
+    throw invalid(call, where, `'${where}' is a schema of ${vendor} that cannot write itself as a JSON schema: use a newer version of ${vendor} (Zod: 4.2 or later), or pass the JSON schema (Zod 4: z.toJSONSchema(schema); Valibot: toJsonSchema(schema) of @valibot/to-json-schema)`, 'a JSON schema')
   }
   return { schema: converted, ofLibrary: true, validate }
 }
@@ -65,6 +70,10 @@ function isWritten(given: Record<string, unknown>): boolean {
   return shown.length > 0 && shown.every(([key, value]) => key !== '~standard' && typeof value !== 'function')
 }
 
+function vendorOf({ vendor }: StandardSchema['~standard']): string {
+  return typeof vendor === 'string' ? vendor.slice(0, 64) : 'an unknown library'
+}
+
 function asJsonSchema(given: Record<string, unknown>, standard: StandardSchema['~standard'], call: string, where: string): Record<string, unknown> | undefined {
   try {
     if (typeof standard.jsonSchema?.input === 'function') return standard.jsonSchema.input({ target: 'draft-2020-12' })
@@ -74,8 +83,7 @@ function asJsonSchema(given: Record<string, unknown>, standard: StandardSchema['
     }
     return undefined
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
-    throw new StreamingLLMError('INVALID_OPTION', `${call}: '${where}' is a schema that ${standard.vendor} cannot write as a JSON schema: ${reason}`, { cause: error, details: { call, option: where, expected: 'a schema of JSON values' } })
+    throw new StreamingLLMError('INVALID_OPTION', `${call}: '${where}' is a schema that ${vendorOf(standard)} cannot write as a JSON schema: ${reasonOf(error)}`, { cause: error, details: { call, option: where, expected: 'a schema of JSON values' } })
   }
 }
 

@@ -1,7 +1,8 @@
-import { checkObject, describe, invalid, type Schemas } from '../options/check.js'
+import { checkObject, describe, invalid, reading, type Schemas } from '../options/check.js'
 import { callback, text } from '../options/kinds.js'
 import * as v from 'valibot'
 import { readSchema, toldSchema, type ReadSchema, type StandardSchema } from '../structured/schema.js'
+import { plainJson } from '../structured/json-schema/snapshot.js'
 import type { JsonSchema, ToolDefinitions } from './tool-definitions.js'
 
 /** A tool that the model may call. */
@@ -43,8 +44,8 @@ const schemas: Schemas<Tool> = { description: text, parameters: v.any(), execute
 
 /** Throws INVALID_OPTION, UNKNOWN_OPTION. Undefined where there are none. */
 export function parseTools(given: unknown, call: string): ParsedTools | undefined {
-  if (typeof given !== 'object' || given === null || Array.isArray(given)) throw invalid(call, 'tools', `'tools' must be an object of tools by name, got ${describe(given)}`, 'an object of tools by name')
-  const entries = Object.entries(given)
+  if (typeof given !== 'object' || given === null || reading(call, 'tools', () => Array.isArray(given))) throw invalid(call, 'tools', `'tools' must be an object of tools by name, got ${describe(given)}`, 'an object of tools by name')
+  const entries = reading(call, 'tools', () => Object.entries(given))
   if (entries.length === 0) return undefined
   if (entries.length > mostTools) throw invalid(call, 'tools', `'tools' must be at most ${mostTools} tools, got ${entries.length}`, `at most ${mostTools} tools`)
   const parsed: ParsedTools = { definitions: {}, told: {}, ofLibrary: new Set(), execute: new Map(), validate: new Map() }
@@ -54,7 +55,7 @@ export function parseTools(given: unknown, call: string): ParsedTools | undefine
     const where = `tools.${name}`
     if (!/^[A-Za-z0-9_-]{1,64}$/.test(name)) throw invalid(call, where, `the tool's name ${JSON.stringify(name.slice(0, 80))} must be 1 to 64 letters, digits, '_' and '-'`, 'a name')
     const { description, parameters, execute } = checkObject<Tool>(call, where, tool, schemas)
-    const read = parameters === undefined ? undefined : readSchema(parameters, call, `${where}.parameters`)
+    const read = parameters === undefined ? undefined : readParameters(parameters, call, `${where}.parameters`)
     if (read !== undefined && read.schema['type'] !== 'object') throw invalid(call, `${where}.parameters`, `'${where}.parameters' must be the schema of an object, with type: 'object'`, 'the schema of an object')
     definitions[name] = { description, parameters: read?.schema }
     told[name] = { description, parameters: read?.ofLibrary === true ? toldSchema(read.schema) : read?.schema }
@@ -63,4 +64,10 @@ export function parseTools(given: unknown, call: string): ParsedTools | undefine
     if (read?.validate !== undefined) parsed.validate.set(name, read.validate)
   }
   return { ...parsed, definitions, told }
+}
+
+/** As JSON of our own: templates and grammars are made of it, and chats told apart by it. */
+function readParameters(given: unknown, call: string, where: string): ReadSchema {
+  const read = readSchema(given, call, where)
+  return { ...read, schema: reading(call, where, () => plainJson(read.schema, true)) as JsonSchema }
 }

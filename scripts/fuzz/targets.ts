@@ -6,4 +6,6 @@ export const targets: Record<string, () => Promise<FuzzTarget>> = {
   headers: async () => (await import('./targets/headers.js')).target,
   options: async () => (await import('./targets/options.js')).default,
   texts: async () => (await import('./targets/texts.js')).default,
+  schemas: async () => (await import('./targets/schemas.js')).default,
+  templates: async () => (await import('./targets/templates.js')).default,
 }

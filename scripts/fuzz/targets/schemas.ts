@@ -1,0 +1,91 @@
+import { Ajv2020 } from 'ajv/dist/2020.js'
+import type { Ajv } from 'ajv'
+import formats from 'ajv-formats'
+import { StreamingLLMError } from '../../../lib/errors.js'
+import { parseGenerateOptions, parseMessages } from '../../../lib/options.js'
+import { checkGrammar } from '../../../lib/structured/grammar-check.js'
+import { jsonSchemaGrammar } from '../../../lib/structured/json-schema.js'
+import { extendDigest } from '../../../lib/message-log.js'
+import { parseTools } from '../../../lib/tools/tools.js'
+import { GbnfGrammar } from '../../../test/tools/gbnf.js'
+import type { SeededRandom } from '../../../test/tools/tiny-random.js'
+import { randomSchema } from '../random-schema.js'
+import { expect, type FuzzTarget } from '../target.js'
+
+/** Beyond this a grammar is read, but its sentences are not made one by one. */
+const readableGrammar = 200_000
+
+export default {
+  description: 'Random schemas, of JSON and of what looks like it, as responseFormat, as parameters of tools and as arguments'
+    + ' of calls: a typed error, or a grammar whose sentences are JSON that Ajv finds valid by the schema.',
+  async attempt(random, _, describe) {
+    const hostile = random.integer(2) === 0
+    const schema = randomSchema(random, hostile)
+    describe(written(schema))
+    if (random.integer(4) === 0) typed(() => parseGenerateOptions({ responseFormat: schema }))
+    if (random.integer(4) === 0) {
+      const tools = typed(() => parseTools({ f: { parameters: schema, description: 'x' } }, 'createChat'))
+      if (tools !== undefined) JSON.stringify(tools.told)
+    }
+    if (random.integer(4) === 0) {
+      const messages = typed(() => parseMessages([{ role: 'assistant', content: '', toolCalls: [{ id: '1', name: 'f', arguments: schema }] }]))
+      for (const message of messages ?? []) extendDigest('', message)
+    }
+    const grammar = typed(() => {
+      const text = jsonSchemaGrammar(schema)
+      checkGrammar(text, 'fuzz')
+      return text
+    })
+    if (grammar === undefined || hostile || grammar.length > readableGrammar) return
+    sound(schema, grammar, random)
+  },
+} satisfies FuzzTarget
+
+/** Its result; undefined where it refuses, as it must: by the library's error. */
+function typed<T>(work: () => T): T | undefined {
+  try {
+    return work()
+  } catch (error) {
+    expect(StreamingLLMError.isInstance(error) && error.code === 'INVALID_OPTION', `an error that is not typed: ${error instanceof Error ? error.stack : 'not an Error'}`)
+    return undefined
+  }
+}
+
+function sound(schema: unknown, grammar: string, random: SeededRandom): void {
+  // A validator of its own for each schema: one keeps all that it has compiled.
+  const ajv = new Ajv2020({ strict: false, logger: false, ownProperties: true })
+  ;(formats as unknown as (ajv: Ajv) => void)(ajv as unknown as Ajv)
+  let isValid: (value: unknown) => boolean
+  try {
+    isValid = ajv.compile(schema as object) as (value: unknown) => boolean
+  } catch {
+    return // what only Ajv refuses, such as a format of no standard
+  }
+  const read = new GbnfGrammar(grammar)
+  const chances = { below: (limit: number) => random.integer(Number.isFinite(limit) ? limit : 0x10ffff), chance: (probability: number) => random.uniform() < probability }
+  for (let i = 0; i < 5; i++) {
+    const text = read.sentence(chances, 12)
+    let value: unknown
+    try {
+      value = JSON.parse(text)
+    } catch {
+      expect(false, `a sentence that is no JSON: ${text.slice(0, 500)}\n${grammar.slice(0, 1_000)}`)
+    }
+    let valid: boolean
+    try {
+      valid = isValid(value)
+    } catch {
+      return // Ajv compares values by their own `toString`, where they have one
+    }
+    expect(valid, `a sentence that is not valid: ${text.slice(0, 500)}\n${grammar.slice(0, 1_000)}`)
+  }
+}
+
+/** In words, as far as it lets itself be written. */
+function written(schema: unknown): string {
+  try {
+    return JSON.stringify(schema) ?? typeof schema
+  } catch {
+    return 'what JSON cannot hold'
+  }
+}
