@@ -7,6 +7,7 @@
 //   node scripts/run.mjs bench ...          the benchmark, scripts/bench/main.ts
 //   node scripts/run.mjs eval CHECK ...     what long conversations do, scripts/evaluation/main.ts
 //   node scripts/run.mjs fuzz TARGET ...    random inputs at all that takes input, scripts/fuzz/main.ts
+//   node scripts/run.mjs fuzz:chats ...     random programs over chats, scripts/fuzz/chats/main.ts
 //
 // All words about setting up go to stderr: stdout is the program's alone.
 
@@ -14,6 +15,9 @@ import { spawn } from 'node:child_process'
 import os from 'node:os'
 import path from 'node:path'
 import { addon, defaultModel, dependencies, root, SetupError, typescript } from './setup.mjs'
+
+/** Programs without a model of their own, and the folders that they are in. */
+const checks = { eval: 'evaluation', fuzz: 'fuzz', 'fuzz:chats': 'fuzz/chats' }
 
 const say = line => console.error(line)
 const [program, ...args] = process.argv.slice(2)
@@ -26,10 +30,10 @@ try {
   if (program === 'cli') await runCli()
   else if (program === 'paper') await runReport('paper')
   else if (program === 'bench') await runReport('bench')
-  else if (program === 'eval' || program === 'fuzz') await runCheck(program === 'eval' ? 'evaluation' : program)
+  else if (checks[program] !== undefined) await runCheck(checks[program])
   else if (program === 'test') await runTests()
   else if (program === 'check') await checkTypes()
-  else throw new SetupError('Usage: node scripts/run.mjs cli COMMAND ... | test ... | check | paper ... | bench ... | eval CHECK ... | fuzz TARGET ...')
+  else throw new SetupError('Usage: node scripts/run.mjs cli COMMAND ... | test ... | check | paper ... | bench ... | eval CHECK ... | fuzz TARGET ... | fuzz:chats ...')
 } catch (error) {
   console.error(error instanceof SetupError ? error.message : error)
   process.exitCode = 1

@@ -1,3 +1,4 @@
+import { memories } from './chats/program.js'
 import type { FuzzTarget } from './target.js'
 
 /** All targets by name. Each is loaded in the process that runs it, and nowhere else. */
@@ -8,4 +9,6 @@ export const targets: Record<string, () => Promise<FuzzTarget>> = {
   texts: async () => (await import('./targets/texts.js')).default,
   schemas: async () => (await import('./targets/schemas.js')).default,
   templates: async () => (await import('./targets/templates.js')).default,
+  chats: async () => (await import('./chats/target.js')).chatsTarget(),
+  ...Object.fromEntries(memories.map(memory => [`chats-${memory}`, async () => (await import('./chats/target.js')).chatsTarget(memory)])),
 }

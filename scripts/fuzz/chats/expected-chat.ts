@@ -1,0 +1,173 @@
+import type { ChatMessage } from '../../../lib/index.js'
+import { apart, endsApart } from './fault.js'
+
+/** Anything that is no whole character, and so may be cut anywhere. */
+const broken = /\ufffd/g
+
+interface Said {
+  role: string
+  content: string
+  /** It is not in the window any more. */
+  left: boolean
+}
+
+/** What a conversation really holds. */
+export interface Observed {
+  messages: readonly ChatMessage[]
+  system: string | undefined
+  /** The texts of the kept tokens: of the sinks, and of the others. */
+  sinks: string
+  window: string
+  /** Of the first tokens of the window, which may have been evicted and brought back. */
+  windowStart: string
+  keptTokens: number
+  /** Of the whole conversation. */
+  usage: { seenTokens: number; cachedTokens: number; evictedTokens: number }
+}
+
+/** What a conversation holds, as far as its callers can know: its messages, and so the text of its prompt. */
+export class ExpectedChat {
+  #said: Said[] = []
+  system: string | undefined
+  readonly #beginning: string
+  readonly #keepsAll: boolean
+  /** Its first message is a reply, since what it replies to has left: the library knows only roughly where such ones end. */
+  #roughly = false
+
+  /** `beginning`: the text of the token that all prompts begin with. */
+  constructor(messages: readonly ChatMessage[], system: string | undefined, { beginning, keepsAll }: { beginning: string; keepsAll: boolean }) {
+    this.#beginning = beginning
+    this.#keepsAll = keepsAll
+    this.system = system
+    this.say(messages)
+  }
+
+  clone(): ExpectedChat {
+    const copy = new ExpectedChat([], this.system, { beginning: this.#beginning, keepsAll: this.#keepsAll })
+    copy.#said = this.#said.map(message => ({ ...message }))
+    copy.#roughly = this.#roughly
+    return copy
+  }
+
+  say(messages: readonly ChatMessage[]): this {
+    for (const { role, content } of messages) this.#said.push({ role, content, left: false })
+    return this
+  }
+
+  /** Those in the window. */
+  get present(): ChatMessage[] {
+    return this.#said.filter(({ left }) => !left).map(plain)
+  }
+
+  get messages(): ChatMessage[] {
+    return this.#keepsAll ? this.#said.map(plain) : this.present
+  }
+
+  /** Takes the last messages back, of which all are present. */
+  removeLast(count: number): ChatMessage[] {
+    return this.#said.splice(this.#said.length - count, count).map(plain)
+  }
+
+  /** How many messages the last exchanges have, as far as they are in the window. */
+  lastExchanges(count: number): number {
+    const { present } = this
+    let from = present.length
+    for (let i = 0; i < count && from > 0; i++) from = present.slice(0, from - 1).findLastIndex(({ role }) => role === 'assistant') + 1
+    return present.length - from
+  }
+
+  /** There is a reply in the window to a message that is there too. */
+  get hasReply(): boolean {
+    const [before, last] = this.present.slice(-2)
+    return last?.role === 'assistant' && before!.role !== 'assistant'
+  }
+
+  /**
+   * Compares with what is there, and learns which messages have left. Returns what does not agree; then nothing has
+   * been learned.
+   */
+  compare(observed: Observed): string | undefined {
+    if (observed.system !== this.system) return `system: expected ${JSON.stringify(this.system)}, got ${JSON.stringify(observed.system)}`
+    const { seenTokens, cachedTokens, evictedTokens } = observed.usage
+    // Where all is to be decoded again with the next turn, the rest is neither.
+    if (cachedTokens > 0 ? seenTokens !== cachedTokens + evictedTokens : seenTokens < evictedTokens) return `usage: ${seenTokens} tokens seen are not ${cachedTokens} cached and ${evictedTokens} evicted`
+    if (observed.keptTokens !== cachedTokens) return `usage: ${cachedTokens} tokens are said to be cached, and ${observed.keptTokens} are kept`
+    const decoded = observed.keptTokens > 0
+    const roughly = decoded ? this.#roughly : this.present[0]?.role === 'assistant'
+    const whole = this.#rendered(0)
+    if (decoded) {
+      const wrong = this.#differs(observed, whole.text)
+      if (wrong !== undefined) return wrong
+    }
+    const left = this.#said.map(({ left }, i) => left || (decoded && evictedTokens > 0 && clean(whole.text.slice(whole.ends[i])).length >= clean(observed.window).length))
+    const wrong = this.#missing(observed, left, roughly)
+    if (wrong !== undefined) return wrong
+    this.#roughly = roughly
+    const gone = this.#said.length - observed.messages.length
+    this.#said.forEach((message, i) => { message.left = left[i]! || (!this.#keepsAll && i < gone) })
+    return undefined
+  }
+
+  /** Whether the kept text is that of the messages: all of it, or the beginning and the end. */
+  #differs(observed: Observed, whole: string): string | undefined {
+    const sinks = clean(observed.sinks)
+    const window = clean(observed.window)
+    if (observed.usage.evictedTokens === 0) {
+      return sinks + window === clean(whole) ? undefined : `kept: ${apart(clean(whole), sinks + window)}`
+    }
+    // Where the conversation was decoded anew, it begins with what was in the window then.
+    const beginnings = this.#said.map((_, i) => clean(this.#rendered(i).text))
+    if (beginnings.includes(sinks + window)) return undefined
+    if (!clean(whole).endsWith(window)) return `kept: ${endsApart(clean(whole), window)}`
+    if (beginnings.some(text => text.startsWith(sinks))) return undefined
+    return `kept: sinks: ${apart(clean(whole), sinks)}`
+  }
+
+  #missing(observed: Observed, left: readonly boolean[], roughly: boolean): string | undefined {
+    const expected = this.#said.filter((_, i) => this.#keepsAll || !left[i]).map(plain)
+    const { messages } = observed
+    const same = (one: readonly ChatMessage[], other: readonly ChatMessage[]) => JSON.stringify(one) === JSON.stringify(other)
+    if (same(expected, messages)) return undefined
+    const wrong = `messages: ${apart(JSON.stringify(expected), JSON.stringify(messages))}`
+    const all = this.#said.map(plain)
+    if (this.#keepsAll || messages.length > all.length || !same(all.slice(all.length - messages.length), messages)) return wrong
+    if (roughly) return undefined
+    if (messages.length > expected.length) return wrong
+    // Told to have left, and brought back since.
+    const { text, ends } = this.#rendered(0)
+    const behind = clean(text.slice(ends[all.length - messages.length - 1])).length
+    return clean(observed.window).length - behind <= clean(observed.windowStart).length ? undefined : wrong
+  }
+
+  /** The prompt (ChatML) from the message `from` on, and where each message ends in it: up to and with the opening of the reply to it. */
+  #rendered(from: number): { text: string; ends: number[] } {
+    const ends: number[] = []
+    const said = this.#said.slice(from)
+    let text = this.#beginning + (this.system === undefined ? '' : `<|im_start|>system\n${this.system}<|im_end|>\n`)
+    said.forEach(({ role, content }, i) => {
+      const before = said[i - 1]?.role
+      if (before === 'assistant') text += '<|im_end|>\n'
+      if (role === 'assistant') {
+        if (before === undefined || before === 'assistant') text += '<|im_start|>assistant\n'
+        text += content
+        ends.push(text.length)
+        return
+      }
+      text += `<|im_start|>${role}\n${content}<|im_end|>\n`
+      const next = said[i + 1]?.role
+      if (next === undefined || next === 'assistant') {
+        text += '<|im_start|>assistant\n'
+        while (ends.length <= i) ends.push(text.length)
+      }
+    })
+    return { text, ends }
+  }
+}
+
+function plain({ role, content }: Said): ChatMessage {
+  return { role, content }
+}
+
+function clean(text: string): string {
+  return text.replace(broken, '')
+}

@@ -1,0 +1,93 @@
+import type { Observed } from './expected-chat.js'
+import { Fault } from './fault.js'
+import { disagreement, mostTokens, type Reference, type Thought } from './reference.js'
+import type { LiveChat, World } from './world.js'
+
+/** Most that log-probabilities of a 32-bit cache may differ by. */
+const bound = 2e-3
+/** Tokens of the window that may have been evicted, told of, and brought back: the run-ahead, and drafts. */
+const broughtBack = 40
+/** The tokens of a reply, and how likely it said that they were. */
+export interface Told {
+  tokens: readonly number[]
+  scores: readonly number[]
+}
+
+/**
+ * Looks at what a chat's sequence holds, and compares it with what it should hold; then what its cache makes of it with what a
+ * new sequence does. Does not decode anything in it. Throws a Fault.
+ */
+export async function look(world: World, reference: Reference, name: string, live: LiveChat, told?: Told): Promise<void> {
+  const { conversation } = live.chat
+  const release = (await conversation.runner.acquire())!
+  let kept: Int32Array
+  let state: Uint8Array
+  try {
+    kept = await conversation.keptTokens()
+    state = (await conversation.runner.finish({ type: 'save' })).state!
+  } finally {
+    release()
+  }
+  compareBooks(world, name, live, kept)
+  const thought = await compareLogits(world, reference, live, kept, state, told)
+  if (thought !== undefined) throw new Fault('logits', `${name}: ${thought}`)
+}
+
+/** That as many tokens are kept as there should be, after a reply that came to its end. */
+export function compareSize({ model }: World, name: string, { chat }: LiveChat, evictedBefore: number): void {
+  const { sinks, window, policy, evict } = chat.limits
+  const { cachedTokens, evictedTokens } = chat.conversation.runner.counts
+  const full = sinks + window
+  // A recurrent model decodes again what was taken back.
+  const waiting = model.memory.kind === 'hybrid' || model.memory.kind === 'recurrent' ? 48 : policy === 'recompute' ? 2 : 1
+  const most = full + (policy === 'dense' ? 0 : waiting)
+  if (cachedTokens > most) throw new Fault('size', `${name}: ${cachedTokens} tokens are kept, and there should be ${most} at most`)
+  if (policy === 'dense' && evictedTokens > 0) throw new Fault('size', `${name}: a dense cache has evicted ${evictedTokens} tokens`)
+  const exact = policy === 'streaming' && evict === 'token' && waiting === 1
+  if (exact && evictedTokens > 0 && evictedTokens !== evictedBefore && cachedTokens !== most) throw new Fault('size', `${name}: ${cachedTokens} tokens are kept although some were evicted, and there should be ${most}`)
+}
+
+function compareBooks(world: World, name: string, live: LiveChat, kept: Int32Array): void {
+  const { model } = world
+  const { chat } = live
+  const { sinks } = chat.limits
+  const text = (from: number, to?: number) => model.detokenize(kept.subarray(from, to), { special: true })
+  const observed: Observed = {
+    messages: chat.messages, system: chat.system,
+    sinks: text(0, sinks), window: text(sinks), windowStart: text(sinks, sinks + broughtBack),
+    keptTokens: kept.length, usage: chat.usage,
+  }
+  const wrong = live.possible.map(each => each.compare(observed))
+  const right = wrong.indexOf(undefined)
+  if (right < 0) throw new Fault(wrong[0]!.split(':')[0]!, `${name}: ${wrong.join('; or else: ')}`)
+  live.possible = [live.possible[right]!]
+}
+
+async function compareLogits(world: World, reference: Reference, { chat }: LiveChat, kept: Int32Array, state: Uint8Array, told?: Told): Promise<string | undefined> {
+  const { conversation } = chat
+  const tokens = comparable(world, chat, kept)
+  if (tokens === undefined) return undefined
+  const replied = told !== undefined && conversation.runner.counts.evictedTokens === 0 && endsWith(tokens, told.tokens) ? told : { tokens: [], scores: [] }
+  const found: Thought = { scores: [...replied.scores], next: (await reference.saved(state, conversation.sizes)).next }
+  const expected = await reference.fresh(tokens, replied.tokens.length)
+  return disagreement(found, expected, bound)
+}
+
+/** The tokens that a new sequence is given, to have the same in its cache; undefined: it would not. */
+function comparable(world: World, chat: LiveChat['chat'], kept: Int32Array): Int32Array | undefined {
+  const { policy, window, sinks, reanchorEvery } = chat.limits
+  const { memory } = world.model
+  if (kept.length === 0 || kept.length > mostTokens) return undefined
+  if (policy === 'recompute') return kept.subarray(-(window + 1))
+  // Of a prompt that was left, more may wait than there is room for.
+  if (kept.length > sinks + window + (policy === 'dense' ? 0 : 1)) return undefined
+  const whole = chat.conversation.runner.counts.evictedTokens === 0
+  if (whole || policy === 'refill') return kept
+  // What one layer keeps of a token has seen no other token; and positions must be without a gap.
+  const alone = world.setup.layers === 1 && (memory.kind === 'attention' || memory.kind === 'sliding window')
+  return alone && (sinks === 0 || reanchorEvery === 1) ? kept : undefined
+}
+
+function endsWith(tokens: Int32Array, end: readonly number[]): boolean {
+  return tokens.length > end.length && end.every((token, i) => tokens[tokens.length - end.length + i] === token)
+}
