@@ -348,6 +348,11 @@ export class Conversation {
     } catch {
       // Nothing can be decoded now: all is, as soon as it can be.
     }
+    this.#beginAnew(since)
+  }
+
+  /** The messages are those of then, and all of them are to be decoded with the next turn. */
+  #beginAnew(since: Standing): void {
     this.log.become(since.log)
     this.#skipped = since.skipped
     this.#seenBefore = since.begun ? since.counts.seenTokens : since.seenBefore
@@ -360,10 +365,12 @@ export class Conversation {
     const before = this.standing
     const kept = this.#begun ? await this.keptTokens() : new Int32Array()
     await this.removeLast(1)
+    const cutOff = this.#begun
     const { seenTokens } = this.runner.counts
     return async () => {
+      // Where the reply was not cut off the cache, it was not in it as it was then.
+      if (!cutOff || !this.#begun) return this.#beginAnew(before)
       this.log.become(before.log)
-      if (!this.#begun) return
       await this.runner.finish({ type: 'append', tokens: kept.slice(kept.length - (before.counts.seenTokens - seenTokens)) })
       this.leave(this.runner.counts.evictedTokens)
     }

@@ -21,6 +21,22 @@ export interface PromptTokens {
 }
 
 /**
+ * As `wholePrompt`, of a conversation that begins with replies, since what they answered has left: up to the first turn behind
+ * them, `asked`, it is rendered in whole. That turn is the end of it, word for word, so where the reply ends is known exactly.
+ */
+async function fromReply(setting: PromptSetting, system: string | undefined, messages: readonly LoggedMessage[], asked: number): Promise<PromptTokens> {
+  const reply = messages.findIndex(({ role }, at) => at > asked && role === 'assistant')
+  const behind = reply < 0 ? messages.length : reply
+  const whole = await wholePrompt(setting, system, messages.slice(0, behind), true)
+  const turn = await turnPrompt(setting, system, messages.slice(asked, behind), messages[asked - 1])
+  const replyEnd = whole.tokens.length - turn.tokens.length
+  whole.ends = whole.ends.map((end, i) => i < asked - 1 ? Math.min(end, replyEnd) : i < asked ? replyEnd : whole.tokens.length)
+  whole.turns = turn.turns.map(at => replyEnd + at)
+  join(whole, await nextPrompt(setting, system, messages.slice(behind), { opened: true }))
+  return whole
+}
+
+/**
  * Tokens of a conversation from its start, up to where the next reply begins: as it would have grown turn by turn, where the
  * template allows it and it is not wanted `atOnce`.
  */
@@ -31,7 +47,9 @@ export async function wholePrompt(setting: PromptSetting, system: string | undef
   const head: TemplateMessage[] = text === undefined ? [] : [{ role: 'system', content: text }]
   const asTemplate = (some: readonly LoggedMessage[]) => templateMessages(some, () => format.toolFormat)
   const tokens: number[] = []
-  if (atOnce || !template.incremental || messages[0]?.role === 'assistant') {
+  const asked = messages.findIndex(({ role }) => role !== 'assistant')
+  if (!atOnce && template.incremental && asked > 0) return fromReply(setting, system, messages, asked)
+  if (atOnce || !template.incremental || (asked < 0 && messages.length > 0)) {
     const pieces = template.render([...head, ...asTemplate(messages)], true)
     addBeginning(model, tokens, pieces)
     await addTokens(model, tokens, pieces)

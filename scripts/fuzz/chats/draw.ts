@@ -11,7 +11,7 @@ export function drawProgram(random: SeededRandom, length: number, only?: Memory)
 }
 
 /** Jamba attends in every other layer; each third of Gemma's sees everything. */
-const layersOf: Record<Memory, readonly number[]> = { llama: [1, 1, 2], qwen2vl: [1, 1, 2], gemma3: [1, 3], jamba: [2], mamba: [1, 2], gpt2: [1, 2] }
+const layersOf: Record<Memory, readonly number[]> = { llama: [1, 1, 2], qwen2vl: [1, 1, 2], gemma3: [1, 3], jamba: [2], mamba: [1, 2] }
 
 const words = ['the', ' cat', ' and', ' you', 'Stop', '. ', 'Hello', ' world', '\n', ' is', ', ', 'é', '你好', '🙂', '漢', '<|im_end|>', ' x', '7', '  ']
 
@@ -132,6 +132,7 @@ class Drawing {
       ...(this.#chance(0.06) && { startWith: this.#one(['Hello', ' you', 'a', '漢字 ']) }),
       ...(this.#chance(0.1) && { speculation: true }),
       ...(this.#chance(0.1) && { temperature: 0.9, seed: this.#between(0, 1_000) }),
+      ...(this.#chance(0.1) && { keepUnanswered: true }),
       ...(this.#chance(0.1) && { priority: this.#between(0, 3) }),
     }
   }

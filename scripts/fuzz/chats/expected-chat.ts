@@ -14,8 +14,11 @@ interface Said {
 /** What a conversation really holds. */
 export interface Observed {
   messages: readonly ChatMessage[]
+  /** Those that count as being in the window. */
+  present: readonly ChatMessage[]
   system: string | undefined
-  /** The texts of the kept tokens: of the sinks, and of the others. */
+  /** The texts of the kept tokens: of all, of the sinks, and of the others. */
+  kept: string
   sinks: string
   window: string
   /** Of the first tokens of the window, which may have been evicted and brought back. */
@@ -31,8 +34,6 @@ export class ExpectedChat {
   system: string | undefined
   readonly #beginning: string
   readonly #keepsAll: boolean
-  /** Its first message is a reply, since what it replies to has left: the library knows only roughly where such ones end. */
-  #roughly = false
 
   /** `beginning`: the text of the token that all prompts begin with. */
   constructor(messages: readonly ChatMessage[], system: string | undefined, { beginning, keepsAll }: { beginning: string; keepsAll: boolean }) {
@@ -45,7 +46,6 @@ export class ExpectedChat {
   clone(): ExpectedChat {
     const copy = new ExpectedChat([], this.system, { beginning: this.#beginning, keepsAll: this.#keepsAll })
     copy.#said = this.#said.map(message => ({ ...message }))
-    copy.#roughly = this.#roughly
     return copy
   }
 
@@ -93,18 +93,18 @@ export class ExpectedChat {
     if (cachedTokens > 0 ? seenTokens !== cachedTokens + evictedTokens : seenTokens < evictedTokens) return `usage: ${seenTokens} tokens seen are not ${cachedTokens} cached and ${evictedTokens} evicted`
     if (observed.keptTokens !== cachedTokens) return `usage: ${cachedTokens} tokens are said to be cached, and ${observed.keptTokens} are kept`
     const decoded = observed.keptTokens > 0
-    const roughly = decoded ? this.#roughly : this.present[0]?.role === 'assistant'
     const whole = this.#rendered(0)
     if (decoded) {
       const wrong = this.#differs(observed, whole.text)
       if (wrong !== undefined) return wrong
     }
-    const left = this.#said.map(({ left }, i) => left || (decoded && evictedTokens > 0 && clean(whole.text.slice(whole.ends[i])).length >= clean(observed.window).length))
-    const wrong = this.#missing(observed, left, roughly)
+    const anew = this.#said.findIndex((_, i) => clean(this.#rendered(i).text) === clean(observed.kept))
+    const hasLeft = (i: number) => anew >= 0 ? i < anew : clean(whole.text.slice(whole.ends[i])).length >= clean(observed.window).length
+    const left = this.#said.map(({ left }, i) => left || (decoded && evictedTokens > 0 && hasLeft(i)))
+    const wrong = this.#missing(observed, left)
     if (wrong !== undefined) return wrong
-    this.#roughly = roughly
-    const gone = this.#said.length - observed.messages.length
-    this.#said.forEach((message, i) => { message.left = left[i]! || (!this.#keepsAll && i < gone) })
+    const gone = this.#said.length - observed.present.length
+    this.#said.forEach((message, i) => { message.left = i < gone })
     return undefined
   }
 
@@ -112,31 +112,28 @@ export class ExpectedChat {
   #differs(observed: Observed, whole: string): string | undefined {
     const sinks = clean(observed.sinks)
     const window = clean(observed.window)
-    if (observed.usage.evictedTokens === 0) {
-      return sinks + window === clean(whole) ? undefined : `kept: ${apart(clean(whole), sinks + window)}`
-    }
-    // Where the conversation was decoded anew, it begins with what was in the window then.
-    const beginnings = this.#said.map((_, i) => clean(this.#rendered(i).text))
-    if (beginnings.includes(sinks + window)) return undefined
-    if (!clean(whole).endsWith(window)) return `kept: ${endsApart(clean(whole), window)}`
-    if (beginnings.some(text => text.startsWith(sinks))) return undefined
-    return `kept: sinks: ${apart(clean(whole), sinks)}`
+    const kept = clean(observed.kept)
+    if (observed.usage.evictedTokens === 0) return kept === clean(whole) ? undefined : `kept: ${apart(clean(whole), kept)}`
+    // Where the conversation was decoded anew, it began with what was in the window then.
+    const texts = this.#said.map((_, i) => clean(this.#rendered(i).text))
+    if (texts.some(text => text === kept || (text.startsWith(sinks) && text.endsWith(window)))) return undefined
+    return texts.some(text => text.endsWith(window)) ? `kept: sinks: ${apart(clean(whole), sinks)}` : `kept: ${endsApart(clean(whole), window)}`
   }
 
-  #missing(observed: Observed, left: readonly boolean[], roughly: boolean): string | undefined {
-    const expected = this.#said.filter((_, i) => this.#keepsAll || !left[i]).map(plain)
-    const { messages } = observed
-    const same = (one: readonly ChatMessage[], other: readonly ChatMessage[]) => JSON.stringify(one) === JSON.stringify(other)
-    if (same(expected, messages)) return undefined
-    const wrong = `messages: ${apart(JSON.stringify(expected), JSON.stringify(messages))}`
+  #missing(observed: Observed, left: readonly boolean[]): string | undefined {
     const all = this.#said.map(plain)
-    if (this.#keepsAll || messages.length > all.length || !same(all.slice(all.length - messages.length), messages)) return wrong
-    if (roughly) return undefined
-    if (messages.length > expected.length) return wrong
+    const expected = all.filter((_, i) => !left[i])
+    const { messages, present } = observed
+    const same = (one: readonly ChatMessage[], other: readonly ChatMessage[]) => JSON.stringify(one) === JSON.stringify(other)
+    const differs = (wanted: readonly ChatMessage[], got: readonly ChatMessage[]) => `messages: ${apart(JSON.stringify(wanted), JSON.stringify(got))}`
+    const shown = this.#keepsAll ? all : present
+    if (!same(shown, messages)) return differs(shown, messages)
+    if (same(expected, present)) return undefined
+    if (present.length > expected.length || !same(all.slice(all.length - present.length), present)) return differs(expected, present)
     // Told to have left, and brought back since.
     const { text, ends } = this.#rendered(0)
-    const behind = clean(text.slice(ends[all.length - messages.length - 1])).length
-    return clean(observed.window).length - behind <= clean(observed.windowStart).length ? undefined : wrong
+    const behind = clean(text.slice(ends[all.length - present.length - 1])).length
+    return clean(observed.window).length - behind <= clean(observed.windowStart).length ? undefined : differs(expected, present)
   }
 
   /** The prompt (ChatML) from the message `from` on, and where each message ends in it: up to and with the opening of the reply to it. */

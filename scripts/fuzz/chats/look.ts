@@ -28,6 +28,8 @@ export async function look(world: World, reference: Reference, name: string, liv
   } finally {
     release()
   }
+  // What a conversation that begins anew with its next turn still has in its sequence is of no account.
+  if (live.chat.usage.cachedTokens === 0) kept = new Int32Array()
   compareBooks(world, name, live, kept)
   const thought = await compareLogits(world, reference, live, kept, state, told)
   if (thought !== undefined) throw new Fault('logits', `${name}: ${thought}`)
@@ -53,8 +55,8 @@ function compareBooks(world: World, name: string, live: LiveChat, kept: Int32Arr
   const { sinks } = chat.limits
   const text = (from: number, to?: number) => model.detokenize(kept.subarray(from, to), { special: true })
   const observed: Observed = {
-    messages: chat.messages, system: chat.system,
-    sinks: text(0, sinks), window: text(sinks), windowStart: text(sinks, sinks + broughtBack),
+    messages: chat.messages, present: chat.conversation.log.present.map(({ message: { role, content } }) => ({ role, content })), system: chat.system,
+    kept: text(0), sinks: text(0, sinks), window: text(sinks), windowStart: text(sinks, sinks + broughtBack),
     keptTokens: kept.length, usage: chat.usage,
   }
   const wrong = live.possible.map(each => each.compare(observed))

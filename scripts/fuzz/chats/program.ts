@@ -1,8 +1,8 @@
 import type { ChatMessage, ChatOptions, GenerateOptions } from '../../../lib/index.js'
 import type { TinyKind } from '../../../test/tools/tiny-models.js'
 
-/** Kinds of memory that programs run over: attention, with M-RoPE, with windowed layers, hybrid, recurrent, learned positions. */
-export const memories = ['llama', 'qwen2vl', 'gemma3', 'jamba', 'mamba', 'gpt2'] as const satisfies readonly TinyKind[]
+/** Kinds of memory that programs run over: attention, with M-RoPE, with windowed layers, hybrid, recurrent. */
+export const memories = ['llama', 'qwen2vl', 'gemma3', 'jamba', 'mamba'] as const satisfies readonly TinyKind[]
 export type Memory = (typeof memories)[number]
 
 /** The model that a program's chats share. */

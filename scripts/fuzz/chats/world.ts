@@ -41,6 +41,12 @@ export class World {
     return this.#model!
   }
 
+  /** The text of the token that prompts begin with. */
+  get beginning(): string {
+    const { beginningToken, beginningText } = this.model.nativeInfo
+    return beginningToken === undefined ? '' : beginningText
+  }
+
   /** Texts of control tokens that no reply is to have. */
   get controls(): string[] {
     const { specialTokens, endText } = this.model.nativeInfo
