@@ -11,8 +11,9 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// Seconds of the process's own time, on however busy a machine: far more than all jobs together take.
-constexpr double kPatience = 120;
+// Seconds of the process's own time, on however busy a machine: far more than all jobs together take. And the least that it
+// computes in a minute, however few of it the machine leaves it, as long as there is something to do.
+constexpr double kPatience = 120, kLeastOfMinute = 0.5;
 
 double seconds_computed() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
 
@@ -90,6 +91,7 @@ void RandomProgram::operation() {
   if (!client) return;
   if (choice < 76) take(*client);
   else if (choice < 92) wait(client);
+  else if (!client->can_be_left()) take(*client);
   else if (choice < 97) client->stream->cancel(), counts_["cancel"]++;
   else client->stream->abandon(), counts_["abandon"]++;
 }
@@ -222,13 +224,17 @@ void RandomProgram::wait(const std::shared_ptr<Client>& client) {
 
 void RandomProgram::read_to_the_end() {
   for (const auto& client : clients_) {
-    if (client->busy() && below(3) == 0) client->stream->cancel();
+    if (client->busy() && client->can_be_left() && below(3) == 0) client->stream->cancel();
     if (client->busy()) wait(client);
   }
   const double give_up = seconds_computed() + kPatience;
+  double computed = seconds_computed();
+  auto minute = Clock::now() + 1min;
   while (std::any_of(clients_.begin(), clients_.end(), [](const auto& client) { return client->busy(); })) {
     loop_->run(50ms);
-    if (seconds_computed() > give_up) throw std::runtime_error("a job has no end");
+    const bool is_idle = Clock::now() > minute && seconds_computed() - computed < kLeastOfMinute;
+    if (is_idle || seconds_computed() > give_up) throw std::runtime_error("a job has no end");
+    if (Clock::now() > minute) minute += 1min, computed = seconds_computed();
   }
 }
 
