@@ -30,7 +30,7 @@ export function leastCacheTokens(batchSize = defaultBatchSize): number {
 export const bytesPerCachedValue = { f32: 4, f16: 2, q8_0: 1.0625, q4_0: 0.5625 }
 
 // llama.cpp keeps books on each cell; this many take it some 400 MB, whatever the model.
-const mostCells = 2 ** 22
+export const mostCells = 2 ** 22
 
 /** Larger than any number of tokens: the sinks stay where they are. */
 const never = 2 ** 30
@@ -52,6 +52,21 @@ export function cacheLimits(options: ParsedPolicyOptions, surroundings: CacheSur
     throw new StreamingLLMError('WINDOW_TOO_LARGE', `this model has learned ${lastPosition} positions and no others; the window may have at most ${most} tokens`, { details: { window: limits.window, most } })
   }
   return limits
+}
+
+/**
+ * Whether a sequence of these sizes can go on for ever, or to its end, whoever made them: what `cacheLimits` itself sees to
+ * for the sizes that it makes.
+ */
+export function sizesFit({ policy, sinks, window, reanchorEvery, rebaseAfter }: NativeSequenceOptions, { trainedLength, batchSize, memory }: CacheSurroundings): boolean {
+  const { lastPosition, positionLimit, sinksMove, eviction } = memory
+  if (sinks + window + (policy === 'recompute' ? 1 : 0) > (lastPosition ?? Infinity)) return false
+  if (policy === 'dense' || policy === 'recompute') return sinks === 0
+  const below = positionLimit === undefined ? never : positionLimit - batchSize - 64
+  if (policy === 'refill') return eviction === 'refill' || positionLimit !== undefined
+  if (eviction === 'refill' || rebaseAfter > below) return false
+  if (!sinksMove) return reanchorEvery === never && rebaseAfter >= sinks + window
+  return sinks + window + reanchorEvery + 1 <= trainedLength && rebaseAfter >= sinks + window + 2 * reanchorEvery
 }
 
 /** Tokens that a sequence keeps by default. */

@@ -116,7 +116,9 @@ export class Conversation {
   async save(): Promise<SavedChat> {
     const { model, options } = this.#setting
     const { messages: _, tools: __, ...kept } = options
-    const fingerprint = await model.fingerprint()
+    const fingerprint = await model.fingerprint().catch((cause: unknown) => {
+      throw new StreamingLLMError('SAVE_FAILED', `the chat could not be saved: ${(cause as Error).message}`, { cause })
+    })
     const { state = new Uint8Array() } = await this.runner.finish({ type: 'save' })
     return {
       model: fingerprint, cache: model.cacheKind, system: this.#system, options: kept, sizes: this.#sizes, begun: this.#begun,
@@ -138,6 +140,9 @@ export class Conversation {
     })
     if (saved.model !== (await model.fingerprint())) return byMessages('it was saved with another model')
     if (!begun) return byMessages(nothingDecoded)
+    // Of another size, as where the model is loaded with larger batches; or of none that a sequence can have.
+    if (!model.fits(sizes)) return byMessages('its sinks and window are not ones that this model can have as it is loaded')
+    if (log.present.some(({ end }, i, all) => end > counts.seenTokens || end < (all[i - 1]?.end ?? 0))) return byMessages('its messages do not lie within its tokens')
     let native: NativeSequence
     try {
       native = model.openSequence(sizes)
@@ -154,6 +159,7 @@ export class Conversation {
       return { conversation, from: { what: 'tokens', reason: sameCache ? 'llama.cpp could not read its cache' : `its cache is of another kind (${saved.cache}, and here it is ${model.cacheKind})` } }
     } catch (error) {
       conversation.close()
+      if (StreamingLLMError.isInstance(error) && error.code === 'INVALID_OPTION') return byMessages(error.message)
       throw error
     }
   }

@@ -47,11 +47,16 @@ export async function loadModel(reference: string, options: ModelOptions = {}): 
   })
   const planned = placeModel(header, parsed, gpu, adapters.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0))
   if (parsed.probe) await probeModel(libraries, path, optionsFor(planned), signal, gpu.backend?.file)
-  if (parsed.swap === 'disk') swapFolder = mkdtempSync(join(tmpdir(), 'streaming-llm-swap-'))
+  if (parsed.swap === 'disk') swapFolder = makeSwapFolder()
   const letGoServers = holdRpcServers(rpc)
   const letGo = () => {
     letGoServers()
-    if (swapFolder !== undefined) rmSync(swapFolder, { recursive: true, force: true })
+    if (swapFolder === undefined) return
+    try {
+      rmSync(swapFolder, { recursive: true, force: true })
+    } catch {
+      // What is left of it is the system's to tidy up, as of other temporary files.
+    }
   }
   let loaded: NativeModel
   let placement: Placement
@@ -86,6 +91,14 @@ export async function loadModel(reference: string, options: ModelOptions = {}): 
   } catch (error) {
     await close()
     throw error
+  }
+}
+
+function makeSwapFolder(): string {
+  try {
+    return mkdtempSync(join(tmpdir(), 'streaming-llm-swap-'))
+  } catch (cause) {
+    throw new StreamingLLMError('MODEL_LOAD_FAILED', `'swap' is 'disk', and there can be no folder in ${tmpdir()}: ${(cause as Error).message}. Set TMPDIR to a folder that may be written to, or use 'memory'.`, { cause })
   }
 }
 

@@ -1,15 +1,24 @@
 import { createHash } from 'node:crypto'
-import { open } from 'node:fs/promises'
+import { StreamingLLMError } from './errors.js'
+import { openRegularFile } from './files/regular-file.js'
 
 const block = 64 * 1024
 const mostBlocks = 1024
 
 /**
  * Tells model files apart: the SHA-256 of the size and the whole of a file of up to 64 MiB; of a larger one, of 1,024 blocks
- * of 64 KiB spread evenly over it, the first and the last among them, since reading all of it takes seconds.
+ * of 64 KiB spread evenly over it, the first and the last among them, since reading all of it takes seconds. Throws MODEL_NOT_FOUND where it cannot be read.
  */
 export async function modelFingerprint(file: string): Promise<string> {
-  const handle = await open(file)
+  try {
+    return await fingerprint(file)
+  } catch (error) {
+    throw new StreamingLLMError('MODEL_NOT_FOUND', `the model file ${file} cannot be read any more: ${(error as Error).message}`, { cause: error, details: { path: file } })
+  }
+}
+
+async function fingerprint(file: string): Promise<string> {
+  const handle = await openRegularFile(file)
   try {
     const { size } = await handle.stat()
     const hash = createHash('sha256').update(String(size))

@@ -1,7 +1,7 @@
 import { totalmem } from 'node:os'
 import { adaptersKind, type FoundAdapter } from './adapters.js'
 import { typed } from './backend/open.js'
-import { bytesPerCachedValue, cacheLimits } from './cache-limits.js'
+import { bytesPerCachedValue, cacheLimits, sizesFit } from './cache-limits.js'
 import { Chat } from './chat.js'
 import { ChatFormat } from './chat-format.js'
 import { Conversation, type ConversationSetting } from './conversation.js'
@@ -151,7 +151,11 @@ export class Model {
 
   /** @internal Tells this model file from others. */
   fingerprint(): Promise<string> {
-    return (this.#fingerprint ??= modelFingerprint(this.path))
+    // Tried again where it could not be read: a disk may be there again.
+    return (this.#fingerprint ??= modelFingerprint(this.path).catch((error: unknown) => {
+      this.#fingerprint = undefined
+      throw error
+    }))
   }
 
   /** @internal What a saved cache has in common with this model's, or cannot be read. */
@@ -330,6 +334,11 @@ export class Model {
   limits(options: ParsedPolicyOptions) {
     const { batchSize, cacheTokens } = this.#options
     return cacheLimits(options, { trainedLength: this.trainedLength, batchSize, cacheTokens, memory: this.memory })
+  }
+
+  /** @internal Whether its sequences can have these sizes, which came from outside. */
+  fits(sizes: NativeSequenceOptions): boolean {
+    return sizesFit(sizes, { trainedLength: this.trainedLength, batchSize: this.#options.batchSize, memory: this.memory })
   }
 
   /** Frees everything. Streams in flight end with `CLOSED`. Idempotent. */

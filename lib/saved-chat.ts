@@ -1,10 +1,13 @@
-import { createHash, randomBytes } from 'node:crypto'
-import { open, readdir, rename, rm } from 'node:fs/promises'
-import path from 'node:path'
+import { createHash } from 'node:crypto'
+import type { FileHandle } from 'node:fs/promises'
+import { totalmem } from 'node:os'
 import { StreamingLLMError } from './errors.js'
+import { openRegularFile } from './files/regular-file.js'
+import { replaceFile } from './files/replace-file.js'
 import type { LoggedMessage } from './messages.js'
 import type { NativeSequenceOptions } from './native.js'
 import type { ParsedChatOptions } from './options.js'
+import { checkSavedHead } from './saved-chat-head.js'
 
 /** What is known of a chat beside what the engine says. */
 export interface SavedChat {
@@ -36,109 +39,98 @@ const version = 1
 const fixed = mark.length + 8
 const digestBytes = 32
 
-function encode({ state, ...head }: SavedChat): Buffer[] {
+/** So much is read at a time: a single call takes 2 GiB at most. */
+const readBytes = 64 * 1024 ** 2
+
+/** @internal The file, in pieces. */
+export function encodeSavedChat({ state, ...head }: SavedChat): Uint8Array[] {
   const text = Buffer.from(JSON.stringify(head))
   const start = Buffer.alloc(fixed)
   mark.copy(start)
   start.writeUInt32LE(version, mark.length)
   start.writeUInt32LE(text.length, mark.length + 4)
   const digest = createHash('sha256').update(start).update(text).update(state).digest()
-  return [start, text, Buffer.from(state.buffer, state.byteOffset, state.byteLength), digest]
-}
-
-function decode(bytes: Buffer, file: string): SavedChat {
-  const refuse = (why: string) => new StreamingLLMError('SAVED_CHAT_INVALID', `${file} ${why}`, { details: { path: file } })
-  if (bytes.length < fixed + digestBytes || !bytes.subarray(0, mark.length).equals(mark)) throw refuse('is no saved chat, or only the beginning of one')
-  const found = bytes.readUInt32LE(mark.length)
-  if (found !== version) throw refuse(`is a saved chat of version ${found}, and this package reads version ${version}: use the package that wrote it`)
-  const body = bytes.subarray(0, -digestBytes)
-  if (!createHash('sha256').update(body).digest().equals(bytes.subarray(-digestBytes))) throw refuse('is damaged: its checksum is another one')
-  const length = bytes.readUInt32LE(mark.length + 4)
-  const head = JSON.parse(body.subarray(fixed, fixed + length).toString('utf8')) as Omit<SavedChat, 'state'>
-  return { ...head, state: body.subarray(fixed + length) }
+  return [start, text, state, digest]
 }
 
 /**
  * Writes it beside the file, and puts it into its place once it is all on the disk: whenever the process or the machine
- * stops, the file is the old one or the new one.
+ * stops, the file is the old one or the new one. Throws SAVE_FAILED.
  */
 export async function writeSavedChat(file: string, chat: SavedChat): Promise<void> {
-  const folder = path.dirname(path.resolve(file))
-  const prefix = `.${path.basename(file)}.`
-  const part = path.join(folder, `${prefix}${process.pid}-${randomBytes(4).toString('hex')}.part`)
-  await removeLeftovers(folder, prefix)
   try {
-    const handle = await open(part, 'wx', 0o600) // what people have said is theirs
-    try {
-      await handle.writev(encode(chat))
-      await handle.sync()
-    } finally {
-      await handle.close()
-    }
-    await rename(part, file)
+    await replaceFile(file, encodeSavedChat(chat))
   } catch (error) {
-    await rm(part, { force: true })
-    throw new StreamingLLMError('SAVE_FAILED', `the chat could not be saved to ${file}: ${(error as Error).message}`, { cause: error, details: { path: file } })
+    throw saveFailed(file, error)
   }
-  await syncFolder(folder)
 }
 
+export function saveFailed(file: string, cause: unknown): StreamingLLMError {
+  return new StreamingLLMError('SAVE_FAILED', `the chat could not be saved to ${file}: ${(cause as Error).message}`, { cause, details: { path: file } })
+}
+
+/** Throws SAVED_CHAT_INVALID for what is no saved chat, or one that cannot have been written by this package. */
 export async function readSavedChat(file: string): Promise<SavedChat> {
-  let bytes: Buffer
   try {
-    const handle = await open(file)
+    const handle = await openRegularFile(file)
     try {
-      bytes = await handle.readFile()
+      return await decode(handle)
     } finally {
       await handle.close()
     }
   } catch (error) {
-    throw new StreamingLLMError('SAVED_CHAT_INVALID', `${file} cannot be read: ${(error as Error).message}`, { cause: error, details: { path: file } })
+    const why = error instanceof Refusal ? error.message : `cannot be read: ${(error as Error).message}`
+    throw new StreamingLLMError('SAVED_CHAT_INVALID', `${file} ${why}`, { cause: error, details: { path: file } })
   }
-  return decode(bytes, file)
+}
+
+/** Why a file is no saved chat, behind its name. */
+class Refusal extends Error {}
+
+async function decode(handle: FileHandle): Promise<SavedChat> {
+  // Of whatever else it is, however large, no more than this is read.
+  const start = await readPart(handle, fixed, 0)
+  const { size } = await handle.stat()
+  if (start.length < fixed || size < fixed + digestBytes || !start.subarray(0, mark.length).equals(mark)) throw new Refusal('is no saved chat, or only the beginning of one')
+  const found = start.readUInt32LE(mark.length)
+  if (found !== version) throw new Refusal(`is a saved chat of version ${found}, and this package reads version ${version}: use the package that wrote it`)
+  const length = start.readUInt32LE(mark.length + 4)
+  if (size > totalmem()) throw new Refusal(`has ${size} bytes, more than the memory of this machine`)
+  const rest = await readPart(handle, size - fixed, fixed)
+  const body = rest.subarray(0, -digestBytes)
+  const digest = createHash('sha256').update(start).update(body).digest()
+  if (!digest.equals(rest.subarray(-digestBytes)) || length > body.length) throw new Refusal('is damaged: its checksum is another one')
+  try {
+    const head = checkSavedHead(JSON.parse(body.subarray(0, length).toString('utf8')))
+    return { ...head, state: body.subarray(length) }
+  } catch (error) {
+    // A checksum that is right: somebody has made it so.
+    throw new Refusal(`holds what no chat can have saved: ${(error as Error).message}`, { cause: error })
+  }
+}
+
+/** So many bytes from a place on, or fewer where the file ends before. */
+async function readPart(handle: FileHandle, length: number, position: number): Promise<Buffer> {
+  const buffer = Buffer.alloc(length)
+  let done = 0
+  while (done < length) {
+    const { bytesRead } = await handle.read(buffer, done, Math.min(readBytes, length - done), position + done)
+    if (bytesRead === 0) break
+    done += bytesRead
+  }
+  return buffer.subarray(0, done)
 }
 
 /** Whether something is there that is no saved chat, of whatever version. A file that cannot be read is for whoever writes it. */
 export async function isOtherFile(file: string): Promise<boolean> {
-  const handle = await open(file).catch(() => undefined)
+  const handle = await openRegularFile(file).catch(() => undefined)
   if (handle === undefined) return false
   try {
-    const { buffer, bytesRead } = await handle.read(Buffer.alloc(mark.length), 0, mark.length, 0)
-    return bytesRead > 0 && !buffer.subarray(0, bytesRead).equals(mark)
+    const found = await readPart(handle, mark.length, 0)
+    return found.length > 0 && !found.equals(mark)
   } catch {
     return false
   } finally {
     await handle.close()
-  }
-}
-
-/** Of processes that were ended in the middle of saving. */
-async function removeLeftovers(folder: string, prefix: string): Promise<void> {
-  for (const name of await readdir(folder).catch(() => [])) {
-    const owner = name.startsWith(prefix) && name.endsWith('.part') ? Number(name.slice(prefix.length).split('-')[0]) : NaN
-    if (Number.isInteger(owner) && owner !== process.pid && !isRunning(owner)) await rm(path.join(folder, name), { force: true })
-  }
-}
-
-function isRunning(process_: number): boolean {
-  try {
-    process.kill(process_, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== 'ESRCH'
-  }
-}
-
-/** The new name itself, where the system can do that for folders. */
-async function syncFolder(folder: string): Promise<void> {
-  try {
-    const handle = await open(folder)
-    try {
-      await handle.sync()
-    } finally {
-      await handle.close()
-    }
-  } catch {
-    // Windows opens no folders; what counts has happened.
   }
 }

@@ -1,6 +1,8 @@
 #pragma once
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <vector>
 
@@ -26,6 +28,8 @@ class CachePolicy {
   };
   // A value of reanchor_every: positions mean nothing to this model, so the sinks may stay where they are.
   static constexpr int kNever = 1 << 30;
+  // No position is higher: so far from the last number that sums with any size stay numbers.
+  static constexpr Position kLastPosition = kNever + kNever / 2;
 
   struct Limits {
     Kind kind;
@@ -117,9 +121,25 @@ class CachePolicy {
 
  protected:
   CachePolicy(const CachePolicy&) = default;  // for clone()
+  // For load().
+  static Position take_position(ByteReader& from) {
+    const auto position = from.take<Position>();
+    need_position(position);
+    return position;
+  }
+  void take_turns(ByteReader& from, std::deque<Position>& turns) const {
+    from.take_list(turns);
+    for (const Position turn : turns) need_position(turn);
+    if (!std::is_sorted(turns.begin(), turns.end()) || (!limits_.by_turn && !turns.empty())) throw Failure("INVALID_OPTION", "a saved state has turns that cannot be");
+  }
 
   Limits limits_;
   std::vector<Token> sinks_;
+
+ private:
+  static void need_position(Position position) {
+    if (position < 0 || position > kLastPosition) throw Failure("INVALID_OPTION", "a saved state has positions that cannot be");
+  }
 };
 
 std::unique_ptr<CachePolicy> make_cache_policy(const CachePolicy::Limits& limits);

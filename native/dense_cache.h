@@ -20,7 +20,7 @@ class DenseCache final : public CachePolicy {
   bool cut(Position from) override { return rollback({first_, first_, from}); }
   void save(ByteWriter& to) const override { to.put(first_), to.put_list(tokens_); }
   void load(ByteReader& from) override {
-    first_ = from.take<Position>();
+    first_ = take_position(from);
     from.take_list(tokens_);
   }
   std::unique_ptr<CachePolicy> clone() const override { return std::unique_ptr<CachePolicy>(new DenseCache(*this)); }

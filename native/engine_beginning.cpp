@@ -30,7 +30,7 @@ bool Engine::waits_for_beginning(Sequence& sequence) {
   const Sequence* best = nullptr;
   size_t best_length = kWorthSharing - 1;
   for (const auto& [handle, other] : sequences_) {
-    if (&other == &sequence || other.current < 0 || !can_share(other) || (other.cache->size() == 0 && !other.in_batch)) continue;
+    if (&other == &sequence || other.current < 0 || other.restored || !can_share(other) || (other.cache->size() == 0 && !other.in_batch)) continue;
     const auto decoded = other.cache->beginning();
     // Not where it would soon have to be decoded again.
     if (other.cache->lowest() != cache.limits().first && other.cache->lowest() > sequence.rebase_after / 2) continue;

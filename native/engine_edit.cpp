@@ -123,6 +123,7 @@ void Engine::copy(const Sequence& from, Sequence& to) {
   to.cache = from.cache->clone();
   to.pending = from.pending;
   to.seen = from.seen, to.evicted = from.evicted;
+  to.restored = from.restored;
   to.rebasing = from.rebasing, to.given_back = from.given_back, to.replaying = from.replaying;
   to.swapped = from.swapped, to.swapped_state = from.swapped_state;
   if (from.current < 0) return;

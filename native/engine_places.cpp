@@ -5,6 +5,7 @@
 #include "engine.h"
 #include "failure.h"
 #include "guarded.h"
+#include "saved_cells.h"
 
 namespace streaming {
 
@@ -101,25 +102,34 @@ namespace {
 
 constexpr uint32_t kStateVersion = 1;
 
+// Numbers alone, so that any bytes are some head.
 struct Head {
   uint32_t version;
-  CachePolicy::Limits limits;
+  int32_t kind, sinks, window, reanchor_every, trained_length, first;
+  uint32_t by_turn;
   int64_t seen, evicted;
   uint64_t rebasing, given_back, replaying;
 };
+
+// More tokens than anybody reads.
+constexpr int64_t kMostTokens = int64_t{1} << 53;
 
 }  // namespace
 
 // All of an idle sequence: its books, and what the cache holds.
 std::vector<uint8_t> Engine::saved(Sequence& sequence) {
   ByteWriter to;
-  to.put(Head{kStateVersion, sequence.cache->limits(), sequence.seen, sequence.evicted, sequence.rebasing, sequence.given_back, sequence.replaying});
+  const auto& limits = sequence.cache->limits();
+  to.put(Head{kStateVersion, limits.kind, limits.sinks, limits.window, limits.reanchor_every, limits.trained_length, limits.first, limits.by_turn, sequence.seen, sequence.evicted,
+              sequence.rebasing, sequence.given_back, sequence.replaying});
   to.put_list(sequence.pending);
   sequence.cache->save(to);
   to.put_list(sequence.rebasing > 0 ? std::vector<uint8_t>() : sequence.swapped ? sequence.swapped->read() : cells_of(sequence.current));
   return std::move(to.bytes);
 }
 
+// The state comes from outside: nothing of it is taken as it is. Where its books contradict themselves it is refused, and
+// where its cells cannot be read safely, its tokens are decoded again.
 void Engine::restore_saved(Sequence& sequence, const std::vector<uint8_t>& state) {
   if (sequence.seen > 0) throw Failure("INVALID_OPTION", "only a sequence that is empty can become another");
   ByteReader from(state.data(), state.size());
@@ -127,16 +137,27 @@ void Engine::restore_saved(Sequence& sequence, const std::vector<uint8_t>& state
   if (head.version != kStateVersion) throw Failure("INVALID_OPTION", "the saved state is of another version of this package");
   std::deque<Token> pending;
   from.take_list(pending);
-  const auto &limits = sequence.cache->limits(), &its = head.limits;
-  if (its.kind != limits.kind || its.sinks != limits.sinks || its.window != limits.window || its.reanchor_every != limits.reanchor_every) {
+  auto limits = sequence.cache->limits();
+  // How far the sinks may lag is what it was made with, which another system prompt in the meantime has not changed.
+  const bool never = limits.reanchor_every == CachePolicy::kNever;
+  const bool lags_so = head.reanchor_every >= 1 && head.reanchor_every <= CachePolicy::kNever && never == (head.reanchor_every == CachePolicy::kNever) &&
+                       (never || limits.sinks + limits.window < limits.trained_length - head.reanchor_every || head.reanchor_every <= limits.reanchor_every);
+  if (head.kind != limits.kind || head.sinks != limits.sinks || head.window != limits.window || !lags_so) {
     throw Failure("INVALID_OPTION", "the saved state is of another policy or size");
   }
+  limits.reanchor_every = head.reanchor_every;
   auto cache = make_cache_policy(limits);
   cache->load(from);
   std::vector<uint8_t> cells;
   from.take_list(cells);
+  if (const auto* broken = cache->broken_invariant()) throw Failure("INVALID_OPTION", std::string("the saved state contradicts itself: ") + broken);
   const auto kept = cache->kept();
-  const bool sound = !cache->broken_invariant() && head.seen >= 0 && head.evicted >= 0 && head.rebasing <= pending.size() && head.given_back <= pending.size() && head.replaying <= pending.size();
+  // The last token waits for what will follow it, whatever else is to be decoded again before.
+  const size_t most = pending.empty() ? 0 : pending.size() - 1;
+  const bool moves_on = limits.kind == CachePolicy::streaming || limits.kind == CachePolicy::dense;
+  const bool sound = head.evicted >= 0 && head.seen >= head.evicted && head.seen <= kMostTokens && pending.empty() == kept.empty() && pending.empty() == (head.seen == 0) &&
+                     head.rebasing <= (limits.kind == CachePolicy::streaming ? most : 0) && head.replaying <= (recurrent_ && moves_on ? most : 0) &&
+                     head.given_back <= (moves_on ? 0 : most);
   if (!sound) throw Failure("INVALID_OPTION", "the saved state contradicts itself");
   model_->check_tokens(kept.data(), kept.size());
   const std::vector<Token> waiting(pending.begin(), pending.end());
@@ -145,11 +166,26 @@ void Engine::restore_saved(Sequence& sequence, const std::vector<uint8_t>& state
   sequence.pending = std::move(pending);
   sequence.seen = head.seen, sequence.evicted = head.evicted;
   sequence.rebasing = head.rebasing, sequence.given_back = head.given_back, sequence.replaying = head.replaying;
+  if (sequence.cache->size() == 0) return;
+  if (sequence.running->job.tokens_alone || !read_cells(sequence, cells)) return start_over(sequence);
+  sequence.restored = true;
+  sequence.running->reused = sequence.cache->size();
+}
+
+// False: the cells cannot be had from these bytes, and some of llama.cpp's may be those of a part of them.
+bool Engine::read_cells(const Sequence& sequence, const std::vector<uint8_t>& cells) {
+  const auto& cache = *sequence.cache;
+  const auto empty = cells_of(sequence);  // it has none yet
+  const CellsLayout layout{!recurrent_ || hybrid_, sliding_window_ > 0, recurrent_, model_->facts().caches_values, model_->facts().spatial};
+  std::vector<Position> positions;
+  const auto mark = cache.mark();
+  const auto sinks = static_cast<Position>(cache.sinks().size());
+  const bool apart = cache.limits().kind == CachePolicy::streaming && sinks == cache.limits().sinks;
+  for (Position at = cache.lowest(); at < cache.next(); at = apart && at + 1 == mark.base + sinks ? mark.oldest : at + 1) positions.push_back(at);
+  if (!may_be_read(cells, empty, layout, positions)) return false;
   size_t taken = 0;
-  if (!cells.empty() && !sequence.running->job.tokens_alone) guarded([&] { taken = llama().llama_state_seq_set_data(context_, cells.data(), cells.size(), sequence.current); });
-  const bool same = taken > 0 && (sequence.cache->size() == 0 || llama().llama_memory_seq_pos_max(memory_, sequence.current) == sequence.cache->next() - 1);
-  if (same) sequence.running->reused = sequence.cache->size();
-  else if (sequence.cache->size() > 0) start_over(sequence);
+  guarded([&] { taken = llama().llama_state_seq_set_data(context_, cells.data(), cells.size(), sequence.current); });
+  return taken == cells.size() && llama().llama_memory_seq_pos_max(memory_, sequence.current) == cache.next() - 1;
 }
 
 }  // namespace streaming

@@ -9,10 +9,17 @@ namespace streaming {
 
 namespace {
 
+// The beginning of a value in words; empty where there is none.
+std::string metadata(llama_model* model, const std::string& key) {
+  char value[128];
+  return llama().llama_model_meta_val_str(model, key.c_str(), value, sizeof value) < 0 ? "" : value;
+}
+
 Model::Facts facts_of(llama_model* model) {
   const auto& f = llama();
   char description[256];
   f.llama_model_desc(model, description, sizeof description);
+  const auto rope = f.llama_model_rope_type(model);
   const char* chat_template = f.llama_model_chat_template(model, nullptr);
   return {description,
           chat_template ? chat_template : "",
@@ -27,7 +34,9 @@ Model::Facts facts_of(llama_model* model) {
           f.llama_model_is_recurrent(model),
           f.llama_model_is_hybrid(model),
           f.llama_model_is_diffusion(model),
-          f.llama_model_rope_type(model) != LLAMA_ROPE_TYPE_NONE};
+          rope != LLAMA_ROPE_TYPE_NONE,
+          rope == LLAMA_ROPE_TYPE_MROPE || rope == LLAMA_ROPE_TYPE_IMROPE,
+          metadata(model, metadata(model, "general.architecture") + ".attention.key_length_mla").empty()};
 }
 
 }  // namespace

@@ -23,6 +23,8 @@ class Model {
     int layers = 0, trained_length = 0, sliding_window = 0;
     int width = 0;  // of the vectors that its last layer puts out
     bool encoder = false, decoder = false, recurrent = false, hybrid = false, diffusion = false, positions = false;
+    bool spatial = false;        // positions have a place in the plane besides (M-RoPE)
+    bool caches_values = false;  // beside the keys: not MLA, of which the values are a part of these
   };
 
   // `unloads`: unload() can be called, so the vocabulary is loaded apart from the weights. Throws as Weights::load.

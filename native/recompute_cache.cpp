@@ -75,8 +75,9 @@ void RecomputeCache::save(ByteWriter& to) const {
 }
 
 void RecomputeCache::load(ByteReader& from) {
-  from.take_list(sinks_), from.take_list(recent_), from.take_list(turns_);
-  held_ = from.take<int>(), start_ = from.take<int>(), next_ = from.take<Position>();
+  from.take_list(sinks_), from.take_list(recent_);
+  take_turns(from, turns_);
+  held_ = take_position(from), start_ = take_position(from), next_ = take_position(from);
 }
 
 std::vector<Token> RecomputeCache::between(Position from, Position to) const {
@@ -88,6 +89,7 @@ std::vector<Token> RecomputeCache::between(Position from, Position to) const {
 
 const char* RecomputeCache::broken_invariant() const {
   if (next_ < 0 || held_ < 0) return "nothing is counted below 0";
+  if (static_cast<int>(sinks_.size()) > sinks_kept_) return "there are no more sinks than are kept";
   if (next_ > capacity_) return "the cache holds no more than its size";
   if (held_ > start_ || next_ > known()) return "the tokens in the cache are known";
   return nullptr;

@@ -124,6 +124,7 @@ struct Sequence {
   std::shared_ptr<const SwappedState> swapped;  // what the cache held when the place was given up; null: nothing
   std::shared_ptr<const SwappedState> swapped_state;  // likewise of `state`
   uint64_t used = 0;    // when its last job ended, counted in jobs
+  bool restored = false;  // its cells came from a file: nobody else's beginning, whatever its tokens
   bool in_batch = false;  // the batch in the making has tokens of it
   std::unique_ptr<Running> running;
   std::unique_ptr<Speculation> speculation;  // null until a job asks for it; from then on it hears of each token

@@ -89,8 +89,9 @@ void SinkCache::save(ByteWriter& to) const {
 }
 
 void SinkCache::load(ByteReader& from) {
-  first_ = from.take<Position>(), base_ = from.take<Position>(), oldest_ = from.take<Position>(), next_ = from.take<Position>(), held_ = from.take<Position>();
-  from.take_list(sinks_), from.take_list(recent_), from.take_list(turns_);
+  first_ = take_position(from), base_ = take_position(from), oldest_ = take_position(from), next_ = take_position(from), held_ = take_position(from);
+  from.take_list(sinks_), from.take_list(recent_);
+  take_turns(from, turns_);
 }
 
 void SinkCache::adopt(Position first, const std::vector<Token>& tokens) {

@@ -16,7 +16,7 @@ std::string next_name() {
 
 }  // namespace
 
-SwappedState::SwappedState(std::vector<uint8_t> bytes, const std::string& folder) : bytes_(std::move(bytes)) {
+SwappedState::SwappedState(std::vector<uint8_t> bytes, const std::string& folder) : bytes_(std::move(bytes)), size_(bytes_.size()) {
   if (folder.empty()) return;
   const auto path = from_utf8(folder) / next_name();
   std::ofstream file(path, std::ios::binary | std::ios::trunc);
@@ -40,8 +40,8 @@ SwappedState::~SwappedState() {
 std::vector<uint8_t> SwappedState::read() const {
   if (file_.empty()) return bytes_;
   std::ifstream file(file_, std::ios::binary | std::ios::ate);
-  if (!file) return {};
-  std::vector<uint8_t> bytes(static_cast<size_t>(file.tellg()));
+  if (!file || file.tellg() != static_cast<std::streamoff>(size_)) return {};
+  std::vector<uint8_t> bytes(size_);
   file.seekg(0);
   file.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
   return file ? bytes : std::vector<uint8_t>();

@@ -16,12 +16,13 @@ class SwappedState {
   SwappedState(const SwappedState&) = delete;
   SwappedState& operator=(const SwappedState&) = delete;
 
-  // Empty where the file is gone.
+  // Empty where the file is gone, or is not what was written.
   std::vector<uint8_t> read() const;
 
  private:
   std::vector<uint8_t> bytes_;
   std::filesystem::path file_;
+  size_t size_;
 };
 
 }  // namespace streaming

@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs'
 import { StreamingLLMError } from '../errors.js'
+import { readTextFile } from '../files/text-file.js'
 import type { GenerateOptions } from '../options.js'
 import { checkGrammar } from '../structured/grammar-check.js'
 import { jsonSchemaGrammar } from '../structured/json-schema.js'
@@ -25,7 +25,7 @@ export function readFormatFile({ grammar, jsonSchema, raw }: { grammar?: string;
 
 function read(flag: string, file: string): string {
   try {
-    return readFileSync(file, 'utf8')
+    return readTextFile(file)
   } catch (cause) {
     throw new StreamingLLMError('INVALID_OPTION', `${flag}: ${(cause as Error).message}`, { cause, details: { file } })
   }

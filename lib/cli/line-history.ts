@@ -1,12 +1,15 @@
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
+import { replaceable } from '../files/replace-file.js'
 import { userDataFolder } from '../user-data.js'
 import type { Entry } from './message-composer.js'
 import { plainText } from './plain-text.js'
 
 const most = 1000 // lines
 const longest = 2000 // characters: what is longer fills the screen when it is brought back
+
+const mostBytes = 4 * most * longest // in UTF-8, and no file of ours has more
 
 /** Stands for the end of a line where a message of several lines has to be one. */
 const lineEnd = '\u2424'
@@ -72,6 +75,9 @@ function prepend(lines: string[], line: string): boolean {
 /** Without what could do things to the terminal, should somebody have edited the file. */
 function read(file: string): string[] {
   try {
+    // A pipe in its place would be waited for.
+    const found = statSync(file)
+    if (!found.isFile() || found.size > mostBytes) return []
     return readFileSync(file, 'utf8').split('\n').map(plainText).filter(line => line !== '').reverse().slice(0, most)
   } catch {
     return [] // there is none yet
@@ -81,10 +87,11 @@ function read(file: string): string[] {
 /** Beside it first, so that there is never half a file. */
 function write(file: string, lines: readonly string[]): void {
   mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 })
-  const part = `${file}.${process.pid}-${randomBytes(4).toString('hex')}`
+  const target = replaceable(file)
+  const part = `${target}.${process.pid}-${randomBytes(4).toString('hex')}`
   try {
     writeFileSync(part, `${lines.toReversed().join('\n')}\n`, { mode: 0o600 })
-    renameSync(part, file)
+    renameSync(part, target)
   } catch (error) {
     rmSync(part, { force: true })
     throw error

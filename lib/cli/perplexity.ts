@@ -78,10 +78,18 @@ function curveFile(path: string | undefined): { write: (lines: string) => void; 
   let descriptor: number | undefined
   const write = (lines: string) => {
     if (path === undefined) return
-    if (descriptor === undefined) writeSync(descriptor = openSync(path, 'w'), 'policy,sinks,window,kv,place in the text,negative log-likelihood,perplexity so far\n')
+    if (descriptor === undefined) writeSync(descriptor = openCurve(path), 'policy,sinks,window,kv,place in the text,negative log-likelihood,perplexity so far\n')
     writeSync(descriptor, lines)
   }
   return { write, close: () => { if (descriptor !== undefined) closeSync(descriptor) } }
+}
+
+function openCurve(path: string): number {
+  try {
+    return openSync(path, 'w')
+  } catch (cause) {
+    throw new StreamingLLMError('INVALID_OPTION', `--curve: ${(cause as Error).message}`, { cause, details: { path } })
+  }
 }
 
 /** A model of its own for each policy, so that each has a cache of just its size. */

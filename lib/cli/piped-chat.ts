@@ -26,7 +26,8 @@ export async function pipedChat(
 ): Promise<void> {
   const lines = readline.createInterface({ input, crlfDelay: Infinity })
   try {
-    for await (const entry of commands ? composed(lines) : plain(lines)) {
+    const read = withoutMark(lines)
+    for await (const entry of commands ? composed(read) : plain(read)) {
       if (entry.text.trim() === '') continue
       const { say, reply, ends } = await session.take(entry, widthOfFiles)
       if (say !== undefined) await write(errors, `${say}\n`)
@@ -40,6 +41,15 @@ export async function pipedChat(
     }
   } finally {
     lines.close()
+  }
+}
+
+/** Without the mark that some editors begin a text with. */
+async function* withoutMark(lines: AsyncIterable<string>): AsyncGenerator<string> {
+  let first = true
+  for await (const line of lines) {
+    yield first ? line.replace(/^\uFEFF/, '') : line
+    first = false
   }
 }
 

@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs'
 import type { Writable } from 'node:stream'
 import { StreamingLLMError } from '../errors.js'
+import { readTextFile, textLines } from '../files/text-file.js'
 import type { GenerateOptions } from '../options.js'
 import { Interrupted, onInterrupt } from './failure.js'
 import { passOn, write, type Talker } from './reply.js'
@@ -34,11 +34,11 @@ export async function promptsChat(
 export function readPrompts(file: string): string[] {
   let content: string
   try {
-    content = readFileSync(file, 'utf8')
+    content = readTextFile(file)
   } catch (cause) {
     throw new StreamingLLMError('INVALID_OPTION', `--prompts: ${(cause as Error).message}`, { cause, details: { file } })
   }
-  const prompts = content.split('\n').flatMap((line, index) => (line.trim() === '' ? [] : turnsOf(line, `${file}:${index + 1}`)))
+  const prompts = textLines(content).flatMap((line, index) => (line.trim() === '' ? [] : turnsOf(line, `${file}:${index + 1}`)))
   if (prompts.length > 0) return prompts
   throw new StreamingLLMError('INVALID_OPTION', `--prompts: ${file} has no prompts`, { details: { file } })
 }

@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs'
-import { text as readAll } from 'node:stream/consumers'
+import { buffer } from 'node:stream/consumers'
 import { Command, Option } from 'commander'
 import { StreamingLLMError } from '../errors.js'
 import type { StreamEvent } from '../events.js'
+import { decodeText, readTextFile } from '../files/text-file.js'
 import { parseJson } from '../json.js'
 import type { Model } from '../model.js'
 import type { ChatOptions, GenerateOptions } from '../options.js'
@@ -72,7 +72,7 @@ async function run(flags: RunFlags): Promise<void> {
 async function readPrompt({ prompt, promptFile, raw }: RunFlags): Promise<string> {
   const read = promptFile !== undefined ? promptText(fromFile(promptFile), { raw })
     : prompt !== undefined && prompt !== '-' ? prompt
-      : prompt === '-' || !process.stdin.isTTY ? promptText(await readAll(process.stdin), { raw })
+      : prompt === '-' || !process.stdin.isTTY ? promptText(decodeText(await buffer(process.stdin)), { raw })
         : ''
   if (read !== '') return read
   const where = promptFile ?? (prompt === '-' || prompt === undefined && !process.stdin.isTTY ? 'stdin' : undefined)
@@ -88,7 +88,7 @@ export function promptText(read: string, { raw = false }: { raw?: boolean } = {}
 
 function fromFile(file: string): string {
   try {
-    return readFileSync(file, 'utf8')
+    return readTextFile(file)
   } catch (cause) {
     throw new StreamingLLMError('INVALID_OPTION', `--prompt-file: ${(cause as Error).message}`, { cause, details: { file } })
   }

@@ -3,7 +3,7 @@ import { homedir } from 'node:os'
 import path from 'node:path'
 import { nothingDecoded } from '../conversation.js'
 import { StreamingLLMError } from '../errors.js'
-import { isOtherFile } from '../saved-chat.js'
+import { isOtherFile, saveFailed } from '../saved-chat.js'
 import { userDataFolder } from '../user-data.js'
 import type { CommandedChat, CommandedModel } from './chat-session.js'
 
@@ -16,7 +16,7 @@ export function defaultChatFile(modelPath: string): string {
 export async function saveChat(chat: Pick<CommandedChat, 'save'>, given: string): Promise<string> {
   const file = fromHome(given)
   await refuseOtherFile(file)
-  if (path.dirname(file) === path.join(userDataFolder(), 'chats')) await mkdir(path.dirname(file), { recursive: true, mode: 0o700 })
+  if (path.dirname(file) === path.join(userDataFolder(), 'chats')) await mkdir(path.dirname(file), { recursive: true, mode: 0o700 }).catch((error: unknown) => { throw saveFailed(file, error) })
   await chat.save(file)
   return file
 }

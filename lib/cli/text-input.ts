@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises'
 import { buffer } from 'node:stream/consumers'
 import { StreamingLLMError } from '../errors.js'
+import { decodeText, readBytes } from '../files/text-file.js'
 
 /** Where a command that reads a text finds it. */
 export interface TextSources {
@@ -25,8 +25,8 @@ export async function readTextInput(command: string, { argument, textFile, token
   }
   try {
     const fromStdin = file === undefined || file === '-'
-    const bytes = fromStdin ? await buffer(process.stdin) : await readFile(file)
-    return { content: bytes.subarray(skipBytes).toString('utf8').replace(/^\uFEFF/, ''), name: fromStdin ? 'stdin' : file }
+    const bytes = fromStdin ? await buffer(process.stdin) : readBytes(file)
+    return { content: decodeText(bytes.subarray(skipBytes)), name: fromStdin ? 'stdin' : file }
   } catch (cause) {
     throw new StreamingLLMError('INVALID_OPTION', `${command}: ${(cause as Error).message}`, { cause, details: { file } })
   }

@@ -15,10 +15,15 @@ export async function hashInto(hash: Hash, path: string, signal?: AbortSignal): 
   }
 }
 
-/** The SHA-256 of a file in lower-case hex. Rejects with `signal.reason` when aborted. */
+/** The SHA-256 of a file in lower-case hex. Rejects with `signal.reason` when aborted; MODEL_NOT_FOUND where it cannot be read. */
 export async function sha256OfFile(path: string, signal?: AbortSignal): Promise<string> {
   const hash = createHash('sha256')
-  await hashInto(hash, path, signal)
+  try {
+    await hashInto(hash, path, signal)
+  } catch (cause) {
+    signal?.throwIfAborted()
+    throw new StreamingLLMError('MODEL_NOT_FOUND', `${path} cannot be read: ${(cause as Error).message}`, { cause, details: { path } })
+  }
   return hash.digest('hex')
 }
 

@@ -173,7 +173,7 @@ describe('a file', () => {
       await chat.close()
     }
     copyFileSync(first, target)
-    const child = () => spawn(process.execPath, ['--import', 'tsx', fileURLToPath(new URL('../tools/saving-child.mts', import.meta.url)), path, first, second, target], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const child = () => spawn(process.execPath, ['--import', 'tsx', fileURLToPath(new URL('../tools/saving-child.mts', import.meta.url)), first, second, target], { stdio: ['ignore', 'pipe', 'inherit'] })
     const random = seeded(11)
     const seen = new Set<number>()
     let unfinished = 0
