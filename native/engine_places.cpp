@@ -175,7 +175,7 @@ void Engine::restore_saved(Sequence& sequence, const std::vector<uint8_t>& state
 // False: the cells cannot be had from these bytes, and some of llama.cpp's may be those of a part of them.
 bool Engine::read_cells(const Sequence& sequence, const std::vector<uint8_t>& cells) {
   const auto& cache = *sequence.cache;
-  const auto empty = cells_of(sequence);  // it has none yet
+  const auto empty = cells_of(sequence.current);  // it has none yet
   const CellsLayout layout{!recurrent_ || hybrid_, sliding_window_ > 0, recurrent_, model_->facts().caches_values, model_->facts().spatial};
   std::vector<Position> positions;
   const auto mark = cache.mark();
