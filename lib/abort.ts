@@ -1,10 +1,51 @@
-import { setTimeout as delay } from 'node:timers/promises'
+/** Who waits for a signal. One listener serves all of them, since Node warns of more than ten. */
+interface Watch {
+  readonly acts: Set<() => void>
+  readonly listener: () => void
+}
 
-/** Does something once a signal fires, at once if it has; returns what forgets about it. */
+const watches = new WeakMap<AbortSignal, Watch>()
+
+/** Does something once a signal fires, at once if it has; returns what forgets about it. Any number may wait for one signal. */
 export function onAbort(signal: AbortSignal | undefined, act: () => void): () => void {
-  if (signal?.aborted === true) act()
-  else signal?.addEventListener('abort', act, { once: true })
-  return () => signal?.removeEventListener('abort', act)
+  if (signal === undefined) return () => {}
+  if (signal.aborted) {
+    act()
+    return () => {}
+  }
+  const { acts } = watches.get(signal) ?? watch(signal)
+  const own = () => act() // another one each time, should two wait with the same
+  acts.add(own)
+  return () => {
+    if (acts.delete(own) && acts.size === 0) unwatch(signal)
+  }
+}
+
+function watch(signal: AbortSignal): Watch {
+  const acts = new Set<() => void>()
+  const listener = () => {
+    unwatch(signal)
+    const errors: unknown[] = []
+    // Whoever has been told to forget about it meanwhile is not in the set any more.
+    for (const act of acts) {
+      try {
+        act()
+      } catch (error) {
+        errors.push(error)
+      }
+    }
+    if (errors.length > 0) throw errors[0]
+  }
+  const made = { acts, listener }
+  watches.set(signal, made)
+  signal.addEventListener('abort', listener, { once: true })
+  return made
+}
+
+function unwatch(signal: AbortSignal): void {
+  const { listener } = watches.get(signal) ?? {}
+  watches.delete(signal)
+  if (listener !== undefined) signal.removeEventListener('abort', listener)
 }
 
 /**
@@ -26,12 +67,17 @@ export async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal |
   })
 }
 
-/** Waits `ms` milliseconds; rejects with `signal.reason` itself, where Node would wrap it. */
+/** Waits `ms` milliseconds; rejects with `signal.reason` where that fires before. */
 export async function sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  try {
-    await delay(ms, undefined, { signal })
-  } catch (error) {
-    signal?.throwIfAborted()
-    throw error
-  }
+  signal?.throwIfAborted()
+  await new Promise<void>((resolve, reject) => {
+    const timer = setTimeout(() => {
+      unlink()
+      resolve()
+    }, ms)
+    const unlink = onAbort(signal, () => {
+      clearTimeout(timer)
+      reject(signal!.reason as Error)
+    })
+  })
 }

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import net from 'node:net'
 import path from 'node:path'
+import { onAbort } from '../abort.js'
 import { StreamingLLMError } from '../errors.js'
 import type { LlamaLibraries } from './locate.js'
 
@@ -65,13 +66,13 @@ function problemOf(endpoint: string, protocol: number | undefined, patienceMs: n
     const socket = net.connect({ host, port: Number(port), family: 4 }) // as llama.cpp itself does
     let answer: Buffer = Buffer.alloc(0)
     let connected = false
+    let unlink = (): void => {}
     const end = (problem?: string): void => {
       socket.destroy()
-      signal?.removeEventListener('abort', abort)
+      unlink()
       resolve(problem)
     }
-    const abort = (): void => end('was not waited for')
-    signal?.addEventListener('abort', abort, { once: true })
+    unlink = onAbort(signal, () => end('was not waited for'))
     socket.setTimeout(patienceMs, () => end(connected
       ? `took the connection and said nothing for ${patienceMs / 1000} s. It serves one program at a time: perhaps another one uses it.`
       : `does not answer (${patienceMs / 1000} s). Is ggml-rpc-server running there, with --host and --port as given here?`))

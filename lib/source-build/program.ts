@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { appendFileSync, existsSync } from 'node:fs'
 import path from 'node:path'
+import { onAbort } from '../abort.js'
 
 /** How a program that was run to its end came out. */
 export interface ProgramResult {
@@ -38,16 +39,15 @@ export async function runProgram(program: string, args: string[], { cwd, name = 
   }
   log(`> ${[program, ...args].join(' ')}\n`)
   let stdout = ''
-  let abort = (): void => {}
+  let unlink = (): void => {}
   const result = await new Promise<ProgramResult>(resolve => {
     // The environment by name: under a test runner it is a copy, which the default would pass over.
     const child = spawn(program, args, { cwd, env: process.env, stdio: ['ignore', 'pipe', 'pipe'], detached: ownGroup, windowsHide: true })
-    abort = () => {
+    unlink = onAbort(signal, () => {
       if (child.pid === undefined) return
       if (ownGroup) process.kill(-child.pid, 'SIGTERM')
       else spawn('taskkill', ['/pid', String(child.pid), '/t', '/f'], { stdio: 'ignore' })
-    }
-    signal?.addEventListener('abort', abort, { once: true })
+    })
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       stdout += text
       log(text)
@@ -56,7 +56,7 @@ export async function runProgram(program: string, args: string[], { cwd, name = 
     child.on('error', error => resolve({ code: undefined, problem: `${name} could not be started (${error.message})`, stdout }))
     child.on('close', (code, killer) => resolve({ code: code ?? 1, stdout, ...(code === 0 ? {} : { problem: `${name} ended with ${killer ?? code}` }) }))
   })
-  signal?.removeEventListener('abort', abort)
+  unlink()
   signal?.throwIfAborted()
   return result
 }
