@@ -1,7 +1,10 @@
 import { createHash, type Hash } from 'node:crypto'
-import { open, rename, rm, truncate, type FileHandle } from 'node:fs/promises'
+import { open, rename, rm, stat, statfs, truncate, type FileHandle } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { StreamingLLMError } from '../errors.js'
+import { otherKind } from '../files/regular-file.js'
 import { checksumMismatch, hashInto } from './checksum.js'
+import { byteCount } from './hub-api.js'
 import { fileSize } from './hub-cache.js'
 import type { Exchange } from './hub-http.js'
 import { TransientFailure, withRetries } from './transient-failure.js'
@@ -18,6 +21,8 @@ export interface BlobDownload {
   /** Asks for the content from a byte offset on; the answer may be the whole content all the same. */
   request: (offset: number) => Promise<Exchange>
   attempts: number
+  /** More than so many bytes are progress, after which the attempts count anew. */
+  progress: number
   backoffMs: number
   signal?: AbortSignal
   onProgress: (receivedBytes: number, totalBytes: number | undefined, last?: boolean) => void
@@ -58,6 +63,7 @@ export async function downloadBlob(job: BlobDownload): Promise<void> {
           if (total !== undefined && answer.total !== total) throw wrongSize(job, answer.total, total)
           total = answer.total
         }
+        if (total !== undefined) await needRoom(dirname(partial), total - received, job.what)
         if (answer.retry) throw new TransientFailure('the server did not accept the place to go on from')
         for (let piece = await exchange.read(); piece; piece = await exchange.read()) {
           if (total !== undefined && received + piece.length > total) throw wrongSize(job, received + piece.length, total)
@@ -101,12 +107,22 @@ function startHash(job: BlobDownload): Hash | undefined {
 
 /** Writing goes by offset, without truncation: should a lock ever fail, two writers write the same bytes to the same place. */
 async function openForWriting(path: string): Promise<FileHandle> {
+  const found = await stat(path).catch(() => undefined)
+  const kind = found === undefined ? undefined : otherKind(found)
+  if (kind !== undefined) throw new StreamingLLMError('DOWNLOAD_FAILED', `${path} is ${kind}, where a download is to go: remove it.`, { details: { path } })
   try {
     return await open(path, 'r+')
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
     return await open(path, 'w+')
   }
+}
+
+/** A disk that would be filled to no end is left as it is. */
+async function needRoom(path: string, bytes: number, what: string): Promise<void> {
+  const disk = await statfs(path).catch(() => undefined)
+  if (disk === undefined || disk.bavail * disk.bsize >= bytes) return
+  throw new StreamingLLMError('DOWNLOAD_FAILED', `${what} needs ${bytes} bytes more, and the disk of ${path} has ${disk.bavail * disk.bsize} left. Make room, or set HF_HUB_CACHE to a folder with room.`, { details: { path, neededBytes: bytes } })
 }
 
 async function writeAt(file: FileHandle, piece: Uint8Array, offset: number): Promise<void> {
@@ -122,11 +138,12 @@ function classify(exchange: Exchange, asked: number): { offset: number; total?: 
   if (exchange.status === 206) {
     const range = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(exchange.headers.get('content-range') ?? '')
     if (!range || Number(range[1]) !== asked) return { offset: 0, retry: true }
-    return { offset: asked, ...(range[2] === '*' ? {} : { total: Number(range[2]) }) }
+    const total = byteCount(range[2]!)
+    return { offset: asked, ...(total === undefined ? {} : { total }) }
   }
-  const length = exchange.headers.get('content-length')
+  const length = byteCount(exchange.headers.get('content-length'))
   // A server that packs the body in spite of our wish states the packed length.
-  return { offset: 0, ...(length !== null && !exchange.headers.has('content-encoding') ? { total: Number(length) } : {}) }
+  return { offset: 0, ...(length !== undefined && !exchange.headers.has('content-encoding') ? { total: length } : {}) }
 }
 
 function wrongSize(job: BlobDownload, actual: number, expected: number): StreamingLLMError {

@@ -2,7 +2,7 @@ import { StreamingLLMError } from '../errors.js'
 import { isCommit } from './hub-cache.js'
 import { askHub, type Exchange } from './hub-http.js'
 import type { Hub } from './hub-settings.js'
-import { withRetries } from './transient-failure.js'
+import { TransientFailure, withRetries } from './transient-failure.js'
 
 /** A file as the hub describes it. */
 export interface HubFileInfo {
@@ -18,6 +18,10 @@ export interface HubFileAddress {
   revision: string
   file: string
 }
+
+/** Repositories of models have some hundred files, and some of data a hundred thousand; a page has a thousand. */
+const mostPages = 1000
+const mostListBytes = 64 * 1024 ** 2
 
 export function describeFile({ repo, revision, file }: HubFileAddress): string {
   return `${file} of ${repo}${revision === 'main' ? '' : `@${revision}`}`
@@ -54,7 +58,7 @@ export async function fetchFileInfo(
   }
   // A redirect's own length is that of the redirect.
   const length = headers.get('x-linked-size') ?? (status < 300 ? headers.get('content-length') : null)
-  return { commit, etag, size: length !== null && /^\d+$/.test(length) ? Number(length) : undefined }
+  return { commit, etag, size: byteCount(length) }
 }
 
 /**
@@ -70,14 +74,18 @@ export async function listFiles(
   const what = `the list of files of ${repo}${revision === 'main' ? '' : `@${revision}`}`
   const files: string[] = []
   const seen = new Set<string>()
+  let bytes = 0
   let next: string | undefined = `${hub.endpoint}/api/models/${repo}/tree/${encodeURIComponent(revision)}?recursive=true`
   while (next !== undefined && !seen.has(next)) {
     const page: string = next
     seen.add(page)
+    if (seen.size > mostPages || bytes > mostListBytes) throw new StreamingLLMError('DOWNLOAD_FAILED', `${hub.endpoint} does not come to an end of ${what}: there are more than ${seen.size - 1} pages. Name the file, as in hf:${repo}/file.gguf.`)
     next = await withRetries({ ...hub.patience, signal: options.signal }, async () => {
       const exchange = await askHub(hub, page, { method: 'GET', what, repo, leaveHub: false, signal: options.signal })
       try {
-        files.push(...parseTree(await readText(exchange), hub, what))
+        const text = await readText(exchange, hub, what)
+        bytes += text.length
+        for (const file of parseTree(text, hub, what)) files.push(file)
         return nextPage(exchange.headers.get('link'), page)
       } finally {
         exchange.close()
@@ -107,8 +115,22 @@ function nextPage(link: string | null, page: string): string | undefined {
   return target !== undefined && URL.canParse(target, page) ? new URL(target, page).href : undefined
 }
 
-async function readText(exchange: Exchange): Promise<string> {
+async function readText(exchange: Exchange, hub: Hub, what: string): Promise<string> {
   const pieces: Uint8Array[] = []
-  for (let piece = await exchange.read(); piece; piece = await exchange.read()) pieces.push(piece)
+  const { answerMs } = hub.patience
+  const end = performance.now() + answerMs
+  let bytes = 0
+  for (let piece = await exchange.read(); piece; piece = await exchange.read()) {
+    pieces.push(piece)
+    bytes += piece.length
+    if (bytes > mostListBytes) throw new StreamingLLMError('DOWNLOAD_FAILED', `${hub.endpoint} does not come to an end of ${what}: one page has more than ${mostListBytes / 1024 ** 2} MB. Check HF_ENDPOINT.`)
+    if (performance.now() > end) throw new TransientFailure(`${what} did not come within ${answerMs / 1000} s`)
+  }
   return Buffer.concat(pieces).toString('utf8')
+}
+
+/** A size as a header says it; undefined for what is none. */
+export function byteCount(text: string | null): number | undefined {
+  const count = text !== null && /^\d+$/.test(text) ? Number(text) : Number.NaN
+  return Number.isSafeInteger(count) ? count : undefined
 }

@@ -1,5 +1,8 @@
-import { copyFile, mkdir, readFile, readdir, rename, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, readdir, rename, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
+import { readRegularFile } from '../files/regular-file.js'
+
+const mostRefBytes = 4096
 
 /**
  * The cache that Python's huggingface_hub keeps, for one repository:
@@ -36,7 +39,7 @@ export class RepoCache {
   async commit(revision: string): Promise<string | undefined> {
     if (isCommit(revision)) return revision
     try {
-      const commit = (await readFile(this.#ref(revision), 'utf8')).trim()
+      const commit = (await readRegularFile(this.#ref(revision), mostRefBytes)).toString('utf8').trim()
       return isCommit(commit) ? commit : undefined
     } catch {
       return undefined

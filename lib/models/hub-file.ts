@@ -102,6 +102,7 @@ async function fetchInto(
           ...(offset > 0 ? { headers: { range: `bytes=${offset}-` } } : {}),
         }),
         attempts: hub.patience.downloadAttempts,
+        progress: hub.patience.progressBytes,
         backoffMs: hub.patience.backoffMs,
         signal,
         onProgress: report,

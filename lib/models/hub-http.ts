@@ -25,6 +25,8 @@ interface Request {
 }
 
 const mostRedirects = 10
+/** Of a body that goes on, within the time in which it must not stall. */
+const leastBytes = 1024
 
 /**
  * Asks the hub and follows redirects. The token goes to the hub's own origin only.
@@ -88,12 +90,23 @@ async function send(hub: Hub, url: URL, request: Request, atHub: boolean): Promi
     const response = await within(hub.patience.headersMs, `${url.host} did not answer within ${hub.patience.headersMs / 1000} s`,
       fetch(url, { method: request.method, headers, redirect: 'manual', signal: controller.signal }))
     const reader = response.body?.getReader()
+    let waitedMs = 0
+    let bytes = 0
     return {
       status: response.status,
       headers: response.headers,
       read: async () => {
         if (!reader) return undefined
-        const { value } = await within(hub.patience.stallMs, `${url.host} sent nothing for ${hub.patience.stallMs / 1000} s`, reader.read())
+        const { stallMs } = hub.patience
+        const began = performance.now()
+        const { value } = await within(stallMs, `${url.host} sent nothing for ${stallMs / 1000} s`, reader.read())
+        // What comes byte by byte would take for ever without ever stopping. Only waiting counts: whoever reads may be slow.
+        waitedMs += performance.now() - began
+        bytes += value?.length ?? 0
+        if (value !== undefined && waitedMs >= stallMs) {
+          if (bytes < leastBytes) throw new TransientFailure(`${url.host} sent no more than ${bytes} bytes in ${stallMs / 1000} s`)
+          waitedMs = bytes = 0
+        }
         return value
       },
       close: () => {
@@ -121,9 +134,7 @@ function refuseBadStatus(exchange: Exchange, url: URL, atHub: boolean, hub: Hub,
   if ((status >= 200 && status < 300) || status === 416) return
   const details = { status, url: `${url.origin}${url.pathname}` }
   if (status === 408 || status === 429 || status >= 500) {
-    const seconds = Number(exchange.headers.get('retry-after') ?? Number.NaN)
-    throw new TransientFailure(`${url.host} answered HTTP ${status}`,
-      { ...(Number.isFinite(seconds) ? { retryAfterMs: seconds * 1000 } : {}) })
+    throw new TransientFailure(`${url.host} answered HTTP ${status}`, { retryAfterMs: retryAfter(exchange.headers.get('retry-after')) })
   }
   if (status === 401 || status === 403) {
     // The storage behind the hub hands out addresses for a time; asking the hub again gives a new one.
@@ -142,4 +153,10 @@ function refuseBadStatus(exchange: Exchange, url: URL, atHub: boolean, hub: Hub,
       `${url.host} has ${reason}: ${request.what} (HTTP 404). Check the reference against ${hub.endpoint}/${request.repo}.`, { details })
   }
   throw new StreamingLLMError('DOWNLOAD_FAILED', `${url.host} answered HTTP ${status} for ${request.what}.`, { details })
+}
+
+/** In milliseconds: seconds, or a date. */
+function retryAfter(text: string | null): number | undefined {
+  const ms = text === null || text.trim() === '' ? Number.NaN : /^\s*\d+\s*$/.test(text) ? Number(text) * 1000 : Date.parse(text) - Date.now()
+  return Number.isNaN(ms) ? undefined : Math.max(0, ms)
 }

@@ -56,7 +56,8 @@ function parseHub(reference: string): ModelReference {
 
 /** True where a path from outside may be joined to a folder of the cache: it stays inside, on Windows too. */
 export function isSafePath(path: string): boolean {
-  return !/[\u0000-\u001f\\:*?"<>|]/.test(path)
+  // Half a surrogate pair has no UTF-8, and so no address.
+  return !/[\u0000-\u001f\\:*?"<>|]|\p{Surrogate}/u.test(path)
     && path.split('/').every(segment => segment !== '' && segment !== '.' && segment !== '..')
 }
 

@@ -14,6 +14,7 @@ export class TransientFailure extends Error {
 }
 
 const longestPauseMs = 8_000
+/** Whoever wants to be left alone for longer is not asked again. */
 const longestObeyedMs = 30_000
 
 /**
@@ -21,10 +22,11 @@ const longestObeyedMs = 30_000
  *
  * @param options.attempts how many failures in a row end it
  * @param options.backoffMs the first pause in milliseconds, doubled after each failure, up to 8 s
- * @param options.reached a measure that grows while there is progress; the count starts again whenever it has grown
+ * @param options.reached a measure that grows while there is progress; the count starts again whenever it has grown by more
+ * than `options.progress`, by default at all
  */
 export async function withRetries<T>(
-  options: { attempts: number; backoffMs: number; signal?: AbortSignal; reached?: () => number },
+  options: { attempts: number; backoffMs: number; signal?: AbortSignal; reached?: () => number; progress?: number },
   operation: () => Promise<T>,
 ): Promise<T> {
   let failures = 0
@@ -37,12 +39,15 @@ export async function withRetries<T>(
       options.signal?.throwIfAborted()
       if (!(error instanceof TransientFailure)) throw error
       const reached = options.reached?.() ?? 0
-      failures = reached > highest ? 1 : failures + 1
-      highest = Math.max(highest, reached)
+      const progresses = reached > highest + (options.progress ?? 0)
+      failures = progresses ? 1 : failures + 1
+      if (progresses) highest = reached
+      const { retryAfterMs = 0 } = error
+      if (retryAfterMs > longestObeyedMs) throw new TransientFailure(`${error.message} and wants to be asked again in ${Math.ceil(retryAfterMs / 1000)} s`, { cause: error })
       if (failures >= options.attempts) throw error
       const backoff = Math.min(longestPauseMs, options.backoffMs * 2 ** (failures - 1))
       // The spread keeps many clients of one broken server from coming back all at once.
-      const pause = Math.max(backoff * (0.75 + Math.random() / 2), Math.min(error.retryAfterMs ?? 0, longestObeyedMs))
+      const pause = Math.max(backoff * (0.75 + Math.random() / 2), retryAfterMs)
       await sleep(pause, options.signal)
     }
   }
