@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { availableParallelism } from 'node:os'
@@ -25,6 +25,19 @@ export function prebuiltFile(name: TargetName): string {
 export function isCurrent(name: TargetName): boolean {
   const stamp = stampFile(name)
   return existsSync(prebuiltFile(name)) && existsSync(stamp) && readFileSync(stamp, 'utf8') === sourcesFingerprint()
+}
+
+const builtHere = 'of this clone, by node-gyp'
+
+/** True where the addon there is the one that was built for this clone, and may be replaced by another such. */
+export function isBuiltHere(name: TargetName): boolean {
+  const stamp = stampFile(name)
+  return existsSync(prebuiltFile(name)) && existsSync(stamp) && readFileSync(stamp, 'utf8') === builtHere
+}
+
+export function markBuiltHere(name: TargetName): void {
+  mkdirSync(path.dirname(stampFile(name)), { recursive: true })
+  writeFileSync(stampFile(name), builtHere)
 }
 
 /** Beside the objects, so that the package does not carry it. */

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { nodeApiFunctions, symbolsOfNodeApi } from '../../scripts/prebuild/compile.js'
 import { compareVersions, faults, type AddonFacts } from '../../scripts/prebuild/inspect.js'
+import { prepareAddons, type Addons } from '../../scripts/package/addons.js'
 import { isOfCppRuntime, systemCppLibrary } from '../../scripts/prebuild/system-libcxx.js'
 import { exported, parseTargets, targetNames, triple, type TargetName } from '../../scripts/prebuild/targets.js'
 
@@ -76,4 +77,42 @@ test.each<[TargetName, Partial<AddonFacts>, string]>([
 ])('a fault of %s is found: %j', (name, change, words) => {
   const found = faults(name, { ...sound[name] as AddonFacts, ...change }, ['napi_call_function'])
   expect(found.join('\n')).toContain(words)
+})
+
+describe('the addons of a package that is packed', () => {
+  /** prebuilds/ with what is there of each platform. */
+  function place(there: Partial<Record<TargetName, 'current' | 'outdated' | 'built here'>>): { addons: Addons; built: () => number; said: string[] } {
+    let built = 0
+    const said: string[] = []
+    const addons: Addons = {
+      here: 'linux-x64',
+      all: targetNames,
+      isThere: name => there[name] !== undefined,
+      isCurrent: name => there[name] === 'current',
+      isBuiltHere: name => there[name] === 'built here',
+      buildHere: async () => {
+        built++
+        there['linux-x64'] = 'built here'
+      },
+      say: line => said.push(line),
+    }
+    return { addons, built: () => built, said }
+  }
+
+  test('in a clone are built as often as it is packed', async () => {
+    const { addons, built } = place({})
+    for (let i = 1; i <= 3; i++) {
+      await prepareAddons(addons)
+      expect(built()).toBe(i)
+    }
+  })
+
+  test('are the prebuilt ones where these are of the sources', async () => {
+    const { addons, built, said } = place({ 'linux-x64': 'current', 'darwin-arm64': 'current' })
+    await prepareAddons(addons)
+    expect(built()).toBe(0)
+    expect(said.join()).toContain('no addon for')
+    await expect(prepareAddons(place({ 'linux-x64': 'outdated' }).addons)).rejects.toThrow('not of the sources')
+    await expect(prepareAddons(place({ 'linux-x64': 'built here', 'darwin-arm64': 'current' }).addons)).rejects.toThrow('linux-x64')
+  })
 })
