@@ -3,7 +3,7 @@ import { reportFailure } from '../../lib/cli/failure.js'
 import type { BenchFlags } from './run.js'
 
 const program = new Command('bench')
-  .description('Measures time per token, memory and more against a floor in C++, node-llama-cpp, llama-server and recomputation, each in a process of its own, in turns, and writes a report. Results of other cases in the folder are kept.')
+  .description('Measures time per token, memory and more against a floor in C++, node-llama-cpp, llama-server and recomputation, each in a process of its own, in turns, and writes a report. Results of other cases in the folder are kept; a folder with results of another machine or way to run is refused.')
   .option('--only <cases>', 'only these cases, such as token-time,turns', text => text.split(','))
   .option('--quick', 'fewer tokens: about 14 minutes in all on 2 cores with the default model')
   .option('--model <model>', 'path of a GGUF file, hf:owner/repo/file.gguf or hf:owner/repo:QUANT (default: SmolLM2-135M-Instruct)')

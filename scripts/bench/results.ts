@@ -1,5 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { StreamingLLMError } from '../../lib/errors.js'
+import { isObject, parseJson } from '../../lib/json.js'
 import { writeWhole } from '../report/files.js'
 import type { CaseOutcome } from './case.js'
 
@@ -26,17 +28,30 @@ export interface Results {
 
 /**
  * The results that a folder has from earlier runs of other cases on the same machine in the same way; without them
- * where there are none.
+ * where there are none. Results of another kind have taken somebody an hour: they are not replaced.
+ *
+ * @throws {StreamingLLMError} INVALID_OPTION
  */
-export async function earlierResults(folder: string, facts: Results['facts'], say: (line: string) => void = () => {}): Promise<Results> {
-  try {
-    const found = JSON.parse(await readFile(join(folder, 'results.json'), 'utf8')) as Results
-    if (JSON.stringify(found.facts) === JSON.stringify(facts)) return found
-    say('The results in the folder are of another machine, version or way to run; they are replaced')
-  } catch {
-    // There are none, or they cannot be read: they are made anew.
-  }
-  return { facts, cases: {} }
+export async function earlierResults(folder: string, facts: Results['facts']): Promise<Results> {
+  const file = join(folder, 'results.json')
+  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined
+    throw refuse(folder, error.message)
+  })
+  if (text === undefined) return { facts, cases: {} }
+  const found = parseJson(text)?.value
+  if (!isResults(found)) throw refuse(folder, `${file} holds something else`)
+  const other = facts.find(([name, value]) => new Map(found.facts).get(name) !== value)
+  if (other !== undefined) throw refuse(folder, `its results are of another kind: ${other[0]} there is "${new Map(found.facts).get(other[0]) ?? 'not told'}", and here "${other[1]}"`)
+  return { facts, cases: found.cases }
+}
+
+function refuse(folder: string, why: string): StreamingLLMError {
+  return new StreamingLLMError('INVALID_OPTION', `--out: the results in ${folder} would be lost, since ${why}. Name another folder, or remove results.json from this one.`, { details: { folder } })
+}
+
+function isResults(value: unknown): value is Results {
+  return isObject(value) && Array.isArray(value['facts']) && value['facts'].every(fact => Array.isArray(fact) && fact.length === 2) && isObject(value['cases'])
 }
 
 export async function writeResults(folder: string, results: Results): Promise<void> {

@@ -36,7 +36,7 @@ export async function bench(flags: BenchFlags): Promise<void> {
     const downloaded = await findModel(flags, signal)
     const context: BenchContext = { quick, scale: flags.scale, threads, models: benchModels({ downloaded, signal, say }), signal, say }
     const facts: [string, string][] = [...machineFacts(), ['Threads', String(threads)], ['Run', `${quick ? 'quick: few tokens, so ratios are rough' : 'full'}${flags.scale === 1 ? '' : `, scaled by ${flags.scale}`}`], ['Model', context.models.downloaded.title]]
-    const results = await earlierResults(flags.out, facts, say)
+    const results = await earlierResults(flags.out, facts)
     say(`${chosen.length} cases, about ${Math.ceil(chosen.reduce((sum, { minutes }) => sum + minutes[quick ? 'quick' : 'full'], 0))} minutes on 2 cores with the default model`)
     let page = ''
     for (const each of chosen) {

@@ -1,3 +1,4 @@
+import { readFileSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -224,11 +225,18 @@ describe('the report', () => {
     expect(page).toContain('Not run: other.')
   })
 
-  it('keeps results of other cases, but not those of another machine or another way to run', async () => {
+  it('keeps results of other cases, and refuses a folder with those of another machine or another way to run', async () => {
     await writeResults(folder, results)
     expect(await earlierResults(folder, results.facts)).toEqual(results)
-    expect(await earlierResults(folder, [['Processor', 'slow']])).toEqual({ facts: [['Processor', 'slow']], cases: {} })
     expect((await earlierResults(join(folder, 'none'), [])).cases).toEqual({})
+    const refused = { code: 'INVALID_OPTION', message: expect.stringContaining('would be lost') }
+    await expect(earlierResults(folder, [['Processor', 'slow']])).rejects.toMatchObject(refused)
+    await expect(earlierResults(folder, [...results.facts, ['Run', 'quick']])).rejects.toMatchObject(refused)
+    for (const other of ['', '{}', '[1]', '{"facts": [1], "cases": {}}', 'not JSON']) {
+      writeFileSync(join(folder, 'results.json'), other)
+      await expect(earlierResults(folder, results.facts)).rejects.toMatchObject(refused)
+      expect(readFileSync(join(folder, 'results.json'), 'utf8')).toBe(other)
+    }
   })
 })
 
