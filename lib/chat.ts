@@ -197,7 +197,9 @@ export class Chat {
 
   /**
    * Takes the last reply back and streams another one to the same message; what precedes it in the cache is used again.
-   * With the `seed` that it had, given here or to the chat, the reply is the same.
+   * With the `seed` that it had, given here or to the chat, the reply is the same, provided that nothing has left the window
+   * since its message was said. What the reply that is taken back pushed out does not come back, so the new one sees less than
+   * that did; for the same reply again, ask a `fork()` from before.
    *
    * @throws {StreamingLLMError} as `stream`; EVICTED, from the first `next()` on, where there is no reply to a message that
    * is still in the window
