@@ -3,6 +3,8 @@ import type { FuzzTarget } from './target.js'
 
 /** All targets by name. Each is loaded in the process that runs it, and nowhere else. */
 export const targets: Record<string, () => Promise<FuzzTarget>> = {
+  'hub': async () => (await import('./targets/hub.js')).target,
+  'saved-chats': async () => (await import('./targets/saved-chats.js')).target,
   adapters: async () => (await import('./targets/adapters.js')).target,
   headers: async () => (await import('./targets/headers.js')).target,
   options: async () => (await import('./targets/options.js')).default,

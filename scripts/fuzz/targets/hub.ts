@@ -1,0 +1,114 @@
+import { createHash } from 'node:crypto'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { StreamingLLMError } from '../../../lib/index.js'
+import { hubModel, type HubReference } from '../../../lib/models/hub-model.js'
+import { hubSettings } from '../../../lib/models/hub-settings.js'
+import { parseReference } from '../../../lib/models/reference.js'
+import type { SeededRandom } from '../../../test/tools/tiny-random.js'
+import { expect, type FuzzTarget } from '../target.js'
+
+type Answer = (request: IncomingMessage, response: ServerResponse) => void
+
+interface Prepared {
+  endpoint: string
+  folder: string
+  answerBy(answer: Answer): void
+}
+
+const commit = '0123456789abcdef0123456789abcdef01234567'
+const patience = { headersMs: 300, stallMs: 150, answerMs: 300, attempts: 2, downloadAttempts: 2, backoffMs: 1 }
+
+/** A hub that answers anything to anything. */
+export const target: FuzzTarget = {
+  description: 'random answers of a hub: a typed error in a limited time, or a file of the size and the checksum that were told',
+  secondsPerInput: 10,
+
+  async prepare(): Promise<Prepared> {
+    const folder = mkdtempSync(join(tmpdir(), 'streaming-llm-fuzz-hub-'))
+    process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+    let current: Answer = (_, response) => response.end()
+    const server = createServer((request, response) => {
+      response.on('error', () => {})
+      current(request, response)
+    })
+    await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+    server.unref()
+    return { endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, folder, answerBy: answer => { current = answer } }
+  },
+
+  async attempt(random, prepared, describe) {
+    const { endpoint, folder, answerBy } = prepared as Prepared
+    const content = Buffer.from(Array.from({ length: random.integer(3_000) }, () => random.integer(256)))
+    const sha256 = createHash('sha256').update(content).digest('hex')
+    const told: string[] = []
+    answerBy((request, response) => told.push(`${request.method} ${request.url?.slice(0, 60)}: ${answer(random, request, response, { content, sha256, endpoint })}`))
+    const hub = await hubSettings({ cacheDirectory: mkdtempSync(join(folder, 'cache-')), patience }, { HF_ENDPOINT: endpoint })
+    const reference = pick(random, ['hf:owner/repo/model.gguf', 'hf:owner/repo:Q4_0', 'hf:owner/repo@other/a/b.gguf', `hf:owner/repo@${commit}/model.gguf`, 'hf:owner/repo/model-00001-of-00002.gguf'])
+    const asked = random.integer(4) === 0 ? sha256 : undefined
+    const began = performance.now()
+    try {
+      const path = await hubModel(hub, parseReference(reference) as HubReference, { sha256: asked })
+      const found = readFileSync(path)
+      expect(asked === undefined || createHash('sha256').update(found).digest('hex') === asked, 'the file has another checksum than was asked for')
+    } catch (error) {
+      if (!StreamingLLMError.isInstance(error)) throw error
+    } finally {
+      describe(`${reference}\n${told.join('\n')}`)
+      rmSync(hub.cacheDirectory, { recursive: true, force: true })
+    }
+    expect(performance.now() - began < 60_000, 'it took more than a minute')
+  },
+}
+
+/** Answers a request somehow, and says how. */
+function answer(random: SeededRandom, { method, url = '' }: IncomingMessage, response: ServerResponse, { content, sha256, endpoint }: { content: Buffer; sha256: string; endpoint: string }): string {
+  const way = random.integer(30)
+  if (way === 0) return 'nothing' // whoever asked gives up
+  if (way === 1) {
+    response.destroy()
+    return 'a connection that ends'
+  }
+  const isList = url.startsWith('/api/')
+  const status = random.integer(3) > 0 ? 200 : pick(random, [200, 206, 204, 301, 302, 307, 308, 400, 401, 403, 404, 408, 416, 418, 429, 500, 503, 599])
+  const headers: Record<string, string> = {}
+  const maybe = (name: string, ...values: string[]) => { if (random.integer(4) > 0) headers[name] = pick(random, values) }
+  maybe('x-repo-commit', commit, commit, commit, 'main', '../..', 'A'.repeat(40))
+  maybe('etag', `"${sha256}"`, `"${sha256}"`, `W/"${sha256.slice(0, 40)}"`, '"../../x"', '""', 'x'.repeat(300))
+  if (random.integer(2) === 0) maybe('x-linked-etag', `"${sha256}"`, `"${'0'.repeat(64)}"`, '"a/b"')
+  if (random.integer(2) === 0) maybe('x-linked-size', String(content.length), '0', '1', '-5', '9'.repeat(30), 'many', String(2 ** 50))
+  if (status >= 300 && status < 400) maybe('location', url, '/elsewhere', `${endpoint}/other`, 'ftp://x/y', 'http://', 'http://127.0.0.1:1/', '//user:pass@x/')
+  if (status === 429 || status === 503) maybe('retry-after', '0', '1000000000', '-3', 'soon', new Date(4e12).toUTCString())
+  if (status === 206 || random.integer(8) === 0) maybe('content-range', `bytes 0-${Math.max(0, content.length - 1)}/${content.length}`, 'bytes 5-9/10', 'bytes 0-0/*', 'lies', `bytes 0-1/${'9'.repeat(25)}`)
+  if (isList) maybe('link', `<${endpoint}/api/models/owner/repo/tree/main?cursor=${random.integer(1e9)}>; rel="next"`, '<nowhere>; rel="next"', '<ftp://x>; rel="next"', 'nonsense')
+  if (random.integer(12) === 0) maybe('content-encoding', 'gzip', 'identity', 'br')
+  const right = isList ? Buffer.from(JSON.stringify(listing(random))) : content
+  const body = pick(random, [right, right, right, right.subarray(0, random.integer(right.length + 1)), Buffer.concat([right, right]), Buffer.from('<html>no</html>'), Buffer.from('{"error": "no"}')])
+  if (method !== 'HEAD' && random.integer(6) === 0) headers['content-length'] = String(Math.max(0, body.length + random.integer(20) - 10))
+  try {
+    response.writeHead(status, headers)
+  } catch {
+    response.writeHead(500)
+  }
+  const end = random.integer(12)
+  if (end === 0) response.write(body.subarray(0, 10), () => response.destroy())
+  else if (end === 1) response.write(body.subarray(0, 10)) // and then nothing
+  else if (end === 2) {
+    // A byte at a time, until nobody listens.
+    const timer = setInterval(() => response.write(' '), 5)
+    response.on('close', () => clearInterval(timer))
+  } else response.end(method === 'HEAD' ? undefined : body)
+  return `${status} ${JSON.stringify(headers)}, ${body.length} bytes, end ${end}`
+}
+
+function listing(random: SeededRandom): unknown {
+  const entry = () => pick<unknown>(random, [{ type: 'file', path: 'model-Q4_0.gguf' }, { type: 'file', path: 'other-Q8_0.gguf' }, { type: 'file', path: '../x-Q4_0.gguf' }, { type: 'file', path: '\uD800-Q4_0.gguf' }, { type: 'directory', path: 'a' }, null, 5, { type: 'file', path: 7 }, {}])
+  return random.integer(8) === 0 ? pick<unknown>(random, [null, {}, 'x', 3]) : Array.from({ length: random.integer(4) }, entry)
+}
+
+function pick<T>(random: SeededRandom, list: readonly T[]): T {
+  return list[random.integer(list.length)]!
+}
