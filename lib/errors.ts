@@ -16,6 +16,7 @@ export type ErrorCode =
   | 'GGUF_MALFORMED'
   | 'MODEL_UNSUPPORTED'
   | 'MODEL_LOAD_FAILED'
+  | 'MODEL_CHANGED'
   | 'DOWNLOAD_FAILED'
   | 'CHECKSUM_MISMATCH'
   | 'ADAPTER_INVALID'
@@ -42,6 +43,7 @@ export type ErrorCode =
   // replies of a wanted form
   | 'OUTPUT_INCOMPLETE'
   | 'OUTPUT_INVALID'
+  | 'GRAMMAR_TOO_COMPLEX'
   // use of an object
   | 'CLOSED'
   | 'ABORTED'

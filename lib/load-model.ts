@@ -41,7 +41,7 @@ export async function loadModel(reference: string, options: ModelOptions = {}): 
   await checkRpcServers(rpc, libraries.release, { signal })
   let swapFolder: string | undefined
   const optionsFor = ({ devices, gpuLayers }: Placement): NativeLoadOptions => ({
-    devices, gpuLayers, ...servers, adapters: adapters.map(({ path, scale }) => ({ path, scale })),
+    devices, gpuLayers, mmap: parsed.mmap, ...servers, adapters: adapters.map(({ path, scale }) => ({ path, scale })),
     // On a GPU the time that decoding takes here is that of handing it over.
     threads: parsed.threads, threadsMayChange: parsed.threadsMayChange && gpuLayers === 0, batchSize: parsed.batchSize, cacheTokens: parsed.cacheTokens ?? 0, maxSequences: parsed.maxSequences, waits: parsed.whenFull === 'wait', swapFolder, unloadAfter: parsed.unloadAfter, kvType: parsed.kvType, flashAttention: parsed.flashAttention,
   })

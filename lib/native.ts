@@ -73,6 +73,8 @@ export interface NativeLoadOptions extends NativeContextOptions {
   rpcLibrary?: string
   /** GPUs of this machine, by name. */
   devices: string[]
+  /** Whether the file is mapped into memory rather than read. Default: true. */
+  mmap?: boolean
   /** LoRA adapters that fit the model. Default: none. */
   adapters?: { path: string; scale: number }[]
 }
@@ -311,6 +313,15 @@ export interface NativeDraftLength {
   choose(matched: number, singles: number, most: number): number
 }
 
+/** A grammar alone, for tests. */
+export interface NativeGrammarMatcher {
+  /**
+   * How many of the UTF-8 bytes a text of the grammar can begin with, whether one may end there, and the most steps that
+   * one of the bytes took. GRAMMAR_TOO_COMPLEX.
+   */
+  match(text: Uint8Array): { taken: number; complete: boolean; steps: number }
+}
+
 export interface NativeAddon {
   open(paths: NativeLibraryPaths): { version: string; cpuBackend: string; devices: NativeDevice[] }
   /** All that are there now. */
@@ -327,5 +338,7 @@ export interface NativeAddon {
   DraftLength: new () => NativeDraftLength
   /** Every batch with this token fails from now on; -1: none does. For tests. */
   failDecodes(token: number): void
+  /** `mostSteps`: that a character may take; as in replies unless given. INVALID_OPTION. */
+  GrammarMatcher: new (source: string, mostSteps?: number) => NativeGrammarMatcher
   CachePolicy: new (limits: Omit<NativeSequenceOptions, 'rebaseAfter' | 'verify'> & { trainedLength: number }) => NativeCachePolicy
 }

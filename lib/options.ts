@@ -20,7 +20,7 @@ export type * from './options/types.js'
 type With<T, Names extends keyof T> = Omit<T, Names> & Required<Pick<T, Names>>
 
 /** The options of `loadModel` with the defaults that do not depend on the model. */
-export type ParsedModelOptions = With<Omit<ModelOptions, 'flashAttention' | 'gpuLayers'>, 'gpu' | 'threads' | 'batchSize' | 'maxSequences' | 'whenFull' | 'swap' | 'kvType' | 'probe' | 'adapters'> & {
+export type ParsedModelOptions = With<Omit<ModelOptions, 'flashAttention' | 'gpuLayers'>, 'gpu' | 'threads' | 'batchSize' | 'maxSequences' | 'whenFull' | 'swap' | 'kvType' | 'mmap' | 'probe' | 'adapters'> & {
   gpu: false | 'auto' | 'metal' | 'cuda' | 'vulkan'
   gpuLayers: number | 'auto'
   flashAttention: 'auto' | 'on' | 'off'
@@ -130,6 +130,7 @@ const modelSchemas: Schemas<ModelOptions> = {
   unloadAfter: whole(1),
   kvType: oneOf('f32', 'f16', 'q8_0', 'q4_0'),
   flashAttention: oneOf('auto', 'on', 'off', true, false),
+  mmap: boolean,
   probe: boolean,
   signal,
   onProgress: callback(),
@@ -184,6 +185,7 @@ export function parseModelOptions(given: unknown, call = 'loadModel'): ParsedMod
     maxSequences: 8,
     whenFull: 'wait',
     swap: 'memory',
+    mmap: true,
     probe: false,
     gpuLayers: 'auto',
     ...options,

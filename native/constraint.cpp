@@ -4,18 +4,27 @@
 #include <cmath>
 
 #include "failure.h"
-#include "guarded.h"
 
 namespace streaming {
+namespace {
 
-Constraint::Constraint(std::shared_ptr<const Model> model, const std::string& grammar, std::vector<std::string> triggers)
-    : model_(std::move(model)), triggers_(std::move(triggers)) {
+std::shared_ptr<const GrammarRules> read(const Model& model, const std::string& grammar) {
+  return std::make_shared<const GrammarRules>(grammar, [&](const std::string& text) -> std::optional<Token> {
+    try {
+      const auto tokens = model.tokenize(text, true);
+      if (tokens.size() == 1) return tokens.front();
+    } catch (const Failure&) {
+      // The vocabulary has no such text.
+    }
+    return std::nullopt;
+  });
+}
+
+}  // namespace
+
+Constraint::Constraint(std::shared_ptr<const Model> model, const std::string& grammar, std::vector<std::string> triggers, std::vector<Token> shown, std::function<bool()> wanted)
+    : model_(std::move(model)), shown_(std::move(shown)), effort_(std::move(wanted)), matcher_(read(*model_, grammar)), triggers_(std::move(triggers)) {
   for (const auto& trigger : triggers_) longest_ = std::max(longest_, trigger.size());
-  LlamaLibrary::take_errors();
-  const auto thrown = guarded([&] { grammar_.reset(llama().llama_sampler_init_grammar(model_->vocab(), grammar.c_str(), "root")); });
-  if (grammar_) return;
-  const std::string reason = thrown && !thrown->empty() ? *thrown : LlamaLibrary::take_errors();
-  throw Failure("INVALID_OPTION", "llama.cpp does not understand this grammar" + (reason.empty() ? "" : ": " + reason));
 }
 
 size_t Constraint::triggered(const std::string& text) const {
@@ -24,57 +33,105 @@ size_t Constraint::triggered(const std::string& text) const {
   return first;
 }
 
-// Text goes through a grammar as the tokens that it happens to be cut into: what counts is their bytes. False: not allowed.
-bool Constraint::feed(llama_sampler* grammar, const std::string& text) const {
-  const auto tokens = model_->tokenize(text, false);
-  const auto thrown = guarded([&] {
-    for (const Token token : tokens) llama().llama_sampler_accept(grammar, token);
-  });
-  return !thrown;
+bool Constraint::ends(Token token) const { return llama().llama_vocab_is_eog(model_->vocab(), token); }
+
+// Made when it is first needed, so that its work counts for a token.
+Constraint::Point Constraint::start() {
+  if (!point_.alive()) point_ = matcher_.start(effort_);
+  return point_;
 }
 
-bool Constraint::allows(Token token) const {
+Constraint::Point Constraint::after(const Point& point, Token token) {
+  const auto by_token = matcher_.after_token(point, token, effort_);
+  // What does not show in the reply is no text of it.
+  const auto text = model_->piece(token, std::find(shown_.begin(), shown_.end(), token) != shown_.end());
+  return text.empty() ? by_token : matcher_.either(by_token, matcher_.after(point, text, effort_), effort_);
+}
+
+// The trigger begins at `begin` of the text, whose last bytes, from `own` on, are the token's. What counts of tokens before
+// that one are their bytes.
+Constraint::Point Constraint::after_trigger(std::string_view text, size_t begin, size_t own, Token token) {
+  const auto first = matcher_.start(effort_);
+  const auto by_bytes = matcher_.after(first, text.substr(begin), effort_);
+  return begin == own ? matcher_.either(matcher_.after_token(first, token, effort_), by_bytes, effort_) : by_bytes;
+}
+
+bool Constraint::allows(Token token) {
   if (active()) {
-    llama_token_data one{token, 0.0f, 0.0f};
-    llama_token_data_array array{&one, 1, -1, false};
-    const auto thrown = guarded([&] { llama().llama_sampler_apply(grammar_.get(), &array); });
-    return !thrown && std::isfinite(one.logit);
+    const auto point = start();
+    return ends(token) ? matcher_.complete(point) : after(point, token).alive();
   }
   const std::string text = latest_ + model_->piece(token, true);
   const size_t begin = triggered(text);
-  if (begin == std::string::npos) return true;
-  const Grammar trial(llama().llama_sampler_clone(grammar_.get()));
-  return feed(trial.get(), text.substr(begin));
+  return begin == std::string::npos || after_trigger(text, begin, latest_.size(), token).alive();
 }
 
-bool Constraint::mask(std::vector<llama_token_data>& candidates) const {
-  if (!active()) {
-    for (auto& candidate : candidates) {
-      if (!allows(candidate.id)) candidate.logit = -INFINITY;
-    }
+bool Constraint::mask(std::vector<llama_token_data>& candidates) {
+  std::vector<bool> allowed(static_cast<size_t>(model_->vocab_size()), false);
+  if (active()) {
+    mask_by_grammar(allowed);
   } else {
-    llama_token_data_array array{candidates.data(), candidates.size(), -1, false};
-    const auto thrown = guarded([&] { llama().llama_sampler_apply(grammar_.get(), &array); });
-    if (thrown) return false;
+    for (const auto& candidate : candidates) {
+      effort_.spend(1);
+      allowed[static_cast<size_t>(candidate.id)] = allows(candidate.id);
+    }
   }
-  return std::any_of(candidates.begin(), candidates.end(), [](const auto& candidate) { return std::isfinite(candidate.logit); });
+  bool any = false;
+  for (auto& candidate : candidates) {
+    if (!allowed[static_cast<size_t>(candidate.id)]) candidate.logit = -INFINITY;
+    any = any || std::isfinite(candidate.logit);
+  }
+  return any;
+}
+
+// Through the texts of all tokens in the order of their bytes: where one cannot go on, those that begin with the same bytes
+// cannot either.
+void Constraint::mask_by_grammar(std::vector<bool>& allowed) {
+  const auto first = start();
+  const auto& texts = model_->texts();
+  std::vector<Point> path{first};  // behind each byte of the text before
+  for (const auto& entry : texts.entries()) {
+    effort_.spend(1);
+    if (path.size() <= entry.shared) continue;
+    path.resize(entry.shared + 1);
+    for (const char byte : texts.text(entry).substr(entry.shared)) {
+      const auto next = matcher_.after(path.back(), static_cast<uint8_t>(byte), effort_);
+      if (!next.alive()) break;
+      path.push_back(next);
+    }
+    if (path.size() <= entry.length) continue;
+    allowed[static_cast<size_t>(entry.token)] = !entry.hidden || std::find(shown_.begin(), shown_.end(), entry.token) != shown_.end();
+  }
+  for (const auto* terminal : matcher_.tokens(first)) {
+    effort_.spend(1);
+    if (!terminal->inverted) {
+      if (static_cast<size_t>(terminal->token) < allowed.size()) allowed[static_cast<size_t>(terminal->token)] = true;
+      continue;
+    }
+    for (size_t token = 0; token < allowed.size(); token++) allowed[token] = allowed[token] || static_cast<Token>(token) != terminal->token;
+  }
+  for (const Token token : model_->endings()) allowed[static_cast<size_t>(token)] = matcher_.complete(first);
 }
 
 void Constraint::accept(Token token) {
   if (active()) {
-    const auto thrown = guarded([&] { llama().llama_sampler_accept(grammar_.get(), token); });
-    if (thrown) throw Failure("DECODE_FAILED", "llama.cpp's grammar failed: " + *thrown);
-    return;
+    const auto next = after(start(), token);
+    if (!next.alive()) throw Failure("DECODE_FAILED", "the grammar does not allow the token that was chosen");
+    point_ = matcher_.tidy(next);
+  } else {
+    const size_t own = latest_.size();
+    latest_ += model_->piece(token, true);
+    const size_t begin = triggered(latest_);
+    if (begin != std::string::npos) {
+      point_ = after_trigger(latest_, begin, own, token);
+      if (!point_.alive()) throw Failure("DECODE_FAILED", "the grammar does not begin with its trigger");
+      triggers_.clear();
+      latest_.clear();
+    } else if (latest_.size() >= longest_) {
+      latest_.erase(0, latest_.size() - (longest_ - 1));
+    }
   }
-  latest_ += model_->piece(token, true);
-  const size_t begin = triggered(latest_);
-  if (begin == std::string::npos) {
-    if (latest_.size() >= longest_) latest_.erase(0, latest_.size() - (longest_ - 1));
-    return;
-  }
-  if (!feed(grammar_.get(), latest_.substr(begin))) throw Failure("DECODE_FAILED", "llama.cpp's grammar does not begin with its trigger");
-  triggers_.clear();
-  latest_.clear();
+  effort_.next_token();
 }
 
 }  // namespace streaming

@@ -141,7 +141,7 @@ std::vector<Token> Embedder::tokens_of(const Request& request, size_t index) con
 }
 
 void Embedder::ensure_context(int cells, const Weights::Progress& progress) {
-  if (context_ && cells <= cells_) return;
+  if (context_ && cells <= cells_) return weights_->need_unchanged();
   release();
   weights_ = model_->weights(progress);
   auto params = context_params(options_, cells, sequences_);

@@ -117,7 +117,7 @@ void Engine::begin(int handle, Sequence& sequence) {
       throw Failure("INVALID_OPTION", "there is nothing yet that could be continued: append at least one token first");
     }
     if (generates) {
-      if (!running.job.grammar.empty()) running.constraint = std::make_unique<Constraint>(model_, running.job.grammar, running.job.triggers);
+      if (!running.job.grammar.empty()) begin_constraint(running);
       running.sampler = std::make_unique<Sampler>(model_, running.job.sampling, sequence.seen);
       running.sampler->replay(sequence.last_tokens(running.sampler->lookback()));
       running.text = TextAssembler(running.job.stops);
@@ -134,6 +134,15 @@ void Engine::begin(int handle, Sequence& sequence) {
   } catch (const std::exception& error) {
     fail(sequence, "OUT_OF_MEMORY", no_memory(error));
   }
+}
+
+void Engine::begin_constraint(Running& running) {
+  const auto wanted = [this, &running] { return !stopping_ && !running.job.stream->cancelled() && !late(running); };
+  running.constraint = std::make_unique<Constraint>(model_, running.job.grammar, running.job.triggers, running.job.shown, wanted);
+}
+
+bool Engine::late(const Running& running) {
+  return running.job.time_limit_ms > 0 && milliseconds(Clock::now() - running.started) > running.job.time_limit_ms;
 }
 
 std::shared_ptr<TokenStream> Engine::make_stream() {

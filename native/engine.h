@@ -83,6 +83,8 @@ class Engine {
   void drop_cancelled();
   bool make_room(Sequence& sequence, const Sequence* spared = nullptr);
   void begin(int handle, Sequence& sequence);
+  void begin_constraint(Running& running);
+  static bool late(const Running& running);
   void place(Sequence& sequence);
   void need_weights(const Sequence& sequence);
   bool may_unload() const;
@@ -135,6 +137,7 @@ class Engine {
     }
   }
   static std::string no_memory(const std::exception& error);
+  void end_interrupted(Sequence& sequence);
   bool rebase_due(const Sequence& sequence) const;
   bool can_rebase(const Sequence& sequence) const;
   void begin_rebase(Sequence& sequence);

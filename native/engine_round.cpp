@@ -96,7 +96,16 @@ void Engine::complete(std::vector<Part>& parts, double elapsed_ms) {
       ended.emplace_back(part.sequence, std::current_exception());
     }
   }
-  for (const auto& [sequence, thrown] : ended) attempt(*sequence, [&] { std::rethrow_exception(thrown); });
+  for (const auto& [sequence, thrown] : ended) {
+    attempt(*sequence, [&] {
+      try {
+        std::rethrow_exception(thrown);
+      } catch (const Failure& failure) {
+        if (failure.code != kInterrupted) throw;
+        end_interrupted(*sequence);
+      }
+    });
+  }
   for (auto& part : parts) {
     auto& running = *part.sequence->running;
     if (running.ending && !running.ended) attempt(*part.sequence, [&] { finish(*part.sequence, running.ending); });
@@ -120,7 +129,7 @@ void Engine::attend(Sequence& sequence) {
     }
     settle_delivered(sequence);
     if (running.ended) return;
-    if (running.job.time_limit_ms > 0 && milliseconds(Clock::now() - running.started) > running.job.time_limit_ms) {
+    if (late(running)) {
       finish(sequence, "time");
       return;
     }
@@ -332,7 +341,16 @@ void Engine::after_decode(Part& part, double elapsed_ms) {
 // Returns the token, which may have ended the job.
 Token Engine::sample(Sequence& sequence, const float* logits, const CachePolicy::Mark& mark, Token before, int64_t evicted_before) {
   auto& running = *sequence.running;
-  const Token token = running.sampler->sample(logits, sequence.seen, running.constraint.get());
+  Token token = kNoToken;
+  try {
+    token = running.sampler->sample(logits, sequence.seen, running.constraint.get());
+  } catch (const std::exception&) {
+    // As a token without text, which is taken back with the job's end: so the one that was decoded for it waits again.
+    running.journal.push_back({mark, before, evicted_before, kNoToken, running.bytes + 1, true});
+    running.generated++;
+    sequence.add(kNoToken);
+    throw;
+  }
   const bool ends = model_->has_tokenizer() && llama().llama_vocab_is_eog(model_->vocab(), token);
   const std::string bytes = reply_text(running.job, token);
   // The end of a turn is recorded like any token, and taken back at once: the template writes it.
@@ -358,9 +376,14 @@ Token Engine::sample(Sequence& sequence, const float* logits, const CachePolicy:
   return token;
 }
 
+// The job was left, or is late, in the middle of a token. Who has left it is told by attend().
+void Engine::end_interrupted(Sequence& sequence) {
+  if (!stopping_ && late(*sequence.running)) finish(sequence, "time");
+}
+
 // The bytes that a token adds to a reply: none where it ends it.
 std::string Engine::reply_text(const Job& job, Token token) const {
-  if (!model_->has_tokenizer() || llama().llama_vocab_is_eog(model_->vocab(), token)) return {};
+  if (token == kNoToken || !model_->has_tokenizer() || llama().llama_vocab_is_eog(model_->vocab(), token)) return {};
   return model_->piece(token, std::find(job.shown.begin(), job.shown.end(), token) != job.shown.end());
 }
 

@@ -29,9 +29,9 @@ void Engine::unload() {
   model_->unload();
 }
 
-// Loading is given up when the model is closed or the job it is for is left.
+// For each job they are what was loaded. Loading is given up when the model is closed or the job it is for is left.
 void Engine::need_weights(const Sequence& sequence) {
-  if (weights_) return;
+  if (weights_) return weights_->need_unchanged();
   weights_ = model_->weights([&](float) { return !stopping_ && !sequence.running->job.stream->cancelled(); });
 }
 

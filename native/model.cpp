@@ -79,7 +79,10 @@ std::shared_ptr<Weights> Model::weights(const Weights::Progress& progress) const
   std::lock_guard loading(loading_);
   {
     std::lock_guard lock(mutex_);
-    if (auto present = weights_.lock()) return present;
+    if (auto present = weights_.lock()) {
+      present->need_unchanged();
+      return present;
+    }
   }
   // Their headers were checked when they were loaded first; of other files llama.cpp might end the process.
   for (const auto& file : files_) {
@@ -134,6 +137,28 @@ std::string Model::piece(Token token, bool special) const {
   if (thrown || length < 0) throw Failure("TOKENIZE_FAILED", "llama.cpp has no text for token " + std::to_string(token));
   bytes.resize(static_cast<size_t>(length));
   return bytes;
+}
+
+const VocabularyTexts& Model::texts() const {
+  std::call_once(texts_made_, [&] {
+    std::vector<std::string> texts(static_cast<size_t>(vocab_size_)), plain(texts.size());
+    for (Token token = 0; token < vocab_size_; token++) {
+      if (llama().llama_vocab_is_eog(vocab_, token)) endings_.push_back(token);
+      // A token that llama.cpp has no text for has none here.
+      try {
+        texts[static_cast<size_t>(token)] = piece(token, true);
+        plain[static_cast<size_t>(token)] = piece(token, false);
+      } catch (const Failure&) {
+      }
+    }
+    texts_ = std::make_unique<const VocabularyTexts>(texts, plain);
+  });
+  return *texts_;
+}
+
+const std::vector<Token>& Model::endings() const {
+  texts();
+  return endings_;
 }
 
 std::string Model::detokenize(const std::vector<Token>& tokens, bool special) const {

@@ -8,6 +8,7 @@
 
 #include "cache_policy.h"
 #include "tokenizer.h"
+#include "vocabulary_texts.h"
 #include "weights.h"
 
 namespace streaming {
@@ -52,6 +53,10 @@ class Model {
   std::vector<Token> tokenize(std::string_view text, bool special, size_t part_bytes = Tokenizer::kPartBytes) const;
   // The bytes a token stands for, not always whole characters. `special`: control tokens show their names.
   std::string piece(Token token, bool special) const;
+  // The texts of all its tokens; made at the first call, which takes some tenths of a second for a large vocabulary.
+  const VocabularyTexts& texts() const;
+  // The tokens that end a reply, of which texts() knows as well.
+  const std::vector<Token>& endings() const;
   // Throws Failure INVALID_OPTION, TEXT_TOO_LONG, TOKENIZE_FAILED.
   std::string detokenize(const std::vector<Token>& tokens, bool special) const;
   // Throws Failure INVALID_OPTION naming the first token that the vocabulary does not have.
@@ -76,6 +81,10 @@ class Model {
   mutable std::mutex mutex_;    // of what follows
   std::shared_ptr<Weights> kept_;
   mutable std::weak_ptr<Weights> weights_;
+
+  mutable std::once_flag texts_made_;
+  mutable std::unique_ptr<const VocabularyTexts> texts_;
+  mutable std::vector<Token> endings_;
 
   const llama_vocab* const vocab_;
   const int vocab_size_;

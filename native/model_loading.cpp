@@ -71,6 +71,7 @@ Napi::Value load_model(const Napi::CallbackInfo& info) {
   auto aborted = std::make_shared<std::atomic<bool>>(false);
   Weights::LoadOptions where;
   where.gpu_layers = integer(options, "gpuLayers");
+  if (options.Has("mmap")) where.mapped = options.Get("mmap").ToBoolean();
   where.devices = texts(options, "devices");
   if (options.Has("rpc")) {
     where.rpc = texts(options, "rpc");

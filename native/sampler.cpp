@@ -136,7 +136,7 @@ bool Sampler::gather(const float* logits, int count) {
   return true;
 }
 
-Token Sampler::sample(const float* logits, int64_t index, const Constraint* constraint) {
+Token Sampler::sample(const float* logits, int64_t index, Constraint* constraint) {
   const int count = model_->vocab_size();
   const int best = largest(logits, count);
   if (best < 0) {

@@ -51,7 +51,7 @@ class Sampler {
   void accept(Token token);
   // `index`: tokens of the conversation before this one; `constraint`: null where anything may come. Throws Failure
   // DECODE_FAILED where the logits are no numbers, or the constraint or the bias allows nothing.
-  Token sample(const float* logits, int64_t index, const Constraint* constraint);
+  Token sample(const float* logits, int64_t index, Constraint* constraint);
 
  private:
   struct Free {

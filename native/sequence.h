@@ -59,6 +59,9 @@ struct Job {
   std::shared_ptr<TokenStream> stream;
 };
 
+// Where none was chosen.
+constexpr Token kNoToken = -1;
+
 // A generated token that the reader may not have seen yet, and the way back to before it was sampled.
 struct Record {
   CachePolicy::Mark mark;  // the cache before the decode that this token was sampled from ...

@@ -4,6 +4,7 @@
 
 #include "cache_policy.h"
 #include "llama_library.h"
+#include "grammar_matcher.h"
 #include "napi_values.h"
 #include "read_options.h"
 #include "speculation.h"
@@ -149,6 +150,39 @@ void fail_decodes(const Napi::CallbackInfo& info) {
   real_decode = llama().llama_decode;
   const_cast<LlamaLibrary&>(llama()).llama_decode = failing_decode;
 }
+class GrammarMatcherObject : public Napi::ObjectWrap<GrammarMatcherObject> {
+ public:
+  static Napi::Function define(Napi::Env env) { return DefineClass(env, "GrammarMatcher", {InstanceMethod<&GrammarMatcherObject::match>("match")}); }
+  explicit GrammarMatcherObject(const Napi::CallbackInfo& info)
+      : ObjectWrap(info), matcher_(throwing(info.Env(), [&] {
+          return std::make_shared<const GrammarRules>(info[0].ToString().Utf8Value(), [](const std::string&) { return std::optional<Token>(0); });
+        })), most_(info[1].IsNumber() ? info[1].ToNumber().Int64Value() : GrammarEffort::kMostSteps) {}
+
+ private:
+  // Of a text's bytes: how many a text of the grammar can begin with, whether it may end there, and the steps of the dearest.
+  Napi::Value match(const Napi::CallbackInfo& info) {
+    const auto env = info.Env();
+    return throwing(env, [&]() -> Napi::Value {
+      const auto bytes = info[0].As<Napi::Uint8Array>();
+      GrammarEffort effort(nullptr, most_);
+      auto point = matcher_.start(effort);
+      size_t taken = 0;
+      int64_t most = effort.done();
+      for (; point.alive() && taken < bytes.ByteLength(); taken++) {
+        effort.next_token();
+        const auto next = matcher_.after(point, bytes.Data()[taken], effort);
+        most = std::max(most, effort.done());
+        if (!next.alive()) break;
+        point = matcher_.tidy(next);
+      }
+      auto object = Napi::Object::New(env);
+      object.Set("taken", static_cast<double>(taken)), object.Set("complete", matcher_.complete(point)), object.Set("steps", static_cast<double>(most));
+      return object;
+    });
+  }
+  GrammarMatcher matcher_;
+  const int64_t most_;
+};
 
 }  // namespace
 
@@ -156,6 +190,7 @@ void define_test_objects(Napi::Env env, Napi::Object exports) {
   exports.Set("CachePolicy", CachePolicyObject::define(env));
   exports.Set("ThreadChoice", ThreadChoiceObject::define(env));
   exports.Set("NgramIndex", NgramIndexObject::define(env));
+  exports.Set("GrammarMatcher", GrammarMatcherObject::define(env));
   exports.Set("DraftLength", DraftLengthObject::define(env));
   exports.Set("failDecodes", Napi::Function::New<fail_decodes>(env, "failDecodes"));
 }

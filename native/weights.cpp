@@ -1,11 +1,34 @@
 #include "weights.h"
 
+#include <cstdio>
+#include <regex>
+
 #include "backends.h"
 #include "failure.h"
 #include "guarded.h"
 #include "rpc.h"
 
 namespace streaming {
+namespace {
+
+// Of a model in several files, all: `name-00001-of-00003.gguf` and so on, as llama.cpp finds them.
+std::vector<std::string> parts_of(const std::string& path) {
+  static const std::regex pattern("-(\\d{5})-of-(\\d{5})\\.gguf$");
+  std::smatch match;
+  // The name alone: std::regex calls itself for each character.
+  const std::string name = path.size() > 64 ? path.substr(path.size() - 64) : path;
+  if (!std::regex_search(name, match, pattern)) return {path};
+  const std::string stem = path.substr(0, path.size() - static_cast<size_t>(match.length(0)));
+  std::vector<std::string> paths;
+  for (int part = 1, count = std::stoi(match[2]); part <= count; part++) {
+    char number[16];
+    std::snprintf(number, sizeof number, "-%05d-of-", part);
+    paths.push_back(stem + number + match[2].str() + ".gguf");
+  }
+  return paths;
+}
+
+}  // namespace
 
 std::shared_ptr<Weights> Weights::load(const std::string& path, const LoadOptions& options, const Progress& progress) {
   auto params = llama().llama_model_default_params();
@@ -16,6 +39,11 @@ std::shared_ptr<Weights> Weights::load(const std::string& path, const LoadOption
   devices.push_back(nullptr);
   params.devices = devices.data();
   params.vocab_only = options.vocabulary_alone;
+  if (!options.mapped) params.load_mode = LLAMA_LOAD_MODE_NONE;
+  std::vector<std::unique_ptr<const MappedFile>> files;
+  if (options.mapped && !options.vocabulary_alone) {
+    for (const auto& part : parts_of(path)) files.push_back(std::make_unique<const MappedFile>(part));
+  }
   bool given_up = false;
   const auto report = [&](float done) {
     if (!progress(done)) given_up = true;
@@ -33,11 +61,21 @@ std::shared_ptr<Weights> Weights::load(const std::string& path, const LoadOption
     throw Failure("MODEL_LOAD_FAILED", "llama.cpp cannot load " + path + (reason.empty() ? "" : ": " + reason));
   }
   const std::shared_ptr<Weights> weights(new Weights(loaded));
+  weights->files_ = std::move(files);
   for (const auto& adapter : options.adapters) weights->add(adapter);
+  weights->need_unchanged();
   return weights;
 }
 
 Weights::~Weights() { llama().llama_model_free(model_); }
+
+void Weights::need_unchanged() const {
+  for (const auto& file : files_) {
+    if (!file->changed()) continue;
+    throw Failure("MODEL_CHANGED", file->path() + " has changed since it was loaded, and the weights are read from it while they are used; close the model and load it "
+                                                  "again, or load it with mmap: false, which keeps a copy");
+  }
+}
 
 void Weights::add(const Adapter& adapter) {
   LlamaLibrary::take_errors();

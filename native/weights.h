@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "llama_library.h"
+#include "mapped_file.h"
 
 namespace streaming {
 
@@ -22,18 +23,21 @@ class Weights {
     std::string rpc_library;           // ggml's back end for them
     std::vector<std::string> devices;  // GPUs of this machine, by their names; none: the processor alone
     std::vector<Adapter> adapters;
+    bool mapped = true;  // the file into memory, rather than read
     bool vocabulary_alone = false;  // takes a fraction of a second, and no context can be made of it
   };
   // Called on the loading thread with 0..1; returns false to give up.
   using Progress = std::function<bool(float)>;
 
-  // Throws Failure MODEL_LOAD_FAILED, ADAPTER_INVALID, ABORTED, RPC_UNAVAILABLE, GPU_UNAVAILABLE.
+  // Throws Failure MODEL_LOAD_FAILED, MODEL_CHANGED, ADAPTER_INVALID, ABORTED, RPC_UNAVAILABLE, GPU_UNAVAILABLE.
   static std::shared_ptr<Weights> load(const std::string& path, const LoadOptions& options, const Progress& progress);
   ~Weights();
   Weights(const Weights&) = delete;
   Weights& operator=(const Weights&) = delete;
 
   llama_model* get() const { return model_; }
+  // Throws Failure MODEL_CHANGED where a file that is mapped is no longer what was loaded. A system call for each file.
+  void need_unchanged() const;
   // A context with the adapters, for the caller to free; null where llama.cpp refuses, which LlamaLibrary::take_errors() explains.
   llama_context* make_context(const llama_context_params& params) const;
 
@@ -44,6 +48,7 @@ class Weights {
   llama_model* const model_;
   std::vector<llama_adapter_lora*> adapters_;  // llama.cpp frees them with the model
   std::vector<float> scales_;
+  std::vector<std::unique_ptr<const MappedFile>> files_;  // the parts of the model; adapters are read, not mapped
 };
 
 }  // namespace streaming

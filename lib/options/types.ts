@@ -104,6 +104,12 @@ export interface ModelOptions {
    * `true` and `false` mean `'on'` and `'off'`. Default: `'auto'`, llama.cpp's own choice for the device.
    */
   flashAttention?: 'auto' | 'on' | 'off' | boolean | undefined
+  /**
+   * Map the model's file into memory, where the system reads of it what is needed, and several processes share it. A file that
+   * changes meanwhile is found out before each job (MODEL_CHANGED), and not within one: see docs/models.md. `false`: read
+   * it into memory of this process, after which the file is not needed any more. Default: true.
+   */
+  mmap?: boolean | undefined
   /** Load the file in a child process first, so that a file that lies about itself cannot end this one. Default: false. */
   probe?: boolean | undefined
   /** Gives up downloading and loading when it fires. */

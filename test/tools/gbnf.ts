@@ -39,15 +39,41 @@ export class GbnfGrammar {
 
   /** Whether the whole text is a sentence. */
   accepts(text: string): boolean {
+    return this.#read(text).accepted
+  }
+
+  /** Whether the text, or more, can be what a sentence begins with; where a rule has no end, so far as it goes. */
+  begins(text: string): boolean {
+    const { accepted, goesOn } = this.#read(text)
+    return accepted || goesOn
+  }
+
+  /** `goesOn`: behind the text a character is waited for. */
+  #read(text: string): { accepted: boolean; goesOn: boolean } {
     const characters = Array.from(text, character => character.codePointAt(0)!)
     const known = new Map<Gbnf, Map<number, Set<number>>>()
+    let goesOn = false
+    // What begins with itself, behind what may be empty, is known from the pass before; until nothing is new.
+    let visited = new Map<Gbnf, Set<number>>()
+    let isNew = false
     const ends = (part: Gbnf, start: number): Set<number> => {
-      if (part.type === 'character') return new Set(start < characters.length && part.matches(characters[start]!) ? [start + 1] : [])
+      if (part.type === 'character') {
+        if (start === characters.length && part.ranges.length > 0) goesOn = true
+        return new Set(start < characters.length && part.matches(characters[start]!) ? [start + 1] : [])
+      }
       let positions = known.get(part)
       if (positions === undefined) known.set(part, positions = new Map())
-      let found = positions.get(start)
-      if (found === undefined) positions.set(start, found = find(part, start))
-      return found
+      const before = positions.get(start) ?? new Set<number>()
+      let seen = visited.get(part)
+      if (seen === undefined) visited.set(part, seen = new Set())
+      if (seen.has(start)) return before
+      seen.add(start)
+      positions.set(start, before)
+      const found = find(part, start)
+      if ([...found].some(end => !before.has(end))) isNew = true
+      const all = new Set([...before, ...found])
+      positions.set(start, all)
+      return all
     }
     const after = (part: Gbnf, starts: Iterable<number>) => new Set([...starts].flatMap(start => [...ends(part, start)]))
     const find = (part: Exclude<Gbnf, { type: 'character' }>, start: number): Set<number> => {
@@ -67,7 +93,13 @@ export class GbnfGrammar {
         }
       }
     }
-    return ends(this.rules.get('root')!, 0).has(characters.length)
+    let last
+    do {
+      isNew = false
+      visited = new Map()
+      last = ends(this.rules.get('root')!, 0)
+    } while (isNew)
+    return { accepted: last.has(characters.length), goesOn }
   }
 
   /** A random sentence; below `depth` rules within each other, the shortest way to an end is taken. */
@@ -162,6 +194,7 @@ class Parser {
       this.#need(/\)/y)
       return group
     }
+    if (this.#take(/\./y) !== undefined) return character([[0, 0x10ffff]], false)
     if (this.#take(/"/y) !== undefined) {
       const parts: Gbnf[] = []
       while (this.#take(/"/y) === undefined) {

@@ -28,7 +28,7 @@ const functions: { call: string; parse: (given: unknown) => unknown; names: stri
     parse: given => parseModelOptions(given),
     names: [
       'gpu', 'gpuLayers', 'threads', 'batchSize', 'cacheTokens', 'maxSequences', 'whenFull', 'swap', 'kvType', 'flashAttention', 'probe', 'signal', 'onProgress', 'onLog',
-      'onWarning', 'chatTemplate', 'sha256', 'libraries', 'rpc', 'adapters', 'unloadAfter',
+      'onWarning', 'chatTemplate', 'sha256', 'libraries', 'rpc', 'adapters', 'unloadAfter', 'mmap',
     ],
   },
   { call: 'createSequence', parse: given => parseSequenceOptions(given), names: policy },
@@ -131,6 +131,7 @@ const kinds: Record<string, { expected: string; good: unknown[]; bad: unknown[] 
   swap: { expected: "'memory' or 'disk'", good: ['memory', 'disk'], bad: ['none', true] },
   kvType: { expected: "'f32', 'f16', 'q8_0' or 'q4_0'", good: ['f32', 'f16', 'q8_0', 'q4_0'], bad: ['F16', 'q5_0'] },
   flashAttention: { expected: "'auto', 'on', 'off', true or false", good: ['auto', 'on', 'off', true, false], bad: ['yes', 1] },
+  mmap: { expected: 'true or false', good: [true, false], bad: ['yes', 0] },
   probe: { expected: 'true or false', good: [true, false], bad: ['true', 1] },
   signal: { expected: 'an AbortSignal', good: [new AbortController().signal], bad: [new AbortController(), {}] },
   onProgress: { expected: 'a function', good: [() => {}], bad: [{}] },
