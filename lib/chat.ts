@@ -107,8 +107,8 @@ export class Chat {
    * this chat within the loop: it would wait for this turn, and the turn for the loop.
    *
    * @throws {StreamingLLMError} from the first `next()` on: TOKENIZE_FAILED, TEMPLATE_FAILED, CACHE_FULL for a turn that
-   * does not fit (the turn then leaves no trace), CACHE_FULL in mid-reply, OUT_OF_MEMORY, DECODE_FAILED (the chat stays
-   * usable), INVALID_OPTION for a tool's answer to no call, BUSY within a tool of this chat, CLOSED. Wrong options throw at once.
+   * does not fit (the turn then leaves no trace), CACHE_FULL in mid-reply, OUT_OF_MEMORY, MODEL_CHANGED, GRAMMAR_TOO_COMPLEX,
+   * DECODE_FAILED (the chat stays usable), INVALID_OPTION for a tool's answer to no call, BUSY within a tool of this chat, CLOSED. Wrong options throw at once.
    */
   stream(said: string | ChatMessage | ChatMessage[], options: GenerateOptions = {}): TextStream {
     const parsed = parseGenerateOptions(options, this.#defaults)

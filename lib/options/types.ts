@@ -258,7 +258,8 @@ export interface GenerateOptions extends SamplingOptions {
   /**
    * A grammar that the reply must follow, in llama.cpp's GBNF, of at most 1 MB; `root` is where it begins. With `triggers`, it
    * only begins where the first of these texts is written, and must itself be able to begin with each of them (INVALID_OPTION): for replies
-   * that are free until then. Default: none.
+   * that are free until then. One that leaves ever more ways open ends the reply (GRAMMAR_TOO_COMPLEX) once a token takes more
+   * than two million steps, a quarter of a second. Default: none.
    */
   grammar?: string | { source: string; triggers?: string[] | undefined } | undefined
   /** How the reply begins, in the words of the caller: the model goes on from there. Not with a grammar. Default: nothing. */

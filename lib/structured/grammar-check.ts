@@ -12,14 +12,13 @@ const mostDepth = 1000
 const mostSteps = 5_000_000
 
 /**
- * Checks a grammar in GBNF before llama.cpp sees it, which over a broken one prints the whole of it and over some others
- * overflows its stack or never comes back. What passes has a rule `root`, refers to no rule that is missing, defines none
- * twice, has no left recursion (which to llama.cpp includes a group with an empty choice that is repeated without limit)
- * and is within these limits: 1 MiB, parentheses 100 deep, 50,000 rules and 250,000 elements as llama.cpp counts them, which makes a
- * rule of every group and of every optional repetition, and repetitions below 2000 times.
+ * Checks a grammar in GBNF before the native side reads it, so that whoever wrote it is told the line. What passes has a rule
+ * `root`, refers to no rule that is missing, defines none twice, has no left recursion (which includes a group with an
+ * empty choice that is repeated without limit) and is within these limits, which llama.cpp needs: 1 MiB, parentheses 100 deep,
+ * 50,000 rules and 250,000 elements as llama.cpp counts them, which makes a rule of every group and of every optional
+ * repetition, and repetitions below 2000 times.
  *
- * It cannot see how much time a grammar takes while text is generated: one that leaves many ways open for the same text
- * is slow, and a recursive one may take more and more.
+ * How much time it takes while text is generated shows only then: GRAMMAR_TOO_COMPLEX.
  *
  * @param call the function whose caller is told
  * @param triggers the texts that make it active, each of which it must be able to begin with: what comes from there on is a

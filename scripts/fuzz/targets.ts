@@ -13,4 +13,5 @@ export const targets: Record<string, () => Promise<FuzzTarget>> = {
   templates: async () => (await import('./targets/templates.js')).default,
   chats: async () => (await import('./chats/target.js')).chatsTarget(),
   ...Object.fromEntries(memories.map(memory => [`chats-${memory}`, async () => (await import('./chats/target.js')).chatsTarget(memory)])),
+  grammars: async () => (await import('./targets/grammars.js')).grammars,
 }

@@ -12,7 +12,7 @@ const prompt = randomTokens(30, 5)
 /** Each number of e's is a way, and they differ in what must follow: more with every letter. */
 const dear = 'root ::= e "!"\ne ::= "a" e{0,40}'
 
-async function generate(sequence: Sequence, options: GenerateOptions): Promise<{ text: string; reason: string }> {
+async function generate(sequence: Sequence, options: GenerateOptions & { tokens?: ArrayLike<number> }): Promise<{ text: string; reason: string }> {
   let text = ''
   let reason = ''
   for await (const event of sequence.generate({ seed: 1, ...options })) {
@@ -42,16 +42,16 @@ test('repetitions within repetitions cost no time, and another chat goes on mean
 
 test('a grammar whose ways become too many ends the reply with an error that names it, and the sequence goes on', async () => {
   const sequence = model.createSequence({ window: 300 })
-  await expect(generate(sequence, { tokens: prompt, grammar: dear, maxTokens: 400, logitBias: [['!', false]] }))
+  await expect(generate(sequence, { tokens: prompt, grammar: dear, maxTokens: 400, logitBias: [['!', false] as const] }))
     .rejects.toMatchObject({ code: 'GRAMMAR_TOO_COMPLEX', message: expect.stringContaining('grammar') })
   expect(await next(sequence)).toMatchObject({ reason: 'length' })
   await sequence.close()
 })
 
 test.each([5, 20, 50, 100, 200])('time limit of %i ms and abort hold within a token; what was delivered is what the sequence holds', async limit => {
-  for (const options of [{ timeLimit: limit }, { signal: AbortSignal.timeout(limit) }]) {
+  for (const options of [{ timeLimit: limit }, { signal: AbortSignal.timeout(limit) }] satisfies GenerateOptions[]) {
     const sequence = model.createSequence({ window: 300 })
-    const { text, reason } = await generate(sequence, { tokens: prompt, grammar: dear, maxTokens: 400, logitBias: [['!', false]], ...options }).catch(error => {
+    const { text, reason } = await generate(sequence, { tokens: prompt, grammar: dear, maxTokens: 400, logitBias: [['!', false] as const], ...options }).catch(error => {
       expect(error).toMatchObject({ code: 'GRAMMAR_TOO_COMPLEX' })
       return { text: undefined, reason: '' }
     })

@@ -210,7 +210,8 @@ class Parser {
         const from = this.#character()
         ranges.push([from, this.#take(/-(?!\])/y) === undefined ? from : this.#character()])
       }
-      return character(ranges, inverted)
+      // To llama.cpp a set without members is nothing at all.
+      return ranges.length === 0 ? { type: 'sequence', parts: [] } : character(ranges, inverted)
     }
     const name = this.#take(/[a-zA-Z0-9-]+/y)
     return name === undefined ? undefined : { type: 'rule', name }

@@ -272,7 +272,7 @@ describe('loadModel', () => {
 
   test('defaults', () => {
     const { threads, ...rest } = parseModelOptions({})
-    expect(rest).toEqual({ gpu: 'auto', gpuLayers: 'auto', batchSize: 128, maxSequences: 8, whenFull: 'wait', swap: 'memory', kvType: 'f16', flashAttention: 'auto', probe: false, threadsMayChange: true, adapters: [] })
+    expect(rest).toEqual({ gpu: 'auto', gpuLayers: 'auto', batchSize: 128, maxSequences: 8, whenFull: 'wait', swap: 'memory', kvType: 'f16', flashAttention: 'auto', mmap: true, probe: false, threadsMayChange: true, adapters: [] })
     expect(threads).toBeGreaterThanOrEqual(1)
     expect(threads).toBeLessThanOrEqual(16)
   })
