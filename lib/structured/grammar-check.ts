@@ -52,6 +52,8 @@ export function checkSource(source: string): FlatRules {
   if (bytes > mostBytes) throw new Problem('', `it has ${bytes} bytes, and at most ${mostBytes} are taken`)
   const end = source.indexOf('\0')
   if (end !== -1) throw new Problem('', 'a NUL character would end it here', source.slice(0, end).split('\n').length)
+  const half = source.search(/\p{Surrogate}/u)
+  if (half !== -1) throw new Problem('', 'half of a surrogate pair is no character', source.slice(0, half).split('\n').length)
   const flat = readFlatRules(source)
   for (const [name, rule] of flat.names) {
     if (flat.rules[rule] === undefined) throw new Problem('', `the rule '${name}' is not defined`, flat.lines[rule])

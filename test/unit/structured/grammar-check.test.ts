@@ -78,6 +78,7 @@ test.each<[string, unknown, RegExp, number?]>([
   ['repetitions of repetitions', 'root ::= "a"{50}{50}', /50 repetitions of what has 50 rules/, 1],
   ['repetitions of a group with many rules', 'root ::= ("a"{0,99}){20}', /20 repetitions of what has 100 rules/, 1],
   ['a NUL', lines('root ::= "a"', '# \0'), /a NUL character/, 2],
+  ['half of a character', lines('root ::= a', 'a ::= "\ud800"'), /half of a surrogate pair/, 2],
   ['a token without a name', 'root ::= <>', /a token/, 1],
   ['left recursion', lines('root ::= "x" a', 'a ::= a "x" | "y"'), /left recursion/, 2],
   ['left recursion by way of others', lines('root ::= a', 'a ::= b', 'b ::= c | "x"', 'c ::= ("y" | a)'), /left recursion/, 2],
