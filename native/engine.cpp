@@ -91,8 +91,12 @@ void Engine::start(int handle, Job job) {
         for (const int turn : running.job.turns) sequence.cache->begin_turn(before + turn);
         for (const Token token : running.job.tokens) sequence.add(token);
       }
-      if (running.job.kind == Job::look || running.job.kind == Job::save) finish(sequence, "done");
-      else queue_.push_back(handle);
+      if (running.job.kind == Job::look || running.job.kind == Job::save) {
+        running.waiting = false;
+        finish(sequence, "done");
+      } else {
+        queue_.push_back(handle);
+      }
     });
   });
 }

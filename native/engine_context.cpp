@@ -44,7 +44,7 @@ void Engine::ensure_cells() {
     // Cells that a bookmark, or what is held in a windowed layer, shares become its own on the way.
     for (const auto& [handle, sequence] : sequences_) {
       if (sequence.running) needed += static_cast<int>(sequence.running->bookmarks.size()) * cells_needed(sequence.cache->limits());
-      if (sequence.hold >= 0) needed += sliding_window_;
+      if (sequence.hold >= 0 && sliding_window_ > 0) needed += cells_needed(sequence.cache->limits());
     }
   }
   const int cells_before = cells_;

@@ -44,7 +44,8 @@ void Engine::release_held(Sequence& sequence) {
   const bool streams = limits.kind == CachePolicy::streaming;
   const Position from = sequence.cache->next() - kHeldCells - (streams ? limits.window : 0);
   if (sequence.hold >= 0) {
-    const Position seen_from = sliding_window_ > 0 ? std::min(from, sequence.cache->next() - kHeldCells - sliding_window_) : from;
+    // What a window has no room for is seen by no token that may be taken back, however far windowed layers see.
+    const Position seen_from = streams ? from : from - sliding_window_;
     if (seen_from > 0) llama().llama_memory_seq_rm(memory_, sequence.hold, 0, seen_from);
   }
   if (!streams) return;
