@@ -31,12 +31,13 @@ void Engine::cut(Sequence& sequence, int64_t keep) {
   }
   const auto waiting = static_cast<int64_t>(pending.size());
   if (drop < waiting) {
+    // What the policy still knows it would give back once more.
+    if (waiting - drop < static_cast<int64_t>(sequence.given_back)) throw evicted(keep);
     pending.resize(static_cast<size_t>(waiting - drop));
     // The last one is decoded with what will follow it.
     const size_t most = pending.size() - 1;
     sequence.rebasing = std::min(sequence.rebasing, most);
     sequence.replaying = std::min(sequence.replaying, most);
-    sequence.given_back = std::min(sequence.given_back, pending.size());
     sequence.forget(drop);
     return;
   }

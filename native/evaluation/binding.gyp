@@ -2,7 +2,7 @@
 {
   "targets": [{
     "target_name": "streaming_llm_evaluation",
-    "sources": ["addon.cpp", "evaluation_functions.cpp", "attention.cpp", "quantize.cpp", "shift_score.cpp", "../backends.cpp", "../llama_library.cpp", "../model.cpp", "../rpc.cpp", "../shared_library.cpp", "../weights.cpp"],
+    "sources": ["addon.cpp", "evaluation_functions.cpp", "attention.cpp", "quantize.cpp", "shift_score.cpp", "../assertions.cpp", "../backends.cpp", "../big_stack.cpp", "../llama_library.cpp", "../mapped_file.cpp", "../model.cpp", "../rpc.cpp", "../shared_library.cpp", "../text_cuts.cpp", "../tokenizer.cpp", "../vocabulary_texts.cpp", "../weights.cpp"],
     "include_dirs": [
       "<!(node -p \"require('node-addon-api').include_dir\")",
       "..",

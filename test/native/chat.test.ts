@@ -4,6 +4,9 @@ import { join } from 'node:path'
 import { loadModel, streamChat, StreamingLLMError, type Chat, type ChatMessage, type ChatOptions, type EvictEvent, type FinishEvent, type Model, type StreamEvent } from '../../lib/index.js'
 import { wholePrompt } from '../../lib/prompt-tokens.js'
 import { ChatFormat } from '../../lib/chat-format.js'
+import { locateLibraries } from '../../lib/backend/locate.js'
+import { probeModel } from '../../lib/probe.js'
+import { exactContext } from '../tools/native-engine.js'
 import { chatML, tinyModel, tinyModelBytes } from '../tools/tiny-models.js'
 
 const exact = { kvType: 'f32', flashAttention: 'off', threads: 1, batchSize: 64 } as const
@@ -300,7 +303,7 @@ describe('errors', () => {
   test('probe loads in a child first, and survives what the child does not', async () => {
     const probed = await loadModel(tinyModel('llama'), { ...exact, probe: true })
     await probed.close()
-    // A file whose header is sound in itself and yet lies: llama.cpp ends the process that loads it.
+    // A file that lies: llama.cpp ends the process that loads it. Without the check of its header, which finds this one out.
     const liar = damaged('liar.gguf', path => {
       const bytes = tinyModelBytes('llama')
       // The type of a tensor, behind its name, its 2 dimensions and their sizes: whole numbers, it says.
@@ -308,7 +311,8 @@ describe('errors', () => {
       bytes.writeUInt32LE(26, bytes.indexOf(name) + name.length + 4 + 2 * 8)
       writeFileSync(path, bytes)
     })
-    await expect(loadModel(liar, { ...exact, probe: true })).rejects.toMatchObject({ code: 'MODEL_LOAD_FAILED', details: { signal: expect.stringMatching(/^SIG(SEGV|ABRT)$/) } })
+    await expect(loadModel(liar, { ...exact, probe: true })).rejects.toMatchObject({ code: 'GGUF_MALFORMED' })
+    await expect(probeModel(locateLibraries(), liar, { gpuLayers: 0, devices: [], ...exactContext })).rejects.toMatchObject({ code: 'MODEL_LOAD_FAILED', details: { signal: expect.stringMatching(/^SIG(SEGV|ABRT)$/) } })
   })
 
   test('scoring re-anchors as seldom as generating: the sinks come along once in reanchorEvery tokens', async () => {

@@ -34,6 +34,26 @@ async function expectSame(sequence: NativeSequence, tokens: ArrayLike<number>): 
   reference.close()
 }
 
+test.each(['look', 'save'] as const)('%s ends when it is left, and the sequence is free', async type => {
+  const sequence = model.openSequence(verified)
+  await run(sequence, { type: 'append', tokens: some(20, 1) })
+  const stream = sequence.start({ type })
+  stream.cancel()
+  expect((await drain(stream)).finish.seenTokens).toBe(20)
+  expect(await kept(sequence)).toHaveLength(20)
+  sequence.close()
+})
+
+describe('windowed layers', () => {
+  test('that see farther than the window has room find cells for each token, however long a reply', () => withModel('gemma3', { layers: 1, endBias: -20 }, async model => {
+    for (const policy of [{ sinks: 0, window: 28 }, { sinks: 4, window: 12 }, { sinks: 4, window: 60 }]) {
+      const sequence = model.openSequence({ ...verified, ...policy })
+      for (let turn = 0; turn < 4; turn++) await run(sequence, generate(some(20, turn), { maxTokens: 120 }))
+      sequence.close()
+    }
+  }, { batchSize: 32, maxSequences: 2 }))
+})
+
 describe('cutting off the end', () => {
   test.each([[1], [5], [37], [60], [89]])('of what is all there, %i tokens stay', async keep => {
     const sequence = model.openSequence({ ...verified, window: 100 })
@@ -75,6 +95,31 @@ describe('cutting off the end', () => {
       sequence.close()
     }
   }, { batchSize: 16 }))
+
+  test('of what recompute will decode again keeps what it says that it keeps', async () => {
+    const random = seeded(5)
+    let cuts = 0
+    for (let round = 0; round < 40; round++) {
+      const sequence = model.openSequence({ ...verified, policy: 'recompute', sinks: 2, window: 10 })
+      for (let step = 0; step < 12; step++) {
+        const job: NativeJob = random.chance(0.5) ? { type: 'append', tokens: some(1 + random.below(9), step) } : generate(some(1 + random.below(4), step), { maxTokens: 1 + random.below(6) })
+        await run(sequence, job)
+        const { finish: { seenTokens, cachedTokens } } = await run(sequence, { type: 'look' })
+        const before = await kept(sequence)
+        const drop = 1 + random.below(cachedTokens - 1)
+        const isCut = await run(sequence, { type: 'cut', keep: seenTokens - drop }).then(() => true, (error: { code: string }) => error.code === 'EVICTED' ? false : Promise.reject(error as unknown as Error))
+        const expected = isCut ? before.slice(0, -drop) : before
+        expect(await kept(sequence)).toEqual(expected)
+        if (isCut) cuts++
+        // What it says is what it decodes.
+        await run(sequence, generate(Int32Array.of(200), { maxTokens: 1 }))
+        const after = await kept(sequence)
+        expect(after.slice(0, -2)).toEqual([...expected].slice(expected.length - (after.length - 2)))
+      }
+      sequence.close()
+    }
+    expect(cuts).toBeGreaterThan(20)
+  })
 
   test('to nothing, it is a new conversation', async () => {
     const sequence = model.openSequence({ ...verified, reanchorEvery: 7 })

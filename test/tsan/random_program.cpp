@@ -91,7 +91,6 @@ void RandomProgram::operation() {
   if (!client) return;
   if (choice < 76) take(*client);
   else if (choice < 92) wait(client);
-  else if (!client->can_be_left()) take(*client);
   else if (choice < 97) client->stream->cancel(), counts_["cancel"]++;
   else client->stream->abandon(), counts_["abandon"]++;
 }
@@ -224,7 +223,7 @@ void RandomProgram::wait(const std::shared_ptr<Client>& client) {
 
 void RandomProgram::read_to_the_end() {
   for (const auto& client : clients_) {
-    if (client->busy() && client->can_be_left() && below(3) == 0) client->stream->cancel();
+    if (client->busy() && below(3) == 0) client->stream->cancel();
     if (client->busy()) wait(client);
   }
   const double give_up = seconds_computed() + kPatience;

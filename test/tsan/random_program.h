@@ -34,8 +34,6 @@ class RandomProgram {
     bool reads = false;   // its reader waits for what comes, and takes it
     bool closed = false;  // only its stream is still read
     bool busy() const { return stream && !stream->closed(); }
-    // These two are done at once, and nobody in JavaScript has a way to leave them.
-    bool can_be_left() const { return kind != streaming::Job::look && kind != streaming::Job::save; }
   };
   struct Saved {
     streaming::CachePolicy::Limits limits;
