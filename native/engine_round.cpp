@@ -264,9 +264,11 @@ void Engine::evict(Sequence& sequence, const CachePolicy::Step& step) {
   if (can_be_taken_back && !recurrent_ && (evicted > 0 || sliding_window_ > 0)) {
     if (sequence.hold < 0) sequence.hold = take_id();
     if (evicted > 0) functions.llama_memory_seq_cp(memory_, sequence.current, sequence.hold, step.evict_from, step.evict_to);
-    // A sliding-window cache reuses cells that no later token can see; a token taken back could.
+    // A sliding-window cache reuses cells that no later token can see; a token taken back could. The window's alone: sinks
+    // move with each token, and would lie there once for each of them, at positions of the window.
     if (sliding_window_ > 0) {
-      functions.llama_memory_seq_cp(memory_, sequence.current, sequence.hold, std::max(0, step.first - sliding_window_), step.first + step.count);
+      const Position from = std::max(step.evict_from, step.first - sliding_window_);
+      functions.llama_memory_seq_cp(memory_, sequence.current, sequence.hold, from, step.first + step.count);
     }
   }
   if (evicted > 0 && !functions.llama_memory_seq_rm(memory_, sequence.current, step.evict_from, step.evict_to)) {
