@@ -44,6 +44,17 @@ test.each(['look', 'save'] as const)('%s ends when it is left, and the sequence 
   sequence.close()
 })
 
+test('what is all to be decoded again can be saved and comes back', () => withModel('gemma3', {}, async model => {
+  const sequence = model.openSequence(verified)
+  await run(sequence, { type: 'append', tokens: some(150, 1) })
+  // Windowed layers do not hold what the earlier tokens saw.
+  await run(sequence, { type: 'cut', keep: 130 })
+  const { finish: { state } } = await run(sequence, { type: 'save' })
+  const other = model.openSequence(verified)
+  await run(other, { type: 'restore', state: state!, tokensAlone: false })
+  expect(await kept(other)).toEqual(await kept(sequence))
+}))
+
 describe('windowed layers', () => {
   test('that see farther than the window has room find cells for each token, however long a reply', () => withModel('gemma3', { layers: 1, endBias: -20 }, async model => {
     for (const policy of [{ sinks: 0, window: 28 }, { sinks: 4, window: 12 }, { sinks: 4, window: 60 }]) {
