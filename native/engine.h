@@ -152,7 +152,9 @@ class Engine {
   void move_to(Sequence& sequence, int id, Position old_base);
   bool holds_newest(const Sequence& sequence) const;
   bool holds_what_is_seen(const Sequence& sequence);
-  void verify(const Sequence& sequence) const;
+  bool holds_kept(const Sequence& sequence);
+  bool holds_all(int id, Position from, Position to, bool windowed);
+  void verify(const Sequence& sequence);
   void decode(Batch& batch);
   bool is_reproducible() const;
   void choose_fixed_threads();

@@ -95,49 +95,6 @@ void Engine::move_to(Sequence& sequence, int id, Position old_base) {
   sequence.current = id;
 }
 
-// Whether llama.cpp's cache ends where ours does: a token decoded behind another end than it has seen would be
-// nonsense, and nothing would say so. A look at one number.
-bool Engine::holds_newest(const Sequence& sequence) const {
-  const auto& cache = *sequence.cache;
-  const Position newest = cache.size() > 0 ? cache.next() - 1 : -1;
-  return llama().llama_memory_seq_pos_max(memory_, sequence.current) == newest;
-}
-
-// Whether llama.cpp's cache holds all that the next token will see. Windowed layers give up, of their own accord, what
-// the newest token no longer sees; once that token is taken back, those before it need it. Sinks that have moved since
-// lie below such a gap, so the two are looked at apart: each under an id of its own, whose ends llama.cpp tells.
-bool Engine::holds_what_is_seen(const Sequence& sequence) {
-  if (!holds_newest(sequence)) return false;
-  const auto& cache = *sequence.cache;
-  if (sliding_window_ == 0 || cache.size() == 0) return true;
-  const auto& functions = llama();
-  const Position seen_from = cache.next() - sliding_window_ + 1;
-  int scratch = take_id();
-  const auto holds = [&](Position from, Position to) {
-    from = std::max(from, seen_from);
-    if (from >= to) return true;
-    functions.llama_memory_seq_rm(memory_, scratch, -1, -1);
-    functions.llama_memory_seq_cp(memory_, sequence.current, scratch, from, to);
-    return functions.llama_memory_seq_pos_min(memory_, scratch) == from && functions.llama_memory_seq_pos_max(memory_, scratch) == to - 1;
-  };
-  const Position sinks_end = cache.lowest() + static_cast<Position>(cache.sinks().size());
-  const Position oldest = cache.limits().kind == CachePolicy::streaming ? std::max(sinks_end, cache.mark().oldest) : sinks_end;
-  const bool whole = holds(cache.lowest(), sinks_end) && holds(oldest, cache.next());
-  give_id(scratch);
-  return whole;
-}
-
-void Engine::verify(const Sequence& sequence) const {
-  const auto& cache = *sequence.cache;
-  const char* broken = cache.broken_invariant();
-  if (!broken && cache.size() > 0 && sequence.rebasing == 0) {
-    if (!holds_newest(sequence)) broken = "llama.cpp holds the newest position";
-    const bool knows_lowest = sliding_window_ == 0 && !recurrent_;
-    if (knows_lowest && llama().llama_memory_seq_pos_min(memory_, sequence.current) != cache.lowest()) broken = "llama.cpp holds the oldest position";
-  }
-  if (broken) throw Failure("DECODE_FAILED", std::string("a cache invariant does not hold: ") + broken);
-}
-
 // On the compute thread that is this thread, between two operations of a graph. Only a CPU asks.
 bool Engine::must_stop_decoding() {
   if (stopping_.load(std::memory_order_relaxed)) return true;

@@ -267,7 +267,7 @@ void Engine::evict(Sequence& sequence, const CachePolicy::Step& step) {
     // A sliding-window cache reuses cells that no later token can see; a token taken back could. The window's alone: sinks
     // move with each token, and would lie there once for each of them, at positions of the window.
     if (sliding_window_ > 0) {
-      const Position from = std::max(step.evict_from, step.first - sliding_window_);
+      const Position from = std::max(step.evict_from, step.first - sliding_window_ + 1);
       functions.llama_memory_seq_cp(memory_, sequence.current, sequence.hold, from, step.first + step.count);
     }
   }

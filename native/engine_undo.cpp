@@ -102,8 +102,9 @@ void Engine::undo(Sequence& sequence, const Record& record) {
   if (sequence.hold >= 0) {
     if (mark.oldest < now.oldest) functions.llama_memory_seq_cp(memory_, sequence.hold, sequence.current, mark.oldest, std::min(now.oldest, mark.next));
     if (sliding_window_ > 0) {
-      // Taken out first: once the cache has grown, the two no longer share their cells.
-      const Position from = std::max(mark.oldest, mark.next - sliding_window_);
+      // As far as it is held: the prompt's tokens may not be. Taken out first: once the cache has grown, the two no longer
+      // share their cells.
+      const Position from = std::max({mark.oldest, mark.next - sliding_window_ + 1, functions.llama_memory_seq_pos_min(memory_, sequence.hold)});
       const Position to = std::min(mark.next, functions.llama_memory_seq_pos_max(memory_, sequence.hold) + 1);
       if (from < to) {
         functions.llama_memory_seq_rm(memory_, sequence.current, from, to);

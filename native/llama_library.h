@@ -24,7 +24,7 @@
   X(llama_tokenize) X(llama_token_to_piece) X(llama_detokenize) X(llama_decode) X(llama_get_logits_ith)            \
   X(llama_attach_threadpool) X(llama_set_n_threads)                                                                 \
   X(llama_get_memory) X(llama_memory_seq_rm) X(llama_memory_seq_cp)                    \
-  X(llama_memory_seq_pos_min) X(llama_memory_seq_pos_max) X(llama_state_seq_get_size) X(llama_state_seq_get_data)  \
+  X(llama_memory_seq_pos_min) X(llama_memory_seq_pos_max) X(llama_state_seq_get_size) X(llama_state_seq_get_size_ext) X(llama_state_seq_get_data)  \
   X(llama_state_seq_set_data) X(llama_sampler_chain_init) X(llama_sampler_chain_add) X(llama_sampler_apply)        \
   X(llama_sampler_accept) X(llama_sampler_reset) X(llama_sampler_free) X(llama_sampler_init_dist)                  \
   X(llama_sampler_init_top_k) X(llama_sampler_init_top_p) X(llama_sampler_init_min_p)                              \

@@ -62,6 +62,17 @@ describe('what was not read is taken back', () => {
     }
   }))
 
+  test.each(all)('%s: a reply that is left before its first token, behind a prompt of one', (kind) => withModel(kind, { endBias: -20 }, async (model) => {
+    const [before, next] = [randomTokens(80), randomTokens(1, 8)]
+    const roomy = { window: 300 }
+    const strayed = await after(model, kind, roomy, async (sequence) => {
+      await append(sequence, before)
+      await interrupted(sequence, generate(next, 0), 0)
+    })
+    const straight = await after(model, kind, roomy, async (sequence) => { await append(sequence, Int32Array.of(...before, ...next)) })
+    expect(distance(strayed, straight).max).toBeLessThan(bound(kind))
+  }))
+
   test.each(all)('%s: a reply that is left when the engine has long finished it, by its end or by its length', (kind) => withModel(kind, { endBias: 1 }, async (model) => {
     let ended = 0
     for (const [length, taken, maxTokens, policy, seed] of [

@@ -15,13 +15,13 @@ const setup: Setup = { memory: 'llama', layers: 1, batchSize: 32, maxSequences: 
 const answered = [{ role: 'user', content: 'Who?' }, { role: 'assistant', content: ' is you7é' }]
 
 /** What random programs have found, made short. */
-const found: [what: string, operations: Operation[]][] = [
-  ['a reply that is not decoded yet comes back when its regeneration is left', [
+const found: { what: string; operations: Operation[] }[] = [
+  { what: 'a reply that is not decoded yet comes back when its regeneration is left', operations: [
     { do: 'create', as: 'c1', options: { messages: [...answered, ...answered] } },
     { do: 'regenerate', chat: 'c1', options: {}, reading: { leave: { way: 'break', after: 0, pause: 0 } } },
     { do: 'turn', chat: 'c1', said: 'x', options: { maxTokens: 3 }, reading: {} },
-  ]],
-  ['a history that begins with a reply is cut where messages end, when a turn is left or undone', [
+  ] },
+  { what: 'a history that begins with a reply is cut where messages end, when a turn is left or undone', operations: [
     { do: 'create', as: 'c1', options: { window: 28, evict: 'turn', temperature: 0 } },
     { do: 'turn', chat: 'c1', said: '<|im_end|>Hello你好 andé\n y', options: { maxTokens: 9 }, reading: {} },
     { do: 'turn', chat: 'c1', said: 'x', options: { maxTokens: 11 }, reading: {} },
@@ -30,9 +30,9 @@ const found: [what: string, operations: Operation[]][] = [
     { do: 'turn', chat: 'c1', said: '. ', options: { maxTokens: 2 }, reading: {} },
     { do: 'undo', chat: 'c1', exchanges: 1 },
     { do: 'turn', chat: 'c1', said: '. ', options: { maxTokens: 2 }, reading: {} },
-  ]],
+  ] },
 ]
 
-test.each(found)('%s', async (_, operations) => {
+test.each(found)('$what', async ({ operations }) => {
   await runProgram({ setup, operations })
 }, 600_000)

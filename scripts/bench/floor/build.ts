@@ -8,8 +8,8 @@ import { userCacheFolder } from '../../../lib/user-cache.js'
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..', '..', '..')
 // The addon's own opening of llama.cpp's libraries and its threads, so that the floor runs on exactly what the addon runs on.
-const sources = ['scripts/bench/floor/floor.cpp', 'native/backends.cpp', 'native/llama_library.cpp', 'native/shared_library.cpp', 'native/thread_pool.cpp']
-const headers = ['native/largest_logit.h', 'native/backends.h', 'native/guarded.h', 'native/llama_library.h', 'native/shared_library.h', 'native/thread_pool.h', 'native/failure.h', ...readdirSync(path.join(root, 'native/include/llama.cpp')).filter(name => name.endsWith('.h')).map(name => `native/include/llama.cpp/${name}`)]
+const sources = ['scripts/bench/floor/floor.cpp', 'native/assertions.cpp', 'native/backends.cpp', 'native/llama_library.cpp', 'native/shared_library.cpp', 'native/thread_pool.cpp']
+const headers = ['native/largest_logit.h', 'native/assertions.h', 'native/backends.h', 'native/guarded.h', 'native/llama_library.h', 'native/shared_library.h', 'native/thread_pool.h', 'native/failure.h', ...readdirSync(path.join(root, 'native/include/llama.cpp')).filter(name => name.endsWith('.h')).map(name => `native/include/llama.cpp/${name}`)]
 const flags = ['-std=c++20', '-O3', '-Inative', '-Inative/include/llama.cpp']
 const libraries = process.platform === 'linux' ? ['-ldl', '-pthread'] : []
 
