@@ -154,6 +154,7 @@ class Engine {
   bool holds_what_is_seen(const Sequence& sequence);
   bool holds_kept(const Sequence& sequence);
   bool holds_all(int id, Position from, Position to, bool windowed);
+  static bool counts_all(int64_t seen, int64_t evicted, const CachePolicy& cache, const std::deque<Token>& pending);
   void verify(const Sequence& sequence);
   void decode(Batch& batch);
   bool is_reproducible() const;

@@ -42,10 +42,11 @@ void Engine::cut(Sequence& sequence, int64_t keep) {
     return;
   }
   auto& cache = *sequence.cache;
-  const Position last = cache.next() - static_cast<Position>(drop - waiting) - 1;
+  const int64_t newest = cache.next() - (drop - waiting) - 1;
   const auto mark = cache.mark();
   const bool whole = sequence.evicted == 0 && mark.base == cache.limits().first;
-  if (last < (whole ? cache.lowest() : mark.oldest)) throw evicted(keep);
+  if (newest < (whole ? cache.lowest() : mark.oldest)) throw evicted(keep);
+  const auto last = static_cast<Position>(newest);
   const Token token = cache.between(last, last + 1).front();
   if (!cache.cut(last)) throw evicted(keep);
   sequence.forget(drop);

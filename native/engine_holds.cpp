@@ -6,6 +6,11 @@
 
 namespace streaming {
 
+// Whether each token of the conversation is in the cache, waits to be decoded, or has been evicted.
+bool Engine::counts_all(int64_t seen, int64_t evicted, const CachePolicy& cache, const std::deque<Token>& pending) {
+  return seen - evicted == cache.size() + static_cast<int64_t>(pending.size());
+}
+
 // Whether llama.cpp's cache ends where ours does: a token decoded behind another end than it has seen would be
 // nonsense, and nothing would say so. A look at one number.
 bool Engine::holds_newest(const Sequence& sequence) const {
@@ -60,6 +65,7 @@ bool Engine::holds_all(int id, Position from, Position to, bool windowed) {
 void Engine::verify(const Sequence& sequence) {
   const auto& cache = *sequence.cache;
   const char* broken = cache.broken_invariant();
+  if (!broken && !counts_all(sequence.seen, sequence.evicted, cache, sequence.pending)) broken = "each token is in the cache, waits, or has left";
   if (!broken && cache.size() > 0 && sequence.rebasing == 0) {
     if (!holds_newest(sequence)) broken = "llama.cpp holds the newest position";
     else if (!recurrent_ && !holds_kept(sequence)) broken = "llama.cpp holds all that is kept";

@@ -155,7 +155,8 @@ void Engine::restore_saved(Sequence& sequence, const std::vector<uint8_t>& state
   // The last token waits for what will follow it, whatever else is to be decoded again before: perhaps all there is.
   const size_t most = pending.empty() ? 0 : pending.size() - 1;
   const bool moves_on = limits.kind == CachePolicy::streaming || limits.kind == CachePolicy::dense;
-  const bool sound = head.evicted >= 0 && head.seen >= head.evicted && head.seen <= kMostTokens && (kept.empty() || !pending.empty()) && pending.empty() == (head.seen == 0) &&
+  const bool sound = head.evicted >= 0 && head.seen >= head.evicted && head.seen <= kMostTokens && counts_all(head.seen, head.evicted, *cache, pending) &&
+                     (kept.empty() || !pending.empty()) && pending.empty() == (head.seen == 0) &&
                      head.rebasing <= (limits.kind == CachePolicy::streaming ? most : 0) && head.replaying <= (recurrent_ && moves_on ? most : 0) &&
                      head.given_back <= (moves_on ? 0 : most);
   if (!sound) throw Failure("INVALID_OPTION", "the saved state contradicts itself");

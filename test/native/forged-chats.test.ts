@@ -101,6 +101,24 @@ describe.each<[TinyKind, ModelOptions]>([['llama', {}], ['llama', { kvType: 'f32
   })
 })
 
+describe('a count of tokens that is not that of the tokens', () => {
+  const seenAt = 32
+  const loaded = loadModel(tinyModel('llama', { endBias: -20 }), exact)
+  afterAll(async () => (await loaded).close())
+
+  test.each<[string, object]>([['streaming', {}], ['dense', { policy: 'dense', window: 400 }], ['recompute', { policy: 'recompute', window: 30 }]])('of a chat with the policy %s: goes on from its messages, also after undo', async (_name, options) => {
+    const model = await loaded
+    const saved = await genuine(model, options)
+    for (const more of [1n, -1n, 2n ** 32n - 200n, 2n ** 32n - 5n, 2n ** 40n]) {
+      const forged = changed(saved, state => state.writeBigInt64LE(state.readBigInt64LE(seenAt) + more, seenAt))
+      await using chat = await model.restoreChat(forge(forged))
+      expect(chat.restoredFrom?.what).toBe('messages')
+      await chat.undo()
+      await chat.ask('Well?', go)
+    }
+  })
+})
+
 describe('a head that fits no state', () => {
   const loaded = loadModel(tinyModel('llama', { endBias: -20 }), exact)
   afterAll(async () => (await loaded).close())
