@@ -1,3 +1,6 @@
+import { StreamingLLMError } from './errors.js'
+import { reasonOf } from './options/check.js'
+
 /** Who waits for a signal. One listener serves all of them, since Node warns of more than ten. */
 interface Watch {
   readonly acts: Set<() => void>
@@ -37,15 +40,24 @@ function watch(signal: AbortSignal): Watch {
     if (errors.length > 0) throw errors[0]
   }
   const made = { acts, listener }
+  try {
+    signal.addEventListener('abort', listener, { once: true })
+  } catch (cause) {
+    throw new StreamingLLMError('INVALID_OPTION', `'signal' must be an AbortSignal, and this one cannot be listened to: ${reasonOf(cause)}`, { cause, details: { option: 'signal', expected: 'an AbortSignal' } })
+  }
   watches.set(signal, made)
-  signal.addEventListener('abort', listener, { once: true })
   return made
 }
 
 function unwatch(signal: AbortSignal): void {
   const { listener } = watches.get(signal) ?? {}
   watches.delete(signal)
-  if (listener !== undefined) signal.removeEventListener('abort', listener)
+  if (listener === undefined) return
+  try {
+    signal.removeEventListener('abort', listener)
+  } catch {
+    // Nobody waits with it any more.
+  }
 }
 
 /**

@@ -13,6 +13,7 @@ import { readOutput } from './structured/response-format.js'
 import type { StandardSchema } from './structured/schema.js'
 import { leftInQueue, textStream, type TextStream } from './text-stream.js'
 import { refuseInToolScope } from './tool-scope.js'
+import { chosen } from './tools/tool-call-grammar.js'
 import { wantsCall } from './tools/tool-definitions.js'
 import { takeTurn } from './turn.js'
 
@@ -142,7 +143,7 @@ export class Chat {
       if (event.type === 'tool-call') toolCalls.push({ id: event.id, name: event.name, arguments: event.arguments })
       if (event.type === 'tool-result') [text, toolCalls, tokens] = ['', [], []]
       if (event.type !== 'finish') continue
-      if (event.reason === 'abort') options.signal?.throwIfAborted()
+      if (event.reason === 'abort') parsed.signal?.throwIfAborted()
       const { reason, usage, timings } = event
       return {
         text, reason, usage, timings,
@@ -295,6 +296,7 @@ export class Chat {
     if (tools === undefined && wantsCall(toolChoice)) {
       throw new StreamingLLMError('INVALID_OPTION', `'toolChoice' asks for a call, and the chat has no tools: give it some by the option tools`, { details: { option: 'toolChoice' } })
     }
+    if (tools !== undefined) chosen(tools.definitions, toolChoice)
     return textStream(this.#turn(messages, options, before))
   }
 

@@ -88,6 +88,9 @@ const chatSchemas: Schemas<ChatOptions> = {
   chatTemplate: someText,
 }
 
+const toolChoices = ['auto', 'none', 'required']
+const toolChoiceExpected = "'auto', 'none', 'required' or { tool: name }"
+
 const generateSchemas: Schemas<GenerateOptions> = {
   ...samplingSchemas,
   maxTokens: whole(1),
@@ -100,7 +103,12 @@ const generateSchemas: Schemas<GenerateOptions> = {
   grammar: v.unknown() as Schema<GenerateOptions['grammar']>, // by readGrammar
   responseFormat: v.unknown() as Schema<GenerateOptions['responseFormat']>, // by readResponseFormat
   startWith: text,
-  toolChoice: v.custom<ToolChoice>(value => ['auto', 'none', 'required'].includes(value as string) || typeof (value as { tool?: unknown } | null)?.tool === 'string', "'auto', 'none', 'required' or { tool: name }"),
+  toolChoice: v.pipe(
+    v.custom<ToolChoice>(value => toolChoices.includes(value as string) || typeof (value as { tool?: unknown } | null)?.tool === 'string', toolChoiceExpected),
+    // As an own copy, since what is asked again may be another.
+    v.transform(value => typeof value === 'string' ? value : { tool: value.tool }),
+    v.check(value => typeof value === 'string' || typeof value.tool === 'string', toolChoiceExpected),
+  ),
   maxToolRounds: whole(1, 1000),
   keepUnanswered: boolean,
 }

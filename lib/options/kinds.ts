@@ -76,8 +76,10 @@ export function callback<F extends (...args: never[]) => unknown>(): Schema<F> {
   return v.custom<F>(value => typeof value === 'function', 'a function')
 }
 
-/** By its shape, since a signal may come from another realm. */
+const ofSignal = ['addEventListener', 'removeEventListener', 'throwIfAborted'] as const
+
+/** By its shape, since a signal may come from another realm; by all of it that is used. */
 export const signal: Schema<AbortSignal> = v.custom<AbortSignal>(value => {
   const each = value as Partial<AbortSignal> | null
-  return typeof each === 'object' && each !== null && typeof each.aborted === 'boolean' && typeof each.addEventListener === 'function'
+  return typeof each === 'object' && each !== null && typeof each.aborted === 'boolean' && ofSignal.every(name => typeof each[name] === 'function')
 }, 'an AbortSignal')

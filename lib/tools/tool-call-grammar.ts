@@ -57,7 +57,8 @@ export function toolCallGrammar(format: ToolCallFormat, tools: ToolDefinitions, 
   }
 }
 
-function chosen(tools: ToolDefinitions, choice: ToolChoice): string[] {
+/** The tools that may be called. Throws INVALID_OPTION where the one that is to be is not among them. */
+export function chosen(tools: ToolDefinitions, choice: ToolChoice): string[] {
   if (typeof choice !== 'object') return Object.keys(tools)
   if (Object.hasOwn(tools, choice.tool)) return [choice.tool]
   throw new StreamingLLMError('INVALID_OPTION', `The tool that is to be called, ${JSON.stringify(choice.tool)}, is not among the tools: ${Object.keys(tools).join(', ') || 'there are none'}.`, {

@@ -62,3 +62,10 @@ test('waiting ends with the signal, by its reason', async () => {
   await sleep(1, undefined)
   expect(listeners()).toBe(0)
 })
+
+test('one whose methods throw is refused with a typed error, or forgotten', () => {
+  const alike = { aborted: false, reason: undefined, addEventListener() {}, removeEventListener() { throw new RangeError('no') }, throwIfAborted() {} } as unknown as AbortSignal
+  expect(() => onAbort(alike, () => {})()).not.toThrow()
+  const deaf = { ...alike, addEventListener() { throw new RangeError('no') } } as unknown as AbortSignal
+  expect(() => onAbort(deaf, () => {})).toThrow(expect.objectContaining({ code: 'INVALID_OPTION', details: { option: 'signal', expected: 'an AbortSignal' } }))
+})

@@ -234,6 +234,13 @@ describe('tools', () => {
     }
   })
 
+  test('a call of a tool that is not there is refused at once', () => {
+    const chat = fakeModel({ chatTemplate: template }).model.createChat({ tools: weather(() => 'sun') })
+    for (const tool of ['time', 'toString', '__proto__']) {
+      expect(() => chat.stream('x', { toolChoice: { tool } })).toThrow(expect.objectContaining({ code: 'INVALID_OPTION', message: expect.stringContaining('weather') }))
+    }
+  })
+
   test('without execute end the reply, and the caller answers', async () => {
     const { model, native } = fakeModel({ chatTemplate: template }, {}, call('weather', { city: 'Oslo' }), 'It rains.')
     const chat = model.createChat({ tools: { weather: { parameters } } })
