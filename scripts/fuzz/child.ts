@@ -1,7 +1,8 @@
-// The process in which inputs are tried: it writes down the seed of each before it tries it, so that its end by a signal
-// tells which one it was.
-import { openSync, writeSync } from 'node:fs'
+// The process in which inputs are tried: it writes down the seed of each before it tries it, and the input as soon as that
+// is made, so that its end by a signal tells which one it was.
+import { ftruncateSync, openSync, writeSync } from 'node:fs'
 import { SeededRandom } from '../../test/tools/tiny-random.js'
+import { expect } from './target.js'
 import { targets } from './targets.js'
 
 /** From the parent. */
@@ -10,44 +11,88 @@ export interface Order {
   first: number
   count: number
   progressFile: string
+  /** Seconds of CPU for one input. */
+  limit: number
 }
 
 /** To the parent. */
 export type Message =
   | { kind: 'fault'; seed: number; reason: string; input: string }
-  | { kind: 'done'; tried: number; megabytes: { early: number; end: number } }
+  | Progress & { kind: 'progress' }
+  | Progress & { kind: 'done' }
 
-const progressBytes = 16
+export interface Progress {
+  tried: number
+  /** Of the process, once what can be collected is. */
+  megabytes: number
+  /** What came of inputs, by how often. */
+  outcomes: Record<string, number>
+  slowest: { seconds: number; seed: number }
+}
 
-/** After so many inputs all caches are warm, and what the process takes is compared with what it takes at its end. */
-const warmInputs = 200
+/** The file's beginning is the seed; behind it comes the input. */
+export const seedBytes = 16
+const mostOfInput = 4_000
+
+/** Memory is looked at each time. */
+const inputsBetween = 500
 
 const order = await new Promise<Order>(resolve => process.once('message', resolve))
 const target = await targets[order.target]!()
 const prepared = await target.prepare?.()
-const progress = openSync(order.progressFile, 'r+')
-let early = 0
-for (let i = 0; i < order.count; i++) {
-  const seed = order.first + i
-  writeSync(progress, String(seed).padStart(progressBytes), 0)
+const file = openSync(order.progressFile, 'r+')
+const outcomes: Record<string, number> = {}
+const slowest = { seconds: 0, seed: -1 }
+const inFlight = new Set<number>()
+let next = 0
+let tried = 0
+// Where several are tried at once, a fault that ends the process is ascribed to the one that was begun first.
+await Promise.all(Array.from({ length: target.atOnce ?? 1 }, async () => {
+  while (next < order.count) await attempt(order.first + next++)
+}))
+begun()
+await send({ kind: 'done', ...progress() })
+process.disconnect()
+process.exit(0)
+
+async function attempt(seed: number): Promise<void> {
+  inFlight.add(seed)
+  begun()
   let input = ''
+  const before = process.cpuUsage()
   try {
-    await target.attempt(new SeededRandom(seed), prepared, text => { input = text.slice(0, 2_000) })
+    await target.attempt(new SeededRandom(seed), prepared, {
+      describe: text => {
+        input = text.slice(0, mostOfInput)
+        writeSync(file, input, seedBytes)
+      },
+      count: outcome => { outcomes[outcome] = (outcomes[outcome] ?? 0) + 1 },
+    })
+    expect(Object.keys(Object.prototype).length === 0, 'Object.prototype has been added to')
+    const { user, system } = process.cpuUsage(before)
+    const seconds = (user + system) / 1e6 / (target.atOnce ?? 1)
+    if (seconds > slowest.seconds) Object.assign(slowest, { seconds, seed })
+    expect(seconds <= order.limit, `it took ${seconds.toFixed(1)} seconds of CPU`)
   } catch (error) {
     await send({ kind: 'fault', seed, reason: error instanceof Error ? error.stack ?? error.message : String(error), input })
   }
-  if (i === warmInputs) early = megabytes()
+  inFlight.delete(seed)
+  tried++
+  if (tried % inputsBetween === 0) await send({ kind: 'progress', ...progress() })
 }
-writeSync(progress, ''.padStart(progressBytes), 0)
-await send({ kind: 'done', tried: order.count, megabytes: { early, end: megabytes() } })
-process.disconnect()
-process.exit(0)
+
+/** Writes down which one it is. */
+function begun(): void {
+  ftruncateSync(file, seedBytes)
+  const [oldest] = inFlight
+  writeSync(file, String(oldest ?? '').padStart(seedBytes), 0)
+}
 
 function send(message: Message): Promise<void> {
   return new Promise(resolve => process.send!(message, undefined, {}, () => resolve()))
 }
 
-function megabytes(): number {
+function progress(): Progress {
   ;(globalThis as { gc?: () => void }).gc?.()
-  return process.memoryUsage().rss / 2 ** 20
+  return { tried, megabytes: process.memoryUsage().rss / 2 ** 20, outcomes, slowest }
 }

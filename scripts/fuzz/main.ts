@@ -4,6 +4,7 @@ import { runTarget } from './run-target.js'
 import { targets } from './targets.js'
 
 const names = Object.keys(targets)
+const tellMilliseconds = 60_000
 
 const program = new Command('fuzz')
   .description('Tries random inputs at everything that takes input from outside: nothing may end the process, hang, leak, or fail without a typed error. Ends with 1 where something did.')
@@ -20,12 +21,22 @@ const program = new Command('fuzz')
     let failed = 0
     for (const name of chosen) {
       const target = await targets[name]!()
-      const outcome = await runTarget(name, target, first, { inputs, seconds }, fault => {
-        console.log(`${fault.target} --seed ${fault.seed}: ${fault.reason}\n  input: ${fault.input}`)
+      let told = performance.now()
+      const outcome = await runTarget(name, target, first, { inputs, seconds }, {
+        onFault: fault => console.log(`${fault.target} --seed ${fault.seed}: ${fault.reason}\n  input: ${fault.input}`),
+        onProgress: (tried, megabytes) => {
+          if (performance.now() - told < tellMilliseconds) return
+          told = performance.now()
+          console.error(`${name}: ${tried} inputs so far, ${megabytes.toFixed(0)} MB`)
+        },
       })
       failed += outcome.faults.length
       const grown = outcome.grownMegabytes === undefined ? '' : `, memory ${outcome.grownMegabytes >= 0 ? '+' : ''}${outcome.grownMegabytes.toFixed(1)} MB`
       console.log(`${name}: ${outcome.tried} inputs in ${outcome.seconds.toFixed(0)} s from seed ${first}${grown}, ${outcome.faults.length} faults`)
+      const all = Object.values(outcome.outcomes).reduce((sum, times) => sum + times, 0)
+      const shares = Object.entries(outcome.outcomes).sort(([, a], [, b]) => b - a).map(([what, times]) => `${what} ${(100 * times / all).toFixed(1)} %`)
+      if (shares.length > 0) console.log(`  ${shares.join(', ')}`)
+      console.log(`  slowest: seed ${outcome.slowest.seed}, ${outcome.slowest.seconds.toFixed(2)} s of CPU`)
     }
     if (failed > 0) process.exitCode = 1
   })

@@ -3,7 +3,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Message, Order } from './child.js'
+import type { Message, Order, Progress } from './child.js'
 import type { Fault, FuzzTarget } from './target.js'
 
 /** How much is tried: what is reached last, or with `seconds` alone until they are over. */
@@ -16,21 +16,36 @@ export interface Outcome {
   tried: number
   seconds: number
   faults: Fault[]
+  /** What came of inputs, by how often. */
+  outcomes: Record<string, number>
+  /** The input that took most of the CPU. */
+  slowest: { seconds: number; seed: number }
   /** By how much the memory of the longest-lived process grew after its first inputs; undefined: none lived long enough. */
   grownMegabytes?: number
 }
 
-/** Inputs of one process, at most: what a fault ends is then little, and memory is looked at often. */
+export interface Listener {
+  onFault(fault: Fault): void
+  /** Once in a while: inputs tried so far, and the memory of the process that tries them. */
+  onProgress?(tried: number, megabytes: number): void
+}
+
+/** Inputs of one process, at most: what a fault ends is then little. */
 const inputsPerProcess = 20_000
 const defaultSecondsPerInput = 5
 /** An input that waits rather than computes hangs after so many times as long by the clock. */
 const clockFactor = 12
 const pollMilliseconds = 500
+/** Looks at the memory, of which the first are before all caches are warm, and how many it takes to say that it grows. */
+const warmLooks = 3
+const leastLooks = 12
+/** The child's, which importing it would start. */
+const seedBytes = 16
 
 /** Tries inputs by seeds from `seed` on, in processes of their own, until the amount is reached. */
-export async function runTarget(name: string, target: FuzzTarget, seed: number, amount: Amount, onFault: (fault: Fault) => void): Promise<Outcome> {
+export async function runTarget(name: string, target: FuzzTarget, seed: number, amount: Amount, { onFault, onProgress }: Listener): Promise<Outcome> {
   const started = performance.now()
-  const outcome: Outcome = { tried: 0, seconds: 0, faults: [] }
+  const outcome: Outcome = { tried: 0, seconds: 0, faults: [], outcomes: {}, slowest: { seconds: 0, seed } }
   const elapsed = () => (performance.now() - started) / 1_000
   const enough = () => outcome.tried >= (amount.inputs ?? (amount.seconds === undefined ? 1_000 : 0)) && elapsed() >= (amount.seconds ?? 0)
   while (!enough()) {
@@ -38,18 +53,29 @@ export async function runTarget(name: string, target: FuzzTarget, seed: number, 
     const count = Math.min(wanted, target.inputsPerProcess ?? inputsPerProcess)
     // Where time alone counts, a process that is in the middle of its inputs when it is over is ended.
     const deadline = Number.isFinite(wanted) ? Infinity : started + amount.seconds! * 1_000
-    const { tried, grownMegabytes } = await runProcess(name, target, seed + outcome.tried, count, deadline, fault => {
-      outcome.faults.push(fault)
-      onFault(fault)
+    const { tried, grownMegabytes, last } = await runProcess(name, target, seed + outcome.tried, count, deadline, {
+      onFault: fault => {
+        outcome.faults.push(fault)
+        onFault(fault)
+      },
+      onProgress: (tried, megabytes) => onProgress?.(outcome.tried + tried, megabytes),
     })
     outcome.tried += tried
+    for (const [what, times] of Object.entries(last?.outcomes ?? {})) outcome.outcomes[what] = (outcome.outcomes[what] ?? 0) + times
+    if (last !== undefined && last.slowest.seconds > outcome.slowest.seconds) outcome.slowest = last.slowest
     if (grownMegabytes !== undefined) outcome.grownMegabytes = Math.max(outcome.grownMegabytes ?? -Infinity, grownMegabytes)
   }
   outcome.seconds = elapsed()
   return outcome
 }
 
-async function runProcess(name: string, target: FuzzTarget, first: number, count: number, deadline: number, onFault: (fault: Fault) => void): Promise<{ tried: number; grownMegabytes?: number }> {
+interface Ran {
+  tried: number
+  grownMegabytes?: number
+  last?: Progress
+}
+
+async function runProcess(name: string, target: FuzzTarget, first: number, count: number, deadline: number, { onFault, onProgress }: Required<Listener>): Promise<Ran> {
   const progressFile = path.join(os.tmpdir(), `streaming-llm-fuzz-${process.pid}-${name}`)
   writeFileSync(progressFile, '')
   const child = fork(fileURLToPath(new URL('child.ts', import.meta.url)), [], {
@@ -59,15 +85,21 @@ async function runProcess(name: string, target: FuzzTarget, first: number, count
   let errors = ''
   child.stderr!.setEncoding('utf8').on('data', (text: string) => { errors = (errors + text).slice(-2_000) })
   const current = () => {
-    const text = readFileSync(progressFile, 'latin1').trim()
-    return text === '' ? undefined : Number(text)
+    const bytes = readFileSync(progressFile)
+    const text = bytes.toString('latin1', 0, seedBytes).trim()
+    return { seed: text === '' ? undefined : Number(text), input: bytes.toString('utf8', seedBytes) }
   }
-  let done: Extract<Message, { kind: 'done' }> | undefined
+  const looks: number[] = []
+  let last: Progress | undefined
+  let done = false
   let hung = false
   let ended = false
   child.on('message', (message: Message) => {
-    if (message.kind === 'done') done = message
-    else onFault({ target: name, seed: message.seed, reason: message.reason, input: message.input })
+    if (message.kind === 'fault') return onFault({ target: name, seed: message.seed, reason: message.reason, input: message.input })
+    last = message
+    done = message.kind === 'done'
+    looks.push(message.megabytes)
+    onProgress(message.tried, message.megabytes)
   })
   const limit = target.secondsPerInput ?? defaultSecondsPerInput
   let watched: { seed: number | undefined; at: number; cpu: number } | undefined
@@ -77,29 +109,35 @@ async function runProcess(name: string, target: FuzzTarget, first: number, count
       child.kill('SIGKILL')
       return
     }
-    const seed = current()
+    const { seed } = current()
     const cpu = cpuSeconds(child.pid!)
     if (watched === undefined || watched.seed !== seed) watched = { seed, at: performance.now(), cpu }
-    // The number of cores is what the CPU seconds of several threads are shared by.
-    else if (seed !== undefined && (cpu - watched.cpu > limit * os.availableParallelism() || performance.now() - watched.at > limit * clockFactor * 1_000)) {
+    // Each of those that run side by side has its own.
+    else if (seed !== undefined && (cpu - watched.cpu > limit * (target.atOnce ?? 1) || performance.now() - watched.at > limit * clockFactor * 1_000)) {
       hung = true
       child.kill('SIGKILL')
     }
   }, pollMilliseconds)
-  child.send({ target: name, first, count, progressFile } satisfies Order)
+  child.send({ target: name, first, count, progressFile, limit } satisfies Order)
   const [code, signal] = await new Promise<[number | null, NodeJS.Signals | null]>(resolve => child.on('close', (...how) => resolve(how)))
   clearInterval(watch)
-  const seed = current()
+  const { seed, input } = current()
   rmSync(progressFile, { force: true })
-  if (done !== undefined) {
-    const { early, end } = done.megabytes
-    return { tried: count, ...(early > 0 && { grownMegabytes: end - early }) }
-  }
-  if (ended) return { tried: seed === undefined ? 0 : seed - first }
-  const how = hung ? `still busy after ${limit} seconds of CPU` : `the process ended with ${signal ?? `code ${code}`}: ${errors.trim().slice(-600)}`
+  const grown = growth(looks)
+  if (done) return { tried: count, last, ...grown }
+  if (ended) return { tried: seed === undefined ? 0 : seed - first, last, ...grown }
+  const how = hung ? `still busy after ${limit} seconds of CPU` : `the process ended with ${signal ?? `code ${code}`}: ${errors.trim().slice(-1_500)}`
   if (seed === undefined) throw new Error(`${name}: ${how}`)
-  onFault({ target: name, seed, reason: how, input: '' })
-  return { tried: seed - first + 1 }
+  onFault({ target: name, seed, reason: how, input })
+  return { tried: seed - first + 1, last }
+}
+
+/** From the least of the first quarter of all looks to the least of the last: single inputs take much and give it back later. */
+function growth(looks: readonly number[]): { grownMegabytes?: number } {
+  const warm = looks.slice(warmLooks)
+  if (looks.length < leastLooks) return {}
+  const quarter = Math.floor(warm.length / 4)
+  return { grownMegabytes: Math.min(...warm.slice(-quarter)) - Math.min(...warm.slice(0, quarter)) }
 }
 
 /** CPU time of the process so far, of all its threads; 0 where the system does not tell. */

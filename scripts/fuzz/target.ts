@@ -8,13 +8,22 @@ export interface FuzzTarget {
   prepare?(): Promise<unknown>
   /**
    * Makes one input from the random numbers and tries it. It throws where something does not hold; the process that
-   * ends or hangs is noticed from outside. `describe` is told the input in words, for the report of a fault.
+   * ends or hangs is noticed from outside.
    */
-  attempt(random: SeededRandom, prepared: unknown, describe: (input: string) => void): Promise<void>
+  attempt(random: SeededRandom, prepared: unknown, notes: Notes): Promise<void>
   /** Seconds of its process's CPU that one input may take, over which it hangs. Default 5. */
   secondsPerInput?: number
   /** Inputs a process handles before a fresh one takes over; where each leaves something behind. Default: no limit. */
   inputsPerProcess?: number
+  /** Inputs that are tried side by side, where they wait more than they compute. Default 1. */
+  atOnce?: number
+}
+
+export interface Notes {
+  /** Is told the input in words, before it is tried where that can be: for the report of a fault. */
+  describe(input: string): void
+  /** Is told what came of it, in a word or two: that shows how many inputs come through to what lies behind the first checks. */
+  count(outcome: string): void
 }
 
 /** What was found. */

@@ -40,9 +40,11 @@ async function run({ operations, minutes, seed, memory, shorten }: Flags): Promi
   for (const kind of memory) {
     const amount = { inputs: Math.ceil(operations / memory.length / programLength), ...(minutes !== undefined && { seconds: (minutes * 60) / memory.length }) }
     const found: Fault[] = []
-    const outcome = await runTarget(`chats-${kind}`, chatsTarget(kind), first, amount, fault => {
-      console.log(`${kind}, seed ${fault.seed}: ${fault.reason.split('\n    at ')[0]}`)
-      found.push(fault)
+    const outcome = await runTarget(`chats-${kind}`, chatsTarget(kind), first, amount, {
+      onFault: fault => {
+        console.log(`${kind}, seed ${fault.seed}: ${fault.reason.split('\n    at ')[0]}`)
+        found.push(fault)
+      },
     })
     console.log(`${kind}: ${outcome.tried * programLength} operations in ${outcome.seconds.toFixed(0)} s, programs from seed ${first} on, ${found.length} faults`)
     for (const fault of found.slice(0, Math.max(0, shorten - faults))) await reportShortest(kind, fault.seed)

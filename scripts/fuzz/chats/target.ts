@@ -11,7 +11,7 @@ export function chatsTarget(memory?: Memory): FuzzTarget {
   return {
     description: 'Random programs over chats: what they hold is what they should hold, and logits are those of a fresh sequence.',
     secondsPerInput: 60,
-    async attempt(random, _, describe) {
+    async attempt(random, _, { describe }) {
       const program = drawProgram(random, programLength, memory)
       describe(shown(program))
       await runProgram(program)

@@ -34,7 +34,7 @@ export const target: FuzzTarget = {
     }
     return { folder, bases }
   },
-  attempt: async (random, prepared, describe) => {
+  attempt: async (random, prepared, { describe }) => {
     const { folder, bases } = prepared as Prepared
     const { name, model, file } = pick(random, bases)
     const { bytes, changes } = mutated(file, random)

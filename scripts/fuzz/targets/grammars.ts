@@ -24,7 +24,7 @@ export const grammars: FuzzTarget = {
   async prepare() {
     return await loadModel(tinyModel('llama', { endBias: -4 }), { threads: 1, kvType: 'f32', flashAttention: 'off', gpu: false })
   },
-  async attempt(random, prepared, describe) {
+  async attempt(random, prepared, { describe }) {
     const model = prepared as Model
     const source = grammar(random)
     describe(source)

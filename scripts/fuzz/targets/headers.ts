@@ -29,7 +29,7 @@ export const target: FuzzTarget = {
       : readdirSync(moreFiles).filter(name => name.endsWith('.gguf')).sort().map(name => ({ name, file: readGguf(readFileSync(path.join(moreFiles, name))) }))
     return { folder, bases }
   },
-  attempt: async (random, prepared, describe) => {
+  attempt: async (random, prepared, { describe }) => {
     const { folder, bases } = prepared as Prepared
     const { name, file } = pick(random, bases)
     const { bytes, changes } = mutated(file, random)

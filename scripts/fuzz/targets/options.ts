@@ -1,80 +1,142 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
 import { StreamingLLMError } from '../../../lib/errors.js'
-import { loadModel, streamChat, type Chat, type Model, type Sequence } from '../../../lib/index.js'
+import { estimateMemory, loadModel, streamChat, type Chat, type Model } from '../../../lib/index.js'
 import { parseModelOptions } from '../../../lib/options.js'
 import { tinyModel } from '../../../test/tools/tiny-models.js'
 import type { SeededRandom } from '../../../test/tools/tiny-random.js'
+import { randomOptions, randomValue, valueFor } from '../option-values.js'
 import { expect, type FuzzTarget } from '../target.js'
 
 interface Prepared {
   model: Model
-  chat: Chat
-  sequence: Sequence
+  file: string
+  saved: string
+}
+
+interface Door {
+  name: string
+  names: string[]
+  /** What is given where it is no options. */
+  value?: string
+  call(prepared: Prepared, given: never, random: SeededRandom): unknown
 }
 
 const sampling = ['temperature', 'dynamicTemperature', 'topK', 'topP', 'minP', 'typicalP', 'topNSigma', 'xtc', 'mirostat', 'adaptiveP', 'repeatPenalty', 'frequencyPenalty', 'presencePenalty', 'penaltyTokens', 'dry', 'logitBias', 'seed']
-const generation = [...sampling, 'maxTokens', 'stop', 'timeLimit', 'signal', 'priority', 'logprobs', 'grammar', 'startWith', 'toolChoice', 'maxToolRounds', 'speculation', 'keepUnanswered']
+const generation = [...sampling, 'maxTokens', 'stop', 'timeLimit', 'signal', 'priority', 'logprobs', 'grammar', 'responseFormat', 'startWith', 'toolChoice', 'maxToolRounds', 'speculation', 'keepUnanswered']
 const policy = ['policy', 'sinks', 'window', 'reanchorEvery', 'rebaseAfter']
-const conversation = [...policy, ...sampling, 'system', 'pinSystem', 'pinShare', 'evict', 'messages', 'restore', 'reasoning', 'keepMessages']
-const loading = ['gpu', 'gpuLayers', 'threads', 'batchSize', 'cacheTokens', 'libraries', 'rpc', 'maxSequences', 'whenFull', 'swap', 'unloadAfter', 'kvType', 'flashAttention', 'probe', 'signal', 'onProgress', 'onLog', 'onWarning', 'chatTemplate', 'adapters', 'sha256']
-const inner: Record<string, string[]> = {
-  dynamicTemperature: ['range', 'exponent'], xtc: ['probability', 'threshold'], mirostat: ['version', 'tau', 'eta'], adaptiveP: ['target', 'decay'],
-  dry: ['multiplier', 'base', 'allowedLength', 'tokens', 'breakers'], grammar: ['source', 'triggers'], toolChoice: ['tool'],
+const conversation = [...policy, ...sampling, 'system', 'pinSystem', 'pinShare', 'evict', 'messages', 'restore', 'tools', 'reasoning', 'keepMessages', 'chatTemplate']
+const loading = ['gpu', 'gpuLayers', 'threads', 'batchSize', 'cacheTokens', 'libraries', 'rpc', 'maxSequences', 'whenFull', 'swap', 'unloadAfter', 'kvType', 'flashAttention', 'mmap', 'probe', 'signal', 'onProgress', 'onLog', 'onWarning', 'chatTemplate', 'adapters', 'sha256']
+const elsewhere = ['gpu', 'libraries', 'rpc', 'probe']
+
+/** Tools for what asks for calls, and messages to take back. */
+const talked = { tools: { f: { parameters: { type: 'object', properties: { a: { type: 'integer' } } }, execute: () => 'done' }, g: {} }, messages: [{ role: 'user', content: 'One' }, { role: 'assistant', content: 'Two' }], window: 120 }
+
+async function withChat(model: Model, use: (chat: Chat) => unknown, options: object = talked): Promise<void> {
+  const chat = model.createChat(options)
+  const before = JSON.stringify(chat.messages)
+  try {
+    await use(chat)
+  } catch (error) {
+    const refused = StreamingLLMError.isInstance(error) && (error.code === 'INVALID_OPTION' || error.code === 'UNKNOWN_OPTION')
+    expect(!refused || JSON.stringify(chat.messages) === before, `what was refused has changed the messages: ${String(error)}`)
+    throw error
+  } finally {
+    await chat.close()
+  }
 }
 
-/** Every door that takes options, and the names that it knows. */
-const doors: { name: string; names: string[]; call(prepared: Prepared, given: never, random: SeededRandom): unknown }[] = [
-  { name: 'loadModel', names: loading, call: (_, given) => parseModelOptions(given) },
-  { name: 'createChat', names: conversation, call: async ({ model }, given) => model.createChat(given).close() },
+/** Every door that takes something, and the names that it knows. */
+const doors: Door[] = [
+  { name: 'options of loadModel', names: loading, call: (_, given) => parseModelOptions(given) },
+  { name: 'loadModel', names: loading.filter(name => !elsewhere.includes(name)), call: async ({ file }, given) => (await loadModel(file, over(given, { gpu: false }))).close() },
+  { name: 'estimateMemory', names: loading.filter(name => !elsewhere.includes(name)), call: ({ file }, given) => estimateMemory(file, over(given, { gpu: false })) },
+  { name: 'createChat', names: conversation, call: ({ model }, given) => withChat(model, chat => chat.ask('Hello', { maxTokens: 2 }), given) },
+  { name: 'createChat', names: conversation, call: ({ model }, given) => model.createChat(given).close() },
   { name: 'createSequence', names: policy, call: async ({ model }, given) => model.createSequence(given).close() },
-  { name: 'ask', names: generation, call: ({ chat }, given) => chat.ask('Hello', given) },
-  { name: 'generate', names: [...generation, 'tokens'], call: ({ sequence }, given) => read(sequence.generate(given)) },
-  { name: 'stream', names: generation, call: ({ model }, given) => read(model.stream('Hello', given)) },
-  { name: 'streamChat', names: [...generation, ...conversation, 'model'], call: ({ model }, given) => read(streamChat(withModel(given, model) as never)) },
+  { name: 'restoreChat', names: [...sampling, 'tools', 'chatTemplate'], call: async ({ model, saved }, given) => (await model.restoreChat(saved, given)).close() },
+  { name: 'restoreChat of', names: [], call: async ({ model }, given) => (await model.restoreChat(given)).close() },
+  { name: 'ask', names: generation, call: ({ model }, given) => withChat(model, chat => chat.ask('Hello', given)) },
+  { name: 'chat.stream', names: generation, call: ({ model }, given, random) => withChat(model, chat => read(chat.stream('Hello', given), random)) },
+  { name: 'regenerate', names: generation, call: ({ model }, given, random) => withChat(model, chat => read(chat.regenerate(given), random)) },
+  { name: 'candidates', names: generation, call: ({ model }, given, random) => withChat(model, async chat => {
+    for (const { chat: own } of await chat.candidates('Hello', random.integer(3) === 0 ? valueFor(random, 'count') as number : 2, given)) await own.close()
+  }) },
+  { name: 'generate', names: [...generation, 'token list'], call: ({ model }, given, random) => withSequence(model, sequence => read(sequence.generate(renamed(given)), random)) },
+  { name: 'stream', names: generation, call: ({ model }, given, random) => read(model.stream('Hello', given), random) },
+  { name: 'fill', names: generation, call: ({ model }, given, random) => read(model.fill('a', 'b', given), random) },
+  { name: 'streamChat', names: [...generation, ...conversation], call: ({ model }, given, random) => read(streamChat(over({ messages: talked.messages.slice(0, 1) }, over(given, { model }))), random) },
   { name: 'embed', names: ['pooling', 'normalize', 'signal'], call: ({ model }, given) => model.embed(['Hello'], given) },
-  { name: 'embed texts', names: [], call: ({ model }, given) => model.embed(given) },
+  { name: 'embed texts', names: [], value: 'text list', call: ({ model }, given) => model.embed(given) },
   { name: 'tokenize', names: ['special'], call: ({ model }, given) => model.tokenize('Hello', given) },
-  { name: 'tokenize text', names: [], call: ({ model }, given) => model.tokenize(given) },
+  { name: 'tokenize text', names: [], value: 'content', call: ({ model }, given) => model.tokenize(given) },
+  { name: 'countTokens', names: [], value: 'content', call: ({ model }, given) => model.countTokens(given) },
   { name: 'detokenize', names: ['special'], call: ({ model }, given) => model.detokenize([5], given) },
-  { name: 'detokenize tokens', names: [], call: ({ model }, given) => model.detokenize(given) },
-  { name: 'said', names: ['role', 'content', 'toolCalls', 'toolCallId', 'reasoning'], call: ({ chat }, given) => chat.ask(given, { maxTokens: 1 }) },
-  { name: 'add', names: [], call: ({ chat }, given) => chat.add(given) },
-  { name: 'setSystem', names: [], call: ({ chat }, given) => chat.setSystem(given) },
-  { name: 'undo', names: [], call: ({ chat }, given) => chat.undo(given) },
-  { name: 'append', names: [], call: ({ sequence }, given) => sequence.append(given) },
+  { name: 'detokenize tokens', names: [], value: 'token list', call: ({ model }, given) => model.detokenize(given) },
+  { name: 'said', names: ['role', 'content', 'toolCalls', 'toolCallId', 'reasoning'], call: ({ model }, given) => withChat(model, chat => chat.ask(given, { maxTokens: 1 })) },
+  { name: 'said', names: [], value: 'said', call: ({ model }, given) => withChat(model, chat => chat.ask(given, { maxTokens: 1 })) },
+  { name: 'add', names: [], value: 'messages', call: ({ model }, given) => withChat(model, chat => chat.add(given)) },
+  { name: 'setSystem', names: [], value: 'system', call: ({ model }, given) => withChat(model, chat => chat.setSystem(given)) },
+  { name: 'undo', names: [], value: 'exchanges', call: ({ model }, given) => withChat(model, chat => chat.undo(given)) },
+  { name: 'append', names: [], value: 'token list', call: ({ model }, given) => withSequence(model, sequence => sequence.append(given)) },
+  { name: 'score', names: [], value: 'token list', call: ({ model }, given) => withSequence(model, sequence => sequence.score(given)) },
 ]
 
+/** Whose signal gives it as its reason, which is thrown as it is. */
+const own = new Set(['fuzz'])
+
 const options: FuzzTarget = {
-  description: 'Values of every kind for every public option: success or a typed error, which names the option.',
+  description: 'Values of every kind for every public option, most of them such as it may have: success or a typed error, which names the option, and what is refused leaves no trace.',
   async prepare(): Promise<Prepared> {
-    const model = await loadModel(tinyModel('llama', { endBias: 4, contextLength: 256 }), { threads: 1, gpu: false, onWarning: () => {} })
-    return { model, chat: model.createChat(), sequence: model.createSequence() }
+    const folder = mkdtempSync(path.join(os.tmpdir(), 'streaming-llm-fuzz-options-'))
+    process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+    const file = tinyModel('llama', { endBias: 4, contextLength: 256 })
+    const model = await loadModel(file, { threads: 1, gpu: false, onWarning: () => {} })
+    const saved = path.join(folder, 'saved.chat')
+    await withChat(model, chat => chat.save(saved))
+    return { model, file, saved }
   },
-  async attempt(random, prepared, describe) {
+  async attempt(random, prepared, { describe, count }) {
     const door = doors[random.integer(doors.length)]!
     const names: string[] = []
-    const given = door.names.length === 0 || random.integer(20) === 0 ? randomValue(random, 3) : randomOptions(random, door.names, names)
+    const isValue = door.names.length === 0 || random.integer(30) === 0
+    const given = !isValue ? randomOptions(random, door.names, names) : door.value !== undefined && random.integer(2) === 0 ? valueFor(random, door.value) : randomValue(random, 3)
     describe(`${door.name}: ${names.join(', ') || typeof given}`)
     const misspelt = names.find(name => name.endsWith('Q'))
+    let outcome = 'success'
     try {
       await door.call(prepared as Prepared, limited(door.name, given) as never, random)
+      expect(misspelt === undefined, `'${misspelt}' was taken`)
     } catch (error) {
-      if (!StreamingLLMError.isInstance(error)) {
+      if (StreamingLLMError.isInstance(error)) {
+        outcome = error.code
+        if (error.code === 'UNKNOWN_OPTION') expect(error.message.includes(String(error.details.option).slice(0, 20)), `the message does not name it: ${error.message}`)
+      } else {
         // What a signal gives as its reason is thrown as it is.
-        if (error instanceof Error && error.name === 'AbortError') return
-        throw error
+        const reason = error instanceof Error && (error.name === 'AbortError' || error.name === 'TimeoutError' || own.has(String(error.cause)))
+        if (!reason && error !== null && error !== undefined) throw error
+        outcome = 'aborted'
       }
-      if (error.code === 'UNKNOWN_OPTION') expect(error.message.includes(String(error.details.option).slice(0, 20)), `the message does not name it: ${error.message}`)
-      return
     }
-    expect(misspelt === undefined, `'${misspelt}' was taken`)
+    count(outcome)
   },
 }
 
 export default options
 
+async function withSequence(model: Model, use: (sequence: ReturnType<Model['createSequence']>) => unknown): Promise<void> {
+  const sequence = model.createSequence({ window: 100 })
+  try {
+    await use(sequence)
+  } finally {
+    await sequence.close()
+  }
+}
+
 /** So that replies are short. */
 function limited(door: string, given: unknown): unknown {
-  if (typeof given !== 'object' || given === null || !['ask', 'generate', 'stream', 'streamChat'].includes(door)) return given
+  if (typeof given !== 'object' || given === null || !['ask', 'chat.stream', 'regenerate', 'candidates', 'generate', 'stream', 'streamChat', 'fill'].includes(door)) return given
   try {
     return Object.isExtensible(given) && !('maxTokens' in given) ? Object.assign(given, { maxTokens: 3 }) : given
   } catch {
@@ -82,84 +144,31 @@ function limited(door: string, given: unknown): unknown {
   }
 }
 
-/** What cannot be added to, or is no object, is left as it is. */
-function withModel(given: unknown, model: Model): unknown {
+/** With these as well; what cannot be added to, or is no object, is left as it is. */
+function over(given: unknown, more: object): never {
   try {
-    return Object.assign(given as object, { model })
+    if (typeof given === 'object' && given !== null && !Array.isArray(given)) {
+      for (const [name, descriptor] of Object.entries(Object.getOwnPropertyDescriptors(more))) Object.defineProperty(given, name, { ...descriptor, enumerable: true, configurable: true })
+    }
   } catch {
-    return given
+    // left as it is
   }
+  return given as never
 }
 
-async function read(stream: AsyncIterable<unknown>): Promise<void> {
+function renamed(given: unknown): never {
+  try {
+    const tokens = Object.getOwnPropertyDescriptor(given, 'token list')
+    if (tokens !== undefined && delete (given as Record<string, unknown>)['token list']) Object.defineProperty(given, 'tokens', tokens)
+  } catch {
+    // left as it is
+  }
+  return given as never
+}
+
+/** All of it, or a part. */
+async function read(stream: AsyncIterable<unknown>, random: SeededRandom): Promise<void> {
+  const most = random.integer(5) === 0 ? random.integer(4) : 200
   let events = 0
-  for await (const _ of stream) if (++events > 200) return
-}
-
-function randomOptions(random: SeededRandom, known: readonly string[], names: string[]): object {
-  const given: Record<PropertyKey, unknown> = {}
-  for (let count = random.integer(4); count >= 0; count--) {
-    const name = known[random.integer(known.length)]!
-    const spelt = random.integer(30) === 0 ? `${name}Q` : name
-    names.push(spelt)
-    if (random.integer(25) === 0) Object.defineProperty(given, spelt, { enumerable: true, configurable: true, get() { throw new RangeError('a getter') } })
-    else Object.defineProperty(given, spelt, { enumerable: true, configurable: true, writable: true, value: valueFor(random, name) })
-  }
-  if (random.integer(30) === 0) given[Symbol('other')] = 1
-  if (random.integer(30) === 0) Object.setPrototypeOf(given, random.integer(2) === 0 ? null : { temperature: -1 })
-  return random.integer(20) === 0 ? new Proxy(given, {}) : random.integer(40) === 0 ? Object.freeze(given) : given
-}
-
-function valueFor(random: SeededRandom, name: string): unknown {
-  const own = inner[name]
-  if (own !== undefined && random.integer(4) > 0) return randomOptions(random, own, [])
-  if (name === 'logitBias' && random.integer(2) === 0) return Array.from({ length: random.integer(4) }, () => [random.integer(300), randomNumber(random)])
-  if (name === 'messages' && random.integer(2) === 0) return Array.from({ length: random.integer(3) }, () => ({ role: randomText(random), content: randomText(random) }))
-  return random.integer(2) === 0 ? randomNumber(random) : randomValue(random, 2)
-}
-
-const numbers = [0, -0, 1, 2, 0.5, 0.999, 1e-45, 1e-40, 1e-38, 1e-20, 1e30, 3e38, 3.5e38, 1e300, 5e-324, -1, -1e-45, NaN, Infinity, -Infinity, 2 ** 31 - 1, 2 ** 31, 2 ** 32 - 1, 2 ** 53, 5e8, 100, 1024]
-const words = ['', 'a', 'auto', 'none', 'window', 'token', 'turn', 'streaming', 'dense', 'recompute', 'all', 'user', 'assistant', 'tool', 'system', '__proto__', 'constructor', '\ud800', '\0', 'root ::= "a"*', 'mean', 'last', 'x'.repeat(300), '=== '.repeat(50)]
-
-function randomNumber(random: SeededRandom): number {
-  return numbers[random.integer(numbers.length)]!
-}
-
-function randomText(random: SeededRandom): string {
-  return words[random.integer(words.length)]!
-}
-
-function randomValue(random: SeededRandom, depth: number): unknown {
-  const kind = random.integer(depth > 0 ? 22 : 14)
-  switch (kind) {
-    case 0: return null
-    case 1: return undefined
-    case 2: return true
-    case 3: return 10n ** 30n
-    case 4: return Symbol('value')
-    case 5: return () => 1
-    case 6: return new Float64Array([1, NaN])
-    case 7: return new Date(NaN)
-    case 8: return AbortSignal.abort()
-    case 9: return new AbortController().signal
-    case 10: return /x/
-    case 11: case 12: return randomText(random)
-    case 13: return randomNumber(random)
-    case 14: return new Array(2 ** 25)
-    case 15: return Array.from({ length: random.integer(4) }, () => randomValue(random, depth - 1))
-    case 16: return JSON.parse(`{"__proto__": {"polluted": true}, "constructor": 1}`)
-    case 17: {
-      const cycle: Record<string, unknown> = { role: 'user', content: 'x' }
-      cycle.self = cycle
-      return random.integer(2) === 0 ? cycle : [cycle]
-    }
-    case 18: {
-      const { proxy, revoke } = Proxy.revocable(random.integer(2) === 0 ? [] : {}, {})
-      revoke()
-      return proxy
-    }
-    case 19: return new Proxy(random.integer(2) === 0 ? [] : {}, { get() { throw new RangeError('a trap') }, ownKeys() { throw new RangeError('a trap') } })
-    case 20: return { get length() { throw new RangeError('a length') }, toString() { throw new RangeError('a text') }, [Symbol.toPrimitive]() { throw new RangeError('a primitive') } }
-    default: return new Map([[1, 2]])
-  }
+  for await (const _ of stream) if (++events > most) return
 }

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -20,7 +21,7 @@ interface Prepared {
   places: Place[]
 }
 
-const kinds: TinyKind[] = ['llama', 'gemma3', 'jamba', 'gpt2']
+const kinds: TinyKind[] = ['llama', 'gemma3', 'jamba', 'mamba', 'gpt2', 'qwen2vl', 'deepseek2', 'lfm2']
 const template = "{% for m in messages %}{{ m['role'] + ': ' + m['content'] + '\\n' }}{% endfor %}{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}"
 
 /** Saved chats that were changed anywhere, with the checksum that they then have, or another one. */
@@ -49,32 +50,88 @@ export const target: FuzzTarget = {
     return { file, places }
   },
 
-  async attempt(random, prepared, describe) {
+  async attempt(random, prepared, { describe, count }) {
     const { file, places } = prepared as Prepared
     const { model, saved, other, says } = pick(random, places)
     const from = pick(random, saved)
-    const how = random.integer(4)
-    const forged = how === 0 ? withHead(random, from) : how < 3 ? withState(random, from) : from
-    const bytes = Buffer.concat(encodeSavedChat(forged))
-    if (how === 3) changeBytes(random, bytes, bytes.length, 1 + random.integer(4))
-    const cut = how === 3 && random.integer(3) === 0 ? bytes.subarray(0, random.integer(bytes.length)) : bytes
-    writeFileSync(file, cut)
-    describe(`${model.info.architecture}, ${['head', 'state', 'state', 'bytes'][how]!} changed: ${how === 0 ? JSON.stringify({ ...forged, state: undefined }) : `${cut.length} bytes`}`)
+    const how = pick(random, ways)
+    const { bytes, told } = how.forge(random, from, saved)
+    writeFileSync(file, bytes)
+    describe(`${model.info.architecture}, ${how.name} changed, ${bytes.length} bytes: ${told}`)
+    let outcome: string
     try {
       const chat = await model.restoreChat(file)
+      outcome = `${how.name} from ${chat.restoredFrom!.what}`
       try {
-        if (random.integer(4) === 0) await chat.undo()
-        const { usage } = await chat.ask('Well?', { maxTokens: 2 })
+        const before = random.integer(6)
+        if (before === 0) await chat.undo(1 + random.integer(3))
+        if (before === 1) await chat.setSystem(pick(random, [undefined, 'Be another.']))
+        if (before === 2) await (await chat.fork()).close()
+        if (before === 3) await drain(chat.regenerate({ maxTokens: 2 }))
+        const { usage } = await chat.ask('Well?', { maxTokens: pick(random, [2, 2, 2, 40]) })
         expect(usage.cachedTokens >= 0 && usage.seenTokens >= usage.cachedTokens, `usage is ${JSON.stringify(usage)}`)
-        if (random.integer(4) === 0) await chat.save(file)
+        if (random.integer(4) === 0) {
+          // What it has become is a sound chat like any other.
+          await chat.save(file)
+          await (await model.restoreChat(file)).close()
+        }
       } finally {
         await chat.close()
       }
     } catch (error) {
       if (!StreamingLLMError.isInstance(error)) throw error
+      outcome = `${how.name} ${error.code}`
     }
+    count(outcome)
     expect(random.integer(4) > 0 || await next(other) === says, 'another chat of the model says something else')
   },
+}
+
+interface Forged {
+  bytes: Buffer
+  /** What was changed, as far as it can be told. */
+  told: string
+}
+
+const ways: { name: string; forge(random: SeededRandom, from: SavedChat, all: readonly SavedChat[]): Forged }[] = [
+  { name: 'head', forge: (random, from) => forged(withHead(random, from)) },
+  { name: 'state', forge: (random, from) => forged(withState(random, from), '') },
+  { name: 'state', forge: (random, from) => forged(withState(random, from), '') },
+  { name: 'both', forge: (random, from) => forged(withHead(random, withState(random, from))) },
+  { name: 'state of another', forge: (random, from, all) => forged({ ...from, state: pick(random, all).state }, '') },
+  { name: 'text', forge: (random, from) => withText(random, from) },
+  {
+    name: 'bytes',
+    forge(random, from) {
+      const { bytes } = forged(from)
+      changeBytes(random, bytes, bytes.length, 1 + random.integer(4))
+      return { bytes: random.integer(3) === 0 ? bytes.subarray(0, random.integer(bytes.length)) : bytes, told: '' }
+    },
+  },
+]
+
+function forged(chat: SavedChat, told = JSON.stringify({ ...chat, state: undefined })): Forged {
+  return { bytes: Buffer.concat(encodeSavedChat(chat)), told }
+}
+
+const scraps = ['{', '}', '[', ']', ',', ':', '"', 'null', '"__proto__":{"a":1},', '"constructor":1,', '1e999', '-0', '9'.repeat(400), '\\ud800', '\\u0000', '[[[['.repeat(5_000), '\uFFFD', '"log":', '"left":true,', '"end":-1,']
+
+/** The head as text, with anything put in between or taken out, and a checksum that is right. */
+function withText(random: SeededRandom, from: SavedChat): Forged {
+  const [start, head, state] = encodeSavedChat(from) as [Buffer, Buffer, Uint8Array]
+  let text = head.toString()
+  for (let times = random.integer(3); times >= 0; times--) {
+    const at = random.integer(text.length)
+    text = text.slice(0, at) + (random.integer(4) === 0 ? '' : pick(random, scraps)) + text.slice(at + random.integer(12))
+  }
+  const changed = Buffer.from(text)
+  start.writeUInt32LE(random.integer(8) === 0 ? pick(random, [0, 1, changed.length - 1, changed.length + 1, 2 ** 32 - 1]) : changed.length, start.length - 4)
+  const digest = createHash('sha256').update(start).update(changed).update(state).digest()
+  return { bytes: Buffer.concat([start, changed, state, digest]), told: text }
+}
+
+async function drain(stream: AsyncIterable<unknown>): Promise<void> {
+  for await (const _ of stream);
 }
 
 async function next(chat: Chat): Promise<string> {

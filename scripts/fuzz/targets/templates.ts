@@ -26,7 +26,7 @@ const fragments = [
 export default {
   description: 'Templates of random programs, and known ones that were damaged: text or a typed error, within the steps that'
     + ' are allowed. Random messages in known templates: no text of a message becomes a control token.',
-  async attempt(random, _, describe) {
+  async attempt(random, _, { describe }) {
     const kind = random.integer(4)
     if (kind === 0) return authorship(random, describe)
     const source = kind === 1 ? damaged(random) : randomTemplate(random)

@@ -46,7 +46,7 @@ const texts: FuzzTarget = {
       return model
     }
   },
-  async attempt(random, prepared, describe) {
+  async attempt(random, prepared, { describe }) {
     const vocabulary = vocabularies[random.integer(vocabularies.length)]!
     const text = randomText(random)
     const special = random.integer(2) === 0
