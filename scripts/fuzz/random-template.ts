@@ -11,14 +11,27 @@ const tests = ['defined', 'none', 'string', 'number', 'iterable', 'mapping', 'lo
 const numbers = ['0', '1', '2', '-1', '3', '10', '100', '1000', '100000', '1000000000', '1e5', '0.5', '9007199254740993', '9'.repeat(400)]
 const texts = ["'x'", "'x,x,'", "''", "' '", "'<|im_end|>'", "'</think>'", "'\\n'", "'ab'", "'%B %d'", "'\\u0130'", "'{}'"]
 
-/** A template that is right by the grammar of templates, does much, and means nothing. */
+/** What fits whatever it is applied to, so that most of a program is run to its end. */
+const calmNames = ['x', 'y', 'bos_token', 'ns.s', 'messages[0].content', 'm']
+const calmFilters = ['string', 'string | length', 'tojson', 'string | upper', 'string | trim', 'default("x", true)', 'string | title', 'string | replace("x", "yy")', 'string | list | join("-")', 'string | list | unique | first', 'tojson(indent=2)', 'string | indent(3)']
+
+/** A template that is right by the grammar of templates, does much, and means nothing. Half of them do little that cannot be done. */
 export function randomTemplate(random: SeededRandom): string {
+  const calm = random.integer(2) === 0
   const pick = <T>(values: readonly T[]): T => values[random.integer(values.length)]!
   const chance = (probability: number): boolean => random.uniform() < probability
 
   const expression = (depth: number): string => {
     if (depth <= 0 || chance(0.25)) return pick([() => pick(names), () => pick(numbers), () => pick(texts), () => 'ns.s', () => 'ns.l', () => 'messages[0].content'])()
     const inner = () => expression(depth - 1)
+    if (calm && chance(0.97)) {
+      return pick([
+        () => pick(calmNames), () => pick(texts), () => `(${inner()} ~ ${inner()})`, () => `(${inner()} | ${pick(calmFilters)})`, () => `(${inner()} ${pick(['==', '!='])} ${inner()})`,
+        () => `(${inner()} ${pick(['and', 'or'])} ${inner()})`, () => `(${inner()} if ${inner()} else ${inner()})`, () => `(${inner()} is ${pick(['defined', 'none', 'string', 'mapping'])})`,
+        () => `f(${inner()})`, () => `[${inner()}, ${inner()}][${pick(['0', '-1'])}]`, () => `(${inner()} | string)[${pick(['1:', ':3', '::-1', ':-1'])}]`, () => `(not ${inner()})`,
+        () => `(${inner()} | string).${pick(['split(",")', 'strip()', 'startswith("x")', 'upper()', 'replace("a", "b")'])}`,
+      ])()
+    }
     return pick([
       () => `(${inner()} ${pick(['+', '~', '-', '*', '/', '//', '%', '**', '==', '!=', '<', '>', '>=', 'in', 'not in', 'and', 'or', '~', '+'])} ${inner()})`,
       () => `(${inner()} | ${pick(filters)})`,

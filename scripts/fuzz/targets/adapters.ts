@@ -34,14 +34,14 @@ export const target: FuzzTarget = {
     }
     return { folder, bases }
   },
-  attempt: async (random, prepared, { describe }) => {
+  attempt: async (random, prepared, { describe, count }) => {
     const { folder, bases } = prepared as Prepared
     const { name, model, file } = pick(random, bases)
     const { bytes, changes } = mutated(file, random)
     describe(`for ${name}: ${changes.join('; ')}`)
     const adapter = path.join(folder, 'adapter.gguf')
     writeFileSync(adapter, bytes)
-    await loadAndUse(model, folder, random.integer(4), { adapters: [{ path: adapter, scale: pick(random, [1, 0.5, -1, 0]) }] })
+    count(await loadAndUse(model, folder, random.integer(4), { adapters: [{ path: adapter, scale: pick(random, [1, 0.5, -1, 0]) }] }))
   },
   secondsPerInput: 10,
 }

@@ -24,7 +24,7 @@ export const grammars: FuzzTarget = {
   async prepare() {
     return await loadModel(tinyModel('llama', { endBias: -4 }), { threads: 1, kvType: 'f32', flashAttention: 'off', gpu: false })
   },
-  async attempt(random, prepared, { describe }) {
+  async attempt(random, prepared, { describe, count }) {
     const model = prepared as Model
     const source = grammar(random)
     describe(source)
@@ -32,6 +32,7 @@ export const grammars: FuzzTarget = {
     const reply = await generate(model, source, random.integer(1_000_000))
     const { user, system } = process.cpuUsage(before)
     expect((user + system) / 1_000 < timeLimit + grace, `it took ${Math.round((user + system) / 1_000)} ms of CPU`)
+    count(reply === undefined ? 'refused or given up' : reply.reason)
     if (reply === undefined || source.length > mostForReference || /[<!]|\d{3}/.test(source)) return
     const reference = new GbnfGrammar(source)
     const text = JSON.stringify(reply.text)

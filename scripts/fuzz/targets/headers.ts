@@ -29,14 +29,14 @@ export const target: FuzzTarget = {
       : readdirSync(moreFiles).filter(name => name.endsWith('.gguf')).sort().map(name => ({ name, file: readGguf(readFileSync(path.join(moreFiles, name))) }))
     return { folder, bases }
   },
-  attempt: async (random, prepared, { describe }) => {
+  attempt: async (random, prepared, { describe, count }) => {
     const { folder, bases } = prepared as Prepared
     const { name, file } = pick(random, bases)
     const { bytes, changes } = mutated(file, random)
     describe(`${name}: ${changes.join('; ')}`)
     const model = path.join(folder, 'model.gguf')
     writeFileSync(model, bytes)
-    await loadAndUse(model, folder, random.integer(4))
+    count(await loadAndUse(model, folder, random.integer(4)))
   },
   secondsPerInput: 10,
 }

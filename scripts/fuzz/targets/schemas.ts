@@ -52,16 +52,25 @@ function typed<T>(work: () => T): T | undefined {
   }
 }
 
+let ajv: Ajv2020 | undefined
+let compiled = 0
+
+/** One serves for some schemas, since making one takes longer than a schema; it keeps all that it has compiled. */
+function validator(): Ajv2020 {
+  if (compiled++ % 100 === 0) {
+    ajv = new Ajv2020({ strict: false, logger: false, ownProperties: true })
+    ;(formats as unknown as (ajv: Ajv) => void)(ajv as unknown as Ajv)
+  }
+  return ajv!
+}
+
 /** Whether sentences of the grammar are valid by the schema; returns what could be said of it. */
 function sound(schema: unknown, grammar: string, random: SeededRandom): string {
   // Ajv leaves this name out of the properties that it knows.
   if (written(schema).includes('"__proto__":') || hugeCount.test(grammar)) return 'a grammar'
-  // A validator of its own for each schema: one keeps all that it has compiled.
-  const ajv = new Ajv2020({ strict: false, logger: false, ownProperties: true })
-  ;(formats as unknown as (ajv: Ajv) => void)(ajv as unknown as Ajv)
   let isValid: (value: unknown) => boolean
   try {
-    isValid = ajv.compile(schema as object) as (value: unknown) => boolean
+    isValid = validator().compile(schema as object) as (value: unknown) => boolean
   } catch {
     return 'a grammar' // what only Ajv refuses, such as a format of no standard
   }

@@ -26,22 +26,32 @@ const fragments = [
 export default {
   description: 'Templates of random programs, and known ones that were damaged: text or a typed error, within the steps that'
     + ' are allowed. Random messages in known templates: no text of a message becomes a control token.',
-  async attempt(random, _, { describe }) {
+  async attempt(random, _, { describe, count }) {
     const kind = random.integer(4)
-    if (kind === 0) return authorship(random, describe)
+    if (kind === 0) {
+      authorship(random, describe)
+      count('known: rendered')
+      return
+    }
+    const made = kind === 1 ? 'damaged' : 'program'
     const source = kind === 1 ? damaged(random) : randomTemplate(random)
     describe(source)
+    let outcome = 'refused'
     try {
       const specialTokens = ['<s>', '<|im_start|>', '<|im_end|>', '</think>']
       const template = new ChatTemplate(source, { bosToken: '<s>', eosToken: '<|im_end|>', specialTokens, variables: { tools: random.integer(2) === 0 ? null : [{ type: 'function', function: { name: 'f', parameters: {} } }] } })
+      outcome = 'failed'
       const messages = conversation(random, true)
       piecesText(template.render(messages, true))
       if (template.incremental) template.continueTurn([{ role: 'user', content: content(random, scraps) }])
+      outcome = 'opening failed'
       template.renderOpening('Be of use.')
+      outcome = 'rendered'
     } catch (error) {
       expect(StreamingLLMError.isInstance(error) && error.code === 'TEMPLATE_FAILED', `an error that is not typed: ${error instanceof Error ? error.stack : String(error)}`)
     }
     toolCallFormat(source)
+    count(`${made}: ${outcome}`)
   },
 } satisfies FuzzTarget
 
@@ -80,14 +90,26 @@ function conversation(random: SeededRandom, withSystem: boolean, vocabulary: rea
   return messages
 }
 
-/** One of the known templates with some of it repeated, cut out, moved, or replaced. */
+/** Words, texts, numbers and whole tags of a template: in place of another of its kind, what is left is mostly still a template. */
+const kinds = [/\b[a-z_]\w*\b/gi, /'[^'\n]*'|"[^"\n]*"/g, /\b\d+\b/g, /\{\{.*?\}\}/gs, /\{%-? *(set|if|elif|for) .*?%\}/gs, /==|!=|\bnot in\b|\bin\b|\band\b|\bor\b|[+~]/g]
+
+/** One of the known templates with some of it exchanged for the like, or repeated, cut out, moved, or replaced by anything. */
 function damaged(random: SeededRandom): string {
   const sources = Object.values(samples)
   let source = sources[random.integer(sources.length)]!.source
+  const crude = random.integer(4) === 0
   for (let times = 1 + random.integer(5); times > 0; times--) {
+    const other = sources[random.integer(sources.length)]!.source
+    if (!crude) {
+      const kind = kinds[random.integer(kinds.length)]!
+      const [places, likes] = [[...source.matchAll(kind)], [...(random.integer(3) > 0 ? source : other).matchAll(kind)]]
+      const place = places[random.integer(places.length)]
+      const like = likes[random.integer(likes.length)]?.[0] ?? ''
+      if (place !== undefined) source = source.slice(0, place.index) + (random.integer(8) === 0 ? place[0] + like : like) + source.slice(place.index + place[0].length)
+      continue
+    }
     const at = random.integer(source.length + 1)
     const end = Math.min(source.length, at + random.integer(40))
-    const other = sources[random.integer(sources.length)]!.source
     const from = random.integer(other.length)
     const by = [
       '', fragments[random.integer(fragments.length)]!, source.slice(at, end).repeat(2 + random.integer(50)), other.slice(from, from + random.integer(200)),

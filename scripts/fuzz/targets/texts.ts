@@ -46,7 +46,7 @@ const texts: FuzzTarget = {
       return model
     }
   },
-  async attempt(random, prepared, { describe }) {
+  async attempt(random, prepared, { describe, count }) {
     const vocabulary = vocabularies[random.integer(vocabularies.length)]!
     const text = randomText(random)
     const special = random.integer(2) === 0
@@ -57,6 +57,7 @@ const texts: FuzzTarget = {
     const whole = tokenized(2 ** 20)
     const parts = tokenized(partBytes)
     expect(whole.error === parts.error, `in one call ${whole.error}, in parts ${parts.error}`)
+    count(whole.error ?? 'tokens')
     if (whole.tokens === undefined || parts.tokens === undefined) return
     const at = whole.tokens.findIndex((token, i) => token !== parts.tokens[i])
     expect(at < 0 && whole.tokens.length === parts.tokens.length, `the parts have other tokens, from token ${at < 0 ? Math.min(whole.tokens.length, parts.tokens.length) : at} on`)
