@@ -60,9 +60,9 @@ function membersOf(compiler: Compiler, { path, properties: given }: Shape, hint:
       piece: rules.rule(`${hint}-${name}`, sequence(literal(JSON.stringify(name)), colon(rules), compiler.value(nodes, name))),
       required: required.has(name),
     }))
+  if (keys !== undefined && (named.size > 0 || (properties.named?.size ?? 0) > 0)) throw new Problem(pathTo(path, 'propertyNames'), 'is supported beside names of properties only where it lists names itself, by enum or const')
   if (!open) return { members }
   if (keys !== undefined) {
-    if (members.length > 0 || named.size > 0) throw new Problem(pathTo(path, 'propertyNames'), 'is supported beside names of properties only where it lists names itself, by enum or const')
     return { members, others: rules.rule(`${hint}-other`, sequence(keyOf(rules, keys), colon(rules), compiler.value(properties.others ?? [], `${hint}-value`))) }
   }
   // every name counts here, also one whose schema nothing fulfils

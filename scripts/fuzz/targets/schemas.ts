@@ -15,6 +15,8 @@ import { expect, type FuzzTarget } from '../target.js'
 /** Beyond this a grammar is read, but its sentences are not made one by one. */
 const readableGrammar = 200_000
 const hugeCount = /\{\d{4}/
+/** Ajv leaves the one out of the properties that it knows, and tells values apart by the other, their own or not. */
+const ofAjvAlone = /"__proto__":|"(?:enum|const)":.*"constructor":/
 
 export default {
   description: 'Random schemas, of JSON and of what looks like it, as responseFormat, as parameters of tools and as arguments'
@@ -66,8 +68,7 @@ function validator(): Ajv2020 {
 
 /** Whether sentences of the grammar are valid by the schema; returns what could be said of it. */
 function sound(schema: unknown, grammar: string, random: SeededRandom): string {
-  // Ajv leaves this name out of the properties that it knows.
-  if (written(schema).includes('"__proto__":') || hugeCount.test(grammar)) return 'a grammar'
+  if (ofAjvAlone.test(written(schema)) || hugeCount.test(grammar)) return 'a grammar'
   let isValid: (value: unknown) => boolean
   try {
     isValid = validator().compile(schema as object) as (value: unknown) => boolean

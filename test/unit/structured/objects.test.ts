@@ -137,6 +137,10 @@ describe('propertyNames', () => {
   test('what is not supported', () => {
     expectRefusal({ ...numbers, propertyNames: { pattern: '^a' }, properties: { a: true } }, 'propertyNames', /only where it lists names itself/)
     expectRefusal({ ...numbers, propertyNames: { pattern: '^a' }, required: ['a'] }, 'propertyNames', /only where it lists names itself/)
+    // whether or not others may come, and whatever the named ones may be
+    for (const others of [undefined, false, true]) {
+      for (const named of [...(others === false ? [] : [{ required: ['b'] }]), { properties: { b: true } }, { properties: { aa: false } }]) expectRefusal({ propertyNames: { pattern: '^a+$' }, additionalProperties: others, ...named }, 'propertyNames', /only where it lists names itself/)
+    }
     expectRefusal({ ...numbers, propertyNames: { not: {} } }, 'propertyNames.not', /is not supported/)
     expectRefusal({ ...numbers, propertyNames: 5 }, 'propertyNames', /must be a schema/)
     expectRefusal({ propertyNames: { enum: ['a'] }, enum: [{ a: 1 }] }, 'enum', /lists an object where other keywords speak of objects too/)
