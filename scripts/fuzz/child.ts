@@ -3,7 +3,7 @@
 import { ftruncateSync, openSync, writeSync } from 'node:fs'
 import { SeededRandom } from '../../test/tools/tiny-random.js'
 import { expect } from './target.js'
-import { targets } from './targets.js'
+import { loadTarget } from './targets.js'
 
 /** From the parent. */
 export interface Order {
@@ -38,7 +38,7 @@ const mostOfInput = 4_000
 const inputsBetween = 500
 
 const order = await new Promise<Order>(resolve => process.once('message', resolve))
-const target = await targets[order.target]!()
+const target = await loadTarget(order.target)
 const prepared = await target.prepare?.()
 const file = openSync(order.progressFile, 'r+')
 const outcomes: Record<string, number> = {}

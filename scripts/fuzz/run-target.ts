@@ -76,10 +76,10 @@ interface Ran {
 }
 
 async function runProcess(name: string, target: FuzzTarget, first: number, count: number, deadline: number, { onFault, onProgress }: Required<Listener>): Promise<Ran> {
-  const progressFile = path.join(os.tmpdir(), `streaming-llm-fuzz-${process.pid}-${name}`)
+  const progressFile = path.join(os.tmpdir(), `streaming-llm-fuzz-${process.pid}-${name.replace(/\W+/g, '-').slice(-40)}`)
   writeFileSync(progressFile, '')
   const child = fork(fileURLToPath(new URL('child.ts', import.meta.url)), [], {
-    execArgv: [...process.execArgv, '--expose-gc'],
+    execArgv: [...(process.execArgv.includes('--import') ? process.execArgv : ['--import', 'tsx']), '--expose-gc'],
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   })
   let errors = ''

@@ -15,3 +15,11 @@ export const targets: Record<string, () => Promise<FuzzTarget>> = {
   ...Object.fromEntries(memories.map(memory => [`chats-${memory}`, async () => (await import('./chats/target.js')).chatsTarget(memory)])),
   grammars: async () => (await import('./targets/grammars.js')).grammars,
 }
+
+/** One of these, or of a module: `URL#export`. */
+export async function loadTarget(name: string): Promise<FuzzTarget> {
+  const known = targets[name]
+  if (known !== undefined) return known()
+  const [url, exported] = name.split('#') as [string, string]
+  return (await import(url) as Record<string, FuzzTarget>)[exported]!
+}
