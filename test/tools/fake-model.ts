@@ -178,5 +178,5 @@ export function fakeModel(changes: Partial<NativeModelInfo> = {}, options: Model
 
 /** Fails instead of waiting for ever. */
 export function soon<T>(work: Promise<T>): Promise<T> {
-  return Promise.race([work, new Promise<never>((_, reject) => setTimeout(() => reject(new Error('still waiting')), 2000).unref())])
+  return Promise.race([work, new Promise<never>((_, reject) => setTimeout(() => reject(new Error('still waiting')), 300_000).unref())])
 }

@@ -38,8 +38,8 @@ function hello(...version: number[]): Buffer {
   return bytes
 }
 
-async function problem(endpoint: string, release = 'v0.4.0'): Promise<string> {
-  const error = await checkRpcServers([endpoint], release, { patienceMs: 300 }).then(() => undefined, (reason: unknown) => reason)
+async function problem(endpoint: string, release = 'v0.4.0', patienceMs = 300_000): Promise<string> {
+  const error = await checkRpcServers([endpoint], release, { patienceMs }).then(() => undefined, (reason: unknown) => reason)
   if (error === undefined) return ''
   if (!StreamingLLMError.isInstance(error)) throw error
   expect(error.code).toBe('RPC_UNAVAILABLE')
@@ -79,7 +79,7 @@ test('of another release of llama.cpp no version is known here, so any is taken'
 })
 
 test('one that says nothing, since it serves another program', async () => {
-  expect(await problem(await server(() => {}))).toContain('serves one program at a time')
+  expect(await problem(await server(() => {}), undefined, 1000)).toContain('serves one program at a time')
 })
 
 test('one that hangs up', async () => {
