@@ -96,7 +96,7 @@ export async function loadModel(reference: string, options: ModelOptions = {}): 
 
 function makeSwapFolder(): string {
   try {
-    return mkdtempSync(join(tmpdir(), 'streaming-llm-swap-'))
+    return mkdtempSync(join(tmpdir(), `streaming-llm-swap-${process.pid}-`))
   } catch (cause) {
     throw new StreamingLLMError('MODEL_LOAD_FAILED', `'swap' is 'disk', and there can be no folder in ${tmpdir()}: ${(cause as Error).message}. Set TMPDIR to a folder that may be written to, or use 'memory'.`, { cause })
   }

@@ -50,7 +50,9 @@ int Engine::open(const CachePolicy::Limits& limits, Position rebase_after, bool 
     std::lock_guard lock(mutex_);
     return promise(limits);
   }();
-  post([=, this] { sequences_.emplace(std::piecewise_construct, std::forward_as_tuple(handle), std::forward_as_tuple(limits, rebase_after, verify)); });
+  post([=, this] {
+    if (!ended_) sequences_.emplace(std::piecewise_construct, std::forward_as_tuple(handle), std::forward_as_tuple(limits, rebase_after, verify));
+  });
   return handle;
 }
 
@@ -74,8 +76,8 @@ void Engine::close(int handle) {
 void Engine::start(int handle, Job job) {
   post([this, handle, job = std::move(job)]() mutable {
     const auto found = sequences_.find(handle);
-    if (found == sequences_.end()) {
-      job.stream->end({.type = StreamEvent::error, .content = "the sequence was closed", .reason = "CLOSED"});
+    if (ended_ || found == sequences_.end()) {
+      job.stream->end({.type = StreamEvent::error, .content = ended_ ? "the model was closed" : "the sequence was closed", .reason = "CLOSED"});
       return;
     }
     auto& sequence = found->second;
@@ -170,7 +172,12 @@ void Engine::stop() {
 
 void Engine::post(std::function<void()> command) {
   {
-    std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
+    if (ended_) {
+      lock.unlock();
+      command();  // on this thread: there is no other any more
+      return;
+    }
     commands_.push_back(std::move(command));
   }
   wake_.notify_all();
@@ -217,6 +224,11 @@ void Engine::run() {
   context_ = nullptr;
   pool_.reset();
   weights_.reset();
+  // Whoever has asked for something meanwhile is told as well, and whoever asks from now on.
+  std::lock_guard lock(mutex_);
+  ended_ = true;
+  for (auto& command : commands_) command();
+  commands_.clear();
 }
 
 void Engine::finish(Sequence& sequence, const char* reason) {

@@ -181,6 +181,7 @@ class Engine {
   std::vector<std::function<void()>> commands_;
   bool poked_ = false;
   std::atomic<bool> stopping_{false};
+  std::atomic<bool> ended_{false};  // the thread has: commands find no sequence any more
   std::map<int, CachePolicy::Limits> open_;  // what has been promised, on JavaScript's side
   int next_handle_ = 0;
   std::thread thread_;

@@ -9,7 +9,7 @@ const between = (question: string) => `<|im_end|>\n<|im_start|>user\n${question}
 const tokens = (text: string) => model.tokenize(text, { special: true }).length
 
 describe('a caller who sends the whole history each time', () => {
-  test.each([['token', 200, 200], ['turn', 60, 200]] as const)('pays for the new message alone, by %s', async (evict, calls, window) => {
+  test.each([['token', 100, 200], ['turn', 60, 200]] as const)('pays for the new message alone, by %s', async (evict, calls, window) => {
     const messages: ChatMessage[] = [{ role: 'system', content: system }]
     let seen = 0
     for (let call = 0; call < calls; call++) {

@@ -10,7 +10,7 @@ const ajv = new Ajv2020({ strict: false })
 
 let model: Model
 beforeAll(async () => {
-  model = await loadModel(realModelPath, { gpu: false })
+  model = await loadModel(realModelPath, { gpu: false, threads: 1 }) // as test/tools/real-model.ts says
 })
 afterAll(() => model.close())
 

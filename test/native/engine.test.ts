@@ -79,6 +79,27 @@ describe('the engine', () => {
     sequence.close()
   })
 
+  test('whoever asks for something while the model is closed is told so', async () => {
+    for (let round = 0; round < 20; round++) {
+      const closing = await loadNative(addon, tinyModel('llama'))
+      const sequence = closing.openSequence(verified)
+      await drain(sequence.start({ type: 'append', tokens: prompt(100) }))
+      let closed = false
+      const over = closing.close().then(() => { closed = true })
+      const codes = new Set<string>()
+      while (!closed) {
+        try {
+          await drain(sequence.start({ type: 'append', tokens: prompt(1) }))
+        } catch (error) {
+          codes.add((error as { code: string }).code)
+        }
+        await new Promise(resolve => setImmediate(resolve))
+      }
+      await over
+      expect([...codes].filter(code => code !== 'CLOSED')).toEqual([])
+    }
+  })
+
   // The reference is the engine itself, on a sequence that never went astray.
   test.each([1, 5, 16])('taking back what was not read is exact, evictions and moved sinks included (re-anchored every %i)', async reanchorEvery => {
     for (let seed = 0; seed < 8; seed++) {

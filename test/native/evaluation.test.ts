@@ -137,7 +137,7 @@ describe('scoring by K-shift', () => {
     parent.kill('SIGKILL')
     expect(children.length).toBeGreaterThan(0)
     const left = () => processes().filter(([pid, , state]) => children.includes(pid) && !state!.startsWith('Z'))
-    for (let i = 0; i < 100 && left().length > 0; i++) await new Promise(resolve => setTimeout(resolve, 100))
+    for (let i = 0; i < 2000 && left().length > 0; i++) await new Promise(resolve => setTimeout(resolve, 100))
     expect(left()).toEqual([])
   })
 
@@ -164,7 +164,7 @@ describe('scoring by K-shift', () => {
     const parent = spawn(process.execPath, ['-e', parentProgram], { stdio: ['ignore', 'pipe', 'inherit'] })
     const pid = Number(await new Promise<Buffer>(resolve => parent.stdout.once('data', resolve)))
     const alive = () => execFileSync('ps', ['-A', '-o', 'pid=,stat=']).toString().split('\n').some(line => new RegExp(`^ *${pid} +[^Z]`).test(line))
-    for (let i = 0; i < 100 && alive(); i++) await new Promise(resolve => setTimeout(resolve, 100))
+    for (let i = 0; i < 2000 && alive(); i++) await new Promise(resolve => setTimeout(resolve, 100))
     const left = alive()
     if (left) process.kill(pid, 'SIGKILL')
     rmSync(folder, { recursive: true })

@@ -126,7 +126,8 @@ describe('a place in the cache', () => {
   })
 
   test('closing a chat that waits, or has been put away, frees what it had', async () => {
-    const folders = () => readdirSync(tmpdir()).filter(name => name.startsWith('streaming-llm-swap-'))
+    // Of this process: others make theirs in the same place.
+    const folders = () => readdirSync(tmpdir()).filter(name => name.startsWith(`streaming-llm-swap-${process.pid}-`))
     const before = folders()
     const model = await loadModel(path, { ...exact, maxSequences: 1, swap: 'disk' })
     const own = folders().find(name => !before.includes(name))!

@@ -18,7 +18,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 const soon = (milliseconds: number) => new Promise(resolve => setTimeout(resolve, milliseconds))
 
 async function unloaded(model: Model): Promise<void> {
-  for (let i = 0; i < 500 && model.loaded; i++) await soon(10)
+  for (let i = 0; i < 20_000 && model.loaded; i++) await soon(10)
   expect(model.loaded).toBe(false)
 }
 
@@ -48,9 +48,12 @@ test.each<TinyKind>(['llama', 'gemma3', 'lfm2', 'mamba', 'gpt2', 'deepseek2'])('
 
 test('it is unloaded when nothing is going on, not sooner, and never unless asked for', async () => {
   const path = tinyModel('llama', { endBias: -20 })
-  await using model = await loadModel(path, { ...exact, unloadAfter: 100 })
   await using stays = await loadModel(path, exact)
-  expect(model.loaded).toBe(true)
+  let busy = performance.now()
+  await using model = await loadModel(path, { ...exact, unloadAfter: 100 })
+  // This thread may stand still for longer than that.
+  const notTooSoon = () => expect(model.loaded || performance.now() - busy >= 100).toBe(true)
+  notTooSoon()
   await unloaded(model)
   const chat = model.createChat({ window: 200 })
   expect(model.loaded).toBe(false)
@@ -60,8 +63,9 @@ test('it is unloaded when nothing is going on, not sooner, and never unless aske
     expect(model.loaded).toBe(true)
     // A reader who takes his time: the reply is in progress.
     if (texts++ === 3) await soon(400)
+    busy = performance.now()
   }
-  expect(model.loaded).toBe(true)
+  notTooSoon()
   await unloaded(model)
   // What needs no weights works without.
   expect(model.detokenize(model.tokenize('Hello world'))).toBe('Hello world')
@@ -152,12 +156,14 @@ test('a file that has changed meanwhile, or is gone, is an error of that turn, a
 })
 
 test('with a folder for swapped caches nothing is left in it once the model is closed', async () => {
-  const before = readdirSync(tmpdir()).filter(name => name.startsWith('streaming-llm-swap-'))
+  // Of this process: others make theirs in the same place.
+  const folders = () => readdirSync(tmpdir()).filter(name => name.startsWith(`streaming-llm-swap-${process.pid}-`))
+  const before = folders()
   const model = await loadModel(tinyModel('llama', { endBias: -20 }), { ...exact, unloadAfter: 20, swap: 'disk' })
   await model.createChat({ window: 100 }).ask('Hello', ask)
   await unloaded(model)
   await model.close()
-  expect(readdirSync(tmpdir()).filter(name => name.startsWith('streaming-llm-swap-') && !before.includes(name))).toEqual([])
+  expect(folders()).toEqual(before)
 })
 
 test('waiting to unload keeps no process alive', () => {
