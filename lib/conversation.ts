@@ -45,6 +45,9 @@ export interface Standing {
 /** Why there is nothing but messages: the chat had not had a turn, so nothing was lost. */
 export const nothingDecoded = 'nothing of it had been decoded'
 
+/** Why there are nothing but tokens: nothing was lost by saving it. */
+export const waitedAlready = 'they waited to be decoded again when it was saved'
+
 /** What of a saved chat could be used. */
 export type RestoredFrom = { what: 'cache' } | { what: 'tokens' | 'messages'; reason: string }
 
@@ -154,8 +157,9 @@ export class Conversation {
     const conversation = new Conversation(setting, { system, options, sizes, log, native, skipped, seenBefore, begun })
     try {
       const sameCache = saved.cache === model.cacheKind
-      const { reusedTokens } = await conversation.runner.finish({ type: 'restore', state: saved.state, tokensAlone: !sameCache })
-      if (sameCache && reusedTokens > 0) return { conversation, from: { what: 'cache' } }
+      const { reason } = await conversation.runner.finish({ type: 'restore', state: saved.state, tokensAlone: !sameCache })
+      if (sameCache && reason === 'done') return { conversation, from: { what: 'cache' } }
+      if (reason === 'waiting') return { conversation, from: { what: 'tokens', reason: waitedAlready } }
       return { conversation, from: { what: 'tokens', reason: sameCache ? 'llama.cpp could not read its cache' : `its cache is of another kind (${saved.cache}, and here it is ${model.cacheKind})` } }
     } catch (error) {
       conversation.close()

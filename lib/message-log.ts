@@ -4,7 +4,7 @@ import type { SavedLog } from './saved-chat.js'
 
 interface Entry {
   message: LoggedMessage
-  /** Index, among all tokens of the conversation, behind this message's last one. */
+  /** Index, among all tokens of the conversation, behind this message's last one. 0 once it has left. */
   end: number
   left: boolean
   /** Of the history up to and with this message. */
@@ -87,6 +87,7 @@ export class MessageLog {
       if (entry.end > tokens) break
       if (!entry.left) gone.push(shown(entry.message))
       entry.left = true
+      entry.end = 0
     }
     if (!this.keepAll) {
       const kept = this.#entries.findIndex(({ left }) => !left)
@@ -104,7 +105,7 @@ export class MessageLog {
 
   /** All ends are so many tokens later. */
   shift(tokens: number): void {
-    for (const entry of this.#entries) entry.end += tokens
+    for (const entry of this.#entries) if (!entry.left) entry.end += tokens
   }
 }
 

@@ -148,7 +148,7 @@ export type NativeJob =
   | { type: 'look' }
   /** `finish` tells the `state` of the sequence. */
   | { type: 'save' }
-  /** An empty sequence becomes the saved one; `reusedTokens` says how many tokens need not be decoded again. INVALID_OPTION. */
+  /** An empty sequence becomes the saved one; `finish` says how much of it could be used. INVALID_OPTION. */
   | { type: 'restore'; state: Uint8Array; /** The cache is of another kind. */ tokensAlone: boolean }
   | { type: 'score'; tokens: Int32Array }
   | { type: 'rebase' }
@@ -189,7 +189,8 @@ export type NativeEvent =
   | { type: 'scores'; values: Float32Array }
   | {
       type: 'finish'
-      reason: 'end' | 'stop' | 'length' | 'time' | 'abort' | 'done'
+      /** 'waiting': what has been restored was to be decoded again when it was saved; 'unreadable': its cells could not be read. */
+      reason: 'end' | 'stop' | 'length' | 'time' | 'abort' | 'done' | 'waiting' | 'unreadable'
       promptTokens: number
       reusedTokens: number
       completionTokens: number

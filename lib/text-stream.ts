@@ -26,7 +26,8 @@ export function finishEvent(native: NativeFinish): FinishEvent {
   const speculation = draftedTokens === undefined ? {} : { speculation: { draftedTokens, acceptedTokens } }
   return {
     type: 'finish',
-    reason: native.reason === 'done' ? 'end' : native.reason,
+    // A reply's job ends as a reply does; what other jobs say is nobody's finish.
+    reason: native.reason === 'done' || native.reason === 'waiting' || native.reason === 'unreadable' ? 'end' : native.reason,
     usage: { promptTokens, reusedTokens, completionTokens, seenTokens, cachedTokens, evictedTokens, ...speculation },
     timings: { promptMs, generationMs, tokensPerSecond },
   }

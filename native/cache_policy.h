@@ -122,6 +122,9 @@ class CachePolicy {
  protected:
   CachePolicy(const CachePolicy&) = default;  // for clone()
   // For load().
+  static void need_position(Position position) {
+    if (position < 0 || position > kLastPosition) throw Failure("INVALID_OPTION", "a saved state has positions that cannot be");
+  }
   static Position take_position(ByteReader& from) {
     const auto position = from.take<Position>();
     need_position(position);
@@ -135,11 +138,6 @@ class CachePolicy {
 
   Limits limits_;
   std::vector<Token> sinks_;
-
- private:
-  static void need_position(Position position) {
-    if (position < 0 || position > kLastPosition) throw Failure("INVALID_OPTION", "a saved state has positions that cannot be");
-  }
 };
 
 std::unique_ptr<CachePolicy> make_cache_policy(const CachePolicy::Limits& limits);

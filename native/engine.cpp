@@ -114,11 +114,8 @@ void Engine::begin(int handle, Sequence& sequence) {
     place(sequence);
     if (running.job.kind == Job::cut) cut(sequence, running.job.keep);
     if (running.job.kind == Job::replace_sinks) replace_sinks(handle, sequence);
-    if (running.job.kind == Job::restore) restore_saved(sequence, running.job.state);
-    if (running.job.kind == Job::cut || running.job.kind == Job::replace_sinks || running.job.kind == Job::restore) {
-      finish(sequence, "done");
-      return;
-    }
+    if (running.job.kind == Job::restore) return finish(sequence, restore_saved(sequence, running.job.state));
+    if (running.job.kind == Job::cut || running.job.kind == Job::replace_sinks) return finish(sequence, "done");
     if (sequence.pending.empty() && running.job.kind != Job::append && running.job.kind != Job::rebase) {
       throw Failure("INVALID_OPTION", "there is nothing yet that could be continued: append at least one token first");
     }

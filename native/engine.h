@@ -92,7 +92,7 @@ class Engine {
   std::vector<uint8_t> cells_of(int id);
   void swap_out(Sequence& sequence);
   std::vector<uint8_t> saved(Sequence& sequence);
-  void restore_saved(Sequence& sequence, const std::vector<uint8_t>& state);
+  const char* restore_saved(Sequence& sequence, const std::vector<uint8_t>& state);
   bool read_cells(const Sequence& sequence, const std::vector<uint8_t>& cells);
   void attend(Sequence& sequence);
   bool waits_for_beginning(Sequence& sequence);

@@ -129,8 +129,9 @@ std::vector<uint8_t> Engine::saved(Sequence& sequence) {
 }
 
 // The state comes from outside: nothing of it is taken as it is. Where its books contradict themselves it is refused, and
-// where its cells cannot be read safely, its tokens are decoded again.
-void Engine::restore_saved(Sequence& sequence, const std::vector<uint8_t>& state) {
+// where its cells cannot be read safely, its tokens are decoded again. Returns how the job ends: "done", "waiting" where all
+// was to be decoded again when it was saved, or "unreadable".
+const char* Engine::restore_saved(Sequence& sequence, const std::vector<uint8_t>& state) {
   if (sequence.seen > 0) throw Failure("INVALID_OPTION", "only a sequence that is empty can become another");
   ByteReader from(state.data(), state.size());
   const auto head = from.take<Head>();
@@ -167,10 +168,15 @@ void Engine::restore_saved(Sequence& sequence, const std::vector<uint8_t>& state
   sequence.pending = std::move(pending);
   sequence.seen = head.seen, sequence.evicted = head.evicted;
   sequence.rebasing = head.rebasing, sequence.given_back = head.given_back, sequence.replaying = head.replaying;
-  if (sequence.cache->size() == 0) return;
-  if (sequence.running->job.tokens_alone || !read_cells(sequence, cells)) return start_over(sequence);
+  if (sequence.cache->size() == 0) return sequence.pending.empty() ? "done" : "waiting";
+  const bool waits = sequence.rebasing > 0;
+  if (sequence.running->job.tokens_alone || waits || !read_cells(sequence, cells)) {
+    start_over(sequence);
+    return waits ? "waiting" : "unreadable";
+  }
   sequence.restored = true;
   sequence.running->reused = sequence.cache->size();
+  return "done";
 }
 
 // False: the cells cannot be had from these bytes, and some of llama.cpp's may be those of a part of them.

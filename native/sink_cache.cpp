@@ -78,18 +78,21 @@ void SinkCache::replace_sinks(const std::vector<Token>& sinks) {
   limits_.sinks = count;
   limits_.window -= count - before;
   sinks_ = sinks;
-  base_ = oldest_ - count;
-  // What is in the window has seen the old ones: nobody else's beginning.
-  first_ = next_ > oldest_ ? base_ - 1 : base_;
+  first_ = base_ = oldest_ - count;
+  saw_other_sinks_ = next_ > oldest_;
 }
 
 void SinkCache::save(ByteWriter& to) const {
-  to.put(first_), to.put(base_), to.put(oldest_), to.put(next_), to.put(held_);
+  to.put(saw_other_sinks_ ? -1 - first_ : first_), to.put(base_), to.put(oldest_), to.put(next_), to.put(held_);
   to.put_list(sinks_), to.put_list(recent_), to.put_list(turns_);
 }
 
 void SinkCache::load(ByteReader& from) {
-  first_ = take_position(from), base_ = take_position(from), oldest_ = take_position(from), next_ = take_position(from), held_ = take_position(from);
+  first_ = from.take<Position>();
+  saw_other_sinks_ = first_ < 0;
+  if (saw_other_sinks_) first_ = -1 - first_;
+  need_position(first_);
+  base_ = take_position(from), oldest_ = take_position(from), next_ = take_position(from), held_ = take_position(from);
   from.take_list(sinks_), from.take_list(recent_);
   take_turns(from, turns_);
 }
@@ -97,13 +100,14 @@ void SinkCache::load(ByteReader& from) {
 void SinkCache::adopt(Position first, const std::vector<Token>& tokens) {
   move_turns(first - first_);
   first_ = base_ = next_ = first;
+  saw_other_sinks_ = false;
   oldest_ = held_ = first + limits_.sinks;
   commit(plan(static_cast<int>(tokens.size()), false), tokens.data());
 }
 
 // The sinks see nothing but each other, wherever they are. What follows them has seen what may be gone.
 std::vector<Token> SinkCache::beginning() const {
-  return oldest_ == first_ + limits_.sinks ? kept() : sinks_;
+  return !saw_other_sinks_ && oldest_ == first_ + limits_.sinks ? kept() : sinks_;
 }
 
 bool SinkCache::rollback(const Mark& mark) {
@@ -130,6 +134,7 @@ CachePolicy::Restart SinkCache::restart(size_t) {
   while (!turns_.empty() && turns_.front() < began) turns_.pop_front();
   move_turns(limits_.sinks - began);
   first_ = base_ = next_ = 0;
+  saw_other_sinks_ = false;
   oldest_ = held_ = limits_.sinks;
   sinks_.clear();
   recent_.clear();

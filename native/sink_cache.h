@@ -52,6 +52,7 @@ class SinkCache final : public CachePolicy {
   void move_turns(int distance);
 
   Position first_;  // of the conversation; 0 after a rebase
+  bool saw_other_sinks_ = false;  // the window's tokens: nobody else's beginning
   Position base_;
   Position oldest_;
   Position next_;

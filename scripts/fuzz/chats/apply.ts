@@ -1,3 +1,4 @@
+import { nothingDecoded, waitedAlready } from '../../../lib/conversation.js'
 import type { ChatMessage, GenerateOptions, StreamEvent, StreamingLLMError } from '../../../lib/index.js'
 import type { Outcome } from './act.js'
 import { ExpectedChat } from './expected-chat.js'
@@ -89,7 +90,7 @@ export function apply(world: World, outcome: Outcome, company: Company): string[
       if (failed) return []
       const made = outcome.made![0]!
       const from = made.chat.restoredFrom!
-      if (from.what !== 'cache' && from.reason !== 'nothing of it had been decoded') throw new Fault('restored', `a chat was restored from its ${from.what} alone: ${from.reason}`)
+      if (from.what !== 'cache' && from.reason !== nothingDecoded && from.reason !== waitedAlready) throw new Fault('restored', `a chat was restored from its ${from.what} alone: ${from.reason}`)
       begin(world, operation.as, made, world.files.get(operation.file)!.map(each => each.clone()))
       return [operation.as]
     }

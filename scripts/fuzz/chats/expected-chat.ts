@@ -99,13 +99,18 @@ export class ExpectedChat {
       if (wrong !== undefined) return wrong
     }
     const anew = this.#said.findIndex((_, i) => clean(this.#rendered(i).text) === clean(observed.kept))
-    const hasLeft = (i: number) => anew >= 0 ? i < anew : clean(whole.text.slice(whole.ends[i])).length >= clean(observed.window).length
-    const left = this.#said.map(({ left }, i) => left || (decoded && evictedTokens > 0 && hasLeft(i)))
-    const wrong = this.#missing(observed, left)
-    if (wrong !== undefined) return wrong
+    const rest = clean(observed.window).length
+    const wrong = this.#missing(observed, this.#leaving(observed, i => clean(whole.text.slice(whole.ends[i])).length >= rest))
+    // The same text may be what is left of a history, and a history that was decoded anew.
+    if (wrong !== undefined && (anew < 0 || this.#missing(observed, this.#leaving(observed, i => i < anew)) !== undefined)) return wrong
     const gone = this.#said.length - observed.present.length
     this.#said.forEach((message, i) => { message.left = i < gone })
     return undefined
+  }
+
+  /** Which messages have left, if these have that something has been evicted of. */
+  #leaving({ keptTokens, usage }: Observed, hasLeft: (i: number) => boolean): boolean[] {
+    return this.#said.map(({ left }, i) => left || (keptTokens > 0 && usage.evictedTokens > 0 && hasLeft(i)))
   }
 
   /** Whether the kept text is that of the messages: all of it, or the beginning and the end. */
