@@ -2,6 +2,7 @@
 #include "engine.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "failure.h"
 
@@ -68,6 +69,10 @@ void Engine::take_back(Sequence& sequence, size_t delivered) {
   // At the end of a reply its last tokens stay though they have no text; whoever leaves it has not seen them.
   const bool left = running.job.stream->cancelled();
   const auto first = std::find_if(running.journal.begin(), running.journal.end(), [&](const Record& record) { return left ? !record.delivered(delivered) : record.end > delivered; });
+  if (running.cut_tokens > 0 && (first != running.journal.end() || delivered < running.cut_end)) {
+    sequence.pending.resize(sequence.pending.size() - static_cast<size_t>(running.cut_tokens));
+    sequence.forget(std::exchange(running.cut_tokens, 0));
+  }
   if (first == running.journal.end()) return;
   const auto count = running.journal.end() - first;
   const Record record = *first;
@@ -79,7 +84,10 @@ void Engine::take_back(Sequence& sequence, size_t delivered) {
   undo(sequence, record);
   if (delivered > start && !bytes.empty()) {
     // The text was cut within a token, by a stop string: its first part stays, in other tokens.
-    for (const Token token : model_->tokenize(std::string_view(bytes).substr(0, delivered - start), false)) sequence.add(token);
+    const auto tokens = model_->tokenize(std::string_view(bytes).substr(0, delivered - start), false);
+    for (const Token token : tokens) sequence.add(token);
+    running.cut_tokens = static_cast<int64_t>(tokens.size());
+    running.cut_end = delivered;
   }
 }
 

@@ -91,6 +91,8 @@ struct Running {
   std::deque<Record> journal;  // the last of the `generated` tokens: those not known to be delivered
   std::deque<Bookmark> bookmarks;  // oldest first; the first is not younger than the journal's first token
   int64_t generated = 0;
+  int64_t cut_tokens = 0;  // of the first part of a token that a stop string cut, which are in no record ...
+  size_t cut_end = 0;      // ... and where it ends in the text
   int64_t drafted = 0, accepted = 0;
   size_t bytes = 0;          // of all generated tokens
   size_t emitted_bytes = 0;  // of those whose text has been put into the stream

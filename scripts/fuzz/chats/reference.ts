@@ -97,6 +97,8 @@ export function disagreement(one: Thought, other: Thought, bound: number): strin
     if (far(score, other.scores[i]!)) return `token ${i - one.scores.length} of the reply has log-probability ${score}, and ${other.scores[i]} in a fresh sequence`
   }
   const [here, there] = [one.next[0], other.next[0]]
+  // A token that is no whole character is told with those that make it one.
+  if (here === undefined && there === undefined) return undefined
   if (here === undefined || there === undefined) return `${one.next.length} tokens follow, and ${other.next.length} in a fresh sequence`
   for (const { token, logProbability } of here.likeliest) {
     const its = there.likeliest.find(each => each.token === token)
