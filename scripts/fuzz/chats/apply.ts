@@ -42,12 +42,14 @@ export function apply(world: World, outcome: Outcome, company: Company): string[
       return [operation.chat]
     }
     case 'regenerate': {
-      if ((error as StreamingLLMError | undefined)?.code === 'EVICTED' || neverBegan(outcome)) return [operation.chat]
+      // A regeneration decodes no prompt, so that one that was kept without an answer may look as if it had never begun.
+      const nothing = neverBegan(outcome)
+      if ((error as StreamingLLMError | undefined)?.code === 'EVICTED' || (nothing && operation.options.keepUnanswered !== true)) return [operation.chat]
       if (!company.others && live !== undefined && !live.possible.some(({ hasReply }) => hasReply)) throw new Fault('regenerate', 'regenerate answered again where there was no reply to a message in the window')
       change(live, before => {
         const without = before.clone()
         without.removeLast(1)
-        return replies(outcome, live!).map(text => text === undefined ? before : without.clone().say([{ role: 'assistant', content: text }]))
+        return (nothing ? [undefined, ''] : replies(outcome, live!)).map(text => text === undefined ? before : without.clone().say([{ role: 'assistant', content: text }]))
       })
       return [operation.chat]
     }
@@ -122,7 +124,7 @@ function replies(outcome: Outcome, { chat }: LiveChat): (string | undefined)[] {
   const { operation, error, events = [] } = outcome
   const { keepUnanswered } = (operation as { options: GenerateOptions }).options
   // Who waits for the whole answer is not told what came before it failed, or whether time was over.
-  if (operation.do === 'ask') return error !== undefined ? [undefined, chat.messages.at(-1)?.content] : outcome.text === '' ? ['', undefined] : [outcome.text]
+  if (operation.do === 'ask') return error !== undefined ? [undefined, chat.messages.at(-1)?.content] : outcome.text === '' ? [undefined, ''] : [outcome.text]
   if (neverBegan(outcome)) return [undefined]
   const text = textOf(events)
   const last = events.at(-1)
