@@ -120,7 +120,14 @@ const scraps = ['{', '}', '[', ']', ',', ':', '"', 'null', '"__proto__":{"a":1},
 function withText(random: SeededRandom, from: SavedChat): Forged {
   const [start, head, state] = encodeSavedChat(from) as [Buffer, Buffer, Uint8Array]
   let text = head.toString()
-  for (let times = random.integer(3); times >= 0; times--) {
+  // Numbers and words are exchanged for others, or anything becomes anything.
+  const like = pick(random, [/-?\d+/g, /-?\d+/g, /true|false/g, undefined])
+  const places = like === undefined ? [] : [...text.matchAll(like)]
+  if (places.length > 0) {
+    const { 0: old, index } = pick(random, places)
+    const fresh = old === 'true' ? 'false' : old === 'false' ? 'true' : String(pick(random, [Number(old) + 1, Number(old) - 1, 0, 1, 2 ** 30, 2 ** 31, 2 ** 53 - 1, Number(old) * 2, '1e3', '-0', 0.5]))
+    text = text.slice(0, index) + fresh + text.slice(index + old.length)
+  } else for (let times = random.integer(3); times >= 0; times--) {
     const at = random.integer(text.length)
     text = text.slice(0, at) + (random.integer(4) === 0 ? '' : pick(random, scraps)) + text.slice(at + random.integer(12))
   }
