@@ -79,9 +79,15 @@ export async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal |
   })
 }
 
+/** By what the signal tells, and not by its own method, which signals of other makes may not have. */
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted !== true) return
+  throw signal.reason === undefined ? new DOMException('This operation was aborted', 'AbortError') : signal.reason
+}
+
 /** Waits `ms` milliseconds; rejects with `signal.reason` where that fires before. */
 export async function sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  signal?.throwIfAborted()
+  throwIfAborted(signal)
   await new Promise<void>((resolve, reject) => {
     const timer = setTimeout(() => {
       unlink()

@@ -1,3 +1,4 @@
+import { throwIfAborted } from './abort.js'
 import { checkAdapterFile } from './gguf/adapter.js'
 import type { ModelHeader } from './gguf/check.js'
 import { modelFingerprint } from './model-fingerprint.js'
@@ -37,7 +38,7 @@ export async function findAdapters(wanted: readonly AdapterOptions[], base: Mode
   for (const { path: reference, scale = 1 } of wanted) {
     const path = await resolveModel(reference, options)
     const { name, rank, pairs, sizeBytes, leftOut } = await checkAdapterFile(path, base)
-    options.signal?.throwIfAborted()
+    throwIfAborted(options.signal)
     const notices = leftOut.length > 0 ? [`The adapter ${path} changes ${leftOut.length} norms as well, which llama.cpp leaves out: replies may differ from those it was trained for.`] : []
     found.push({ path, name, scale, rank, tensors: pairs, sizeBytes, notices, fingerprint: await modelFingerprint(path) })
   }

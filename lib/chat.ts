@@ -1,3 +1,4 @@
+import { throwIfAborted } from './abort.js'
 import type { Conversation, ConversationSetting, RestoredFrom } from './conversation.js'
 import { Deadline } from './deadline.js'
 import { modelClosed, StreamingLLMError } from './errors.js'
@@ -143,7 +144,7 @@ export class Chat {
       if (event.type === 'tool-call') toolCalls.push({ id: event.id, name: event.name, arguments: event.arguments })
       if (event.type === 'tool-result') [text, toolCalls, tokens] = ['', [], []]
       if (event.type !== 'finish') continue
-      if (event.reason === 'abort') parsed.signal?.throwIfAborted()
+      if (event.reason === 'abort') throwIfAborted(parsed.signal)
       const { reason, usage, timings } = event
       return {
         text, reason, usage, timings,

@@ -1,4 +1,4 @@
-import { onAbort, untilAborted } from './abort.js'
+import { onAbort, untilAborted, throwIfAborted } from './abort.js'
 import { fromNative, modelClosed } from './errors.js'
 import type { NativeEmbedRequest, NativeModel } from './native.js'
 
@@ -21,7 +21,7 @@ export class Embedder {
 
   /** Rejects with `signal.reason` when aborted; waiting or not. */
   async embed(request: NativeEmbedRequest, signal?: AbortSignal): Promise<Float32Array[]> {
-    signal?.throwIfAborted()
+    throwIfAborted(signal)
     clearTimeout(this.#release)
     this.#waiting++
     const mine = this.#tail.then(() => this.#run(request, signal))
@@ -30,7 +30,7 @@ export class Embedder {
   }
 
   async #run(request: NativeEmbedRequest, signal?: AbortSignal): Promise<Float32Array[]> {
-    signal?.throwIfAborted()
+    throwIfAborted(signal)
     if (this.#closed) throw modelClosed()
     try {
       const { promise, abort } = this.#native.embed(request)
@@ -41,7 +41,7 @@ export class Embedder {
         unlink()
       }
     } catch (error) {
-      signal?.throwIfAborted()
+      throwIfAborted(signal)
       throw fromNative(error)
     }
   }

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { onAbort } from './abort.js'
+import { onAbort, throwIfAborted } from './abort.js'
 import { findAdapters } from './adapters.js'
 import { openAddon } from './backend/open.js'
 import { gpuOfProcess } from './backend/process-gpu.js'
@@ -28,10 +28,10 @@ export async function loadModel(reference: string, options: ModelOptions = {}): 
   const parsed = parseModelOptions(options)
   if (typeof reference !== 'string') throw new StreamingLLMError('INVALID_OPTION', `loadModel: the model must be a path or an hf: reference, got ${typeof reference}`)
   const { signal, onProgress, onLog, sha256 } = parsed
-  signal?.throwIfAborted()
+  throwIfAborted(signal)
   const path = await resolveModel(reference, { signal, onProgress, sha256 })
   const header = await checkModelFile(path)
-  signal?.throwIfAborted()
+  throwIfAborted(signal)
   const adapters = await findAdapters(parsed.adapters, header, { signal, onProgress })
   const { addon, libraries } = openAddon(parsed.libraries)
   if (onLog !== undefined) addon.setLog((level, text) => onLog({ level: logLevels[level] ?? 'info', text: text.trimEnd() }))
@@ -73,13 +73,13 @@ export async function loadModel(reference: string, options: ModelOptions = {}): 
     }))
   } catch (error) {
     letGo()
-    signal?.throwIfAborted()
+    throwIfAborted(signal)
     throw fromNative(error)
   }
   const close = (): Promise<void> => loaded.close().finally(letGo)
   if (signal?.aborted) {
     await close()
-    signal.throwIfAborted()
+    throwIfAborted(signal)
   }
   const refusal = cannotGenerate(loaded.info)
   if (refusal !== undefined) {

@@ -1,4 +1,5 @@
 import { totalmem } from 'node:os'
+import { throwIfAborted } from './abort.js'
 import { adaptersKind, type FoundAdapter } from './adapters.js'
 import { typed } from './backend/open.js'
 import { bytesPerCachedValue, cacheLimits, sizesFit } from './cache-limits.js'
@@ -239,7 +240,7 @@ export class Model {
     this.#needOpen()
     const { pooling = this.#filePooling(), normalize = true, signal } = parseEmbedOptions(options)
     const read = reading('embed', 'texts', () => readTexts(texts))
-    signal?.throwIfAborted()
+    throwIfAborted(signal)
     if (read.length === 0) return []
     return this.#embedder.embed({ texts: read, pooling, normalize, mostTokens: this.#mostCells(this.trainedLength) }, signal)
   }

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { throwIfAborted } from './abort.js'
 import { addonPath } from './backend/addon.js'
 import type { SelectedLibraries } from './backend/select.js'
 import { StreamingLLMError } from './errors.js'
@@ -34,7 +35,7 @@ export async function probeModel(libraries: SelectedLibraries, path: string, opt
     child.on('error', reject)
     child.on('close', (...how) => resolve(how))
   }).catch(error => {
-    signal?.throwIfAborted()
+    throwIfAborted(signal)
     throw error
   })
   if (code === 0) return

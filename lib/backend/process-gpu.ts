@@ -1,4 +1,4 @@
-import { untilAborted } from '../abort.js'
+import { untilAborted, throwIfAborted } from '../abort.js'
 import { fromNative, StreamingLLMError } from '../errors.js'
 import type { NativeAddon, NativeDevice } from '../native.js'
 import { chooseGpu, surroundings, type GpuChoice } from './choose.js'
@@ -15,7 +15,7 @@ const loaded = new Map<string, Promise<GpuChoice>>()
  * @throws `signal.reason` when aborted
  */
 export async function gpuOfProcess(wanted: 'auto' | GpuKind, addon: NativeAddon, libraries: SelectedLibraries, signal?: AbortSignal): Promise<GpuChoice> {
-  signal?.throwIfAborted()
+  throwIfAborted(signal)
   const choosing = loaded.get(wanted) ?? choose(wanted, addon, libraries)
   if (!loaded.has(wanted)) {
     loaded.set(wanted, choosing)

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import net from 'node:net'
 import path from 'node:path'
-import { onAbort } from '../abort.js'
+import { onAbort, throwIfAborted } from '../abort.js'
 import { StreamingLLMError } from '../errors.js'
 import type { LlamaLibraries } from './locate.js'
 
@@ -42,7 +42,7 @@ export async function checkRpcServers(endpoints: readonly string[], release: str
   const unknown = endpoints.filter(endpoint => !inUse.has(endpoint))
   await Promise.all(unknown.map(async (endpoint) => {
     const problem = await problemOf(endpoint, protocolOf[release.split('.').slice(0, 2).join('.')], patienceMs, signal)
-    signal?.throwIfAborted()
+    throwIfAborted(signal)
     if (problem === undefined) return
     throw new StreamingLLMError('RPC_UNAVAILABLE', `rpc: the server ${endpoint} ${problem}`, { details: { endpoint } })
   }))

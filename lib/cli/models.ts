@@ -1,7 +1,7 @@
 import readline from 'node:readline/promises'
 import { Command } from 'commander'
 import { StreamingLLMError } from '../errors.js'
-import { followingController } from '../abort.js'
+import { followingController, throwIfAborted } from '../abort.js'
 import { cacheContents, type CacheContents, type CachedModel } from '../models/cached-models.js'
 import { findCached } from '../models/find-cached.js'
 import { removeCached, removeUnfinished } from '../models/remove-cached.js'
@@ -100,10 +100,10 @@ async function confirmed(text: string, signal: AbortSignal): Promise<boolean> {
     .finally(() => { if (!answered) process.stderr.write('\n') })
   try {
     const answer = await Promise.race([terminal.question(`${text} [y/N] `, { signal: controller.signal }).finally(() => { answered = true }), closed])
-    controller.signal.throwIfAborted()
+    throwIfAborted(controller.signal)
     return /^y(es)?$/i.test(answer.trim())
   } catch (error) {
-    controller.signal.throwIfAborted()
+    throwIfAborted(controller.signal)
     throw error
   } finally {
     unlink()

@@ -1,3 +1,4 @@
+import { throwIfAborted } from '../abort.js'
 import type { Sequence } from '../sequence.js'
 
 /** Where a measurement stands. */
@@ -47,7 +48,7 @@ export async function runningPerplexity(
   }
   let result: Scored | undefined
   while (read < tokens.length) {
-    signal?.throwIfAborted()
+    throwIfAborted(signal)
     const skipped = Math.min(every - 1, tokens.length - read - 1)
     if (skipped > 0) await sequence.append(tokens.subarray(read, read + skipped))
     read += skipped

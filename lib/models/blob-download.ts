@@ -1,6 +1,7 @@
 import { createHash, type Hash } from 'node:crypto'
 import { open, rename, rm, stat, statfs, truncate, type FileHandle } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { throwIfAborted } from '../abort.js'
 import { StreamingLLMError } from '../errors.js'
 import { otherKind } from '../files/regular-file.js'
 import { checksumMismatch, hashInto } from './checksum.js'
@@ -71,7 +72,7 @@ export async function downloadBlob(job: BlobDownload): Promise<void> {
           hash?.update(piece)
           received += piece.length
           farthest = Math.max(farthest, received)
-          job.signal?.throwIfAborted()
+          throwIfAborted(job.signal)
           job.onProgress(received, total)
         }
         // An answer without a length can end early without any sign of it.

@@ -1,5 +1,6 @@
 import { createHash, type Hash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
+import { throwIfAborted } from '../abort.js'
 import { StreamingLLMError } from '../errors.js'
 
 /** True for a SHA-256 in hex, which is what the hub's etags of large files are. */
@@ -10,7 +11,7 @@ export function isSha256(text: string): boolean {
 /** Feeds a file to `hash`, 1 MiB at a time. Rejects with `signal.reason` when aborted. */
 export async function hashInto(hash: Hash, path: string, signal?: AbortSignal): Promise<void> {
   for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) {
-    signal?.throwIfAborted()
+    throwIfAborted(signal)
     hash.update(chunk as Buffer)
   }
 }
@@ -21,7 +22,7 @@ export async function sha256OfFile(path: string, signal?: AbortSignal): Promise<
   try {
     await hashInto(hash, path, signal)
   } catch (cause) {
-    signal?.throwIfAborted()
+    throwIfAborted(signal)
     throw new StreamingLLMError('MODEL_NOT_FOUND', `${path} cannot be read: ${(cause as Error).message}`, { cause, details: { path } })
   }
   return hash.digest('hex')

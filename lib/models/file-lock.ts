@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import lockfile from 'proper-lockfile'
-import { followingController, sleep } from '../abort.js'
+import { followingController, sleep, throwIfAborted } from '../abort.js'
 
 // A lock counts as left behind when its holder has not touched it for this long. The holder touches it every third of
 // that, so its event loop may be held up for 10 s, while after a crash the next process waits 15 s at most.
@@ -35,7 +35,7 @@ export async function withFileLock<T>(
       try {
         return await action(controller.signal)
       } catch (error) {
-        options.signal?.throwIfAborted()
+        throwIfAborted(options.signal)
         if (!lost) throw error
       } finally {
         // A lock that was lost is someone else's by now; one that cannot be removed goes stale by itself.
@@ -53,7 +53,7 @@ async function acquire(
   onCompromised: (error: Error) => void,
 ): Promise<() => Promise<void>> {
   for (;;) {
-    options.signal?.throwIfAborted()
+    throwIfAborted(options.signal)
     try {
       return await lockfile.lock(path, { lockfilePath: path, realpath: false, stale: staleMs, update: touchMs, onCompromised })
     } catch (error) {

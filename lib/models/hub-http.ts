@@ -1,5 +1,5 @@
 import { StreamingLLMError } from '../errors.js'
-import { followingController } from '../abort.js'
+import { followingController, throwIfAborted } from '../abort.js'
 import type { Hub } from './hub-settings.js'
 import { TransientFailure, describeCause } from './transient-failure.js'
 
@@ -72,7 +72,7 @@ async function send(hub: Hub, url: URL, request: Request, atHub: boolean): Promi
     try {
       return await promise
     } catch (error) {
-      request.signal?.throwIfAborted()
+      throwIfAborted(request.signal)
       // Which error an aborted request rejects with differs between versions of Node.
       if (controller.signal.reason instanceof TransientFailure) throw controller.signal.reason
       throw new TransientFailure(`${url.host}: ${describeCause(error)}`, { cause: error })

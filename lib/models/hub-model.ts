@@ -1,3 +1,4 @@
+import { throwIfAborted } from '../abort.js'
 import { StreamingLLMError } from '../errors.js'
 import { listFiles } from './hub-api.js'
 import { RepoCache, fileSize, isCommit, markUsed } from './hub-cache.js'
@@ -17,7 +18,7 @@ export type HubReference = Exclude<ModelReference, { kind: 'path' }>
  */
 export async function hubModel(hub: Hub, reference: HubReference, options: HubFileOptions): Promise<string> {
   try {
-    options.signal?.throwIfAborted()
+    throwIfAborted(options.signal)
     const { repo, revision } = reference
     const named = reference.kind === 'hub-file' ? reference.file : await chooseFile(hub, reference, options)
     const [file = named, ...others] = allParts(named)

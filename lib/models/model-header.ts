@@ -1,3 +1,4 @@
+import { throwIfAborted } from '../abort.js'
 import { checkModelFile, type ModelHeader } from '../gguf/check.js'
 import { openFile } from '../gguf/open.js'
 import type { OpenSource } from '../gguf/source.js'
@@ -20,7 +21,7 @@ export interface FoundHeader {
  * @throws `signal.reason` when aborted
  */
 export async function readModelHeader(reference: string, { signal }: { signal?: AbortSignal } = {}): Promise<FoundHeader> {
-  signal?.throwIfAborted()
+  throwIfAborted(signal)
   const parsed = parseReference(reference)
   if (parsed.kind === 'path') return { header: await checkModelFile(await localFile(parsed.path)), openSource: openFile, isLocal: true }
   // Only now, as in resolveModel: a path needs none of it.

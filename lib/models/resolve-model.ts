@@ -1,3 +1,4 @@
+import { throwIfAborted } from '../abort.js'
 import { checksumMismatch, isSha256, sha256OfFile } from './checksum.js'
 import { StreamingLLMError } from '../errors.js'
 import { localFile } from './local-file.js'
@@ -33,7 +34,7 @@ export interface ResolveModelOptions {
  * @throws `signal.reason` when aborted
  */
 export async function resolveModel(reference: string, options: ResolveModelOptions = {}): Promise<string> {
-  options.signal?.throwIfAborted()
+  throwIfAborted(options.signal)
   if (options.sha256 !== undefined && !isSha256(options.sha256)) {
     throw new StreamingLLMError('INVALID_OPTION', `sha256 is "${options.sha256}", but must be 64 hexadecimal digits.`)
   }

@@ -1,5 +1,5 @@
 import { StreamingLLMError } from '../errors.js'
-import { sleep } from '../abort.js'
+import { sleep, throwIfAborted } from '../abort.js'
 
 /** A failure that may pass by itself: no connection, a connection that broke, a server that is busy. */
 export class TransientFailure extends Error {
@@ -32,11 +32,11 @@ export async function withRetries<T>(
   let failures = 0
   let highest = options.reached?.() ?? 0
   for (;;) {
-    options.signal?.throwIfAborted()
+    throwIfAborted(options.signal)
     try {
       return await operation()
     } catch (error) {
-      options.signal?.throwIfAborted()
+      throwIfAborted(options.signal)
       if (!(error instanceof TransientFailure)) throw error
       const reached = options.reached?.() ?? 0
       const progresses = reached > highest + (options.progress ?? 0)

@@ -76,7 +76,7 @@ export function callback<F extends (...args: never[]) => unknown>(): Schema<F> {
   return v.custom<F>(value => typeof value === 'function', 'a function')
 }
 
-const ofSignal = ['addEventListener', 'removeEventListener', 'throwIfAborted'] as const
+const ofSignal = ['addEventListener', 'removeEventListener'] as const
 
 /** By its shape, since a signal may come from another realm; by all of it that is used. */
 export const signal: Schema<AbortSignal> = v.custom<AbortSignal>(value => {

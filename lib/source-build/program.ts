@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { appendFileSync, existsSync } from 'node:fs'
 import path from 'node:path'
-import { onAbort } from '../abort.js'
+import { onAbort, throwIfAborted } from '../abort.js'
 
 /** How a program that was run to its end came out. */
 export interface ProgramResult {
@@ -29,7 +29,7 @@ export interface ProgramOptions {
  * @throws `signal.reason` when aborted, once it has gone
  */
 export async function runProgram(program: string, args: string[], { cwd, name = path.basename(program), logFile, read, signal }: ProgramOptions = {}): Promise<ProgramResult> {
-  signal?.throwIfAborted()
+  throwIfAborted(signal)
   // A group of its own can be ended as a whole: npx starts cmake, which starts make, which starts compilers. Without a
   // signal to listen to, Ctrl-C in the terminal has to reach them all by itself.
   const ownGroup = signal !== undefined && process.platform !== 'win32'
@@ -57,7 +57,7 @@ export async function runProgram(program: string, args: string[], { cwd, name = 
     child.on('close', (code, killer) => resolve({ code: code ?? 1, stdout, ...(code === 0 ? {} : { problem: `${name} ended with ${killer ?? code}` }) }))
   })
   unlink()
-  signal?.throwIfAborted()
+  throwIfAborted(signal)
   return result
 }
 

@@ -1,4 +1,4 @@
-import { followingController, onAbort, sleep, untilAborted } from '../../lib/abort.js'
+import { followingController, onAbort, sleep, throwIfAborted, untilAborted } from '../../lib/abort.js'
 
 const warnings: string[] = []
 const hear = (warning: Error) => warnings.push(warning.name)
@@ -68,4 +68,11 @@ test('one whose methods throw is refused with a typed error, or forgotten', () =
   expect(() => onAbort(alike, () => {})()).not.toThrow()
   const deaf = { ...alike, addEventListener() { throw new RangeError('no') } } as unknown as AbortSignal
   expect(() => onAbort(deaf, () => {})).toThrow(expect.objectContaining({ code: 'INVALID_OPTION', details: { option: 'signal', expected: 'an AbortSignal' } }))
+})
+
+test('one that has fired is thrown by what it tells, whatever its own method does', () => {
+  const fired = (more: object) => ({ aborted: true, addEventListener() {}, removeEventListener() {}, ...more }) as unknown as AbortSignal
+  expect(() => throwIfAborted(fired({ reason: new Error('mine'), throwIfAborted() {} }))).toThrow('mine')
+  expect(() => throwIfAborted(fired({}))).toThrow(expect.objectContaining({ name: 'AbortError' }))
+  expect(() => throwIfAborted(undefined)).not.toThrow()
 })
