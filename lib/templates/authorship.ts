@@ -128,9 +128,12 @@ export class AuthoredRenderer {
   }
 }
 
+/** Copied: making one anew takes longer than rendering a short chat. */
+const identity = Uint16Array.from({ length: 0x10000 }, (_, unit) => unit)
+
 /** What each UTF-16 unit becomes: those of the first characters the others, all the rest itself. */
 function characterTable(from: readonly string[], to: readonly string[]): Uint16Array {
-  const table = Uint16Array.from({ length: 0x10000 }, (_, unit) => unit)
+  const table = identity.slice()
   from.forEach((character, i) => { table[character.charCodeAt(0)] = to[i]!.charCodeAt(0) })
   return table
 }
