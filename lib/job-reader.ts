@@ -40,9 +40,14 @@ export class JobRunner {
     const ready = before.then(() => void (idle = true))
     await Promise.race([Promise.resolve(), ready])
     if (!idle) {
-      const { controller, unlink } = followingController(signal, deadline?.signal)
-      await untilAborted(ready, controller.signal).catch(() => {})
-      unlink()
+      try {
+        const { controller, unlink } = followingController(signal, deadline?.signal)
+        await untilAborted(ready, controller.signal).catch(() => {})
+        unlink()
+      } catch (error) {
+        release() // nobody waits behind one that never had its turn
+        throw error
+      }
     }
     if (idle) return release
     release()
@@ -69,11 +74,8 @@ export class JobRunner {
       throw fromNative(error)
     }
     let isLate = false
-    const unlink = onAbort(signal, () => stream.cancel())
-    const begun = onAbort(deadline?.signal, () => {
-      isLate = true
-      stream.cancel()
-    })
+    let unlink = () => {}
+    let begun = () => {}
     let ended = false
     const next = async (): Promise<NativeEvent> => {
       for (;;) {
@@ -93,6 +95,11 @@ export class JobRunner {
       }
     }
     try {
+      unlink = onAbort(signal, () => stream.cancel())
+      begun = onAbort(deadline?.signal, () => {
+        isLate = true
+        stream.cancel()
+      })
       for (;;) {
         const event = await next()
         if (event.type === 'error') throw new StreamingLLMError(event.code as ErrorCode, event.message)

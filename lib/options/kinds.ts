@@ -76,10 +76,16 @@ export function callback<F extends (...args: never[]) => unknown>(): Schema<F> {
   return v.custom<F>(value => typeof value === 'function', 'a function')
 }
 
-const ofSignal = ['addEventListener', 'removeEventListener'] as const
-
-/** By its shape, since a signal may come from another realm; by all of it that is used. */
+/** By its shape, since a signal may come from another realm; and it lets itself be listened to. */
 export const signal: Schema<AbortSignal> = v.custom<AbortSignal>(value => {
   const each = value as Partial<AbortSignal> | null
-  return typeof each === 'object' && each !== null && typeof each.aborted === 'boolean' && ofSignal.every(name => typeof each[name] === 'function')
+  if (typeof each !== 'object' || each === null || typeof each.aborted !== 'boolean' || typeof each.addEventListener !== 'function' || typeof each.removeEventListener !== 'function') return false
+  try {
+    const listener = () => {}
+    each.addEventListener('abort', listener, { once: true })
+    each.removeEventListener('abort', listener)
+    return true
+  } catch {
+    return false
+  }
 }, 'an AbortSignal')

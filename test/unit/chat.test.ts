@@ -268,3 +268,16 @@ describe('streamChat', () => {
     expect(native.opened.map(({ closed }) => closed)).toEqual([true, true, false, false])
   })
 })
+
+test('a signal that can be listened to only once costs its own turn, and no other', async () => {
+  const { model } = fakeModel({}, {}, 'One', 'Two', 'Three')
+  const chat = model.createChat()
+  const tired = () => {
+    let times = 0
+    return { aborted: false, addEventListener() { if (times++ > 0) throw new RangeError('tired') }, removeEventListener() {} } as unknown as AbortSignal
+  }
+  const outcomes = await Promise.allSettled([chat.ask('a', { signal: tired() }), chat.ask('b', { signal: tired() }), chat.ask('c')])
+  expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'fulfilled'])
+  expect(outcomes[0]).toMatchObject({ reason: { code: 'INVALID_OPTION' } })
+  expect(chat.messages).toHaveLength(2)
+})

@@ -133,7 +133,7 @@ const kinds: Record<string, { expected: string; good: unknown[]; bad: unknown[] 
   flashAttention: { expected: "'auto', 'on', 'off', true or false", good: ['auto', 'on', 'off', true, false], bad: ['yes', 1] },
   mmap: { expected: 'true or false', good: [true, false], bad: ['yes', 0] },
   probe: { expected: 'true or false', good: [true, false], bad: ['true', 1] },
-  signal: { expected: 'an AbortSignal', good: [new AbortController().signal], bad: [new AbortController(), {}, { aborted: false, addEventListener() {} }] },
+  signal: { expected: 'an AbortSignal', good: [new AbortController().signal], bad: [new AbortController(), {}, { aborted: false, addEventListener() {} }, { aborted: false, addEventListener() { throw new RangeError('no') }, removeEventListener() {} }] },
   onProgress: { expected: 'a function', good: [() => {}], bad: [{}] },
   onLog: { expected: 'a function', good: [() => {}], bad: [true] },
   onWarning: { expected: 'a function', good: [() => {}], bad: [false] },
