@@ -42,7 +42,7 @@ export function compareSize({ model }: World, name: string, { chat }: LiveChat, 
   const full = sinks + window
   // A recurrent model decodes again what was taken back.
   const waiting = model.memory.kind === 'hybrid' || model.memory.kind === 'recurrent' ? 48 : policy === 'recompute' ? 2 : 1
-  const most = full + (policy === 'dense' ? 0 : waiting)
+  const most = full + waiting
   if (cachedTokens > most) throw new Fault('size', `${name}: ${cachedTokens} tokens are kept, and there should be ${most} at most`)
   if (policy === 'dense' && evictedTokens > 0) throw new Fault('size', `${name}: a dense cache has evicted ${evictedTokens} tokens`)
   const exact = policy === 'streaming' && evict === 'token' && waiting === 1
