@@ -310,7 +310,9 @@ void Engine::after_decode(Part& part, double elapsed_ms) {
   if (running.in_prompt && running.job.kind != Job::rebase && sequence.rebasing == 0 && running.scored == 0) {
     const int64_t waiting = running.job.kind == Job::generate ? left : std::max<int64_t>(0, left - 1);
     const int64_t done = running.prompt_total - std::min(running.prompt_total, waiting);
-    if (done > 0) running.job.stream->add_prefill(done, running.prompt_total);
+    // What is kept may have to be decoded again in between: what had been done stays done.
+    if (done > running.prompt_done) running.job.stream->add_prefill(done, running.prompt_total);
+    running.prompt_done = std::max(running.prompt_done, done);
   }
   if (running.in_prompt) running.prompt_ms = milliseconds(Clock::now() - running.started);
   else running.generation_ms += elapsed_ms;

@@ -96,7 +96,7 @@ struct Running {
   int64_t drafted = 0, accepted = 0;
   size_t bytes = 0;          // of all generated tokens
   size_t emitted_bytes = 0;  // of those whose text has been put into the stream
-  int64_t prompt_total = 0;
+  int64_t prompt_total = 0, prompt_done = 0;
   int64_t reused = 0;  // of these, tokens that another conversation had decoded
   bool in_prompt = true;
   size_t scored = 0;

@@ -1,5 +1,5 @@
 import { append, attentionFamilies, distance, learnedFamilies, mean, randomTokens, recurrentFamilies, score, scoreText, withModel, withSequence } from '../tools/family-runs.js'
-import { drain } from '../tools/native-engine.js'
+import { drain, greedy, read } from '../tools/native-engine.js'
 import type { TinyKind } from '../tools/tiny-models.js'
 
 describe('policies agree', () => {
@@ -48,6 +48,19 @@ describe('policies agree', () => {
     expect(distance(rebased.slice(0, 199), without.slice(0, 199)).max).toBeLessThan(kind.startsWith('gemma') ? 1e-2 : 1e-4)
     expect(Math.abs(mean(rebased.slice(199)) - mean(without.slice(199)))).toBeLessThan(0.1)
   }))
+
+  test.each(['streaming', 'refill', 'recompute'] as const)('%s: of a prompt that is much longer than the window, what has been done is told from first to last', (policy) => withModel('gpt2', {}, model =>
+    withSequence(model, { policy, ...(policy === 'streaming' && { reanchorEvery: 2 ** 30 }) }, async (sequence) => {
+      await append(sequence, randomTokens(50))
+      for (const length of [20, 150, 400]) {
+        const told: number[] = []
+        for await (const event of read(sequence.start({ type: 'generate', tokens: randomTokens(length), maxTokens: 2, timeLimit: 0, stop: [], sampling: greedy }))) {
+          if (event.type === 'prefill') told.push(event.done / event.total)
+        }
+        expect(told).toEqual([...told].sort((a, b) => a - b))
+        expect([told[0], told.at(-1)]).toEqual([0, 1])
+      }
+    }), { batchSize: 16 }))
 
   test('jamba has no positions, so its sinks need not move', () => withModel('jamba', {}, async (model) => {
     const text = randomTokens(400)
