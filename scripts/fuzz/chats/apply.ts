@@ -80,6 +80,7 @@ export function apply(world: World, outcome: Outcome, company: Company): string[
         change(live, before => {
           const after = before.clone()
           after.system = operation.system
+          after.hadOtherSystem = true
           return [after]
         })
       }

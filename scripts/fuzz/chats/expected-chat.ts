@@ -32,6 +32,8 @@ export interface Observed {
 export class ExpectedChat {
   #said: Said[] = []
   system: string | undefined
+  /** Its system prompt was another when what it holds was decoded: with several layers, what has seen that one is not as if it had not. */
+  hadOtherSystem = false
   readonly #beginning: string
   readonly #keepsAll: boolean
 
@@ -46,6 +48,7 @@ export class ExpectedChat {
   clone(): ExpectedChat {
     const copy = new ExpectedChat([], this.system, { beginning: this.#beginning, keepsAll: this.#keepsAll })
     copy.#said = this.#said.map(message => ({ ...message }))
+    copy.hadOtherSystem = this.hadOtherSystem
     return copy
   }
 
@@ -99,7 +102,8 @@ export class ExpectedChat {
       if (wrong !== undefined) return wrong
     }
     const anew = this.#said.findIndex((_, i) => clean(this.#rendered(i).text) === clean(observed.kept))
-    const rest = clean(observed.window).length
+    // The last bytes of a character that has been cut are there, whosever they are.
+    const rest = clean(observed.window).length + (observed.window.startsWith('\ufffd') ? 1 : 0)
     const wrong = this.#missing(observed, this.#leaving(observed, i => clean(whole.text.slice(whole.ends[i])).length >= rest))
     // The same text may be what is left of a history, and a history that was decoded anew.
     if (wrong !== undefined && (anew < 0 || this.#missing(observed, this.#leaving(observed, i => i < anew)) !== undefined)) return wrong

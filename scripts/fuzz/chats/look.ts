@@ -65,9 +65,9 @@ function compareBooks(world: World, name: string, live: LiveChat, kept: Int32Arr
   live.possible = [live.possible[right]!]
 }
 
-async function compareLogits(world: World, reference: Reference, { chat }: LiveChat, kept: Int32Array, state: Uint8Array, told?: Told): Promise<string | undefined> {
+async function compareLogits(world: World, reference: Reference, { chat, possible }: LiveChat, kept: Int32Array, state: Uint8Array, told?: Told): Promise<string | undefined> {
   const { conversation } = chat
-  const tokens = comparable(world, chat, kept)
+  const tokens = comparable(world, chat, kept, possible.some(({ hadOtherSystem }) => hadOtherSystem))
   if (tokens === undefined) return undefined
   const replied = told !== undefined && conversation.runner.counts.evictedTokens === 0 && endsWith(tokens, told.tokens) ? told : { tokens: [], scores: [] }
   const found: Thought = { scores: [...replied.scores], next: (await reference.saved(state, conversation.sizes)).next }
@@ -76,14 +76,15 @@ async function compareLogits(world: World, reference: Reference, { chat }: LiveC
 }
 
 /** The tokens that a new sequence is given, to have the same in its cache; undefined: it would not. */
-function comparable(world: World, chat: LiveChat['chat'], kept: Int32Array): Int32Array | undefined {
+function comparable(world: World, chat: LiveChat['chat'], kept: Int32Array, hadOtherSystem: boolean): Int32Array | undefined {
   const { policy, window, sinks, reanchorEvery } = chat.limits
   const { memory } = world.model
   if (kept.length === 0 || kept.length > mostTokens) return undefined
   if (policy === 'recompute') return kept.subarray(-(window + 1))
   // Of a prompt that was left, more may wait than there is room for.
   if (kept.length > sinks + window + (policy === 'dense' ? 0 : 1)) return undefined
-  const whole = chat.conversation.runner.counts.evictedTokens === 0
+  const inPlace = hadOtherSystem && policy === 'streaming' && (memory.kind === 'attention' || memory.kind === 'sliding window')
+  const whole = chat.conversation.runner.counts.evictedTokens === 0 && !inPlace
   if (whole || policy === 'refill') return kept
   // What one layer keeps of a token has seen no other token; and positions must be without a gap.
   const alone = world.setup.layers === 1 && (memory.kind === 'attention' || memory.kind === 'sliding window')
