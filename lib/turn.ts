@@ -35,25 +35,28 @@ export interface TurnPlace {
 export async function* takeTurn(place: TurnPlace, messages: readonly ChatMessage[], options: ParsedGenerateOptions, putBack?: () => Promise<void>): AsyncGenerator<StreamEvent, FinishEvent | undefined, undefined> {
   const { conversation } = place
   const standing = conversation.standing
-  const progress: Progress = { delivered: options.keepUnanswered }
+  const progress: Progress = { begun: false, delivered: false }
+  const stays = () => progress.delivered || (progress.begun && options.keepUnanswered)
   let finish: FinishEvent | undefined
   let isOver = false
   try {
     finish = yield* takeRounds(place, messages, options, progress)
     isOver = finish !== undefined && finish.reason !== 'abort' && finish.reason !== 'time'
   } finally {
-    if (!isOver && !progress.delivered) {
+    if (!isOver && !stays()) {
       await conversation.takeBack(standing)
       await putBack?.()
     }
   }
-  if (isOver || progress.delivered || finish === undefined) return finish
+  if (isOver || stays() || finish === undefined) return finish
   return { ...finish, usage: { promptTokens: 0, reusedTokens: 0, completionTokens: 0, ...conversation.usage } }
 }
 
 /** What has become of a turn so far. */
 interface Progress {
-  /** The reader has got some of the reply, or it is to be kept in any case. */
+  /** The engine has got what was said. */
+  begun: boolean
+  /** The reader has got some of the reply. */
   delivered: boolean
 }
 
@@ -97,6 +100,7 @@ async function* takeReply({ setting, conversation, deadline }: TurnPlace, { toke
   const reply = new ReplyEvents(format.createReader({ calls: callsAllowed, callsOrText: responseFormat !== undefined }))
   const job = generateJob(model, sizes.sinks + sizes.window, { tokens: Int32Array.from([...tokens, ...(start === '' ? [] : model.tokenize(start))]), turns: Int32Array.from(turns), shown: format.shown }, { ...options, grammar })
   let finish: FinishEvent | undefined
+  const seenBefore = runner.counts.seenTokens
   let isStarted = false
   const deliver = function* (events: StreamEvent[]) {
     if (events.length > 0) progress.delivered = true
@@ -105,8 +109,11 @@ async function* takeReply({ setting, conversation, deadline }: TurnPlace, { toke
   try {
     for await (const event of runner.run(job, options.signal, deadline)) {
       // Told once the engine has it: who leaves here leaves a conversation that holds it.
-      if (!isStarted && start !== '' && event.type !== 'finish') yield* deliver(reply.push(start))
-      isStarted = true
+      progress.begun = true
+      if (!isStarted && start !== '' && event.type !== 'finish') {
+        isStarted = true
+        yield* deliver(reply.push(start))
+      }
       if (event.type === 'finish') {
         const { usage, ...told } = finishEvent(event)
         finish = { ...told, usage: { ...usage, ...conversation.usage } }
@@ -120,6 +127,9 @@ async function* takeReply({ setting, conversation, deadline }: TurnPlace, { toke
     }
     yield* deliver(reply.end())
   } finally {
+    // Where it failed or was over before its first event, it is there all the same, though nobody has been told of it.
+    progress.begun ||= runner.counts.seenTokens > seenBefore
+    if (!isStarted && start !== '' && progress.begun) reply.push(start)
     reply.end()
     log.add(reply.message, runner.counts.seenTokens)
     const { evictedTokens } = runner.counts

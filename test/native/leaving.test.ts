@@ -102,6 +102,18 @@ describe('a turn of which nothing was delivered', () => {
     expect(await heldText(chat)).toBe(chatMLText(chat.messages))
   })
 
+  test.each([['signal', { signal: AbortSignal.abort() }], ['time', { timeLimit: 0.001 }], ['a grammar that is none', { grammar: 'root ::= nothing' }]])('by %s before the first event, with an opening of its own, is as its messages say where it is to be kept', async (_name, options) => {
+    const chat = model.createChat(greedy)
+    await chat.ask('One', { maxTokens: 9 })
+    try {
+      for await (const _ of chat.stream('What?', { ...options, startWith: 'It is ', keepUnanswered: true }));
+    } catch (error) {
+      expect(error).toMatchObject({ code: 'INVALID_OPTION' })
+    }
+    await chat.ask('And?', { maxTokens: 5 })
+    expect(await heldText(chat)).toBe(chatMLText(chat.messages))
+  })
+
   test('regenerated, leaves the reply that was there', async () => {
     const [chat, straight] = [model.createChat(greedy), model.createChat(greedy)]
     for (const one of [chat, straight]) await one.ask('One', { maxTokens: 9 })

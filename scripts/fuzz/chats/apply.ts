@@ -49,7 +49,7 @@ export function apply(world: World, outcome: Outcome, company: Company): string[
       change(live, before => {
         const without = before.clone()
         without.removeLast(1)
-        return (nothing ? [undefined, ''] : replies(outcome, live!)).map(text => text === undefined ? before : without.clone().say([{ role: 'assistant', content: text }]))
+        return (nothing ? [undefined, operation.options.startWith ?? ''] : replies(outcome, live!)).map(text => text === undefined ? before : without.clone().say([{ role: 'assistant', content: text }]))
       })
       return [operation.chat]
     }
@@ -123,7 +123,7 @@ function change(live: LiveChat | undefined, each: (before: ExpectedChat) => Expe
 /** What the reply in the history may be; undefined: the turn has left no trace. */
 function replies(outcome: Outcome, { chat }: LiveChat): (string | undefined)[] {
   const { operation, error, events = [] } = outcome
-  const { keepUnanswered } = (operation as { options: GenerateOptions }).options
+  const { keepUnanswered, startWith = '' } = (operation as { options: GenerateOptions }).options
   // Who waits for the whole answer is not told what came before it failed, or whether time was over.
   if (operation.do === 'ask') return error !== undefined ? [undefined, chat.messages.at(-1)?.content] : outcome.text === '' ? [undefined, ''] : [outcome.text]
   if (neverBegan(outcome)) return [undefined]
@@ -132,7 +132,7 @@ function replies(outcome: Outcome, { chat }: LiveChat): (string | undefined)[] {
   const isOver = last?.type === 'finish' && last.reason !== 'abort' && last.reason !== 'time'
   if (text !== '' || isOver) return [text]
   // What fails before the first event may have been refused before it began.
-  return keepUnanswered !== true ? [undefined] : error !== undefined && events.length === 0 ? [undefined, ''] : ['']
+  return keepUnanswered !== true ? [undefined] : error !== undefined && events.length === 0 ? [undefined, startWith] : [startWith]
 }
 
 function textOf(events: readonly StreamEvent[]): string {
