@@ -75,7 +75,9 @@ export class CompiledTemplate {
       this.#program = parse(tokenize(source, { lstrip_blocks: true, trim_blocks: true }))
       this.literals = comparedLiterals(this.#program)
     } catch (error) {
-      throw failed('compile', error)
+      // The parser looks for the next token where there is none.
+      const ends = error instanceof TypeError && error.message.includes("undefined (reading 'type')")
+      throw failed('compile', ends ? new Error('Unexpected end of input', { cause: error }) : error)
     }
   }
 

@@ -7,7 +7,7 @@ import { parseModelOptions } from '../../../lib/options.js'
 import { tinyModel } from '../../../test/tools/tiny-models.js'
 import type { SeededRandom } from '../../../test/tools/tiny-random.js'
 import { randomOptions, randomValue, valueFor } from '../option-values.js'
-import { expect, type FuzzTarget } from '../target.js'
+import { expect, isOurMistake, type FuzzTarget } from '../target.js'
 
 interface Prepared {
   model: Model
@@ -120,6 +120,7 @@ const options: FuzzTarget = {
     } catch (error) {
       if (StreamingLLMError.isInstance(error)) {
         outcome = error.code
+        expect(!isOurMistake(error), `a mistake of ours: ${(error.cause as Error | undefined)?.stack}`)
         if (error.code === 'UNKNOWN_OPTION') expect(error.message.includes(String(error.details.option).slice(0, 20)), `the message does not name it: ${error.message}`)
       } else {
         // What a signal gives as its reason is thrown as it is.

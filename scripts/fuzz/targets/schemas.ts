@@ -10,7 +10,7 @@ import { parseTools } from '../../../lib/tools/tools.js'
 import { GbnfGrammar } from '../../../test/tools/gbnf.js'
 import type { SeededRandom } from '../../../test/tools/tiny-random.js'
 import { randomSchema } from '../random-schema.js'
-import { expect, type FuzzTarget } from '../target.js'
+import { expect, isOurMistake, type FuzzTarget } from '../target.js'
 
 /** Beyond this a grammar is read, but its sentences are not made one by one. */
 const readableGrammar = 200_000
@@ -50,6 +50,7 @@ function typed<T>(work: () => T): T | undefined {
     return work()
   } catch (error) {
     expect(StreamingLLMError.isInstance(error) && error.code === 'INVALID_OPTION', `an error that is not typed: ${error instanceof Error ? error.stack : 'not an Error'}`)
+    expect(!isOurMistake(error as StreamingLLMError), `a mistake of ours: ${((error as StreamingLLMError).cause as Error | undefined)?.stack}`)
     return undefined
   }
 }

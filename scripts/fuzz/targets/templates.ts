@@ -5,7 +5,7 @@ import { toolCallFormat } from '../../../lib/tools/tool-call-format.js'
 import type { SeededRandom } from '../../../test/tools/tiny-random.js'
 import { plain, samples, type Sample } from '../../../test/unit/templates/samples.js'
 import { randomTemplate } from '../random-template.js'
-import { expect, type FuzzTarget } from '../target.js'
+import { expect, isOurMistake, type FuzzTarget } from '../target.js'
 
 const scraps = [
   '<|im', '_end|>', '<', '|>', '|', '>', '[', 'INST', ']', 's', '/', 'S', '<|', 'im_end', 'x', 'user', 'assistant', '\ue000', '\uf8ff', ' ', '\n', '\n\n',
@@ -48,6 +48,7 @@ export default {
       template.renderOpening('Be of use.')
       outcome = 'rendered'
     } catch (error) {
+      expect(!isOurMistake(error as Error), `a mistake of ours: ${((error as Error).cause as Error | undefined)?.stack}`)
       expect(StreamingLLMError.isInstance(error) && error.code === 'TEMPLATE_FAILED', `an error that is not typed: ${error instanceof Error ? error.stack : String(error)}`)
     }
     toolCallFormat(source)

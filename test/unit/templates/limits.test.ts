@@ -20,6 +20,10 @@ describe('templates that fail', () => {
     expect(failure(() => new ChatTemplate(source, { specialTokens })).message).toMatch(/failed to compile: .*`chatTemplate`/)
   })
 
+  test.each(['{% if true %}', '{{ x', '{% for m in messages %}{{ m }}', '{% set x = [1, ', '{% macro f(x) %}'])('one that ends too early says so: %j', source => {
+    expect(failure(() => new ChatTemplate(source, { specialTokens })).message).toMatch(/failed to compile: Unexpected end of input/)
+  })
+
   test.each([
     ['{{ nothing + 1 }}'], ['{{ nothing() }}'], ['{{ messages | unheard_of }}'], ['{{ messages + 1 }}'],
     ['{% macro f(x) %}{{ f(x) }}{% endmacro %}{{ f(1) }}'], ['{% for m in 5 %}{% endfor %}'],
