@@ -1,6 +1,6 @@
 import { StreamingLLMError } from './errors.js'
 import { JobRunner, type TokenCounts } from './job-reader.js'
-import { MessageLog } from './message-log.js'
+import { MessageLog, type LogMark } from './message-log.js'
 import type { ChatMessage, LoggedMessage } from './messages.js'
 import type { Model } from './model.js'
 import type { NativeJob, NativeSequence, NativeSequenceOptions } from './native.js'
@@ -34,7 +34,7 @@ interface Parts {
 
 /** Where a conversation stands between two turns, for going back there. */
 export interface Standing {
-  readonly log: MessageLog
+  readonly log: LogMark
   readonly skipped: number
   readonly seenBefore: number
   readonly evictedBefore: number
@@ -340,7 +340,7 @@ export class Conversation {
   }
 
   get standing(): Standing {
-    return { log: this.log.clone(), skipped: this.#skipped, seenBefore: this.#seenBefore, evictedBefore: this.#evictedBefore, begun: this.#begun, counts: { ...this.runner.counts } }
+    return { log: this.log.mark(), skipped: this.#skipped, seenBefore: this.#seenBefore, evictedBefore: this.#evictedBefore, begun: this.#begun, counts: { ...this.runner.counts } }
   }
 
   /**
@@ -348,7 +348,7 @@ export class Conversation {
    * window stays out, as after `removeLast`; where they pushed out all there was, the messages of then are decoded again.
    */
   async takeBack(since: Standing): Promise<void> {
-    this.log.removeLast(Math.min(this.log.digest.count - since.log.digest.count, this.log.present.length))
+    this.log.removeLast(Math.min(this.log.digest.count - since.log.count, this.log.present.length))
     const end = this.log.present.at(-1)?.end
     try {
       if (this.#begun && end !== undefined && (await this.#cut(end))) {
@@ -363,7 +363,7 @@ export class Conversation {
 
   /** The messages are those of then, and all of them are to be decoded with the next turn. */
   #beginAnew(since: Standing): void {
-    this.log.become(since.log)
+    this.log.goBack(since.log)
     this.#skipped = since.skipped
     this.#seenBefore = since.begun ? since.counts.seenTokens : since.seenBefore
     this.#evictedBefore = since.begun ? since.counts.evictedTokens : since.evictedBefore
@@ -380,7 +380,7 @@ export class Conversation {
     return async () => {
       // Where the reply was not cut off the cache, it was not in it as it was then.
       if (!cutOff || !this.#begun) return this.#beginAnew(before)
-      this.log.become(before.log)
+      this.log.goBack(before.log)
       await this.runner.finish({ type: 'append', tokens: kept.slice(kept.length - (before.counts.seenTokens - seenTokens)) })
       this.leave(this.runner.counts.evictedTokens)
     }

@@ -11,33 +11,57 @@ interface Entry {
   digest: string
 }
 
+/** What a log held, for going back there: no more than what can change until then. */
+export interface LogMark {
+  readonly count: number
+  /** @internal */
+  readonly dropped: Readonly<{ count: number; hash: string }>
+  /** @internal How many entries came before these. */
+  readonly before: number
+  /** @internal */
+  readonly entries: readonly Readonly<Entry>[]
+}
+
 /**
  * The messages of one conversation: those still in the window, or all if asked for, and a digest of the whole
  * history, evicted messages included. Constant memory if only the window's are kept.
  */
 export class MessageLog {
   #entries: Entry[] = []
+  /** So many of the entries, the first ones, have left: there may be many more of them than of the others. */
+  #left = 0
   /** Messages before the first entry, and the digest of these. */
   #dropped = { count: 0, hash: '' }
 
   constructor(private readonly keepAll: boolean, saved?: SavedLog) {
     if (saved === undefined) return
     this.#dropped = saved.dropped
-    this.#entries = saved.entries
+    this.#left = saved.entries.findIndex(({ left }) => !left)
+    if (this.#left < 0) this.#left = saved.entries.length
+    this.#entries = saved.entries.map((entry, i) => ({ ...entry, left: i < this.#left }))
   }
 
   /** A log of its own with the same history. */
   clone(): MessageLog {
     const copy = new MessageLog(this.keepAll)
     copy.#entries = this.#entries.map(entry => ({ ...entry }))
+    copy.#left = this.#left
     copy.#dropped = this.#dropped
     return copy
   }
 
-  /** The same history as another log's, from now on; that one is not used any more. */
-  become(other: MessageLog): void {
-    this.#entries = other.#entries
-    this.#dropped = other.#dropped
+  /** The history as it is now. Costs by what is in the window, not by all that there is. */
+  mark(): LogMark {
+    const before = this.keepAll ? Math.min(this.#left, Math.max(0, this.#entries.length - 1)) : 0 // the last one may be taken out
+    return { count: this.digest.count, dropped: this.#dropped, before, entries: this.#entries.slice(before).map(entry => ({ ...entry })) }
+  }
+
+  /** The history is that of then, of which no more than the last message has been removed, besides what came since. */
+  goBack({ dropped, before, entries }: LogMark): void {
+    this.#entries.length = before // what left before has stayed, or there was none
+    for (const entry of entries) this.#entries.push({ ...entry })
+    this.#left = before + entries.filter(({ left }) => left).length
+    this.#dropped = dropped
   }
 
   /** All of it, for a file. */
@@ -51,12 +75,12 @@ export class MessageLog {
 
   /** Those that are still in the window, with where they end. */
   get present(): readonly Readonly<{ message: LoggedMessage; end: number }>[] {
-    return this.#entries.filter(({ left }) => !left)
+    return this.#entries.slice(this.#left)
   }
 
   /** How many messages have left the window. */
   get leftCount(): number {
-    return this.#dropped.count + this.#entries.filter(({ left }) => left).length
+    return this.#dropped.count + this.#left
   }
 
   /** Names a history: two of the same messages in the same order have the same. */
@@ -77,21 +101,24 @@ export class MessageLog {
 
   /** Takes the last messages out of the history again, as if they had never been. Only ones that are in the log. */
   removeLast(count: number): ChatMessage[] {
-    return this.#entries.splice(this.#entries.length - count, count).map(({ message }) => shown(message))
+    const removed = this.#entries.splice(this.#entries.length - count, count).map(({ message }) => shown(message))
+    this.#left = Math.min(this.#left, this.#entries.length)
+    return removed
   }
 
   /** The conversation's first `tokens` tokens (sinks apart) have left. Returns the messages that went with them. */
   leave(tokens: number): ChatMessage[] {
     const gone: ChatMessage[] = []
-    for (const entry of this.#entries) {
+    for (; this.#left < this.#entries.length; this.#left++) {
+      const entry = this.#entries[this.#left]!
       if (entry.end > tokens) break
-      if (!entry.left) gone.push(shown(entry.message))
+      gone.push(shown(entry.message))
       entry.left = true
       entry.end = 0
     }
     if (!this.keepAll) {
-      const kept = this.#entries.findIndex(({ left }) => !left)
-      const dropped = this.#entries.splice(0, kept < 0 ? this.#entries.length : kept)
+      const dropped = this.#entries.splice(0, this.#left)
+      this.#left = 0
       const hash = dropped.at(-1)?.digest
       if (hash !== undefined) this.#dropped = { count: this.#dropped.count + dropped.length, hash }
     }
@@ -100,7 +127,7 @@ export class MessageLog {
 
   /** Positions begin anew: the ends of the messages in the window are given again, in order. */
   renumber(ends: readonly number[]): void {
-    this.#entries.filter(({ left }) => !left).forEach((entry, i) => (entry.end = ends[i] ?? entry.end))
+    this.#entries.slice(this.#left).forEach((entry, i) => (entry.end = ends[i] ?? entry.end))
   }
 
   /** All ends are so many tokens later. */
