@@ -31,6 +31,9 @@ export interface TurnContext {
   after?: TemplateMessage
 }
 
+/** Characters of all contents together: more than that many bytes are tokenized no longer (`tokenize`). */
+const mostCharacters = 64 * 2 ** 20
+
 /** Roles are the program's words, and templates put them into control tokens: no more than a plain word. */
 const rolePattern = /^[A-Za-z][A-Za-z0-9_.-]{0,63}$/
 
@@ -78,7 +81,7 @@ export class ChatTemplate {
    * incremental. `addGenerationPrompt` opens the assistant's reply.
    *
    * Throws `TEMPLATE_FAILED` where the template raises, fails, or exceeds a limit; `INVALID_OPTION` for messages whose role
-   * is no plain word or whose content is no string.
+   * is no plain word or whose content is no string; `TEXT_TOO_LONG` for more than 64 million characters.
    */
   render(messages: readonly TemplateMessage[], addGenerationPrompt: boolean): PromptPiece[] {
     const { text, plain } = this.#renderer.render(checked(messages), addGenerationPrompt)
@@ -232,6 +235,7 @@ export class ChatTemplate {
 
 /** The messages with nothing but what templates know of. */
 function checked(messages: readonly TemplateMessage[]): TemplateMessage[] {
+  let characters = 0
   return messages.map((message, i) => {
     const hasCalls = Array.isArray(message?.tool_calls)
     if (typeof message?.content !== 'string' && !(hasCalls && message.content === null)) {
@@ -240,6 +244,13 @@ function checked(messages: readonly TemplateMessage[]): TemplateMessage[] {
     if (typeof message.role !== 'string' || !rolePattern.test(message.role)) {
       throw new StreamingLLMError('INVALID_OPTION', `The role of message ${i} is no plain word of at most 64 letters, digits, "_", "." and "-".`, {
         details: { message: i },
+      })
+    }
+    characters += message.content?.length ?? 0
+    // The template would be blamed for it, or what tokenizes, a long time later.
+    if (characters > mostCharacters) {
+      throw new StreamingLLMError('TEXT_TOO_LONG', `The messages up to message ${i} have ${characters} characters; at most ${mostCharacters} can be told at once. Pass a part of the history.`, {
+        details: { message: i, length: characters, limit: mostCharacters },
       })
     }
     const { role, content, tool_calls, tool_call_id, name } = message

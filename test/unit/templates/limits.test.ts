@@ -188,6 +188,14 @@ describe('messages', () => {
     expect(thrown(() => make(chatml).render([undefined as never], true))).toMatchObject({ code: 'INVALID_OPTION' })
   })
 
+  test('so many that no text of them could be tokenized are no fault of the template', () => {
+    const content = 'x'.repeat(2 ** 20)
+    const history = Array.from({ length: 600 }, () => user(content)) // more than a string can hold
+    expect(thrown(() => make(chatml).render(history, true))).toMatchObject({ code: 'TEXT_TOO_LONG', details: { message: 64, limit: 64 * 2 ** 20 } })
+    expect(thrown(() => make(chatml).continueTurn(history))).toMatchObject({ code: 'TEXT_TOO_LONG' })
+    expect(make(chatml).render(history.slice(0, 20), true)).toHaveLength(1)
+  })
+
   test('tools are none and dates are there', () => {
     const text = piecesText(make(headers).render([user('x')], true))
     expect(text).not.toContain('Environment')
