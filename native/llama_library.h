@@ -30,7 +30,7 @@
   X(llama_sampler_init_top_k) X(llama_sampler_init_top_p) X(llama_sampler_init_min_p)                              \
   X(llama_sampler_init_typical) X(llama_sampler_init_penalties)                                                    \
   X(llama_sampler_init_dry) X(llama_sampler_init_logit_bias) X(llama_sampler_init_top_n_sigma)                      \
-  X(llama_sampler_init_xtc) X(llama_sampler_init_temp_ext) X(llama_sampler_init_mirostat)                          \
+  X(llama_sampler_init_xtc) X(llama_sampler_init_temp_ext)                         \
   X(llama_sampler_init_mirostat_v2) X(llama_sampler_init_adaptive_p) X(llama_adapter_lora_init)      \
   X(llama_set_adapters_lora)                                                                                       \
   X(llama_vocab_get_add_eos) X(llama_model_n_embd_out) X(llama_get_embeddings_ith)                   \

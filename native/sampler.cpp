@@ -76,7 +76,7 @@ Sampler::Sampler(std::shared_ptr<const Model> model, const SamplingOptions& opti
   const float temperature = std::clamp(o.temperature, FLT_MIN, kLargest), range = std::min(o.temperature_range, kLargest);
   then(llama().llama_sampler_init_temp_ext(temperature, range, o.temperature_exponent));
   const uint32_t seed = draw_seed(o.seed, first);
-  if (o.mirostat == 1) then(llama().llama_sampler_init_mirostat(vocab_size, seed, o.mirostat_tau, o.mirostat_eta, 100));
+  if (o.mirostat == 1) mirostat_.emplace(o.mirostat_tau, o.mirostat_eta, vocab_size);
   else if (o.mirostat == 2) then(llama().llama_sampler_init_mirostat_v2(seed, o.mirostat_tau, o.mirostat_eta));
   else if (o.adaptive_target >= 0) then(llama().llama_sampler_init_adaptive_p(o.adaptive_target, o.adaptive_decay, seed));
   chooses_ = o.mirostat > 0 || o.adaptive_target >= 0;
@@ -198,11 +198,14 @@ Token Sampler::choose(int64_t index, uint32_t salt) {
     llama().llama_sampler_apply(xtc.get(), &array);
   }
   llama().llama_sampler_apply(temperature_.get(), &array);
-  if (!chooses_) {
+  if (mirostat_) mirostat_->cut(array);
+  if (!chooses_ || mirostat_) {
     const std::unique_ptr<llama_sampler, Free> draw(llama().llama_sampler_init_dist(seed));
     llama().llama_sampler_apply(draw.get(), &array);
   }
-  return array.selected >= 0 && static_cast<size_t>(array.selected) < array.size ? array.data[array.selected].id : likeliest;
+  if (array.selected < 0 || static_cast<size_t>(array.selected) >= array.size) return likeliest;
+  if (mirostat_) mirostat_->learn(array, static_cast<size_t>(array.selected));
+  return array.data[array.selected].id;
 }
 
 }  // namespace streaming

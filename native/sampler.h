@@ -2,11 +2,13 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "constraint.h"
 #include "llama_library.h"
+#include "mirostat.h"
 #include "model.h"
 
 namespace streaming {
@@ -73,7 +75,8 @@ class Sampler {
   std::unique_ptr<llama_sampler, Free> chain_;        // what changes logits: bias, penalties
   std::unique_ptr<llama_sampler, Free> cuts_;         // what leaves out tokens, but for those at random; null: greedy
   std::unique_ptr<llama_sampler, Free> temperature_;  // the rest of it; null: greedy
-  bool chooses_ = false;                              // and it also chooses
+  bool chooses_ = false;                              // and it also chooses, or learns from what is chosen
+  std::optional<Mirostat> mirostat_;                  // the first version of it
   // Reused from token to token.
   std::vector<llama_token_data> candidates_;
   std::vector<Token> changed_;

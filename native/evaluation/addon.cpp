@@ -2,10 +2,12 @@
 // JavaScript's thread unless it says otherwise.
 #include <napi.h>
 
+#include <atomic>
 #include <memory>
 
 #include "attention.h"
 #include "failure.h"
+#include "javascript_thread.h"
 #include "napi_values.h"
 #include "quantize.h"
 #include "shift_score.h"
@@ -19,41 +21,74 @@ Napi::Float64Array to_array(Napi::Env env, const std::vector<double>& values) {
   return array;
 }
 
-// Work on a thread of libuv's pool; a Failure rejects the promise.
-class Worker : public Napi::AsyncProgressWorker<size_t> {
+// Tells a listener how far something is: the latest of what it was told while it had no time.
+class Progress : public std::enable_shared_from_this<Progress> {
  public:
-  Worker(Napi::Env env, Napi::Function progress) : AsyncProgressWorker(env), deferred(env) {
-    if (!progress.IsEmpty()) progress_ = Napi::Persistent(progress);
+  // JavaScript's thread. `listener` may be empty.
+  static std::shared_ptr<Progress> make(Napi::Env env, Napi::Function listener) {
+    auto progress = std::make_shared<Progress>();
+    if (listener.IsEmpty()) return progress;
+    progress->listener_ = Napi::Persistent(listener);
+    progress->thread_ = JavaScriptThread::make(env, "streaming-llm progress");
+    progress->thread_->unref(env);  // the work itself keeps the process alive
+    progress->thread_->at_end([progress] { progress->listener_.Reset(); });
+    return progress;
   }
+  // Any thread.
+  void tell(size_t done) {
+    done_ = done;
+    if (!thread_ || told_.exchange(true)) return;
+    thread_->post([self = shared_from_this()](Napi::Env env) { self->pass_on(env); });
+  }
+  // JavaScript's thread: what it has been told last, at once.
+  void pass_on(Napi::Env env) {
+    if (!told_.exchange(false) || listener_.IsEmpty()) return;
+    try {
+      listener_.Call({Napi::Number::New(env, static_cast<double>(done_))});
+    } catch (const Napi::Error&) {
+      // What a progress bar throws does not stop the work.
+    }
+  }
+  // JavaScript's thread. Nothing is told any more.
+  void close() {
+    listener_.Reset();
+    if (thread_) thread_->close();
+  }
+
+ private:
+  Napi::FunctionReference listener_;
+  std::shared_ptr<JavaScriptThread> thread_;
+  std::atomic<size_t> done_{0};
+  std::atomic<bool> told_{false};
+};
+
+// Work on a thread of libuv's pool; a Failure rejects the promise.
+class Worker : public Napi::AsyncWorker {
+ public:
+  Worker(Napi::Env env, Napi::Function progress) : AsyncWorker(env), deferred(env), progress_(Progress::make(env, progress)) {}
+  ~Worker() override { progress_->close(); }
   // On the pool's thread.
-  virtual void work(const ExecutionProgress& progress) = 0;
+  virtual void work(Progress& progress) = 0;
   virtual Napi::Value result() = 0;
 
-  void Execute(const ExecutionProgress& progress) override {
+  void Execute() override {
     try {
-      work(progress);
+      work(*progress_);
     } catch (const Failure& failure) {
       failure_ = std::make_unique<Failure>(failure);
     } catch (const std::exception& error) {  // memory
       failure_ = std::make_unique<Failure>("OUT_OF_MEMORY", error.what());
     }
   }
-  void OnProgress(const size_t* done, size_t count) override {
-    if (count == 0 || progress_.IsEmpty()) return;
-    try {
-      progress_.Call({Napi::Number::New(Env(), static_cast<double>(done[count - 1]))});
-    } catch (const Napi::Error&) {
-      // What a progress bar throws does not stop the work.
-    }
-  }
   void OnOK() override {
+    progress_->pass_on(Env());
     if (failure_) deferred.Reject(to_error(Env(), *failure_).Value());
     else deferred.Resolve(result());
   }
   Napi::Promise::Deferred deferred;
 
  private:
-  Napi::FunctionReference progress_;
+  const std::shared_ptr<Progress> progress_;
   std::unique_ptr<Failure> failure_;
 };
 
@@ -61,7 +96,7 @@ class QuantizeWorker : public Worker {
  public:
   QuantizeWorker(Napi::Env env, std::string source, std::string target, std::string type, int threads)
       : Worker(env, Napi::Function()), source_(std::move(source)), target_(std::move(target)), type_(std::move(type)), threads_(threads) {}
-  void work(const ExecutionProgress&) override { quantize(source_, target_, type_, threads_); }
+  void work(Progress&) override { quantize(source_, target_, type_, threads_); }
   Napi::Value result() override { return Env().Undefined(); }
 
  private:
@@ -73,9 +108,9 @@ class ScoreWorker : public Worker {
  public:
   ScoreWorker(Napi::Env env, Napi::Function progress, std::string path, std::vector<Token> tokens, const ShiftScoring& options)
       : Worker(env, progress), path_(std::move(path)), tokens_(std::move(tokens)), options_(options) {}
-  void work(const ExecutionProgress& progress) override {
+  void work(Progress& progress) override {
     const auto model = Model::load(path_, {0}, false, [](float) { return true; });
-    scores_ = score_by_shift(*model, tokens_, options_, [&](size_t done) { progress.Send(&done, 1); });
+    scores_ = score_by_shift(*model, tokens_, options_, [&](size_t done) { progress.tell(done); });
   }
   Napi::Value result() override {
     auto object = Napi::Object::New(Env());
@@ -95,9 +130,9 @@ class AttentionWorker : public Worker {
  public:
   AttentionWorker(Napi::Env env, Napi::Function progress, std::string path, std::vector<Token> tokens, int length, int threads)
       : Worker(env, progress), path_(std::move(path)), tokens_(std::move(tokens)), length_(length), threads_(threads) {}
-  void work(const ExecutionProgress& progress) override {
+  void work(Progress& progress) override {
     const auto model = Model::load(path_, {0}, false, [](float) { return true; });
-    maps_ = attention_maps(*model, tokens_, length_, threads_, [&](size_t done) { progress.Send(&done, 1); });
+    maps_ = attention_maps(*model, tokens_, length_, threads_, [&](size_t done) { progress.tell(done); });
   }
   Napi::Value result() override {
     auto object = Napi::Object::New(Env());

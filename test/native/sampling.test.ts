@@ -150,6 +150,12 @@ describe('what llama.cpp samples with', () => {
     expect(high).toBeLessThan(6 + 2.5)
   })
 
+  test('mirostat 1 goes on drawing where the text surprises less than it should, for however long', async () => {
+    const { tokens } = await reply({ mirostat: { version: 1, tau: 20, eta: 1 }, temperature: 1, maxTokens: 300 })
+    const likeliest = tokens.slice(100).filter(({ token, top }) => token === top[0]!.token)
+    expect(likeliest.length).toBeLessThan(100)
+  })
+
   test('dynamic temperature without a range is the plain one', async () => {
     expect((await reply({ ...open, dynamicTemperature: { range: 0 } })).text).toBe((await reply(open)).text)
   })
