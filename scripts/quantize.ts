@@ -3,13 +3,13 @@
 import { availableParallelism } from 'node:os'
 import path from 'node:path'
 import { Argument, Command } from 'commander'
-import { onInterrupt, reportFailure } from '../lib/cli/failure.js'
+import { onInterrupt } from '../lib/cli/failure.js'
+import { calledFrom, runCommand } from './command.js'
 import { toNumber } from '../lib/cli/shared-options.js'
 import { weightTypes, type WeightType } from './evaluation/addon.js'
 import { quantize } from './evaluation/quantize.js'
 
-// npm changes to the root; relative paths mean the folder from which it was called.
-const folder = process.env.npm_lifecycle_event === 'quantize' ? process.env.INIT_CWD ?? '.' : '.'
+const folder = calledFrom('quantize')
 
 const program = new Command('quantize')
   .description("Writes a model with weights of another type, by llama.cpp's own quantization.")
@@ -26,8 +26,4 @@ const program = new Command('quantize')
     }
   })
 
-try {
-  await program.parseAsync()
-} catch (error) {
-  reportFailure(error)
-}
+await runCommand(program)

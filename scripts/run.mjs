@@ -8,6 +8,7 @@
 //   node scripts/run.mjs eval CHECK ...     what long conversations do, scripts/evaluation/main.ts
 //   node scripts/run.mjs fuzz TARGET ...    random inputs at all that takes input, scripts/fuzz/main.ts
 //   node scripts/run.mjs fuzz:chats ...     random programs over chats, scripts/fuzz/chats/main.ts
+//   node scripts/run.mjs fuzz:ci            both, for as long as CI has time, scripts/fuzz/ci/main.ts
 //
 // All words about setting up go to stderr: stdout is the program's alone.
 
@@ -17,7 +18,7 @@ import path from 'node:path'
 import { addon, defaultModel, dependencies, root, SetupError, typescript } from './setup.mjs'
 
 /** Programs without a model of their own, and the folders that they are in. */
-const checks = { eval: 'evaluation', fuzz: 'fuzz', 'fuzz:chats': 'fuzz/chats' }
+const checks = { eval: 'evaluation', fuzz: 'fuzz', 'fuzz:chats': 'fuzz/chats', 'fuzz:ci': 'fuzz/ci' }
 
 const say = line => console.error(line)
 const [program, ...args] = process.argv.slice(2)
@@ -33,7 +34,7 @@ try {
   else if (checks[program] !== undefined) await runCheck(checks[program])
   else if (program === 'test') await runTests()
   else if (program === 'check') await checkTypes()
-  else throw new SetupError('Usage: node scripts/run.mjs cli COMMAND ... | test ... | check | paper ... | bench ... | eval CHECK ... | fuzz TARGET ... | fuzz:chats ...')
+  else throw new SetupError('Usage: node scripts/run.mjs cli COMMAND ... | test ... | check | paper ... | bench ... | eval CHECK ... | fuzz TARGET ... | fuzz:chats ... | fuzz:ci')
 } catch (error) {
   console.error(error instanceof SetupError ? error.message : error)
   process.exitCode = 1

@@ -1,5 +1,5 @@
 import { Command, InvalidArgumentError } from 'commander'
-import { reportFailure } from '../../lib/cli/failure.js'
+import { runCommand } from '../command.js'
 import type { BenchFlags } from './run.js'
 
 const program = new Command('bench')
@@ -22,11 +22,7 @@ const program = new Command('bench')
     await bench(flags)
   })
 
-try {
-  await program.parseAsync()
-} catch (error) {
-  reportFailure(error)
-}
+await runCommand(program)
 
 function wholeNumber(text: string): number {
   if (/^\d{1,3}$/.test(text) && Number(text) > 0) return Number(text)

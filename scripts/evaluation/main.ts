@@ -1,5 +1,5 @@
 import { Command, InvalidArgumentError } from 'commander'
-import { reportFailure } from '../../lib/cli/failure.js'
+import { runCommand } from '../command.js'
 import { fetchDefaultModel } from '../default-model.js'
 import { compareEvictModes } from './evict-modes.js'
 import { pinnedSystem } from './pinned-system.js'
@@ -28,11 +28,7 @@ program
     await compareEvictModes({ ...options, model: model ?? await fetchDefaultModel(), say: console.log })
   })
 
-try {
-  await program.parseAsync()
-} catch (error) {
-  reportFailure(error)
-}
+await runCommand(program)
 
 function wholeNumber(text: string): number {
   if (!/^[1-9]\d{0,6}$/.test(text)) throw new InvalidArgumentError('It must be a whole number, 1 or more.')

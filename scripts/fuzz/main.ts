@@ -1,5 +1,5 @@
 import { Command, InvalidArgumentError } from 'commander'
-import { reportFailure } from '../../lib/cli/failure.js'
+import { runCommand } from '../command.js'
 import { runTarget } from './run-target.js'
 import { targets } from './targets.js'
 
@@ -41,11 +41,7 @@ const program = new Command('fuzz')
     if (failed > 0) process.exitCode = 1
   })
 
-try {
-  await program.parseAsync()
-} catch (error) {
-  reportFailure(error)
-}
+await runCommand(program)
 
 function wholeNumber(text: string): number {
   if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('It must be a whole number.')

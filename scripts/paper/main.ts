@@ -3,7 +3,8 @@ import { mkdir } from 'node:fs/promises'
 import os from 'node:os'
 import { relative, resolve } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
-import { Interrupted, onInterrupt, reportFailure } from '../../lib/cli/failure.js'
+import { Interrupted, onInterrupt } from '../../lib/cli/failure.js'
+import { runCommand } from '../command.js'
 import { loadAddon } from '../../lib/backend/addon.js'
 import { locateLibraries } from '../../lib/backend/locate.js'
 import { StreamingLLMError } from '../../lib/errors.js'
@@ -37,11 +38,7 @@ const program = new Command('paper')
   .addOption(new Command().createOption('--scale <factor>', 'multiplies the numbers of tokens').argParser(positive).default(1).hideHelp())
   .action(paper)
 
-try {
-  await program.parseAsync()
-} catch (error) {
-  reportFailure(error)
-}
+await runCommand(program)
 
 async function paper(flags: PaperFlags): Promise<void> {
   const started = performance.now()

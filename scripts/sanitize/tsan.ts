@@ -11,7 +11,8 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Command } from 'commander'
 import { compilationProgress } from '../../lib/cli/compilation-progress.js'
-import { onInterrupt, reportFailure } from '../../lib/cli/failure.js'
+import { onInterrupt } from '../../lib/cli/failure.js'
+import { calledFrom, runCommand } from '../command.js'
 import { toNumber } from '../../lib/cli/shared-options.js'
 import { shareDone } from '../../lib/source-build/build.js'
 import { llamaSource } from '../../lib/source-build/llama-source.js'
@@ -32,8 +33,7 @@ interface Options {
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const folder = path.join(root, 'build', 'tsan')
 const suppressions = path.join(root, 'test', 'tsan', 'suppressions.txt')
-// npm changes to the root; relative paths mean the folder from which it was called.
-const calledFrom = process.env['npm_lifecycle_event'] === 'test:tsan' ? process.env['INIT_CWD'] ?? '.' : '.'
+const base = calledFrom('test:tsan')
 
 async function build({ source, jobs }: Options, signal: AbortSignal): Promise<void> {
   if (process.platform !== 'linux') throw new Error('test:tsan is for Linux.')
@@ -43,7 +43,7 @@ async function build({ source, jobs }: Options, signal: AbortSignal): Promise<vo
   const logFile = path.join(folder, 'build.log')
   await rm(logFile, { force: true })
   const run = stepRunner(logFile, signal)
-  const llama = await llamaSource(source === undefined ? {} : { source: path.resolve(calledFrom, source) }, run, console.error)
+  const llama = await llamaSource(source === undefined ? {} : { source: path.resolve(base, source) }, run, console.error)
   const configure = ['-S', path.join(root, 'test', 'tsan'), '-B', folder, `-DLLAMA_CPP_SOURCE=${llama.folder}`]
   await run('The program could not be configured', options => runProgram('cmake', configure, options))
   const progress = compilationProgress('Compiling under ThreadSanitizer')
@@ -99,8 +99,4 @@ const program = new Command('test:tsan')
     }
   })
 
-try {
-  await program.parseAsync()
-} catch (error) {
-  reportFailure(error)
-}
+await runCommand(program)

@@ -4,14 +4,14 @@
 
 import path from 'node:path'
 import { Command } from 'commander'
-import { onInterrupt, reportFailure } from '../../lib/cli/failure.js'
+import { onInterrupt } from '../../lib/cli/failure.js'
+import { calledFrom, runCommand } from '../command.js'
 import { toNumber } from '../../lib/cli/shared-options.js'
 import { hours, type HoursOptions } from './hours.js'
 import { stream, type StreamOptions } from './stream.js'
 
-// npm changes to the root; relative paths mean the folder from which it was called.
-const calledFrom = process.env['npm_lifecycle_event'] === 'soak' ? process.env['INIT_CWD'] ?? '.' : '.'
-const resolved = (file: string): string => path.resolve(calledFrom, file)
+const base = calledFrom('soak')
+const resolved = (file: string): string => path.resolve(base, file)
 const say = (line: string): void => console.log(line)
 
 const program = new Command('soak')
@@ -43,8 +43,4 @@ program.command('stream')
     if (!await stream({ ...options, say })) process.exitCode = 1
   })
 
-try {
-  await program.parseAsync()
-} catch (error) {
-  reportFailure(error)
-}
+await runCommand(program)

@@ -10,7 +10,7 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Command } from 'commander'
 import { compilationProgress } from '../../../lib/cli/compilation-progress.js'
-import { reportFailure } from '../../../lib/cli/failure.js'
+import { runCommand } from '../../command.js'
 import { toNumber } from '../../../lib/cli/shared-options.js'
 import { withFileLock } from '../../../lib/models/file-lock.js'
 import { shareDone } from '../../../lib/source-build/build.js'
@@ -62,8 +62,4 @@ const program = new Command('bench:llama-cpp')
   .option('--jobs <count>', 'compilers at once', toNumber, availableParallelism())
   .action(({ jobs }: { jobs: number }) => buildLlamaCpp(jobs))
 
-try {
-  await program.parseAsync()
-} catch (error) {
-  reportFailure(error)
-}
+await runCommand(program)

@@ -1,5 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
-import { reportFailure } from '../../../lib/cli/failure.js'
+import { runCommand } from '../../command.js'
 import { SeededRandom } from '../../../test/tools/tiny-random.js'
 import { runTarget } from '../run-target.js'
 import type { Fault } from '../target.js'
@@ -27,11 +27,7 @@ const program = new Command('fuzz:chats')
   .option('--shorten <count>', 'faults, at most, whose programs are made as short as they can be', wholeNumber, 3)
   .action(run)
 
-try {
-  await program.parseAsync()
-} catch (error) {
-  reportFailure(error)
-}
+await runCommand(program)
 
 async function run({ operations, minutes, seed, memory, shorten }: Flags): Promise<void> {
   // Another place to start each day, and the same one all day long.
