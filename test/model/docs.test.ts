@@ -41,7 +41,7 @@ test('there are pages with programs', () => {
 
 test('all programs agree with the types', () => {
   const programs = pages.map(({ page }) => join(folder, `${page}.mts`))
-  const { stdout } = spawnSync(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '--ignoreConfig', '--noEmit', '--strict', '--target', 'es2023', '--lib', 'es2023,esnext.disposable', '--module', 'nodenext', '--skipLibCheck', '--types', 'node', ...programs], { cwd: root, encoding: 'utf8' })
+  const { stdout } = spawnSync(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '--ignoreConfig', '--noEmit', '--strict', '--target', 'es2023', '--lib', 'es2023,esnext.disposable', '--module', 'nodenext', '--skipLibCheck', '--types', 'node', ...programs], { cwd: root, encoding: 'utf8', timeout: 500_000, killSignal: 'SIGKILL' })
   expect(stdout).toBe('')
 })
 

@@ -39,7 +39,7 @@ function outcome(options: object = {}): { code?: string; message?: string; token
       console.log(JSON.stringify({ code: error.code, message: error.message }))
     }
   `
-  const { stdout, signal, status, stderr } = spawnSync(process.execPath, ['--import', tsx, '--input-type=module', '-e', program], { encoding: 'utf8' })
+  const { stdout, signal, status, stderr } = spawnSync(process.execPath, ['--import', tsx, '--input-type=module', '-e', program], { encoding: 'utf8', timeout: 500_000, killSignal: 'SIGKILL' })
   const last = stdout.trim().split('\n').at(-1) ?? ''
   return last.startsWith('{') ? JSON.parse(last) as ReturnType<typeof outcome> : { ended: `${signal ?? status}: ${stderr}` }
 }

@@ -39,7 +39,7 @@ whereTheyAreThrown('files whose figures llama.cpp asserts on end no process, wit
     writeFileSync(file, changed(kind, key, value))
     return file
   })
-  const { status, signal, stdout, stderr } = spawnSync(process.execPath, ['--import', tsx, child, ...files], { encoding: 'utf8' })
+  const { status, signal, stdout, stderr } = spawnSync(process.execPath, ['--import', tsx, child, ...files], { encoding: 'utf8', timeout: 500_000, killSignal: 'SIGKILL' })
   expect({ status, signal, stderr }).toMatchObject({ status: 0, signal: null })
   expect(stdout.trim().split('\n').map((line, index) => [cases[index]![1], ...JSON.parse(line) as string[]])).toEqual(cases.map(([, key, , code]) => [key, 'GGUF_MALFORMED', code]))
 }, 180_000)
@@ -57,7 +57,7 @@ test('what only shows while a batch is computed is refused by the check of heade
     writeFileSync(file, changed(kind, key, value))
     return file
   })
-  const { status, stdout } = spawnSync(process.execPath, ['--import', tsx, child, '--checked', ...files], { encoding: 'utf8' })
+  const { status, stdout } = spawnSync(process.execPath, ['--import', tsx, child, '--checked', ...files], { encoding: 'utf8', timeout: 500_000, killSignal: 'SIGKILL' })
   expect(status).toBe(0)
   expect(stdout.trim().split('\n').map(line => (JSON.parse(line) as string[])[0])).toEqual(cases.map(() => 'GGUF_MALFORMED'))
 }, 180_000)

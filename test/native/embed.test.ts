@@ -167,7 +167,7 @@ test('a process may exit in the middle of it, and one that is done exits by itse
     const model = await loadModel(${JSON.stringify(tinyModel('llama', { contextLength: 4096, width: 512 }))}, { gpu: false })
     ${end}`
   const tsx = fileURLToPath(new URL('../../node_modules/tsx/dist/loader.mjs', import.meta.url))
-  const run = (end: string) => spawnSync(process.execPath, ['--import', tsx, '--input-type=module', '-e', program(end)], { encoding: 'utf8', timeout: 500_000 })
+  const run = (end: string) => spawnSync(process.execPath, ['--import', tsx, '--input-type=module', '-e', program(end)], { encoding: 'utf8', timeout: 500_000, killSignal: 'SIGKILL' })
   expect(run(`void model.embed(Array.from({ length: 50 }, () => 'world '.repeat(400))); setTimeout(() => process.exit(7), 100)`)).toMatchObject({ status: 7, signal: null })
   expect(run(`await model.embed(['a'])`)).toMatchObject({ status: 0, signal: null })
 })

@@ -52,7 +52,7 @@ test('the command prints what the issue of a policy is, for several policies and
   const curve = join(folder, 'curve.csv')
   const file = join(folder, 'tokens.txt')
   writeFileSync(file, tokens.join(' '))
-  const run = (args: string[], input?: string) => spawnSync(process.execPath, ['--import', 'tsx', fileURLToPath(new URL('../../lib/cli/main.ts', import.meta.url)), 'perplexity', '--model', tinyModel('llama'), '--threads', '1', ...args], { encoding: 'utf8', input })
+  const run = (args: string[], input?: string) => spawnSync(process.execPath, ['--import', 'tsx', fileURLToPath(new URL('../../lib/cli/main.ts', import.meta.url)), 'perplexity', '--model', tinyModel('llama'), '--threads', '1', ...args], { encoding: 'utf8', input, timeout: 500_000, killSignal: 'SIGKILL' })
   const several = run(['--tokens-file', file, '--policies', 'dense,window,streaming,recompute', '--sinks', '4', '--window', '40', '--kv', 'f32', '--flash-attention', 'off', '--json', '--curve', curve])
   expect(several.stderr).toBe('')
   const { results } = JSON.parse(several.stdout) as { results: Record<string, unknown>[] }
@@ -84,7 +84,7 @@ test('score takes a file, a dash or stdin, as perplexity does', () => {
   const file = join(folder, 'text.txt')
   const text = 'a few words that are piped in, and some more of them to read\n'
   writeFileSync(file, text)
-  const score = (args: string[], input = '') => spawnSync(process.execPath, ['--import', 'tsx', fileURLToPath(new URL('../../lib/cli/main.ts', import.meta.url)), 'score', '--model', tinyModel('llama'), '--threads', '1', ...args], { encoding: 'utf8', input })
+  const score = (args: string[], input = '') => spawnSync(process.execPath, ['--import', 'tsx', fileURLToPath(new URL('../../lib/cli/main.ts', import.meta.url)), 'score', '--model', tinyModel('llama'), '--threads', '1', ...args], { encoding: 'utf8', input, timeout: 500_000, killSignal: 'SIGKILL' })
   const outputs = [score(['--text-file', file]), score([file]), score(['-'], text), score([], text)].map(({ status, stdout, stderr }) => ({ status, stdout, stderr }))
   expect(outputs[0]).toMatchObject({ status: 0, stdout: expect.stringMatching(/^\d+ tokens, mean negative/) as string, stderr: '' })
   expect(outputs.slice(1)).toEqual([outputs[0], outputs[0], outputs[0]])

@@ -173,5 +173,5 @@ test('waiting to unload keeps no process alive', () => {
     await model.createChat({ window: 100 }).ask('Hello', { maxTokens: 5 })
     await model.embed(['a'])`
   const tsx = fileURLToPath(new URL('../../node_modules/tsx/dist/loader.mjs', import.meta.url))
-  expect(spawnSync(process.execPath, ['--import', tsx, '--input-type=module', '-e', program], { encoding: 'utf8', timeout: 500_000 })).toMatchObject({ status: 0, signal: null })
+  expect(spawnSync(process.execPath, ['--import', tsx, '--input-type=module', '-e', program], { encoding: 'utf8', timeout: 500_000, killSignal: 'SIGKILL' })).toMatchObject({ status: 0, signal: null })
 })

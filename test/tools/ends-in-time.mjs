@@ -1,15 +1,60 @@
+import { readFileSync } from 'node:fs'
+
 const patience = 60_000
+/** More than twice what a test may take, by jest.config.js: one behind a preparation of its file. */
+const silence = 1_300_000
 
 /**
- * A reporter that ends the run where something a test started never ends, as a test that failed may leave it: the run fails
- * by then, instead of never ending.
+ * A reporter that ends the run where something never ends, as failed: what a test that failed has left, or a test that blocks
+ * its process, so that jest's own limit does not reach it.
  */
 export default class EndsInTime {
+  running = new Set()
+
+  onRunStart() {
+    this.heard()
+  }
+
+  onTestFileStart({ path }) {
+    this.running.add(path)
+    this.heard()
+  }
+
+  onTestCaseResult() {
+    this.heard()
+  }
+
+  onTestFileResult({ path }) {
+    this.running.delete(path)
+    this.heard()
+  }
+
   onRunComplete() {
-    const timer = setTimeout(() => {
-      console.error(`Something that a test started still runs ${patience / 1000} s after the last test; the run ends here, as failed.`)
-      process.exit(1)
-    }, patience)
-    timer.unref() // who ends in time is not kept waiting
+    clearTimeout(this.timer)
+    endAfter(patience, () => `Something that a test started still runs ${patience / 1000} s after the last test; the run ends here, as failed.`)
+  }
+
+  heard() {
+    clearTimeout(this.timer)
+    this.timer = endAfter(silence, () => `Nothing has been heard for ${silence / 1000} s of ${[...this.running].join(', ')}; the run ends here, as failed.`)
+  }
+}
+
+function endAfter(milliseconds, words) {
+  const timer = setTimeout(() => {
+    console.error(words())
+    for (const child of children()) process.kill(child, 'SIGKILL') // one that is blocked would stay behind
+    process.exit(1)
+  }, milliseconds)
+  timer.unref() // who ends in time is not kept waiting
+  return timer
+}
+
+/** Where the system tells: jest's own processes. */
+function children() {
+  try {
+    return readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number)
+  } catch {
+    return []
   }
 }
