@@ -216,6 +216,6 @@ describe('triggers', () => {
     begins(lines('root ::= r0', ...Array.from({ length: 900 }, (_, i) => `r${i} ::= ${i === 899 ? '[a-z]*' : `r${i + 1} | "b" r${i + 1}`}`)), 'b'.repeat(256))
     begins('root ::= (("a" | "a" "a")+ | ("a" | "b")+)+ "c"', 'a'.repeat(256))
     begins(`root ::= (${'"a" | '.repeat(80_000)}"b") root`, 'a'.repeat(256))
-    expect(cpuMilliseconds() - start).toBeLessThan(5000)
+    expect(cpuMilliseconds() - start).toBeLessThan(30_000) // a second or less; by all ways at once it takes minutes
   })
 })

@@ -166,7 +166,7 @@ describe('limits', () => {
         expect(error).toMatchObject({ code: 'INVALID_OPTION' })
       }
     }
-    expect(cpuMilliseconds() - start).toBeLessThan(5000)
+    expect(cpuMilliseconds() - start).toBeLessThan(30_000) // a second or less; a way that grows with the square takes minutes
   })
 })
 
