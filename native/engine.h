@@ -104,6 +104,7 @@ class Engine {
   void complete(std::vector<Part>& parts, double elapsed_ms);
   void give_up(Part& part, const Failure& failure);
   void after_decode(Part& part, double elapsed_ms);
+  void hold(const Sequence& sequence, Position from, Position to);
   void evict(Sequence& sequence, const CachePolicy::Step& step);
   Token sample(Sequence& sequence, const float* logits, const CachePolicy::Mark& mark, Token before, int64_t evicted_before);
   std::string reply_text(const Job& job, Token token) const;

@@ -111,6 +111,16 @@ void Engine::restore_states(const std::vector<SavedState>& saved) {
     if (llama().llama_state_seq_set_data(context_, one.bytes.data(), one.bytes.size(), one.id) == 0) lost.insert(one.sequence);
   }
   for (Sequence* sequence : lost) start_over(*sequence);
+  if (sliding_window_ == 0) return;
+  for (auto& [handle, sequence] : sequences_) {
+    if (sequence.hold < 0 || !sequence.running || sequence.running->journal.empty()) continue;
+    // What is held in windowed layers came back with cells of its own; before it, in the other layers, are those that
+    // `current` has as well and that nobody asks for.
+    sequence.own_to = sequence.running->journal.front().mark.next;
+    sequence.own_from = std::max(Position{0}, llama().llama_memory_seq_pos_min(memory_, sequence.hold));
+    const Position oldest = std::max(Position{0}, sequence.cache->mark().oldest);
+    if (oldest < sequence.own_from) llama().llama_memory_seq_rm(memory_, sequence.hold, oldest, sequence.own_from);
+  }
 }
 
 llama_context_params context_params(const ContextOptions& options, int cells, int ids) {

@@ -255,6 +255,16 @@ void Engine::put(Batch& batch, Part& part) const {
   for (size_t i = 0; i < sinks.size(); i++) batch.add(sinks[i], part.step.sinks_at + static_cast<Position>(i), part.scratch, false);
 }
 
+// Keeps the cells of the positions [from, to). Those of which there are cells already would lie there twice.
+void Engine::hold(const Sequence& sequence, Position from, Position to) {
+  const auto keep = [&](Position begin, Position end) {
+    if (begin < end) llama().llama_memory_seq_cp(memory_, sequence.current, sequence.hold, begin, end);
+  };
+  if (sequence.own_from >= sequence.own_to) return keep(from, to);
+  keep(from, std::min(to, sequence.own_from));
+  keep(std::max(from, sequence.own_to), to);
+}
+
 // What a step's batch has pushed out leaves the cache, after its decode and before its commit.
 void Engine::evict(Sequence& sequence, const CachePolicy::Step& step) {
   auto& running = *sequence.running;
@@ -262,13 +272,16 @@ void Engine::evict(Sequence& sequence, const CachePolicy::Step& step) {
   const int evicted = step.evict_to - step.evict_from;
   const bool can_be_taken_back = running.job.kind == Job::generate && !running.in_prompt;
   if (can_be_taken_back && !recurrent_ && (evicted > 0 || sliding_window_ > 0)) {
-    if (sequence.hold < 0) sequence.hold = take_id();
-    if (evicted > 0) functions.llama_memory_seq_cp(memory_, sequence.current, sequence.hold, step.evict_from, step.evict_to);
+    if (sequence.hold < 0) {
+      sequence.hold = take_id();
+      sequence.own_from = sequence.own_to = 0;
+    }
+    if (evicted > 0) hold(sequence, step.evict_from, step.evict_to);
     // A sliding-window cache reuses cells that no later token can see; a token taken back could. The window's alone: sinks
     // move with each token, and would lie there once for each of them, at positions of the window.
     if (sliding_window_ > 0) {
       const Position from = std::max(step.evict_from, step.first - sliding_window_ + 1);
-      functions.llama_memory_seq_cp(memory_, sequence.current, sequence.hold, from, step.first + step.count);
+      hold(sequence, from, step.first + step.count);
     }
   }
   if (evicted > 0 && !functions.llama_memory_seq_rm(memory_, sequence.current, step.evict_from, step.evict_to)) {

@@ -125,6 +125,8 @@ struct Sequence {
   size_t replaying = 0;  // how many of `pending` were decoded before, one by one, and must be so again
   int current = -1;     // llama.cpp's sequence id; changes when the sinks move
   int hold = -1;        // a second id that keeps evicted cells alive until their eviction is final
+  // Positions of which it has cells of its own, not those of `current`: the two part when the cache grows.
+  Position own_from = 0, own_to = 0;
   int state = -1;       // keeps the recurrent part during a rebase
   std::shared_ptr<const SwappedState> swapped;  // what the cache held when the place was given up; null: nothing
   std::shared_ptr<const SwappedState> swapped_state;  // likewise of `state`

@@ -14,7 +14,7 @@ const generate = (tokens: Int32Array, maxTokens: number, stop: string[] = [], se
   ({ type: 'generate', tokens, maxTokens, timeLimit: 0, stop, sampling: { ...greedy, temperature: 1, seed } })
 
 /** The reply's text, cancelled after `taken` events of it, a moment in which the engine runs ahead, and `meanwhile`. */
-async function interrupted(sequence: NativeSequence, job: NativeJob, taken: number, meanwhile = async () => {}) {
+async function interrupted(sequence: NativeSequence, job: NativeJob, taken: number, meanwhile = async () => {}, moment = 30) {
   const stream = sequence.start(job)
   const texts: string[] = []
   while (texts.length < taken) {
@@ -23,7 +23,7 @@ async function interrupted(sequence: NativeSequence, job: NativeJob, taken: numb
     else if (event.type === 'text') texts.push(event.text)
     else if (event.type === 'finish' || event.type === 'error') throw new Error(`the reply ended too soon: ${JSON.stringify(event)}`)
   }
-  await new Promise((resolve) => setTimeout(resolve, 30))
+  if (moment > 0) await new Promise((resolve) => setTimeout(resolve, moment))
   await meanwhile()
   stream.cancel()
   return { text: texts.join(''), finish: (await drain(stream)).finish }
@@ -186,7 +186,8 @@ describe('other conversations change nothing', () => {
     expect(distance(carried, alone).max).toBeLessThan(bound(kind))
   }))
 
-  test.each(all)('%s: the cache grows while a reply waits for its reader, who then leaves', (kind) => withModel(kind, { endBias: -20 }, async (model) => {
+  // At once, too: the engine then runs ahead of its reader before and after the cache has grown.
+  test.each(all.flatMap((kind) => [[kind, 30], [kind, 0]] as const))('%s: the cache grows while a reply waits for its reader, who then leaves (after %i ms)', (kind, moment) => withModel(kind, { endBias: -20 }, async (model) => {
     let tokens = 0
     const others: NativeSequence[] = []
     const strayed = await after(model, kind, {}, async (sequence) => {
@@ -195,7 +196,7 @@ describe('other conversations change nothing', () => {
         for (let i = 0; i < 3; i++) others.push(model.openSequence({ ...verified, ...optionsOf(kind), window: 500 }))
         await append(others[0]!, randomTokens(20))
         expect(model.cells).toBeGreaterThan(cells)
-      })
+      }, moment)
       expect(finish.reason).toBe('abort')
       tokens = finish.completionTokens
     })
