@@ -117,10 +117,7 @@ void Engine::attend(Sequence& sequence) {
   auto& running = *sequence.running;
   auto& stream = *running.job.stream;
   attempt(sequence, [&] {
-    if (stream.closed()) {
-      settle(sequence);
-      return;
-    }
+    if (stream.closed()) return;  // all that was due has been taken
     if (stream.cancelled()) {
       take_back(sequence, stream.delivered_bytes());
       running.ended = false;
@@ -149,6 +146,9 @@ void Engine::attend(Sequence& sequence) {
     // In mid-reply a rebase waits until nothing can be taken back any more.
     if (rebase_due(sequence) && running.journal.empty()) begin_rebase(sequence);
   });
+  // Of a stream that nobody holds any more, the last event closes it here and now: nothing else will wake the engine for
+  // those who wait for its place.
+  if (stream.closed()) settle(sequence);
 }
 
 bool Engine::ready(const Sequence& sequence) const {

@@ -123,9 +123,13 @@ void TokenStream::cancel() {
 
 void TokenStream::abandon() {
   cancel();
-  std::lock_guard lock(mutex_);
-  abandoned_ = true;
-  if (last_) closed_ = true;
+  {
+    std::lock_guard lock(mutex_);
+    if (closed_) return;
+    abandoned_ = true;
+    closed_ = last_.has_value();
+  }
+  poke_();  // the cancel may have been attended to by now: that nobody takes the end is news as well
 }
 
 void TokenStream::wait(std::function<void()> wake) {

@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { loadModel, streamChat, type Chat, type ChatMessage, type Model, type ModelOptions } from '../../lib/index.js'
 import { append, randomTokens, score, scoreText, withModel } from '../tools/family-runs.js'
-import type { NativeSequence } from '../../lib/native.js'
-import { drain, exactContext, loadNative, openAddon, verified } from '../tools/native-engine.js'
+import type { NativeSequence, NativeStream } from '../../lib/native.js'
+import { collectGarbage } from '../tools/garbage.js'
+import { drain, exactContext, greedy, loadNative, openAddon, verified } from '../tools/native-engine.js'
 import { tinyModel } from '../tools/tiny-models.js'
 
 const addon = openAddon()
@@ -195,6 +196,39 @@ test.each(['llama', 'jamba', 'qwen35'] as const)('%s: a sequence that gives its 
     for (const each of [scores, forked]) expect(Math.min(...either.map(expected => off(each, expected)))).toBeLessThan(5e-3)
   }
 }, { maxSequences: 1, waits: true, batchSize: 16 }))
+
+describe('a reply that nobody holds any more gives its place to the one that waits for it', () => {
+  const tokens = randomTokens(20, 5)
+
+  /** Another's job, begun while the place is taken. The sequence stays, as a chat's does. */
+  const waits = async (begin: (stream: NativeStream) => Promise<void>) => {
+    const model = await loadNative(addon, path, { ...exactContext, maxSequences: 1, waits: true })
+    const [taken, other] = [model.openSequence(verified), model.openSequence(verified)]
+    await (async () => {
+      const stream = taken.start({ type: 'generate', tokens, sampling: greedy, maxTokens: 0, timeLimit: 0, stop: [] })
+      while (stream.take()?.type !== 'text') await new Promise<void>(resolve => stream.wait(resolve))
+      await begin(stream)
+    })()
+    let done = false
+    const waiting = append(other, tokens).then(() => { done = true })
+    await new Promise(resolve => setTimeout(resolve, 50))
+    expect(done).toBe(false)
+    while (!done) await collectGarbage()
+    await waiting
+    taken.close()
+    await model.close()
+  }
+
+  test('while it is made', () => waits(async () => {}))
+
+  test('after it was left, its last event not taken', async () => {
+    await waits(async stream => {
+      stream.cancel()
+      await new Promise<void>(resolve => stream.wait(resolve))
+      setTimeout(() => stream.wait(() => {}), 100) // held so long
+    })
+  })
+})
 
 describe('a fork while all places are taken', () => {
   const tokens = randomTokens(40, 3)

@@ -53,6 +53,7 @@ class RandomProgram {
   void take(Client& client);
   void wait(const std::shared_ptr<Client>& client);
   void read_to_the_end();
+  std::string jobs_at_work() const;  // in words
   streaming::Job some_job(Client& client);
   streaming::CachePolicy::Limits some_limits();
   std::vector<streaming::Token> some_tokens(int most);
