@@ -65,7 +65,7 @@ void Engine::close(int handle) {
     const auto found = sequences_.find(handle);
     if (found == sequences_.end()) return;
     auto& sequence = found->second;
-    if (sequence.running) fail(sequence, "CLOSED", "the sequence was closed");
+    if (sequence.running) sequence.running->job.stream->close({.type = StreamEvent::error, .content = "the sequence was closed", .reason = "CLOSED"});
     std::erase(queue_, handle);
     forget_bookmarks(sequence);
     for (int* id : {&sequence.current, &sequence.hold, &sequence.state}) give_id(*id);
@@ -77,7 +77,7 @@ void Engine::start(int handle, Job job) {
   post([this, handle, job = std::move(job)]() mutable {
     const auto found = sequences_.find(handle);
     if (ended_ || found == sequences_.end()) {
-      job.stream->end({.type = StreamEvent::error, .content = ended_ ? "the model was closed" : "the sequence was closed", .reason = "CLOSED"});
+      job.stream->close({.type = StreamEvent::error, .content = ended_ ? "the model was closed" : "the sequence was closed", .reason = "CLOSED"});
       return;
     }
     auto& sequence = found->second;
@@ -214,7 +214,7 @@ void Engine::run() {
     more = step();
   }
   for (auto& [handle, sequence] : sequences_) {
-    if (sequence.running) sequence.running->job.stream->end({.type = StreamEvent::error, .content = "the model was closed", .reason = "CLOSED"});
+    if (sequence.running) sequence.running->job.stream->close({.type = StreamEvent::error, .content = "the model was closed", .reason = "CLOSED"});
   }
   sequences_.clear();
   if (context_) llama().llama_free(context_);

@@ -52,6 +52,15 @@ void TokenStream::end(StreamEvent event) {
   wake_reader(lock);
 }
 
+void TokenStream::close(StreamEvent event) {
+  std::unique_lock lock(mutex_);
+  if (closed_) return;
+  is_final_ = true;
+  if (!last_) last_ = std::move(event);
+  closed_ = abandoned_;
+  wake_reader(lock);
+}
+
 bool TokenStream::cancelled() const {
   std::lock_guard lock(mutex_);
   return cancelled_;
@@ -115,8 +124,8 @@ void TokenStream::cancel() {
     told_.clear();
     text_bytes_ = 0;
     evicted_ = 0;
-    // What had been said last no longer holds, unless everything before it was taken: the engine says anew.
-    last_.reset();
+    // What had been said last no longer holds, unless everything before it was taken: the engine says anew, while it can.
+    if (!is_final_) last_.reset();
   }
   poke_();
 }

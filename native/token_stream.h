@@ -40,6 +40,8 @@ class TokenStream {
   void add_scores(const std::vector<float>& values);
   // The last event. May be given again after a cancel, as long as the reader has not taken it.
   void end(StreamEvent event);
+  // Nothing more will be said, whatever the reader does: the last event is this one, where there is none yet.
+  void close(StreamEvent event);
   bool cancelled() const;
   bool closed() const;  // the last event has been taken
   // Bytes (of tokens, see TextAssembler) whose text the reader has taken, and tokens it has yet to take.
@@ -70,7 +72,7 @@ class TokenStream {
   int64_t evicted_ = 0, evicted_total_ = 0;
   std::vector<float> scores_;
   std::vector<TokenProbability> told_;
-  bool cancelled_ = false, abandoned_ = false, closed_ = false;
+  bool cancelled_ = false, abandoned_ = false, is_final_ = false, closed_ = false;
 };
 
 }  // namespace streaming

@@ -173,6 +173,26 @@ describe('a chat', () => {
     await other.close()
   })
 
+  test.each(['left', 'aborted'] as const)('a reply that is %s once its chat or its model has been closed ends', async how => {
+    for (const closes of ['chat', 'model'] as const) {
+      const own = await loadModel(tinyModel('llama', { endBias: -20 }), exact)
+      const chat = own.createChat()
+      const stop = new AbortController()
+      const ended = codeOf(async () => {
+        for await (const event of chat.stream('Go', { signal: stop.signal })) {
+          if (event.type !== 'text' || stop.signal.aborted) continue
+          await (closes === 'chat' ? chat : own).close()
+          // Until the engine has told it to the stream.
+          await new Promise(resolve => setTimeout(resolve, 100))
+          if (how === 'left') break
+          stop.abort()
+        }
+      })
+      expect(await ended).toBe(how === 'left' ? 'nothing thrown' : 'CLOSED')
+      await own.close()
+    }
+  })
+
   test('text() gives the text alone', async () => {
     const chat = model.createChat(greedy)
     let text = ''
