@@ -188,11 +188,11 @@ Job RandomProgram::some_job(Client& client) {
 
 void RandomProgram::start(Client& client) {
   Job job = some_job(client);
-  job.stream = client.stream = engine_->make_stream();
+  job.stream = client.stream = client.engine->make_stream();
   client.kind = job.kind;
   client.reads = false;
   counts_[name_of(job.kind)]++;
-  engine_->start(client.handle, std::move(job));
+  client.engine->start(client.handle, std::move(job));
 }
 
 // ---- streams
@@ -269,6 +269,10 @@ void RandomProgram::close_model() {
     embedder->stop();
     engine->stop();
   });
+  // Who holds a sequence may ask something of it as long as the model is there.
+  for (const auto& client : clients_) {
+    if (!client->busy() && !client->closed && below(3) == 0) start(*client);
+  }
   model_.reset();
   embedding_.reset();
   read_to_the_end();
