@@ -69,7 +69,8 @@ async function compareLogits(world: World, reference: Reference, { chat, possibl
   const { conversation } = chat
   const tokens = comparable(world, chat, kept, possible.some(({ hadOtherSystem }) => hadOtherSystem))
   if (tokens === undefined) return undefined
-  const replied = told !== undefined && conversation.runner.counts.evictedTokens === 0 && endsWith(tokens, told.tokens) ? told : { tokens: [], scores: [] }
+  const isWhole = conversation.runner.counts.evictedTokens === 0 && tokens.length === kept.length
+  const replied = told !== undefined && isWhole && endsWith(tokens, told.tokens) ? told : { tokens: [], scores: [] }
   const found: Thought = { scores: [...replied.scores], next: (await reference.saved(state, conversation.sizes)).next }
   const expected = await reference.fresh(tokens, replied.tokens.length)
   return disagreement(found, expected, bound)
