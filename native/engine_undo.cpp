@@ -104,15 +104,15 @@ void Engine::undo(Sequence& sequence, const Record& record) {
   sequence.pending.assign(1, record.before);
   sequence.given_back = 0;
   if (!same_cells || !functions.llama_memory_seq_rm(memory_, sequence.current, mark.next, -1)) return start_over(sequence);
-  if (cache.limits().kind != CachePolicy::streaming) return;
-  const bool sinks_moved = mark.base != now.base;
+  const bool streams = cache.limits().kind == CachePolicy::streaming;
+  const bool sinks_moved = streams && mark.base != now.base;
   if (sinks_moved) functions.llama_memory_seq_rm(memory_, sequence.current, now.base, now.base + sinks);
   if (sequence.hold >= 0) {
-    if (mark.oldest < now.oldest) functions.llama_memory_seq_cp(memory_, sequence.hold, sequence.current, mark.oldest, std::min(now.oldest, mark.next));
+    if (streams && mark.oldest < now.oldest) functions.llama_memory_seq_cp(memory_, sequence.hold, sequence.current, mark.oldest, std::min(now.oldest, mark.next));
     if (sliding_window_ > 0) {
       // As far as it is held: the prompt's tokens may not be. Taken out first: once the cache has grown, the two no longer
       // share their cells.
-      const Position from = std::max({mark.oldest, mark.next - sliding_window_ + 1, functions.llama_memory_seq_pos_min(memory_, sequence.hold)});
+      const Position from = std::max({streams ? mark.oldest : cache.lowest(), mark.next - sliding_window_ + 1, functions.llama_memory_seq_pos_min(memory_, sequence.hold)});
       const Position to = std::min(mark.next, functions.llama_memory_seq_pos_max(memory_, sequence.hold) + 1);
       if (from < to) {
         functions.llama_memory_seq_rm(memory_, sequence.current, from, to);

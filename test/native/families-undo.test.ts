@@ -237,6 +237,17 @@ describe('sliding windows', () => {
       }), { batchSize })
       expect(distance(await run(prompt.length), await run(1)).max).toBeLessThan(bound(kind))
     })
+
+  test.each(['dense', 'recompute', 'streaming'] as const)('%s: what windowed layers have given up since is there again when a reply is taken back', (policy) => withModel('gemma3', { endBias: -20 }, async (model) => {
+    const long = { policy, window: 900 }
+    const before = randomTokens(400)
+    const strayed = await after(model, 'gemma3', long, async (sequence) => {
+      await append(sequence, before)
+      await interrupted(sequence, generate(new Int32Array(), 0), 0)
+    })
+    const straight = await after(model, 'gemma3', long, async (sequence) => { await append(sequence, before) })
+    expect(distance(strayed, straight).max).toBeLessThan(bound('gemma3'))
+  }, { batchSize: 16, maxSequences: 1 }))
 })
 
 describe('recomputing, interrupted', () => {

@@ -47,9 +47,10 @@ export class Reference {
     }
   }
 
-  /** What a new sequence makes of the last tokens behind the others, and what follows all of them. */
-  fresh(tokens: Int32Array, scored = 0): Promise<Thought> {
-    const jobs: NativeJob[] = [{ type: 'append', tokens: tokens.subarray(0, tokens.length - scored) }]
+  /** What a new sequence makes of the last tokens behind the others, which it is given so many at a time, and what follows all of them. */
+  fresh(tokens: Int32Array, scored = 0, step = mostTokens): Promise<Thought> {
+    const jobs: NativeJob[] = []
+    for (let from = 0; from < tokens.length - scored; from += step) jobs.push({ type: 'append', tokens: tokens.subarray(from, Math.min(from + step, tokens.length - scored)) })
     if (scored > 0) jobs.push({ type: 'score', tokens: tokens.subarray(tokens.length - scored) })
     return this.#think({ policy: 'dense', sinks: 0, window: mostTokens + 64, reanchorEvery: 1, rebaseAfter: 2 ** 30, verify: false, firstPosition: 0 }, jobs)
   }
@@ -88,6 +89,13 @@ const greedy: NativeSampling = {
   temperature: 0, topK: 40, topP: 0.95, minP: 0.05, typicalP: 1,
   repeatPenalty: 1, frequencyPenalty: 0, presencePenalty: 0, penaltyTokens: 64,
   dryMultiplier: 0, dryBase: 1.75, dryAllowedLength: 2, dryTokens: 256, dryBreakers: ['\n'], seed: 1,
+}
+
+/** How far the logarithms of two thoughts about the same tokens are apart, at most. */
+export function farthest(one: Thought, other: Thought): number {
+  const known = new Map(other.next[0]?.likeliest.map(({ token, logProbability }) => [token, logProbability]))
+  const next = one.next[0]?.likeliest.map(({ token, logProbability }) => Math.abs(logProbability - (known.get(token) ?? logProbability))) ?? []
+  return Math.max(0, ...one.scores.map((score, i) => Math.abs(score - other.scores[i]!)), ...next)
 }
 
 /** What does not agree between two thoughts, if the logarithms may differ by so much. */
