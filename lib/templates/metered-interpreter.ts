@@ -39,7 +39,9 @@ export class MeteredInterpreter extends BaseInterpreter {
   override evaluate(node: TreeNode | undefined, scope: Environment): Value {
     if (node instanceof Known) return node.known
     this.#budget.spend(node?.type === 'Break' || node?.type === 'Continue' ? jumpSteps : 1)
-    return super.evaluate(node?.type === 'ObjectLiteral' ? this.#knownEntries(node, scope) : node, scope)
+    const value: Value | undefined = super.evaluate(node?.type === 'ObjectLiteral' ? this.#knownEntries(node, scope) : node, scope)
+    // What there is none of, such as the first of an empty list, is undefined to a template, and not to us.
+    return value ?? super.evaluate(undefined, scope)
   }
 
   /** Keys are hashed. */

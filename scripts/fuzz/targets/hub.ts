@@ -49,13 +49,14 @@ export const target: FuzzTarget = {
     const content = Buffer.from(Array.from({ length: random.integer(3_000) }, () => random.integer(256)))
     const sha256 = createHash('sha256').update(content).digest('hex')
     const odds = pick(random, [1, 1, 0.3, 0.1])
+    const reference = pick(random, ['hf:owner/repo/model.gguf', 'hf:owner/repo/model.gguf', 'hf:owner/repo:Q4_0', 'hf:owner/repo@other/a/b.gguf', `hf:owner/repo@${commit}/model.gguf`, 'hf:owner/repo/model-00001-of-00002.gguf'])
     const told: string[] = []
+    // Also told of what an attempt before it had asked for and did not wait for.
     hub.answer = (request, response) => {
       told.push(`${request.method} ${request.url?.slice(0, 60)}: ${answer(random, request, response, { content, sha256, endpoint, odds })}`)
       describe(`${reference}\n${told.join('\n')}`)
     }
     const settings = await hubSettings({ cacheDirectory: mkdtempSync(join(folder, 'cache-')), patience }, { HF_ENDPOINT: endpoint })
-    const reference = pick(random, ['hf:owner/repo/model.gguf', 'hf:owner/repo/model.gguf', 'hf:owner/repo:Q4_0', 'hf:owner/repo@other/a/b.gguf', `hf:owner/repo@${commit}/model.gguf`, 'hf:owner/repo/model-00001-of-00002.gguf'])
     const asked = random.integer(4) === 0 ? sha256 : undefined
     const began = performance.now()
     let outcome = 'a file'

@@ -13,6 +13,12 @@ const failure = (work: () => unknown) => {
   return error as StreamingLLMError
 }
 
+test('what there is none of is undefined, as for others', () => {
+  const source = "{% set system = messages | selectattr('role', 'equalto', 'system') | list | first %}{% if system %}S{% else %}none{% endif %}"
+    + "{{ [] | first }}{{ [] | last }}{{ ([] | first) is defined }}{{ [] | first | default('d') }}"
+  expect(piecesText(new ChatTemplate(source, { specialTokens }).render([{ role: 'user', content: 'x' }], true))).toBe('nonefalsed')
+})
+
 describe('templates that fail', () => {
   test.each([
     ['{% for x in %}'], ['{{ "open'], ['{% if true %}'], ['{{ 1 +* 2 }}'], ['{# open'],
