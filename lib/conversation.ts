@@ -405,14 +405,34 @@ export class Conversation {
         return
       }
     }
+    this.#beginWith(this.#openAnother(sizes))
     this.#system = system
     this.#options = options
     this.#sizes = sizes
-    if (this.#begun) this.#giveUp(this.runner.counts.seenTokens)
-    // Closed first, since there may be no other.
+  }
+
+  /** A sequence of other sizes. Where there is none beside the present one, that is closed; where there is none even so, one as it was takes its place. */
+  #openAnother(sizes: NativeSequenceOptions): NativeSequence {
+    const { model } = this.#setting
+    try {
+      return model.openSequence(sizes)
+    } catch (error) {
+      if (!StreamingLLMError.isInstance(error) || error.code !== 'NO_SEQUENCE_LEFT') throw error
+    }
     this.#native.close()
-    this.#native = model.openSequence(sizes)
-    this.runner.replace(this.#native)
+    try {
+      return model.openSequence(sizes)
+    } catch (error) {
+      this.#beginWith(model.openSequence(this.#sizes))
+      throw error
+    }
+  }
+
+  /** The next turn decodes the history in this sequence. */
+  #beginWith(native: NativeSequence): void {
+    if (this.#begun) this.#giveUp(this.runner.counts.seenTokens)
+    this.#native = native
+    this.runner.replace(native)
   }
 
   /** False where what is to stay has been evicted. */

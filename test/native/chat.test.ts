@@ -284,6 +284,19 @@ describe('errors', () => {
     await other.createChat({ window: 300 }).ask('Hello', { maxTokens: 3 })
   })
 
+  test.each(['wait', 'refuse'] as const)('a system prompt that leaves too little of the cache is refused, and the chat goes on with what it had (%s)', async whenFull => {
+    await using other = await loadModel(tinyModel('jamba'), { ...exact, cacheTokens: 512, maxSequences: 1, whenFull, onWarning: () => {} })
+    const chat = other.createChat({ window: 280, system: 'Be brief.', temperature: 0 })
+    await chat.ask('Hello', { maxTokens: 5 })
+    const { messages } = chat
+    expect(await codeOf(() => chat.setSystem('Be brief, and say the same thing in other words where it is not understood.'))).toBe('WINDOW_TOO_LARGE')
+    expect(chat.system).toBe('Be brief.')
+    await chat.ask('And?', { maxTokens: 5 })
+    expect(chat.messages.slice(0, 2)).toEqual(messages)
+    await chat.setSystem('Be kind.')
+    await chat.ask('And?', { maxTokens: 5 })
+  })
+
   test('a model without a template asks for one', async () => {
     await using other = await loadModel(tinyModel('llama', { chatTemplate: null }), exact)
     expect(await codeOf(() => other.createChat())).toBe('TEMPLATE_MISSING')
