@@ -119,6 +119,7 @@ class Engine {
   void settle_delivered(Sequence& sequence);
   void release_held(Sequence& sequence);
   void take_back(Sequence& sequence, size_t delivered_bytes);
+  void leave_out(Sequence& sequence, size_t count);
   void undo(Sequence& sequence, const Record& record);
   bool has_bookmarks(const Sequence& sequence) const;
   void restore(Sequence& sequence, const Record& record);

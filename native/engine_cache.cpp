@@ -30,10 +30,12 @@ void Engine::begin_rebase(Sequence& sequence) {
   decode_again(sequence);
 }
 
-// Something went wrong in llama.cpp's cache: all that is kept is decoded again.
+// Something went wrong in llama.cpp's cache: all that is kept is decoded again. Until then the tokens of the journal can still
+// be taken back: they are the last of those that wait. (A recomputed cache goes by its marks, which still hold.)
 void Engine::start_over(Sequence& sequence) {
   decode_again(sequence);
-  if (sequence.running) sequence.running->journal.clear();
+  const auto kind = sequence.cache->limits().kind;
+  if (sequence.running && (kind == CachePolicy::streaming || kind == CachePolicy::dense)) sequence.running->journal_waits = true;
 }
 
 // All that is kept goes out of llama.cpp's cache and waits to be decoded again, before what waits already.

@@ -33,11 +33,7 @@ void Engine::cut(Sequence& sequence, int64_t keep) {
   if (drop < waiting) {
     // What the policy still knows it would give back once more.
     if (waiting - drop < static_cast<int64_t>(sequence.given_back)) throw evicted(keep);
-    pending.resize(static_cast<size_t>(waiting - drop));
-    // The last one is decoded with what will follow it.
-    const size_t most = pending.size() - 1;
-    sequence.rebasing = std::min(sequence.rebasing, most);
-    sequence.replaying = std::min(sequence.replaying, most);
+    leave_out(sequence, static_cast<size_t>(drop));
     sequence.forget(drop);
     return;
   }

@@ -1,5 +1,6 @@
 // One round of the engine: a batch of all that is ready, its decode, and what becomes of it.
 #include <algorithm>
+#include <utility>
 
 #include "batch.h"
 #include "engine.h"
@@ -230,6 +231,8 @@ bool Engine::add_part(Batch& batch, Sequence& sequence, std::vector<Part>& parts
     }
   }
 
+  // What has been decoded again cannot be taken back one by one.
+  if (std::exchange(running.journal_waits, false)) running.journal.clear();
   part.tokens.assign(sequence.pending.begin(), sequence.pending.begin() + count);
   part.drafts = drafts;
   put(batch, part);

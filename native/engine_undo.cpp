@@ -81,7 +81,8 @@ void Engine::take_back(Sequence& sequence, size_t delivered) {
   running.journal.erase(first, running.journal.end());
   running.generated -= count;
   sequence.forget(count);
-  undo(sequence, record);
+  if (running.journal_waits) leave_out(sequence, static_cast<size_t>(count));
+  else undo(sequence, record);
   if (delivered > start && !bytes.empty()) {
     // The text was cut within a token, by a stop string: its first part stays, in other tokens.
     const auto tokens = model_->tokenize(std::string_view(bytes).substr(0, delivered - start), false);
@@ -89,6 +90,16 @@ void Engine::take_back(Sequence& sequence, size_t delivered) {
     running.cut_tokens = static_cast<int64_t>(tokens.size());
     running.cut_end = delivered;
   }
+}
+
+// Of all that waits to be decoded, the last tokens.
+void Engine::leave_out(Sequence& sequence, size_t count) {
+  auto& pending = sequence.pending;
+  pending.resize(pending.size() - count);
+  // The last one is decoded with what will follow it.
+  const size_t most = pending.size() - 1;
+  sequence.rebasing = std::min(sequence.rebasing, most);
+  sequence.replaying = std::min(sequence.replaying, most);
 }
 
 // Back to before the decode that the record's token was sampled from.

@@ -89,6 +89,7 @@ struct Running {
   std::deque<TokenProbability> told;       // of tokens whose text is not yet in the stream
   TextAssembler text{{}};
   std::deque<Record> journal;  // the last of the `generated` tokens: those not known to be delivered
+  bool journal_waits = false;  // its tokens wait to be decoded again, the last of `pending`
   std::deque<Bookmark> bookmarks;  // oldest first; the first is not younger than the journal's first token
   int64_t generated = 0;
   int64_t cut_tokens = 0;  // of the first part of a token that a stop string cut, which are in no record ...
