@@ -132,7 +132,7 @@ export class MessageLog {
 
   /** All ends are so many tokens later. */
   shift(tokens: number): void {
-    for (const entry of this.#entries) if (!entry.left) entry.end += tokens
+    for (const entry of this.#entries.slice(this.#left)) entry.end += tokens
   }
 }
 

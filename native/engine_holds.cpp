@@ -39,7 +39,7 @@ bool Engine::holds_kept(const Sequence& sequence) {
 }
 
 // Whether the windowed layers, or the others, hold each of the positions [from, to) once. llama.cpp does not tell; but it
-// tells the ends of a sequence, and how many bytes its state has, which are as many more for each position.
+// tells how many bytes a sequence's state has, which are as many more for each position.
 bool Engine::holds_all(int id, Position from, Position to, bool windowed) {
   if (from >= to) return true;
   const auto& functions = llama();
@@ -67,7 +67,9 @@ void Engine::verify(const Sequence& sequence) {
   const char* broken = cache.broken_invariant();
   if (!broken && !counts_all(sequence.seen, sequence.evicted, cache, sequence.pending)) broken = "each token is in the cache, waits, or has left";
   if (!broken && cache.size() > 0 && sequence.rebasing == 0) {
+    const bool knows_oldest = sliding_window_ == 0 && !recurrent_;
     if (!holds_newest(sequence)) broken = "llama.cpp holds the newest position";
+    else if (knows_oldest && llama().llama_memory_seq_pos_min(memory_, sequence.current) != cache.lowest()) broken = "llama.cpp holds the oldest position";
     else if (!recurrent_ && !holds_kept(sequence)) broken = "llama.cpp holds all that is kept";
   }
   if (broken) throw Failure("DECODE_FAILED", std::string("a cache invariant does not hold: ") + broken);

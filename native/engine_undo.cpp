@@ -70,7 +70,7 @@ void Engine::take_back(Sequence& sequence, size_t delivered) {
   const bool left = running.job.stream->cancelled();
   const auto first = std::find_if(running.journal.begin(), running.journal.end(), [&](const Record& record) { return left ? !record.delivered(delivered) : record.end > delivered; });
   if (running.cut_tokens > 0 && (first != running.journal.end() || delivered < running.cut_end)) {
-    sequence.pending.resize(sequence.pending.size() - static_cast<size_t>(running.cut_tokens));
+    leave_out(sequence, static_cast<size_t>(running.cut_tokens));
     sequence.forget(std::exchange(running.cut_tokens, 0));
   }
   if (first == running.journal.end()) return;
