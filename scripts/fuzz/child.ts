@@ -2,7 +2,7 @@
 // is made, so that its end by a signal tells which one it was.
 import { ftruncateSync, openSync, writeSync } from 'node:fs'
 import { SeededRandom } from '../../test/tools/tiny-random.js'
-import { expect } from './target.js'
+import { expect, seedBytes } from './target.js'
 import { loadTarget } from './targets.js'
 
 /** From the parent. */
@@ -30,8 +30,6 @@ export interface Progress {
   slowest: { seconds: number; seed: number }
 }
 
-/** The file's beginning is the seed; behind it comes the input. */
-export const seedBytes = 16
 const mostOfInput = 4_000
 
 /** Memory is looked at each time. */

@@ -1,5 +1,5 @@
 import { Command, InvalidArgumentError } from 'commander'
-import { runCommand } from '../command.js'
+import { runCommand, wholeNumber } from '../command.js'
 import { runTarget } from './run-target.js'
 import { targets } from './targets.js'
 
@@ -42,8 +42,3 @@ const program = new Command('fuzz')
   })
 
 await runCommand(program)
-
-function wholeNumber(text: string): number {
-  if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('It must be a whole number.')
-  return Number(text)
-}

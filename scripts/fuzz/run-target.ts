@@ -4,7 +4,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Message, Order, Progress } from './child.js'
-import type { Fault, FuzzTarget } from './target.js'
+import { seedBytes, type Fault, type FuzzTarget } from './target.js'
 
 /** How much is tried: what is reached last, or with `seconds` alone until they are over. */
 export interface Amount {
@@ -39,8 +39,6 @@ const pollMilliseconds = 500
 /** Looks at the memory, of which the first are before all caches are warm, and how many it takes to say that it grows. */
 const warmLooks = 3
 const leastLooks = 12
-/** The child's, which importing it would start. */
-const seedBytes = 16
 
 /** Tries inputs by seeds from `seed` on, in processes of their own, until the amount is reached. */
 export async function runTarget(name: string, target: FuzzTarget, seed: number, amount: Amount, { onFault, onProgress }: Listener): Promise<Outcome> {

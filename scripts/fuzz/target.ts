@@ -26,6 +26,9 @@ export interface Notes {
   count(outcome: string): void
 }
 
+/** The file in which an input is written down begins with its seed; behind it comes the input. */
+export const seedBytes = 16
+
 /** What was found. */
 export interface Fault {
   target: string

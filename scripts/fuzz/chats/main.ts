@@ -1,5 +1,5 @@
-import { Command, InvalidArgumentError, Option } from 'commander'
-import { runCommand } from '../../command.js'
+import { Command, Option } from 'commander'
+import { runCommand, wholeNumber } from '../../command.js'
 import { SeededRandom } from '../../../test/tools/tiny-random.js'
 import { runTarget } from '../run-target.js'
 import type { Fault } from '../target.js'
@@ -65,9 +65,4 @@ async function reportShortest(memory: Memory, seed: number): Promise<void> {
   } finally {
     judge.close()
   }
-}
-
-function wholeNumber(text: string): number {
-  if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('It must be a whole number.')
-  return Number(text)
 }

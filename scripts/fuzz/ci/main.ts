@@ -2,9 +2,9 @@
 
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { Command, InvalidArgumentError } from 'commander'
+import { Command } from 'commander'
 import { onInterrupt } from '../../../lib/cli/failure.js'
-import { runCommand } from '../../command.js'
+import { runCommand, wholeNumber } from '../../command.js'
 import { targets } from '../targets.js'
 
 /** Apart from the random programs, which come first. */
@@ -48,9 +48,4 @@ async function succeeds(script: string, args: string[], signal: AbortSignal): Pr
   })
   signal.throwIfAborted() // Ctrl-C ended the child as well
   return code === 0
-}
-
-function wholeNumber(text: string): number {
-  if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('It must be a whole number.')
-  return Number(text)
 }
