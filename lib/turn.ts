@@ -110,7 +110,9 @@ async function* takeReply({ setting, conversation, deadline }: TurnPlace, { toke
     for await (const event of runner.run(job, options.signal, deadline)) {
       // Told once the engine has it: who leaves here leaves a conversation that holds it.
       progress.begun = true
-      if (!isStarted && start !== '' && event.type !== 'finish') {
+      // A reply that was over before its first token has its start all the same, where the turn is kept.
+      const starts = event.type !== 'finish' || (options.keepUnanswered && runner.counts.seenTokens > seenBefore)
+      if (!isStarted && start !== '' && starts) {
         isStarted = true
         yield* deliver(reply.push(start))
       }

@@ -30,17 +30,20 @@ export interface StreamRow extends Holdings {
   engineMs?: number
   /** Of the span's tokens. A text that has ended begins again. */
   perplexity: number
-  /** Of the probe text, read after the span by the same sequence; once in ten rows. */
+  /** Of the end of the probe text, read after the span by the same sequence; once in ten rows. */
   probe?: number
 }
 
 const span = 10_000
 const spansPerProbe = 10
+const reanchorEvery = 64
 
 /**
  * One sequence reads a text without end, a token at a time, as in generation. After each 100,000 tokens it reads the probe,
- * always the same, of which only what follows the first two windows counts: so everything in the cache is the probe's
- * by then but the sinks, and what differs from one time to the next is what the stream has done to the cache.
+ * always the same, of which only the last two windows count. Each layer reaches a window further back than the one below it;
+ * so the probe before them has as many windows as the model has layers, and one for the cache itself: then nothing but the
+ * sinks is left of the text. It is as long as it must be to find the sinks as far from the window each time. So what
+ * differs from one time to the next is what the stream has done to the cache.
  *
  * @returns whether time per token, memory and the probe's perplexity at the end are those of the beginning
  */
@@ -48,14 +51,16 @@ export async function stream({ model: file, tokens: total, sinks, window, text: 
   const text = textFile === undefined ? await mobyDickText() : readFileSync(textFile, 'utf8')
   await using model = await loadModel(file, { gpu: false, threads: 1 })
   const body = model.tokenize(text)
+  await using sequence = model.createSequence({ sinks, window, reanchorEvery })
+  const least = (model.info.layers + 3) * window
+  const probeTokens = least + reanchorEvery - 1 - (spansPerProbe * span + least - 1) % reanchorEvery
   // Plain English, which the smallest models read well. A sentence has at least one token.
-  const probe = model.tokenize(sentences(4 * window)).slice(0, 4 * window)
+  const probe = model.tokenize(sentences(probeTokens)).slice(0, probeTokens)
   const rows = new Rows<StreamRow>(path.join(out, 'stream.jsonl'), {
     what: 'one sequence reads a text without end', model: path.basename(file), modelSha256: createHash('sha256').update(readFileSync(file)).digest('hex'),
-    sinks, window, tokens: total, text: textFile === undefined ? mobyDick.file : path.basename(textFile), textTokens: body.length, probeTokens: probe.length,
+    sinks, window, reanchorEvery, tokens: total, text: textFile === undefined ? mobyDick.file : path.basename(textFile), textTokens: body.length, probeTokens: probe.length,
     processor: cpus()[0]?.model, node: process.version, date: new Date().toISOString(),
   })
-  await using sequence = model.createSequence({ sinks, window })
   await sequence.append(body.slice(0, 1))
   const engineTime = engineClock()
   let at = 1
@@ -69,7 +74,7 @@ export async function stream({ model: file, tokens: total, sinks, window, text: 
     const last = (rows.rows.length + 1) % spansPerProbe === 0
     rows.add({
       tokens: read + span, wallMs, ...(engine === undefined ? {} : { engineMs: rounded(engine / span) }), perplexity: rounded(perplexity(scores)),
-      ...holdings(), ...(last ? { probe: rounded(await probePerplexity(sequence, probe, window), 8) } : {}),
+      ...holdings(), ...(last ? { probe: rounded(await probePerplexity(sequence, probe, probe.length - 2 * window), 8) } : {}),
     })
     if (last) say(line(rows.rows.slice(-spansPerProbe)))
   }
@@ -82,8 +87,8 @@ async function mobyDickText(): Promise<string> {
   return bytes.subarray(start).toString('utf8')
 }
 
-async function probePerplexity(sequence: Sequence, probe: ArrayLike<number>, window: number): Promise<number> {
-  return perplexity((await sequence.score(probe)).slice(2 * window))
+async function probePerplexity(sequence: Sequence, probe: ArrayLike<number>, settled: number): Promise<number> {
+  return perplexity((await sequence.score(probe)).slice(settled))
 }
 
 function perplexity(scores: Float32Array): number {

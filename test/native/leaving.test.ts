@@ -114,6 +114,14 @@ describe('a turn of which nothing was delivered', () => {
     expect(await heldText(chat)).toBe(chatMLText(chat.messages))
   })
 
+  test('by time before the first event, with an opening of its own, answers with the opening that is kept', async () => {
+    const chat = model.createChat({ ...greedy, window: 1_500 })
+    const { text, usage } = await chat.ask('What is it? '.repeat(250), { timeLimit: 5, startWith: 'It is ', keepUnanswered: true })
+    expect(usage.completionTokens).toBe(0)
+    expect(text).toBe('It is ')
+    expect(chat.messages.at(-1)).toEqual({ role: 'assistant', content: text })
+  })
+
   test('regenerated, leaves the reply that was there', async () => {
     const [chat, straight] = [model.createChat(greedy), model.createChat(greedy)]
     for (const one of [chat, straight]) await one.ask('One', { maxTokens: 9 })
