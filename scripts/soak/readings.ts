@@ -8,6 +8,8 @@ export interface Holdings {
   /** Of it what no file stands behind. */
   anonymous?: number
   heap: number
+  /** What V8 has taken from the system for that heap: it grows and shrinks by rules of its own. */
+  heapTaken: number
   external: number
   descriptors?: number
   threads?: number
@@ -16,12 +18,12 @@ export interface Holdings {
 /** After garbage has been collected: what is held, not what waits to be thrown away. */
 export function holdings(): Holdings {
   collectGarbage()
-  const { rss, heapUsed: heap, external } = process.memoryUsage()
-  if (process.platform !== 'linux') return { rss, heap, external }
+  const { rss, heapUsed: heap, heapTotal: heapTaken, external } = process.memoryUsage()
+  if (process.platform !== 'linux') return { rss, heap, heapTaken, external }
   const status = readFileSync('/proc/self/status', 'utf8')
   const field = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(status)?.[1])
   // One of them is the folder that is being read.
-  return { rss, anonymous: field('RssAnon') * 1_024, heap, external, descriptors: readdirSync('/proc/self/fd').length - 1, threads: field('Threads') }
+  return { rss, anonymous: field('RssAnon') * 1_024, heap, heapTaken, external, descriptors: readdirSync('/proc/self/fd').length - 1, threads: field('Threads') }
 }
 
 /**
