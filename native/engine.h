@@ -207,7 +207,7 @@ class Engine {
   std::unique_ptr<Batch> batch_;
   DecodePace pace_;
   BatchCost batch_cost_;
-  int prompts_added_ = 0;  // in the batch in the making
+  int prompts_added_ = 0, drafts_added_ = 0;  // in the batch in the making
   int prompt_room_ = 0;  // tokens of prompts that the batch in the making may still take
   int first_served_ = 0;  // the handle that comes first in the next batch, so that none starves
   std::vector<int> free_ids_;

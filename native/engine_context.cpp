@@ -139,7 +139,7 @@ llama_context_params context_params(const ContextOptions& options, int cells, in
 
 llama_context* Engine::make_context(int cells, int ids) {
   auto params = context_params(options_, cells, ids);
-  // What buffers are made for at once; more drafts than that make them grow.
+  // Logits of a batch: those of one token of each sequence, and those of drafts (draft()). More is an assertion.
   params.n_outputs_max = std::max(params.n_seq_max, static_cast<uint32_t>(options_.max_sequences) + kMostDrafts);
   params.abort_callback = [](void* data) { return static_cast<Engine*>(data)->must_stop_decoding(); };
   params.abort_callback_data = this;

@@ -20,6 +20,7 @@ bool Engine::step() {
   admit();  // whoever has just ended may give up a place
   Batch& batch = *batch_;
   batch.clear();
+  drafts_added_ = 0;
   std::vector<Part> parts;
   // Single tokens first, then prompts, each from where the last batch left off.
   for (const bool prompts : {false, true}) {
@@ -235,6 +236,7 @@ bool Engine::add_part(Batch& batch, Sequence& sequence, std::vector<Part>& parts
   if (std::exchange(running.journal_waits, false)) running.journal.clear();
   part.tokens.assign(sequence.pending.begin(), sequence.pending.begin() + count);
   part.drafts = drafts;
+  drafts_added_ += drafts;
   put(batch, part);
   parts.push_back(std::move(part));
   sequence.in_batch = true;

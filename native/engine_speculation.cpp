@@ -35,9 +35,10 @@ int Engine::draft(const Batch& batch, Sequence& sequence) {
   if (speculation) speculation->matched = 0;
   if (!speculation || !(job.speculation || job.forced) || !can_speculate(sequence) || running.in_prompt || sequence.rebasing > 0) return 0;
 
-  // Each of the other sequences may still want to add a token; and what is not delivered must be possible to take back.
+  // All drafts of a batch together are no more than the context has logits for. Each of the other sequences may still want
+  // to add a token; and what is not delivered must be possible to take back.
   // How many the reader has yet to take does not matter else, so that the shapes of batches do not depend on it.
-  int64_t most = std::min<int64_t>({kMostDrafts, batch.left() - static_cast<int64_t>(sequences_.size()), cache.room() - 1, kHeldCells - 1 - static_cast<int64_t>(running.journal.size())});
+  int64_t most = std::min<int64_t>({kMostDrafts - drafts_added_, batch.left() - static_cast<int64_t>(sequences_.size()), cache.room() - 1, kHeldCells - 1 - static_cast<int64_t>(running.journal.size())});
   if (job.max_tokens > 0) most = std::min(most, job.max_tokens - running.generated - 1);
   if (cache.limits().kind == CachePolicy::streaming) most = std::min<int64_t>(most, sequence.rebase_after - cache.next() - 1);
   while (most > 0 && cache.plan(1 + static_cast<int>(most), false).reanchor) most--;
