@@ -203,11 +203,17 @@ export class Conversation {
     return this.#fromStart(messages)
   }
 
-  /** Decodes messages; where the last is no reply, up to where the next begins. */
+  /** Decodes messages; where the last is no reply, up to where the next begins. Those that fail have never been. */
   async add(messages: readonly LoggedMessage[]): Promise<void> {
-    const { tokens, turns, ends } = await this.prepare(messages)
-    messages.forEach((message, i) => this.log.add(message, ends[i]!))
-    await this.runner.finish({ type: 'append', tokens: Int32Array.from(tokens), turns: Int32Array.from(turns) })
+    const since = this.standing
+    try {
+      const { tokens, turns, ends } = await this.prepare(messages)
+      messages.forEach((message, i) => this.log.add(message, ends[i]!))
+      await this.runner.finish({ type: 'append', tokens: Int32Array.from(tokens), turns: Int32Array.from(turns) })
+    } catch (error) {
+      await this.takeBack(since)
+      throw error
+    }
     const { evictedTokens } = this.runner.counts
     if (evictedTokens > 0) this.leave(evictedTokens)
   }
@@ -329,14 +335,17 @@ export class Conversation {
     return true
   }
 
-  /** The last messages have never been. What the cache holds before them stays. Returns them. */
+  /**
+   * The last messages, which are in the window, have never been. What the cache holds before them stays. Returns them.
+   * Where it fails to be cut, they stay in the log too.
+   */
   async removeLast(count: number): Promise<ChatMessage[]> {
-    const removed = this.log.removeLast(count)
-    if (this.#begun) {
-      const end = this.log.present.at(-1)?.end
+    if (count > 0 && this.#begun) {
+      const { present } = this.log
+      const end = present[present.length - count - 1]?.end
       if (end === undefined || !(await this.#cut(end))) this.#giveUp(end ?? this.runner.counts.evictedTokens)
     }
-    return removed
+    return this.log.removeLast(count)
   }
 
   get standing(): Standing {
@@ -380,8 +389,14 @@ export class Conversation {
     return async () => {
       // Where the reply was not cut off the cache, it was not in it as it was then.
       if (!cutOff || !this.#begun) return this.#beginAnew(before)
+      const tokens = kept.slice(kept.length - (before.counts.seenTokens - seenTokens))
+      try {
+        await this.runner.finish({ type: 'append', tokens })
+      } catch {
+        // The engine has got them, and decodes them as soon as it can.
+        if (this.runner.counts.seenTokens !== before.counts.seenTokens) return this.#beginAnew(before)
+      }
       this.log.goBack(before.log)
-      await this.runner.finish({ type: 'append', tokens: kept.slice(kept.length - (before.counts.seenTokens - seenTokens)) })
       this.leave(this.runner.counts.evictedTokens)
     }
   }
@@ -393,10 +408,10 @@ export class Conversation {
     const sizes = model.limits(options)
     const before = this.#sizes
     const opening = openingTokens(this.#setting, system)
-    const pinned = before.policy === 'streaming' && before.sinks === openingTokens(this.#setting, this.#system).length && sizes.sinks === opening.length
+    const present = openingTokens(this.#setting, this.#system)
+    const pinned = before.policy === 'streaming' && before.sinks === present.length && sizes.sinks === opening.length
     if (this.#begun && pinned && sizes.sinks + sizes.window === before.sinks + before.window) {
-      const done = await this.#tryJob({ type: 'replaceSinks', tokens: Int32Array.from(opening) })
-      if (done) {
+      if (await this.#replaceSinks(present, opening)) {
         this.#system = system
         this.#options = options
         this.#sizes = sizes
@@ -435,9 +450,31 @@ export class Conversation {
     this.runner.replace(native)
   }
 
-  /** False where what is to stay has been evicted. */
-  #cut(keep: number): Promise<boolean> {
-    return this.#tryJob({ type: 'cut', keep })
+  /** False where what is to stay has been evicted. What fails leaves all as it was, or to be decoded anew. */
+  async #cut(keep: number): Promise<boolean> {
+    const { seenTokens } = this.runner.counts
+    if (keep === seenTokens) return true
+    try {
+      return await this.#tryJob({ type: 'cut', keep })
+    } catch (error) {
+      // What was to go has gone, though the messages are still there.
+      if (this.#begun && this.runner.counts.seenTokens !== seenTokens) this.#giveUp(seenTokens)
+      throw error
+    }
+  }
+
+  /** False where the sinks, which are `before`, cannot become others in place. What fails leaves what `#cut` does. */
+  async #replaceSinks(before: readonly number[], tokens: readonly number[]): Promise<boolean> {
+    const { seenTokens } = this.runner.counts
+    try {
+      return await this.#tryJob({ type: 'replaceSinks', tokens: Int32Array.from(tokens) })
+    } catch (error) {
+      const kept = await this.keptTokens().catch(() => undefined) // of one that has been closed meanwhile
+      const isSame = (kept: Int32Array) => commonStart(kept, before) === before.length
+      const stays = kept === undefined || (this.runner.counts.seenTokens === seenTokens && isSame(kept))
+      if (!stays) this.#beginWith(this.#openAnother(this.#sizes))
+      throw error
+    }
   }
 
   async #tryJob(job: NativeJob): Promise<boolean> {

@@ -74,6 +74,16 @@ function split(system: string | undefined, messages: ChatMessage[]): [string | u
   return system === undefined && messages[0]?.role === 'system' ? [messages[0].content, messages.slice(1)] : [system, messages]
 }
 
+/** Undefined where no sequence is left. */
+async function forkOf({ chat, key }: LiveChat): Promise<LiveChat | undefined> {
+  try {
+    return { chat: await chat.fork(), key }
+  } catch (error) {
+    if (StreamingLLMError.isInstance(error) && error.code === 'NO_SEQUENCE_LEFT') return undefined
+    throw error
+  }
+}
+
 /**
  * The idle chat whose history has the longest beginning of these messages, taken out of the idle ones so that no other call
  * finds it, and brought back to that beginning. One that goes on for more than an exchange in another way is left as it is,
@@ -87,15 +97,18 @@ async function takeLongest(idle: LiveChat[], key: string, messages: ChatMessage[
   const { conversation } = live.chat
   if (conversation.log.digest.count === count) return best
   let taken = live
-  if (conversation.log.digest.count > count + 2) {
-    try {
-      taken = { chat: await live.chat.fork(), key }
-      idle.push(live)
-    } catch (error) {
-      if (!StreamingLLMError.isInstance(error) || error.code !== 'NO_SEQUENCE_LEFT') throw error
+  try {
+    if (conversation.log.digest.count > count + 2) {
+      taken = (await forkOf(live)) ?? live
+      if (taken !== live) idle.push(live)
     }
+    await taken.chat.goBack(count)
+  } catch (error) {
+    // It holds what it held.
+    if (taken === live) idle.push(live)
+    else await taken.chat.close()
+    throw error
   }
-  await taken.chat.goBack(count)
   return { live: taken, count }
 }
 

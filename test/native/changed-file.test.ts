@@ -50,6 +50,28 @@ posix('a model file that changes while it is mapped', () => {
     expect((await restored.ask('And now?', ask)).text).not.toBe('')
   })
 
+  test('undo, regenerate and add fail, and what is kept of the chat is as its messages say', async () => {
+    const path = copy()
+    const loaded = new Date(1_700_000_000_000)
+    utimesSync(path, loaded, loaded)
+    await using model = await loadModel(path, options)
+    const chat = model.createChat({ window: 400, temperature: 0 })
+    for (const question of ['One', 'Two']) await chat.ask(question, { maxTokens: 4 })
+    const before = structuredClone(chat.messages)
+    utimesSync(path, new Date(), new Date())
+    const changed = { code: 'MODEL_CHANGED' }
+    await expect(chat.undo()).rejects.toMatchObject(changed)
+    await expect(chat.regenerate().next()).rejects.toMatchObject(changed)
+    const exchange = [{ role: 'user', content: 'CAT' }, { role: 'assistant', content: 'MIAOW' }]
+    await expect(chat.add(exchange)).rejects.toMatchObject(changed)
+    expect(chat.messages).toEqual(before)
+    utimesSync(path, loaded, loaded)
+    await chat.ask('Three', { maxTokens: 4 })
+    const kept = model.detokenize(await chat.conversation.keptTokens(), { special: true })
+    const told = chat.messages.map(({ role, content }) => `<|im_start|>${role}\n${content}`).join('<|im_end|>\n')
+    expect(kept.slice(kept.indexOf('<|im_start|>'))).toBe(told)
+  })
+
   test.each<[string, (path: string) => void]>([
     ['another file takes its place', path => {
       copyFileSync(tinyModel('llama', { endBias: -20, seed: 7 }), `${path}.new`)

@@ -76,6 +76,10 @@ export class FakeSequence implements NativeSequence {
   readonly jobs: string[] = []
   busy = false
   closed = false
+  /** What needs weights fails by this code. What was given belongs to the conversation all the same. */
+  fails: string | undefined
+  /** As where memory runs out in the midst: what fails has been done. */
+  failsLate = false
 
   constructor(readonly model: FakeModel, readonly options: NativeSequenceOptions) {}
 
@@ -95,9 +99,10 @@ export class FakeSequence implements NativeSequence {
     if (this.busy) throw coded('BUSY')
     if (job.type !== 'generate') return this.edit(job)
     const { tokens, maxTokens } = job
-    this.busy = true
     for (const turn of job.turns ?? []) this.turns.push(this.seen + turn)
     this.add(String.fromCharCode(...tokens))
+    if (this.fails !== undefined) return this.lastEvent(this.fails)
+    this.busy = true
     const before = this.seen
     const answer = this.model.nextAnswer()
     let reason: 'end' | 'length' | 'abort' = maxTokens > 0 && answer.length >= maxTokens ? 'length' : 'end'
@@ -128,7 +133,8 @@ export class FakeSequence implements NativeSequence {
     if (job.type === 'append') this.add(String.fromCharCode(...job.tokens))
     else if (!['cut', 'look', 'replaceSinks'].includes(job.type)) throw coded('INVALID_OPTION')
     this.jobs.push(job.type)
-    let code: string | undefined
+    let code = job.type === 'look' ? undefined : this.fails
+    if (code !== undefined && !this.failsLate) return this.lastEvent(code)
     if (job.type === 'cut') {
       if (job.keep > 0 && this.evicted > 0 && job.keep <= this.options.sinks + this.evicted) code = 'EVICTED'
       else {
@@ -144,6 +150,11 @@ export class FakeSequence implements NativeSequence {
       options.sinks = job.tokens.length
       this.evict()
     }
+    return this.lastEvent(code)
+  }
+
+  /** Of a job that has no others: that it has failed, or is done. */
+  private lastEvent(code?: string): NativeStream {
     const { seen: seenTokens, evicted: evictedTokens } = this
     const counts = { seenTokens, evictedTokens, cachedTokens: seenTokens - evictedTokens }
     let last: NativeEvent | null = code !== undefined ? { type: 'error', code, message: code, ...counts }
