@@ -5,6 +5,7 @@ import { StreamingLLMError } from '../errors.js'
 import type { Model } from '../model.js'
 import type { ChatOptions } from '../options.js'
 import { ChatSession } from './chat-session.js'
+import { ReaderLeft } from './failure.js'
 import { forgetfulHistory, historyFile, keptHistory } from './line-history.js'
 import { modelReference, openModel } from './open-model.js'
 import { pipedChat } from './piped-chat.js'
@@ -77,12 +78,17 @@ async function openChat(model: Model, flags: ChatFlags): Promise<Chat> {
   return model.createChat({ ...policyOptions(flags), system: flags.system, evict: flags.evict })
 }
 
-/** Saves the chat that there is at the end, also after a failure, which it then leaves to be told. */
+/** Saves the chat that there is at the end, also after a failure or without a reader, of which it leaves the caller to tell. */
 async function saving(session: ChatSession, file: string | undefined, talk: () => Promise<void>): Promise<void> {
   try {
     await talk()
   } catch (error) {
-    if (file !== undefined) await saveChat(session.chat, file).catch((failure: unknown) => { say(String((failure as Error).message)) })
+    if (file !== undefined) {
+      await saveChat(session.chat, file).catch((failure: unknown) => {
+        if (error instanceof ReaderLeft) throw failure // which is the only one
+        say(String((failure as Error).message))
+      })
+    }
     throw error
   }
   if (file !== undefined) await saveChat(session.chat, file)

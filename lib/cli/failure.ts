@@ -5,21 +5,34 @@ export class Interrupted extends Error {
   }
 }
 
-/** Thrown where stdout does not take what is written, as on a full disk. */
+/** Thrown where an output does not take what is written, as on a full disk. */
 export class OutputFailed extends Error {
-  constructor(cause: unknown) {
-    super(`The output cannot be written: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
+  constructor(cause: unknown, output = 'The output') {
+    super(`${output} cannot be written: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
   }
 }
 
-let outputFailed = false
+/** Thrown where whoever read the output has left, as `head` does: the program ends, and that is no failure. */
+export class ReaderLeft extends Error {
+  constructor(cause: unknown) {
+    super('Nobody reads the output any more', { cause })
+  }
+}
+
+/** Whether writing failed because nobody reads: a pipe, one of Windows, or a socket is closed at its other end. */
+export function readerLeft(error: unknown): boolean {
+  return ['EPIPE', 'EOF', 'ECONNRESET'].includes((error as NodeJS.ErrnoException).code ?? '')
+}
+
+const told = new Set<string>()
 
 /** Says what went wrong, without a stack, and sets the exit code: 130 after Ctrl-C, else 1. */
 export function reportFailure(error: unknown): void {
+  if (error instanceof ReaderLeft) return
   if (error instanceof OutputFailed) {
     // Each write fails anew, and both the stream and whoever wrote tell of it: once is enough.
-    if (outputFailed) return
-    outputFailed = true
+    if (told.has(error.message)) return
+    told.add(error.message)
   }
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
   process.exitCode = error instanceof Interrupted ? 130 : 1

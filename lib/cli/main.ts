@@ -4,9 +4,10 @@ import { Command } from 'commander'
 import { buildCommand } from './build.js'
 import { chatCommand } from './chat.js'
 import { doctorCommand } from './doctor.js'
-import { OutputFailed, reportFailure } from './failure.js'
+import { reportFailure } from './failure.js'
 import { inspectCommand } from './inspect.js'
 import { modelsCommand } from './models.js'
+import { watchOutputs } from './outputs.js'
 import { perplexityCommand } from './perplexity.js'
 import { pullCommand } from './pull.js'
 import { runCommand } from './run.js'
@@ -14,12 +15,7 @@ import { scoreCommand } from './score.js'
 
 const { version, description } = createRequire(import.meta.url)('../../package.json') as { version: string; description: string }
 
-// Whoever reads our output may leave before the end, as `head` does.
-// Any other failure is told, and left to those who write to end what they do: a chat is still saved.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit()
-  reportFailure(new OutputFailed(error))
-})
+watchOutputs()
 
 const program = new Command('streaming-llm')
   .description(description)

@@ -30,7 +30,8 @@ export async function pipedChat(
     for await (const entry of commands ? composed(read) : plain(read)) {
       if (entry.text.trim() === '') continue
       const { say, reply, ends } = await session.take(entry, widthOfFiles)
-      if (say !== undefined) await write(errors, `${say}\n`)
+      // Words that nobody takes are lost; what counts are the replies.
+      if (say !== undefined) await write(errors, `${say}\n`).catch(() => {})
       if (reply !== undefined) {
         const turn = await passOn(reply(), piece => write(output, piece))
         session.last = turn.finish

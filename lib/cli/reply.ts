@@ -1,6 +1,6 @@
 import type { FinishEvent, StreamEvent } from '../events.js'
 import type { GenerateOptions } from '../options.js'
-import { OutputFailed } from './failure.js'
+import { OutputFailed, readerLeft, ReaderLeft } from './failure.js'
 
 /** The part of a chat that replies need. */
 export interface Talker {
@@ -37,7 +37,7 @@ export async function passOn(reply: AsyncIterable<StreamEvent>, take: (text: str
 /**
  * Writes, and waits until the output has taken it, so that a reply comes at the pace of its reader.
  *
- * @throws {OutputFailed}
+ * @throws {OutputFailed}, and {ReaderLeft} where there is none any more
  */
 export async function write(output: NodeJS.WritableStream, text: string): Promise<void> {
   const before = failed.get(output)
@@ -45,11 +45,16 @@ export async function write(output: NodeJS.WritableStream, text: string): Promis
   try {
     await new Promise<void>((resolve, reject) => output.write(text, error => (error ? reject(error) : resolve())))
   } catch (error) {
-    const failure = new OutputFailed(error)
-    failed.set(output, failure)
-    throw failure
+    throw failureOf(output, error)
   }
 }
 
-// Where the output is a file, Node 20 throws from the call itself, and never answers a later one.
-const failed = new WeakMap<NodeJS.WritableStream, OutputFailed>()
+/** What an error of an output means, the first one that it had. */
+export function failureOf(output: NodeJS.WritableStream, error: unknown): OutputFailed | ReaderLeft {
+  const failure = failed.get(output) ?? (readerLeft(error) ? new ReaderLeft(error) : new OutputFailed(error))
+  failed.set(output, failure)
+  return failure
+}
+
+// Later calls may fail in other words, or never be answered: what counts is what ended it.
+const failed = new WeakMap<NodeJS.WritableStream, OutputFailed | ReaderLeft>()

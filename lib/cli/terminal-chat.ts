@@ -6,7 +6,7 @@ import type { ChatSession } from './chat-session.js'
 import { forgetfulHistory, historyLine, type LineHistory } from './line-history.js'
 import { MessageComposer, type Entry } from './message-composer.js'
 import { plainText } from './plain-text.js'
-import { passOn, write } from './reply.js'
+import { failureOf, passOn, write } from './reply.js'
 import { dim, statusLine } from './status-line.js'
 import type { TurnStatistics } from './turn-statistics.js'
 
@@ -96,6 +96,12 @@ export async function terminalChat(
     current?.abort()
     entries.end()
   })
+  let failure: unknown
+  const onFailure = (error: Error) => {
+    failure = failureOf(output, error)
+    lines.close()
+  }
+  output.on('error', onFailure) // of what is shown beside the replies
   const onKey = (_text: string | undefined, key: { ctrl?: boolean; name?: string }) => {
     if (!(key.ctrl && key.name === 'c')) warned = false
     if (key.name === 'paste-start') pasting = { atStart: lines.line === '' }
@@ -140,8 +146,10 @@ export async function terminalChat(
       if (ended) break
       if (!echo.muted) ask(true)
     }
+    if (failure !== undefined) throw failure
   } finally {
     input.off('keypress', onKey)
+    output.off('error', onFailure)
     lines.close()
     output.write(`${output.isTTY ? markPasted.off : ''}\n`)
   }

@@ -43,6 +43,12 @@ whereThereIsOne('an output that takes nothing is told in a line', () => {
     expect(stderr).toMatch(/^The output cannot be written: ENOSPC[^\n]*\n$/)
   })
 
+  test('the help', async () => {
+    const { code, stderr } = await onFullDisk(['run', '--help'])
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/^The output cannot be written: ENOSPC[^\n]*\n$/)
+  })
+
   test('and the chat is saved all the same', async () => {
     const saved = path.join(folder, 'saved.chat')
     const { code } = await onFullDisk(['chat', '--model', model, '--max-tokens', '8', '--save', saved], 'Hello\n')

@@ -4,6 +4,7 @@ import path from 'node:path'
 import { PassThrough, Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { jest } from '@jest/globals'
+import { ReaderLeft } from '../../../lib/cli/failure.js'
 import { forgetfulHistory } from '../../../lib/cli/line-history.js'
 import { pipedChat } from '../../../lib/cli/piped-chat.js'
 import { promptsChat, readPrompts } from '../../../lib/cli/prompts-chat.js'
@@ -254,6 +255,15 @@ describe('a terminal', () => {
     chat.failure = new StreamingLLMError('CACHE_FULL', 'the cache is full')
     type('hello\r')
     await expect(done).rejects.toBe(chat.failure)
+  })
+
+  test('an output that nobody reads any more ends the chat, at the prompt too', async () => {
+    const { output, done, type, replied } = start()
+    type('hello\r')
+    await replied(1)
+    output._write = (_chunk, _encoding, answer) => { answer(Object.assign(new Error('write EPIPE'), { code: 'EPIPE' })) }
+    type('x')
+    await expect(done).rejects.toBeInstanceOf(ReaderLeft)
   })
 
   const up = '\x1b[A'
