@@ -19,6 +19,8 @@ export interface Outcome {
   made?: { chat: Chat; text?: string }[]
   /** The answer, of those who ask for it whole. */
   text?: string
+  /** The last message's text when that failed: what has come of the answer, where anything has. */
+  leftBehind?: string
   /** Messages that were taken back. */
   removed?: ChatMessage[]
   /** For streamChat: the history that was passed. */
@@ -60,7 +62,13 @@ async function perform(world: World, outcome: Outcome): Promise<void> {
     case 'turn': return read(signal => chat!.stream(operation.said, { ...operation.options, signal }), operation.reading, outcome)
     case 'regenerate': return read(signal => chat!.regenerate({ ...operation.options, signal }), operation.reading, outcome)
     case 'ask':
-      outcome.text = (await chat!.ask(operation.said, operation.options)).text
+      try {
+        outcome.text = (await chat!.ask(operation.said, operation.options)).text
+      } catch (error) {
+        // Now, before what waits behind it takes it back.
+        outcome.leftBehind = chat!.messages.at(-1)?.content
+        throw error
+      }
       return
     case 'undo':
       outcome.removed = await chat!.undo(operation.exchanges)

@@ -38,7 +38,7 @@ export function apply(world: World, outcome: Outcome, company: Company): string[
     case 'turn':
     case 'ask': {
       const said: ChatMessage[] = typeof operation.said === 'string' ? [{ role: 'user', content: operation.said }] : operation.said
-      change(live, before => replies(outcome, live!).map(text => text === undefined ? before : before.clone().say([...said, { role: 'assistant', content: text }])))
+      change(live, before => replies(outcome).map(text => text === undefined ? before : before.clone().say([...said, { role: 'assistant', content: text }])))
       return [operation.chat]
     }
     case 'regenerate': {
@@ -49,7 +49,7 @@ export function apply(world: World, outcome: Outcome, company: Company): string[
       change(live, before => {
         const without = before.clone()
         without.removeLast(1)
-        return (nothing ? [undefined, operation.options.startWith ?? ''] : replies(outcome, live!)).map(text => text === undefined ? before : without.clone().say([{ role: 'assistant', content: text }]))
+        return (nothing ? [undefined, operation.options.startWith ?? ''] : replies(outcome)).map(text => text === undefined ? before : without.clone().say([{ role: 'assistant', content: text }]))
       })
       return [operation.chat]
     }
@@ -121,11 +121,11 @@ function change(live: LiveChat | undefined, each: (before: ExpectedChat) => Expe
 }
 
 /** What the reply in the history may be; undefined: the turn has left no trace. */
-function replies(outcome: Outcome, { chat }: LiveChat): (string | undefined)[] {
+function replies(outcome: Outcome): (string | undefined)[] {
   const { operation, error, events = [] } = outcome
   const { keepUnanswered, startWith = '' } = (operation as { options: GenerateOptions }).options
   // Who waits for the whole answer is not told what came before it failed, or whether time was over.
-  if (operation.do === 'ask') return error !== undefined ? [undefined, chat.messages.at(-1)?.content] : outcome.text === '' ? [undefined, ''] : [outcome.text]
+  if (operation.do === 'ask') return error !== undefined ? [undefined, outcome.leftBehind] : outcome.text === '' ? [undefined, ''] : [outcome.text]
   if (neverBegan(outcome)) return [undefined]
   const text = textOf(events)
   const last = events.at(-1)
