@@ -48,7 +48,7 @@ export function keptHistory(file: string, warn: (message: string) => void): Line
         if (prepend(all, line)) write(file, all)
       } catch (error) {
         failed = true
-        warn(`The lines that you type are not kept: ${(error as Error).message}`)
+        warn(`The lines that you type are not kept, since ${file} cannot be written: ${(error as Error).message}`)
       }
     },
   }

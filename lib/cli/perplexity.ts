@@ -1,10 +1,10 @@
-import { closeSync, openSync, writeSync } from 'node:fs'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { cacheLimits } from '../cache-limits.js'
 import { StreamingLLMError } from '../errors.js'
 import type { Model } from '../model.js'
 import { onInterrupt } from './failure.js'
 import { openModel } from './open-model.js'
+import { openOutputFile, type OutputFile } from './output-file.js'
 import { perplexityBar } from './perplexity-bar.js'
 import { write } from './reply.js'
 import { runningPerplexity, type Scored } from './running-perplexity.js'
@@ -74,22 +74,17 @@ async function perplexity(argument: string | undefined, flags: PerplexityFlags):
 }
 
 /** Opened when there is something to write, so that a run that fails at once leaves an older file alone. */
-function curveFile(path: string | undefined): { write: (lines: string) => void; close: () => void } {
-  let descriptor: number | undefined
+function curveFile(path: string | undefined): OutputFile {
+  let file: OutputFile | undefined
   const write = (lines: string) => {
     if (path === undefined) return
-    if (descriptor === undefined) writeSync(descriptor = openCurve(path), 'policy,sinks,window,kv,place in the text,negative log-likelihood,perplexity so far\n')
-    writeSync(descriptor, lines)
+    if (file === undefined) {
+      file = openOutputFile('--curve', path)
+      file.write('policy,sinks,window,kv,place in the text,negative log-likelihood,perplexity so far\n')
+    }
+    file.write(lines)
   }
-  return { write, close: () => { if (descriptor !== undefined) closeSync(descriptor) } }
-}
-
-function openCurve(path: string): number {
-  try {
-    return openSync(path, 'w')
-  } catch (cause) {
-    throw new StreamingLLMError('INVALID_OPTION', `--curve: ${(cause as Error).message}`, { cause, details: { path } })
-  }
+  return { write, close: () => file?.close() }
 }
 
 /** A model of its own for each policy, so that each has a cache of just its size. */

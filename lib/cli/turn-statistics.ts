@@ -1,8 +1,7 @@
-import { openSync, writeSync, closeSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import v8 from 'node:v8'
 import vm from 'node:vm'
-import { StreamingLLMError } from '../errors.js'
+import { openOutputFile } from './output-file.js'
 import type { Turn } from './reply.js'
 
 /** Where the figures of each turn go. */
@@ -16,7 +15,7 @@ const nowhere: TurnStatistics = { add: async () => {}, close: () => {} }
 /** Writes one JSON object a turn and line to the file, at once, so that a run that ends early leaves its figures. */
 export function turnStatistics(file: string | undefined): TurnStatistics {
   if (file === undefined) return nowhere
-  const descriptor = openForLines(file)
+  const output = openOutputFile('--json-stats', file)
   let turn = 0
   return {
     async add({ finish, intervalsMs }) {
@@ -28,17 +27,9 @@ export function turnStatistics(file: string | undefined): TurnStatistics {
         ...finish.timings,
         intervalsMs: intervalsMs.map(interval => Math.round(interval * 1000) / 1000),
       }
-      writeSync(descriptor, `${JSON.stringify(figures)}\n`)
+      output.write(`${JSON.stringify(figures)}\n`)
     },
-    close: () => closeSync(descriptor),
-  }
-}
-
-function openForLines(file: string): number {
-  try {
-    return openSync(file, 'w')
-  } catch (cause) {
-    throw new StreamingLLMError('INVALID_OPTION', `--json-stats: ${(cause as Error).message}`, { cause, details: { file } })
+    close: output.close,
   }
 }
 

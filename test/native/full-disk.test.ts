@@ -14,9 +14,9 @@ let folder: string
 beforeEach(() => { folder = mkdtempSync(path.join(os.tmpdir(), 'full-disk-')) })
 afterEach(() => { rmSync(folder, { recursive: true }) })
 
-/** A command whose output goes to a disk that is full. */
-function onFullDisk(args: string[], input = ''): Promise<{ code: number | null; stderr: string }> {
-  const full = openSync('/dev/full', 'w')
+/** A command whose output goes to a disk that is full, or to another one. */
+function onFullDisk(args: string[], input = '', output = '/dev/full'): Promise<{ code: number | null; stderr: string }> {
+  const full = openSync(output, 'w')
   const child = spawn(process.execPath, ['--import', tsx, program, ...args], { stdio: ['pipe', full, 'pipe'] })
   closeSync(full)
   let stderr = ''
@@ -54,5 +54,18 @@ whereThereIsOne('an output that takes nothing is told in a line', () => {
     const { code } = await onFullDisk(['chat', '--model', model, '--max-tokens', '8', '--save', saved], 'Hello\n')
     expect(code).toBe(1)
     expect(existsSync(saved)).toBe(true)
+  })
+})
+
+whereThereIsOne('a file that takes nothing is told with its option and its name', () => {
+  test.each([
+    ['chat', '--json-stats', ['--max-tokens', '8']],
+    ['perplexity', '--curve', []],
+  ])('%s %s', async (command, option, args) => {
+    const saved = path.join(folder, 'saved.chat')
+    const save = command === 'chat' ? ['--save', saved] : []
+    const { code, stderr } = await onFullDisk([command, '--model', model, option, '/dev/full', ...args, ...save], 'Hello there\n', '/dev/null')
+    expect({ code, saved: existsSync(saved) }).toEqual({ code: 1, saved: command === 'chat' })
+    expect(stderr).toBe(`${option}: /dev/full cannot be written: ENOSPC: no space left on device, write\n`)
   })
 })

@@ -62,7 +62,7 @@ test('a file that cannot be written is told once, and the lines are there for th
   const history = open(message => told.push(message))
   history.add('one')
   history.add('two')
-  expect(told).toEqual([expect.stringMatching(/^The lines that you type are not kept: /)])
+  expect(told).toEqual([expect.stringMatching(/^The lines that you type are not kept, since .+ cannot be written: /)])
   expect(history.lines).toEqual(['two', 'one'])
   expect(existsSync(file)).toBe(false)
 })
