@@ -7,6 +7,8 @@ import type { LiveChat, World } from './world.js'
 const bound = 2e-3
 /** Tokens of the window that may have been evicted, told of, and brought back: the run-ahead, and drafts. */
 const broughtBack = 40
+/** In so many places a new sequence is cut, to see what a last bit does. */
+const mostCuts = 400
 /** The tokens of a reply, and how likely it said that they were. */
 export interface Told {
   tokens: readonly number[]
@@ -78,9 +80,21 @@ async function compareLogits(world: World, reference: Reference, { chat, possibl
   const expected = await reference.fresh(tokens, replied.tokens.length)
   const apart = disagreement(found, expected, bound)
   if (apart === undefined) return undefined
-  // Now and then layers make much of a last bit: then two new sequences that are cut in other places differ as well.
-  const noise = farthest(expected, await reference.fresh(tokens, replied.tokens.length, 1))
-  return noise > bound / 100 ? disagreement(found, expected, bound + 30 * Math.min(noise, bound)) : apart
+  return (await isRounding(reference, tokens, replied.tokens.length, found, expected)) ? undefined : apart
+}
+
+/**
+ * Now and then layers make much of a last bit, and it matters which token was decoded by itself. So new sequences are asked in
+ * each of which that is another one, until one of them is as far from the others as what was found.
+ */
+async function isRounding(reference: Reference, tokens: Int32Array, scored: number, found: Thought, expected: Thought): Promise<boolean> {
+  const noise = farthest(expected, await reference.fresh(tokens, scored, [1]))
+  if (noise > bound / 100 && disagreement(found, expected, bound + 30 * Math.min(noise, bound)) === undefined) return true
+  const step = Math.max(1, Math.floor(tokens.length / mostCuts))
+  for (let at = tokens.length - scored - 1; at > 0; at -= step) {
+    if (disagreement(found, await reference.fresh(tokens, scored, [at, 1, mostTokens]), bound) === undefined) return true
+  }
+  return false
 }
 
 /** The tokens that a new sequence is given, to have the same in its cache; undefined: it would not. */

@@ -47,10 +47,17 @@ export class Reference {
     }
   }
 
-  /** What a new sequence makes of the last tokens behind the others, which it is given so many at a time, and what follows all of them. */
-  fresh(tokens: Int32Array, scored = 0, step = mostTokens): Promise<Thought> {
+  /**
+   * What a new sequence makes of the last tokens behind the others, and what follows all of them. It is given so many at a time,
+   * and as many as the last time from then on.
+   */
+  fresh(tokens: Int32Array, scored = 0, parts: readonly number[] = [mostTokens]): Promise<Thought> {
     const jobs: NativeJob[] = []
-    for (let from = 0; from < tokens.length - scored; from += step) jobs.push({ type: 'append', tokens: tokens.subarray(from, Math.min(from + step, tokens.length - scored)) })
+    for (let from = 0; from < tokens.length - scored;) {
+      const to = Math.min(from + (parts[jobs.length] ?? parts.at(-1)!), tokens.length - scored)
+      jobs.push({ type: 'append', tokens: tokens.subarray(from, to) })
+      from = to
+    }
     if (scored > 0) jobs.push({ type: 'score', tokens: tokens.subarray(tokens.length - scored) })
     return this.#think({ policy: 'dense', sinks: 0, window: mostTokens + 64, reanchorEvery: 1, rebaseAfter: 2 ** 30, verify: false, firstPosition: 0 }, jobs)
   }
