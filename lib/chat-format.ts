@@ -47,6 +47,11 @@ export class ChatFormat {
     this.template = compiled(model, source, tools === undefined ? {} : toolVariables(this.toolFormat, tools.told))
   }
 
+  /** The template as it was written. */
+  get source(): string {
+    return this.#source
+  }
+
   get toolFormat(): ToolCallFormat {
     const { beginningText, endText } = this.#model.nativeInfo
     return (this.#toolFormat ??= toolCallFormat(this.#source, { bosToken: beginningText, eosToken: endText }))

@@ -55,7 +55,8 @@ export class Chat {
   readonly #conversation: Conversation
   /**
    * Of a chat from `restoreChat()`: what of the file could be used. `cache`: all, the next token is the one that would have
-   * come. `tokens`: sinks and window are decoded again, with the next turn. `messages`: those that were in the window are.
+   * come, unless other tools were given, of which the pinned system prompt tells by now. `tokens`: sinks and window are
+   * decoded again, with the next turn. `messages`: those that were in the window are.
    */
   readonly restoredFrom: RestoredFrom | undefined
   readonly #closing = new AbortController()

@@ -4,6 +4,7 @@ import { MessageLog, type LogMark } from './message-log.js'
 import type { ChatMessage, LoggedMessage } from './messages.js'
 import type { Model } from './model.js'
 import type { NativeJob, NativeSequence, NativeSequenceOptions } from './native.js'
+import { openingMark } from './opening-mark.js'
 import type { ParsedChatOptions } from './options.js'
 import { withPin } from './pinned-system.js'
 import { commonStart, join, nextPrompt, openingTokens, turnPrompt, wholePrompt, type PromptTokens } from './prompt-tokens.js'
@@ -47,6 +48,9 @@ export const nothingDecoded = 'nothing of it had been decoded'
 
 /** Why there are nothing but tokens: nothing was lost by saving it. */
 export const waitedAlready = 'they waited to be decoded again when it was saved'
+
+/** Why the messages alone are of use: what the model was told is in the cache, or has left it. */
+const otherTools = 'it was saved with other tools'
 
 /** What of a saved chat could be used. */
 export type RestoredFrom = { what: 'cache' } | { what: 'tokens' | 'messages'; reason: string }
@@ -98,9 +102,9 @@ export class Conversation {
     return Conversation.#make(setting, takesSystem ? first!.content : options.system, log)
   }
 
-  static #make(setting: ConversationSetting, system: string | undefined, log: MessageLog, more: Partial<Parts> = {}): Conversation {
+  static #make(setting: ConversationSetting, system: string | undefined, log: MessageLog, given: Partial<Parts> = {}): Conversation {
     const { model } = setting
-    const options = withPin(setting, system)
+    const { options = withPin(setting, system), ...more } = given
     const sizes = model.limits(options)
     // Last, so that nothing that throws leaves it open.
     return new Conversation(setting, { system, options, sizes, log, native: model.openSequence(sizes), ...more })
@@ -124,7 +128,9 @@ export class Conversation {
     })
     const { state = new Uint8Array() } = await this.runner.finish({ type: 'save' })
     return {
-      model: fingerprint, cache: model.cacheKind, system: this.#system, options: kept, sizes: this.#sizes, begun: this.#begun,
+      model: fingerprint, cache: model.cacheKind, system: this.#system, options: kept,
+      ...(this.#begun ? { mark: openingMark(this.#setting, this.#system) } : {}),
+      sizes: this.#sizes, begun: this.#begun,
       skipped: this.#skipped, seenBefore: this.#seenBefore, counts: { ...this.runner.counts }, log: this.log.save(), state,
     }
   }
@@ -137,12 +143,21 @@ export class Conversation {
     const { model } = setting
     const { system, sizes, counts, skipped, seenBefore, begun } = saved
     const log = new MessageLog(setting.options.keepMessages === 'all', saved.log)
+    const pinned = withPin(setting, system)
     const byMessages = (reason: string) => ({
-      conversation: Conversation.#make(setting, system, log, { skipped, seenBefore: begun ? counts.seenTokens : seenBefore }),
+      conversation: Conversation.#make(setting, system, log, {
+        options: pinned, skipped, seenBefore: begun ? counts.seenTokens : seenBefore,
+      }),
       from: { what: 'messages', reason } as const,
     })
     if (saved.model !== (await model.fingerprint())) return byMessages('it was saved with another model')
     if (!begun) return byMessages(nothingDecoded)
+    const told = openingMark(setting, system)
+    const { mark = told } = saved
+    if (mark.template !== told.template) return byMessages('it was saved with another chat template')
+    const isRetold = mark.told !== told.told || mark.opening !== told.opening
+    // Some templates tell of the tools further on.
+    if (isRetold && mark.opening === told.opening) return byMessages(otherTools)
     // Of another size, as where the model is loaded with larger batches; or of none that a sequence can have.
     if (!model.fits(sizes)) return byMessages('its sinks and window are not ones that this model can have as it is loaded')
     if (log.present.some(({ end }, i, all) => end > counts.seenTokens || end < (all[i - 1]?.end ?? 0))) return byMessages('its messages do not lie within its tokens')
@@ -153,11 +168,15 @@ export class Conversation {
       if (StreamingLLMError.isInstance(error) && error.code === 'WINDOW_TOO_LARGE') return byMessages(error.message)
       throw error
     }
-    const options = { ...withPin(setting, system), sinks: sizes.sinks, window: sizes.window }
+    const options = { ...pinned, sinks: sizes.sinks, window: sizes.window }
     const conversation = new Conversation(setting, { system, options, sizes, log, native, skipped, seenBefore, begun })
     try {
       const sameCache = saved.cache === model.cacheKind
       const { reason } = await conversation.runner.finish({ type: 'restore', state: saved.state, tokensAlone: !sameCache })
+      if (isRetold && !(await conversation.#pinInstead(mark.tokens, system, pinned))) {
+        conversation.close()
+        return byMessages(otherTools)
+      }
       if (sameCache && reason === 'done') return { conversation, from: { what: 'cache' } }
       if (reason === 'waiting') return { conversation, from: { what: 'tokens', reason: waitedAlready } }
       return { conversation, from: { what: 'tokens', reason: sameCache ? 'llama.cpp could not read its cache' : `its cache is of another kind (${saved.cache}, and here it is ${model.cacheKind})` } }
@@ -403,27 +422,33 @@ export class Conversation {
 
   /** Another system prompt, or none. Where it is pinned and can be, it alone is decoded; else the kept messages are, with the next turn. */
   async setSystem(system: string | undefined): Promise<void> {
-    const { model } = this.#setting
     const options = withPin(this.#setting, system)
-    const sizes = model.limits(options)
-    const before = this.#sizes
-    const opening = openingTokens(this.#setting, system)
     const present = openingTokens(this.#setting, this.#system)
-    const pinned = before.policy === 'streaming' && before.sinks === present.length && sizes.sinks === opening.length
-    if (this.#begun && pinned && sizes.sinks + sizes.window === before.sinks + before.window) {
-      if (await this.#replaceSinks(present, opening)) {
-        this.#system = system
-        this.#options = options
-        this.#sizes = sizes
-        this.log.shift(sizes.sinks - before.sinks)
-        this.leave(this.runner.counts.evictedTokens)
-        return
-      }
-    }
+    if (this.#begun && (await this.#pinInstead(present.length, system, options))) return
+    const sizes = this.#setting.model.limits(options)
     this.#beginWith(this.#openAnother(sizes))
     this.#system = system
     this.#options = options
     this.#sizes = sizes
+  }
+
+  /**
+   * Decodes another opening, where the `present` one, of so many tokens, is all that the sinks are, and the other one would
+   * be. False where it is not, or they cannot become others in place.
+   */
+  async #pinInstead(present: number, system: string | undefined, options: ParsedChatOptions): Promise<boolean> {
+    const sizes = this.#setting.model.limits(options)
+    const before = this.#sizes
+    const opening = openingTokens(this.#setting, system)
+    const pinned = before.policy === 'streaming' && before.sinks === present && sizes.sinks === opening.length
+    if (!pinned || sizes.sinks + sizes.window !== before.sinks + before.window) return false
+    if (!(await this.#replaceSinks(opening))) return false
+    this.#system = system
+    this.#options = options
+    this.#sizes = sizes
+    this.log.shift(sizes.sinks - before.sinks)
+    this.leave(this.runner.counts.evictedTokens)
+    return true
   }
 
   /** A sequence of other sizes. Where there is none beside the present one, that is closed; where there is none even so, one as it was takes its place. */
@@ -463,16 +488,14 @@ export class Conversation {
     }
   }
 
-  /** False where the sinks, which are `before`, cannot become others in place. What fails leaves what `#cut` does. */
-  async #replaceSinks(before: readonly number[], tokens: readonly number[]): Promise<boolean> {
-    const { seenTokens } = this.runner.counts
+  /** False where the sinks cannot become others in place. What fails leaves all as it was, or to be decoded anew. */
+  async #replaceSinks(tokens: readonly number[]): Promise<boolean> {
     try {
       return await this.#tryJob({ type: 'replaceSinks', tokens: Int32Array.from(tokens) })
     } catch (error) {
       const kept = await this.keptTokens().catch(() => undefined) // of one that has been closed meanwhile
-      const isSame = (kept: Int32Array) => commonStart(kept, before) === before.length
-      const stays = kept === undefined || (this.runner.counts.seenTokens === seenTokens && isSame(kept))
-      if (!stays) this.#beginWith(this.#openAnother(this.#sizes))
+      const isDone = kept !== undefined && commonStart(kept, tokens) === tokens.length
+      if (isDone) this.#beginWith(this.#openAnother(this.#sizes))
       throw error
     }
   }

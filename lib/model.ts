@@ -117,8 +117,8 @@ export class Model {
 
   /**
    * A chat as `chat.save()` wrote it, with its options; what is given here takes their place. With the same model and kind of
-   * cache it goes on as if nothing had been; else sinks and window are decoded again, of which `chat.restoredFrom` and a
-   * warning tell.
+   * cache it goes on as if nothing had been; else sinks and window are decoded again, or with other tools or another
+   * template the messages, of which `chat.restoredFrom` and a warning tell.
    *
    * @throws {StreamingLLMError} SAVED_CHAT_INVALID for a file that is none or is damaged, and as `createChat`
    */

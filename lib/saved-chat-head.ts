@@ -32,6 +32,7 @@ const head = v.object({
   model: text,
   cache: text,
   system: v.exactOptional(text),
+  mark: v.exactOptional(v.object({ template: text, told: text, opening: text, tokens }, 'an object')),
   options: v.looseObject({ sampling: v.looseObject({}, 'an object') }, 'an object'), // by parseChatOptions
   sizes: v.object({
     policy: v.picklist(['streaming', 'dense', 'recompute', 'refill'], 'a policy'),

@@ -6,6 +6,7 @@ import { openRegularFile } from './files/regular-file.js'
 import { replaceFile } from './files/replace-file.js'
 import type { LoggedMessage } from './messages.js'
 import type { NativeSequenceOptions } from './native.js'
+import type { OpeningMark } from './opening-mark.js'
 import type { ParsedChatOptions } from './options.js'
 import { checkSavedHead } from './saved-chat-head.js'
 
@@ -16,6 +17,8 @@ export interface SavedChat {
   /** What decides whether the cache can be read: llama.cpp's version, types, adapters. */
   cache: string
   system?: string
+  /** Of what the cache begins with, where there is one. */
+  mark?: OpeningMark
   options: Omit<ParsedChatOptions, 'messages' | 'tools'>
   sizes: NativeSequenceOptions
   begun: boolean

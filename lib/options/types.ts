@@ -209,9 +209,16 @@ export interface ChatOptions<Arguments = any> extends PolicyOptions, SamplingOpt
 
 /** What `restoreChat` takes: sampling options and a template in place of those that were saved. */
 export interface RestoreOptions<Arguments = any> extends SamplingOptions {
-  /** A chat template (Jinja). Default: the one that was saved, else the model's. */
+  /**
+   * A chat template (Jinja). Default: the one that was saved, else the model's. With another one than it was saved with the
+   * messages are decoded again.
+   */
   chatTemplate?: string | undefined
-  /** The tools of the chat, which are not saved: the same ones, to go on as if nothing had been. Default: none. */
+  /**
+   * The tools of the chat, which are not saved: the same ones, to go on as if nothing had been. Of others, or none, the model
+   * is told in place of those that it knew: by other sinks where the system prompt is pinned, else the messages are decoded
+   * again. Default: none.
+   */
   tools?: Tools<Arguments> | undefined
 }
 

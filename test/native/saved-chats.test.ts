@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { buildSync } from 'esbuild'
-import { loadModel, type Chat, type ModelOptions } from '../../lib/index.js'
+import { loadModel, type Chat, type Model, type ModelOptions } from '../../lib/index.js'
 import { readSavedChat } from '../../lib/saved-chat.js'
 import { seeded } from '../tools/random.js'
 import { tinyModel, type TinyKind } from '../tools/tiny-models.js'
@@ -83,6 +83,71 @@ describe('a chat that was saved', () => {
     const [one, two] = [await model.restoreChat(file, { seed: 6 }), await model.restoreChat(file)]
     expect((await one.ask('Go', go)).text).not.toBe((await two.ask('Go', go)).text)
     await expect(model.restoreChat(file, { window: 5 } as object)).rejects.toMatchObject({ code: 'UNKNOWN_OPTION' })
+  })
+
+  describe('with other tools than it is restored with', () => {
+    const tools = (name: string) => ({ [name]: { description: `does ${name}`, parameters: { type: 'object' } } as const })
+    const held = async (model: Model, chat: Chat) => model.detokenize(await chat.conversation.keptTokens(), { special: true })
+    const warnings: string[] = []
+    let model: Model
+    beforeAll(async () => void (model = await loadModel(path, { ...exact, onWarning: message => warnings.push(message) })))
+    afterAll(() => model.close())
+    const asked = { maxTokens: 3, toolChoice: 'none' } as const
+
+    test.each([
+      ['pinned', { pinSystem: true }, { what: 'cache' }],
+      ['not pinned', { pinSystem: false }, { what: 'messages', reason: 'it was saved with other tools' }],
+      ['pinned, without a system prompt', { pinSystem: true, system: undefined }, { what: 'cache' }],
+    ])('%s, it tells of those that it has now', async (name, options, from) => {
+      const file = join(folder, `tools ${name}.chat`)
+      const chat = model.createChat({ system: 'Be brief.', window: 1800, temperature: 0, tools: tools('oldtool'), ...options })
+      for (const question of ['One', 'Two']) await chat.ask(question, asked)
+      await chat.save(file)
+      expect((await model.restoreChat(file, { tools: tools('oldtool') })).restoredFrom).toEqual({ what: 'cache' })
+      warnings.length = 0
+      for (const given of [{ tools: tools('newtool') }, {}]) {
+        const restored = await model.restoreChat(file, given)
+        expect(restored.restoredFrom).toEqual('tools' in given || from.what === 'messages' ? from : expect.anything())
+        expect(restored.messages).toEqual(chat.messages)
+        await restored.ask('Three', { maxTokens: 3 })
+        const text = await held(model, restored)
+        expect([text.includes('oldtool'), text.includes('newtool')]).toEqual([false, 'tools' in given])
+        // As if it had been so from the start, but for the reply: what stays in the cache has seen the old ones.
+        const messages = restored.messages.slice(0, -2)
+        const straight = model.createChat({ system: 'Be brief.', window: 1800, messages, temperature: 0, ...options, ...given })
+        await straight.ask('Three', { maxTokens: 3 })
+        const question = (all: string) => all.slice(0, all.lastIndexOf('assistant'))
+        expect(question(text)).toBe(question(await held(model, straight)))
+      }
+    })
+
+    test('pinned, in a window that has moved on, stays but for them', async () => {
+      const file = join(folder, 'moved tools.chat')
+      const chat = await spoken(model.createChat({ pinSystem: true, window: 700, temperature: 0, tools: tools('oldtool') }), 5)
+      expect(chat.usage.evictedTokens).toBeGreaterThan(0)
+      await chat.save(file)
+      const restored = await model.restoreChat(file, { tools: tools('anothertool') })
+      expect(restored.restoredFrom).toEqual({ what: 'cache' })
+      const { messages } = restored
+      expect(messages).toEqual(chat.messages.slice(chat.messages.length - messages.length))
+      await restored.ask('Go on', asked)
+      expect(await held(model, restored)).toContain('anothertool')
+      await restored.save(file)
+      expect((await model.restoreChat(file, { tools: tools('anothertool') })).restoredFrom).toEqual({ what: 'cache' })
+    })
+
+    test('or another template, it is decoded again from its messages', async () => {
+      const file = join(folder, 'template.chat')
+      const chat = await spoken(model.createChat({ window: 600, temperature: 0 }), 1)
+      await chat.save(file)
+      const chatTemplate = "{% for m in messages %}{{ m['role'] + '> ' + m['content'] + '\\n' }}{% endfor %}{% if add_generation_prompt %}{{ 'assistant> ' }}{% endif %}"
+      const restored = await model.restoreChat(file, { chatTemplate })
+      expect(restored.restoredFrom).toEqual({ what: 'messages', reason: 'it was saved with another chat template' })
+      await restored.ask('Go on', asked)
+      expect(await held(model, restored)).toMatch(/user> Question 0.*assistant> .*user> Go on\nassistant> /s)
+      await restored.save(file)
+      expect((await model.restoreChat(file)).restoredFrom).toEqual({ what: 'cache' })
+    })
   })
 
   test('with another kind of cache is decoded again from its tokens, and says so', async () => {

@@ -13,6 +13,7 @@ const { messages: _, tools: __, ...options } = parseChatOptions({ window: 100, e
 const chat: SavedChat = {
   model: 'a model', cache: 'a cache', system: 'Be brief.', options,
   sizes: { policy: 'streaming', sinks: 4, window: 100, reanchorEvery: 50, rebaseAfter: 131_072, byTurn: true, verify: false, firstPosition: 0 },
+  mark: { template: 'a', told: 'b', opening: 'c', tokens: 9 },
   begun: true, skipped: 0, seenBefore: 0, counts: { seenTokens: 20, cachedTokens: 20, evictedTokens: 0 },
   log: {
     dropped: { count: 0, hash: '' },
@@ -49,6 +50,7 @@ test.each<[string, (head: any) => unknown]>([
   ['arguments of another kind', head => ({ ...head, log: { ...head.log, entries: [{ end: 1, left: false, digest: '', message: { role: 'assistant', content: '', toolCalls: [{ id: '', name: '', arguments: 'x' }] } }] } })],
   ['messages that left after ones that did not', head => ({ ...head, log: { ...head.log, entries: [head.log.entries[0], { ...head.log.entries[1], left: true }] } })],
   ['an end that is no number', head => ({ ...head, log: { ...head.log, entries: [{ ...head.log.entries[0], end: '9' }] } })],
+  ['a mark of another kind', head => ({ ...head, mark: { ...head.mark, tokens: '9' } })],
   ['a system prompt of another kind', head => ({ ...head, system: 7 })],
   ['options of another kind', head => ({ ...head, options: 'usual' })],
   ['an option that there is not', head => ({ ...head, options: { ...head.options, windows: 3 } })],
