@@ -13,6 +13,7 @@ import { promptsChat, readPrompts } from './prompts-chat.js'
 import { addSamplingOptions, samplingOptions, type SamplingFlags } from './sampling-options.js'
 import { loadedText, refuseOtherFile, saveChat } from './saved-chats.js'
 import { addSharedOptions, evictOption, policyOptions, toNumber, type SharedFlags } from './shared-options.js'
+import { checkStandardInput } from './standard-input.js'
 import { dim } from './status-line.js'
 import { terminalChat } from './terminal-chat.js'
 import { turnStatistics } from './turn-statistics.js'
@@ -50,6 +51,7 @@ export function chatCommand(): Command {
 
 async function chat(flags: ChatFlags): Promise<void> {
   const prompts = flags.prompts === undefined ? undefined : readPrompts(flags.prompts)
+  if (prompts === undefined && !process.stdin.isTTY) checkStandardInput('chat')
   if (flags.save !== undefined) await refuseOtherFile(flags.save)
   const statistics = turnStatistics(flags.jsonStats)
   const model = await openModel(flags)

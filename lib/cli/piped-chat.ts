@@ -3,6 +3,7 @@ import type { Readable, Writable } from 'node:stream'
 import type { ChatSession } from './chat-session.js'
 import { MessageComposer, type Entry } from './message-composer.js'
 import { passOn, write } from './reply.js'
+import { inputUnreadable } from './standard-input.js'
 import type { TurnStatistics } from './turn-statistics.js'
 
 export interface PipedChatOptions {
@@ -45,12 +46,16 @@ export async function pipedChat(
   }
 }
 
-/** Without the mark that some editors begin a text with. */
+/** Without the mark that some editors begin a text with. Throws INVALID_OPTION where there is no reading on. */
 async function* withoutMark(lines: AsyncIterable<string>): AsyncGenerator<string> {
   let first = true
-  for await (const line of lines) {
-    yield first ? line.replace(/^\uFEFF/, '') : line
-    first = false
+  try {
+    for await (const line of lines) {
+      yield first ? line.replace(/^\uFEFF/, '') : line
+      first = false
+    }
+  } catch (error) {
+    throw inputUnreadable('chat', error)
   }
 }
 

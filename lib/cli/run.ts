@@ -1,4 +1,3 @@
-import { buffer } from 'node:stream/consumers'
 import { Command, Option } from 'commander'
 import { StreamingLLMError } from '../errors.js'
 import type { StreamEvent } from '../events.js'
@@ -13,6 +12,7 @@ import { plainText } from './plain-text.js'
 import { write } from './reply.js'
 import { addSamplingOptions, samplingOptions, type SamplingFlags } from './sampling-options.js'
 import { addSharedOptions, evictOption, policyOptions, toNumber, type SharedFlags } from './shared-options.js'
+import { readStandardInput } from './standard-input.js'
 
 interface RunFlags extends SharedFlags, SamplingFlags {
   prompt?: string
@@ -72,7 +72,7 @@ async function run(flags: RunFlags): Promise<void> {
 async function readPrompt({ prompt, promptFile, raw }: RunFlags): Promise<string> {
   const read = promptFile !== undefined ? promptText(fromFile(promptFile), { raw })
     : prompt !== undefined && prompt !== '-' ? prompt
-      : prompt === '-' || !process.stdin.isTTY ? promptText(decodeText(await buffer(process.stdin)), { raw })
+      : prompt === '-' || !process.stdin.isTTY ? promptText(decodeText(await readStandardInput('run')), { raw })
         : ''
   if (read !== '') return read
   const where = promptFile ?? (prompt === '-' || prompt === undefined && !process.stdin.isTTY ? 'stdin' : undefined)

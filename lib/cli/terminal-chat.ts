@@ -7,6 +7,7 @@ import { forgetfulHistory, historyLine, type LineHistory } from './line-history.
 import { MessageComposer, type Entry } from './message-composer.js'
 import { plainText } from './plain-text.js'
 import { failureOf, passOn, write } from './reply.js'
+import { inputUnreadable } from './standard-input.js'
 import { dim, statusLine } from './status-line.js'
 import type { TurnStatistics } from './turn-statistics.js'
 
@@ -102,6 +103,10 @@ export async function terminalChat(
     lines.close()
   }
   output.on('error', onFailure) // of what is shown beside the replies
+  lines.on('error', error => { // of the input, as where the terminal is gone
+    failure = inputUnreadable('chat', error)
+    lines.close()
+  })
   const onKey = (_text: string | undefined, key: { ctrl?: boolean; name?: string }) => {
     if (!(key.ctrl && key.name === 'c')) warned = false
     if (key.name === 'paste-start') pasting = { atStart: lines.line === '' }

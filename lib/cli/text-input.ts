@@ -1,6 +1,6 @@
-import { buffer } from 'node:stream/consumers'
 import { StreamingLLMError } from '../errors.js'
 import { decodeText, readBytes } from '../files/text-file.js'
+import { readStandardInput } from './standard-input.js'
 
 /** Where a command that reads a text finds it. */
 export interface TextSources {
@@ -25,9 +25,10 @@ export async function readTextInput(command: string, { argument, textFile, token
   }
   try {
     const fromStdin = file === undefined || file === '-'
-    const bytes = fromStdin ? await buffer(process.stdin) : readBytes(file)
+    const bytes = fromStdin ? await readStandardInput(command) : readBytes(file)
     return { content: decodeText(bytes.subarray(skipBytes)), name: fromStdin ? 'stdin' : file }
   } catch (cause) {
+    if (StreamingLLMError.isInstance(cause)) throw cause
     throw new StreamingLLMError('INVALID_OPTION', `${command}: ${(cause as Error).message}`, { cause, details: { file } })
   }
 }

@@ -60,6 +60,18 @@ describe('piped input', () => {
   })
 })
 
+test('piped input that cannot be read on is told after what was read', async () => {
+  const chat = new FakeChat()
+  const input = new PassThrough()
+  input.write('hello\n')
+  const output = sink()
+  const done = pipedChat(fakeSession(chat), none, { input, output })
+  done.catch(() => {})
+  await until(() => output.text() === 'you said hello\n')
+  input.destroy(new Error('EIO'))
+  await expect(done).rejects.toMatchObject({ code: 'INVALID_OPTION', message: 'chat: stdin cannot be read: EIO' })
+})
+
 describe('piped input with commands', () => {
   const pipe = async (text: string) => {
     const chat = new FakeChat()
@@ -154,7 +166,7 @@ describe('a terminal', () => {
     const done = terminalChat(fakeSession(chat), none, { input, output, errors }, history).finally(() => { ended = true })
     done.catch(() => {})
     const replies = () => errors.text().split(status).length - 1
-    return { chat, history, output, errors, done, replied: (times: number) => until(() => replies() === times), type: (keys: string) => input.write(keys), ended: () => ended, signal: (turn: number) => chat.options[turn]?.signal }
+    return { chat, history, input, output, errors, done, replied: (times: number) => until(() => replies() === times), type: (keys: string) => input.write(keys), ended: () => ended, signal: (turn: number) => chat.options[turn]?.signal }
   }
 
   test('a message, its reply, a status line; Ctrl-D ends', async () => {
@@ -264,6 +276,14 @@ describe('a terminal', () => {
     output._write = (_chunk, _encoding, answer) => { answer(Object.assign(new Error('write EPIPE'), { code: 'EPIPE' })) }
     type('x')
     await expect(done).rejects.toBeInstanceOf(ReaderLeft)
+  })
+
+  test('an input that fails, as where the terminal is gone, ends it', async () => {
+    const { input, done, type, replied } = start()
+    type('hello\r')
+    await replied(1)
+    input.destroy(new Error('EIO'))
+    await expect(done).rejects.toMatchObject({ message: 'chat: stdin cannot be read: EIO' })
   })
 
   const up = '\x1b[A'
