@@ -410,9 +410,9 @@ export class Conversation {
       if (!cutOff || !this.#begun) return this.#beginAnew(before)
       const tokens = kept.slice(kept.length - (before.counts.seenTokens - seenTokens))
       try {
-        await this.runner.finish({ type: 'append', tokens })
+        await this.runner.finish({ type: 'add', tokens })
       } catch {
-        // The engine has got them, and decodes them as soon as it can.
+        // The engine may have got them all the same.
         if (this.runner.counts.seenTokens !== before.counts.seenTokens) return this.#beginAnew(before)
       }
       this.log.goBack(before.log)

@@ -140,6 +140,8 @@ export interface NativeTokenProbability {
 
 export type NativeJob =
   | { type: 'append'; tokens: Int32Array; turns?: Int32Array }
+  /** As `append`, at once: the tokens wait to be decoded with the next job. */
+  | { type: 'add'; tokens: Int32Array; turns?: Int32Array }
   /** Forgets the tokens of the conversation behind the first `keep`. EVICTED where these have left. */
   | { type: 'cut'; keep: number }
   /** Other tokens take the place of the sinks. EVICTED where that cannot be done in place. */

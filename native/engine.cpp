@@ -85,7 +85,10 @@ void Engine::start(int handle, Job job) {
     sequence.running = std::make_unique<Running>();
     auto& running = *sequence.running;
     running.job = std::move(job);
-    const bool adds = running.job.kind == Job::generate || running.job.kind == Job::append;
+    const auto kind = running.job.kind;
+    const bool adds = kind == Job::generate || kind == Job::append || kind == Job::add;
+    // Whoever leaves a turn must not wait for the place that the turn has waited for: what takes it back needs none.
+    const bool at_once = kind == Job::look || kind == Job::save || kind == Job::add || kind == Job::cut;
     attempt(sequence, [&] {
       // Whatever goes wrong, what was given belongs to the conversation from now on.
       if (adds) {
@@ -93,8 +96,9 @@ void Engine::start(int handle, Job job) {
         for (const int turn : running.job.turns) sequence.cache->begin_turn(before + turn);
         for (const Token token : running.job.tokens) sequence.add(token);
       }
-      if (running.job.kind == Job::look || running.job.kind == Job::save) {
+      if (at_once) {
         running.waiting = false;
+        if (kind == Job::cut) cut(sequence, running.job.keep);
         finish(sequence, "done");
       } else {
         queue_.push_back(handle);
@@ -112,10 +116,9 @@ void Engine::begin(int handle, Sequence& sequence) {
   running.started = Clock::now();
   try {
     place(sequence);
-    if (running.job.kind == Job::cut) cut(sequence, running.job.keep);
     if (running.job.kind == Job::replace_sinks) replace_sinks(handle, sequence);
     if (running.job.kind == Job::restore) return finish(sequence, restore_saved(sequence, running.job.state));
-    if (running.job.kind == Job::cut || running.job.kind == Job::replace_sinks) return finish(sequence, "done");
+    if (running.job.kind == Job::replace_sinks) return finish(sequence, "done");
     if (sequence.pending.empty() && running.job.kind != Job::append && running.job.kind != Job::rebase) {
       throw Failure("INVALID_OPTION", "there is nothing yet that could be continued: append at least one token first");
     }

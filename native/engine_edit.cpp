@@ -11,7 +11,8 @@ Failure evicted(int64_t keep) {
 
 }  // namespace
 
-// Forgets the tokens behind the first `keep`. What has been evicted stays so.
+// Forgets the tokens behind the first `keep`. What has been evicted stays so. Of a sequence that has no place, and for which
+// there is none now, what was put away is cut when it comes back.
 void Engine::cut(Sequence& sequence, int64_t keep) {
   auto& pending = sequence.pending;
   const int64_t drop = sequence.seen - keep;
@@ -37,6 +38,7 @@ void Engine::cut(Sequence& sequence, int64_t keep) {
     sequence.forget(drop);
     return;
   }
+  if (sequence.swapped && weights_ && queue_.empty() && make_room(sequence)) place(sequence);
   auto& cache = *sequence.cache;
   const int64_t newest = cache.next() - (drop - waiting) - 1;
   const auto mark = cache.mark();
@@ -50,7 +52,12 @@ void Engine::cut(Sequence& sequence, int64_t keep) {
   const bool rebased = sequence.rebasing == 0;
   sequence.rebasing = sequence.replaying = sequence.given_back = 0;
   give_id(sequence.state);
-  if (sequence.current < 0) return;
+  sequence.swapped_state.reset();
+  if (sequence.current < 0) {
+    if (rebased) return;
+    sequence.swapped.reset();
+    return start_over(sequence);
+  }
   const bool same_cells = rebased && llama().llama_memory_seq_rm(memory_, sequence.current, last, -1);
   if (!same_cells || !holds_what_is_seen(sequence)) start_over(sequence);
   if (sequence.verify) verify(sequence);

@@ -95,7 +95,9 @@ void Engine::place(Sequence& sequence) {
   if (swapped_state && !bring_back(sequence.state, swapped_state)) give_id(sequence.state);
   if (swapped) bring_back(sequence.current, swapped);
   else sequence.current = take_id();
-  if (!holds_newest(sequence)) start_over(sequence);
+  if (holds_newest(sequence)) return;
+  // Its end may have been cut off since.
+  if (!llama().llama_memory_seq_rm(memory_, sequence.current, sequence.cache->next(), -1) || !holds_what_is_seen(sequence)) start_over(sequence);
 }
 
 namespace {

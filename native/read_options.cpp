@@ -12,7 +12,7 @@ CachePolicy::Kind policy_kind(const std::string& name) {
 }
 
 Job::Kind job_kind(const std::string& name) {
-  static const std::map<std::string, Job::Kind> kinds{{"append", Job::append}, {"score", Job::score}, {"generate", Job::generate}, {"rebase", Job::rebase}, {"cut", Job::cut}, {"replaceSinks", Job::replace_sinks}, {"look", Job::look}, {"save", Job::save}, {"restore", Job::restore}};
+  static const std::map<std::string, Job::Kind> kinds{{"append", Job::append}, {"add", Job::add}, {"score", Job::score}, {"generate", Job::generate}, {"rebase", Job::rebase}, {"cut", Job::cut}, {"replaceSinks", Job::replace_sinks}, {"look", Job::look}, {"save", Job::save}, {"restore", Job::restore}};
   return kinds.at(name);
 }
 

@@ -126,6 +126,31 @@ describe('a place in the cache', () => {
     expect((await waiting.ask('Still there?', { maxTokens: 5 })).text).not.toBe('')
   })
 
+  test('is not waited for to leave a turn, nor for what goes before it, in a chat that has had some', async () => {
+    await using model = await loadModel(path, { ...exact, maxSequences: 1 })
+    const [busy, waiting] = [model.createChat({ window: 400 }), model.createChat({ window: 400, temperature: 0 })]
+    const fresh = model.createChat({ window: 400, temperature: 0 })
+    await waiting.ask('One', { maxTokens: 4 })
+    await waiting.ask('Two', { maxTokens: 4 })
+    const before = { messages: waiting.messages, usage: waiting.usage }
+    const held = busy.stream('Go', { maxTokens: 50_000 })
+    for (let i = 0; i < 3; i++) await held.next()
+    for (const begin of [(options: object) => waiting.stream('And I?', options), (options: object) => waiting.regenerate(options)]) {
+      for (const options of [{ timeLimit: 100 }, { signal: AbortSignal.timeout(100) }]) {
+        const events: string[] = []
+        for await (const event of begin(options)) events.push(event.type === 'finish' ? event.reason : event.type)
+        expect(events).toEqual(['timeLimit' in options ? 'time' : 'abort'])
+        expect({ messages: waiting.messages, usage: waiting.usage }).toEqual(before)
+      }
+    }
+    const undone = await waiting.undo()
+    expect(undone.map(({ content }) => content)[0]).toBe('Two')
+    await held.return()
+    await fresh.add(waiting.messages)
+    const ask = { maxTokens: 8 } as const
+    expect((await waiting.ask('Three', ask)).text).toBe((await fresh.ask('Three', ask)).text)
+  })
+
   test('closing a chat that waits, or has been put away, frees what it had', async () => {
     // Of this process: others make theirs in the same place.
     const folders = () => readdirSync(tmpdir()).filter(name => name.startsWith(`streaming-llm-swap-${process.pid}-`))

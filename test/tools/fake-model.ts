@@ -130,7 +130,7 @@ export class FakeSequence implements NativeSequence {
   }
 
   private edit(job: NativeJob): NativeStream {
-    if (job.type === 'append') this.add(String.fromCharCode(...job.tokens))
+    if (job.type === 'append' || job.type === 'add') this.add(String.fromCharCode(...job.tokens))
     else if (!['cut', 'look', 'replaceSinks'].includes(job.type)) throw coded('INVALID_OPTION')
     this.jobs.push(job.type)
     let code = job.type === 'look' ? undefined : this.fails
