@@ -6,8 +6,9 @@ import type { Model } from './model.js'
 import type { NativeJob, NativeSequence, NativeSequenceOptions } from './native.js'
 import { openingMark } from './opening-mark.js'
 import type { ParsedChatOptions } from './options.js'
+import { Pace } from './pace.js'
 import { withPin } from './pinned-system.js'
-import { commonStart, join, nextPrompt, openingTokens, turnPrompt, wholePrompt, type PromptTokens } from './prompt-tokens.js'
+import { commonStart, join, nextPrompt, openingTokens, turnPrompt, wholePrompt, type PromptSetting, type PromptTokens } from './prompt-tokens.js'
 import type { SavedChat } from './saved-chat.js'
 import type { ChatFormat } from './chat-format.js'
 
@@ -204,22 +205,23 @@ export class Conversation {
 
   /**
    * Tokens of the new messages, with all that must come before them in the cache; `ends` counts from its start. What the
-   * cache holds of another wording of the history has been cut off.
+   * cache holds of another wording of the history has been cut off. Throws `Left` where `pace` does.
    */
-  async prepare(messages: readonly LoggedMessage[]): Promise<PromptTokens> {
+  async prepare(messages: readonly LoggedMessage[], pace = new Pace()): Promise<PromptTokens> {
+    const setting = { ...this.#setting, pace }
     const { template } = this.#setting.format
     if (this.#begun && template.incremental && !this.#isRewritten()) {
       const { seenTokens } = this.runner.counts
-      const { tokens, ends, turns } = await nextPrompt(this.#setting, this.#system, messages, { opened: this.#isOpened(), previous: this.log.present.at(-1)?.message })
+      const { tokens, ends, turns } = await nextPrompt(setting, this.#system, messages, { opened: this.#isOpened(), previous: this.log.present.at(-1)?.message })
       this.#needRoom(tokens.length)
       return { tokens, turns, ends: ends.map(end => seenTokens + end) }
     }
     if (this.#begun) {
-      const prepared = template.incremental ? await this.#fromLastExchange(messages) : await this.#fromDifference(messages)
+      const prepared = template.incremental ? await this.#fromLastExchange(setting, messages) : await this.#fromDifference(setting, messages)
       if (prepared !== undefined) return prepared
       this.#giveUp(this.runner.counts.seenTokens)
     }
-    return this.#fromStart(messages)
+    return this.#fromStart(setting, messages)
   }
 
   /** Decodes messages; where the last is no reply, up to where the next begins. Those that fail have never been. */
@@ -253,8 +255,7 @@ export class Conversation {
   }
 
   /** The last exchange as the template writes it when another turn follows, and that turn. Undefined where the cache cannot go back so far. */
-  async #fromLastExchange(messages: readonly LoggedMessage[]): Promise<PromptTokens | undefined> {
-    const setting = this.#setting
+  async #fromLastExchange(setting: PromptSetting, messages: readonly LoggedMessage[]): Promise<PromptTokens | undefined> {
     const present = this.log.present
     const before = present.slice(0, -1).findLastIndex(({ message }) => message.role === 'assistant')
     const exchange = present.slice(before + 1).map(({ message }) => (setting.format.template.rewritesReasoning ? message : withoutReasoning(message)))
@@ -282,9 +283,9 @@ export class Conversation {
   }
 
   /** The whole conversation as the template writes it now, from the first difference on. Undefined where that pays nothing. */
-  async #fromDifference(messages: readonly LoggedMessage[]): Promise<PromptTokens | undefined> {
+  async #fromDifference(setting: PromptSetting, messages: readonly LoggedMessage[]): Promise<PromptTokens | undefined> {
     const earlier = this.log.present.map(({ message }) => message)
-    const wanted = await wholePrompt(this.#setting, this.#system, [...earlier, ...messages])
+    const wanted = await wholePrompt(setting, this.#system, [...earlier, ...messages])
     const kept = await this.keptTokens()
     const { evictedTokens } = this.runner.counts
     const { sinks } = this.#sizes
@@ -302,11 +303,11 @@ export class Conversation {
     return { tokens, turns: [], ends: ends.slice(earlier.length) }
   }
 
-  async #fromStart(messages: readonly LoggedMessage[]): Promise<PromptTokens> {
+  async #fromStart(setting: PromptSetting, messages: readonly LoggedMessage[]): Promise<PromptTokens> {
     if (this.runner.counts.seenTokens > 0) await this.#cut(0)
     const { options } = this.#setting
     const earlier = this.log.present.map(({ message }) => message)
-    const { tokens, ends, turns } = await wholePrompt(this.#setting, this.#system, [...earlier, ...messages])
+    const { tokens, ends, turns } = await wholePrompt(setting, this.#system, [...earlier, ...messages])
     const reply = earlier.findLastIndex(({ role }) => role === 'assistant')
     const history = reply < 0 ? 0 : ends[reply]!
     // Of a long history only what the cache would still hold is decoded; what is said now goes through it whole.

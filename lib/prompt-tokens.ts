@@ -1,7 +1,7 @@
-import { setImmediate } from 'node:timers/promises'
 import type { ChatFormat } from './chat-format.js'
 import type { LoggedMessage, TemplateMessage } from './messages.js'
 import type { Model } from './model.js'
+import { Pace, partLength } from './pace.js'
 import { replyText, templateMessages } from './template-messages.js'
 import { firstPieces, type PromptPiece } from './templates/prompt-pieces.js'
 
@@ -9,6 +9,8 @@ import { firstPieces, type PromptPiece } from './templates/prompt-pieces.js'
 export interface PromptSetting {
   model: Model
   format: ChatFormat
+  /** Who waits for them may leave: then what makes them throws `Left`. Without it, nobody leaves. */
+  pace?: Pace
 }
 
 /** A prompt in tokens. */
@@ -41,7 +43,7 @@ async function fromReply(setting: PromptSetting, system: string | undefined, mes
  * template allows it and it is not wanted `atOnce`.
  */
 export async function wholePrompt(setting: PromptSetting, system: string | undefined, messages: readonly LoggedMessage[], atOnce = false): Promise<PromptTokens> {
-  const { model, format } = setting
+  const { format, pace = new Pace() } = setting
   const { template } = format
   const text = format.systemText(system)
   const head: TemplateMessage[] = text === undefined ? [] : [{ role: 'system', content: text }]
@@ -50,17 +52,17 @@ export async function wholePrompt(setting: PromptSetting, system: string | undef
   const asked = messages.findIndex(({ role }) => role !== 'assistant')
   if (!atOnce && template.incremental && asked > 0) return fromReply(setting, system, messages, asked)
   if (atOnce || !template.incremental || (asked < 0 && messages.length > 0)) {
-    const pieces = template.render([...head, ...asTemplate(messages)], true)
-    addBeginning(model, tokens, pieces)
-    await addTokens(model, tokens, pieces)
+    const pieces = await pace.through(template.renderInParts([...head, ...asTemplate(messages)], true))
+    addBeginning(setting.model, tokens, pieces)
+    await addTokens(setting, tokens, pieces)
     return { tokens, ends: shareOut(messages, tokens.length), turns: [] }
   }
   // As the conversation would have grown: each turn behind the reply before it. So it comes out as it did live.
   const replies = messages.findIndex(({ role }) => role === 'assistant')
   const first = messages.slice(0, replies < 0 ? undefined : replies)
-  const pieces = template.render([...head, ...asTemplate(first)], true)
-  addBeginning(model, tokens, pieces)
-  await addTokens(model, tokens, pieces)
+  const pieces = await pace.through(template.renderInParts([...head, ...asTemplate(first)], true))
+  addBeginning(setting.model, tokens, pieces)
+  await addTokens(setting, tokens, pieces)
   const prompt = { tokens, ends: first.map(() => tokens.length), turns: [openingTokens(setting, system).length] }
   join(prompt, await nextPrompt(setting, system, messages.slice(first.length), { opened: true }))
   return prompt
@@ -74,14 +76,16 @@ export async function nextPrompt(setting: PromptSetting, system: string | undefi
   const tokens: number[] = []
   const ends: number[] = []
   const turns: number[] = []
+  let marks: string[] | undefined
   for (let i = 0; i < messages.length;) {
     if (opened) {
-      await addTokens(setting.model, tokens, await replyPieces(setting, messages[i]!))
+      await addTokens(setting, tokens, replyPieces(setting, messages[i]!, marks ??= shownMarks(setting)))
       ends.push(tokens.length)
       i++
     }
-    const reply = messages.findIndex((message, at) => at > i && message.role === 'assistant')
-    const turn = messages.slice(i, reply < 0 ? undefined : reply)
+    let reply = i
+    while (reply < messages.length && (messages[reply]!.role !== 'assistant' || reply === i)) reply++
+    const turn = messages.slice(i, reply)
     if (turn.length > 0) join({ tokens, ends, turns }, await turnPrompt(setting, system, turn, messages[i - 1] ?? previous))
     i += turn.length
     opened = true
@@ -89,24 +93,30 @@ export async function nextPrompt(setting: PromptSetting, system: string | undefi
   return { tokens, ends, turns }
 }
 
+/** The texts of the control tokens that replies show. */
+function shownMarks({ model, format }: PromptSetting): string[] {
+  return Array.from(format.shown, token => model.detokenize([token], { special: true }))
+}
+
 /** A reply as the model wrote it, or would. Its marks are control tokens; what else looks like one is text. */
-async function replyPieces({ model, format }: PromptSetting, message: LoggedMessage): Promise<PromptPiece[]> {
+function replyPieces({ format }: PromptSetting, message: LoggedMessage, shown: readonly string[]): PromptPiece[] {
   const text = replyText(message, () => format.toolFormat)
-  const marks = Array.from(format.shown, token => model.detokenize([token], { special: true })).filter(mark => text.includes(mark))
+  const marks = shown.filter(mark => text.includes(mark))
   if (marks.length === 0) return [{ text, special: false }]
   const pattern = new RegExp(`(${marks.map(mark => mark.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')).join('|')})`)
   return text.split(pattern).filter(part => part !== '').map(part => ({ text: part, special: marks.includes(part) }))
 }
 
 /** Tokens of what follows a reply, in one turn, whatever messages it has. `previous`: that reply. */
-export async function turnPrompt({ model, format }: PromptSetting, system: string | undefined, messages: readonly LoggedMessage[], previous?: LoggedMessage): Promise<PromptTokens> {
+export async function turnPrompt(setting: PromptSetting, system: string | undefined, messages: readonly LoggedMessage[], previous?: LoggedMessage): Promise<PromptTokens> {
+  const { format, pace = new Pace() } = setting
   const after = previous?.toolCalls === undefined ? undefined : templateMessages([previous], () => format.toolFormat)[0]
-  const { pieces, turnAt } = format.template.continueTurn(templateMessages(messages, () => format.toolFormat, previous), { system: format.systemText(system), after })
+  const { pieces, turnAt } = await pace.through(format.template.continueTurnInParts(templateMessages(messages, () => format.toolFormat, previous), { system: format.systemText(system), after }))
   const tokens: number[] = []
-  await addTokens(model, tokens, pieces)
+  await addTokens(setting, tokens, pieces)
   // Tokenized together, as always, so that the boundary is nowhere felt: usually it is at a special token.
   const replyEnd: number[] = []
-  await addTokens(model, replyEnd, firstPieces(pieces, turnAt))
+  await addTokens(setting, replyEnd, firstPieces(pieces, turnAt))
   // What tools answer goes on with the turn in which they were called.
   const turns = messages[0]!.role === 'tool' ? [] : [commonStart(replyEnd, tokens)]
   return { tokens, ends: messages.map(() => tokens.length), turns }
@@ -153,17 +163,14 @@ function addBeginning(model: Model, tokens: number[], pieces: readonly PromptPie
 // On JavaScript's thread this much text takes a few milliseconds; more is tokenized beside it.
 const slice = 16_384
 
-async function addTokens(model: Model, tokens: number[], pieces: readonly PromptPiece[]): Promise<void> {
-  let since = 0
+async function addTokens({ model, pace = new Pace() }: PromptSetting, tokens: number[], pieces: readonly PromptPiece[]): Promise<void> {
   for (const { text, special } of pieces) {
-    const long = text.length > slice
-    // One by one: a call takes only so many arguments.
-    for (const token of long ? await model.tokenizeLater(text, { special }) : model.tokenize(text, { special })) tokens.push(token)
-    since = long ? 0 : since + text.length
-    if (since >= slice) {
-      since = 0
-      await setImmediate()
+    const added = text.length > slice ? await pace.beside(model.tokenizeLater(text, { special })) : model.tokenize(text, { special })
+    for (let i = 0; i < added.length; i++) {
+      if (i % partLength === partLength - 1 && pace.isTired) await pace.rest()
+      tokens.push(added[i]!)
     }
+    if (pace.isTired) await pace.rest()
   }
 }
 

@@ -7,9 +7,10 @@ import { generateJob, textEvent } from './generate-job.js'
 import type { ChatMessage, LoggedMessage, ToolCall } from './messages.js'
 import type { NativeEvent } from './native.js'
 import type { ParsedGenerateOptions } from './options.js'
+import { Left, Pace } from './pace.js'
 import type { PromptTokens } from './prompt-tokens.js'
 import { ReplyEvents } from './reply-events.js'
-import { finishEvent } from './text-stream.js'
+import { finishEvent, leftInQueue } from './text-stream.js'
 import { inToolScope } from './tool-scope.js'
 import { outcomeMessage, runTools } from './tools/run-tools.js'
 import type { ParsedTools } from './tools/tools.js'
@@ -69,8 +70,12 @@ async function* takeRounds(place: TurnPlace, messages: readonly ChatMessage[], o
   let said = [...unanswered(last, answering), ...answering]
   let total: FinishEvent | undefined
   for (let round = 1; ; round++) {
-    const prompt = await conversation.prepare(said)
+    const prompt = await prepared(place, said, options.signal)
     needOpen() // it may have been closed meanwhile
+    if (prompt === undefined) {
+      const reason = options.signal?.aborted === true ? 'abort' : 'time'
+      return total === undefined ? leftInQueue(conversation.usage, reason) : { ...total, reason }
+    }
     said.forEach((message, i) => log.add(message, prompt.ends[i]!))
     const { finish, toolCalls = [], invalid } = yield* takeReply(place, prompt, options, round, progress)
     if (finish === undefined) return total
@@ -86,6 +91,16 @@ async function* takeRounds(place: TurnPlace, messages: readonly ChatMessage[], o
   }
 }
 
+/** What the engine is to be told; undefined where the turn was left before it was known. */
+async function prepared({ conversation, closed, deadline }: TurnPlace, said: readonly ChatMessage[], signal?: AbortSignal): Promise<PromptTokens | undefined> {
+  try {
+    return await conversation.prepare(said, new Pace([signal, deadline.signal, ...closed]))
+  } catch (error) {
+    if (error instanceof Left) return undefined
+    throw error
+  }
+}
+
 /** One reply's events but for the last one, which it returns. The reply, as far as it was delivered, joins the history. */
 async function* takeReply({ setting, conversation, deadline }: TurnPlace, { tokens, turns }: PromptTokens, options: ParsedGenerateOptions, round: number, progress: Progress): AsyncGenerator<StreamEvent, { finish?: FinishEvent; toolCalls?: ToolCall[]; invalid: string[] }, undefined> {
   const { runner, log, sizes } = conversation
@@ -98,7 +113,7 @@ async function* takeReply({ setting, conversation, deadline }: TurnPlace, { toke
   const grammar = options.grammar ?? (made === undefined ? undefined : { source: made.grammar, triggers: made.triggers })
   const start = round === 1 ? options.startWith : ''
   const reply = new ReplyEvents(format.createReader({ calls: callsAllowed, callsOrText: responseFormat !== undefined }))
-  const job = generateJob(model, sizes.sinks + sizes.window, { tokens: Int32Array.from([...tokens, ...(start === '' ? [] : model.tokenize(start))]), turns: Int32Array.from(turns), shown: format.shown }, { ...options, grammar })
+  const job = generateJob(model, sizes.sinks + sizes.window, { tokens: numbers(tokens, start === '' ? [] : model.tokenize(start)), turns: Int32Array.from(turns), shown: format.shown }, { ...options, grammar })
   let finish: FinishEvent | undefined
   const seenBefore = runner.counts.seenTokens
   let isStarted = false
@@ -138,6 +153,14 @@ async function* takeReply({ setting, conversation, deadline }: TurnPlace, { toke
     if (evictedTokens > 0) conversation.leave(evictedTokens)
   }
   return { finish, toolCalls: reply.message.toolCalls, invalid: reply.invalid }
+}
+
+/** Both lists, one behind the other: there may be millions. */
+function numbers(one: readonly number[], other: ArrayLike<number>): Int32Array {
+  const both = new Int32Array(one.length + other.length)
+  both.set(one)
+  both.set(other, one.length)
+  return both
 }
 
 function shownEvent(conversation: Conversation, event: NativeEvent): StreamEvent | undefined {

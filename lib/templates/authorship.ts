@@ -1,4 +1,5 @@
 import type { TemplateMessage } from '../messages.js'
+import { atOnce, partLength, type Work } from '../pace.js'
 import type { CompiledTemplate } from './compiled-template.js'
 import type { TextRange } from './prompt-pieces.js'
 import type { SpareCharacters } from './spare-characters.js'
@@ -61,47 +62,54 @@ export class AuthoredRenderer {
   }
 
   /** Throws `TEMPLATE_FAILED` where rendering the messages fails. */
-  render(messages: readonly TemplateMessage[], addGenerationPrompt: boolean): AuthoredText {
+  *render(messages: readonly TemplateMessage[], addGenerationPrompt: boolean): Work<AuthoredText> {
     const text = this.#template.render(messages, addGenerationPrompt)
-    if (!this.#special.isIn(text)) return { text, plain: [] }
-    return { text, plain: this.#plainRanges(text, messages, addGenerationPrompt) }
+    yield
+    if (!(yield* this.#special.isIn(text))) return { text, plain: [] }
+    return { text, plain: yield* this.#plainRanges(text, messages, addGenerationPrompt) }
   }
 
-  #plainRanges(text: string, messages: readonly TemplateMessage[], addGenerationPrompt: boolean): TextRange[] {
+  *#plainRanges(text: string, messages: readonly TemplateMessage[], addGenerationPrompt: boolean): Work<TextRange[]> {
     const contents = messages.flatMap(message => textsOf([message.content, message.tool_calls, message.name]))
     const characters = this.#spare.take(this.#alphabet.length, contents)
     const { standIns, originals } = this.#tablesFor(characters)
 
-    const shadow = (kept: readonly string[]): string => {
-      const pattern = this.#keeping(kept)
-      const replaced = (text: string) => mapCharacters(text, standIns, pattern)
+    const template = this.#template
+    const keeping = (kept: readonly string[]) => this.#keeping(kept)
+    const shadow = function* (kept: readonly string[]): Work<string> {
+      const pattern = keeping(kept)
+      const replaced = (text: string) => atOnce(mapCharacters(text, standIns, pattern))
       // A call's kind and id, and a message's role, are words of the program.
-      const shadows = messages.map(message => ({
-        ...message,
-        content: message.content === null ? null : replaced(message.content),
-        ...(message.tool_calls === undefined ? {} : { tool_calls: message.tool_calls.map(call => ({ ...call, function: mapTexts(call.function, replaced) as typeof call.function })) }),
-      }))
+      const shadows: TemplateMessage[] = []
+      for (const message of messages) {
+        shadows.push({
+          ...message,
+          content: message.content === null ? null : yield* mapCharacters(message.content, standIns, pattern),
+          ...(message.tool_calls === undefined ? {} : { tool_calls: message.tool_calls.map(call => ({ ...call, function: mapTexts(call.function, replaced) as typeof call.function })) }),
+        })
+        yield
+      }
       try {
-        return this.#template.render(shadows, addGenerationPrompt)
+        return template.render(shadows, addGenerationPrompt)
       } catch {
         return '' // a template may raise for what it expects to read and doesn't find
       }
     }
 
-    const foreign = foreignCharacters(text, shadow(this.#harmless), originals)
-    if (foreign !== undefined) return plainRanges(text, this.#special, foreign, () => false)
+    const foreign = yield* foreignCharacters(text, yield* shadow(this.#harmless), originals)
+    if (foreign !== undefined) return yield* plainRanges(text, this.#special, foreign, () => false)
     if (this.#harmless.length < this.#template.literals.length) {
-      const foreign = foreignCharacters(text, shadow(this.#template.literals), originals)
+      const foreign = yield* foreignCharacters(text, yield* shadow(this.#template.literals), originals)
       if (foreign !== undefined) {
         const kept = this.#template.literals.filter(literal => contents.some(content => content.includes(literal)))
         const touched = new Set(kept.flatMap(literal => this.#special.overlapping(literal)))
-        const readable = countTokens(this.#special, text, ({ start, end }) => !foreign.subarray(start, end).includes(1))
-        const certain = countTokens(this.#special, shadow(nothing))
-        return plainRanges(text, this.#special, foreign, token => touched.has(token) && readable.get(token) !== certain.get(token))
+        const readable = yield* countTokens(this.#special, text, ({ start, end }) => !foreign.subarray(start, end).includes(1))
+        const certain = yield* countTokens(this.#special, yield* shadow(nothing))
+        return yield* plainRanges(text, this.#special, foreign, token => touched.has(token) && readable.get(token) !== certain.get(token))
       }
     }
     const lower = contents.map(content => content.toLowerCase())
-    return plainRanges(text, this.#special, new Uint8Array(text.length), token => {
+    return yield* plainRanges(text, this.#special, new Uint8Array(text.length), token => {
       const ends = [token.slice(0, 2).toLowerCase(), token.slice(-2).toLowerCase()]
       return lower.some(content => ends.some(end => content.includes(end)))
     })
@@ -139,9 +147,12 @@ function characterTable(from: readonly string[], to: readonly string[]): Uint16A
 }
 
 /** The text with other characters, but for what `kept` matches. By units and not by an expression: texts may have millions. */
-function mapCharacters(text: string, table: Uint16Array, kept: RegExp | undefined): string {
+function* mapCharacters(text: string, table: Uint16Array, kept: RegExp | undefined): Work<string> {
   const units = new Uint16Array(text.length)
-  for (let i = 0; i < text.length; i++) units[i] = table[text.charCodeAt(i)]!
+  for (let i = 0; i < text.length; i++) {
+    if (i % partLength === partLength - 1) yield
+    units[i] = table[text.charCodeAt(i)]!
+  }
   if (kept !== undefined) {
     for (const { 0: match, index } of text.matchAll(kept)) {
       for (let i = 0; i < match.length; i++) units[index + i] = match.charCodeAt(i)
@@ -166,10 +177,11 @@ function mapTexts(value: unknown, change: (text: string) => string): unknown {
 }
 
 /** A byte for each character, 1 where the shadow has a stand-in for it; undefined where the shadow is no shadow of the text. */
-function foreignCharacters(text: string, shadow: string, originals: Uint16Array): Uint8Array | undefined {
+function* foreignCharacters(text: string, shadow: string, originals: Uint16Array): Work<Uint8Array | undefined> {
   if (text.length !== shadow.length) return undefined
   const foreign = new Uint8Array(text.length)
   for (let i = 0; i < text.length; i++) {
+    if (i % partLength === partLength - 1) yield
     const unit = text.charCodeAt(i)
     const shadowed = shadow.charCodeAt(i)
     if (unit === shadowed) continue
@@ -182,7 +194,7 @@ function foreignCharacters(text: string, shadow: string, originals: Uint16Array)
 }
 
 /** The special tokens of the text that are, or may be, a person's. What belongs to a token of the template as well stays special. */
-function plainRanges(text: string, special: SpecialTokens, foreign: Uint8Array, doubtful: (token: string) => boolean): TextRange[] {
+function* plainRanges(text: string, special: SpecialTokens, foreign: Uint8Array, doubtful: (token: string) => boolean): Work<TextRange[]> {
   const plain = new Uint8Array(text.length)
   const doubts = new Map<string, boolean>()
   const isPlain = ({ start, end, token }: TokenOccurrence): boolean => {
@@ -192,14 +204,14 @@ function plainRanges(text: string, special: SpecialTokens, foreign: Uint8Array, 
     return doubt || foreign.subarray(start, end).includes(1)
   }
   let any = false
-  special.each(text, occurrence => {
+  yield* special.each(text, occurrence => {
     if (!isPlain(occurrence)) return
     plain.fill(1, occurrence.start, occurrence.end)
     any = true
   })
   if (!any) return []
   // Without its own characters a person's token at a seam is broken as well: a person's characters are in none of the template's.
-  special.each(text, occurrence => {
+  yield* special.each(text, occurrence => {
     if (!isPlain(occurrence)) plain.fill(0, occurrence.start, occurrence.end)
   })
   const ranges: TextRange[] = []
@@ -212,9 +224,9 @@ function plainRanges(text: string, special: SpecialTokens, foreign: Uint8Array, 
   return ranges
 }
 
-function countTokens(special: SpecialTokens, text: string, counted: (occurrence: TokenOccurrence) => boolean = () => true): Map<string, number> {
+function* countTokens(special: SpecialTokens, text: string, counted: (occurrence: TokenOccurrence) => boolean = () => true): Work<Map<string, number>> {
   const counts = new Map<string, number>()
-  special.each(text, occurrence => {
+  yield* special.each(text, occurrence => {
     if (counted(occurrence)) counts.set(occurrence.token, (counts.get(occurrence.token) ?? 0) + 1)
   })
   return counts

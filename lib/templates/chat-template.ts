@@ -1,5 +1,6 @@
 import { StreamingLLMError } from '../errors.js'
 import type { TemplateMessage } from '../messages.js'
+import { atOnce, type Work } from '../pace.js'
 import { AuthoredRenderer } from './authorship.js'
 import { CompiledTemplate, renderLimits, type RenderLimits } from './compiled-template.js'
 import { probe, type TemplateTraits } from './conversation-probe.js'
@@ -44,6 +45,7 @@ export class ChatTemplate {
   readonly #spare: SpareCharacters
   readonly #bosToken: string
   #traits: TemplateTraits | undefined
+  #replyAlone: { key: string; text: string } | undefined
   #boundary: { found: SystemBoundary | undefined } | undefined
 
   /** Throws `TEMPLATE_FAILED` for a template that doesn't compile, or is longer than any. */
@@ -84,7 +86,12 @@ export class ChatTemplate {
    * is no plain word or whose content is no string; `TEXT_TOO_LONG` for more than 64 million characters.
    */
   render(messages: readonly TemplateMessage[], addGenerationPrompt: boolean): PromptPiece[] {
-    const { text, plain } = this.#renderer.render(checked(messages), addGenerationPrompt)
+    return atOnce(this.renderInParts(messages, addGenerationPrompt))
+  }
+
+  /** As `render`. */
+  *renderInParts(messages: readonly TemplateMessage[], addGenerationPrompt: boolean): Work<PromptPiece[]> {
+    const { text, plain } = yield* this.#renderer.render(checked(messages), addGenerationPrompt)
     return cutPieces(text, plain)
   }
 
@@ -100,7 +107,7 @@ export class ChatTemplate {
     if (boundary === undefined) return undefined
     const [mark] = this.#marks(1, [system])
     const head = checked([{ role: 'system', content: system }])
-    const { text, plain } = this.#renderer.render([...head, { role: 'user', content: mark as string }], true)
+    const { text, plain } = atOnce(this.#renderer.render([...head, { role: 'user', content: mark as string }], true))
     const before = text.indexOf(mark as string)
     let end: number
     if (boundary.by === 'alone') {
@@ -128,7 +135,7 @@ export class ChatTemplate {
     const head = system === undefined ? [] : checked([{ role: 'system', content: system }])
     const [first, reply] = this.#marks(2, [system ?? '']) as [string, string]
     const user = { role: 'user', content: first }
-    const { text, plain } = this.#renderer.render([...head, user], true)
+    const { text, plain } = atOnce(this.#renderer.render([...head, user], true))
     const before = text.indexOf(first)
     const turn = this.#turnText([...head, { role: 'user', content: 'x' }, { role: 'assistant', content: reply }, user], reply)
     if (before < 0 || turn === undefined) return undefined
@@ -151,17 +158,25 @@ export class ChatTemplate {
 
   /** How many characters of what comes `after` a marked reply belong to that reply: those that come without a next turn as well. */
   #replyEnd(upToReply: readonly TemplateMessage[], mark: string, after: string): number {
-    let alone = ''
-    try {
-      const whole = this.#template.render(upToReply, false)
-      const start = whole.indexOf(mark)
-      if (start >= 0) alone = whole.slice(start + mark.length)
-    } catch {
-      // A template that wants a user's message last says nothing about the end of replies.
-    }
+    const alone = this.#afterReply(upToReply, mark)
     let end = 0
     while (end < alone.length && alone[end] === after[end]) end++
     return end
+  }
+
+  /** What comes after a marked reply where nothing follows it: the same for each turn of a conversation, as a rule. */
+  #afterReply(upToReply: readonly TemplateMessage[], mark: string): string {
+    const key = JSON.stringify(upToReply)
+    if (this.#replyAlone?.key === key) return this.#replyAlone.text
+    try {
+      const whole = this.#template.render(upToReply, false)
+      const start = whole.indexOf(mark)
+      const text = start < 0 ? '' : whole.slice(start + mark.length)
+      this.#replyAlone = { key, text }
+      return text
+    } catch {
+      return '' // A template that wants a user's message last says nothing about the end of replies.
+    }
   }
 
   /**
@@ -175,19 +190,24 @@ export class ChatTemplate {
    * Throws as `render`, and `TEMPLATE_FAILED` if the template isn't `incremental`.
    */
   continueTurn(newMessages: readonly TemplateMessage[], context: TurnContext = {}): TurnPrompt {
+    return atOnce(this.continueTurnInParts(newMessages, context))
+  }
+
+  /** As `continueTurn`. */
+  *continueTurnInParts(newMessages: readonly TemplateMessage[], context: TurnContext = {}): Work<TurnPrompt> {
     if (!this.incremental) {
       throw new StreamingLLMError('TEMPLATE_FAILED', 'This chat template rewrites earlier turns, so that a turn cannot be rendered by itself: render the conversation in whole.')
     }
-    return this.#continuation(newMessages, context)
+    return yield* this.#continuation(newMessages, context)
   }
 
-  #continuation(newMessages: readonly TemplateMessage[], { system, after: reply }: TurnContext): TurnPrompt {
+  *#continuation(newMessages: readonly TemplateMessage[], { system, after: reply }: TurnContext): Work<TurnPrompt> {
     const added = checked(newMessages)
     const head = system === undefined ? [] : checked([{ role: 'system', content: system }])
     const [mark] = this.#marks(1, [...head, ...added].map(message => message.content ?? '')) as [string]
-    if (reply?.tool_calls !== undefined) return this.#afterCalls([...head, { role: 'user', content: 'x' }], checked([reply]), added, mark)
+    if (reply?.tool_calls !== undefined) return yield* this.#afterCalls([...head, { role: 'user', content: 'x' }], checked([reply]), added, mark)
     const dummy = [{ role: 'user', content: 'x' }, { role: 'assistant', content: mark }]
-    const { text, plain } = this.#renderer.render([...head, ...dummy, ...added], true)
+    const { text, plain } = yield* this.#renderer.render([...head, ...dummy, ...added], true)
     const start = text.indexOf(mark)
     if (start === -1 || text.includes(mark, start + mark.length)) {
       throw new StreamingLLMError('TEMPLATE_FAILED', 'The chat template does not write replies exactly once: render the conversation in whole.')
@@ -197,9 +217,9 @@ export class ChatTemplate {
   }
 
   /** Templates look at the calls when they write the answers, and some write nothing else of such a reply: so no mark in it says where it ends. */
-  #afterCalls(before: readonly TemplateMessage[], reply: readonly TemplateMessage[], added: readonly TemplateMessage[], mark: string): TurnPrompt {
+  *#afterCalls(before: readonly TemplateMessage[], reply: readonly TemplateMessage[], added: readonly TemplateMessage[], mark: string): Work<TurnPrompt> {
     const without = this.#template.render([...before, ...reply], false)
-    const { text, plain } = this.#renderer.render([...before, ...reply, ...added], true)
+    const { text, plain } = yield* this.#renderer.render([...before, ...reply, ...added], true)
     let end = 0
     while (end < without.length && without[end] === text[end]) end++
     // What ends any reply ends this one, though it is part of what both have.
@@ -212,7 +232,7 @@ export class ChatTemplate {
   #probed(): TemplateTraits {
     return this.#traits ??= this.#template.together(() => probe({
       whole: messages => this.#template.render(messages, true),
-      continuation: (newMessages, system) => piecesText(this.#continuation(newMessages, { system }).pieces),
+      continuation: (newMessages, system) => piecesText(atOnce(this.#continuation(newMessages, { system })).pieces),
     }))
   }
 

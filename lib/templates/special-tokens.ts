@@ -1,4 +1,5 @@
 import { StreamingLLMError } from '../errors.js'
+import { partLength, type Work } from '../pace.js'
 import type { TextRange } from './prompt-pieces.js'
 
 interface TrieNode {
@@ -50,8 +51,11 @@ export class SpecialTokens {
   }
 
   /** Whether any occurs in the text. */
-  isIn(text: string): boolean {
-    for (let start = 0; start < text.length; start++) if (this.#at(text, start, () => true)) return true
+  *isIn(text: string): Work<boolean> {
+    for (let start = 0; start < text.length; start++) {
+      if (start % partLength === partLength - 1) yield
+      if (this.#at(text, start, () => true)) return true
+    }
     return false
   }
 
@@ -59,8 +63,9 @@ export class SpecialTokens {
    * All occurrences in order of their start, also those that overlap or lie inside of longer ones: which of them the
    * tokenizer would take is its own affair, and differs between tokenizers.
    */
-  each(text: string, visit: (occurrence: TokenOccurrence) => void): void {
+  *each(text: string, visit: (occurrence: TokenOccurrence) => void): Work {
     for (let start = 0; start < text.length; start++) {
+      if (start % partLength === partLength - 1) yield
       this.#at(text, start, token => {
         visit({ start, end: start + token.length, token })
         return false
