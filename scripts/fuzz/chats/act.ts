@@ -27,14 +27,14 @@ export interface Outcome {
   history?: ChatMessage[]
 }
 
-/** Milliseconds after which what has not ended never will. */
-const patience = 20_000
+/** Seconds of this process's CPU time, and on the clock, after which what has not ended never will: others may have the machine. */
+const patience = { cpu: 20, clock: 180 }
 
 /** Does one operation to its end, whatever that is. Of several, all begin in order before the first of them has ended. */
 export async function act(world: World, operation: Operation): Promise<Outcome> {
   const outcome: Outcome = { operation }
   const clock = new AbortController()
-  const hangs = pause(patience, undefined, { signal: clock.signal }).then(() => { throw new Fault('hang', `${operation.do} has not ended after ${patience / 1_000} s`) })
+  const hangs = outOfPatience(clock.signal).then(() => { throw new Fault('hang', `${operation.do} has not ended after ${patience.cpu} s of CPU time, or ${patience.clock} s`) })
   hangs.catch(() => {})
   try {
     await Promise.race([perform(world, outcome), hangs])
@@ -46,6 +46,16 @@ export async function act(world: World, operation: Operation): Promise<Outcome> 
     clock.abort()
   }
   return outcome
+}
+
+async function outOfPatience(signal: AbortSignal): Promise<void> {
+  const before = process.cpuUsage()
+  const started = performance.now()
+  for (;;) {
+    await pause(1_000, undefined, { signal })
+    const { user, system } = process.cpuUsage(before)
+    if (user + system > patience.cpu * 1e6 || performance.now() - started > patience.clock * 1e3) return
+  }
 }
 
 async function perform(world: World, outcome: Outcome): Promise<void> {
