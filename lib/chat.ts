@@ -186,7 +186,7 @@ export class Chat {
 
   /**
    * Adds messages to the history as if they had been said, replies included, and decodes them: examples, an exchange that
-   * another model had. The last of them must be the assistant's.
+   * another model had. The last of them must be the assistant's. Answers of tools are as those that `stream` takes.
    *
    * @throws {StreamingLLMError} INVALID_OPTION, and as `stream`
    */

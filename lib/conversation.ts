@@ -11,6 +11,7 @@ import { withPin } from './pinned-system.js'
 import { commonStart, join, nextPrompt, openingTokens, turnPrompt, wholePrompt, type PromptSetting, type PromptTokens } from './prompt-tokens.js'
 import type { SavedChat } from './saved-chat.js'
 import type { ChatFormat } from './chat-format.js'
+import { withAnswers } from './tools/call-answers.js'
 
 /** What a conversation needs from its model. */
 export interface ConversationSetting {
@@ -225,7 +226,8 @@ export class Conversation {
   }
 
   /** Decodes messages; where the last is no reply, up to where the next begins. Those that fail have never been. */
-  async add(messages: readonly LoggedMessage[]): Promise<void> {
+  async add(given: readonly LoggedMessage[]): Promise<void> {
+    const messages = withAnswers(this.log.present.at(-1)?.message, given)
     const since = this.standing
     try {
       const { tokens, turns, ends } = await this.prepare(messages)

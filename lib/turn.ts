@@ -1,10 +1,9 @@
 import { followingController } from './abort.js'
 import type { Conversation, ConversationSetting } from './conversation.js'
 import type { Deadline } from './deadline.js'
-import { StreamingLLMError } from './errors.js'
 import type { FinishEvent, StreamEvent } from './events.js'
 import { generateJob, textEvent } from './generate-job.js'
-import type { ChatMessage, LoggedMessage, ToolCall } from './messages.js'
+import type { ChatMessage, ToolCall } from './messages.js'
 import type { NativeEvent } from './native.js'
 import type { ParsedGenerateOptions } from './options.js'
 import { Left, Pace } from './pace.js'
@@ -12,6 +11,7 @@ import type { PromptTokens } from './prompt-tokens.js'
 import { ReplyEvents } from './reply-events.js'
 import { finishEvent, leftInQueue } from './text-stream.js'
 import { inToolScope } from './tool-scope.js'
+import { withAnswers } from './tools/call-answers.js'
 import { outcomeMessage, runTools } from './tools/run-tools.js'
 import type { ParsedTools } from './tools/tools.js'
 
@@ -65,9 +65,7 @@ async function* takeRounds(place: TurnPlace, messages: readonly ChatMessage[], o
   const { setting, conversation, needOpen, deadline } = place
   const tools = options.tools ?? setting.format.tools
   const { log } = conversation
-  const last = log.present.at(-1)?.message
-  const answering = withCallIds(last, messages)
-  let said = [...unanswered(last, answering), ...answering]
+  let said = withAnswers(log.present.at(-1)?.message, messages)
   let total: FinishEvent | undefined
   for (let round = 1; ; round++) {
     const prompt = await prepared(place, said, options.signal)
@@ -187,31 +185,6 @@ async function* answerCalls({ conversation, needOpen, closed, deadline }: TurnPl
     controller.abort()
     unlink()
   }
-}
-
-/**
- * The messages with the ids of the calls that they answer: where a tool's message names none, the first call that has no
- * answer yet. Throws INVALID_OPTION for an answer to a call that nobody has made, or that has been answered.
- */
-function withCallIds(last: LoggedMessage | undefined, said: readonly ChatMessage[]): ChatMessage[] {
-  const calls = last?.toolCalls?.map(({ id }) => id)
-  if (calls === undefined) return [...said]
-  const named = new Set(said.map(({ toolCallId }) => toolCallId))
-  const unnamed = calls.filter(id => !named.has(id))
-  const waiting = new Set(calls)
-  return said.map(message => {
-    if (message.role !== 'tool') return message
-    const id = message.toolCallId ?? unnamed.shift()
-    if (id !== undefined && waiting.delete(id)) return { ...message, toolCallId: id }
-    const what = id === undefined ? 'there are more answers of tools than calls' : `toolCallId ${JSON.stringify(id)} is not that of a call that waits for its answer`
-    throw new StreamingLLMError('INVALID_OPTION', `${what}; the last reply has called ${calls.map(call => JSON.stringify(call)).join(', ')}, and each call has one answer`, { details: { option: 'toolCallId', toolCallId: id, calls } })
-  })
-}
-
-/** Answers to calls that nobody has answered, as when a turn was left: templates want one for each. */
-function unanswered(last: LoggedMessage | undefined, said: readonly ChatMessage[]): ChatMessage[] {
-  const answered = new Set(said.map(({ toolCallId }) => toolCallId))
-  return (last?.toolCalls ?? []).filter(({ id }) => !answered.has(id)).map(({ id }) => ({ role: 'tool', toolCallId: id, content: 'Error: the call was cancelled' }))
 }
 
 /** Of a turn of several replies. */
