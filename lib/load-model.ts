@@ -1,6 +1,3 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { onAbort, throwIfAborted } from './abort.js'
 import { findAdapters } from './adapters.js'
 import { openAddon } from './backend/open.js'
@@ -14,6 +11,7 @@ import type { NativeLoadOptions, NativeModel, NativeModelInfo } from './native.j
 import { parseModelOptions, type ModelOptions } from './options.js'
 import { loadPlaced, modelDevice, placeModel, type Placement } from './place-model.js'
 import { probeModel } from './probe.js'
+import { makeSwapFolder, removeSwapFolder } from './swap-folder.js'
 
 /**
  * Loads a model: a path to a GGUF file, `hf:owner/repo[@revision]/file.gguf` or `hf:owner/repo[@revision]:QUANT`.
@@ -47,16 +45,11 @@ export async function loadModel(reference: string, options: ModelOptions = {}): 
   })
   const planned = placeModel(header, parsed, gpu, adapters.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0))
   if (parsed.probe) await probeModel(libraries, path, optionsFor(planned), signal, gpu.backend?.file)
-  if (parsed.swap === 'disk') swapFolder = makeSwapFolder()
+  if (parsed.swap === 'disk') swapFolder = await makeSwapFolder()
   const letGoServers = holdRpcServers(rpc)
   const letGo = () => {
     letGoServers()
-    if (swapFolder === undefined) return
-    try {
-      rmSync(swapFolder, { recursive: true, force: true })
-    } catch {
-      // What is left of it is the system's to tidy up, as of other temporary files.
-    }
+    if (swapFolder !== undefined) removeSwapFolder(swapFolder)
   }
   let loaded: NativeModel
   let placement: Placement
@@ -91,14 +84,6 @@ export async function loadModel(reference: string, options: ModelOptions = {}): 
   } catch (error) {
     await close()
     throw error
-  }
-}
-
-function makeSwapFolder(): string {
-  try {
-    return mkdtempSync(join(tmpdir(), `streaming-llm-swap-${process.pid}-`))
-  } catch (cause) {
-    throw new StreamingLLMError('MODEL_LOAD_FAILED', `'swap' is 'disk', and there can be no folder in ${tmpdir()}: ${(cause as Error).message}. Set TMPDIR to a folder that may be written to, or use 'memory'.`, { cause })
   }
 }
 

@@ -1,8 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { accessSync, constants, lstatSync, readlinkSync, realpathSync, statSync } from 'node:fs'
 import { open, readdir, rename, rm } from 'node:fs/promises'
-import { hostname } from 'node:os'
 import path from 'node:path'
+import { isRunning, processSpace } from './process-owner.js'
 import { otherKind } from './regular-file.js'
 
 const mostLinks = 40 // as many as Linux follows
@@ -29,9 +29,9 @@ export function replaceable(file: string): string {
 export async function replaceFile(file: string, pieces: readonly Uint8Array[]): Promise<void> {
   const target = replaceable(file)
   const folder = path.dirname(target)
-  // By a name of its own length, since that of the file may be as long as names can be; and by machine, since a folder may
-  // be shared by several whose processes have the same numbers.
-  const prefix = `.${createHash('sha256').update(`${hostname()}\0${path.basename(target)}`).digest('hex').slice(0, 16)}.`
+  // By a name of its own length, since that of the file may be as long as names can be; and by where
+  // processes have the same numbers, since a folder may be shared by several such places.
+  const prefix = `.${createHash('sha256').update(`${processSpace()}\0${path.basename(target)}`).digest('hex').slice(0, 16)}.`
   const part = path.join(folder, `${prefix}${process.pid}-${randomBytes(4).toString('hex')}.part`)
   await removeLeftovers(folder, prefix)
   try {
@@ -63,15 +63,6 @@ async function removeLeftovers(folder: string, prefix: string): Promise<void> {
   for (const name of await readdir(folder).catch(() => [])) {
     const owner = name.startsWith(prefix) && name.endsWith('.part') ? Number(name.slice(prefix.length).split('-')[0]) : NaN
     if (Number.isInteger(owner) && owner > 0 && owner !== process.pid && !isRunning(owner)) await rm(path.join(folder, name), { force: true }).catch(() => {})
-  }
-}
-
-function isRunning(owner: number): boolean {
-  try {
-    process.kill(owner, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== 'ESRCH'
   }
 }
 
