@@ -35,6 +35,9 @@ const mostOfInput = 4_000
 /** Memory is looked at each time. */
 const inputsBetween = 500
 
+// Where the parent was killed, there is no one to tell.
+const orphaned = () => process.exit(1)
+process.once('disconnect', orphaned)
 const order = await new Promise<Order>(resolve => process.once('message', resolve))
 const target = await loadTarget(order.target)
 const prepared = await target.prepare?.()
@@ -50,6 +53,7 @@ await Promise.all(Array.from({ length: target.atOnce ?? 1 }, async () => {
 }))
 begun()
 await send({ kind: 'done', ...progress() })
+process.off('disconnect', orphaned)
 process.disconnect()
 process.exit(0)
 
