@@ -9,6 +9,7 @@ import type { ParsedChatOptions } from './options.js'
 import { Pace } from './pace.js'
 import { withPin } from './pinned-system.js'
 import { commonStart, join, nextPrompt, openingTokens, turnPrompt, wholePrompt, type PromptSetting, type PromptTokens } from './prompt-tokens.js'
+import { isRewritten, withoutReasoning } from './rewritten-reply.js'
 import type { SavedChat } from './saved-chat.js'
 import type { ChatFormat } from './chat-format.js'
 import { withAnswers } from './tools/call-answers.js'
@@ -247,25 +248,22 @@ export class Conversation {
     return last !== undefined && last.message.role !== 'assistant'
   }
 
-  /** Whether the template gives the last reply another form once another turn follows: without its reasoning. */
+  /** Whether the last reply has another form once another turn follows. */
   #isRewritten(): boolean {
     const last = this.log.present.at(-1)?.message
-    const { template, reasoning, reasoningMode } = this.#setting.format
-    if (last?.role !== 'assistant' || reasoningMode === 'keep') return false
-    const thought = reasoning === undefined ? /<\/?think>/.test(last.content) : last.reasoning !== undefined
-    return thought && (template.rewritesReasoning || reasoningMode === 'drop')
+    return last !== undefined && isRewritten(this.#setting.format, last)
   }
 
   /** The last exchange as the template writes it when another turn follows, and that turn. Undefined where the cache cannot go back so far. */
   async #fromLastExchange(setting: PromptSetting, messages: readonly LoggedMessage[]): Promise<PromptTokens | undefined> {
     const present = this.log.present
     const before = present.slice(0, -1).findLastIndex(({ message }) => message.role === 'assistant')
-    const exchange = present.slice(before + 1).map(({ message }) => (setting.format.template.rewritesReasoning ? message : withoutReasoning(message)))
+    const exchange = present.slice(before + 1).map(({ message }) => message)
     if (before < 0 && this.log.leftCount > 0) return undefined
-    const reply = messages.findIndex(({ role }) => role === 'assistant')
+    const reply = messages.findIndex(({ role }, at) => at > 0 && role === 'assistant')
     const turn = messages.slice(0, reply < 0 ? undefined : reply)
     const next = await turnPrompt(setting, this.#system, turn, exchange.at(-1))
-    const both = [...exchange, ...turn]
+    const both = withoutReasoning(setting.format, [...exchange, ...turn])
     const wanted = before < 0 ? await wholePrompt(setting, this.#system, both, true) : await turnPrompt(setting, this.#system, both, present[before]!.message)
     // The new turn is the end of it, word for word.
     const replyEnd = wanted.tokens.length - next.tokens.length
@@ -523,10 +521,6 @@ export class Conversation {
   close(): void {
     this.runner.close()
   }
-}
-
-function withoutReasoning({ raw, reasoning, ...message }: LoggedMessage): LoggedMessage {
-  return reasoning === undefined ? { ...message, ...(raw === undefined ? {} : { raw }) } : message
 }
 
 /** Where in `wanted`, from `least` on, the tokens go on alike for longest. */

@@ -2,6 +2,7 @@ import type { ChatFormat } from './chat-format.js'
 import type { LoggedMessage, TemplateMessage } from './messages.js'
 import type { Model } from './model.js'
 import { Pace, partLength } from './pace.js'
+import { isRewritten, withoutReasoning } from './rewritten-reply.js'
 import { replyText, templateMessages } from './template-messages.js'
 import { firstPieces, type PromptPiece } from './templates/prompt-pieces.js'
 
@@ -30,11 +31,13 @@ async function fromReply(setting: PromptSetting, system: string | undefined, mes
   const reply = messages.findIndex(({ role }, at) => at > asked && role === 'assistant')
   const behind = reply < 0 ? messages.length : reply
   const whole = await wholePrompt(setting, system, messages.slice(0, behind), true)
-  const turn = await turnPrompt(setting, system, messages.slice(asked, behind), messages[asked - 1])
+  const said = messages.slice(asked, behind)
+  const turn = await turnPrompt(setting, system, said, messages[asked - 1])
   const replyEnd = whole.tokens.length - turn.tokens.length
   whole.ends = whole.ends.map((end, i) => i < asked - 1 ? Math.min(end, replyEnd) : i < asked ? replyEnd : whole.tokens.length)
   whole.turns = turn.turns.map(at => replyEnd + at)
-  join(whole, await nextPrompt(setting, system, messages.slice(behind), { opened: true }))
+  const asking = { messages: said, start: replyEnd, previous: messages[asked - 1] }
+  await grow(setting, system, whole, asking, messages.slice(behind))
   return whole
 }
 
@@ -47,12 +50,13 @@ export async function wholePrompt(setting: PromptSetting, system: string | undef
   const { template } = format
   const text = format.systemText(system)
   const head: TemplateMessage[] = text === undefined ? [] : [{ role: 'system', content: text }]
-  const asTemplate = (some: readonly LoggedMessage[]) => templateMessages(some, () => format.toolFormat)
+  const asTemplate = (some: readonly LoggedMessage[]) => templateMessages(some, format)
   const tokens: number[] = []
   const asked = messages.findIndex(({ role }) => role !== 'assistant')
   if (!atOnce && template.incremental && asked > 0) return fromReply(setting, system, messages, asked)
   if (atOnce || !template.incremental || (asked < 0 && messages.length > 0)) {
-    const pieces = await pace.through(template.renderInParts([...head, ...asTemplate(messages)], true))
+    const shown = asTemplate(withoutReasoning(format, messages))
+    const pieces = await pace.through(template.renderInParts([...head, ...shown], true))
     addBeginning(setting.model, tokens, pieces)
     await addTokens(setting, tokens, pieces)
     return { tokens, ends: shareOut(messages, tokens.length), turns: [] }
@@ -64,8 +68,55 @@ export async function wholePrompt(setting: PromptSetting, system: string | undef
   addBeginning(setting.model, tokens, pieces)
   await addTokens(setting, tokens, pieces)
   const prompt = { tokens, ends: first.map(() => tokens.length), turns: [openingTokens(setting, system).length] }
-  join(prompt, await nextPrompt(setting, system, messages.slice(first.length), { opened: true }))
+  await grow(setting, system, prompt, { messages: first, start: 0 }, messages.slice(first.length))
   return prompt
+}
+
+/** A turn of a prompt that grows: the reply before it, if there is one, and where that ends. */
+interface Turn {
+  messages: readonly LoggedMessage[]
+  start: number
+  previous?: LoggedMessage
+}
+
+/**
+ * Adds what comes behind a turn to a prompt, reply by reply. One that has another form once another turn follows gets
+ * that, and so does what opens it: they are rendered together with the turns around them.
+ */
+async function grow(
+  setting: PromptSetting, system: string | undefined, prompt: PromptTokens, turn: Turn, rest: readonly LoggedMessage[],
+): Promise<void> {
+  for (let i = 0; i < rest.length;) {
+    const reply = rest[i]!
+    const later = rest.findIndex(({ role }, at) => at > i + 1 && role === 'assistant')
+    const messages = rest.slice(i + 1, later < 0 ? undefined : later)
+    const at = prompt.ends.length
+    const isFollowed = messages.length > 0 && messages[0]!.role !== 'assistant'
+    if (isFollowed && isRewritten(setting.format, reply)) await rewrite(setting, system, prompt, turn, reply, messages)
+    else join(prompt, await nextPrompt(setting, system, [reply, ...messages], { opened: true }))
+    turn = { messages, start: prompt.ends[at]!, previous: reply }
+    i += 1 + messages.length
+  }
+}
+
+/** In place of a turn at the end of a prompt: that turn, the reply and the next turn, as the template writes them. */
+async function rewrite(
+  setting: PromptSetting, system: string | undefined, prompt: PromptTokens,
+  { messages: asking, start, previous }: Turn, reply: LoggedMessage, messages: readonly LoggedMessage[],
+): Promise<void> {
+  const all = withoutReasoning(setting.format, [...asking, reply, ...messages])
+  const isFirst = previous === undefined
+  const wanted = await (isFirst ? wholePrompt(setting, system, all, true) : turnPrompt(setting, system, all, previous))
+  const next = await turnPrompt(setting, system, messages, reply)
+  const before = prompt.tokens.splice(start)
+  const opened = start + commonStart(before, wanted.tokens)
+  const ends = prompt.ends.splice(prompt.ends.length - asking.length)
+  prompt.ends.push(...ends.map(end => Math.min(end, opened)))
+  for (const token of wanted.tokens) prompt.tokens.push(token)
+  // The new turn is the end of it, word for word.
+  const replyEnd = prompt.tokens.length - next.tokens.length
+  prompt.ends.push(replyEnd, ...messages.map(() => prompt.tokens.length))
+  for (const at of next.turns) prompt.turns.push(replyEnd + at)
 }
 
 /**
@@ -110,8 +161,8 @@ function replyPieces({ format }: PromptSetting, message: LoggedMessage, shown: r
 /** Tokens of what follows a reply, in one turn, whatever messages it has. `previous`: that reply. */
 export async function turnPrompt(setting: PromptSetting, system: string | undefined, messages: readonly LoggedMessage[], previous?: LoggedMessage): Promise<PromptTokens> {
   const { format, pace = new Pace() } = setting
-  const after = previous?.toolCalls === undefined ? undefined : templateMessages([previous], () => format.toolFormat)[0]
-  const { pieces, turnAt } = await pace.through(format.template.continueTurnInParts(templateMessages(messages, () => format.toolFormat, previous), { system: format.systemText(system), after }))
+  const after = previous?.toolCalls === undefined ? undefined : templateMessages([previous], format)[0]
+  const { pieces, turnAt } = await pace.through(format.template.continueTurnInParts(templateMessages(messages, format, previous), { system: format.systemText(system), after }))
   const tokens: number[] = []
   await addTokens(setting, tokens, pieces)
   // Tokenized together, as always, so that the boundary is nowhere felt: usually it is at a special token.
