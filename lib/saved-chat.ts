@@ -1,3 +1,4 @@
+import { constants } from 'node:buffer'
 import { createHash } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'
 import { totalmem } from 'node:os'
@@ -42,18 +43,28 @@ const version = 1
 const fixed = mark.length + 8
 const digestBytes = 32
 
-/** So much is read at a time: a single call takes 2 GiB at most. */
-const readBytes = 64 * 1024 ** 2
+/**
+ * So much is written, read and hashed at a time: a single call takes 2 GiB at most, and hashing holds up all else that the
+ * process does, a few milliseconds here.
+ */
+const partBytes = 1024 ** 2
 
-/** @internal The file, in pieces. */
-export function encodeSavedChat({ state, ...head }: SavedChat): Uint8Array[] {
+/** @internal The file, in pieces of no more than a part: hashed as they are taken. */
+export function* encodeSavedChat({ state, ...head }: SavedChat): Generator<Uint8Array, void> {
   const text = Buffer.from(JSON.stringify(head))
   const start = Buffer.alloc(fixed)
   mark.copy(start)
   start.writeUInt32LE(version, mark.length)
   start.writeUInt32LE(text.length, mark.length + 4)
-  const digest = createHash('sha256').update(start).update(text).update(state).digest()
-  return [start, text, state, digest]
+  const hash = createHash('sha256')
+  for (const bytes of [start, text, state]) {
+    for (let at = 0; at < bytes.length; at += partBytes) {
+      const part = bytes.subarray(at, at + partBytes)
+      hash.update(part)
+      yield part
+    }
+  }
+  yield hash.digest()
 }
 
 /**
@@ -99,10 +110,12 @@ async function decode(handle: FileHandle): Promise<SavedChat> {
   if (found !== version) throw new Refusal(`is a saved chat of version ${found}, and this package reads version ${version}: use the package that wrote it`)
   const length = start.readUInt32LE(mark.length + 4)
   if (size > totalmem()) throw new Refusal(`has ${size} bytes, more than the memory of this machine`)
-  const rest = await readPart(handle, size - fixed, fixed)
-  const body = rest.subarray(0, -digestBytes)
-  const digest = createHash('sha256').update(start).update(body).digest()
-  if (!digest.equals(rest.subarray(-digestBytes)) || length > body.length) throw new Refusal('is damaged: its checksum is another one')
+  const bodyBytes = size - fixed - digestBytes
+  if (bodyBytes > constants.MAX_LENGTH) throw new Refusal(`has ${size} bytes, more than this Node.js can hold in one piece: use Node.js 22 or later`)
+  const hash = createHash('sha256').update(start)
+  const body = await readPart(handle, bodyBytes, fixed, part => hash.update(part))
+  const digest = await readPart(handle, digestBytes, fixed + bodyBytes)
+  if (!hash.digest().equals(digest) || length > body.length) throw new Refusal('is damaged: its checksum is another one')
   try {
     const head = checkSavedHead(JSON.parse(body.subarray(0, length).toString('utf8')))
     return { ...head, state: body.subarray(length) }
@@ -112,13 +125,14 @@ async function decode(handle: FileHandle): Promise<SavedChat> {
   }
 }
 
-/** So many bytes from a place on, or fewer where the file ends before. */
-async function readPart(handle: FileHandle, length: number, position: number): Promise<Buffer> {
+/** So many bytes from a place on, or fewer where the file ends before; `take` gets them bit by bit. */
+async function readPart(handle: FileHandle, length: number, position: number, take?: (bytes: Buffer) => void): Promise<Buffer> {
   const buffer = Buffer.alloc(length)
   let done = 0
   while (done < length) {
-    const { bytesRead } = await handle.read(buffer, done, Math.min(readBytes, length - done), position + done)
+    const { bytesRead } = await handle.read(buffer, done, Math.min(partBytes, length - done), position + done)
     if (bytesRead === 0) break
+    take?.(buffer.subarray(done, done + bytesRead))
     done += bytesRead
   }
   return buffer.subarray(0, done)

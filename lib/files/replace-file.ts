@@ -26,7 +26,7 @@ export function replaceable(file: string): string {
  * Writes it beside the file, and puts it into its place once it is all on the disk: whenever the process or the machine
  * stops, the file is the old one or the new one. Only its owner may read it. Throws system errors, and as `replaceable`.
  */
-export async function replaceFile(file: string, pieces: readonly Uint8Array[]): Promise<void> {
+export async function replaceFile(file: string, pieces: Iterable<Uint8Array>): Promise<void> {
   const target = replaceable(file)
   const folder = path.dirname(target)
   // By a name of its own length, since that of the file may be as long as names can be; and by where

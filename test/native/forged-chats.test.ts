@@ -15,7 +15,7 @@ const go = { maxTokens: 4 } as const
 /** A saved chat with its checksum, whatever is in it. */
 function forge(saved: SavedChat): string {
   const file = join(folder, 'forged.chat')
-  writeFileSync(file, Buffer.concat(encodeSavedChat(saved)))
+  writeFileSync(file, Buffer.concat([...encodeSavedChat(saved)]))
   return file
 }
 

@@ -1,8 +1,10 @@
+import { constants } from 'node:buffer'
 import { execFileSync } from 'node:child_process'
-import { createHash } from 'node:crypto'
+import { createHash, Hash } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
+import { jest } from '@jest/globals'
 import { parseChatOptions } from '../../lib/options.js'
 import { encodeSavedChat, isOtherFile, readSavedChat, writeSavedChat, type SavedChat } from '../../lib/saved-chat.js'
 
@@ -66,7 +68,7 @@ test.each<[string, (head: any) => unknown]>([
   ['fractions', head => ({ ...head, seenBefore: 0.5 })],
 ])('with a right checksum and %s it is refused', async (_name, change) => {
   const { state, ...head } = JSON.parse(JSON.stringify(chat))
-  writeFileSync(file, Buffer.concat(encodeSavedChat({ ...(change(head) as SavedChat), toJSON: () => change(head), state: new Uint8Array(3) } as unknown as SavedChat)))
+  writeFileSync(file, Buffer.concat([...encodeSavedChat({ ...(change(head) as SavedChat), toJSON: () => change(head), state: new Uint8Array(3) } as unknown as SavedChat)]))
   await expect(readSavedChat(file)).rejects.toMatchObject({ code: 'SAVED_CHAT_INVALID', message: expect.stringContaining(file) })
 })
 
@@ -106,7 +108,7 @@ test('what cannot be written to is told with its path and the reason', async () 
 })
 
 test('a file larger than the memory of this machine is not read', async () => {
-  writeFileSync(file, Buffer.concat(encodeSavedChat(chat)).subarray(0, 16))
+  writeFileSync(file, Buffer.concat([...encodeSavedChat(chat)]).subarray(0, 16))
   truncateSync(file, 2 ** 43)
   await expect(readSavedChat(file)).rejects.toMatchObject({ code: 'SAVED_CHAT_INVALID', message: expect.stringContaining('memory') })
   // Of anything else no more than its beginning is looked at.
@@ -133,4 +135,50 @@ test('the file is as large as what was given', async () => {
   await writeSavedChat(file, { ...chat, state: new Uint8Array(3_000_000).fill(7) })
   expect(readFileSync(file).length).toBeGreaterThan(3_000_000)
   expect((await readSavedChat(file)).state.every(byte => byte === 7)).toBe(true)
+})
+
+describe('a large chat', () => {
+  const part = 1024 ** 2
+  const large: SavedChat = { ...chat, state: new Uint8Array(12 * part + 5).fill(7) }
+
+  /** How often the event loop comes round meanwhile. */
+  async function rounds(work: () => Promise<unknown>): Promise<number> {
+    let count = 0
+    let over = false
+    const round = (): void => {
+      count++
+      if (!over) setImmediate(round)
+    }
+    round()
+    await work()
+    over = true
+    return count
+  }
+
+  test('is written and hashed in parts, to the same file', () => {
+    const pieces = [...encodeSavedChat({ ...large, system: 'Be brief. '.repeat(part / 5) })]
+    expect(Math.max(...pieces.map(({ length }) => length))).toBe(part)
+    const bytes = Buffer.concat(pieces)
+    expect(createHash('sha256').update(bytes.subarray(0, -32)).digest()).toEqual(bytes.subarray(-32))
+    expect(bytes.length).toBe(16 + bytes.readUInt32LE(12) + large.state.length + 32)
+  })
+
+  test('leaves the event loop free meanwhile', async () => {
+    const hashed = jest.spyOn(Hash.prototype, 'update')
+    const most = () => Math.max(...hashed.mock.calls.splice(0).map(([bytes]) => (bytes as unknown as Uint8Array).length))
+    expect(await rounds(() => writeSavedChat(file, large))).toBeGreaterThan(12)
+    expect(most()).toBe(part)
+    expect(await rounds(() => readSavedChat(file))).toBeGreaterThan(12)
+    expect(most()).toBe(part)
+    hashed.mockRestore()
+    expect(Buffer.compare((await readSavedChat(file)).state, large.state)).toBe(0)
+  })
+
+  const whereItMatters = constants.MAX_LENGTH < totalmem() ? test : test.skip // in later versions of Node.js it is more than any memory
+  whereItMatters('that no buffer can hold is refused, with what to do', async () => {
+    writeFileSync(file, Buffer.concat([...encodeSavedChat(chat)]).subarray(0, 16))
+    truncateSync(file, constants.MAX_LENGTH + 16 + 32 + 1)
+    await expect(readSavedChat(file)).rejects.toMatchObject({ code: 'SAVED_CHAT_INVALID', message: expect.stringContaining('use Node.js 22 or later') })
+    rmSync(file)
+  })
 })

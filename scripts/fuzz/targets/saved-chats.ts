@@ -111,15 +111,17 @@ const ways: { name: string; forge(random: SeededRandom, from: SavedChat, all: re
 ]
 
 function forged(chat: SavedChat, told = JSON.stringify({ ...chat, state: undefined })): Forged {
-  return { bytes: Buffer.concat(encodeSavedChat(chat)), told }
+  return { bytes: Buffer.concat([...encodeSavedChat(chat)]), told }
 }
 
 const scraps = ['{', '}', '[', ']', ',', ':', '"', 'null', '"__proto__":{"a":1},', '"constructor":1,', '1e999', '-0', '9'.repeat(400), '\\ud800', '\\u0000', '[[[['.repeat(5_000), '\uFFFD', '"log":', '"left":true,', '"end":-1,']
 
 /** The head as text, with anything put in between or taken out, and a checksum that is right. */
 function withText(random: SeededRandom, from: SavedChat): Forged {
-  const [start, head, state] = encodeSavedChat(from) as [Buffer, Buffer, Uint8Array]
-  let text = head.toString()
+  const bytes = Buffer.concat([...encodeSavedChat(from)])
+  const start = bytes.subarray(0, 16)
+  const { state } = from
+  let text = bytes.subarray(start.length, -32 - state.length).toString()
   // Numbers and words are exchanged for others, or anything becomes anything.
   const like = pick(random, [/-?\d+/g, /-?\d+/g, /true|false/g, undefined])
   const places = like === undefined ? [] : [...text.matchAll(like)]
