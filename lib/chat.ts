@@ -13,7 +13,7 @@ import { writeSavedChat } from './saved-chat.js'
 import { readOutput } from './structured/response-format.js'
 import type { StandardSchema } from './structured/schema.js'
 import { leftInQueue, textStream, type TextStream } from './text-stream.js'
-import { refuseInToolScope } from './tool-scope.js'
+import { waitForTurn } from './tool-scope.js'
 import { chosen } from './tools/tool-call-grammar.js'
 import { wantsCall } from './tools/tool-definitions.js'
 import { takeTurn } from './turn.js'
@@ -111,7 +111,7 @@ export class Chat {
    *
    * @throws {StreamingLLMError} from the first `next()` on: TOKENIZE_FAILED, TEMPLATE_FAILED, CACHE_FULL for a turn that
    * does not fit (the turn then leaves no trace), CACHE_FULL in mid-reply, OUT_OF_MEMORY, MODEL_CHANGED, GRAMMAR_TOO_COMPLEX,
-   * DECODE_FAILED (the chat stays usable), INVALID_OPTION for a tool's answer to no call, BUSY within a tool of this chat, CLOSED. Wrong options throw at once.
+   * DECODE_FAILED (the chat stays usable), INVALID_OPTION for a tool's answer to no call, BUSY within a tool that this chat waits for, CLOSED. Wrong options throw at once.
    */
   stream(said: string | ChatMessage | ChatMessage[], options: GenerateOptions = {}): TextStream {
     const parsed = parseGenerateOptions(options, this.#defaults)
@@ -282,8 +282,8 @@ export class Chat {
 
   /** Does something while no turn is in progress. */
   async #alone<T>(act: () => Promise<T>): Promise<T> {
-    refuseInToolScope(this.#conversation)
-    const release = await this.#conversation.runner.acquire()
+    const isOver = waitForTurn(this.#conversation)
+    let release: (() => void) | undefined
     try {
       this.#needOpen()
       return await act()
@@ -303,12 +303,14 @@ export class Chat {
   }
 
   async *#turn(messages: ChatMessage[], options: ParsedGenerateOptions, before?: () => Promise<() => Promise<void>>): AsyncGenerator<StreamEvent, void, undefined> {
-    refuseInToolScope(this.#conversation)
+    const isOver = waitForTurn(this.#conversation)
     const deadline = new Deadline(options.timeLimit)
+      release = await this.#conversation.runner.acquire()
     let release: (() => void) | undefined
     try {
       release = await this.#conversation.runner.acquire(options.signal, deadline)
       if (release === undefined) {
+      isOver()
         // Left while another turn was still going on: it never began, and leaves no trace.
         yield leftInQueue(this.usage, options.signal?.aborted === true ? 'abort' : 'time')
         return
@@ -339,9 +341,11 @@ export class Chat {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
+      isOver()
   }
 }
 
+      isOver()
 function parseSaid(said: string | ChatMessage | ChatMessage[], call: string): ChatMessage[] {
   const messages = parseMessages(typeof said === 'string' ? [{ role: 'user', content: said }] : reading(call, 'messages', () => Array.isArray(said)) ? said : [said], call)
   if (messages.length === 0) throw new StreamingLLMError('INVALID_OPTION', `${call}: there is no message to be answered; pass a text, or at least one message`, { details: { call } })

@@ -205,6 +205,26 @@ describe('tools', () => {
     expect(codes.at(-1)).toBe('Fine.') // from within the tool, but when nobody waits for it any more
   })
 
+  test('two chats whose tools call each other are told that they would wait for ever', async () => {
+    const { model } = fakeModel({ chatTemplate: template }, {}, call('weather', { city: 'Oslo' }), call('weather', { city: 'Rome' }), 'Fine.')
+    const chats: Chat[] = []
+    const codes: unknown[] = []
+    let begun = 0
+    let bothBegun!: () => void
+    const both = new Promise<void>(resolve => { bothBegun = resolve })
+    for (const other of [1, 0]) {
+      chats.push(model.createChat({ tools: weather(async () => {
+        if (++begun === 2) bothBegun()
+        await both
+        codes.push(await chats[other]!.ask('And you?').then(() => 'done', error => error.code))
+      }) }))
+    }
+    await soon(Promise.all(chats.map(chat => chat.ask('Weather?'))))
+    expect(codes.sort()).toEqual(['BUSY', 'done'])
+    // Nobody waits any more.
+    expect((await soon(chats[0]!.ask('And now?'))).text).toBe('Fine.')
+  })
+
   test('answers name the calls that wait for them, or come in their order', async () => {
     const calls = call('weather', { city: 'Oslo' }) + '\n' + call('weather', { city: 'Rome' })
     const { model } = fakeModel({ chatTemplate: template }, {}, calls, 'Fine.')
