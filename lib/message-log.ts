@@ -146,7 +146,7 @@ export function extendDigest(digest: string, { role, content, toolCalls = [], to
   return createHash('sha256').update(digest).update(JSON.stringify(said)).digest('hex')
 }
 
-/** As callers see it. */
+/** As callers see it: theirs to change, as the history is not. */
 function shown({ raw: _, ...message }: LoggedMessage): ChatMessage {
-  return message
+  return message.toolCalls === undefined ? message : { ...message, toolCalls: structuredClone(message.toolCalls) }
 }

@@ -56,7 +56,8 @@ export class ReplyEvents {
           // Results must name the id that the model has read.
           const call = { id: writtenId ?? part.id, name, arguments: args }
           ;(this.#message.toolCalls ??= []).push(call)
-          return { type: 'tool-call', index, ...call }
+          // Whoever gets the event may change it, and the message is what the cache holds.
+          return { type: 'tool-call', index, ...structuredClone(call) }
         }
         case 'invalid-tool-call': {
           this.invalid.push(part.reason)

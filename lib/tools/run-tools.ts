@@ -17,9 +17,11 @@ export interface ToolOutcome {
 export async function runTools({ execute, validate }: ParsedTools, calls: readonly ToolCall[], signal: AbortSignal): Promise<ToolOutcome[]> {
   return Promise.all(calls.map(async (call): Promise<ToolOutcome> => {
     try {
-      const checked = await validate.get(call.name)?.(call.arguments)
+      // Each gets arguments of its own: the call's are in the history, and what the model wrote in the cache.
+      const args = () => structuredClone(call.arguments)
+      const checked = await validate.get(call.name)?.(args())
       if (checked?.issues !== undefined) return { call, error: `The arguments are not as they must be: ${checked.issues.map(({ message }) => message).join('; ')}` }
-      const run = Promise.resolve(execute.get(call.name)!(checked?.value ?? call.arguments, { id: call.id, signal }))
+      const run = Promise.resolve(execute.get(call.name)!(checked?.value ?? args(), { id: call.id, signal }))
       const result: unknown = await untilAborted(run, signal)
       return { call, result, told: typeof result === 'string' ? result : asJson(result) }
     } catch (error) {

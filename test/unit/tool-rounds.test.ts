@@ -225,6 +225,27 @@ describe('tools', () => {
     expect((await soon(chats[0]!.ask('And now?'))).text).toBe('Fine.')
   })
 
+  test('and callers get copies: what they do to them changes no history', async () => {
+    const { model } = fakeModel({ chatTemplate: template }, {}, call('weather', { city: 'Oslo' }), 'Fine.')
+    const chat = model.createChat({ keepMessages: 'all', tools: weather(args => {
+      args.city = 'Rome'
+      return 'rain'
+    }) })
+    for await (const event of chat.stream('Weather?')) if (event.type === 'tool-call') event.arguments['city'] = 'Bonn'
+    const before = JSON.stringify(chat.messages)
+    expect(before).toContain('Oslo')
+    const [called] = chat.messages.flatMap(({ toolCalls = [] }) => toolCalls)
+    called!.arguments['city'] = 'Bern'
+    chat.messages[1]!.toolCalls!.push(called!)
+    expect(JSON.stringify(chat.messages)).toBe(before)
+    const given = { role: 'assistant', content: '', toolCalls: [{ id: '1', name: 'weather', arguments: { city: 'Oslo' } }] }
+    await chat.add([{ role: 'user', content: 'Weather?' }, given])
+    given.toolCalls[0]!.arguments.city = 'Rome'
+    expect(JSON.stringify(chat.messages)).not.toContain('Rome')
+    const undone = await chat.undo()
+    expect(undone.at(-1)!.toolCalls![0]!.arguments).toEqual({ city: 'Oslo' })
+  })
+
   test('answers name the calls that wait for them, or come in their order', async () => {
     const calls = call('weather', { city: 'Oslo' }) + '\n' + call('weather', { city: 'Rome' })
     const { model } = fakeModel({ chatTemplate: template }, {}, calls, 'Fine.')
