@@ -1,4 +1,4 @@
-import { throwIfAborted } from './abort.js'
+import { followingController, throwIfAborted } from './abort.js'
 import type { Conversation, ConversationSetting, RestoredFrom } from './conversation.js'
 import { Deadline } from './deadline.js'
 import { modelClosed, StreamingLLMError } from './errors.js'
@@ -132,6 +132,9 @@ export class Chat {
 
   async #answer(messages: ChatMessage[], options: GenerateOptions): Promise<Answer> {
     const parsed = parseGenerateOptions(options, this.#defaults, 'ask')
+    // Of the whole answer: the turn's own does not know of the schema's library.
+    const end = performance.now() + (parsed.timeLimit ?? Infinity)
+    const left = () => (end === Infinity ? undefined : Math.max(1, end - performance.now()))
     let text = ''
     let reasoning = ''
     let toolCalls: ToolCall[] = []
@@ -152,10 +155,27 @@ export class Chat {
         ...(reasoning === '' ? {} : { reasoning }),
         ...(reason === 'tool-calls' ? { toolCalls } : {}),
         ...(parsed.logprobs === undefined ? {} : { tokens }),
-        ...(parsed.responseFormat === undefined ? {} : { value: await readOutput(parsed.responseFormat, text, reason, toolCalls) }),
+        ...(parsed.responseFormat === undefined ? {} : { value: await this.#output(parsed, left, text, reason, toolCalls) }),
       }
     }
     throw new StreamingLLMError('DECODE_FAILED', 'the reply ended without saying why')
+  }
+
+  /** What the reply says, by its schema. The schema's library holds up nobody: it has the time that is `left`. */
+  async #output({ responseFormat, signal, timeLimit }: ParsedGenerateOptions, left: () => number | undefined, text: string, reason: FinishReason, toolCalls: ToolCall[]): Promise<unknown> {
+    const deadline = new Deadline(left())
+    const { controller, unlink } = followingController(signal, deadline.signal, this.#closing.signal, this.#setting.model.closing)
+    try {
+      return await readOutput(responseFormat!, text, reason, toolCalls, controller.signal)
+    } catch (error) {
+      if (!controller.signal.aborted || error !== controller.signal.reason) throw error
+      throwIfAborted(signal)
+      this.#needOpen()
+      throw new StreamingLLMError('OUTPUT_INVALID', `the reply is JSON of the schema's form, but the schema has not agreed to it within the timeLimit of ${timeLimit} ms: allow more, or use a schema that answers sooner`, { cause: error, details: { text } })
+    } finally {
+      unlink()
+      deadline.clear()
+    }
   }
 
   /**
@@ -285,10 +305,12 @@ export class Chat {
     const isOver = waitForTurn(this.#conversation)
     let release: (() => void) | undefined
     try {
+      release = await this.#conversation.runner.acquire()
       this.#needOpen()
       return await act()
     } finally {
       release?.()
+      isOver()
     }
   }
 
@@ -305,12 +327,10 @@ export class Chat {
   async *#turn(messages: ChatMessage[], options: ParsedGenerateOptions, before?: () => Promise<() => Promise<void>>): AsyncGenerator<StreamEvent, void, undefined> {
     const isOver = waitForTurn(this.#conversation)
     const deadline = new Deadline(options.timeLimit)
-      release = await this.#conversation.runner.acquire()
     let release: (() => void) | undefined
     try {
       release = await this.#conversation.runner.acquire(options.signal, deadline)
       if (release === undefined) {
-      isOver()
         // Left while another turn was still going on: it never began, and leaves no trace.
         yield leftInQueue(this.usage, options.signal?.aborted === true ? 'abort' : 'time')
         return
@@ -321,9 +341,11 @@ export class Chat {
       const finish = yield* takeTurn({ setting: this.#setting, conversation: this.#conversation, needOpen: () => this.#needOpen(), closed, deadline }, messages, options, putBack)
       // Before the last event is told: a reader who goes no further finds the books complete and the chat free.
       release()
+      isOver()
       if (finish !== undefined) yield finish
     } finally {
       release?.()
+      isOver()
       deadline.clear()
     }
   }
@@ -341,11 +363,9 @@ export class Chat {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
-      isOver()
   }
 }
 
-      isOver()
 function parseSaid(said: string | ChatMessage | ChatMessage[], call: string): ChatMessage[] {
   const messages = parseMessages(typeof said === 'string' ? [{ role: 'user', content: said }] : reading(call, 'messages', () => Array.isArray(said)) ? said : [said], call)
   if (messages.length === 0) throw new StreamingLLMError('INVALID_OPTION', `${call}: there is no message to be answered; pass a text, or at least one message`, { details: { call } })

@@ -1,3 +1,4 @@
+import { untilAborted } from '../abort.js'
 import { StreamingLLMError } from '../errors.js'
 import { reading, reasonOf } from '../options/check.js'
 import { jsonSchemaGrammar } from './json-schema.js'
@@ -33,9 +34,10 @@ const cures: Record<string, string> = {
  * The value of a finished reply.
  *
  * @throws {StreamingLLMError} OUTPUT_INCOMPLETE where the reply ended before its JSON did, or with calls that the caller has to
- * answer; OUTPUT_INVALID where the schema's own library does not agree with it
+ * answer; OUTPUT_INVALID where the schema's own library does not agree with it. `signal.reason`, where that fires before the
+ * library has said so
  */
-export async function readOutput({ validate }: ResponseFormat, text: string, reason: string, toolCalls: readonly object[]): Promise<unknown> {
+export async function readOutput({ validate }: ResponseFormat, text: string, reason: string, toolCalls: readonly object[], signal?: AbortSignal): Promise<unknown> {
   if (reason === 'tool-calls') {
     throw new StreamingLLMError('OUTPUT_INCOMPLETE', 'the reply calls tools, which stand in details.toolCalls and have no execute(): answer each with a message of the role tool, and ask for the form there again', { details: { text, reason, toolCalls } })
   }
@@ -48,10 +50,11 @@ export async function readOutput({ validate }: ResponseFormat, text: string, rea
   if (validate === undefined) return value
   let issues: string[]
   try {
-    const result = await validate(value)
+    const result = await untilAborted(Promise.resolve(validate(value)), signal)
     if (result.issues === undefined) return result.value
     issues = result.issues.map(({ message, path }) => (path === undefined || path.length === 0 ? message : `${path.map(part => String(typeof part === 'object' && part !== null && 'key' in part ? part.key : part)).join('.')}: ${message}`))
   } catch (error) {
+    if (signal?.aborted === true && error === signal.reason) throw error
     throw new StreamingLLMError('OUTPUT_INVALID', `the reply is JSON of the schema's form, but the schema fails at it: ${reasonOf(error)}`, { cause: error, details: { text, value } })
   }
   throw new StreamingLLMError('OUTPUT_INVALID', `the reply is JSON of the schema's form, but the schema refuses it: ${issues.join('; ')}`, { details: { text, value, issues } })

@@ -19,7 +19,7 @@ export async function runTools({ execute, validate }: ParsedTools, calls: readon
     try {
       // Each gets arguments of its own: the call's are in the history, and what the model wrote in the cache.
       const args = () => structuredClone(call.arguments)
-      const checked = await validate.get(call.name)?.(args())
+      const checked = await untilAborted(Promise.resolve(validate.get(call.name)?.(args())), signal)
       if (checked?.issues !== undefined) return { call, error: `The arguments are not as they must be: ${checked.issues.map(({ message }) => message).join('; ')}` }
       const run = Promise.resolve(execute.get(call.name)!(checked?.value ?? args(), { id: call.id, signal }))
       const result: unknown = await untilAborted(run, signal)

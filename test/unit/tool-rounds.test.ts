@@ -246,6 +246,28 @@ describe('tools', () => {
     expect(undone.at(-1)!.toolCalls![0]!.arguments).toEqual({ city: 'Oslo' })
   })
 
+  test.each(['parameters', 'responseFormat'] as const)('a schema library that never answers holds up nobody (%s)', async where => {
+    const form = { '~standard': { version: 1, vendor: 'slow', validate: () => new Promise<never>(() => {}), jsonSchema: { input: () => ({ type: 'object', properties: { city: { type: 'string' } } }) } } } as const
+    const answer = where === 'parameters' ? call('weather', { city: 'Oslo' }) : '{"city":"Oslo"}'
+    const { model } = fakeModel({ chatTemplate: template }, {}, answer)
+    const tools = { weather: { parameters: form, execute: () => 'rain' } }
+    const asked = (options: object) => {
+      const chat = model.createChat(where === 'parameters' ? { tools } : {})
+      return { chat, answer: chat.ask('Weather?', { ...options, ...(where === 'parameters' ? {} : { responseFormat: form }) }) }
+    }
+    const late = asked({ timeLimit: 20 }).answer
+    if (where === 'parameters') expect(await soon(late)).toMatchObject({ reason: 'time' })
+    else await expect(soon(late)).rejects.toMatchObject({ code: 'OUTPUT_INVALID', message: expect.stringContaining('timeLimit') })
+    const reason = new Error('enough')
+    const controller = new AbortController()
+    const left = asked({ signal: controller.signal }).answer
+    setTimeout(() => controller.abort(reason), 20)
+    await expect(soon(left)).rejects.toBe(reason)
+    const { chat, answer: closed } = asked({})
+    setTimeout(() => void chat.close(), 20)
+    await expect(soon(closed)).rejects.toMatchObject({ code: 'CLOSED' })
+  })
+
   test('answers name the calls that wait for them, or come in their order', async () => {
     const calls = call('weather', { city: 'Oslo' }) + '\n' + call('weather', { city: 'Rome' })
     const { model } = fakeModel({ chatTemplate: template }, {}, calls, 'Fine.')
