@@ -62,6 +62,18 @@ Napi::Array probabilities(Napi::Env env, const std::vector<TokenProbability>& to
   return list;
 }
 
+// Undefined where there is no array of so many bytes. By JavaScript's own constructor, which throws: what Node-API makes of
+// more than V8 allows, or the memory has, is the end of the process.
+Napi::Value to_bytes(Napi::Env env, const std::vector<uint8_t>& from) {
+  try {
+    auto bytes = env.Global().Get("Uint8Array").As<Napi::Function>().New({Napi::Number::New(env, static_cast<double>(from.size()))}).As<Napi::Uint8Array>();
+    std::copy(from.begin(), from.end(), bytes.Data());
+    return bytes;
+  } catch (const Napi::Error&) {
+    return env.Undefined();
+  }
+}
+
 }  // namespace
 
 Napi::Function StreamObject::define(Napi::Env env) {
@@ -113,8 +125,14 @@ Napi::Value StreamObject::take(const Napi::CallbackInfo& info) {
       if (event->drafted_tokens >= 0) set("draftedTokens", static_cast<double>(event->drafted_tokens)), set("acceptedTokens", static_cast<double>(event->accepted_tokens));
       if (!event->tokens.empty()) object.Set("tokens", to_array(env, event->tokens));
       if (!event->state.empty()) {
-        auto state = Napi::Uint8Array::New(env, event->state.size());
-        std::copy(event->state.begin(), event->state.end(), state.Data());
+        const auto state = to_bytes(env, event->state);
+        if (state.IsUndefined()) {
+          object.Set("type", names[StreamEvent::error]);
+          object.Set("code", "SAVE_FAILED");
+          object.Set("message", "the chat takes " + std::to_string(event->state.size()) + " bytes, more than JavaScript has room for in one piece: free memory, use Node.js 22 or later (20 takes 4 GiB at most), or keep a smaller window");
+          set_counts();
+          break;
+        }
         object.Set("state", state);
       }
       set("promptMs", event->prompt_ms), set("generationMs", event->generation_ms);
