@@ -54,6 +54,7 @@ void Engine::cut(Sequence& sequence, int64_t keep) {
   give_id(sequence.state);
   sequence.swapped_state.reset();
   if (sequence.current < 0) {
+    sequence.swapped_is_longer = true;
     if (rebased) return;
     sequence.swapped.reset();
     return start_over(sequence);
@@ -131,6 +132,7 @@ void Engine::copy(const Sequence& from, Sequence& to) {
   to.restored = from.restored;
   to.rebasing = from.rebasing, to.given_back = from.given_back, to.replaying = from.replaying;
   to.swapped = from.swapped, to.swapped_state = from.swapped_state;
+  to.swapped_is_longer = from.swapped_is_longer;
   if (from.current < 0) return;
   if (!make_room(to, &from)) {
     // Nobody gives way now: it waits outside with a copy of what the cache holds.

@@ -90,14 +90,14 @@ void Engine::place(Sequence& sequence) {
     if (!bytes.empty()) guarded([&] { taken = llama().llama_state_seq_set_data(context_, bytes.data(), bytes.size(), id); });
     return taken > 0;
   };
+  const bool is_longer = std::exchange(sequence.swapped_is_longer, false);
   const auto swapped = std::exchange(sequence.swapped, nullptr);
   const auto swapped_state = std::exchange(sequence.swapped_state, nullptr);
   if (swapped_state && !bring_back(sequence.state, swapped_state)) give_id(sequence.state);
   if (swapped) bring_back(sequence.current, swapped);
   else sequence.current = take_id();
-  if (holds_newest(sequence)) return;
-  // Its end may have been cut off since.
-  if (!llama().llama_memory_seq_rm(memory_, sequence.current, sequence.cache->next(), -1) || !holds_what_is_seen(sequence)) start_over(sequence);
+  if (!is_longer && holds_newest(sequence)) return;
+  if (!is_longer || !llama().llama_memory_seq_rm(memory_, sequence.current, sequence.cache->next(), -1) || !holds_what_is_seen(sequence)) start_over(sequence);
 }
 
 namespace {
@@ -118,15 +118,21 @@ constexpr int64_t kMostTokens = int64_t{1} << 53;
 
 }  // namespace
 
-// All of an idle sequence: its books, and what the cache holds.
+// All of an idle sequence: its books, and what the cache holds. Without the latter, where what was put away has more than
+// belongs to it and there is no place for it now: its tokens are decoded again then.
 std::vector<uint8_t> Engine::saved(Sequence& sequence) {
+  if (sequence.swapped && sequence.swapped_is_longer && weights_ && queue_.empty() && make_room(sequence)) place(sequence);
+  const auto cells = [&] {
+    if (sequence.rebasing > 0 || (sequence.swapped && sequence.swapped_is_longer)) return std::vector<uint8_t>();
+    return sequence.swapped ? sequence.swapped->read() : cells_of(sequence.current);
+  };
   ByteWriter to;
   const auto& limits = sequence.cache->limits();
   to.put(Head{kStateVersion, limits.kind, limits.sinks, limits.window, limits.reanchor_every, limits.trained_length, limits.first, limits.by_turn, sequence.seen, sequence.evicted,
               sequence.rebasing, sequence.given_back, sequence.replaying});
   to.put_list(sequence.pending);
   sequence.cache->save(to);
-  to.put_list(sequence.rebasing > 0 ? std::vector<uint8_t>() : sequence.swapped ? sequence.swapped->read() : cells_of(sequence.current));
+  to.put_list(cells());
   return std::move(to.bytes);
 }
 
@@ -171,7 +177,7 @@ const char* Engine::restore_saved(Sequence& sequence, const std::vector<uint8_t>
   sequence.seen = head.seen, sequence.evicted = head.evicted;
   sequence.rebasing = head.rebasing, sequence.given_back = head.given_back, sequence.replaying = head.replaying;
   if (sequence.cache->size() == 0) return sequence.pending.empty() ? "done" : "waiting";
-  const bool waits = sequence.rebasing > 0;
+  const bool waits = sequence.rebasing > 0 || cells.empty();
   if (sequence.running->job.tokens_alone || waits || !read_cells(sequence, cells)) {
     start_over(sequence);
     return waits ? "waiting" : "unreadable";

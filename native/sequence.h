@@ -130,8 +130,8 @@ struct Sequence {
   // Positions of which it has cells of its own, not those of `current`: the two part when the cache grows.
   Position own_from = 0, own_to = 0;
   int state = -1;       // keeps the recurrent part during a rebase
-  // What the cache held when the place was given up, and perhaps more, where the end has been cut off since; null: nothing.
-  std::shared_ptr<const SwappedState> swapped;
+  std::shared_ptr<const SwappedState> swapped;  // what the cache held when the place was given up; null: nothing
+  bool swapped_is_longer = false;  // its end has been cut off since
   std::shared_ptr<const SwappedState> swapped_state;  // likewise of `state`
   uint64_t used = 0;    // when its last job ended, counted in jobs
   bool restored = false;  // its cells came from a file: nobody else's beginning, whatever its tokens
