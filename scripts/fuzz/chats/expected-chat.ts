@@ -122,7 +122,11 @@ export class ExpectedChat {
     const sinks = clean(observed.sinks)
     const window = clean(observed.window)
     const kept = clean(observed.kept)
-    if (observed.usage.evictedTokens === 0) return kept === clean(whole) ? undefined : `kept: ${apart(clean(whole), kept)}`
+    if (observed.usage.evictedTokens === 0) {
+      // What was told to have left, and brought back, has left all the same where the rest was decoded anew since.
+      const gone = this.#said.findIndex(({ left }) => !left)
+      return kept === clean(whole) || (gone > 0 && kept === clean(this.#rendered(gone).text)) ? undefined : `kept: ${apart(clean(whole), kept)}`
+    }
     // Where the conversation was decoded anew, it began with what was in the window then.
     const texts = this.#said.map((_, i) => clean(this.#rendered(i).text))
     if (texts.some(text => text === kept || (text.startsWith(sinks) && text.endsWith(window)))) return undefined
