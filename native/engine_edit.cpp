@@ -54,7 +54,7 @@ void Engine::cut(Sequence& sequence, int64_t keep) {
   give_id(sequence.state);
   sequence.swapped_state.reset();
   if (sequence.current < 0) {
-    sequence.swapped_is_longer = true;
+    sequence.swapped_is_longer = rebased;
     if (rebased) return;
     sequence.swapped.reset();
     return start_over(sequence);

@@ -96,8 +96,8 @@ void Engine::place(Sequence& sequence) {
   if (swapped_state && !bring_back(sequence.state, swapped_state)) give_id(sequence.state);
   if (swapped) bring_back(sequence.current, swapped);
   else sequence.current = take_id();
-  if (!is_longer && holds_newest(sequence)) return;
-  if (!is_longer || !llama().llama_memory_seq_rm(memory_, sequence.current, sequence.cache->next(), -1) || !holds_what_is_seen(sequence)) start_over(sequence);
+  const auto holds_once_cut = [&] { return llama().llama_memory_seq_rm(memory_, sequence.current, sequence.cache->next(), -1) && holds_what_is_seen(sequence); };
+  if (!(is_longer ? holds_once_cut() : holds_newest(sequence))) start_over(sequence);
 }
 
 namespace {

@@ -48,8 +48,8 @@ const youngTokens = 2_000
  * One sequence reads a text without end, a token at a time, as in generation. After each 100,000 tokens it reads the probe,
  * always the same, of which only the last two windows count. Each layer reaches a window further back than the one below it;
  * so the probe before them has as many windows as the model has layers, and one for the cache itself: then nothing but the
- * sinks is left of the text. It is as long as it must be to find the sinks as far from the window each time. So what
- * differs from one time to the next is what the stream has done to the cache.
+ * sinks is left of the text. What differs from one time to the next is how far the sinks lag behind by then, which comes
+ * again once rebases have come round, and what the stream has done to the cache.
  *
  * @returns whether time per token, memory and the probe's perplexity at the end are those of the beginning
  */
@@ -58,8 +58,7 @@ export async function stream({ model: file, tokens: total, sinks, window, text: 
   await using model = await loadModel(file, { gpu: false, threads: 1 })
   const body = model.tokenize(text)
   await using sequence = model.createSequence({ sinks, window, reanchorEvery })
-  const least = (model.info.layers + 3) * window
-  const probeTokens = least + reanchorEvery - 1 - (spansPerProbe * span + least - 1) % reanchorEvery
+  const probeTokens = (model.info.layers + 3) * window
   // Plain English, which the smallest models read well. A sentence has at least one token.
   const probe = model.tokenize(sentences(probeTokens)).slice(0, probeTokens)
   const rows = new Rows<StreamRow>(path.join(out, 'stream.jsonl'), {
