@@ -1,15 +1,10 @@
-import { execFile } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import os from 'node:os'
 import path from 'node:path'
-import { pathToFileURL } from 'node:url'
-import { promisify } from 'node:util'
+import { library, withChildProgram } from '../tools/child-program.js'
 import { tinyModel } from '../tools/tiny-models.js'
 
 // A state that V8 has no array for is of gigabytes; here the array is refused for less, in a process of its own.
 const program = (folder: string) => `
-import { loadModel } from ${JSON.stringify(new URL('../../lib/index.ts', import.meta.url).href)}
+import { loadModel } from ${library}
 
 const model = await loadModel(${JSON.stringify(tinyModel('llama', { endBias: -20 }))}, { gpu: false, threads: 1 })
 const file = ${JSON.stringify(path.join(folder, 'saved.chat'))}
@@ -30,14 +25,7 @@ await model.close()
 `
 
 test('a chat that JavaScript has no room for is SAVE_FAILED, with what to do, and goes on', async () => {
-  const folder = mkdtempSync(path.join(os.tmpdir(), 'chat-without-room-'))
-  try {
-    const file = path.join(folder, 'program.mjs')
-    writeFileSync(file, program(folder))
-    const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
-    const { stdout } = await promisify(execFile)(process.execPath, ['--import', tsx, file])
-    expect(JSON.parse(stdout)).toEqual({ code: 'SAVE_FAILED', message: expect.stringMatching(/takes \d+ bytes.*use Node\.js 22 or later/), messages: 4 })
-  } finally {
-    rmSync(folder, { recursive: true })
-  }
+  await withChildProgram(program, printed => {
+    expect(printed).toEqual({ code: 'SAVE_FAILED', message: expect.stringMatching(/takes \d+ bytes.*use Node\.js 22 or later/), messages: 4 })
+  })
 })

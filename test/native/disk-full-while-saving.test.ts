@@ -1,17 +1,13 @@
-import { execFile } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import os from 'node:os'
+import { readFileSync, readdirSync } from 'node:fs'
 import path from 'node:path'
-import { pathToFileURL } from 'node:url'
-import { promisify } from 'node:util'
+import { library, withChildProgram } from '../tools/child-program.js'
 import { tinyModel } from '../tools/tiny-models.js'
 
 // A shell limits the size of files and ignores the signal of it, so that writing fails in the midst, as on a full disk.
 const whereItCanBeLimited = process.platform === 'win32' ? test.skip : test
 
 const program = (folder: string) => `
-import { loadModel } from ${JSON.stringify(new URL('../../lib/index.ts', import.meta.url).href)}
+import { loadModel } from ${library}
 
 const model = await loadModel(${JSON.stringify(tinyModel('llama', { endBias: -20 }))}, { gpu: false, threads: 1 })
 const saved = ${JSON.stringify(path.join(folder, 'saved.chat'))}
@@ -28,16 +24,9 @@ await model.close()
 `
 
 whereItCanBeLimited('a disk that is full in the midst of saving is an error; the old file stays, and the chat goes on', async () => {
-  const folder = mkdtempSync(path.join(os.tmpdir(), 'disk-full-'))
-  try {
-    const file = path.join(folder, 'program.mjs')
-    writeFileSync(file, program(folder))
-    const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
-    const { stdout } = await promisify(execFile)('bash', ['-c', 'trap "" XFSZ; ulimit -f 400; exec "$0" --import "$1" "$2"', process.execPath, tsx, file])
-    expect(JSON.parse(stdout)).toEqual({ code: 'SAVE_FAILED', before: 4, old: 2, after: 3 })
+  await withChildProgram(program, (printed, folder) => {
+    expect(printed).toEqual({ code: 'SAVE_FAILED', before: 4, old: 2, after: 3 })
     expect(readdirSync(folder).sort()).toEqual(['program.mjs', 'saved.chat'])
     expect(readFileSync(path.join(folder, 'saved.chat')).length).toBeGreaterThan(0)
-  } finally {
-    rmSync(folder, { recursive: true })
-  }
+  }, 'trap "" XFSZ; ulimit -f 400;')
 })

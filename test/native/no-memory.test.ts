@@ -1,10 +1,4 @@
-import { execFile } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import os from 'node:os'
-import path from 'node:path'
-import { pathToFileURL } from 'node:url'
-import { promisify } from 'node:util'
+import { library, withChildProgram } from '../tools/child-program.js'
 import { tinyModel } from '../tools/tiny-models.js'
 
 // The limit is set on a process while it runs, from what it has by then; Linux alone has it.
@@ -13,7 +7,7 @@ const whereItCanBeSet = process.platform === 'linux' ? test : test.skip
 const program = `
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { loadModel } from ${JSON.stringify(new URL('../../lib/index.ts', import.meta.url).href)}
+import { loadModel } from ${library}
 
 const model = await loadModel(${JSON.stringify(tinyModel('llama', { contextLength: 4_000_000, endBias: -20 }))}, { gpu: false, threads: 2, kvType: 'f32' })
 const chat = model.createChat({ window: 200, temperature: 0 })
@@ -30,14 +24,7 @@ await model.close()
 `
 
 whereItCanBeSet('a cache for which there is no memory is an error of that chat, and the others go on', async () => {
-  const folder = mkdtempSync(path.join(os.tmpdir(), 'no-memory-'))
-  try {
-    const file = path.join(folder, 'program.mjs')
-    writeFileSync(file, program)
-    const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
-    const { stdout } = await promisify(execFile)(process.execPath, ['--import', tsx, file])
-    expect(JSON.parse(stdout)).toEqual({ before: 3, code: 'OUT_OF_MEMORY', after: 3, messages: 4 })
-  } finally {
-    rmSync(folder, { recursive: true })
-  }
+  await withChildProgram(() => program, printed => {
+    expect(printed).toEqual({ before: 3, code: 'OUT_OF_MEMORY', after: 3, messages: 4 })
+  })
 })
