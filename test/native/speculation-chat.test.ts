@@ -47,16 +47,6 @@ test('chats, sequences and streamChat take it, say what it did, and answer as wi
   await sequence.close()
 })
 
-test('several at once share the drafts that a batch can have', async () => {
-  await using shared = await loadModel(tinyModel('llama', { endBias: -20 }), { threads: 1, kvType: 'f32', flashAttention: false, maxSequences: 4 })
-  const chats = Array.from({ length: 4 }, () => shared.createChat({ window: 300 }))
-  const replies = await Promise.all(chats.map((chat, seed) => finishOf(chat.stream(question, { temperature: 0, seed, maxTokens: 200, speculation: true }))))
-  for (const { finish } of replies) {
-    expect(finish.reason).toBe('length')
-    expect(finish.usage.speculation!.draftedTokens).toBeGreaterThan(0)
-  }
-})
-
 test('anything else than true or false is refused by name', async () => {
   const chat = model.createChat()
   expect(() => chat.stream('x', { speculation: 'yes' as unknown as boolean })).toThrow("stream: 'speculation' must be true or false, got 'yes' (string)")

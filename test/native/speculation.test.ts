@@ -327,6 +327,17 @@ describe('a reply that ends within accepted drafts', () => {
   }))
 })
 
+test('several at once share what a batch has logits for, each in its turn', () => withModel('llama', { endBias: -20 }, async (model) => {
+  const prompts = [1, 2, 3, 4].map(seed => randomTokens(40, seed))
+  const plain = await Promise.all(prompts.map(prompt => plainReply(model, roomy('llama'), prompt, 100)))
+  const replies = await Promise.all(prompts.map((prompt, i) =>
+    withSequence(model, roomy('llama'), sequence => drain(sequence.start(job(prompt, 100, { drafts: { tokens: plain[i]!, count: 15 } }))))))
+  for (const [i, { finish }] of replies.entries()) {
+    expect(finish.draftedTokens).toBeGreaterThan(0)
+    await equalButForTies(model, roomy('llama'), prompts[i]!, Int32Array.from(finish.tokens!), plain[i]!)
+  }
+}, { maxSequences: 4 }))
+
 describe('where it cannot be', () => {
   test.each(off)('%s has a recurrent state: no drafts, the same reply', kind => withModel(kind, { endBias: -20 }, async (model) => {
     const prompt = randomTokens(40)
