@@ -1,4 +1,4 @@
-import { StreamingLLMError } from '../errors.js'
+import type { StreamingLLMError } from '../errors.js'
 import { malformed, unsupported } from './failures.js'
 import { quoted, tokensKey, type RawHeader } from './header.js'
 

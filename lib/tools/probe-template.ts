@@ -142,7 +142,7 @@ class Probe {
 
   takesTwo(shape: Shape): boolean {
     const text = this.#afterQuestion(withCalls([call, otherCall], shape))
-    return text !== undefined && text.includes(call.name) && text.includes(otherCall.name)
+    return text?.includes(call.name) === true && text.includes(otherCall.name)
   }
 
   /** Whether the role `tool` means something to the template: it doesn't just write the role's name into a header. */

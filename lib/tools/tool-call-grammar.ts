@@ -52,7 +52,7 @@ export function toolCallGrammar(format: ToolCallFormat, tools: ToolDefinitions, 
   const lead = !waits && options.reasoningClose !== undefined ? `${literal(options.reasoningClose)} space ` : ''
   const root = answer === undefined ? [`root ::= ${lead}${body}`] : [`root ::= ${lead}(answer-root | ${body})`, renameRules(answer.trim(), 'answer')]
   return {
-    grammar: [...root, `call ::= ${calls}`, spaceRule, ...rules].join('\n') + '\n',
+    grammar: `${[...root, `call ::= ${calls}`, spaceRule, ...rules].join('\n')}\n`,
     triggers: waits ? triggers(format, names) : lead === '' ? [] : [options.reasoningClose!],
   }
 }

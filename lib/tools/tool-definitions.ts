@@ -51,5 +51,5 @@ export function isText(schema: JsonSchema | undefined): boolean {
   if (schema === undefined) return true
   if (schema.type !== undefined) return schema.type === 'string' || Array.isArray(schema.type) && schema.type.includes('string')
   const values = Array.isArray(schema.enum) ? schema.enum : 'const' in schema ? [schema.const] : undefined
-  return values !== undefined && values.every(value => typeof value === 'string')
+  return values?.every(value => typeof value === 'string') === true
 }

@@ -186,10 +186,11 @@ const tensorForm: Mutation = (file, random) => {
   const tensor = pick(random, file.tensors)
   const shape = [...tensor.shape]
   let { type } = tensor
-  if (random.integer(3) === 0) type = pick(random, blocks)[0]
-  else if (random.integer(4) === 0) shape.reverse()
-  else if (random.integer(6) === 0) shape.push(1)
-  else if (random.integer(6) === 0) shape.pop()
+  const way = random.integer(12)
+  if (way < 4) type = pick(random, blocks)[0]
+  else if (way < 6) shape.reverse()
+  else if (way === 6) shape.push(1)
+  else if (way === 7) shape.pop()
   else {
     const at = random.integer(shape.length)
     shape[at] = whole(random, shape[at])

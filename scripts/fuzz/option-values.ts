@@ -31,6 +31,7 @@ function execution(random: SeededRandom): unknown {
   const results: (() => unknown)[] = [
     () => 'done', () => ({ a: 1 }), () => undefined, () => 5n, () => Symbol('x'), () => { const cycle: Record<string, unknown> = {}; cycle['self'] = cycle; return cycle },
     () => { throw new RangeError('a tool') }, () => { throw undefined }, () => Promise.reject(new Error('later')), () => Promise.resolve('later'), () => ({ toJSON() { throw new Error('json') } }),
+    // biome-ignore lint/suspicious/noThenProperty: what is awaited by mistake shows itself
     () => ({ then() { throw new Error('then') } }), () => new Proxy({}, { get() { throw new RangeError('a trap') } }), () => 'x'.repeat(2_000), () => () => 1, () => '\ud800',
   ]
   return results[random.integer(results.length)]

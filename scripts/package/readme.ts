@@ -1,6 +1,6 @@
 /** The first program in TypeScript of a Markdown text. */
 export function firstTypeScript(markdown: string): string {
-  const found = /^```ts\n([^]*?)^```$/m.exec(markdown)?.[1]
+  const found = /^```ts\n([\s\S]*?)^```$/m.exec(markdown)?.[1]
   if (found === undefined) throw new Error('There is no program in TypeScript.')
   return found
 }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { StreamingLLMError, streamChat, type Chat, type Model } from '../../lib/index.js'
-import { SeededRandom } from '../../test/tools/tiny-random.js'
+import type { SeededRandom } from '../../test/tools/tiny-random.js'
 
 /** What a chat may refuse without anything being wrong; another error ends the soak. */
 const refusals = new Set(['EVICTED', 'INVALID_OPTION', 'TEXT_TOO_LONG', 'CACHE_FULL', 'CLOSED', 'ABORTED'])

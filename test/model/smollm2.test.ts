@@ -80,7 +80,7 @@ describe('SmolLM2-135M-Instruct', () => {
   })
 
   test('streamChat decodes only what is new', async () => {
-    const messages: ChatMessage[] = [{ role: 'user', content: 'Remember the word ' + 'blue '.repeat(60) }]
+    const messages: ChatMessage[] = [{ role: 'user', content: `Remember the word ${'blue '.repeat(60)}` }]
     let text = ''
     for await (const event of streamChat({ model, messages, maxTokens: 20 })) if (event.type === 'text') text += event.text
     messages.push({ role: 'assistant', content: text }, { role: 'user', content: 'Which word?' })

@@ -146,7 +146,8 @@ describe('the engine', () => {
     const lengths = [5, 40, 90, 130]
     for (const length of lengths) {
       const sequence = model.openSequence(verified)
-      alone.push((await drain(sequence.start({ type: 'append', tokens: prompt(length, length) })), await drain(sequence.start({ type: 'score', tokens: prompt(150, 3) }))).scores)
+      await drain(sequence.start({ type: 'append', tokens: prompt(length, length) }))
+      alone.push((await drain(sequence.start({ type: 'score', tokens: prompt(150, 3) }))).scores)
       sequence.close()
     }
     const sequences = lengths.map(() => model.openSequence(verified))

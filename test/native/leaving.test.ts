@@ -85,7 +85,7 @@ describe('a turn of which nothing was delivered', () => {
     const [chat, straight] = [model.createChat(greedy), model.createChat(greedy)]
     for (const one of [chat, straight]) await one.ask('One', { maxTokens: 9 })
     for (let i = 0; i < 3; i++) {
-      for await (const event of chat.stream('Never ' + i, options)) if (event.type !== 'finish') break
+      for await (const event of chat.stream(`Never ${i}`, options)) if (event.type !== 'finish') break
       expect(chat.messages).toEqual(straight.messages)
     }
     const { text, usage } = await chat.ask('Two', { maxTokens: 9 })
@@ -167,9 +167,9 @@ describe('leaving a reply', () => {
       const window = random.chance(0.5) ? 600 : 60
       const options = { ...greedy, sinks: 4, window, reanchorEvery: 1 + random.below(20) }
       const chat = model.createChat(options)
-      const before = random.chance(0.5) ? (await chat.ask('Before. ' + 'x'.repeat(random.below(90)), { maxTokens: 1 + random.below(30) })).text : undefined
+      const before = random.chance(0.5) ? (await chat.ask(`Before. ${'x'.repeat(random.below(90))}`, { maxTokens: 1 + random.below(30) })).text : undefined
       const history = chat.messages.slice()
-      const question = 'Q' + 'abc '.repeat(random.below(random.chance(0.3) ? 60 : 10))
+      const question = `Q${'abc '.repeat(random.below(random.chance(0.3) ? 60 : 10))}`
       const way = ways[random.below(ways.length)]!
       const text = await leave(chat, question, way, random.below(12), random.chance(0.5) ? 0 : random.below(6))
       expect(before === undefined || history.length > 0 || window === 60).toBe(true)

@@ -226,7 +226,7 @@ class Parser {
   }
 
   #character(): number {
-    const found = this.#need(/\\x[\da-fA-F]{2}|\\u[\da-fA-F]{4}|\\U[\da-fA-F]{8}|\\[^]|[^\\]/uy)
+    const found = this.#need(/\\x[\da-fA-F]{2}|\\u[\da-fA-F]{4}|\\U[\da-fA-F]{8}|\\[\s\S]|[^\\]/uy)
     if (!found.startsWith('\\')) return found.codePointAt(0)!
     if (found.length > 2) return parseInt(found.slice(2), 16)
     const named = { t: '\t', r: '\r', n: '\n' }[found[1]!]

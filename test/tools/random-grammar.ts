@@ -24,5 +24,5 @@ export function randomGrammar(random: Random): string {
   }
   const sequence = (depth: number) => Array.from({ length: random.chance(0.1) ? 0 : 1 + random.below(3) }, () => repeated(depth)).join(' ')
   const choice = (depth: number) => Array.from({ length: random.chance(0.6) ? 1 : 1 + random.below(3) }, () => sequence(depth)).join(' | ')
-  return names.map(name => `${name} ::= ${choice(3)}`).join('\n') + '\n'
+  return `${names.map(name => `${name} ::= ${choice(3)}`).join('\n')}\n`
 }

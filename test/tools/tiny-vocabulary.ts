@@ -1,4 +1,4 @@
-import { GgufWriter } from './gguf-writer.js'
+import type { GgufWriter } from './gguf-writer.js'
 
 /**
  * Real, if tiny, vocabularies that llama.cpp tokenizes with:

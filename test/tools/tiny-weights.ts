@@ -1,4 +1,4 @@
-import { GgufWriter, type WeightType } from './gguf-writer.js'
+import type { GgufWriter, WeightType } from './gguf-writer.js'
 import { SeededRandom } from './tiny-random.js'
 import type { Vocabulary } from './tiny-vocabulary.js'
 

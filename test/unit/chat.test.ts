@@ -2,7 +2,7 @@ import { streamChat, StreamingLLMError, type Chat, type ChatMessage, type Stream
 import { chatML, fakeModel, reply, soon } from '../tools/fake-model.js'
 
 // Says first how many messages there are: no turn can be rendered by itself.
-const counting = '{{ messages | length }} ' + chatML
+const counting = `{{ messages | length }} ${chatML}`
 
 async function read(events: AsyncIterable<StreamEvent>): Promise<StreamEvent[]> {
   const all: StreamEvent[] = []
@@ -151,7 +151,7 @@ describe('a template that changes earlier turns', () => {
     const chat = model.createChat({ sinks: 4, window: 200, keepMessages })
     for (let turn = 0; turn < 20; turn++) await chat.ask(`turn ${turn}`)
     // It says how many messages it was given: those within the window, whatever is kept besides.
-    expect(Number.parseInt(native.opened.at(-1)!.text)).toBeLessThan(12)
+    expect(Number.parseInt(native.opened.at(-1)!.text, 10)).toBeLessThan(12)
     expect(native.opened.at(-1)!.text).toContain('turn 18')
     expect(contents(chat).slice(-2)).toEqual(['turn 19', reply])
     if (keepMessages === 'all') expect(chat.messages).toHaveLength(40)

@@ -17,7 +17,7 @@ describe('undo', () => {
     expect(native.opened[0]!.text).toBe(opening('S') + asked('One') + reply)
     const { usage } = await chat.ask('Three')
     expect(usage.promptTokens).toBe(`<|im_end|>\n${asked('Three')}`.length)
-    expect(native.opened[0]!.text).toBe(opening('S') + asked('One') + reply + '<|im_end|>\n' + asked('Three') + reply)
+    expect(native.opened[0]!.text).toBe(`${opening('S') + asked('One') + reply}<|im_end|>\n${asked('Three')}${reply}`)
   })
 
   test('of everything leaves a new conversation with the same system prompt', async () => {
@@ -111,7 +111,7 @@ describe('fork', () => {
     await Promise.all([chat.ask('Two'), other.ask('Three')])
     expect(chat.messages.map(({ content }) => content)).toEqual(['One', reply, 'Two', reply])
     expect(other.messages.map(({ content }) => content)).toEqual(['One', reply, 'Three', reply])
-    expect(native.opened[1]!.text).toBe(opening('S') + asked('One') + reply + '<|im_end|>\n' + asked('Three') + reply)
+    expect(native.opened[1]!.text).toBe(`${opening('S') + asked('One') + reply}<|im_end|>\n${asked('Three')}${reply}`)
     await chat.close()
     await other.ask('Four')
     await expect(chat.fork()).rejects.toMatchObject({ code: 'CLOSED' })
@@ -178,7 +178,7 @@ describe('setSystem', () => {
     expect(chat.limits.sinks).toBe(opening('Sing now').length)
     expect(chat.limits.sinks + chat.limits.window).toBe(before.sinks + before.window)
     await chat.ask('Two')
-    expect(native.opened[0]!.text).toBe(opening('Sing now') + asked('One') + reply + '<|im_end|>\n' + asked('Two') + reply)
+    expect(native.opened[0]!.text).toBe(`${opening('Sing now') + asked('One') + reply}<|im_end|>\n${asked('Two')}${reply}`)
     await chat.undo()
     expect(native.opened[0]!.text).toBe(opening('Sing now') + asked('One') + reply)
   })
@@ -189,7 +189,7 @@ describe('setSystem', () => {
     await chat.ask('One')
     await chat.setSystem(system)
     await chat.ask('Two')
-    expect(native.opened.at(-1)!.text).toBe((system === undefined ? '' : opening(system)) + asked('One') + reply + '<|im_end|>\n' + asked('Two') + reply)
+    expect(native.opened.at(-1)!.text).toBe(`${(system === undefined ? '' : opening(system)) + asked('One') + reply}<|im_end|>\n${asked('Two')}${reply}`)
     expect(native.sequences.size).toBe(1)
   })
 
@@ -226,13 +226,13 @@ describe('a template that drops the reasoning of earlier turns', () => {
     await chat.ask('Two')
     const third = await chat.ask('Three')
     expect(native.opened).toHaveLength(1)
-    expect(native.opened[0]!.text).toBe(opening('S') + asked('One') + 'Yes<|im_end|>\n' + asked('Two') + 'Yes<|im_end|>\n' + asked('Three') + '<think>Well</think>Yes')
+    expect(native.opened[0]!.text).toBe(`${opening('S') + asked('One')}Yes<|im_end|>\n${asked('Two')}Yes<|im_end|>\n${asked('Three')}<think>Well</think>Yes`)
     // The last reply without its reasoning, and the turn.
     expect(third.usage.promptTokens).toBe(`Yes<|im_end|>\n${asked('Three')}`.length)
     expect(chat.messages[1]).toEqual({ ...assistant('Yes'), reasoning: 'Well' })
     await chat.undo(2)
     await chat.ask('Four')
-    expect(native.opened[0]!.text).toBe(opening('S') + asked('One') + 'Yes<|im_end|>\n' + asked('Four') + '<think>Well</think>Yes')
+    expect(native.opened[0]!.text).toBe(`${opening('S') + asked('One')}Yes<|im_end|>\n${asked('Four')}<think>Well</think>Yes`)
   })
 })
 

@@ -91,7 +91,7 @@ test.each([
   ['nor what was aborted', true, 'ABORTED', 'loading was aborted, buffer or not'],
 ])('%s', async (_, automatic, code, message) => {
   let times = 0
-  await expect(loadPlaced({ devices: ['CUDA0'], gpuLayers: 33, notices: [] }, automatic, () => (times++, Promise.reject(failing(code, message))))).rejects.toMatchObject({ code })
+  await expect(loadPlaced({ devices: ['CUDA0'], gpuLayers: 33, notices: [] }, automatic, () => { times++; return Promise.reject(failing(code, message)) })).rejects.toMatchObject({ code })
   expect(times).toBe(1)
 })
 

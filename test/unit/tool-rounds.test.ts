@@ -58,7 +58,7 @@ describe('tools', () => {
   })
 
   test('of one reply run side by side, and errors are told to the model', async () => {
-    const { model } = fakeModel({ chatTemplate: template }, {}, call('weather', { city: 'Oslo' }) + '\n' + call('weather', { city: 'Rome' }), 'Done.')
+    const { model } = fakeModel({ chatTemplate: template }, {}, `${call('weather', { city: 'Oslo' })}\n${call('weather', { city: 'Rome' })}`, 'Done.')
     let running = 0
     let most = 0
     const chat = model.createChat({ tools: weather(async ({ city }) => {
@@ -136,7 +136,7 @@ describe('tools', () => {
 
   test('a complete call is run though the reply had no room for more; one that was cut is not', async () => {
     const complete = call('weather', { city: 'Oslo' })
-    const { model } = fakeModel({ chatTemplate: template }, {}, complete + '\n' + call('weather', { city: 'Rome' }), 'It rains.')
+    const { model } = fakeModel({ chatTemplate: template }, {}, `${complete}\n${call('weather', { city: 'Rome' })}`, 'It rains.')
     const cities: string[] = []
     const chat = model.createChat({ tools: weather(({ city }) => cities.push(city)) })
     expect(await chat.ask('Weather?', { maxTokens: complete.length + 20 })).toMatchObject({ text: 'It rains.', reason: 'end' })
@@ -171,7 +171,7 @@ describe('tools', () => {
   test('the time limit is that of the whole turn, tools and waiting included', async () => {
     const { model } = fakeModel({ chatTemplate: template }, {}, call('weather', { city: 'Oslo' }), 'Fine.')
     let told: AbortSignal | undefined
-    const chat = model.createChat({ tools: weather((_args, { signal }) => (told = signal, new Promise(() => {}))) })
+    const chat = model.createChat({ tools: weather((_args, { signal }) => { told = signal; return new Promise(() => {}) }) })
     // As long as it takes here to come to the tool.
     for (let limit = 100; told === undefined && limit < 100_000; limit *= 2) {
       const slow = soon(chat.ask('Weather?', { timeLimit: limit }))
@@ -269,7 +269,7 @@ describe('tools', () => {
   })
 
   test('answers name the calls that wait for them, or come in their order', async () => {
-    const calls = call('weather', { city: 'Oslo' }) + '\n' + call('weather', { city: 'Rome' })
+    const calls = `${call('weather', { city: 'Oslo' })}\n${call('weather', { city: 'Rome' })}`
     const { model } = fakeModel({ chatTemplate: template }, {}, calls, 'Fine.')
     const chat = model.createChat({ tools: { weather: { parameters } } })
     const [first, second] = (await chat.ask('Weather?')).toolCalls!.map(({ id }) => id) as [string, string]

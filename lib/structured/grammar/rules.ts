@@ -99,7 +99,7 @@ export class GrammarRules {
       }
     }
     const rules = [...this.#bodies].filter(([name]) => used.has(name))
-    return [`root ::= ${root.text}`, ...rules.map(([name, body]) => `${name} ::= ${body}`)].join('\n') + '\n'
+    return `${[`root ::= ${root.text}`, ...rules.map(([name, body]) => `${name} ::= ${body}`)].join('\n')}\n`
   }
 }
 

@@ -1,4 +1,4 @@
-import { Transformer, type Cached } from './transformer.js'
+import type { Transformer, Cached } from './transformer.js'
 
 /**
  * What a token may see, besides itself, of the tokens before it:

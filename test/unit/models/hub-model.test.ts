@@ -1,4 +1,4 @@
-import { mkdir, readFile, readdir, readlink, stat, symlink, unlink, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, readdir, readlink, stat, type symlink, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { RepoCache } from '../../../lib/models/hub-cache.js'
 import { resolveModel, type ModelProgress } from '../../../lib/models/resolve-model.js'

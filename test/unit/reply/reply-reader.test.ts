@@ -24,7 +24,7 @@ describe('text', () => {
     expect(push('>a <tool')).toEqual(['>a'])
     expect(push('s>')).toEqual([' <tools>'])
     expect(push(' '.repeat(20))).toEqual([' '.repeat(12)])
-    expect(push('x')).toEqual([' '.repeat(8) + 'x'])
+    expect(push('x')).toEqual([`${' '.repeat(8)}x`])
     expect(reader.end()).toEqual([])
     expect(reader.push('more')).toEqual([])
     expect(reader.end()).toEqual([])

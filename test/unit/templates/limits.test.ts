@@ -139,7 +139,7 @@ describe('hostile templates', () => {
 
   test('a source beyond the limits', () => {
     expect(failure(() => new ChatTemplate('x'.repeat(250_001), { specialTokens })).details).toEqual({ length: 250_001, limit: 250_000 })
-    expect(failure(() => new ChatTemplate('\n' + ' '.repeat(200_000) + 'x', { specialTokens })).details).toEqual({ whiteSpace: 200_001, limit: 1000 })
+    expect(failure(() => new ChatTemplate(`\n${' '.repeat(200_000)}x`, { specialTokens })).details).toEqual({ whiteSpace: 200_001, limit: 1000 })
   })
 
   test.each([
@@ -219,7 +219,7 @@ describe('cost', () => {
       template.continueTurn([user(`What about ${i}? And <|im_end|> here, please.`)])
       return performance.now() - start
     }
-    for (let i = 0; i < 50; i++) timed(few, i), timed(many, i)
+    for (let i = 0; i < 50; i++) for (const each of [few, many]) timed(each, i)
     const ratios = Array.from({ length: 101 }, (_, i) => timed(many, i) / timed(few, i)).sort((a, b) => a - b)
     expect(ratios[50]).toBeLessThan(3)
   })

@@ -65,7 +65,7 @@ describe('continueTurn is the end of the whole rendering', () => {
     const messages = [system('S'), user('q0')]
     for (let i = 1; i < 20; i++) {
       const added = [user(`q${i}`)]
-      text += ` a${i}` + piecesText(template.continueTurn(added, { system: 'S' }).pieces)
+      text += ` a${i}${piecesText(template.continueTurn(added, { system: 'S' }).pieces)}`
       messages.push(assistant(`a${i}`), ...added)
     }
     // the template writes a space before the reply, which is here the model's own

@@ -150,7 +150,7 @@ describe('qwen3-coder', () => {
   test('a choice of texts, and definitions that are referred to', () => {
     asked.length = 0
     const parameters = { type: 'object', properties: { unit: { enum: ['C', 'F'] }, more: { $ref: '#/$defs/x' } }, $defs: { x: { type: 'integer' } } }
-    const made = toolCallGrammar(format('qwen3-coder'), { get_weather: { parameters } }, 'auto', { parametersGrammar: tool => (asked.push(tool), 'root ::= [0-9]') })!
+    const made = toolCallGrammar(format('qwen3-coder'), { get_weather: { parameters } }, 'auto', { parametersGrammar: tool => { asked.push(tool); return 'root ::= [0-9]' } })!
     const gbnf = new Gbnf(made.grammar)
     expect(gbnf.takes(call(element('unit', 'C'), element('more', '7')))).toBe(true)
     expect(gbnf.takes(call(element('unit', 'K')))).toBe(false)

@@ -126,7 +126,11 @@ class PatternParser {
     let set: CodePoints = []
     while (!this.#take(']')) {
       const first = this.#readClassMember()
-      const second = this.#next() === '-' && this.#characters[this.#position + 1] !== ']' ? (this.#position++, this.#readClassMember()) : undefined
+      let second
+      if (this.#next() === '-' && this.#characters[this.#position + 1] !== ']') {
+        this.#position++
+        second = this.#readClassMember()
+      }
       set = union(set, second === undefined ? first : [[first[0]![0], second[0]![0]]])
     }
     // surrogates are no characters of a text
