@@ -75,8 +75,8 @@ void set_log(const Napi::CallbackInfo& info) {
   auto listener = std::make_shared<Napi::FunctionReference>(Napi::Persistent(info[0].As<Napi::Function>()));
   here.log->at_end([listener] { listener->Reset(); });
   LlamaLibrary::listen(&here, [log = here.log, listener](int level, const char* line) {
-    log->post([listener, level, text = std::string(line)](Napi::Env env) {
-      if (!listener->IsEmpty()) listener->Call({Napi::Number::New(env, level), Napi::String::New(env, text)});
+    log->post([listener, level, text = std::string(line)](Napi::Env at_call) {
+      if (!listener->IsEmpty()) listener->Call({Napi::Number::New(at_call, level), Napi::String::New(at_call, text)});
     });
   });
 }

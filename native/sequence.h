@@ -111,8 +111,8 @@ struct Running {
 
 // One conversation as the engine sees it. Lives on the engine's thread alone.
 struct Sequence {
-  Sequence(const CachePolicy::Limits& limits, Position rebase_after, bool verify)
-      : cache(make_cache_policy(limits)), rebase_after(rebase_after), verify(verify) {}
+  Sequence(const CachePolicy::Limits& limits, Position rebases_after, bool is_verified)
+      : cache(make_cache_policy(limits)), rebase_after(rebases_after), verify(is_verified) {}
 
   std::unique_ptr<CachePolicy> cache;
   Position rebase_after;

@@ -1,8 +1,9 @@
-// Behind `npm start`, `npm test`, `npm run cli`, `npm run paper`, `npm run bench`, `npm run eval`, `npm run fuzz` and `npm run check`: sets up what is missing, then runs the program from source.
+// Behind `npm start`, `npm test`, `npm run cli`, `npm run paper`, `npm run bench`, `npm run eval`, `npm run fuzz`, `npm run check` and `npm run format`: sets up what is missing, then runs the program from source.
 //
 //   node scripts/run.mjs cli COMMAND ...    the command line, lib/cli/main.ts
 //   node scripts/run.mjs test ...           jest, with the arguments passed on
-//   node scripts/run.mjs check              the types of everything
+//   node scripts/run.mjs check              types, form and lint of everything
+//   node scripts/run.mjs format             the form, put right
 //   node scripts/run.mjs paper ...          the paper's tables and figures, scripts/paper/main.ts
 //   node scripts/run.mjs bench ...          the benchmark, scripts/bench/main.ts
 //   node scripts/run.mjs eval CHECK ...     what long conversations do, scripts/evaluation/main.ts
@@ -33,8 +34,9 @@ try {
   else if (program === 'bench') await runReport('bench')
   else if (checks[program] !== undefined) await runCheck(checks[program])
   else if (program === 'test') await runTests()
-  else if (program === 'check') await checkTypes()
-  else throw new SetupError('Usage: node scripts/run.mjs cli COMMAND ... | test ... | check | paper ... | bench ... | eval CHECK ... | fuzz TARGET ... | fuzz:chats ... | fuzz:ci')
+  else if (program === 'check') await check()
+  else if (program === 'format') await format()
+  else throw new SetupError('Usage: node scripts/run.mjs cli COMMAND ... | test ... | check | format | paper ... | bench ... | eval CHECK ... | fuzz TARGET ... | fuzz:chats ... | fuzz:ci')
 } catch (error) {
   console.error(error instanceof SetupError ? error.message : error)
   process.exitCode = 1
@@ -77,9 +79,17 @@ function wantsDefaultModel() {
   return ['chat', 'run', 'score', 'perplexity'].includes(args[0]) && !given('--model') && !given('--help') && !given('-h')
 }
 
-async function checkTypes() {
+async function check() {
   await dependencies(say)
+  const { styleIsRight } = await import('./style.mjs')
+  if (!styleIsRight({ write: false, say })) throw new SetupError('`npm run format` puts right what a program can.')
   await run([path.join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', path.join(root, 'tsconfig.json')], process.env)
+}
+
+async function format() {
+  await dependencies(say)
+  const { styleIsRight } = await import('./style.mjs')
+  if (!styleIsRight({ write: true, say })) process.exitCode = 1
 }
 
 async function runTests() {
