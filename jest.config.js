@@ -3,10 +3,13 @@ export default {
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
   transform: {
-    '^.+\\.ts$': ['@swc/jest', {
-      jsc: { target: 'es2022', parser: { syntax: 'typescript', explicitResourceManagement: true } },
-      module: { type: 'es6' },
-    }],
+    '^.+\\.ts$': [
+      '@swc/jest',
+      {
+        jsc: { target: 'es2022', parser: { syntax: 'typescript', explicitResourceManagement: true } },
+        module: { type: 'es6' },
+      },
+    ],
   },
   // For what hangs. What computes comes nowhere near it, not even beside programs that keep all cores busy.
   testTimeout: 600_000,

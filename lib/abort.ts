@@ -43,7 +43,11 @@ function watch(signal: AbortSignal): Watch {
   try {
     signal.addEventListener('abort', listener, { once: true })
   } catch (cause) {
-    throw new StreamingLLMError('INVALID_OPTION', `'signal' must be an AbortSignal, and this one cannot be listened to: ${reasonOf(cause)}`, { cause, details: { option: 'signal', expected: 'an AbortSignal' } })
+    throw new StreamingLLMError(
+      'INVALID_OPTION',
+      `'signal' must be an AbortSignal, and this one cannot be listened to: ${reasonOf(cause)}`,
+      { cause, details: { option: 'signal', expected: 'an AbortSignal' } },
+    )
   }
   watches.set(signal, made)
   return made
@@ -64,7 +68,10 @@ function unwatch(signal: AbortSignal): void {
  * A controller that also follows `outers`, with their reasons. Call `unlink` when done, so that long-lived ones keep no trace of
  * it, as they would of AbortSignal.any, which Node 20.0 does not have either.
  */
-export function followingController(...outers: readonly (AbortSignal | undefined)[]): { controller: AbortController; unlink: () => void } {
+export function followingController(...outers: readonly (AbortSignal | undefined)[]): {
+  controller: AbortController
+  unlink: () => void
+} {
   const controller = new AbortController()
   const unlinks = outers.map(outer => onAbort(outer, () => controller.abort(outer!.reason)))
   return { controller, unlink: () => unlinks.forEach(unlink => unlink()) }

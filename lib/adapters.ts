@@ -2,7 +2,7 @@ import { throwIfAborted } from './abort.js'
 import { checkAdapterFile } from './gguf/adapter.js'
 import type { ModelHeader } from './gguf/check.js'
 import { modelFingerprint } from './model-fingerprint.js'
-import { resolveModel, type ResolveModelOptions } from './models/resolve-model.js'
+import { type ResolveModelOptions, resolveModel } from './models/resolve-model.js'
 import type { AdapterOptions } from './options/types.js'
 
 /** An adapter that is part of a loaded model. Plain values. */
@@ -33,14 +33,32 @@ export interface FoundAdapter extends AdapterInfo {
  *
  * @throws {StreamingLLMError} ADAPTER_INVALID; for the files as `resolveModel`
  */
-export async function findAdapters(wanted: readonly AdapterOptions[], base: ModelHeader, options: Pick<ResolveModelOptions, 'signal' | 'onProgress'>): Promise<FoundAdapter[]> {
+export async function findAdapters(
+  wanted: readonly AdapterOptions[],
+  base: ModelHeader,
+  options: Pick<ResolveModelOptions, 'signal' | 'onProgress'>,
+): Promise<FoundAdapter[]> {
   const found: FoundAdapter[] = []
   for (const { path: reference, scale = 1 } of wanted) {
     const path = await resolveModel(reference, options)
     const { name, rank, pairs, sizeBytes, leftOut } = await checkAdapterFile(path, base)
     throwIfAborted(options.signal)
-    const notices = leftOut.length > 0 ? [`The adapter ${path} changes ${leftOut.length} norms as well, which llama.cpp leaves out: replies may differ from those it was trained for.`] : []
-    found.push({ path, name, scale, rank, tensors: pairs, sizeBytes, notices, fingerprint: await modelFingerprint(path) })
+    const notices =
+      leftOut.length > 0
+        ? [
+            `The adapter ${path} changes ${leftOut.length} norms as well, which llama.cpp leaves out: replies may differ from those it was trained for.`,
+          ]
+        : []
+    found.push({
+      path,
+      name,
+      scale,
+      rank,
+      tensors: pairs,
+      sizeBytes,
+      notices,
+      fingerprint: await modelFingerprint(path),
+    })
   }
   return found
 }

@@ -37,19 +37,32 @@ const never = 2 ** 30
 
 /** The policy and sizes for a sequence: what was asked for, the rest from the model. */
 export function cacheLimits(options: ParsedPolicyOptions, surroundings: CacheSurroundings): NativeSequenceOptions {
-  for (const [name, value] of Object.entries({ sinks: options.sinks, window: options.window, cacheTokens: surroundings.cacheTokens })) {
+  for (const [name, value] of Object.entries({
+    sinks: options.sinks,
+    window: options.window,
+    cacheTokens: surroundings.cacheTokens,
+  })) {
     if (value !== undefined && value > mostCells) {
-      throw new StreamingLLMError('WINDOW_TOO_LARGE', `'${name}' may be at most ${mostCells} tokens, got ${value}`, { details: { [name]: value, most: mostCells } })
+      throw new StreamingLLMError('WINDOW_TOO_LARGE', `'${name}' may be at most ${mostCells} tokens, got ${value}`, {
+        details: { [name]: value, most: mostCells },
+      })
     }
   }
-  const limits = options.policy === 'streaming' || options.policy === 'window' ? streamingLimits(options, surroundings) : comparedLimits(options, surroundings)
+  const limits =
+    options.policy === 'streaming' || options.policy === 'window'
+      ? streamingLimits(options, surroundings)
+      : comparedLimits(options, surroundings)
   if (options.evict === 'turn' && options.policy === 'streaming') limits.byTurn = true
   const { lastPosition } = surroundings.memory
   // The recomputed token itself has a position too.
   const positions = limits.sinks + limits.window + (limits.policy === 'recompute' ? 1 : 0)
   if (lastPosition !== undefined && positions > lastPosition) {
     const most = lastPosition - (positions - limits.window)
-    throw new StreamingLLMError('WINDOW_TOO_LARGE', `this model has learned ${lastPosition} positions and no others; the window may have at most ${most} tokens`, { details: { window: limits.window, most } })
+    throw new StreamingLLMError(
+      'WINDOW_TOO_LARGE',
+      `this model has learned ${lastPosition} positions and no others; the window may have at most ${most} tokens`,
+      { details: { window: limits.window, most } },
+    )
   }
   return limits
 }
@@ -58,7 +71,10 @@ export function cacheLimits(options: ParsedPolicyOptions, surroundings: CacheSur
  * Whether a sequence of these sizes can go on for ever, or to its end, whoever made them: what `cacheLimits` itself sees to
  * for the sizes that it makes.
  */
-export function sizesFit({ policy, sinks, window, reanchorEvery, rebaseAfter }: NativeSequenceOptions, { trainedLength, batchSize, memory }: CacheSurroundings): boolean {
+export function sizesFit(
+  { policy, sinks, window, reanchorEvery, rebaseAfter }: NativeSequenceOptions,
+  { trainedLength, batchSize, memory }: CacheSurroundings,
+): boolean {
   const { lastPosition, positionLimit, sinksMove, eviction } = memory
   if (sinks + window + (policy === 'recompute' ? 1 : 0) > (lastPosition ?? Infinity)) return false
   if (policy === 'dense' || policy === 'recompute') return sinks === 0
@@ -75,12 +91,23 @@ function usualCells({ trainedLength, cacheTokens }: CacheSurroundings): number {
 }
 
 /** The policies that streaming is compared with, with as many tokens as it keeps. */
-function comparedLimits({ policy, sinks = defaultSinks, window }: ParsedPolicyOptions, surroundings: CacheSurroundings): NativeSequenceOptions {
+function comparedLimits(
+  { policy, sinks = defaultSinks, window }: ParsedPolicyOptions,
+  surroundings: CacheSurroundings,
+): NativeSequenceOptions {
   const recomputes = policy === 'recompute'
   // The token that is computed has a cell beside those it sees; one pool has room for a batch besides.
   const spare = surroundings.cacheTokens === undefined ? (recomputes ? 1 : 0) : surroundings.batchSize + 1
   const total = window === undefined ? Math.max(1, usualCells(surroundings) - spare) : sinks + window
-  return { policy: recomputes ? 'recompute' : 'dense', sinks: 0, window: total, reanchorEvery: 1, rebaseAfter: never, verify: false, firstPosition: 0 }
+  return {
+    policy: recomputes ? 'recompute' : 'dense',
+    sinks: 0,
+    window: total,
+    reanchorEvery: 1,
+    rebaseAfter: never,
+    verify: false,
+    firstPosition: 0,
+  }
 }
 
 function streamingLimits(options: ParsedPolicyOptions, surroundings: CacheSurroundings): NativeSequenceOptions {
@@ -94,33 +121,54 @@ function streamingLimits(options: ParsedPolicyOptions, surroundings: CacheSurrou
   const batch = Math.min(batchSize, Math.floor(cells / 4))
   // Sinks on the move; with a recurrent state, those of two bookmarks besides. native/engine_context.cpp counts the same.
   const copies = memory.kind === 'recurrent' || memory.kind === 'hybrid' ? 3 : 1
-  const fitting = cacheTokens === undefined ? cells : Math.min(cells, cacheTokens - batchSize - copies * sinks - heldCells + batch)
+  const fitting =
+    cacheTokens === undefined ? cells : Math.min(cells, cacheTokens - batchSize - copies * sinks - heldCells + batch)
   const forBoth = fitting - sinks - batch
   // Seldom enough that the 99th of 100 tokens does not feel it, and not so seldom that perplexity does.
-  const reanchorEvery = !memory.sinksMove ? never : sinks === 0 ? 1 : (options.reanchorEvery
-    ?? (wanted === undefined
-      ? clamp(Math.floor(forBoth / 3), 1, 256)
-      : clamp(Math.min(Math.floor(wanted / 2), trainedLength - sinks - wanted - 1), 1, 256)))
+  const reanchorEvery = !memory.sinksMove
+    ? never
+    : sinks === 0
+      ? 1
+      : (options.reanchorEvery ??
+        (wanted === undefined
+          ? clamp(Math.floor(forBoth / 3), 1, 256)
+          : clamp(Math.min(Math.floor(wanted / 2), trainedLength - sinks - wanted - 1), 1, 256)))
   const lag = memory.sinksMove ? reanchorEvery : 0
   const window = wanted ?? forBoth - lag
   if (window < 1) {
-    throw new StreamingLLMError('WINDOW_TOO_LARGE', `${sinks} sinks, reanchorEvery ${lag} and a batch of ${batchSize} leave no window within the ${cells} tokens of this model's cache; use fewer${cacheTokens === undefined ? '' : ', or a larger cacheTokens'}`)
+    throw new StreamingLLMError(
+      'WINDOW_TOO_LARGE',
+      `${sinks} sinks, reanchorEvery ${lag} and a batch of ${batchSize} leave no window within the ${cells} tokens of this model's cache; use fewer${cacheTokens === undefined ? '' : ', or a larger cacheTokens'}`,
+    )
   }
   const refill: NativeSequenceOptions = { policy: 'refill', window, reanchorEvery: 1, rebaseAfter: never, ...common }
   if (memory.eviction === 'refill') return refill
   const least = sinks + window + 2 * lag
   const rebaseAfter = Math.min(options.rebaseAfter ?? Math.max(131_072, 4 * (sinks + window)), never)
   if (rebaseAfter < least && options.rebaseAfter === undefined) {
-    throw new StreamingLLMError('INVALID_OPTION', `'reanchorEvery' may be at most ${Math.floor((rebaseAfter - sinks - window) / 2)} with ${sinks} sinks and a window of ${window}, got ${reanchorEvery}`)
+    throw new StreamingLLMError(
+      'INVALID_OPTION',
+      `'reanchorEvery' may be at most ${Math.floor((rebaseAfter - sinks - window) / 2)} with ${sinks} sinks and a window of ${window}, got ${reanchorEvery}`,
+    )
   }
   const far = sinks + window + lag + 1
   if (memory.sinksMove && far > trainedLength) {
     const most = trainedLength - sinks - lag - 1 - given
-    const cure = most >= 1 ? `the window may have at most ${most}` : `use fewer sinks${lag > 1 ? ' or a smaller reanchorEvery' : ''}`
-    throw new StreamingLLMError('WINDOW_TOO_LARGE', `sinks + window + reanchorEvery + 1 must not be larger than the ${trainedLength} tokens that the model was trained on, and are ${far}; ${cure}`, { details: { sinks, window, trainedLength } })
+    const cure =
+      most >= 1
+        ? `the window may have at most ${most}`
+        : `use fewer sinks${lag > 1 ? ' or a smaller reanchorEvery' : ''}`
+    throw new StreamingLLMError(
+      'WINDOW_TOO_LARGE',
+      `sinks + window + reanchorEvery + 1 must not be larger than the ${trainedLength} tokens that the model was trained on, and are ${far}; ${cure}`,
+      { details: { sinks, window, trainedLength } },
+    )
   }
   if (rebaseAfter < least) {
-    throw new StreamingLLMError('INVALID_OPTION', `'rebaseAfter' must be at least ${least} (sinks + window + 2 * reanchorEvery), got ${rebaseAfter}`)
+    throw new StreamingLLMError(
+      'INVALID_OPTION',
+      `'rebaseAfter' must be at least ${least} (sinks + window + 2 * reanchorEvery), got ${rebaseAfter}`,
+    )
   }
   if (memory.positionLimit !== undefined) {
     // A batch, and what is generated until the reader has caught up, may go beyond.

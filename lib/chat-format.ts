@@ -1,14 +1,14 @@
 import { StreamingLLMError } from './errors.js'
 import type { Model } from './model.js'
+import { type ReasoningFormat, reasoningFormat, reasoningIsOpen } from './reply/reasoning-format.js'
 import { ReplyReader } from './reply/reply-reader.js'
-import { reasoningFormat, reasoningIsOpen, type ReasoningFormat } from './reply/reasoning-format.js'
 import { jsonSchemaGrammar } from './structured/json-schema.js'
 import { ChatTemplate } from './templates/chat-template.js'
 import { piecesText } from './templates/prompt-pieces.js'
 import { syntaxMarks } from './tools/call-syntax.js'
 import { literal, renameRules, spaceRule } from './tools/grammar-text.js'
-import { toolCallFormat, type ToolCallFormat } from './tools/tool-call-format.js'
-import { toolCallGrammar, type ToolCallGrammar } from './tools/tool-call-grammar.js'
+import { type ToolCallFormat, toolCallFormat } from './tools/tool-call-format.js'
+import { type ToolCallGrammar, toolCallGrammar } from './tools/tool-call-grammar.js'
 import type { ToolChoice } from './tools/tool-definitions.js'
 import { toolInstructions } from './tools/tool-instructions.js'
 import { toolVariables } from './tools/tool-messages.js'
@@ -33,10 +33,16 @@ export class ChatFormat {
   readonly #grammars = new Map<string, ToolCallGrammar | undefined>()
 
   /** Throws TEMPLATE_MISSING, TEMPLATE_FAILED. */
-  constructor(model: Model, { chatTemplate, tools, reasoning }: { chatTemplate?: string; tools?: ParsedTools; reasoning: ReasoningMode }) {
+  constructor(
+    model: Model,
+    { chatTemplate, tools, reasoning }: { chatTemplate?: string; tools?: ParsedTools; reasoning: ReasoningMode },
+  ) {
     const source = chatTemplate ?? model.nativeInfo.chatTemplate
     if (source === undefined || source === '') {
-      throw new StreamingLLMError('TEMPLATE_MISSING', `the model ${model.path} has no chat template; give one by the option chatTemplate, or use model.stream() for plain text`)
+      throw new StreamingLLMError(
+        'TEMPLATE_MISSING',
+        `the model ${model.path} has no chat template; give one by the option chatTemplate, or use model.stream() for plain text`,
+      )
     }
     this.#model = model
     this.#source = source
@@ -60,14 +66,19 @@ export class ChatFormat {
   /** The system prompt as the template gets it: with the tools, where the template does not write them itself. */
   systemText(system: string | undefined): string | undefined {
     const { tools } = this
-    const instructions = tools !== undefined && this.toolFormat.toolsVariable === undefined ? toolInstructions(this.toolFormat, tools.told) : ''
+    const instructions =
+      tools !== undefined && this.toolFormat.toolsVariable === undefined
+        ? toolInstructions(this.toolFormat, tools.told)
+        : ''
     return instructions === '' ? system : [system, instructions].filter(Boolean).join('\n\n')
   }
 
   /** Whether prompts end within the reasoning already. */
   get opensReasoning(): boolean {
     const { reasoning } = this
-    return (this.#opensReasoning ??= reasoning !== undefined && reasoningIsOpen(piecesText(this.template.render([{ role: 'user', content: 'x' }], true)), reasoning))
+    return (this.#opensReasoning ??=
+      reasoning !== undefined &&
+      reasoningIsOpen(piecesText(this.template.render([{ role: 'user', content: 'x' }], true)), reasoning))
   }
 
   /** Reads a reply; undefined where it is nothing but text. `callsOrText`: one that is either calls or text, as a schema demands. */
@@ -75,14 +86,23 @@ export class ChatFormat {
     const { reasoning } = this
     const tools = calls ? this.tools : undefined
     if (tools === undefined && reasoning === undefined) return undefined
-    return new ReplyReader({ tools: tools?.definitions ?? false, callsOrText, syntax: this.toolFormat.syntax, reasoning: reasoning ?? false, reasoningOpen: this.opensReasoning })
+    return new ReplyReader({
+      tools: tools?.definitions ?? false,
+      callsOrText,
+      syntax: this.toolFormat.syntax,
+      reasoning: reasoning ?? false,
+      reasoningOpen: this.opensReasoning,
+    })
   }
 
   /** Control tokens that a reader has to see. */
   get shown(): Int32Array {
     if (this.#shown !== undefined) return this.#shown
     const { tools, reasoning } = this
-    const marks = [...tools === undefined ? [] : syntaxMarks(this.toolFormat.syntax), ...reasoning === undefined ? [] : [reasoning.open, reasoning.close]]
+    const marks = [
+      ...(tools === undefined ? [] : syntaxMarks(this.toolFormat.syntax)),
+      ...(reasoning === undefined ? [] : [reasoning.open, reasoning.close]),
+    ]
     const tokens = marks.map(mark => this.#model.tokenize(mark, { special: true })).filter(each => each.length === 1)
     return (this.#shown = Int32Array.from(tokens, ([token]) => token!))
   }
@@ -91,17 +111,26 @@ export class ChatFormat {
    * What a reply is held to: calls of tools, and the grammar of the answer where it has one. `warn` hears of a tool whose
    * schema no grammar can be made of.
    */
-  replyGrammar(choice: ToolChoice, answer: string | undefined, warn: (message: string) => void): ToolCallGrammar | undefined {
+  replyGrammar(
+    choice: ToolChoice,
+    answer: string | undefined,
+    warn: (message: string) => void,
+  ): ToolCallGrammar | undefined {
     const key = JSON.stringify([choice, answer])
     if (!this.#grammars.has(key)) {
-      const made = this.#callGrammar(choice, answer, warn) ?? (answer === undefined ? undefined : this.#afterReasoning(answer))
+      const made =
+        this.#callGrammar(choice, answer, warn) ?? (answer === undefined ? undefined : this.#afterReasoning(answer))
       if (this.#grammars.size === mostGrammars) this.#grammars.clear()
       this.#grammars.set(key, made)
     }
     return this.#grammars.get(key)
   }
 
-  #callGrammar(choice: ToolChoice, answer: string | undefined, warn: (message: string) => void): ToolCallGrammar | undefined {
+  #callGrammar(
+    choice: ToolChoice,
+    answer: string | undefined,
+    warn: (message: string) => void,
+  ): ToolCallGrammar | undefined {
     if (this.tools === undefined) return undefined
     const { definitions, ofLibrary } = this.tools
     return toolCallGrammar(this.toolFormat, definitions, choice, {
@@ -123,7 +152,10 @@ export class ChatFormat {
   #afterReasoning(grammar: string): ToolCallGrammar {
     if (!this.opensReasoning) return { grammar, triggers: [] }
     const { close } = this.reasoning!
-    return { grammar: `root ::= ${literal(close)} space answer-root\n${spaceRule}\n${renameRules(grammar, 'answer')}`, triggers: [close] }
+    return {
+      grammar: `root ::= ${literal(close)} space answer-root\n${spaceRule}\n${renameRules(grammar, 'answer')}`,
+      triggers: [close],
+    }
   }
 }
 
@@ -137,7 +169,12 @@ function compiled(model: Model, source: string, variables: Record<string, unknow
   const key = JSON.stringify([source, variables])
   const last = lastTemplates.get(model)
   if (last?.key === key) return last.template
-  const template = new ChatTemplate(source, { bosToken: info.beginningText, eosToken: info.endText, specialTokens: info.specialTokens, variables })
+  const template = new ChatTemplate(source, {
+    bosToken: info.beginningText,
+    eosToken: info.endText,
+    specialTokens: info.specialTokens,
+    variables,
+  })
   lastTemplates.set(model, { key, template })
   return template
 }

@@ -5,14 +5,20 @@ import { modelClosed, StreamingLLMError } from './errors.js'
 import type { FinishReason, StreamEvent, Timings, TokenProbability, Usage } from './events.js'
 import type { TokenCounts } from './job-reader.js'
 import type { ChatMessage, ToolCall } from './messages.js'
-import { parseGenerateOptions, parseMessages, type GenerateOptions, type ParsedGenerateOptions, type SamplingOptions } from './options.js'
 import { checkValue, reading } from './options/check.js'
-import { someText, text as anyText, whole } from './options/kinds.js'
+import { text as anyText, someText, whole } from './options/kinds.js'
 import { overSampling } from './options/sampling.js'
+import {
+  type GenerateOptions,
+  type ParsedGenerateOptions,
+  parseGenerateOptions,
+  parseMessages,
+  type SamplingOptions,
+} from './options.js'
 import { writeSavedChat } from './saved-chat.js'
 import { readOutput } from './structured/response-format.js'
 import type { StandardSchema } from './structured/schema.js'
-import { leftInQueue, textStream, type TextStream } from './text-stream.js'
+import { leftInQueue, type TextStream, textStream } from './text-stream.js'
 import { waitForTurn } from './tool-scope.js'
 import { chosen } from './tools/tool-call-grammar.js'
 import { wantsCall } from './tools/tool-definitions.js'
@@ -124,7 +130,10 @@ export class Chat {
    *
    * @throws {StreamingLLMError} as `stream`; with `responseFormat`, OUTPUT_INCOMPLETE and OUTPUT_INVALID
    */
-  async ask<Output>(said: string | ChatMessage | ChatMessage[], options: GenerateOptions & { responseFormat: StandardSchema<Output> }): Promise<Answer<Output> & { value: Output }>
+  async ask<Output>(
+    said: string | ChatMessage | ChatMessage[],
+    options: GenerateOptions & { responseFormat: StandardSchema<Output> },
+  ): Promise<Answer<Output> & { value: Output }>
   async ask(said: string | ChatMessage | ChatMessage[], options?: GenerateOptions): Promise<Answer>
   async ask(said: string | ChatMessage | ChatMessage[], options: GenerateOptions = {}): Promise<Answer> {
     return this.#answer(parseSaid(said, 'ask'), options)
@@ -142,7 +151,7 @@ export class Chat {
     for await (const event of this.turn(messages, parsed)) {
       if (event.type === 'text') {
         text += event.text
-        tokens.push(...event.tokens ?? [])
+        tokens.push(...(event.tokens ?? []))
       }
       if (event.type === 'reasoning') reasoning += event.text
       if (event.type === 'tool-call') toolCalls.push({ id: event.id, name: event.name, arguments: event.arguments })
@@ -151,27 +160,47 @@ export class Chat {
       if (event.reason === 'abort') throwIfAborted(parsed.signal)
       const { reason, usage, timings } = event
       return {
-        text, reason, usage, timings,
+        text,
+        reason,
+        usage,
+        timings,
         ...(reasoning === '' ? {} : { reasoning }),
         ...(reason === 'tool-calls' ? { toolCalls } : {}),
         ...(parsed.logprobs === undefined ? {} : { tokens }),
-        ...(parsed.responseFormat === undefined ? {} : { value: await this.#output(parsed, left, text, reason, toolCalls) }),
+        ...(parsed.responseFormat === undefined
+          ? {}
+          : { value: await this.#output(parsed, left, text, reason, toolCalls) }),
       }
     }
     throw new StreamingLLMError('DECODE_FAILED', 'the reply ended without saying why')
   }
 
   /** What the reply says, by its schema. The schema's library holds up nobody: it has the time that is `left`. */
-  async #output({ responseFormat, signal, timeLimit }: ParsedGenerateOptions, left: () => number | undefined, text: string, reason: FinishReason, toolCalls: ToolCall[]): Promise<unknown> {
+  async #output(
+    { responseFormat, signal, timeLimit }: ParsedGenerateOptions,
+    left: () => number | undefined,
+    text: string,
+    reason: FinishReason,
+    toolCalls: ToolCall[],
+  ): Promise<unknown> {
     const deadline = new Deadline(left())
-    const { controller, unlink } = followingController(signal, deadline.signal, this.#closing.signal, this.#setting.model.closing)
+    const { controller, unlink } = followingController(
+      signal,
+      deadline.signal,
+      this.#closing.signal,
+      this.#setting.model.closing,
+    )
     try {
       return await readOutput(responseFormat!, text, reason, toolCalls, controller.signal)
     } catch (error) {
       if (!controller.signal.aborted || error !== controller.signal.reason) throw error
       throwIfAborted(signal)
       this.#needOpen()
-      throw new StreamingLLMError('OUTPUT_INVALID', `the reply is JSON of the schema's form, but the schema has not agreed to it within the timeLimit of ${timeLimit} ms: allow more, or use a schema that answers sooner`, { cause: error, details: { text } })
+      throw new StreamingLLMError(
+        'OUTPUT_INVALID',
+        `the reply is JSON of the schema's form, but the schema has not agreed to it within the timeLimit of ${timeLimit} ms: allow more, or use a schema that answers sooner`,
+        { cause: error, details: { text } },
+      )
     } finally {
       unlink()
       deadline.clear()
@@ -186,17 +215,35 @@ export class Chat {
    * @param count 1 to 64
    * @throws {StreamingLLMError} as `ask`; NO_SEQUENCE_LEFT
    */
-  async candidates<Output>(said: string | ChatMessage | ChatMessage[], count: number, options: GenerateOptions & { responseFormat: StandardSchema<Output> }): Promise<(Answer<Output> & { value: Output; chat: Chat })[]>
-  async candidates(said: string | ChatMessage | ChatMessage[], count: number, options?: GenerateOptions): Promise<(Answer & { chat: Chat })[]>
-  async candidates(said: string | ChatMessage | ChatMessage[], count: number, options: GenerateOptions = {}): Promise<(Answer & { chat: Chat })[]> {
+  async candidates<Output>(
+    said: string | ChatMessage | ChatMessage[],
+    count: number,
+    options: GenerateOptions & { responseFormat: StandardSchema<Output> },
+  ): Promise<(Answer<Output> & { value: Output; chat: Chat })[]>
+  async candidates(
+    said: string | ChatMessage | ChatMessage[],
+    count: number,
+    options?: GenerateOptions,
+  ): Promise<(Answer & { chat: Chat })[]>
+  async candidates(
+    said: string | ChatMessage | ChatMessage[],
+    count: number,
+    options: GenerateOptions = {},
+  ): Promise<(Answer & { chat: Chat })[]> {
     checkValue('candidates', 'count', count, whole(1, 64))
     const messages = parseSaid(said, 'candidates')
-    const { seed = Math.floor(Math.random() * 2 ** 31) } = parseGenerateOptions(options, this.#defaults, 'candidates').sampling
+    const { seed = Math.floor(Math.random() * 2 ** 31) } = parseGenerateOptions(
+      options,
+      this.#defaults,
+      'candidates',
+    ).sampling
     const chats = [await this.fork()]
     try {
       await chats[0]!.#alone(() => chats[0]!.#conversation.add(messages))
       while (chats.length < count) chats.push(await chats[0]!.fork())
-      const answers = chats.map((chat, i) => chat.#answer([], { ...options, seed: (seed + i) % (2 ** 32 - 1), keepUnanswered: true }))
+      const answers = chats.map((chat, i) =>
+        chat.#answer([], { ...options, seed: (seed + i) % (2 ** 32 - 1), keepUnanswered: true }),
+      )
       return await Promise.all(answers.map(async (answer, i) => ({ ...(await answer), chat: chats[i]! })))
     } catch (error) {
       await Promise.all(chats.map(chat => chat.close()))
@@ -213,7 +260,10 @@ export class Chat {
   async add(messages: ChatMessage[]): Promise<void> {
     const parsed = parseMessages(messages, 'add')
     if (parsed.at(-1)?.role !== 'assistant') {
-      throw new StreamingLLMError('INVALID_OPTION', "add: the last message must be the assistant's; what is to be answered goes to stream()")
+      throw new StreamingLLMError(
+        'INVALID_OPTION',
+        "add: the last message must be the assistant's; what is to be answered goes to stream()",
+      )
     }
     await this.#alone(() => this.#conversation.add(parsed))
   }
@@ -231,8 +281,15 @@ export class Chat {
     const parsed = parseGenerateOptions(options, this.#defaults, 'regenerate')
     return this.turn([], parsed, async () => {
       const { present } = this.#conversation.log
-      if (present.length < 2 || present.at(-1)!.message.role !== 'assistant' || present.at(-2)!.message.role === 'assistant') {
-        throw new StreamingLLMError('EVICTED', 'regenerate: there is no reply to a message that is still in the window; say something first, or use a larger window')
+      if (
+        present.length < 2 ||
+        present.at(-1)!.message.role !== 'assistant' ||
+        present.at(-2)!.message.role === 'assistant'
+      ) {
+        throw new StreamingLLMError(
+          'EVICTED',
+          'regenerate: there is no reply to a message that is still in the window; say something first, or use a larger window',
+        )
       }
       return this.#conversation.removeReply()
     })
@@ -250,7 +307,8 @@ export class Chat {
       const { present } = this.#conversation.log
       let from = present.length
       for (let i = 0; i < count; i++) {
-        const before = (end: number) => present.slice(0, Math.max(0, end - 1)).findLastIndex(({ message }) => message.role === 'assistant') + 1
+        const before = (end: number) =>
+          present.slice(0, Math.max(0, end - 1)).findLastIndex(({ message }) => message.role === 'assistant') + 1
         let next = before(from)
         if (next >= from) break
         // What tools answered goes with the question that led to their calls.
@@ -315,16 +373,28 @@ export class Chat {
   }
 
   /** @internal `before`: what is done first, once it is this turn's turn; it returns what undoes it. */
-  turn(messages: ChatMessage[], options: ParsedGenerateOptions, before?: () => Promise<() => Promise<void>>): TextStream {
+  turn(
+    messages: ChatMessage[],
+    options: ParsedGenerateOptions,
+    before?: () => Promise<() => Promise<void>>,
+  ): TextStream {
     const { toolChoice, tools = this.#setting.format.tools } = options
     if (tools === undefined && wantsCall(toolChoice)) {
-      throw new StreamingLLMError('INVALID_OPTION', `'toolChoice' asks for a call, and the chat has no tools: give it some by the option tools`, { details: { option: 'toolChoice' } })
+      throw new StreamingLLMError(
+        'INVALID_OPTION',
+        `'toolChoice' asks for a call, and the chat has no tools: give it some by the option tools`,
+        { details: { option: 'toolChoice' } },
+      )
     }
     if (tools !== undefined) chosen(tools.definitions, toolChoice)
     return textStream(this.#turn(messages, options, before))
   }
 
-  async *#turn(messages: ChatMessage[], options: ParsedGenerateOptions, before?: () => Promise<() => Promise<void>>): AsyncGenerator<StreamEvent, void, undefined> {
+  async *#turn(
+    messages: ChatMessage[],
+    options: ParsedGenerateOptions,
+    before?: () => Promise<() => Promise<void>>,
+  ): AsyncGenerator<StreamEvent, void, undefined> {
     const isOver = waitForTurn(this.#conversation)
     const deadline = new Deadline(options.timeLimit)
     let release: (() => void) | undefined
@@ -338,7 +408,18 @@ export class Chat {
       this.#needOpen()
       const putBack = await before?.()
       const closed = [this.#closing.signal, this.#setting.model.closing]
-      const finish = yield* takeTurn({ setting: this.#setting, conversation: this.#conversation, needOpen: () => this.#needOpen(), closed, deadline }, messages, options, putBack)
+      const finish = yield* takeTurn(
+        {
+          setting: this.#setting,
+          conversation: this.#conversation,
+          needOpen: () => this.#needOpen(),
+          closed,
+          deadline,
+        },
+        messages,
+        options,
+        putBack,
+      )
       // Before the last event is told: a reader who goes no further finds the books complete and the chat free.
       release()
       isOver()
@@ -367,8 +448,24 @@ export class Chat {
 }
 
 function parseSaid(said: string | ChatMessage | ChatMessage[], call: string): ChatMessage[] {
-  const messages = parseMessages(typeof said === 'string' ? [{ role: 'user', content: said }] : reading(call, 'messages', () => Array.isArray(said)) ? said : [said], call)
-  if (messages.length === 0) throw new StreamingLLMError('INVALID_OPTION', `${call}: there is no message to be answered; pass a text, or at least one message`, { details: { call } })
+  const messages = parseMessages(
+    typeof said === 'string'
+      ? [{ role: 'user', content: said }]
+      : reading(call, 'messages', () => Array.isArray(said))
+        ? said
+        : [said],
+    call,
+  )
+  if (messages.length === 0)
+    throw new StreamingLLMError(
+      'INVALID_OPTION',
+      `${call}: there is no message to be answered; pass a text, or at least one message`,
+      { details: { call } },
+    )
   if (messages.at(-1)!.role !== 'assistant') return messages
-  throw new StreamingLLMError('INVALID_OPTION', `${call}: the last message must be one that can be answered, not the assistant's; add() takes exchanges that have been`, { details: { call } })
+  throw new StreamingLLMError(
+    'INVALID_OPTION',
+    `${call}: the last message must be one that can be answered, not the assistant's; add() takes exchanges that have been`,
+    { details: { call } },
+  )
 }

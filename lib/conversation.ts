@@ -1,6 +1,7 @@
+import type { ChatFormat } from './chat-format.js'
 import { StreamingLLMError } from './errors.js'
 import { JobRunner, type TokenCounts } from './job-reader.js'
-import { MessageLog, type LogMark } from './message-log.js'
+import { type LogMark, MessageLog } from './message-log.js'
 import type { ChatMessage, LoggedMessage } from './messages.js'
 import type { Model } from './model.js'
 import type { NativeJob, NativeSequence, NativeSequenceOptions } from './native.js'
@@ -8,10 +9,18 @@ import { openingMark } from './opening-mark.js'
 import type { ParsedChatOptions } from './options.js'
 import { Pace } from './pace.js'
 import { withPin } from './pinned-system.js'
-import { commonStart, join, nextPrompt, openingTokens, turnPrompt, wholePrompt, type PromptSetting, type PromptTokens } from './prompt-tokens.js'
+import {
+  commonStart,
+  join,
+  nextPrompt,
+  openingTokens,
+  type PromptSetting,
+  type PromptTokens,
+  turnPrompt,
+  wholePrompt,
+} from './prompt-tokens.js'
 import { isRewritten, withoutReasoning } from './rewritten-reply.js'
 import type { SavedChat } from './saved-chat.js'
-import type { ChatFormat } from './chat-format.js'
 import { withAnswers } from './tools/call-answers.js'
 
 /** What a conversation needs from its model. */
@@ -81,7 +90,21 @@ export class Conversation {
   /** The native sequence holds the history; else all of it is to be decoded with the next turn. */
   #begun: boolean
 
-  private constructor(setting: ConversationSetting, { system, options, sizes, log, native, counts, skipped = 0, seenBefore = 0, evictedBefore = 0, begun = false }: Parts) {
+  private constructor(
+    setting: ConversationSetting,
+    {
+      system,
+      options,
+      sizes,
+      log,
+      native,
+      counts,
+      skipped = 0,
+      seenBefore = 0,
+      evictedBefore = 0,
+      begun = false,
+    }: Parts,
+  ) {
     this.#setting = setting
     this.#system = system
     this.#options = options
@@ -105,7 +128,12 @@ export class Conversation {
     return Conversation.#make(setting, takesSystem ? first!.content : options.system, log)
   }
 
-  static #make(setting: ConversationSetting, system: string | undefined, log: MessageLog, given: Partial<Parts> = {}): Conversation {
+  static #make(
+    setting: ConversationSetting,
+    system: string | undefined,
+    log: MessageLog,
+    given: Partial<Parts> = {},
+  ): Conversation {
     const { model } = setting
     const { options = withPin(setting, system), ...more } = given
     const sizes = model.limits(options)
@@ -117,8 +145,16 @@ export class Conversation {
   fork(): Conversation {
     const native = this.#setting.model.forkSequence(this.#native)
     return new Conversation(this.#setting, {
-      system: this.#system, options: this.#options, sizes: this.#sizes, log: this.log.clone(), native, counts: this.runner.counts,
-      skipped: this.#skipped, seenBefore: this.#seenBefore, evictedBefore: this.#evictedBefore, begun: this.#begun,
+      system: this.#system,
+      options: this.#options,
+      sizes: this.#sizes,
+      log: this.log.clone(),
+      native,
+      counts: this.runner.counts,
+      skipped: this.#skipped,
+      seenBefore: this.#seenBefore,
+      evictedBefore: this.#evictedBefore,
+      begun: this.#begun,
     })
   }
 
@@ -131,10 +167,18 @@ export class Conversation {
     })
     const { state = new Uint8Array() } = await this.runner.finish({ type: 'save' })
     return {
-      model: fingerprint, cache: model.cacheKind, system: this.#system, options: kept,
+      model: fingerprint,
+      cache: model.cacheKind,
+      system: this.#system,
+      options: kept,
       ...(this.#begun ? { mark: openingMark(this.#setting, this.#system) } : {}),
-      sizes: this.#sizes, begun: this.#begun,
-      skipped: this.#skipped, seenBefore: this.#seenBefore, counts: { ...this.runner.counts }, log: this.log.save(), state,
+      sizes: this.#sizes,
+      begun: this.#begun,
+      skipped: this.#skipped,
+      seenBefore: this.#seenBefore,
+      counts: { ...this.runner.counts },
+      log: this.log.save(),
+      state,
     }
   }
 
@@ -142,14 +186,19 @@ export class Conversation {
    * A conversation as it was saved: with its cache, with its tokens alone, which are decoded again, or with its messages
    * alone. Says which, and why.
    */
-  static async restore(setting: ConversationSetting, saved: SavedChat): Promise<{ conversation: Conversation; from: RestoredFrom }> {
+  static async restore(
+    setting: ConversationSetting,
+    saved: SavedChat,
+  ): Promise<{ conversation: Conversation; from: RestoredFrom }> {
     const { model } = setting
     const { system, sizes, counts, skipped, seenBefore, begun } = saved
     const log = new MessageLog(setting.options.keepMessages === 'all', saved.log)
     const pinned = withPin(setting, system)
     const byMessages = (reason: string) => ({
       conversation: Conversation.#make(setting, system, log, {
-        options: pinned, skipped, seenBefore: begun ? counts.seenTokens : seenBefore,
+        options: pinned,
+        skipped,
+        seenBefore: begun ? counts.seenTokens : seenBefore,
       }),
       from: { what: 'messages', reason } as const,
     })
@@ -162,8 +211,10 @@ export class Conversation {
     // Some templates tell of the tools further on.
     if (isRetold && mark.opening === told.opening) return byMessages(otherTools)
     // Of another size, as where the model is loaded with larger batches; or of none that a sequence can have.
-    if (!model.fits(sizes)) return byMessages('its sinks and window are not ones that this model can have as it is loaded')
-    if (log.present.some(({ end }, i, all) => end > counts.seenTokens || end < (all[i - 1]?.end ?? 0))) return byMessages('its messages do not lie within its tokens')
+    if (!model.fits(sizes))
+      return byMessages('its sinks and window are not ones that this model can have as it is loaded')
+    if (log.present.some(({ end }, i, all) => end > counts.seenTokens || end < (all[i - 1]?.end ?? 0)))
+      return byMessages('its messages do not lie within its tokens')
     let native: NativeSequence
     try {
       native = model.openSequence(sizes)
@@ -175,14 +226,26 @@ export class Conversation {
     const conversation = new Conversation(setting, { system, options, sizes, log, native, skipped, seenBefore, begun })
     try {
       const sameCache = saved.cache === model.cacheKind
-      const { reason } = await conversation.runner.finish({ type: 'restore', state: saved.state, tokensAlone: !sameCache })
+      const { reason } = await conversation.runner.finish({
+        type: 'restore',
+        state: saved.state,
+        tokensAlone: !sameCache,
+      })
       if (isRetold && !(await conversation.#pinInstead(mark.tokens, system, pinned))) {
         conversation.close()
         return byMessages(otherTools)
       }
       if (sameCache && reason === 'done') return { conversation, from: { what: 'cache' } }
       if (reason === 'waiting') return { conversation, from: { what: 'tokens', reason: waitedAlready } }
-      return { conversation, from: { what: 'tokens', reason: sameCache ? 'llama.cpp could not read its cache' : `its cache is of another kind (${saved.cache}, and here it is ${model.cacheKind})` } }
+      return {
+        conversation,
+        from: {
+          what: 'tokens',
+          reason: sameCache
+            ? 'llama.cpp could not read its cache'
+            : `its cache is of another kind (${saved.cache}, and here it is ${model.cacheKind})`,
+        },
+      }
     } catch (error) {
       conversation.close()
       if (StreamingLLMError.isInstance(error) && error.code === 'INVALID_OPTION') return byMessages(error.message)
@@ -201,7 +264,12 @@ export class Conversation {
   /** Tokens of the conversation: seen, in the cache, evicted. */
   get usage(): TokenCounts {
     const { seenTokens, cachedTokens, evictedTokens } = this.runner.counts
-    if (!this.#begun) return { seenTokens: this.#seenBefore + this.#skipped, cachedTokens: 0, evictedTokens: this.#evictedBefore + this.#skipped }
+    if (!this.#begun)
+      return {
+        seenTokens: this.#seenBefore + this.#skipped,
+        cachedTokens: 0,
+        evictedTokens: this.#evictedBefore + this.#skipped,
+      }
     return { seenTokens: seenTokens + this.#skipped, cachedTokens, evictedTokens: evictedTokens + this.#skipped }
   }
 
@@ -214,12 +282,17 @@ export class Conversation {
     const { template } = this.#setting.format
     if (this.#begun && template.incremental && !this.#isRewritten()) {
       const { seenTokens } = this.runner.counts
-      const { tokens, ends, turns } = await nextPrompt(setting, this.#system, messages, { opened: this.#isOpened(), previous: this.log.present.at(-1)?.message })
+      const { tokens, ends, turns } = await nextPrompt(setting, this.#system, messages, {
+        opened: this.#isOpened(),
+        previous: this.log.present.at(-1)?.message,
+      })
       this.#needRoom(tokens.length)
       return { tokens, turns, ends: ends.map(end => seenTokens + end) }
     }
     if (this.#begun) {
-      const prepared = template.incremental ? await this.#fromLastExchange(setting, messages) : await this.#fromDifference(setting, messages)
+      const prepared = template.incremental
+        ? await this.#fromLastExchange(setting, messages)
+        : await this.#fromDifference(setting, messages)
       if (prepared !== undefined) return prepared
       this.#giveUp(this.runner.counts.seenTokens)
     }
@@ -255,7 +328,10 @@ export class Conversation {
   }
 
   /** The last exchange as the template writes it when another turn follows, and that turn. Undefined where the cache cannot go back so far. */
-  async #fromLastExchange(setting: PromptSetting, messages: readonly LoggedMessage[]): Promise<PromptTokens | undefined> {
+  async #fromLastExchange(
+    setting: PromptSetting,
+    messages: readonly LoggedMessage[],
+  ): Promise<PromptTokens | undefined> {
     const present = this.log.present
     const before = present.slice(0, -1).findLastIndex(({ message }) => message.role === 'assistant')
     const exchange = present.slice(before + 1).map(({ message }) => message)
@@ -264,7 +340,10 @@ export class Conversation {
     const turn = messages.slice(0, reply < 0 ? undefined : reply)
     const next = await turnPrompt(setting, this.#system, turn, exchange.at(-1))
     const both = withoutReasoning(setting.format, [...exchange, ...turn])
-    const wanted = before < 0 ? await wholePrompt(setting, this.#system, both, true) : await turnPrompt(setting, this.#system, both, present[before]!.message)
+    const wanted =
+      before < 0
+        ? await wholePrompt(setting, this.#system, both, true)
+        : await turnPrompt(setting, this.#system, both, present[before]!.message)
     // The new turn is the end of it, word for word.
     const replyEnd = wanted.tokens.length - next.tokens.length
     wanted.ends = turn.map(() => wanted.tokens.length)
@@ -279,7 +358,11 @@ export class Conversation {
     this.#needRoom(wanted.tokens.length - common)
     if (!(await this.#cut(start + common))) return undefined
     this.log.renumber([...present.slice(0, -1).map(({ end }) => Math.min(end, start + common)), start + replyEnd])
-    return { tokens: wanted.tokens.slice(common), turns: wanted.turns.map(at => at - common).filter(at => at >= 0), ends: wanted.ends.map(end => start + end) }
+    return {
+      tokens: wanted.tokens.slice(common),
+      turns: wanted.turns.map(at => at - common).filter(at => at >= 0),
+      ends: wanted.ends.map(end => start + end),
+    }
   }
 
   /** The whole conversation as the template writes it now, from the first difference on. Undefined where that pays nothing. */
@@ -290,7 +373,10 @@ export class Conversation {
     const { evictedTokens } = this.runner.counts
     const { sinks } = this.#sizes
     // Behind the sinks the window goes on somewhere in what is wanted: where most of it is the same.
-    const at = evictedTokens === 0 ? { wanted: 0, kept: 0 } : { wanted: bestPlace(kept.subarray(sinks), wanted.tokens, sinks), kept: sinks }
+    const at =
+      evictedTokens === 0
+        ? { wanted: 0, kept: 0 }
+        : { wanted: bestPlace(kept.subarray(sinks), wanted.tokens, sinks), kept: sinks }
     if (commonStart(kept.subarray(0, at.kept), wanted.tokens) < at.kept) return undefined
     const common = commonStart(kept.subarray(at.kept), wanted.tokens.slice(at.wanted))
     if (common === 0) return undefined
@@ -312,8 +398,12 @@ export class Conversation {
     const history = reply < 0 ? 0 : ends[reply]!
     // Of a long history only what the cache would still hold is decoded; what is said now goes through it whole.
     const { sinks, window, policy, byTurn } = this.#sizes
-    let surplus = policy === 'dense' || options.restore === 'all' ? 0 : Math.max(0, Math.min(tokens.length - sinks - window, history - sinks))
-    if (surplus > 0 && byTurn === true) surplus = (turns.find(turn => turn >= sinks + surplus) ?? sinks + surplus) - sinks
+    let surplus =
+      policy === 'dense' || options.restore === 'all'
+        ? 0
+        : Math.max(0, Math.min(tokens.length - sinks - window, history - sinks))
+    if (surplus > 0 && byTurn === true)
+      surplus = (turns.find(turn => turn >= sinks + surplus) ?? sinks + surplus) - sinks
     tokens.splice(sinks, surplus)
     const shifted = ends.map(end => end - surplus)
     this.#needRoom(tokens.length)
@@ -322,7 +412,11 @@ export class Conversation {
     this.log.renumber(shifted)
     if (surplus > 0) this.leave(0)
     this.#begun = true
-    return { tokens, turns: turns.map(turn => turn - surplus).filter(turn => turn >= sinks), ends: shifted.slice(earlier.length) }
+    return {
+      tokens,
+      turns: turns.map(turn => turn - surplus).filter(turn => turn >= sinks),
+      ends: shifted.slice(earlier.length),
+    }
   }
 
   /** A dense cache that has no room for the turn refuses it before it leaves a trace. */
@@ -330,7 +424,11 @@ export class Conversation {
     const { policy, window } = this.#sizes
     const { cachedTokens } = this.runner.counts
     if (policy !== 'dense' || cachedTokens + coming <= window) return
-    throw new StreamingLLMError('CACHE_FULL', `the dense policy has room for ${window} tokens; ${cachedTokens} are there and this turn adds ${coming}: use policy 'streaming', which goes on for ever, or a larger window`, { details: { window, cachedTokens, coming } })
+    throw new StreamingLLMError(
+      'CACHE_FULL',
+      `the dense policy has room for ${window} tokens; ${cachedTokens} are there and this turn adds ${coming}: use policy 'streaming', which goes on for ever, or a larger window`,
+      { details: { window, cachedTokens, coming } },
+    )
   }
 
   /** The messages that have gone with the native sequence's first `evicted` evictions and had not been told before. */
@@ -369,7 +467,14 @@ export class Conversation {
   }
 
   get standing(): Standing {
-    return { log: this.log.mark(), skipped: this.#skipped, seenBefore: this.#seenBefore, evictedBefore: this.#evictedBefore, begun: this.#begun, counts: { ...this.runner.counts } }
+    return {
+      log: this.log.mark(),
+      skipped: this.#skipped,
+      seenBefore: this.#seenBefore,
+      evictedBefore: this.#evictedBefore,
+      begun: this.#begun,
+      counts: { ...this.runner.counts },
+    }
   }
 
   /**

@@ -1,4 +1,4 @@
-import { onAbort, untilAborted, throwIfAborted } from './abort.js'
+import { onAbort, throwIfAborted, untilAborted } from './abort.js'
 import { fromNative, modelClosed } from './errors.js'
 import type { NativeEmbedRequest, NativeModel } from './native.js'
 
@@ -49,7 +49,9 @@ export class Embedder {
   #rest(): void {
     if (--this.#waiting > 0 || this.#closed) return
     this.#release = setTimeout(() => {
-      this.#tail = this.#tail.then(() => this.#closed || this.#waiting > 0 ? undefined : this.#native.releaseEmbedder()).catch(() => {})
+      this.#tail = this.#tail
+        .then(() => (this.#closed || this.#waiting > 0 ? undefined : this.#native.releaseEmbedder()))
+        .catch(() => {})
     }, this.#idleTime)
     this.#release.unref()
   }

@@ -6,19 +6,38 @@ import { cacheLimits } from './cache-limits.js'
 import { StreamingLLMError } from './errors.js'
 import type { ModelHeader } from './gguf/check.js'
 import { uncountedMemory } from './memory/architectures.js'
-import { deviceBytes, sumOfParts, type MemoryParts } from './memory/device-bytes.js'
+import { deviceBytes, type MemoryParts, sumOfParts } from './memory/device-bytes.js'
 import { modelBytes } from './memory/model-bytes.js'
 import { modelMemory, traitsOfHeader } from './model-memory.js'
 import { readModelHeader } from './models/model-header.js'
 import type { NativeDevice } from './native.js'
-import { parseModelOptions, parseSequenceOptions, type ModelOptions, type ParsedModelOptions, type ParsedPolicyOptions, type PolicyOptions } from './options.js'
 import { check, type Schemas } from './options/check.js'
 import { whole } from './options/kinds.js'
+import {
+  type ModelOptions,
+  type ParsedModelOptions,
+  type ParsedPolicyOptions,
+  type PolicyOptions,
+  parseModelOptions,
+  parseSequenceOptions,
+} from './options.js'
 import { placeModel } from './place-model.js'
 
 /** What `estimateMemory` takes: the options of `loadModel` and `createChat` that memory depends on, with the same defaults. */
-export interface MemoryEstimateOptions extends Pick<ModelOptions, 'gpu' | 'gpuLayers' | 'libraries' | 'batchSize' | 'cacheTokens' | 'maxSequences' | 'kvType' | 'flashAttention' | 'signal'>,
-  Pick<PolicyOptions, 'policy' | 'sinks' | 'window' | 'reanchorEvery'> {
+export interface MemoryEstimateOptions
+  extends Pick<
+      ModelOptions,
+      | 'gpu'
+      | 'gpuLayers'
+      | 'libraries'
+      | 'batchSize'
+      | 'cacheTokens'
+      | 'maxSequences'
+      | 'kvType'
+      | 'flashAttention'
+      | 'signal'
+    >,
+    Pick<PolicyOptions, 'policy' | 'sinks' | 'window' | 'reanchorEvery'> {
   /**
    * Conversations that have a place in the cache at once, 1 to `maxSequences`, all of these sizes. Others that are open and
    * idle are not counted. Default: 1.
@@ -61,8 +80,19 @@ export interface MemoryEstimate extends Readonly<MemoryParts> {
 const onlyNames = v.unknown() as never
 
 const schemas: Schemas<MemoryEstimateOptions> = {
-  gpu: onlyNames, gpuLayers: onlyNames, libraries: onlyNames, batchSize: onlyNames, cacheTokens: onlyNames, maxSequences: onlyNames, kvType: onlyNames, flashAttention: onlyNames, signal: onlyNames,
-  policy: onlyNames, sinks: onlyNames, window: onlyNames, reanchorEvery: onlyNames,
+  gpu: onlyNames,
+  gpuLayers: onlyNames,
+  libraries: onlyNames,
+  batchSize: onlyNames,
+  cacheTokens: onlyNames,
+  maxSequences: onlyNames,
+  kvType: onlyNames,
+  flashAttention: onlyNames,
+  signal: onlyNames,
+  policy: onlyNames,
+  sinks: onlyNames,
+  window: onlyNames,
+  reanchorEvery: onlyNames,
   chats: whole(1, 64),
 }
 
@@ -98,33 +128,71 @@ export interface EstimateSetting {
 
 export function parseEstimateOptions(given: MemoryEstimateOptions): EstimateSetting {
   const call = 'estimateMemory'
-  const { chats = 1, policy, sinks, window, reanchorEvery, ...model } = check<MemoryEstimateOptions>(call, given, schemas)
-  return { model: parseModelOptions(model, call), policy: parseSequenceOptions({ policy, sinks, window, reanchorEvery }, call), chats }
+  const {
+    chats = 1,
+    policy,
+    sinks,
+    window,
+    reanchorEvery,
+    ...model
+  } = check<MemoryEstimateOptions>(call, given, schemas)
+  return {
+    model: parseModelOptions(model, call),
+    policy: parseSequenceOptions({ policy, sinks, window, reanchorEvery }, call),
+    chats,
+  }
 }
 
-async function gpusFor({ gpu, libraries: wanted, signal }: ParsedModelOptions): Promise<{ devices: NativeDevice[]; notices: string[] }> {
+async function gpusFor({
+  gpu,
+  libraries: wanted,
+  signal,
+}: ParsedModelOptions): Promise<{ devices: NativeDevice[]; notices: string[] }> {
   if (gpu === false) return { devices: [], notices: [] }
   const { addon, libraries } = openAddon(wanted)
   return await gpuOfProcess(gpu, addon, libraries, signal)
 }
 
 /** The estimate itself, of a header and the GPUs that there are. */
-export function estimateOf(header: ModelHeader, { model, policy, chats }: EstimateSetting, gpus: { devices: NativeDevice[]; notices: string[] }, processor: Omit<DeviceNeed, 'needed' | 'layers'> = ownMemory()): MemoryEstimate {
+export function estimateOf(
+  header: ModelHeader,
+  { model, policy, chats }: EstimateSetting,
+  gpus: { devices: NativeDevice[]; notices: string[] },
+  processor: Omit<DeviceNeed, 'needed' | 'layers'> = ownMemory(),
+): MemoryEstimate {
   const memory = modelMemory(traitsOfHeader(header), header)
   const { batchSize, cacheTokens, maxSequences } = model
   const limits = cacheLimits(policy, { trainedLength: header.contextLength, batchSize, cacheTokens, memory })
-  if (chats > maxSequences) throw new StreamingLLMError('NO_SEQUENCE_LEFT', `estimateMemory: ${chats} chats are more than the ${maxSequences} of maxSequences, which have a place in the cache at a time`, { details: { chats, maxSequences } })
+  if (chats > maxSequences)
+    throw new StreamingLLMError(
+      'NO_SEQUENCE_LEFT',
+      `estimateMemory: ${chats} chats are more than the ${maxSequences} of maxSequences, which have a place in the cache at a time`,
+      { details: { chats, maxSequences } },
+    )
   const bytes = modelBytes(header, { options: model, limits, chats })
   const needed = modelBytes(header, { options: { ...model, cacheTokens: undefined }, limits, chats }).cells
   if (cacheTokens !== undefined && needed > bytes.cells) {
-    throw new StreamingLLMError('NO_SEQUENCE_LEFT', `estimateMemory: ${chats} chats of ${limits.sinks + limits.window} tokens need a cache of ${needed} tokens, and cacheTokens is ${cacheTokens}`, { details: { chats, needed, cacheTokens } })
+    throw new StreamingLLMError(
+      'NO_SEQUENCE_LEFT',
+      `estimateMemory: ${chats} chats of ${limits.sinks + limits.window} tokens need a cache of ${needed} tokens, and cacheTokens is ${cacheTokens}`,
+      { details: { chats, needed, cacheTokens } },
+    )
   }
   const { gpuLayers, notices } = placeModel(header, model, gpus)
   const { processor: here, gpu: there } = deviceBytes(bytes, gpuLayers)
-  const devices: DeviceNeed[] = [{ ...processor, needed: Math.ceil(sumOfParts(here)), layers: header.weightBytes.layers.length + 1 - gpuLayers }]
-  if (gpuLayers > 0) devices.push({ ...memoryOf(gpus.devices), needed: Math.ceil(sumOfParts(there)), layers: gpuLayers })
+  const devices: DeviceNeed[] = [
+    { ...processor, needed: Math.ceil(sumOfParts(here)), layers: header.weightBytes.layers.length + 1 - gpuLayers },
+  ]
+  if (gpuLayers > 0)
+    devices.push({ ...memoryOf(gpus.devices), needed: Math.ceil(sumOfParts(there)), layers: gpuLayers })
   const part = (name: keyof MemoryParts): number => Math.ceil(here[name] + there[name])
-  const parts = { weights: part('weights'), cache: part('cache'), state: part('state'), compute: part('compute'), tables: part('tables') }
+  const parts = {
+    weights: part('weights'),
+    cache: part('cache'),
+    state: part('state'),
+    compute: part('compute'),
+    tables: part('tables'),
+  }
   const left = uncountedMemory[header.architecture]
   return {
     ...parts,
@@ -134,7 +202,10 @@ export function estimateOf(header: ModelHeader, { model, policy, chats }: Estima
     window: limits.window,
     devices,
     fits: devices.every(({ needed: bytesNeeded, free }) => free === undefined || bytesNeeded <= free),
-    notes: [...(left === undefined ? [] : [`llama.cpp keeps more for ${header.architecture} than is counted here: ${left}.`]), ...notices],
+    notes: [
+      ...(left === undefined ? [] : [`llama.cpp keeps more for ${header.architecture} than is counted here: ${left}.`]),
+      ...notices,
+    ],
   }
 }
 
@@ -142,11 +213,21 @@ export function estimateOf(header: ModelHeader, { model, policy, chats }: Estima
 function ownMemory(): Omit<DeviceNeed, 'needed' | 'layers'> {
   const limit = process.constrainedMemory?.() ?? 0
   const total = limit > 0 ? Math.min(limit, totalmem()) : totalmem()
-  return { place: 'processor', name: cpus()[0]?.model.trim() || process.arch, free: Math.min(process.availableMemory?.() ?? freemem(), total), total }
+  return {
+    place: 'processor',
+    name: cpus()[0]?.model.trim() || process.arch,
+    free: Math.min(process.availableMemory?.() ?? freemem(), total),
+    total,
+  }
 }
 
 function memoryOf(devices: readonly NativeDevice[]): Omit<DeviceNeed, 'needed' | 'layers'> {
   const sum = (what: 'memoryFree' | 'memoryTotal'): number => devices.reduce((total, device) => total + device[what], 0)
   const total = sum('memoryTotal')
-  return { place: 'gpu', name: devices.map(({ description }) => description).join(', '), free: total === 0 ? undefined : sum('memoryFree'), total: total === 0 ? undefined : total }
+  return {
+    place: 'gpu',
+    name: devices.map(({ description }) => description).join(', '),
+    free: total === 0 ? undefined : sum('memoryFree'),
+    total: total === 0 ? undefined : total,
+  }
 }

@@ -126,5 +126,14 @@ export interface FinishEvent {
 
 /** What a stream of generated text yields. */
 export type StreamEvent =
-  | PrefillEvent | TextEvent | ReasoningEvent | EvictEvent | RebaseEvent | FinishEvent
-  | ToolCallStartPart | ToolCallArgumentsPart | ToolCallEvent | InvalidToolCallPart | ToolResultEvent
+  | PrefillEvent
+  | TextEvent
+  | ReasoningEvent
+  | EvictEvent
+  | RebaseEvent
+  | FinishEvent
+  | ToolCallStartPart
+  | ToolCallArgumentsPart
+  | ToolCallEvent
+  | InvalidToolCallPart
+  | ToolResultEvent

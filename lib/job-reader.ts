@@ -1,6 +1,6 @@
 import { followingController, onAbort, untilAborted } from './abort.js'
 import type { Deadline } from './deadline.js'
-import { fromNative, StreamingLLMError, type ErrorCode } from './errors.js'
+import { type ErrorCode, fromNative, StreamingLLMError } from './errors.js'
 import type { NativeEvent, NativeJob, NativeSequence } from './native.js'
 
 /** Tokens of one conversation, by where they are. */
@@ -69,7 +69,9 @@ export class JobRunner {
     if (this.#closed) throw closed()
     let stream
     try {
-      stream = this.#native.start(job.type === 'generate' && deadline?.left !== undefined ? { ...job, timeLimit: deadline.left } : job)
+      stream = this.#native.start(
+        job.type === 'generate' && deadline?.left !== undefined ? { ...job, timeLimit: deadline.left } : job,
+      )
     } catch (error) {
       throw fromNative(error)
     }
@@ -89,7 +91,8 @@ export class JobRunner {
           ended = true
           const { seenTokens, cachedTokens, evictedTokens } = event
           Object.assign(this.counts, { seenTokens, cachedTokens, evictedTokens })
-          if (event.type === 'finish' && event.reason === 'abort' && isLate && signal?.aborted !== true) return { ...event, reason: 'time' }
+          if (event.type === 'finish' && event.reason === 'abort' && isLate && signal?.aborted !== true)
+            return { ...event, reason: 'time' }
         }
         return event
       }

@@ -8,8 +8,8 @@ import { checkModelFile } from './gguf/check.js'
 import { Model } from './model.js'
 import { resolveModel } from './models/resolve-model.js'
 import type { NativeLoadOptions, NativeModel, NativeModelInfo } from './native.js'
-import { parseModelOptions, type ModelOptions } from './options.js'
-import { loadPlaced, modelDevice, placeModel, type Placement } from './place-model.js'
+import { type ModelOptions, parseModelOptions } from './options.js'
+import { loadPlaced, modelDevice, type Placement, placeModel } from './place-model.js'
 import { probeModel } from './probe.js'
 import { makeSwapFolder, removeSwapFolder } from './swap-folder.js'
 
@@ -24,7 +24,11 @@ import { makeSwapFolder, removeSwapFolder } from './swap-folder.js'
  */
 export async function loadModel(reference: string, options: ModelOptions = {}): Promise<Model> {
   const parsed = parseModelOptions(options)
-  if (typeof reference !== 'string') throw new StreamingLLMError('INVALID_OPTION', `loadModel: the model must be a path or an hf: reference, got ${typeof reference}`)
+  if (typeof reference !== 'string')
+    throw new StreamingLLMError(
+      'INVALID_OPTION',
+      `loadModel: the model must be a path or an hf: reference, got ${typeof reference}`,
+    )
   const { signal, onProgress, onLog, sha256 } = parsed
   throwIfAborted(signal)
   const path = await resolveModel(reference, { signal, onProgress, sha256 })
@@ -32,18 +36,38 @@ export async function loadModel(reference: string, options: ModelOptions = {}): 
   throwIfAborted(signal)
   const adapters = await findAdapters(parsed.adapters, header, { signal, onProgress })
   const { addon, libraries } = openAddon(parsed.libraries)
-  if (onLog !== undefined) addon.setLog((level, text) => onLog({ level: logLevels[level] ?? 'info', text: text.trimEnd() }))
-  const gpu = parsed.gpu === false ? { devices: [], notices: [] } : await gpuOfProcess(parsed.gpu, addon, libraries, signal)
+  if (onLog !== undefined)
+    addon.setLog((level, text) => onLog({ level: logLevels[level] ?? 'info', text: text.trimEnd() }))
+  const gpu =
+    parsed.gpu === false ? { devices: [], notices: [] } : await gpuOfProcess(parsed.gpu, addon, libraries, signal)
   const { rpc = [] } = parsed
   const servers = rpc.length > 0 ? { rpc, rpcLibrary: needRpcLibrary(libraries) } : {}
   await checkRpcServers(rpc, libraries.release, { signal })
   let swapFolder: string | undefined
   const optionsFor = ({ devices, gpuLayers }: Placement): NativeLoadOptions => ({
-    devices, gpuLayers, mmap: parsed.mmap, ...servers, adapters: adapters.map(({ path, scale }) => ({ path, scale })),
+    devices,
+    gpuLayers,
+    mmap: parsed.mmap,
+    ...servers,
+    adapters: adapters.map(({ path, scale }) => ({ path, scale })),
     // On a GPU the time that decoding takes here is that of handing it over.
-    threads: parsed.threads, threadsMayChange: parsed.threadsMayChange && gpuLayers === 0, batchSize: parsed.batchSize, cacheTokens: parsed.cacheTokens ?? 0, maxSequences: parsed.maxSequences, waits: parsed.whenFull === 'wait', swapFolder, unloadAfter: parsed.unloadAfter, kvType: parsed.kvType, flashAttention: parsed.flashAttention,
+    threads: parsed.threads,
+    threadsMayChange: parsed.threadsMayChange && gpuLayers === 0,
+    batchSize: parsed.batchSize,
+    cacheTokens: parsed.cacheTokens ?? 0,
+    maxSequences: parsed.maxSequences,
+    waits: parsed.whenFull === 'wait',
+    swapFolder,
+    unloadAfter: parsed.unloadAfter,
+    kvType: parsed.kvType,
+    flashAttention: parsed.flashAttention,
   })
-  const planned = placeModel(header, parsed, gpu, adapters.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0))
+  const planned = placeModel(
+    header,
+    parsed,
+    gpu,
+    adapters.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+  )
   if (parsed.probe) await probeModel(libraries, path, optionsFor(planned), signal, gpu.backend?.file)
   if (parsed.swap === 'disk') swapFolder = await makeSwapFolder()
   const letGoServers = holdRpcServers(rpc)
@@ -55,7 +79,7 @@ export async function loadModel(reference: string, options: ModelOptions = {}): 
   let placement: Placement
   const devicesBefore = addon.devices()
   try {
-    ({ loaded, placement } = await loadPlaced(planned, parsed.gpuLayers === 'auto', async next => {
+    ;({ loaded, placement } = await loadPlaced(planned, parsed.gpuLayers === 'auto', async next => {
       const loading = addon.load(path, optionsFor(next), done => onProgress?.({ stage: 'read', share: done }))
       const unlink = onAbort(signal, () => loading.abort())
       try {
@@ -77,10 +101,25 @@ export async function loadModel(reference: string, options: ModelOptions = {}): 
   const refusal = cannotGenerate(loaded.info)
   if (refusal !== undefined) {
     await close()
-    throw new StreamingLLMError('MODEL_UNSUPPORTED', `${path} is ${refusal}; a model that generates text from left to right is needed`, { details: { path, architecture: header.architecture } })
+    throw new StreamingLLMError(
+      'MODEL_UNSUPPORTED',
+      `${path} is ${refusal}; a model that generates text from left to right is needed`,
+      { details: { path, architecture: header.architecture } },
+    )
   }
   try {
-    return new Model(loaded, header, parsed, { device: modelDevice(header, parsed, placement, devicesBefore), notices: [...placement.notices, ...adapters.flatMap(({ notices }) => notices)], release: libraries.release, adapters }, close)
+    return new Model(
+      loaded,
+      header,
+      parsed,
+      {
+        device: modelDevice(header, parsed, placement, devicesBefore),
+        notices: [...placement.notices, ...adapters.flatMap(({ notices }) => notices)],
+        release: libraries.release,
+        adapters,
+      },
+      close,
+    )
   } catch (error) {
     await close()
     throw error

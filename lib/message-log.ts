@@ -33,7 +33,10 @@ export class MessageLog {
   /** Messages before the first entry, and the digest of these. */
   #dropped = { count: 0, hash: '' }
 
-  constructor(private readonly keepAll: boolean, saved?: SavedLog) {
+  constructor(
+    private readonly keepAll: boolean,
+    saved?: SavedLog,
+  ) {
     if (saved === undefined) return
     this.#dropped = saved.dropped
     this.#left = saved.entries.findIndex(({ left }) => !left)
@@ -53,7 +56,12 @@ export class MessageLog {
   /** The history as it is now. Costs by what is in the window, not by all that there is. */
   mark(): LogMark {
     const before = this.keepAll ? Math.min(this.#left, Math.max(0, this.#entries.length - 1)) : 0 // the last one may be taken out
-    return { count: this.digest.count, dropped: this.#dropped, before, entries: this.#entries.slice(before).map(entry => ({ ...entry })) }
+    return {
+      count: this.digest.count,
+      dropped: this.#dropped,
+      before,
+      entries: this.#entries.slice(before).map(entry => ({ ...entry })),
+    }
   }
 
   /** The history is that of then, of which no more than the last message has been removed, besides what came since. */
@@ -142,7 +150,11 @@ export class MessageLog {
  */
 export function extendDigest(digest: string, { role, content, toolCalls = [], toolCallId }: ChatMessage): string {
   const said: unknown[] = [role, role === 'assistant' ? content.trim() : content]
-  if (toolCalls.length > 0 || toolCallId !== undefined) said.push(toolCalls.map(({ id, name, arguments: args }) => [id, name, args]), toolCallId)
+  if (toolCalls.length > 0 || toolCallId !== undefined)
+    said.push(
+      toolCalls.map(({ id, name, arguments: args }) => [id, name, args]),
+      toolCallId,
+    )
   return createHash('sha256').update(digest).update(JSON.stringify(said)).digest('hex')
 }
 

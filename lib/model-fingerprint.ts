@@ -13,7 +13,11 @@ export async function modelFingerprint(file: string): Promise<string> {
   try {
     return await fingerprint(file)
   } catch (error) {
-    throw new StreamingLLMError('MODEL_NOT_FOUND', `the model file ${file} cannot be read any more: ${(error as Error).message}`, { cause: error, details: { path: file } })
+    throw new StreamingLLMError(
+      'MODEL_NOT_FOUND',
+      `the model file ${file} cannot be read any more: ${(error as Error).message}`,
+      { cause: error, details: { path: file } },
+    )
   }
 }
 

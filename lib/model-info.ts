@@ -62,7 +62,12 @@ export interface ModelInfo extends FileInfo {
  * @param figures what llama.cpp says of a loaded model, else what the header says
  * @param limits the sizes by default; throws where there are none
  */
-export function fileInfo(header: ModelHeader, memory: ModelMemory, figures: { trainedLength: number; vocabularySize: number; layers: number; chatTemplate: string | undefined }, limits: () => NativeSequenceOptions): FileInfo {
+export function fileInfo(
+  header: ModelHeader,
+  memory: ModelMemory,
+  figures: { trainedLength: number; vocabularySize: number; layers: number; chatTemplate: string | undefined },
+  limits: () => NativeSequenceOptions,
+): FileInfo {
   const licence = header.metadata.get('general.license')
   return deepFrozen({
     name: header.name,
@@ -77,7 +82,12 @@ export function fileInfo(header: ModelHeader, memory: ModelMemory, figures: { tr
     memory: { ...memory },
     policy: defaultPolicy(memory, limits),
     chatTemplate: figures.chatTemplate || undefined,
-    metadata: Object.fromEntries([...header.metadata].map(([key, value]) => [key, typeof value === 'object' && 'values' in value ? { ...value, values: [...value.values ?? []] } : value])),
+    metadata: Object.fromEntries(
+      [...header.metadata].map(([key, value]) => [
+        key,
+        typeof value === 'object' && 'values' in value ? { ...value, values: [...(value.values ?? [])] } : value,
+      ]),
+    ),
   })
 }
 
@@ -97,5 +107,11 @@ function defaultPolicy(memory: ModelMemory, limits: () => NativeSequenceOptions)
   }
   const { policy, sinks, window, reanchorEvery } = chosen
   const moves = policy === 'streaming' && memory.sinksMove
-  return { eviction: policy === 'refill' ? 'refill' : 'evict', sinks, window, reanchorEvery: moves ? reanchorEvery : undefined, reason: memory.reason }
+  return {
+    eviction: policy === 'refill' ? 'refill' : 'evict',
+    sinks,
+    window,
+    reanchorEvery: moves ? reanchorEvery : undefined,
+    reason: memory.reason,
+  }
 }

@@ -31,7 +31,10 @@ export interface ModelMemory {
 const unremovable = new Set(['deepseek4'])
 
 /** What tells the families apart. */
-export type MemoryTraits = Pick<NativeModelInfo, 'isRecurrent' | 'isHybrid' | 'hasPositions' | 'slidingWindow' | 'trainedLength'>
+export type MemoryTraits = Pick<
+  NativeModelInfo,
+  'isRecurrent' | 'isHybrid' | 'hasPositions' | 'slidingWindow' | 'trainedLength'
+>
 
 /** The same before a model is loaded, as far as its file's header tells; only for architectures of this llama.cpp is that the whole truth. */
 export function traitsOfHeader(header: ModelHeader): MemoryTraits {
@@ -49,16 +52,53 @@ export function traitsOfHeader(header: ModelHeader): MemoryTraits {
 export function modelMemory(info: MemoryTraits, header: ModelHeader): ModelMemory {
   const { architecture } = header
   const limit = positionLimit(header, info)
-  const kind = info.isHybrid ? 'hybrid' : info.isRecurrent ? 'recurrent' : info.slidingWindow > 0 ? 'sliding window' : 'attention'
+  const kind = info.isHybrid
+    ? 'hybrid'
+    : info.isRecurrent
+      ? 'recurrent'
+      : info.slidingWindow > 0
+        ? 'sliding window'
+        : 'attention'
   const inPlace = { kind, eviction: 'in place', sinksMove: true } as const
   if (header.hasLearnedPositions) {
-    return { ...inPlace, eviction: 'refill', lastPosition: info.trainedLength, reason: `${architecture} has learned absolute positions, so its tokens cannot be moved` }
+    return {
+      ...inPlace,
+      eviction: 'refill',
+      lastPosition: info.trainedLength,
+      reason: `${architecture} has learned absolute positions, so its tokens cannot be moved`,
+    }
   }
-  if (unremovable.has(architecture)) return { ...inPlace, eviction: 'refill', reason: `llama.cpp cannot take single tokens out of the memory of ${architecture}` }
-  if (kind === 'recurrent') return { ...inPlace, sinksMove: false, reason: `${architecture} has a recurrent state: there is nothing to evict, and no positions` }
-  if (kind === 'hybrid' && !info.hasPositions) return { ...inPlace, sinksMove: false, reason: `${architecture} attends without positions, so its sinks may stay where they are` }
-  if (limit !== undefined) return { ...inPlace, positionLimit: limit, reason: `${architecture} attends differently from position ${limit} on, so positions are brought back before` }
-  return { ...inPlace, reason: kind === 'hybrid' ? 'its attention sees differences of positions alone, and its recurrent state needs no eviction' : 'its attention sees differences of positions alone' }
+  if (unremovable.has(architecture))
+    return {
+      ...inPlace,
+      eviction: 'refill',
+      reason: `llama.cpp cannot take single tokens out of the memory of ${architecture}`,
+    }
+  if (kind === 'recurrent')
+    return {
+      ...inPlace,
+      sinksMove: false,
+      reason: `${architecture} has a recurrent state: there is nothing to evict, and no positions`,
+    }
+  if (kind === 'hybrid' && !info.hasPositions)
+    return {
+      ...inPlace,
+      sinksMove: false,
+      reason: `${architecture} attends without positions, so its sinks may stay where they are`,
+    }
+  if (limit !== undefined)
+    return {
+      ...inPlace,
+      positionLimit: limit,
+      reason: `${architecture} attends differently from position ${limit} on, so positions are brought back before`,
+    }
+  return {
+    ...inPlace,
+    reason:
+      kind === 'hybrid'
+        ? 'its attention sees differences of positions alone, and its recurrent state needs no eviction'
+        : 'its attention sees differences of positions alone',
+  }
 }
 
 function positionLimit({ architecture, metadata, path }: ModelHeader, info: MemoryTraits): number | undefined {
@@ -66,8 +106,16 @@ function positionLimit({ architecture, metadata, path }: ModelHeader, info: Memo
   const figure = (key: string) => figures.number(key) ?? 0
   if (architecture === 'llama4') return 8192 // both its attention's temperature and its chunks change there
   if (figure('attention.temperature_scale') === 0) return undefined
-  const limit = architecture === 'mistral3' ? figure('rope.scaling.original_context_length') || info.trainedLength : figure('attention.temperature_length')
+  const limit =
+    architecture === 'mistral3'
+      ? figure('rope.scaling.original_context_length') || info.trainedLength
+      : figure('attention.temperature_length')
   // llama.cpp asserts at the first decode.
-  if (limit <= 0) throw new StreamingLLMError('MODEL_UNSUPPORTED', `${path} scales its attention by position but does not say from which length on (${architecture}.attention.temperature_length)`, { details: { path, architecture } })
+  if (limit <= 0)
+    throw new StreamingLLMError(
+      'MODEL_UNSUPPORTED',
+      `${path} scales its attention by position but does not say from which length on (${architecture}.attention.temperature_length)`,
+      { details: { path, architecture } },
+    )
   return limit
 }

@@ -9,22 +9,40 @@ import { Conversation, type ConversationSetting } from './conversation.js'
 import { Embedder } from './embedder.js'
 import { fromNative, modelClosed, StreamingLLMError } from './errors.js'
 import type { StreamEvent } from './events.js'
-import { endOf, fillPrompt, fillTokens, startOf, type FillTokens } from './fill.js'
+import { endOf, type FillTokens, fillPrompt, fillTokens, startOf } from './fill.js'
 import type { ModelHeader } from './gguf/check.js'
 import { layerBytes } from './memory/cache-bytes.js'
 import { layerMemories } from './memory/layers.js'
 import { modelFingerprint } from './model-fingerprint.js'
 import { deepFrozen, fileInfo, type ModelInfo } from './model-info.js'
-import { modelMemory, type ModelMemory } from './model-memory.js'
+import { type ModelMemory, modelMemory } from './model-memory.js'
 import type { NativeModel, NativeModelInfo, NativeSequence, NativeSequenceOptions } from './native.js'
-import { parseChatOptions, parseEmbedOptions, parseGenerateOptions, parseRestoreOptions, parseSequenceOptions, parseTextOptions, type ChatOptions, type EmbedOptions, type GenerateOptions, type ParsedChatOptions, type ParsedGenerateOptions, type ParsedModelOptions, type ParsedPolicyOptions, type PolicyOptions, type RestoreOptions, type SamplingOptions, type TextOptions } from './options.js'
 import { checkValue, describe, reading } from './options/check.js'
 import { someText } from './options/kinds.js'
 import { overSampling, samplingPresets } from './options/sampling.js'
+import {
+  type ChatOptions,
+  type EmbedOptions,
+  type GenerateOptions,
+  type ParsedChatOptions,
+  type ParsedGenerateOptions,
+  type ParsedModelOptions,
+  type ParsedPolicyOptions,
+  type PolicyOptions,
+  parseChatOptions,
+  parseEmbedOptions,
+  parseGenerateOptions,
+  parseRestoreOptions,
+  parseSequenceOptions,
+  parseTextOptions,
+  type RestoreOptions,
+  type SamplingOptions,
+  type TextOptions,
+} from './options.js'
 import type { ModelDevice } from './place-model.js'
 import { readSavedChat } from './saved-chat.js'
 import { Sequence, wholeNumbers } from './sequence.js'
-import { textStream, type TextStream } from './text-stream.js'
+import { type TextStream, textStream } from './text-stream.js'
 
 /** A loaded model. Made by `loadModel`; chats and sequences of one model share its cache and its batches. */
 export class Model {
@@ -62,7 +80,18 @@ export class Model {
   #info: ModelInfo | undefined
 
   /** @internal */
-  constructor(loaded: NativeModel, header: ModelHeader, options: ParsedModelOptions, { device, notices, release, adapters = [] }: { device: ModelDevice; notices: readonly string[]; release: string; adapters?: readonly FoundAdapter[] }, close: () => Promise<void> = () => loaded.close()) {
+  constructor(
+    loaded: NativeModel,
+    header: ModelHeader,
+    options: ParsedModelOptions,
+    {
+      device,
+      notices,
+      release,
+      adapters = [],
+    }: { device: ModelDevice; notices: readonly string[]; release: string; adapters?: readonly FoundAdapter[] },
+    close: () => Promise<void> = () => loaded.close(),
+  ) {
     this.#native = loaded
     this.#embedder = new Embedder(loaded, options.unloadAfter)
     this.#close = close
@@ -88,7 +117,14 @@ export class Model {
     return (this.#info ??= deepFrozen({
       ...fileInfo(this.#header, memory, nativeInfo, () => this.limits(parseSequenceOptions({}))),
       device: { ...device, memory: { ...device.memory }, layers: { ...device.layers } },
-      adapters: this.#adapters.map(({ path, name, scale, rank, tensors, sizeBytes }) => ({ path, name, scale, rank, tensors, sizeBytes })),
+      adapters: this.#adapters.map(({ path, name, scale, rank, tensors, sizeBytes }) => ({
+        path,
+        name,
+        scale,
+        rank,
+        tensors,
+        sizeBytes,
+      })),
     }))
   }
 
@@ -126,22 +162,33 @@ export class Model {
     this.#needOpen()
     const given = parseRestoreOptions(options)
     const saved = await readSavedChat(checkValue('restoreChat', 'path', path, someText))
-    const parsed = { ...saved.options, ...given, messages: [], sampling: overSampling(saved.options.sampling, given.sampling) }
+    const parsed = {
+      ...saved.options,
+      ...given,
+      messages: [],
+      sampling: overSampling(saved.options.sampling, given.sampling),
+    }
     const setting = this.#setting(parsed)
     const { conversation, from } = await Conversation.restore(setting, saved)
     // Where nothing had been decoded, nothing is again.
-    if (from.what !== 'cache' && saved.begun) this.#warn(`${path}: the cache of this chat is decoded again: ${from.reason}`)
+    if (from.what !== 'cache' && saved.begun)
+      this.#warn(`${path}: the cache of this chat is decoded again: ${from.reason}`)
     return new Chat(setting, conversation, from)
   }
 
   #setting(options: ParsedChatOptions): ConversationSetting {
     this.#needOpen()
-    const format = new ChatFormat(this, { ...options, chatTemplate: options.chatTemplate ?? this.#options.chatTemplate })
+    const format = new ChatFormat(this, {
+      ...options,
+      chatTemplate: options.chatTemplate ?? this.#options.chatTemplate,
+    })
     const warn = (message: string) => this.#warn(message)
     if (format.template.incremental) return { model: this, format, options, warn }
     // Where a turn begins is known only of turns that are rendered one by one.
-    const byTokens = options.evict === 'turn' ? ", and tokens leave one by one instead of whole turns" : ''
-    warn(`this chat template changes earlier turns when later ones come, so each turn is decoded again from the first difference on${byTokens}`)
+    const byTokens = options.evict === 'turn' ? ', and tokens leave one by one instead of whole turns' : ''
+    warn(
+      `this chat template changes earlier turns when later ones come, so each turn is decoded again from the first difference on${byTokens}`,
+    )
     return { model: this, format, options: { ...options, evict: 'token' }, warn }
   }
 
@@ -186,8 +233,11 @@ export class Model {
    */
   stream(prompt: string, options: GenerateOptions = {}): TextStream {
     this.#needOpen()
-    if (typeof prompt !== 'string') throw new StreamingLLMError('INVALID_OPTION', `stream: the prompt must be a string, got ${describe(prompt)}`)
-    return textStream(this.#continue(() => this.textTokens(prompt), parseGenerateOptions(options, this.samplingPresets)))
+    if (typeof prompt !== 'string')
+      throw new StreamingLLMError('INVALID_OPTION', `stream: the prompt must be a string, got ${describe(prompt)}`)
+    return textStream(
+      this.#continue(() => this.textTokens(prompt), parseGenerateOptions(options, this.samplingPresets)),
+    )
   }
 
   /**
@@ -199,8 +249,12 @@ export class Model {
    */
   fill(prefix: string, suffix: string, options: GenerateOptions = {}): TextStream {
     this.#needOpen()
-    for (const [name, text] of [['prefix', prefix], ['suffix', suffix]]) {
-      if (typeof text !== 'string') throw new StreamingLLMError('INVALID_OPTION', `fill: the ${name} must be a string, got ${typeof text}`)
+    for (const [name, text] of [
+      ['prefix', prefix],
+      ['suffix', suffix],
+    ]) {
+      if (typeof text !== 'string')
+        throw new StreamingLLMError('INVALID_OPTION', `fill: the ${name} must be a string, got ${typeof text}`)
     }
     const parsed = parseGenerateOptions(options, this.samplingPresets, 'fill')
     const tokens = fillTokens(this.nativeInfo, this.path)
@@ -211,10 +265,19 @@ export class Model {
     const { sinks, window } = this.limits(parseSequenceOptions({}))
     const all = sinks + window
     const room = all - Math.min(maxTokens, Math.floor(all / 4))
-    return fillPrompt(tokens, this.nativeInfo.beginningToken, this.tokenize(endOf(prefix, room)), this.tokenize(startOf(suffix, room)), room)
+    return fillPrompt(
+      tokens,
+      this.nativeInfo.beginningToken,
+      this.tokenize(endOf(prefix, room)),
+      this.tokenize(startOf(suffix, room)),
+      room,
+    )
   }
 
-  async *#continue(prompt: () => Int32Array, options: ParsedGenerateOptions): AsyncGenerator<StreamEvent, void, undefined> {
+  async *#continue(
+    prompt: () => Int32Array,
+    options: ParsedGenerateOptions,
+  ): AsyncGenerator<StreamEvent, void, undefined> {
     const tokens = prompt()
     const sequence = this.createSequence()
     try {
@@ -242,7 +305,10 @@ export class Model {
     const read = reading('embed', 'texts', () => readTexts(texts))
     throwIfAborted(signal)
     if (read.length === 0) return []
-    return this.#embedder.embed({ texts: read, pooling, normalize, mostTokens: this.#mostCells(this.trainedLength) }, signal)
+    return this.#embedder.embed(
+      { texts: read, pooling, normalize, mostTokens: this.#mostCells(this.trainedLength) },
+      signal,
+    )
   }
 
   /** GGUF's numbers for it. */
@@ -339,7 +405,11 @@ export class Model {
 
   /** @internal Whether its sequences can have these sizes, which came from outside. */
   fits(sizes: NativeSequenceOptions): boolean {
-    return sizesFit(sizes, { trainedLength: this.trainedLength, batchSize: this.#options.batchSize, memory: this.memory })
+    return sizesFit(sizes, {
+      trainedLength: this.trainedLength,
+      batchSize: this.#options.batchSize,
+      memory: this.memory,
+    })
   }
 
   /** Frees everything. Streams in flight end with `CLOSED`. Idempotent. */
@@ -362,7 +432,11 @@ export class Model {
   #needMemory(cells: number): void {
     const bytes = this.#cacheBytes(cells)
     if (this.device.layers.offloaded > 0 || bytes < totalmem()) return
-    throw new StreamingLLMError('OUT_OF_MEMORY', `a cache of ${cells} tokens needs ${Math.round(bytes / 2 ** 20)} MB, and this machine has ${Math.round(totalmem() / 2 ** 20)} MB; use a smaller window`, { details: { cells, bytes } })
+    throw new StreamingLLMError(
+      'OUT_OF_MEMORY',
+      `a cache of ${cells} tokens needs ${Math.round(bytes / 2 ** 20)} MB, and this machine has ${Math.round(totalmem() / 2 ** 20)} MB; use a smaller window`,
+      { details: { cells, bytes } },
+    )
   }
 
   #mostCells(wanted: number): number {
@@ -373,7 +447,10 @@ export class Model {
 
   #cacheBytes(cells: number): number {
     const format = { bytesPerValue: bytesPerCachedValue[this.#options.kvType], flashAttention: true }
-    return layerBytes(layerMemories(this.#header).layers, { cells, sequenceIds: 0 }, format).reduce((sum, { cache }) => sum + cache, 0)
+    return layerBytes(layerMemories(this.#header).layers, { cells, sequenceIds: 0 }, format).reduce(
+      (sum, { cache }) => sum + cache,
+      0,
+    )
   }
 
   #warn(message: string): void {
@@ -388,23 +465,34 @@ export class Model {
 const mostTextBytes = 64 * 2 ** 20
 
 function needText(call: string, text: unknown): asserts text is string {
-  if (typeof text !== 'string') throw new StreamingLLMError('INVALID_OPTION', `${call}: the text must be a string, got ${describe(text)}`, { details: { call, option: 'text' } })
+  if (typeof text !== 'string')
+    throw new StreamingLLMError('INVALID_OPTION', `${call}: the text must be a string, got ${describe(text)}`, {
+      details: { call, option: 'text' },
+    })
   // Before it is copied: a UTF-16 code unit takes at least a byte.
-  if (text.length > mostTextBytes) throw new StreamingLLMError('TEXT_TOO_LONG', `${call}: a text of ${text.length} characters is longer than the ${mostTextBytes} bytes that are tokenized at once; pass it in parts`, { details: { length: text.length, limit: mostTextBytes } })
+  if (text.length > mostTextBytes)
+    throw new StreamingLLMError(
+      'TEXT_TOO_LONG',
+      `${call}: a text of ${text.length} characters is longer than the ${mostTextBytes} bytes that are tokenized at once; pass it in parts`,
+      { details: { length: text.length, limit: mostTextBytes } },
+    )
 }
 
 /** Texts of one call of `embed`. */
 const mostTexts = 65_536
 
 function readTexts(texts: readonly string[]): string[] {
-  const refuse = (option: string, problem: string) => new StreamingLLMError('INVALID_OPTION', `embed: ${problem}`, { details: { call: 'embed', option } })
+  const refuse = (option: string, problem: string) =>
+    new StreamingLLMError('INVALID_OPTION', `embed: ${problem}`, { details: { call: 'embed', option } })
   if (!Array.isArray(texts)) throw refuse('texts', `the texts must be an array of strings, got ${describe(texts)}`)
-  if (texts.length > mostTexts) throw refuse('texts', `at most ${mostTexts} texts go into one call, got ${texts.length}`)
+  if (texts.length > mostTexts)
+    throw refuse('texts', `at most ${mostTexts} texts go into one call, got ${texts.length}`)
   let characters = 0
   return Array.from(texts, (text: unknown, i) => {
     if (typeof text !== 'string') throw refuse(`texts[${i}]`, `texts[${i}] must be a string, got ${describe(text)}`)
     characters += text.length
-    if (characters > mostTextBytes) throw refuse('texts', `the texts may have ${mostTextBytes} characters together; pass them in several calls`)
+    if (characters > mostTextBytes)
+      throw refuse('texts', `the texts may have ${mostTextBytes} characters together; pass them in several calls`)
     return text
   })
 }

@@ -151,7 +151,7 @@ export type NativeJob =
   /** `finish` tells the `state` of the sequence. */
   | { type: 'save' }
   /** An empty sequence becomes the saved one; `finish` says how much of it could be used. INVALID_OPTION. */
-  | { type: 'restore'; state: Uint8Array; /** The cache is of another kind. */ tokensAlone: boolean }
+  | { type: 'restore'; state: Uint8Array /** The cache is of another kind. */; tokensAlone: boolean }
   | { type: 'score'; tokens: Int32Array }
   | { type: 'rebase' }
   | {
@@ -342,6 +342,11 @@ export interface NativeAddon {
   /** Every batch with this token fails from now on; -1: none does. For tests. */
   failDecodes(token: number): void
   /** `mostSteps`: that a character may take; as in replies unless given. INVALID_OPTION. */
-  GrammarMatcher: new (source: string, mostSteps?: number) => NativeGrammarMatcher
-  CachePolicy: new (limits: Omit<NativeSequenceOptions, 'rebaseAfter' | 'verify'> & { trainedLength: number }) => NativeCachePolicy
+  GrammarMatcher: new (
+    source: string,
+    mostSteps?: number,
+  ) => NativeGrammarMatcher
+  CachePolicy: new (
+    limits: Omit<NativeSequenceOptions, 'rebaseAfter' | 'verify'> & { trainedLength: number },
+  ) => NativeCachePolicy
 }

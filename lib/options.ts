@@ -1,18 +1,56 @@
 import os from 'node:os'
 import * as v from 'valibot'
 import { defaultBatchSize, leastCacheTokens } from './cache-limits.js'
+import type { ReasoningMode } from './chat-format.js'
 import { isObject } from './json.js'
 import type { ChatMessage, ToolCall } from './messages.js'
-import type { ReasoningMode } from './chat-format.js'
-import { readResponseFormat, type ResponseFormat } from './structured/response-format.js'
-import { wantsCall, type ToolChoice } from './tools/tool-definitions.js'
-import { parseTools, type ParsedTools } from './tools/tools.js'
-import { plainJson } from './structured/json-schema/snapshot.js'
-import { check, checkObject, describe, invalid, reading, type OptionsOfCalls, type Schema, type Schemas } from './options/check.js'
+import {
+  check,
+  checkObject,
+  describe,
+  invalid,
+  type OptionsOfCalls,
+  reading,
+  type Schema,
+  type Schemas,
+} from './options/check.js'
+import {
+  boolean,
+  callback,
+  endpoints,
+  number,
+  oneOf,
+  shortText,
+  signal,
+  someText,
+  text,
+  texts,
+  whole,
+  wholeOr,
+} from './options/kinds.js'
+import {
+  completeSampling,
+  overSampling,
+  type ParsedSamplingOptions,
+  readSampling,
+  samplingSchemas,
+} from './options/sampling.js'
+import type {
+  AdapterOptions,
+  ChatOptions,
+  EmbedOptions,
+  GenerateOptions,
+  ModelOptions,
+  PolicyOptions,
+  RestoreOptions,
+  SamplingOptions,
+  TextOptions,
+} from './options/types.js'
 import { checkGrammar } from './structured/grammar-check.js'
-import { boolean, callback, endpoints, number, oneOf, shortText, signal, someText, text, texts, whole, wholeOr } from './options/kinds.js'
-import { completeSampling, overSampling, readSampling, samplingSchemas, type ParsedSamplingOptions } from './options/sampling.js'
-import type { AdapterOptions, ChatOptions, EmbedOptions, GenerateOptions, ModelOptions, PolicyOptions, RestoreOptions, SamplingOptions, TextOptions } from './options/types.js'
+import { plainJson } from './structured/json-schema/snapshot.js'
+import { type ResponseFormat, readResponseFormat } from './structured/response-format.js'
+import { type ToolChoice, wantsCall } from './tools/tool-definitions.js'
+import { type ParsedTools, parseTools } from './tools/tools.js'
 
 export type * from './options/types.js'
 
@@ -20,7 +58,10 @@ export type * from './options/types.js'
 type With<T, Names extends keyof T> = Omit<T, Names> & Required<Pick<T, Names>>
 
 /** The options of `loadModel` with the defaults that do not depend on the model. */
-export type ParsedModelOptions = With<Omit<ModelOptions, 'flashAttention' | 'gpuLayers'>, 'gpu' | 'threads' | 'batchSize' | 'maxSequences' | 'whenFull' | 'swap' | 'kvType' | 'mmap' | 'probe' | 'adapters'> & {
+export type ParsedModelOptions = With<
+  Omit<ModelOptions, 'flashAttention' | 'gpuLayers'>,
+  'gpu' | 'threads' | 'batchSize' | 'maxSequences' | 'whenFull' | 'swap' | 'kvType' | 'mmap' | 'probe' | 'adapters'
+> & {
   gpu: false | 'auto' | 'metal' | 'cuda' | 'vulkan'
   gpuLayers: number | 'auto'
   flashAttention: 'auto' | 'on' | 'off'
@@ -104,9 +145,12 @@ const generateSchemas: Schemas<GenerateOptions> = {
   responseFormat: v.unknown() as Schema<GenerateOptions['responseFormat']>, // by readResponseFormat
   startWith: text,
   toolChoice: v.pipe(
-    v.custom<ToolChoice>(value => toolChoices.includes(value as string) || typeof (value as { tool?: unknown } | null)?.tool === 'string', toolChoiceExpected),
+    v.custom<ToolChoice>(
+      value => toolChoices.includes(value as string) || typeof (value as { tool?: unknown } | null)?.tool === 'string',
+      toolChoiceExpected,
+    ),
     // As an own copy, since what is asked again may be another.
-    v.transform(value => typeof value === 'string' ? value : { tool: value.tool }),
+    v.transform(value => (typeof value === 'string' ? value : { tool: value.tool })),
     v.check(value => typeof value === 'string' || typeof value.tool === 'string', toolChoiceExpected),
   ),
   maxToolRounds: whole(1, 1000),
@@ -162,7 +206,11 @@ const messageSchemas: Schemas<ChatMessage> = {
 }
 
 const optionsOfCalls: OptionsOfCalls = {
-  loadModel: Object.keys(modelSchemas), createChat: Object.keys(chatSchemas), stream: Object.keys(generateSchemas), ask: Object.keys(generateSchemas), embed: Object.keys(embedSchemas),
+  loadModel: Object.keys(modelSchemas),
+  createChat: Object.keys(chatSchemas),
+  stream: Object.keys(generateSchemas),
+  ask: Object.keys(generateSchemas),
+  embed: Object.keys(embedSchemas),
 }
 
 /** What the operating system offers this process; more than 16 rarely help. */
@@ -172,7 +220,12 @@ export function defaultThreads(): number {
 
 /** What was passed to `loadModel`. */
 export function parseModelOptions(given: unknown, call = 'loadModel'): ParsedModelOptions {
-  const { flashAttention: flash = 'auto', gpu = 'auto', adapters, ...options } = check(call, given, modelSchemas, optionsOfCalls)
+  const {
+    flashAttention: flash = 'auto',
+    gpu = 'auto',
+    adapters,
+    ...options
+  } = check(call, given, modelSchemas, optionsOfCalls)
   const flashAttention = typeof flash === 'boolean' ? (flash ? 'on' : 'off') : flash
   const kvType = options.kvType ?? 'f16'
   if (kvType.startsWith('q') && flashAttention === 'off') {
@@ -181,10 +234,19 @@ export function parseModelOptions(given: unknown, call = 'loadModel'): ParsedMod
   const least = leastCacheTokens(options.batchSize)
   if (options.cacheTokens !== undefined && options.cacheTokens < least) {
     const expected = `at least ${least}`
-    throw invalid(call, 'cacheTokens', `'cacheTokens' must be ${expected}, which a window of 1 token takes with a 'batchSize' of ${options.batchSize ?? defaultBatchSize}, got ${describe(options.cacheTokens)}`, expected)
+    throw invalid(
+      call,
+      'cacheTokens',
+      `'cacheTokens' must be ${expected}, which a window of 1 token takes with a 'batchSize' of ${options.batchSize ?? defaultBatchSize}, got ${describe(options.cacheTokens)}`,
+      expected,
+    )
   }
   if (options.unloadAfter !== undefined && options.rpc !== undefined) {
-    throw invalid(call, 'unloadAfter', "'unloadAfter' cannot be used with 'rpc': a server that is gone when the model is loaded again would end this process")
+    throw invalid(
+      call,
+      'unloadAfter',
+      "'unloadAfter' cannot be used with 'rpc': a server that is gone when the model is loaded again would end this process",
+    )
   }
   return {
     threads: defaultThreads(),
@@ -211,8 +273,24 @@ export function parseSequenceOptions(given: unknown, call = 'createSequence'): P
 
 /** What was passed to `createChat`. */
 export function parseChatOptions(given: unknown, call = 'createChat'): ParsedChatOptions {
-  const { system, pinSystem, pinShare = 0.25, evict = 'token', restore = 'window', tools, reasoning = 'template', messages, keepMessages = 'window', chatTemplate, policy, sinks, window, reanchorEvery, rebaseAfter, ...sampling } =
-    check(call, given, chatSchemas, optionsOfCalls)
+  const {
+    system,
+    pinSystem,
+    pinShare = 0.25,
+    evict = 'token',
+    restore = 'window',
+    tools,
+    reasoning = 'template',
+    messages,
+    keepMessages = 'window',
+    chatTemplate,
+    policy,
+    sinks,
+    window,
+    reanchorEvery,
+    rebaseAfter,
+    ...sampling
+  } = check(call, given, chatSchemas, optionsOfCalls)
   return {
     ...withPolicy({ policy, sinks, window, reanchorEvery, rebaseAfter }),
     system,
@@ -230,28 +308,81 @@ export function parseChatOptions(given: unknown, call = 'createChat'): ParsedCha
 }
 
 /** What was passed to `restoreChat`. */
-export function parseRestoreOptions(given: unknown, call = 'restoreChat'): { chatTemplate?: string; tools?: ParsedTools; sampling: SamplingOptions } {
-  const { chatTemplate, tools, ...sampling } = check<RestoreOptions>(call, given, { ...samplingSchemas, chatTemplate: someText, tools: chatSchemas.tools }, optionsOfCalls)
-  return { ...(chatTemplate === undefined ? {} : { chatTemplate }), ...(tools === undefined ? {} : { tools: reading(call, 'tools', () => parseTools(tools, call)) }), sampling: readSampling(call, sampling) }
+export function parseRestoreOptions(
+  given: unknown,
+  call = 'restoreChat',
+): { chatTemplate?: string; tools?: ParsedTools; sampling: SamplingOptions } {
+  const { chatTemplate, tools, ...sampling } = check<RestoreOptions>(
+    call,
+    given,
+    { ...samplingSchemas, chatTemplate: someText, tools: chatSchemas.tools },
+    optionsOfCalls,
+  )
+  return {
+    ...(chatTemplate === undefined ? {} : { chatTemplate }),
+    ...(tools === undefined ? {} : { tools: reading(call, 'tools', () => parseTools(tools, call)) }),
+    sampling: readSampling(call, sampling),
+  }
 }
 
 /** What was passed to `stream`, `ask` or `generate`; `defaults` are the chat's. */
-export function parseGenerateOptions(given: unknown, defaults: SamplingOptions = {}, call = 'stream'): ParsedGenerateOptions {
+export function parseGenerateOptions(
+  given: unknown,
+  defaults: SamplingOptions = {},
+  call = 'stream',
+): ParsedGenerateOptions {
   return reading(call, 'options', () => readGenerateOptions(given, defaults, call))
 }
 
 function readGenerateOptions(given: unknown, defaults: SamplingOptions, call: string): ParsedGenerateOptions {
-  if (given !== null && typeof given === 'object' && 'grammar' in given && given.grammar !== undefined && 'responseFormat' in given && given.responseFormat !== undefined) {
-    throw invalid(call, 'responseFormat', "'grammar' and 'responseFormat' both say what a reply must be; give one of them")
+  if (
+    given !== null &&
+    typeof given === 'object' &&
+    'grammar' in given &&
+    given.grammar !== undefined &&
+    'responseFormat' in given &&
+    given.responseFormat !== undefined
+  ) {
+    throw invalid(
+      call,
+      'responseFormat',
+      "'grammar' and 'responseFormat' both say what a reply must be; give one of them",
+    )
   }
-  const asked = given as { startWith?: unknown; grammar?: unknown; responseFormat?: unknown; toolChoice?: unknown } | null | undefined
+  const asked = given as
+    | { startWith?: unknown; grammar?: unknown; responseFormat?: unknown; toolChoice?: unknown }
+    | null
+    | undefined
   if (asked?.grammar !== undefined && asked.toolChoice !== undefined && wantsCall(asked.toolChoice)) {
-    throw invalid(call, 'toolChoice', "'toolChoice' asks for a call, and 'grammar' says what the whole reply must be; give one of them")
+    throw invalid(
+      call,
+      'toolChoice',
+      "'toolChoice' asks for a call, and 'grammar' says what the whole reply must be; give one of them",
+    )
   }
   if (asked?.startWith !== undefined && (asked.grammar !== undefined || asked.responseFormat !== undefined)) {
-    throw invalid(call, 'startWith', "'startWith' cannot be given with a grammar or a responseFormat, which say how a reply begins")
+    throw invalid(
+      call,
+      'startWith',
+      "'startWith' cannot be given with a grammar or a responseFormat, which say how a reply begins",
+    )
   }
-  const { maxTokens, stop = [], timeLimit, signal, speculation = false, priority = 0, logprobs, grammar, responseFormat, startWith = '', toolChoice = 'auto', maxToolRounds = 8, keepUnanswered = false, ...sampling } = check(call, given, generateSchemas, optionsOfCalls)
+  const {
+    maxTokens,
+    stop = [],
+    timeLimit,
+    signal,
+    speculation = false,
+    priority = 0,
+    logprobs,
+    grammar,
+    responseFormat,
+    startWith = '',
+    toolChoice = 'auto',
+    maxToolRounds = 8,
+    keepUnanswered = false,
+    ...sampling
+  } = check(call, given, generateSchemas, optionsOfCalls)
   return {
     maxTokens,
     stop: typeof stop === 'string' ? [stop] : stop,
@@ -281,12 +412,23 @@ export function parseTextOptions(given: unknown, call: string): TextOptions {
 }
 
 /** What was passed to `streamChat`, sorted into what makes a chat and what makes a reply. */
-export function parseStreamChatOptions(given: unknown): { model: unknown; messages: ChatMessage[]; chat: ChatOptions; key: string; reply: ParsedGenerateOptions } {
+export function parseStreamChatOptions(given: unknown): {
+  model: unknown
+  messages: ChatMessage[]
+  chat: ChatOptions
+  key: string
+  reply: ParsedGenerateOptions
+} {
   return reading('streamChat', 'options', () => readStreamChatOptions('streamChat', given))
 }
 
 function readStreamChatOptions(call: string, given: unknown): ReturnType<typeof parseStreamChatOptions> {
-  const { model, messages, tools, ...options } = check(call, given, { ...chatSchemas, ...generateSchemas, model: v.unknown() }, optionsOfCalls) as ChatOptions & GenerateOptions & { model: unknown }
+  const { model, messages, tools, ...options } = check(
+    call,
+    given,
+    { ...chatSchemas, ...generateSchemas, model: v.unknown() },
+    optionsOfCalls,
+  ) as ChatOptions & GenerateOptions & { model: unknown }
   const chat: Record<string, unknown> = {}
   const reply: Record<string, unknown> = {}
   for (const [name, value] of Object.entries(options)) (name in generateSchemas ? reply : chat)[name] = value
@@ -294,7 +436,20 @@ function readStreamChatOptions(call: string, given: unknown): ReturnType<typeof 
   if (tools !== undefined) chat['tools'] = tools
   // What a chat's tools do may be another thing at each call; what the model is told of them makes the chat.
   const key = JSON.stringify({ ...chat, tools: parsed?.definitions })
-  return { model, messages: parseMessages(messages, call), chat, key, reply: { ...parseGenerateOptions(reply, (model as Partial<{ samplingPresets: SamplingOptions }> | undefined)?.samplingPresets, call), tools: parsed } }
+  return {
+    model,
+    messages: parseMessages(messages, call),
+    chat,
+    key,
+    reply: {
+      ...parseGenerateOptions(
+        reply,
+        (model as Partial<{ samplingPresets: SamplingOptions }> | undefined)?.samplingPresets,
+        call,
+      ),
+      tools: parsed,
+    },
+  }
 }
 
 /** An array of messages, as an own copy. */
@@ -304,22 +459,37 @@ export function parseMessages(given: unknown, call = 'createChat'): ChatMessage[
 
 function readMessages(given: unknown, call: string): ChatMessage[] {
   if (!Array.isArray(given)) {
-    throw invalid(call, 'messages', `'messages' must be an array of { role, content }, got ${describe(given)}`, 'an array of { role, content }')
+    throw invalid(
+      call,
+      'messages',
+      `'messages' must be an array of { role, content }, got ${describe(given)}`,
+      'an array of { role, content }',
+    )
   }
   return Array.from(given, (message, index) => {
     const where = `messages[${index}]`
     const { role, content, toolCalls, toolCallId } = checkObject(call, where, message, messageSchemas)
-    for (const [name, value] of [['role', role], ['content', content]]) {
-      if (value === undefined) throw invalid(call, `${where}.${name}`, `'${where}.${name}' must be a string, got undefined`, 'a string')
+    for (const [name, value] of [
+      ['role', role],
+      ['content', content],
+    ]) {
+      if (value === undefined)
+        throw invalid(call, `${where}.${name}`, `'${where}.${name}' must be a string, got undefined`, 'a string')
     }
     const calls = toolCalls === undefined ? [] : readToolCalls(call, `${where}.toolCalls`, toolCalls)
-    return { role, content, ...(calls.length === 0 ? {} : { toolCalls: calls }), ...(toolCallId === undefined ? {} : { toolCallId }) }
+    return {
+      role,
+      content,
+      ...(calls.length === 0 ? {} : { toolCalls: calls }),
+      ...(toolCallId === undefined ? {} : { toolCallId }),
+    }
   })
 }
 
 /** Says of the one call what is wrong with it: other libraries have the arguments as JSON text. */
 function readToolCalls(call: string, where: string, given: unknown): ToolCall[] {
-  const refuse = (at: string, value: unknown, expected: string, hint = '') => invalid(call, at, `'${at}' must be ${expected}${hint}, got ${describe(value)}`, expected)
+  const refuse = (at: string, value: unknown, expected: string, hint = '') =>
+    invalid(call, at, `'${at}' must be ${expected}${hint}, got ${describe(value)}`, expected)
   if (!Array.isArray(given)) throw refuse(where, given, 'an array of { id, name, arguments }')
   return Array.from(given, (each: unknown, index) => {
     const at = `${where}[${index}]`
@@ -327,7 +497,13 @@ function readToolCalls(call: string, where: string, given: unknown): ToolCall[] 
     const { id, name, arguments: args } = each
     if (typeof id !== 'string') throw refuse(`${at}.id`, id, 'a string')
     if (typeof name !== 'string') throw refuse(`${at}.name`, name, 'a string')
-    if (!isObject(args)) throw refuse(`${at}.arguments`, args, 'an object', typeof args === 'string' ? ' (JSON text is to be parsed first, by JSON.parse)' : '')
+    if (!isObject(args))
+      throw refuse(
+        `${at}.arguments`,
+        args,
+        'an object',
+        typeof args === 'string' ? ' (JSON text is to be parsed first, by JSON.parse)' : '',
+      )
     return reading(call, `${at}.arguments`, () => plainJson({ ...each, id, name, arguments: args })) as ToolCall
   })
 }
@@ -338,17 +514,25 @@ function readAdapters(call: string, given: unknown): AdapterOptions[] {
 
 function readEachAdapter(call: string, given: unknown): AdapterOptions[] {
   const expected = `an array of at most ${mostAdapters} { path, scale }`
-  if (!Array.isArray(given) || given.length > mostAdapters) throw invalid(call, 'adapters', `'adapters' must be ${expected}, got ${describe(given)}`, expected)
+  if (!Array.isArray(given) || given.length > mostAdapters)
+    throw invalid(call, 'adapters', `'adapters' must be ${expected}, got ${describe(given)}`, expected)
   return Array.from(given, (adapter, index) => {
     const where = `adapters[${index}]`
     const read = checkObject(call, where, adapter, adapterSchemas)
-    if (read.path === undefined) throw invalid(call, `${where}.path`, `'${where}.path' must be a string that is not empty, got undefined`, 'a string that is not empty')
+    if (read.path === undefined)
+      throw invalid(
+        call,
+        `${where}.path`,
+        `'${where}.path' must be a string that is not empty, got undefined`,
+        'a string that is not empty',
+      )
     return read
   })
 }
 
 function readGrammar(call: string, given: unknown): ParsedGenerateOptions['grammar'] {
-  const { source, triggers = [] } = typeof given === 'string' ? { source: given } : checkObject(call, 'grammar', given, grammarSchemas)
+  const { source, triggers = [] } =
+    typeof given === 'string' ? { source: given } : checkObject(call, 'grammar', given, grammarSchemas)
   checkGrammar(source, call, triggers)
   return { source, triggers }
 }

@@ -13,7 +13,10 @@ export function withPin(setting: ConversationSetting, system: string | undefined
   const asked = options.pinSystem === true
   const wanted = options.pinSystem ?? options.sinks === undefined
   const lost = (why: string) => {
-    if (system !== undefined || tools !== undefined) warn(`the system prompt${tools === undefined ? '' : ', which has the tools,'} ${why}, so it leaves the window like any other text`)
+    if (system !== undefined || tools !== undefined)
+      warn(
+        `the system prompt${tools === undefined ? '' : ', which has the tools,'} ${why}, so it leaves the window like any other text`,
+      )
   }
   if (options.policy !== 'streaming') return options
   if (!wanted || (system === undefined && tools === undefined && options.evict !== 'turn')) return options
@@ -30,7 +33,11 @@ export function withPin(setting: ConversationSetting, system: string | undefined
     return options
   }
   if (pinned >= sinks + window) {
-    throw new StreamingLLMError('WINDOW_TOO_LARGE', `the system prompt has ${pinned} tokens, which leaves nothing of the ${sinks + window} of sinks and window: pin a shorter one, or use a larger window`, { details: { pinned, sinks, window } })
+    throw new StreamingLLMError(
+      'WINDOW_TOO_LARGE',
+      `the system prompt has ${pinned} tokens, which leaves nothing of the ${sinks + window} of sinks and window: pin a shorter one, or use a larger window`,
+      { details: { pinned, sinks, window } },
+    )
   }
   const rest = sinks + window - pinned
   if (options.window !== undefined) return { ...options, sinks: pinned, window: rest }

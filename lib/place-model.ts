@@ -32,41 +32,88 @@ export interface Placement {
  *
  * @param adapterBytes what goes to the devices besides, at most
  */
-export function placeModel(header: ModelHeader, options: ParsedModelOptions, { devices, notices }: Pick<GpuChoice, 'devices' | 'notices'>, adapterBytes = 0): Placement {
+export function placeModel(
+  header: ModelHeader,
+  options: ParsedModelOptions,
+  { devices, notices }: Pick<GpuChoice, 'devices' | 'notices'>,
+  adapterBytes = 0,
+): Placement {
   const names = devices.map(({ name }) => name)
   const total = layerCount(header)
-  if (options.rpc !== undefined) return { devices: names, notices, gpuLayers: options.gpuLayers === 'auto' ? total : Math.min(options.gpuLayers, total) }
+  if (options.rpc !== undefined)
+    return {
+      devices: names,
+      notices,
+      gpuLayers: options.gpuLayers === 'auto' ? total : Math.min(options.gpuLayers, total),
+    }
   if (devices.length === 0) return { devices: [], notices, gpuLayers: 0 }
   if (options.gpuLayers !== 'auto') return { devices: names, notices, gpuLayers: Math.min(options.gpuLayers, total) }
   const free = sumOf(devices, 'memoryFree')
   if (free === 0) return { devices: names, notices, gpuLayers: total }
   const cells = options.cacheTokens ?? Math.min(header.contextLength, largestDefault) + options.batchSize
-  const fitting = layersThatFit(header, { cells, bytesPerValue: bytesPerCachedValue[options.kvType], batchSize: options.batchSize }, free - adapterBytes)
+  const fitting = layersThatFit(
+    header,
+    { cells, bytesPerValue: bytesPerCachedValue[options.kvType], batchSize: options.batchSize },
+    free - adapterBytes,
+  )
   const short = `${fitting} of ${total} layers fit into the ${Math.round(free / 1e6)} MB that are free on ${nameOf(devices)}; the processor computes the others.`
   return { devices: names, gpuLayers: fitting, notices: fitting < total ? [...notices, short] : notices }
 }
 
 /** Loads the model; where it turns out not to fit, `'auto'` halves what goes to the GPU until it does, and says so. */
-export async function loadPlaced(placement: Placement, automatic: boolean, load: (placement: Placement) => Promise<NativeModel>): Promise<{ loaded: NativeModel; placement: Placement }> {
-  for (let next = placement; ;) {
+export async function loadPlaced(
+  placement: Placement,
+  automatic: boolean,
+  load: (placement: Placement) => Promise<NativeModel>,
+): Promise<{ loaded: NativeModel; placement: Placement }> {
+  for (let next = placement; ; ) {
     try {
       return { loaded: await load(next), placement: next }
     } catch (error) {
       const { code, message } = error as { code?: string; message?: string }
-      if (!automatic || next.gpuLayers === 0 || code !== 'MODEL_LOAD_FAILED' || !/alloc|memory|buffer/i.test(message ?? '')) throw error
+      if (
+        !automatic ||
+        next.gpuLayers === 0 ||
+        code !== 'MODEL_LOAD_FAILED' ||
+        !/alloc|memory|buffer/i.test(message ?? '')
+      )
+        throw error
       const gpuLayers = Math.floor(next.gpuLayers / 2)
-      next = { ...next, gpuLayers, notices: [...next.notices, `With ${next.gpuLayers} layers the model did not fit into the GPU's memory; ${gpuLayers} are tried.`] }
+      next = {
+        ...next,
+        gpuLayers,
+        notices: [
+          ...next.notices,
+          `With ${next.gpuLayers} layers the model did not fit into the GPU's memory; ${gpuLayers} are tried.`,
+        ],
+      }
     }
   }
 }
 
 /** @param devices all of this process; the processor is the first */
-export function modelDevice(header: ModelHeader, { rpc }: ParsedModelOptions, placement: Placement, devices: readonly NativeDevice[]): ModelDevice {
+export function modelDevice(
+  header: ModelHeader,
+  { rpc }: ParsedModelOptions,
+  placement: Placement,
+  devices: readonly NativeDevice[],
+): ModelDevice {
   const layers = { offloaded: placement.gpuLayers, total: layerCount(header) }
   const used = devices.filter(({ name }) => placement.devices.includes(name))
-  if (rpc !== undefined) return { backend: 'RPC', name: [...rpc, ...used.map(({ description }) => description)].join(', '), memory: { free: 0, total: 0 }, layers }
+  if (rpc !== undefined)
+    return {
+      backend: 'RPC',
+      name: [...rpc, ...used.map(({ description }) => description)].join(', '),
+      memory: { free: 0, total: 0 },
+      layers,
+    }
   const those = placement.gpuLayers > 0 ? used : devices.filter(({ type }) => type === 'cpu').slice(0, 1)
-  return { backend: those[0]?.backend ?? 'CPU', name: nameOf(those), memory: { free: sumOf(those, 'memoryFree'), total: sumOf(those, 'memoryTotal') }, layers }
+  return {
+    backend: those[0]?.backend ?? 'CPU',
+    name: nameOf(those),
+    memory: { free: sumOf(those, 'memoryFree'), total: sumOf(those, 'memoryTotal') },
+    layers,
+  }
 }
 
 function layerCount({ weightBytes }: ModelHeader): number {

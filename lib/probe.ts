@@ -26,7 +26,13 @@ native.load(path, options, () => {}).promise.then(async model => {
  *
  * @throws {StreamingLLMError} MODEL_LOAD_FAILED with what the child said, or by which signal it died
  */
-export async function probeModel(libraries: SelectedLibraries, path: string, options: NativeLoadOptions, signal?: AbortSignal, backend?: string): Promise<void> {
+export async function probeModel(
+  libraries: SelectedLibraries,
+  path: string,
+  options: NativeLoadOptions,
+  signal?: AbortSignal,
+  backend?: string,
+): Promise<void> {
   const given = JSON.stringify({ addon: addonPath(libraries), paths: libraries, path, options, backend })
   const child = spawn(process.execPath, ['-e', program, given], { stdio: ['ignore', 'ignore', 'pipe'], signal })
   let said = ''
@@ -40,5 +46,9 @@ export async function probeModel(libraries: SelectedLibraries, path: string, opt
   })
   if (code === 0) return
   const how = killer === null ? `ended with ${code}` : `was ended by ${killer}`
-  throw new StreamingLLMError('MODEL_LOAD_FAILED', `a child process that loaded ${path} on trial ${how}: ${said.trim() || 'it said nothing'}`, { details: { code, signal: killer } })
+  throw new StreamingLLMError(
+    'MODEL_LOAD_FAILED',
+    `a child process that loaded ${path} on trial ${how}: ${said.trim() || 'it said nothing'}`,
+    { details: { code, signal: killer } },
+  )
 }

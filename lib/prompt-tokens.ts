@@ -27,14 +27,21 @@ export interface PromptTokens {
  * As `wholePrompt`, of a conversation that begins with replies, since what they answered has left: up to the first turn behind
  * them, `asked`, it is rendered in whole. That turn is the end of it, word for word, so where the reply ends is known exactly.
  */
-async function fromReply(setting: PromptSetting, system: string | undefined, messages: readonly LoggedMessage[], asked: number): Promise<PromptTokens> {
+async function fromReply(
+  setting: PromptSetting,
+  system: string | undefined,
+  messages: readonly LoggedMessage[],
+  asked: number,
+): Promise<PromptTokens> {
   const reply = messages.findIndex(({ role }, at) => at > asked && role === 'assistant')
   const behind = reply < 0 ? messages.length : reply
   const whole = await wholePrompt(setting, system, messages.slice(0, behind), true)
   const said = messages.slice(asked, behind)
   const turn = await turnPrompt(setting, system, said, messages[asked - 1])
   const replyEnd = whole.tokens.length - turn.tokens.length
-  whole.ends = whole.ends.map((end, i) => i < asked - 1 ? Math.min(end, replyEnd) : i < asked ? replyEnd : whole.tokens.length)
+  whole.ends = whole.ends.map((end, i) =>
+    i < asked - 1 ? Math.min(end, replyEnd) : i < asked ? replyEnd : whole.tokens.length,
+  )
   whole.turns = turn.turns.map(at => replyEnd + at)
   const asking = { messages: said, start: replyEnd, previous: messages[asked - 1] }
   await grow(setting, system, whole, asking, messages.slice(behind))
@@ -45,7 +52,12 @@ async function fromReply(setting: PromptSetting, system: string | undefined, mes
  * Tokens of a conversation from its start, up to where the next reply begins: as it would have grown turn by turn, where the
  * template allows it and it is not wanted `atOnce`.
  */
-export async function wholePrompt(setting: PromptSetting, system: string | undefined, messages: readonly LoggedMessage[], atOnce = false): Promise<PromptTokens> {
+export async function wholePrompt(
+  setting: PromptSetting,
+  system: string | undefined,
+  messages: readonly LoggedMessage[],
+  atOnce = false,
+): Promise<PromptTokens> {
   const { format, pace = new Pace() } = setting
   const { template } = format
   const text = format.systemText(system)
@@ -84,9 +96,13 @@ interface Turn {
  * that, and so does what opens it: they are rendered together with the turns around them.
  */
 async function grow(
-  setting: PromptSetting, system: string | undefined, prompt: PromptTokens, turn: Turn, rest: readonly LoggedMessage[],
+  setting: PromptSetting,
+  system: string | undefined,
+  prompt: PromptTokens,
+  turn: Turn,
+  rest: readonly LoggedMessage[],
 ): Promise<void> {
-  for (let i = 0; i < rest.length;) {
+  for (let i = 0; i < rest.length; ) {
     const reply = rest[i]!
     const later = rest.findIndex(({ role }, at) => at > i + 1 && role === 'assistant')
     const messages = rest.slice(i + 1, later < 0 ? undefined : later)
@@ -101,8 +117,12 @@ async function grow(
 
 /** In place of a turn at the end of a prompt: that turn, the reply and the next turn, as the template writes them. */
 async function rewrite(
-  setting: PromptSetting, system: string | undefined, prompt: PromptTokens,
-  { messages: asking, start, previous }: Turn, reply: LoggedMessage, messages: readonly LoggedMessage[],
+  setting: PromptSetting,
+  system: string | undefined,
+  prompt: PromptTokens,
+  { messages: asking, start, previous }: Turn,
+  reply: LoggedMessage,
+  messages: readonly LoggedMessage[],
 ): Promise<void> {
   const all = withoutReasoning(setting.format, [...asking, reply, ...messages])
   const isFirst = previous === undefined
@@ -123,21 +143,27 @@ async function rewrite(
  * Tokens of what follows a reply: its end, the new messages, the opening of the next. With `opened`, what follows the opening
  * of a reply: first that reply, if there are any messages.
  */
-export async function nextPrompt(setting: PromptSetting, system: string | undefined, messages: readonly LoggedMessage[], { opened = false, previous }: { opened?: boolean; previous?: LoggedMessage } = {}): Promise<PromptTokens> {
+export async function nextPrompt(
+  setting: PromptSetting,
+  system: string | undefined,
+  messages: readonly LoggedMessage[],
+  { opened = false, previous }: { opened?: boolean; previous?: LoggedMessage } = {},
+): Promise<PromptTokens> {
   const tokens: number[] = []
   const ends: number[] = []
   const turns: number[] = []
   let marks: string[] | undefined
-  for (let i = 0; i < messages.length;) {
+  for (let i = 0; i < messages.length; ) {
     if (opened) {
-      await addTokens(setting, tokens, replyPieces(setting, messages[i]!, marks ??= shownMarks(setting)))
+      await addTokens(setting, tokens, replyPieces(setting, messages[i]!, (marks ??= shownMarks(setting))))
       ends.push(tokens.length)
       i++
     }
     let reply = i
     while (reply < messages.length && (messages[reply]!.role !== 'assistant' || reply === i)) reply++
     const turn = messages.slice(i, reply)
-    if (turn.length > 0) join({ tokens, ends, turns }, await turnPrompt(setting, system, turn, messages[i - 1] ?? previous))
+    if (turn.length > 0)
+      join({ tokens, ends, turns }, await turnPrompt(setting, system, turn, messages[i - 1] ?? previous))
     i += turn.length
     opened = true
   }
@@ -155,14 +181,27 @@ function replyPieces({ format }: PromptSetting, message: LoggedMessage, shown: r
   const marks = shown.filter(mark => text.includes(mark))
   if (marks.length === 0) return [{ text, special: false }]
   const pattern = new RegExp(`(${marks.map(mark => mark.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')).join('|')})`)
-  return text.split(pattern).filter(part => part !== '').map(part => ({ text: part, special: marks.includes(part) }))
+  return text
+    .split(pattern)
+    .filter(part => part !== '')
+    .map(part => ({ text: part, special: marks.includes(part) }))
 }
 
 /** Tokens of what follows a reply, in one turn, whatever messages it has. `previous`: that reply. */
-export async function turnPrompt(setting: PromptSetting, system: string | undefined, messages: readonly LoggedMessage[], previous?: LoggedMessage): Promise<PromptTokens> {
+export async function turnPrompt(
+  setting: PromptSetting,
+  system: string | undefined,
+  messages: readonly LoggedMessage[],
+  previous?: LoggedMessage,
+): Promise<PromptTokens> {
   const { format, pace = new Pace() } = setting
   const after = previous?.toolCalls === undefined ? undefined : templateMessages([previous], format)[0]
-  const { pieces, turnAt } = await pace.through(format.template.continueTurnInParts(templateMessages(messages, format, previous), { system: format.systemText(system), after }))
+  const { pieces, turnAt } = await pace.through(
+    format.template.continueTurnInParts(templateMessages(messages, format, previous), {
+      system: format.systemText(system),
+      after,
+    }),
+  )
   const tokens: number[] = []
   await addTokens(setting, tokens, pieces)
   // Tokenized together, as always, so that the boundary is nowhere felt: usually it is at a special token.
@@ -214,9 +253,16 @@ function addBeginning(model: Model, tokens: number[], pieces: readonly PromptPie
 // On JavaScript's thread this much text takes a few milliseconds; more is tokenized beside it.
 const slice = 16_384
 
-async function addTokens({ model, pace = new Pace() }: PromptSetting, tokens: number[], pieces: readonly PromptPiece[]): Promise<void> {
+async function addTokens(
+  { model, pace = new Pace() }: PromptSetting,
+  tokens: number[],
+  pieces: readonly PromptPiece[],
+): Promise<void> {
   for (const { text, special } of pieces) {
-    const added = text.length > slice ? await pace.beside(model.tokenizeLater(text, { special })) : model.tokenize(text, { special })
+    const added =
+      text.length > slice
+        ? await pace.beside(model.tokenizeLater(text, { special }))
+        : model.tokenize(text, { special })
     for (let i = 0; i < added.length; i++) {
       if (i % partLength === partLength - 1 && pace.isTired) await pace.rest()
       tokens.push(added[i]!)

@@ -3,7 +3,10 @@ import type { LoggedMessage } from './messages.js'
 import type { ReplyPart } from './reply/reply-parts.js'
 import type { ReplyReader } from './reply/reply-reader.js'
 
-type Spoken = Extract<StreamEvent, { type: 'text' | 'reasoning' | 'tool-call-start' | 'tool-call-arguments' | 'tool-call' | 'invalid-tool-call' }>
+type Spoken = Extract<
+  StreamEvent,
+  { type: 'text' | 'reasoning' | 'tool-call-start' | 'tool-call-arguments' | 'tool-call' | 'invalid-tool-call' }
+>
 
 /** What the model writes becomes events, and in the end a message. */
 export class ReplyEvents {
@@ -25,7 +28,7 @@ export class ReplyEvents {
       this.#message.content += text
       return [tokens === undefined ? { type: 'text', text } : { type: 'text', text, tokens }]
     }
-    this.#tokens.push(...tokens ?? [])
+    this.#tokens.push(...(tokens ?? []))
     return this.#spoken(this.#reader.push(text))
   }
 
@@ -63,7 +66,8 @@ export class ReplyEvents {
           this.invalid.push(part.reason)
           return part
         }
-        default: return part
+        default:
+          return part
       }
     })
   }

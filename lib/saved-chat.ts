@@ -80,7 +80,10 @@ export async function writeSavedChat(file: string, chat: SavedChat): Promise<voi
 }
 
 export function saveFailed(file: string, cause: unknown): StreamingLLMError {
-  return new StreamingLLMError('SAVE_FAILED', `the chat could not be saved to ${file}: ${(cause as Error).message}`, { cause, details: { path: file } })
+  return new StreamingLLMError('SAVE_FAILED', `the chat could not be saved to ${file}: ${(cause as Error).message}`, {
+    cause,
+    details: { path: file },
+  })
 }
 
 /** Throws SAVED_CHAT_INVALID for what is no saved chat, or one that cannot have been written by this package. */
@@ -105,17 +108,23 @@ async function decode(handle: FileHandle): Promise<SavedChat> {
   // Of whatever else it is, however large, no more than this is read.
   const start = await readPart(handle, fixed, 0)
   const { size } = await handle.stat()
-  if (start.length < fixed || size < fixed + digestBytes || !start.subarray(0, mark.length).equals(mark)) throw new Refusal('is no saved chat, or only the beginning of one')
+  if (start.length < fixed || size < fixed + digestBytes || !start.subarray(0, mark.length).equals(mark))
+    throw new Refusal('is no saved chat, or only the beginning of one')
   const found = start.readUInt32LE(mark.length)
-  if (found !== version) throw new Refusal(`is a saved chat of version ${found}, and this package reads version ${version}: use the package that wrote it`)
+  if (found !== version)
+    throw new Refusal(
+      `is a saved chat of version ${found}, and this package reads version ${version}: use the package that wrote it`,
+    )
   const length = start.readUInt32LE(mark.length + 4)
   if (size > totalmem()) throw new Refusal(`has ${size} bytes, more than the memory of this machine`)
   const bodyBytes = size - fixed - digestBytes
-  if (bodyBytes > constants.MAX_LENGTH) throw new Refusal(`has ${size} bytes, more than this Node.js can hold in one piece: use Node.js 22 or later`)
+  if (bodyBytes > constants.MAX_LENGTH)
+    throw new Refusal(`has ${size} bytes, more than this Node.js can hold in one piece: use Node.js 22 or later`)
   const hash = createHash('sha256').update(start)
   const body = await readPart(handle, bodyBytes, fixed, part => hash.update(part))
   const digest = await readPart(handle, digestBytes, fixed + bodyBytes)
-  if (!hash.digest().equals(digest) || length > body.length) throw new Refusal('is damaged: its checksum is another one')
+  if (!hash.digest().equals(digest) || length > body.length)
+    throw new Refusal('is damaged: its checksum is another one')
   try {
     const head = checkSavedHead(JSON.parse(body.subarray(0, length).toString('utf8')))
     return { ...head, state: body.subarray(length) }
@@ -126,7 +135,12 @@ async function decode(handle: FileHandle): Promise<SavedChat> {
 }
 
 /** So many bytes from a place on, or fewer where the file ends before; `take` gets them bit by bit. */
-async function readPart(handle: FileHandle, length: number, position: number, take?: (bytes: Buffer) => void): Promise<Buffer> {
+async function readPart(
+  handle: FileHandle,
+  length: number,
+  position: number,
+  take?: (bytes: Buffer) => void,
+): Promise<Buffer> {
   const buffer = Buffer.alloc(length)
   let done = 0
   while (done < length) {

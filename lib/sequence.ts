@@ -1,13 +1,13 @@
 import { Deadline } from './deadline.js'
 import { StreamingLLMError } from './errors.js'
 import type { StreamEvent } from './events.js'
-import { JobRunner, type TokenCounts } from './job-reader.js'
-import type { NativeJob, NativeSequence } from './native.js'
-import { parseGenerateOptions, type GenerateOptions, type ParsedGenerateOptions } from './options.js'
-import type { Model } from './model.js'
-import { describe, reading } from './options/check.js'
 import { generateJob, textEvent } from './generate-job.js'
-import { leftInQueue, finishEvent, textStream, type TextStream } from './text-stream.js'
+import { JobRunner, type TokenCounts } from './job-reader.js'
+import type { Model } from './model.js'
+import type { NativeJob, NativeSequence } from './native.js'
+import { describe, reading } from './options/check.js'
+import { type GenerateOptions, type ParsedGenerateOptions, parseGenerateOptions } from './options.js'
+import { finishEvent, leftInQueue, type TextStream, textStream } from './text-stream.js'
 
 /**
  * One stream of tokens through the cache, below chat: for researchers and for builders of other interfaces. Made by
@@ -60,7 +60,10 @@ export class Sequence {
   /** Adds `options.tokens`, if any, and generates from there. Events as those of a chat. */
   generate(options: GenerateOptions & { tokens?: ArrayLike<number> } = {}): TextStream {
     const { tokens = [], ...rest } = reading('generate', 'options', () => ({ ...options }))
-    return this.continue(wholeNumbers('generate', tokens), parseGenerateOptions(rest, this.#model.samplingPresets, 'generate'))
+    return this.continue(
+      wholeNumbers('generate', tokens),
+      parseGenerateOptions(rest, this.#model.samplingPresets, 'generate'),
+    )
   }
 
   /** @internal */
@@ -68,7 +71,10 @@ export class Sequence {
     return textStream(this.#generate(generateJob(this.#model, this.#kept, { tokens }, options), options))
   }
 
-  async *#generate(job: NativeJob, { signal, timeLimit }: ParsedGenerateOptions): AsyncGenerator<StreamEvent, void, undefined> {
+  async *#generate(
+    job: NativeJob,
+    { signal, timeLimit }: ParsedGenerateOptions,
+  ): AsyncGenerator<StreamEvent, void, undefined> {
     const deadline = new Deadline(timeLimit)
     let release: (() => void) | undefined
     try {
@@ -127,15 +133,18 @@ export function wholeNumbers(call: string, tokens: ArrayLike<number>): Int32Arra
 }
 
 function readNumbers(call: string, tokens: ArrayLike<number>): Int32Array {
-  const refuse = (option: string, problem: string) => new StreamingLLMError('INVALID_OPTION', `${call}: ${problem}`, { details: { call, option } })
+  const refuse = (option: string, problem: string) =>
+    new StreamingLLMError('INVALID_OPTION', `${call}: ${problem}`, { details: { call, option } })
   const list = Array.isArray(tokens) || (ArrayBuffer.isView(tokens) && !(tokens instanceof DataView))
   if (!list) throw refuse('tokens', `'tokens' must be an array of whole numbers, got ${describe(tokens)}`)
   const { length } = tokens
-  if (length > mostTokens) throw refuse('tokens', `'tokens' may have at most ${mostTokens} tokens, got ${length}; pass them in parts`)
+  if (length > mostTokens)
+    throw refuse('tokens', `'tokens' may have at most ${mostTokens} tokens, got ${length}; pass them in parts`)
   const checked = new Int32Array(length)
   for (let i = 0; i < length; i++) {
     const token: unknown = tokens[i] // read once: a getter may return another one next time
-    if (typeof token !== 'number' || token !== (token | 0)) throw refuse(`tokens[${i}]`, `tokens[${i}] must be a token's number, got ${describe(token)}`)
+    if (typeof token !== 'number' || token !== (token | 0))
+      throw refuse(`tokens[${i}]`, `tokens[${i}] must be a token's number, got ${describe(token)}`)
     checked[i] = token
   }
   return checked

@@ -3,8 +3,8 @@ import { StreamingLLMError } from './errors.js'
 import { extendDigest } from './message-log.js'
 import type { ChatMessage } from './messages.js'
 import { Model } from './model.js'
-import { parseStreamChatOptions, type ChatOptions, type GenerateOptions } from './options.js'
-import { textStream, type TextStream } from './text-stream.js'
+import { type ChatOptions, type GenerateOptions, parseStreamChatOptions } from './options.js'
+import { type TextStream, textStream } from './text-stream.js'
 
 export interface StreamChatOptions<Arguments = any> extends ChatOptions<Arguments>, GenerateOptions {
   model: Model
@@ -30,48 +30,66 @@ const liveChats = new WeakMap<Model, LiveChat[]>()
  */
 export function streamChat<Arguments>(options: StreamChatOptions<Arguments>): TextStream {
   const { model, messages, chat: chatOptions, key: made, reply } = parseStreamChatOptions(options)
-  if (!(model instanceof Model)) throw new StreamingLLMError('INVALID_OPTION', "streamChat: 'model' must be what loadModel returned")
+  if (!(model instanceof Model))
+    throw new StreamingLLMError('INVALID_OPTION', "streamChat: 'model' must be what loadModel returned")
   const last = messages.at(-1)
-  if (last === undefined) throw new StreamingLLMError('INVALID_OPTION', "streamChat: 'messages' is empty; the last one is the one to be answered")
+  if (last === undefined)
+    throw new StreamingLLMError(
+      'INVALID_OPTION',
+      "streamChat: 'messages' is empty; the last one is the one to be answered",
+    )
   if (last.role === 'assistant') {
-    throw new StreamingLLMError('INVALID_OPTION', "streamChat: the last of 'messages' must be the one to be answered, not the assistant's")
+    throw new StreamingLLMError(
+      'INVALID_OPTION',
+      "streamChat: the last of 'messages' must be the one to be answered, not the assistant's",
+    )
   }
-  return textStream((async function* () {
-    const [system, said] = split(chatOptions.system, messages)
-    const key = `${made} ${JSON.stringify(system)}`
-    const idle = idleChats(model)
-    const found = await takeLongest(idle, key, said)
-    const live = found?.live ?? { chat: model.createChat({ ...chatOptions, system, messages: said.slice(0, -1) }), key }
-    const count = () => live.chat.conversation.log.digest.count
-    const before = count()
-    let ours = true
-    const giveBack = () => {
-      if (ours) idle.push(live)
-      ours = false
-      // Each holds what it needs to go on, in the cache or outside.
-      while (idle.length > model.maxSequences) void idle.shift()?.chat.close()
-    }
-    try {
-      for await (const event of live.chat.turn(found === undefined ? said.slice(-1) : said.slice(found.count), reply)) {
-        if (event.type === 'finish') giveBack() // its reader may not come back after the last event
-        yield event
+  return textStream(
+    (async function* () {
+      const [system, said] = split(chatOptions.system, messages)
+      const key = `${made} ${JSON.stringify(system)}`
+      const idle = idleChats(model)
+      const found = await takeLongest(idle, key, said)
+      const live = found?.live ?? {
+        chat: model.createChat({ ...chatOptions, system, messages: said.slice(0, -1) }),
+        key,
       }
-    } catch (error) {
-      // A turn that left no trace, over text that cannot be tokenized, does not cost the conversation its cache.
-      if (ours && (found === undefined || count() !== before)) {
+      const count = () => live.chat.conversation.log.digest.count
+      const before = count()
+      let ours = true
+      const giveBack = () => {
+        if (ours) idle.push(live)
         ours = false
-        await live.chat.close()
+        // Each holds what it needs to go on, in the cache or outside.
+        while (idle.length > model.maxSequences) void idle.shift()?.chat.close()
       }
-      throw error
-    } finally {
-      // Left early by its reader, it is as good as finished: its history says what was delivered.
-      giveBack()
-    }
-  })())
+      try {
+        for await (const event of live.chat.turn(
+          found === undefined ? said.slice(-1) : said.slice(found.count),
+          reply,
+        )) {
+          if (event.type === 'finish') giveBack() // its reader may not come back after the last event
+          yield event
+        }
+      } catch (error) {
+        // A turn that left no trace, over text that cannot be tokenized, does not cost the conversation its cache.
+        if (ours && (found === undefined || count() !== before)) {
+          ours = false
+          await live.chat.close()
+        }
+        throw error
+      } finally {
+        // Left early by its reader, it is as good as finished: its history says what was delivered.
+        giveBack()
+      }
+    })(),
+  )
 }
 
 function split(system: string | undefined, messages: ChatMessage[]): [string | undefined, ChatMessage[]] {
-  return system === undefined && messages[0]?.role === 'system' ? [messages[0].content, messages.slice(1)] : [system, messages]
+  return system === undefined && messages[0]?.role === 'system'
+    ? [messages[0].content, messages.slice(1)]
+    : [system, messages]
 }
 
 /** Undefined where no sequence is left. */
@@ -89,7 +107,11 @@ async function forkOf({ chat, key }: LiveChat): Promise<LiveChat | undefined> {
  * finds it, and brought back to that beginning. One that goes on for more than an exchange in another way is left as it is,
  * and a fork of it goes back.
  */
-async function takeLongest(idle: LiveChat[], key: string, messages: ChatMessage[]): Promise<{ live: LiveChat; count: number } | undefined> {
+async function takeLongest(
+  idle: LiveChat[],
+  key: string,
+  messages: ChatMessage[],
+): Promise<{ live: LiveChat; count: number } | undefined> {
   const best = longestBeginning(idle, key, messages)
   if (best === undefined) return undefined
   const { live, count } = best
@@ -113,7 +135,11 @@ async function takeLongest(idle: LiveChat[], key: string, messages: ChatMessage[
 }
 
 /** How many of the messages each idle chat begins with: the most, and of equals the one that was used last. */
-function longestBeginning(idle: LiveChat[], key: string, messages: ChatMessage[]): { live: LiveChat; count: number } | undefined {
+function longestBeginning(
+  idle: LiveChat[],
+  key: string,
+  messages: ChatMessage[],
+): { live: LiveChat; count: number } | undefined {
   const digests = ['']
   for (const message of messages) digests.push(extendDigest(digests.at(-1)!, message))
   let best: { live: LiveChat; count: number } | undefined
@@ -123,7 +149,10 @@ function longestBeginning(idle: LiveChat[], key: string, messages: ChatMessage[]
     const all = log.digest.count
     for (let count = Math.min(all, messages.length); count >= (best?.count ?? 1); count--) {
       // Only what is in the window can be gone back to.
-      if (log.digestAt(count) === digests[count] && ((count === all && count < messages.length) || count > log.leftCount)) {
+      if (
+        log.digestAt(count) === digests[count] &&
+        ((count === all && count < messages.length) || count > log.leftCount)
+      ) {
         best = { live, count }
         break
       }

@@ -14,7 +14,11 @@ export async function makeSwapFolder(parent = tmpdir()): Promise<string> {
   try {
     return mkdtempSync(join(parent, `streaming-llm-swap-${process.pid}-${processSpace()}-`))
   } catch (cause) {
-    throw new StreamingLLMError('MODEL_LOAD_FAILED', `'swap' is 'disk', and there can be no folder in ${parent}: ${(cause as Error).message}. Set TMPDIR to a folder that may be written to, or use 'memory'.`, { cause })
+    throw new StreamingLLMError(
+      'MODEL_LOAD_FAILED',
+      `'swap' is 'disk', and there can be no folder in ${parent}: ${(cause as Error).message}. Set TMPDIR to a folder that may be written to, or use 'memory'.`,
+      { cause },
+    )
   }
 }
 

@@ -11,7 +11,11 @@ interface ReplyFormat {
 }
 
 /** A conversation's messages as its template takes them. `previous`: the reply before them, whose calls they may answer. */
-export function templateMessages(messages: readonly LoggedMessage[], format: ReplyFormat, previous?: LoggedMessage): TemplateMessage[] {
+export function templateMessages(
+  messages: readonly LoggedMessage[],
+  format: ReplyFormat,
+  previous?: LoggedMessage,
+): TemplateMessage[] {
   const all: TemplateMessage[] = []
   const names = new Map(previous?.toolCalls?.map(({ id, name }) => [id, name]))
   let results: ToolResult[] = []

@@ -35,10 +35,14 @@ const waits = new Set<Wait>()
  */
 export function waitForTurn(holder: object): () => void {
   const mine: Wait[] = []
-  for (let scope = scopes.getStore(); scope !== undefined; scope = scope.outer) if (!scope.over) mine.push({ scope, holder })
+  for (let scope = scopes.getStore(); scope !== undefined; scope = scope.outer)
+    if (!scope.over) mine.push({ scope, holder })
   const waiting = waitedFor(holder)
   if (mine.some(({ scope }) => waiting.has(scope.holder))) {
-    throw new StreamingLLMError('BUSY', 'a tool has called a chat whose turn waits for that tool, itself or through the tools of other chats; let the tool return first, or use another chat')
+    throw new StreamingLLMError(
+      'BUSY',
+      'a tool has called a chat whose turn waits for that tool, itself or through the tools of other chats; let the tool return first, or use another chat',
+    )
   }
   for (const wait of mine) waits.add(wait)
   return () => mine.forEach(wait => waits.delete(wait))

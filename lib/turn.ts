@@ -33,7 +33,12 @@ export interface TurnPlace {
  * A turn of which nothing has been delivered, because it was left or has failed, leaves no trace: a question with an empty
  * reply would teach the model to answer nothing. `putBack` then brings back what was taken away for it.
  */
-export async function* takeTurn(place: TurnPlace, messages: readonly ChatMessage[], options: ParsedGenerateOptions, putBack?: () => Promise<void>): AsyncGenerator<StreamEvent, FinishEvent | undefined, undefined> {
+export async function* takeTurn(
+  place: TurnPlace,
+  messages: readonly ChatMessage[],
+  options: ParsedGenerateOptions,
+  putBack?: () => Promise<void>,
+): AsyncGenerator<StreamEvent, FinishEvent | undefined, undefined> {
   const { conversation } = place
   const standing = conversation.standing
   const progress: Progress = { begun: false, delivered: false }
@@ -61,7 +66,12 @@ interface Progress {
   delivered: boolean
 }
 
-async function* takeRounds(place: TurnPlace, messages: readonly ChatMessage[], options: ParsedGenerateOptions, progress: Progress): AsyncGenerator<StreamEvent, FinishEvent | undefined, undefined> {
+async function* takeRounds(
+  place: TurnPlace,
+  messages: readonly ChatMessage[],
+  options: ParsedGenerateOptions,
+  progress: Progress,
+): AsyncGenerator<StreamEvent, FinishEvent | undefined, undefined> {
   const { setting, conversation, needOpen, deadline } = place
   const tools = options.tools ?? setting.format.tools
   const { log } = conversation
@@ -79,9 +89,10 @@ async function* takeRounds(place: TurnPlace, messages: readonly ChatMessage[], o
     if (finish === undefined) return total
     total = total === undefined ? finish : together(total, finish)
     // A limit that came after a call has not taken it back.
-    const ended = finish.reason === 'end' || finish.reason === 'length' && toolCalls.length > 0
+    const ended = finish.reason === 'end' || (finish.reason === 'length' && toolCalls.length > 0)
     if (!ended || toolCalls.length + invalid.length === 0) return total
-    const ours = toolCalls.every(({ name }) => tools?.execute.has(name)) && (toolCalls.length > 0 || tools!.execute.size > 0)
+    const ours =
+      toolCalls.every(({ name }) => tools?.execute.has(name)) && (toolCalls.length > 0 || tools!.execute.size > 0)
     if (!ours || round > options.maxToolRounds) return toolCalls.length > 0 ? { ...total, reason: 'tool-calls' } : total
     said = yield* answerCalls(place, tools!, toolCalls, invalid, options.signal)
     if (options.signal?.aborted === true) return { ...total, reason: 'abort' }
@@ -90,7 +101,11 @@ async function* takeRounds(place: TurnPlace, messages: readonly ChatMessage[], o
 }
 
 /** What the engine is to be told; undefined where the turn was left before it was known. */
-async function prepared({ conversation, closed, deadline }: TurnPlace, said: readonly ChatMessage[], signal?: AbortSignal): Promise<PromptTokens | undefined> {
+async function prepared(
+  { conversation, closed, deadline }: TurnPlace,
+  said: readonly ChatMessage[],
+  signal?: AbortSignal,
+): Promise<PromptTokens | undefined> {
   try {
     return await conversation.prepare(said, new Pace([signal, deadline.signal, ...closed]))
   } catch (error) {
@@ -100,7 +115,13 @@ async function prepared({ conversation, closed, deadline }: TurnPlace, said: rea
 }
 
 /** One reply's events but for the last one, which it returns. The reply, as far as it was delivered, joins the history. */
-async function* takeReply({ setting, conversation, deadline }: TurnPlace, { tokens, turns }: PromptTokens, options: ParsedGenerateOptions, round: number, progress: Progress): AsyncGenerator<StreamEvent, { finish?: FinishEvent; toolCalls?: ToolCall[]; invalid: string[] }, undefined> {
+async function* takeReply(
+  { setting, conversation, deadline }: TurnPlace,
+  { tokens, turns }: PromptTokens,
+  options: ParsedGenerateOptions,
+  round: number,
+  progress: Progress,
+): AsyncGenerator<StreamEvent, { finish?: FinishEvent; toolCalls?: ToolCall[]; invalid: string[] }, undefined> {
   const { runner, log, sizes } = conversation
   const { format, model, warn } = setting
   const { responseFormat, maxToolRounds } = options
@@ -108,10 +129,20 @@ async function* takeReply({ setting, conversation, deadline }: TurnPlace, { toke
   const callsAllowed = options.toolChoice !== 'none' && !(responseFormat !== undefined && round > maxToolRounds)
   const choice = !callsAllowed ? 'none' : round === 1 ? options.toolChoice : 'auto'
   const made = options.grammar === undefined ? format.replyGrammar(choice, responseFormat?.grammar, warn) : undefined
-  const grammar = options.grammar ?? (made === undefined ? undefined : { source: made.grammar, triggers: made.triggers })
+  const grammar =
+    options.grammar ?? (made === undefined ? undefined : { source: made.grammar, triggers: made.triggers })
   const start = round === 1 ? options.startWith : ''
   const reply = new ReplyEvents(format.createReader({ calls: callsAllowed, callsOrText: responseFormat !== undefined }))
-  const job = generateJob(model, sizes.sinks + sizes.window, { tokens: numbers(tokens, start === '' ? [] : model.tokenize(start)), turns: Int32Array.from(turns), shown: format.shown }, { ...options, grammar })
+  const job = generateJob(
+    model,
+    sizes.sinks + sizes.window,
+    {
+      tokens: numbers(tokens, start === '' ? [] : model.tokenize(start)),
+      turns: Int32Array.from(turns),
+      shown: format.shown,
+    },
+    { ...options, grammar },
+  )
   let finish: FinishEvent | undefined
   const seenBefore = runner.counts.seenTokens
   let isStarted = false
@@ -163,23 +194,40 @@ function numbers(one: readonly number[], other: ArrayLike<number>): Int32Array {
 
 function shownEvent(conversation: Conversation, event: NativeEvent): StreamEvent | undefined {
   switch (event.type) {
-    case 'evict': return { type: 'evict', tokens: event.tokens, messages: conversation.leave(event.total) }
+    case 'evict':
+      return { type: 'evict', tokens: event.tokens, messages: conversation.leave(event.total) }
     case 'prefill':
-    case 'rebase': return event
-    default: return undefined
+    case 'rebase':
+      return event
+    default:
+      return undefined
   }
 }
 
 /** Runs the tools, tells of each what came of it, and returns what the model is to be told. */
-async function* answerCalls({ conversation, needOpen, closed, deadline }: TurnPlace, tools: ParsedTools, calls: readonly ToolCall[], invalid: readonly string[], signal?: AbortSignal): AsyncGenerator<StreamEvent, ChatMessage[], undefined> {
+async function* answerCalls(
+  { conversation, needOpen, closed, deadline }: TurnPlace,
+  tools: ParsedTools,
+  calls: readonly ToolCall[],
+  invalid: readonly string[],
+  signal?: AbortSignal,
+): AsyncGenerator<StreamEvent, ChatMessage[], undefined> {
   const { controller, unlink } = followingController(signal, deadline.signal, ...closed)
   try {
     const outcomes = await inToolScope(conversation, () => runTools(tools, calls, controller.signal))
     needOpen()
-    for (const { call: { id, name }, result, error } of outcomes) yield error === undefined ? { type: 'tool-result', id, name, result } : { type: 'tool-result', id, name, error }
+    for (const {
+      call: { id, name },
+      result,
+      error,
+    } of outcomes)
+      yield error === undefined ? { type: 'tool-result', id, name, result } : { type: 'tool-result', id, name, error }
     // What was no call has no answer, but must be told.
     const wrong = invalid.map(reason => `<tool_response>\nError: ${reason}\n</tool_response>`)
-    return [...outcomes.map(outcomeMessage), ...(wrong.length === 0 ? [] : [{ role: 'user', content: wrong.join('\n') }])]
+    return [
+      ...outcomes.map(outcomeMessage),
+      ...(wrong.length === 0 ? [] : [{ role: 'user', content: wrong.join('\n') }]),
+    ]
   } finally {
     // Who leaves in the midst of it leaves the tools too.
     controller.abort()
@@ -196,6 +244,10 @@ function together(one: FinishEvent, next: FinishEvent): FinishEvent {
   return {
     ...next,
     usage: { ...next.usage, promptTokens: sum('promptTokens'), reusedTokens: sum('reusedTokens'), completionTokens },
-    timings: { promptMs, generationMs, tokensPerSecond: generationMs > 0 ? (completionTokens * 1000) / generationMs : 0 },
+    timings: {
+      promptMs,
+      generationMs,
+      tokensPerSecond: generationMs > 0 ? (completionTokens * 1000) / generationMs : 0,
+    },
   }
 }

@@ -22,8 +22,10 @@ Napi::Array device_objects(Napi::Env env) {
   auto objects = Napi::Array::New(env);
   for (const auto& device : devices()) {
     auto object = Napi::Object::New(env);
-    object.Set("name", device.name), object.Set("description", device.description), object.Set("backend", device.back_end), object.Set("type", device.type);
-    object.Set("memoryFree", static_cast<double>(device.memory_free)), object.Set("memoryTotal", static_cast<double>(device.memory_total));
+    object.Set("name", device.name), object.Set("description", device.description),
+        object.Set("backend", device.back_end), object.Set("type", device.type);
+    object.Set("memoryFree", static_cast<double>(device.memory_free)),
+        object.Set("memoryTotal", static_cast<double>(device.memory_total));
     objects.Set(objects.Length(), object);
   }
   return objects;
@@ -33,7 +35,8 @@ Napi::Value open(const Napi::CallbackInfo& info) {
   const auto env = info.Env();
   return throwing(env, [&]() -> Napi::Value {
     const auto paths = info[0].As<Napi::Object>();
-    const auto& library = LlamaLibrary::open({text(paths, "llama"), text(paths, "ggml"), text(paths, "ggmlBase"), texts(paths, "cpuBackends"), texts(paths, "accelerators")});
+    const auto& library = LlamaLibrary::open({text(paths, "llama"), text(paths, "ggml"), text(paths, "ggmlBase"),
+                                              texts(paths, "cpuBackends"), texts(paths, "accelerators")});
     auto result = Napi::Object::New(env);
     result.Set("version", library.llama_version());
     result.Set("cpuBackend", library.cpu_backend());
@@ -71,7 +74,8 @@ void set_log(const Napi::CallbackInfo& info) {
   if (!info[0].IsFunction()) return;
   here.log = JavaScriptThread::make(env, "streaming-llm log");
   here.log->unref(env);  // listening keeps no process alive
-  // Lines may still be on their way when another listener takes over, or none: the function goes with JavaScript's thread.
+  // Lines may still be on their way when another listener takes over, or none: the function goes with JavaScript's
+  // thread.
   auto listener = std::make_shared<Napi::FunctionReference>(Napi::Persistent(info[0].As<Napi::Function>()));
   here.log->at_end([listener] { listener->Reset(); });
   LlamaLibrary::listen(&here, [log = here.log, listener](int level, const char* line) {

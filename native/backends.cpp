@@ -36,7 +36,8 @@ std::string load_cpu_backend(const LlamaLibrary& library, const std::vector<std:
   LlamaLibrary::take_errors();
   if (!best.empty() && library.ggml_backend_load(best.c_str())) return best;
   if (!best.empty()) reasons += "\n- " + LlamaLibrary::take_errors();
-  throw Failure("LIBRARY_NOT_FOUND", "none of llama.cpp's " + std::to_string(files.size()) + " back ends for processors runs on this one" + reasons +
+  throw Failure("LIBRARY_NOT_FOUND", "none of llama.cpp's " + std::to_string(files.size()) +
+                                         " back ends for processors runs on this one" + reasons +
                                          "\nnpx streaming-llm build --native makes libraries for it");
 }
 
@@ -64,8 +65,13 @@ std::vector<Device> devices() {
   for (size_t i = 0; i < llama().ggml_backend_dev_count(); i++) {
     const auto handle = llama().ggml_backend_dev_get(i);
     const auto type = static_cast<size_t>(llama().ggml_backend_dev_type(handle));
-    Device device{handle, llama().ggml_backend_dev_name(handle), llama().ggml_backend_dev_description(handle),
-                  llama().ggml_backend_reg_name(llama().ggml_backend_dev_backend_reg(handle)), type < 4 ? types[type] : "accel", 0, 0};
+    Device device{handle,
+                  llama().ggml_backend_dev_name(handle),
+                  llama().ggml_backend_dev_description(handle),
+                  llama().ggml_backend_reg_name(llama().ggml_backend_dev_backend_reg(handle)),
+                  type < 4 ? types[type] : "accel",
+                  0,
+                  0};
     llama().ggml_backend_dev_memory(handle, &device.memory_free, &device.memory_total);
     found.push_back(std::move(device));
   }

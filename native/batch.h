@@ -12,7 +12,8 @@ class Batch {
  public:
   explicit Batch(int capacity) : capacity_(capacity) {
     const auto size = static_cast<size_t>(capacity);
-    tokens_.reserve(size), positions_.reserve(size), ids_.reserve(size), pointers_.reserve(size), outputs_.reserve(size);
+    tokens_.reserve(size), positions_.reserve(size), ids_.reserve(size), pointers_.reserve(size),
+        outputs_.reserve(size);
     counts_.assign(size, 1);
   }
   void clear() { tokens_.clear(), positions_.clear(), ids_.clear(), outputs_.clear(); }

@@ -23,7 +23,8 @@ class CachePolicy {
   enum Kind {
     streaming,  // sinks and window, for ever: sink_cache.h. Without sinks it is the paper's window attention
     dense,      // everything, until the window is full
-    recompute,  // the last sinks + window tokens decoded afresh for each new one: the paper's sliding window with recomputation
+    recompute,  // the last sinks + window tokens decoded afresh for each new one: the paper's sliding window with
+                // recomputation
     refill,     // sinks and half of the window decoded again when it is full: for positions that cannot be moved
   };
   // A value of reanchor_every: positions mean nothing to this model, so the sinks may stay where they are.
@@ -123,7 +124,8 @@ class CachePolicy {
   CachePolicy(const CachePolicy&) = default;  // for clone()
   // For load().
   static void need_position(Position position) {
-    if (position < 0 || position > kLastPosition) throw Failure("INVALID_OPTION", "a saved state has positions that cannot be");
+    if (position < 0 || position > kLastPosition)
+      throw Failure("INVALID_OPTION", "a saved state has positions that cannot be");
   }
   static Position take_position(ByteReader& from) {
     const auto position = from.take<Position>();
@@ -133,7 +135,8 @@ class CachePolicy {
   void take_turns(ByteReader& from, std::deque<Position>& turns) const {
     from.take_list(turns);
     for (const Position turn : turns) need_position(turn);
-    if (!std::is_sorted(turns.begin(), turns.end()) || (!limits_.by_turn && !turns.empty())) throw Failure("INVALID_OPTION", "a saved state has turns that cannot be");
+    if (!std::is_sorted(turns.begin(), turns.end()) || (!limits_.by_turn && !turns.empty()))
+      throw Failure("INVALID_OPTION", "a saved state has turns that cannot be");
   }
 
   Limits limits_;

@@ -22,8 +22,13 @@ std::shared_ptr<const GrammarRules> read(const Model& model, const std::string& 
 
 }  // namespace
 
-Constraint::Constraint(std::shared_ptr<const Model> model, const std::string& grammar, std::vector<std::string> triggers, std::vector<Token> shown, std::function<bool()> wanted)
-    : model_(std::move(model)), shown_(std::move(shown)), effort_(std::move(wanted)), matcher_(read(*model_, grammar)), triggers_(std::move(triggers)) {
+Constraint::Constraint(std::shared_ptr<const Model> model, const std::string& grammar,
+                       std::vector<std::string> triggers, std::vector<Token> shown, std::function<bool()> wanted)
+    : model_(std::move(model)),
+      shown_(std::move(shown)),
+      effort_(std::move(wanted)),
+      matcher_(read(*model_, grammar)),
+      triggers_(std::move(triggers)) {
   for (const auto& trigger : triggers_) longest_ = std::max(longest_, trigger.size());
 }
 
@@ -48,8 +53,8 @@ Constraint::Point Constraint::after(const Point& point, Token token) {
   return text.empty() ? by_token : matcher_.either(by_token, matcher_.after(point, text, effort_), effort_);
 }
 
-// The trigger begins at `begin` of the text, whose last bytes, from `own` on, are the token's. What counts of tokens before
-// that one are their bytes.
+// The trigger begins at `begin` of the text, whose last bytes, from `own` on, are the token's. What counts of tokens
+// before that one are their bytes.
 Constraint::Point Constraint::after_trigger(std::string_view text, size_t begin, size_t own, Token token) {
   const auto first = matcher_.start(effort_);
   const auto by_bytes = matcher_.after(first, text.substr(begin), effort_);
@@ -84,8 +89,8 @@ bool Constraint::mask(std::vector<llama_token_data>& candidates) {
   return any;
 }
 
-// Through the texts of all tokens in the order of their bytes: where one cannot go on, those that begin with the same bytes
-// cannot either.
+// Through the texts of all tokens in the order of their bytes: where one cannot go on, those that begin with the same
+// bytes cannot either.
 void Constraint::mask_by_grammar(std::vector<bool>& allowed) {
   const auto first = start();
   const auto& texts = model_->texts();
@@ -100,7 +105,8 @@ void Constraint::mask_by_grammar(std::vector<bool>& allowed) {
       path.push_back(next);
     }
     if (path.size() <= entry.length) continue;
-    allowed[static_cast<size_t>(entry.token)] = !entry.hidden || std::find(shown_.begin(), shown_.end(), entry.token) != shown_.end();
+    allowed[static_cast<size_t>(entry.token)] =
+        !entry.hidden || std::find(shown_.begin(), shown_.end(), entry.token) != shown_.end();
   }
   for (const auto* terminal : matcher_.tokens(first)) {
     effort_.spend(1);
@@ -108,7 +114,8 @@ void Constraint::mask_by_grammar(std::vector<bool>& allowed) {
       if (static_cast<size_t>(terminal->token) < allowed.size()) allowed[static_cast<size_t>(terminal->token)] = true;
       continue;
     }
-    for (size_t token = 0; token < allowed.size(); token++) allowed[token] = allowed[token] || static_cast<Token>(token) != terminal->token;
+    for (size_t token = 0; token < allowed.size(); token++)
+      allowed[token] = allowed[token] || static_cast<Token>(token) != terminal->token;
   }
   for (const Token token : model_->endings()) allowed[static_cast<size_t>(token)] = matcher_.complete(first);
 }

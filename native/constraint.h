@@ -10,16 +10,17 @@
 
 namespace streaming {
 
-// What a reply may be, by a grammar in llama.cpp's GBNF: from its start on, or lazily from the first of some texts on, which
-// the grammar then begins with. Belongs to one generation, on the engine's thread.
+// What a reply may be, by a grammar in llama.cpp's GBNF: from its start on, or lazily from the first of some texts on,
+// which the grammar then begins with. Belongs to one generation, on the engine's thread.
 //
-// What a token may cost is bounded (grammar_effort.h): allows(), mask() and accept() throw Failure GRAMMAR_TOO_COMPLEX, or
-// kInterrupted once `wanted` says that nobody waits any more, and leave all as it was.
+// What a token may cost is bounded (grammar_effort.h): allows(), mask() and accept() throw Failure GRAMMAR_TOO_COMPLEX,
+// or kInterrupted once `wanted` says that nobody waits any more, and leave all as it was.
 class Constraint {
  public:
-  // No triggers: from the start on. `shown`: control tokens that are text of the reply. Throws Failure INVALID_OPTION for a
-  // grammar that cannot be used.
-  Constraint(std::shared_ptr<const Model> model, const std::string& grammar, std::vector<std::string> triggers, std::vector<Token> shown, std::function<bool()> wanted);
+  // No triggers: from the start on. `shown`: control tokens that are text of the reply. Throws Failure INVALID_OPTION
+  // for a grammar that cannot be used.
+  Constraint(std::shared_ptr<const Model> model, const std::string& grammar, std::vector<std::string> triggers,
+             std::vector<Token> shown, std::function<bool()> wanted);
 
   // Every token but those that it allows is ruled out; else only one that completes a trigger may be.
   bool active() const { return triggers_.empty(); }

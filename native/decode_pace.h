@@ -20,13 +20,16 @@ class DecodePace {
     const int prompt = tokens - singles;
     if (prompt == 0) follow(single_ms_, milliseconds);
     // A few sinks on the move say nothing about prompts.
-    else if (prompt >= kLeast && milliseconds > single_ms_) follow(prompt_token_ms_, (milliseconds - (singles > 0 ? single_ms_ : 0)) / prompt);
+    else if (prompt >= kLeast && milliseconds > single_ms_)
+      follow(prompt_token_ms_, (milliseconds - (singles > 0 ? single_ms_ : 0)) / prompt);
   }
 
  private:
   static constexpr double kStall = 60;  // milliseconds: still more tokens a second than one reads
   static constexpr int kLeast = 8;
-  static void follow(double& average, double value) { average = average == 0 ? value : average + 0.2 * (value - average); }
+  static void follow(double& average, double value) {
+    average = average == 0 ? value : average + 0.2 * (value - average);
+  }
   double single_ms_ = 0, prompt_token_ms_ = 0;
 };
 

@@ -10,7 +10,9 @@ class DenseCache final : public CachePolicy {
 
   int room() const override { return limits_.window - size(); }
   Step plan(int count, bool) const override { return {next(), count, 0, 0, false, 0}; }
-  void commit(const Step& step, const Token* tokens) override { tokens_.insert(tokens_.end(), tokens, tokens + step.count); }
+  void commit(const Step& step, const Token* tokens) override {
+    tokens_.insert(tokens_.end(), tokens, tokens + step.count);
+  }
   Mark mark() const override { return {first_, first_, next()}; }
   bool rollback(const Mark& mark) override {
     tokens_.resize(static_cast<size_t>(mark.next - first_));
@@ -34,8 +36,12 @@ class DenseCache final : public CachePolicy {
   Position next() const override { return first_ + size(); }
   int size() const override { return static_cast<int>(tokens_.size()); }
   std::vector<Token> kept() const override { return tokens_; }
-  std::vector<Token> between(Position from, Position to) const override { return {tokens_.begin() + (from - first_), tokens_.begin() + (to - first_)}; }
-  const char* broken_invariant() const override { return size() > limits_.window ? "the cache holds no more than its window" : nullptr; }
+  std::vector<Token> between(Position from, Position to) const override {
+    return {tokens_.begin() + (from - first_), tokens_.begin() + (to - first_)};
+  }
+  const char* broken_invariant() const override {
+    return size() > limits_.window ? "the cache holds no more than its window" : nullptr;
+  }
 
  private:
   Position first_ = limits_.first;

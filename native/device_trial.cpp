@@ -37,7 +37,8 @@ void multiply(const std::string& name) {
   Trial trial;
   trial.backend = llama().ggml_backend_dev_init(find_devices({name}).front(), nullptr);
   if (!trial.backend) fail(name, "could not be opened");
-  trial.context = llama().ggml_init({llama().ggml_tensor_overhead() * 8 + llama().ggml_graph_overhead(), nullptr, true});
+  trial.context =
+      llama().ggml_init({llama().ggml_tensor_overhead() * 8 + llama().ggml_graph_overhead(), nullptr, true});
   auto* const a = llama().ggml_new_tensor_2d(trial.context, GGML_TYPE_F32, kSize, kSize);
   auto* const b = llama().ggml_new_tensor_2d(trial.context, GGML_TYPE_F32, kSize, kSize);
   auto* const product = llama().ggml_mul_mat(trial.context, a, b);  // of each row of b with each row of a
@@ -56,7 +57,8 @@ void multiply(const std::string& name) {
     for (int column = 0; column < kSize; column++) {
       float expected = 0;
       for (int k = 0; k < kSize; k++) expected += right(row, k) * left(column, k);
-      if (!(std::fabs(values[static_cast<size_t>(row * kSize + column)] - expected) < 0.5f)) fail(name, "computed something wrong");
+      if (!(std::fabs(values[static_cast<size_t>(row * kSize + column)] - expected) < 0.5f))
+        fail(name, "computed something wrong");
     }
   }
 }

@@ -5,11 +5,12 @@
 namespace streaming {
 namespace {
 
-constexpr int kKnown = 4;          // decodes after which a cost is more than an accident
-constexpr double kMargin = 1.05;   // what drafts must promise: estimates err, and the best of many errs upwards
-constexpr double kFirstSlope = 0.2;  // what one more token costs at least, as a share of the first, before that is known
-constexpr int kRetry = 64;         // decodes after which a size that was tried once is tried again
-constexpr int kMemory = 64;        // tokens that an acceptance rate remembers, about
+constexpr int kKnown = 4;         // decodes after which a cost is more than an accident
+constexpr double kMargin = 1.05;  // what drafts must promise: estimates err, and the best of many errs upwards
+constexpr double kFirstSlope =
+    0.2;                     // what one more token costs at least, as a share of the first, before that is known
+constexpr int kRetry = 64;   // decodes after which a size that was tried once is tried again
+constexpr int kMemory = 64;  // tokens that an acceptance rate remembers, about
 // Before anything is known, and then as much as so many tokens.
 constexpr double kPriorWeight = 4;
 constexpr double kPriorRates[] = {0.2, 0.3, 0.4, 0.5, 0.6, 0.75, 0.85, 0.9, 0.93};
@@ -27,7 +28,9 @@ void BatchCost::took(int tokens, double milliseconds) {
   size.last = decodes_;
 }
 
-bool BatchCost::known(int tokens) const { return tokens >= 1 && tokens <= kSizes && sizes_[static_cast<size_t>(tokens)].count >= kKnown; }
+bool BatchCost::known(int tokens) const {
+  return tokens >= 1 && tokens <= kSizes && sizes_[static_cast<size_t>(tokens)].count >= kKnown;
+}
 
 bool BatchCost::fresh(int tokens) const {
   const Size& size = sizes_[static_cast<size_t>(tokens)];
@@ -56,7 +59,8 @@ double BatchCost::guess(int tokens) const {
   int least = 1;
   while (!counted(least)) least++;
   const double first = sizes_[static_cast<size_t>(least)].usual;
-  const double slope = least < below ? std::max(0.0, 0.8 * (from - first) / (below - least)) : kFirstSlope * first / least;
+  const double slope =
+      least < below ? std::max(0.0, 0.8 * (from - first) / (below - least)) : kFirstSlope * first / least;
   return from + slope * (tokens - below);
 }
 

@@ -29,8 +29,8 @@ class BatchCost {
   int64_t decodes_ = 0;
 };
 
-// How often the token that followed an earlier occurrence of the last `matched` tokens is the next one again, learned from
-// one conversation: from each of its tokens, whether drafts were decoded or not. On the engine's thread.
+// How often the token that followed an earlier occurrence of the last `matched` tokens is the next one again, learned
+// from one conversation: from each of its tokens, whether drafts were decoded or not. On the engine's thread.
 class Acceptance {
  public:
   double rate(int matched) const;
@@ -45,7 +45,8 @@ class Acceptance {
   std::array<Tally, kClasses> tallies_{};
 };
 
-// How many drafts (0 to `most`) promise the most tokens for the time, in a batch that has `singles` tokens without them.
+// How many drafts (0 to `most`) promise the most tokens for the time, in a batch that has `singles` tokens without
+// them.
 int choose_draft_length(const Acceptance& acceptance, const BatchCost& cost, int matched, int singles, int most);
 
 }  // namespace streaming

@@ -32,7 +32,8 @@ class Pool {
       factor = squares > 0 ? 1 / std::sqrt(squares) : 0;
     }
     std::vector<float> vector(sum_.size());
-    std::transform(sum_.begin(), sum_.end(), vector.begin(), [factor](double each) { return static_cast<float>(each * factor); });
+    std::transform(sum_.begin(), sum_.end(), vector.begin(),
+                   [factor](double each) { return static_cast<float>(each * factor); });
     return vector;
   }
 
@@ -46,7 +47,9 @@ class Pool {
 
 // Unequal texts split a recurrent model's batch anyway, and each would take a state of its own.
 Embedder::Embedder(std::shared_ptr<Model> model, const ContextOptions& options)
-    : model_(std::move(model)), options_(options), sequences_(model_->facts().recurrent || model_->facts().hybrid ? 1 : kTextsAtOnce) {
+    : model_(std::move(model)),
+      options_(options),
+      sequences_(model_->facts().recurrent || model_->facts().hybrid ? 1 : kTextsAtOnce) {
   std::lock_guard lock(AtExit::get().mutex);
   AtExit::get().stops.emplace(this, [this] { stop(); });
 }
@@ -72,7 +75,8 @@ std::vector<std::vector<float>> Embedder::embed(const Request& request, const st
   size_t longest = 0;
   for (const auto& text : texts) longest = std::max(longest, text.size());
   try {
-    ensure_context(std::max(static_cast<int>(longest), options_.batch_size), [&](float) { return !stopping_ && !aborted; });
+    ensure_context(std::max(static_cast<int>(longest), options_.batch_size),
+                   [&](float) { return !stopping_ && !aborted; });
   } catch (const Failure&) {
     check();  // given up while the weights were loaded
     throw;
@@ -132,10 +136,14 @@ std::vector<Token> Embedder::tokens_of(const Request& request, size_t index) con
   const int trained = model_->facts().trained_length;
   if (tokens.empty()) throw Failure("INVALID_OPTION", "embed: " + which + " has no tokens, so it has no embedding");
   if (tokens.size() > static_cast<size_t>(trained)) {
-    throw Failure("TEXT_TOO_LONG", "embed: " + which + " has " + std::to_string(tokens.size()) + " tokens, and the model was trained on at most " + std::to_string(trained) + " at once; split it");
+    throw Failure("TEXT_TOO_LONG", "embed: " + which + " has " + std::to_string(tokens.size()) +
+                                       " tokens, and the model was trained on at most " + std::to_string(trained) +
+                                       " at once; split it");
   }
   if (tokens.size() > static_cast<size_t>(request.most_tokens)) {
-    throw Failure("OUT_OF_MEMORY", "embed: " + which + " has " + std::to_string(tokens.size()) + " tokens, and this machine has memory for " + std::to_string(request.most_tokens) + "; split it");
+    throw Failure("OUT_OF_MEMORY", "embed: " + which + " has " + std::to_string(tokens.size()) +
+                                       " tokens, and this machine has memory for " +
+                                       std::to_string(request.most_tokens) + "; split it");
   }
   return tokens;
 }
@@ -150,7 +158,8 @@ void Embedder::ensure_context(int cells, const Weights::Progress& progress) {
   params.pooling_type = LLAMA_POOLING_TYPE_NONE;
   params.abort_callback = [](void* data) {
     const auto* embedder = static_cast<Embedder*>(data);
-    return embedder->stopping_.load(std::memory_order_relaxed) || (embedder->aborted_ && embedder->aborted_->load(std::memory_order_relaxed));
+    return embedder->stopping_.load(std::memory_order_relaxed) ||
+           (embedder->aborted_ && embedder->aborted_->load(std::memory_order_relaxed));
   };
   params.abort_callback_data = this;
   take_assertion();
@@ -158,12 +167,15 @@ void Embedder::ensure_context(int cells, const Weights::Progress& progress) {
   if (!context_) {
     const auto reason = LlamaLibrary::take_errors();
     release();
-    if (take_assertion()) throw Failure("MODEL_UNSUPPORTED", "llama.cpp cannot compute this model's embeddings: " + reason);
-    throw Failure("OUT_OF_MEMORY", "llama.cpp could not make a context for embeddings of " + std::to_string(cells) + " tokens" + (reason.empty() ? "" : ": " + reason));
+    if (take_assertion())
+      throw Failure("MODEL_UNSUPPORTED", "llama.cpp cannot compute this model's embeddings: " + reason);
+    throw Failure("OUT_OF_MEMORY", "llama.cpp could not make a context for embeddings of " + std::to_string(cells) +
+                                       " tokens" + (reason.empty() ? "" : ": " + reason));
   }
   if (!llama().llama_get_memory(context_)) {
     release();
-    throw Failure("MODEL_UNSUPPORTED", "this model keeps no memory of what it has read, so it makes no embeddings here");
+    throw Failure("MODEL_UNSUPPORTED",
+                  "this model keeps no memory of what it has read, so it makes no embeddings here");
   }
   pool_ = std::make_unique<ThreadPool>(options_.threads);
   pool_->attach(context_);
@@ -179,7 +191,9 @@ void Embedder::decode(Batch& batch) {
   if (take_assertion()) release();
   if (stopping_) throw Failure("CLOSED", "the model was closed");
   if (*aborted_) throw Failure("ABORTED", "embedding was aborted");
-  throw Failure("DECODE_FAILED", thrown ? "llama.cpp failed: " + *thrown : "llama.cpp failed with " + std::to_string(result) + ": " + LlamaLibrary::take_errors());
+  throw Failure("DECODE_FAILED",
+                thrown ? "llama.cpp failed: " + *thrown
+                       : "llama.cpp failed with " + std::to_string(result) + ": " + LlamaLibrary::take_errors());
 }
 
 void Embedder::release() {

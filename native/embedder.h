@@ -10,9 +10,9 @@
 
 namespace streaming {
 
-// Texts as vectors: what of the model's last hidden states (after the last norm) is made of each. In a context of its own,
-// made when it is first needed, so that the engine's chats go on meanwhile; on a thread of its own, one task at a time, which
-// ends with the process where libuv's would keep it.
+// Texts as vectors: what of the model's last hidden states (after the last norm) is made of each. In a context of its
+// own, made when it is first needed, so that the engine's chats go on meanwhile; on a thread of its own, one task at a
+// time, which ends with the process where libuv's would keep it.
 class Embedder {
  public:
   enum Pooling { mean, first, last };
@@ -28,8 +28,9 @@ class Embedder {
 
   // Runs `task`, which calls embed() or release() and tells somebody. JavaScript's thread; waits for the task before.
   void start(std::function<void()> task);
-  // A vector for each text, in order. Gives up within one layer of the model on a CPU once `aborted` is true. Throws Failure
-  // TEXT_TOO_LONG, INVALID_OPTION for a text without tokens, TOKENIZE_FAILED, OUT_OF_MEMORY, DECODE_FAILED, ABORTED, CLOSED.
+  // A vector for each text, in order. Gives up within one layer of the model on a CPU once `aborted` is true. Throws
+  // Failure TEXT_TOO_LONG, INVALID_OPTION for a text without tokens, TOKENIZE_FAILED, OUT_OF_MEMORY, DECODE_FAILED,
+  // ABORTED, CLOSED.
   std::vector<std::vector<float>> embed(const Request& request, const std::atomic<bool>& aborted);
   // Frees the context until it is needed again.
   void release();

@@ -26,20 +26,27 @@ Engine::~Engine() { stop(); }
 // Sets cells and a handle aside for one more sequence. The mutex is held.
 int Engine::promise(const CachePolicy::Limits& limits) {
   if (!options_.waits && static_cast<int>(open_.size()) >= options_.max_sequences) {
-    throw Failure("NO_SEQUENCE_LEFT", std::to_string(options_.max_sequences) + " sequences are open, which is all of this model's maxSequences; close one, or load the model with more");
+    throw Failure(
+        "NO_SEQUENCE_LEFT",
+        std::to_string(options_.max_sequences) +
+            " sequences are open, which is all of this model's maxSequences; close one, or load the model with more");
   }
   int needed = options_.batch_size + cells_needed(limits);
   if (options_.cache_tokens > 0 && needed > options_.cache_tokens) {
     const int window = limits.window - (needed - options_.cache_tokens);
-    throw Failure("WINDOW_TOO_LARGE", "a sequence of " + std::to_string(limits.sinks) + " sinks and a window of " + std::to_string(limits.window) + " needs a cache of " +
-                                          std::to_string(needed) + " tokens; cacheTokens is " + std::to_string(options_.cache_tokens) + ": " +
-                                          (window >= 1 ? "the window may have at most " + std::to_string(window) + " tokens" : std::string("use fewer sinks")) +
-                                          ", or load the model with a larger cache");
+    throw Failure("WINDOW_TOO_LARGE",
+                  "a sequence of " + std::to_string(limits.sinks) + " sinks and a window of " +
+                      std::to_string(limits.window) + " needs a cache of " + std::to_string(needed) +
+                      " tokens; cacheTokens is " + std::to_string(options_.cache_tokens) + ": " +
+                      (window >= 1 ? "the window may have at most " + std::to_string(window) + " tokens"
+                                   : std::string("use fewer sinks")) +
+                      ", or load the model with a larger cache");
   }
   for (const auto& [other, its] : open_) needed += cells_needed(its);
   if (!options_.waits && options_.cache_tokens > 0 && needed > options_.cache_tokens) {
-    throw Failure("NO_SEQUENCE_LEFT", "the open sequences and this one need a cache of " + std::to_string(needed) + " tokens; cacheTokens is " +
-                                          std::to_string(options_.cache_tokens) + ": close one, or load the model with a larger cache");
+    throw Failure("NO_SEQUENCE_LEFT", "the open sequences and this one need a cache of " + std::to_string(needed) +
+                                          " tokens; cacheTokens is " + std::to_string(options_.cache_tokens) +
+                                          ": close one, or load the model with a larger cache");
   }
   open_.emplace(next_handle_, limits);
   return next_handle_++;
@@ -51,7 +58,9 @@ int Engine::open(const CachePolicy::Limits& limits, Position rebase_after, bool 
     return promise(limits);
   }();
   post([=, this] {
-    if (!ended_) sequences_.emplace(std::piecewise_construct, std::forward_as_tuple(handle), std::forward_as_tuple(limits, rebase_after, verify));
+    if (!ended_)
+      sequences_.emplace(std::piecewise_construct, std::forward_as_tuple(handle),
+                         std::forward_as_tuple(limits, rebase_after, verify));
   });
   return handle;
 }
@@ -65,7 +74,9 @@ void Engine::close(int handle) {
     const auto found = sequences_.find(handle);
     if (found == sequences_.end()) return;
     auto& sequence = found->second;
-    if (sequence.running) sequence.running->job.stream->close({.type = StreamEvent::error, .content = "the sequence was closed", .reason = "CLOSED"});
+    if (sequence.running)
+      sequence.running->job.stream->close(
+          {.type = StreamEvent::error, .content = "the sequence was closed", .reason = "CLOSED"});
     std::erase(queue_, handle);
     forget_bookmarks(sequence);
     for (int* id : {&sequence.current, &sequence.hold, &sequence.state}) give_id(*id);
@@ -77,7 +88,9 @@ void Engine::start(int handle, Job job) {
   post([this, handle, job = std::move(job)]() mutable {
     const auto found = sequences_.find(handle);
     if (ended_ || found == sequences_.end()) {
-      job.stream->close({.type = StreamEvent::error, .content = ended_ ? "the model was closed" : "the sequence was closed", .reason = "CLOSED"});
+      job.stream->close({.type = StreamEvent::error,
+                         .content = ended_ ? "the model was closed" : "the sequence was closed",
+                         .reason = "CLOSED"});
       return;
     }
     auto& sequence = found->second;
@@ -129,10 +142,13 @@ void Engine::begin(int handle, Sequence& sequence) {
       running.text = TextAssembler(running.job.stops);
       begin_speculation(sequence);
     }
-    running.prompt_total = static_cast<int64_t>(sequence.pending.size()) - (generates ? 0 : std::min<int64_t>(1, static_cast<int64_t>(sequence.pending.size())));
+    running.prompt_total = static_cast<int64_t>(sequence.pending.size()) -
+                           (generates ? 0 : std::min<int64_t>(1, static_cast<int64_t>(sequence.pending.size())));
     if (running.job.kind != Job::rebase) running.job.stream->add_prefill(0, running.prompt_total);
     // Between two turns nobody waits for the next token, so this is the time.
-    if (running.job.kind == Job::rebase || sequence.cache->next() >= (sequence.rebase_after + sequence.cache->size()) / 2) begin_rebase(sequence);
+    if (running.job.kind == Job::rebase ||
+        sequence.cache->next() >= (sequence.rebase_after + sequence.cache->size()) / 2)
+      begin_rebase(sequence);
   } catch (const Failure& failure) {
     // Loading was given up for one who has left; what is due to him then is the same as ever.
     if (failure.code == "ABORTED" && running.job.stream->cancelled()) return;
@@ -144,7 +160,8 @@ void Engine::begin(int handle, Sequence& sequence) {
 
 void Engine::begin_constraint(Running& running) {
   const auto wanted = [this, &running] { return !stopping_ && !running.job.stream->cancelled() && !late(running); };
-  running.constraint = std::make_unique<Constraint>(model_, running.job.grammar, running.job.triggers, running.job.shown, wanted);
+  running.constraint =
+      std::make_unique<Constraint>(model_, running.job.grammar, running.job.triggers, running.job.shown, wanted);
 }
 
 bool Engine::late(const Running& running) {
@@ -202,7 +219,8 @@ void Engine::run() {
       const auto woken = [&] { return stopping_ || poked_ || !commands_.empty(); };
       const bool unloads = !more && may_unload();
       if (!more && !unloads) wake_.wait(lock, woken);
-      if (unloads && !wake_.wait_for(lock, std::chrono::duration<double, std::milli>(options_.unload_after_ms), woken)) {
+      if (unloads &&
+          !wake_.wait_for(lock, std::chrono::duration<double, std::milli>(options_.unload_after_ms), woken)) {
         lock.unlock();
         unload();
         continue;
@@ -217,7 +235,9 @@ void Engine::run() {
     more = step();
   }
   for (auto& [handle, sequence] : sequences_) {
-    if (sequence.running) sequence.running->job.stream->close({.type = StreamEvent::error, .content = "the model was closed", .reason = "CLOSED"});
+    if (sequence.running)
+      sequence.running->job.stream->close(
+          {.type = StreamEvent::error, .content = "the model was closed", .reason = "CLOSED"});
   }
   sequences_.clear();
   if (context_) llama().llama_free(context_);
@@ -240,26 +260,28 @@ void Engine::finish(Sequence& sequence, const char* reason) {
     take_back(sequence, running.emitted_bytes);
   }
   running.ended = true;
-  running.job.stream->end({.type = StreamEvent::finish,
-                           .reason = reason,
-                           .tokens = running.job.forced            ? sequence.speculation->index.last(running.generated)
-                                     : running.job.kind == Job::look ? sequence.last_tokens(INT_MAX)
-                                                                     : std::vector<Token>(),
-                           .state = running.job.kind == Job::save ? saved(sequence) : std::vector<uint8_t>(),
-                           .prompt_tokens = running.job.kind == Job::score ? 0 : static_cast<int64_t>(running.job.tokens.size()),
-                           .reused_tokens = running.reused,
-                           .completion_tokens = running.generated,
-                           .seen_tokens = sequence.seen,
-                           .cached_tokens = sequence.seen - sequence.evicted,
-                           .evicted_tokens = sequence.evicted,
-                           .drafted_tokens = running.job.speculation || running.job.forced ? running.drafted : -1,
-                           .accepted_tokens = running.accepted,
-                           .prompt_ms = running.prompt_ms,
-                           .generation_ms = running.generation_ms});
+  running.job.stream->end(
+      {.type = StreamEvent::finish,
+       .reason = reason,
+       .tokens = running.job.forced              ? sequence.speculation->index.last(running.generated)
+                 : running.job.kind == Job::look ? sequence.last_tokens(INT_MAX)
+                                                 : std::vector<Token>(),
+       .state = running.job.kind == Job::save ? saved(sequence) : std::vector<uint8_t>(),
+       .prompt_tokens = running.job.kind == Job::score ? 0 : static_cast<int64_t>(running.job.tokens.size()),
+       .reused_tokens = running.reused,
+       .completion_tokens = running.generated,
+       .seen_tokens = sequence.seen,
+       .cached_tokens = sequence.seen - sequence.evicted,
+       .evicted_tokens = sequence.evicted,
+       .drafted_tokens = running.job.speculation || running.job.forced ? running.drafted : -1,
+       .accepted_tokens = running.accepted,
+       .prompt_ms = running.prompt_ms,
+       .generation_ms = running.generation_ms});
 }
 
 std::string Engine::no_memory(const std::exception& error) {
-  return std::string("the engine could not go on (") + error.what() + "); use a smaller window, fewer sequences, or kvType 'q8_0'";
+  return std::string("the engine could not go on (") + error.what() +
+         "); use a smaller window, fewer sequences, or kvType 'q8_0'";
 }
 
 // The job ends with an error; the sequence stays as it was, and what the reader has not taken is taken back.

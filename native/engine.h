@@ -21,8 +21,8 @@ namespace streaming {
 // that taking them back costs nothing. Drafts that are accepted come on top of it, once.
 constexpr int kRunAhead = 16;
 // Evicted cells that are held for taking tokens back: the run-ahead, and what a stop string may keep waiting. Held for
-// so many tokens, whatever the reader has taken: so which cells come free when does not depend on him, nor how sums over
-// them are rounded.
+// so many tokens, whatever the reader has taken: so which cells come free when does not depend on him, nor how sums
+// over them are rounded.
 constexpr int kHeldCells = 64;
 // Tokens of a prompt that are decoded together, at least, where each pushes another out.
 constexpr int kSmallestPart = 16;
@@ -37,8 +37,8 @@ struct ContextOptions {
   int batch_size = 512;
   int cache_tokens = 0;  // 0: as many as the open sequences need
   int max_sequences = 8;
-  bool waits = false;       // where there is no place for another sequence: one waits, or cannot be opened
-  std::string swap_folder;  // where sequences go that give up their place; empty: memory
+  bool waits = false;          // where there is no place for another sequence: one waits, or cannot be opened
+  std::string swap_folder;     // where sequences go that give up their place; empty: memory
   double unload_after_ms = 0;  // without work; 0: never
   ggml_type kv_type = GGML_TYPE_F16;
   llama_flash_attn_type flash_attention = LLAMA_FLASH_ATTN_TYPE_AUTO;
@@ -106,7 +106,8 @@ class Engine {
   void after_decode(Part& part, double elapsed_ms);
   void hold(const Sequence& sequence, Position from, Position to);
   void evict(Sequence& sequence, const CachePolicy::Step& step);
-  Token sample(Sequence& sequence, const float* logits, const CachePolicy::Mark& mark, Token before, int64_t evicted_before);
+  Token sample(Sequence& sequence, const float* logits, const CachePolicy::Mark& mark, Token before,
+               int64_t evicted_before);
   std::string reply_text(const Job& job, Token token) const;
   static std::vector<TokenProbability> take_told(Running& running);
   bool can_speculate(const Sequence& sequence) const;
@@ -127,7 +128,8 @@ class Engine {
   void forget_bookmarks(Sequence& sequence);
   void finish(Sequence& sequence, const char* reason);
   void fail(Sequence& sequence, const std::string& code, const std::string& message);
-  // Does something for a sequence's job, which fails where that does. Nothing that is thrown leaves the engine's thread.
+  // Does something for a sequence's job, which fails where that does. Nothing that is thrown leaves the engine's
+  // thread.
   template <class F>
   void attempt(Sequence& sequence, F&& act) {
     try {
@@ -183,7 +185,7 @@ class Engine {
   std::vector<std::function<void()>> commands_;
   bool poked_ = false;
   std::atomic<bool> stopping_{false};
-  std::atomic<bool> ended_{false};  // the thread has: commands find no sequence any more
+  std::atomic<bool> ended_{false};           // the thread has: commands find no sequence any more
   std::map<int, CachePolicy::Limits> open_;  // what has been promised, on JavaScript's side
   int next_handle_ = 0;
   std::thread thread_;
@@ -198,9 +200,9 @@ class Engine {
   uint64_t jobs_ended_ = 0;
   ThreadChoice thread_choice_;
   std::unique_ptr<ThreadPool> pool_;
-  int threads_set_ = 0;                                  // what the context has been told
-  int fixed_threads_ = 0;        // on which reproducible replies are computed; 0: chosen by the next one
-  bool fixed_is_slow_ = false;   // with so many, a decode has taken far too long: the next reply may have fewer
+  int threads_set_ = 0;         // what the context has been told
+  int fixed_threads_ = 0;       // on which reproducible replies are computed; 0: chosen by the next one
+  bool fixed_is_slow_ = false;  // with so many, a decode has taken far too long: the next reply may have fewer
   Clock::time_point give_up_at_ = Clock::time_point::max();  // the decode in progress
   bool gave_up_ = false;
   std::string broken_;  // why nothing can be decoded any more; empty: it can
@@ -208,8 +210,8 @@ class Engine {
   DecodePace pace_;
   BatchCost batch_cost_;
   int prompts_added_ = 0, drafts_added_ = 0;  // in the batch in the making
-  int prompt_room_ = 0;  // tokens of prompts that the batch in the making may still take
-  int first_served_ = 0;  // the handle that comes first in the next batch, so that none starves
+  int prompt_room_ = 0;                       // tokens of prompts that the batch in the making may still take
+  int first_served_ = 0;                      // the handle that comes first in the next batch, so that none starves
   std::vector<int> free_ids_;
   int ids_ = 0;  // sequence ids of the context, free and taken
 };

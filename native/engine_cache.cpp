@@ -1,17 +1,18 @@
 // What the engine does in llama.cpp's cache beside decoding tokens: the sinks move, kept tokens are decoded again.
-#include "engine.h"
-
 #include <algorithm>
 #include <cmath>
 
 #include "assertions.h"
 #include "batch.h"
+#include "engine.h"
 #include "failure.h"
 #include "guarded.h"
 
 namespace streaming {
 
-bool Engine::rebase_due(const Sequence& sequence) const { return sequence.cache->next() >= sequence.rebase_after && can_rebase(sequence); }
+bool Engine::rebase_due(const Sequence& sequence) const {
+  return sequence.cache->next() >= sequence.rebase_after && can_rebase(sequence);
+}
 
 bool Engine::can_rebase(const Sequence& sequence) const {
   const auto& cache = *sequence.cache;
@@ -30,12 +31,14 @@ void Engine::begin_rebase(Sequence& sequence) {
   decode_again(sequence);
 }
 
-// Something went wrong in llama.cpp's cache: all that is kept is decoded again. Until then the tokens of the journal can still
-// be taken back: they are the last of those that wait. (A recomputed cache goes by its marks, which still hold.)
+// Something went wrong in llama.cpp's cache: all that is kept is decoded again. Until then the tokens of the journal
+// can still be taken back: they are the last of those that wait. (A recomputed cache goes by its marks, which still
+// hold.)
 void Engine::start_over(Sequence& sequence) {
   decode_again(sequence);
   const auto kind = sequence.cache->limits().kind;
-  if (sequence.running && (kind == CachePolicy::streaming || kind == CachePolicy::dense)) sequence.running->journal_waits = true;
+  if (sequence.running && (kind == CachePolicy::streaming || kind == CachePolicy::dense))
+    sequence.running->journal_waits = true;
 }
 
 // All that is kept goes out of llama.cpp's cache and waits to be decoded again, before what waits already.
@@ -68,7 +71,8 @@ void Engine::clear(Sequence& sequence) {
   forget_bookmarks(sequence);
   sequence.replaying = 0;
   // The policy will give these back once more.
-  sequence.pending.erase(sequence.pending.begin(), sequence.pending.begin() + static_cast<std::ptrdiff_t>(sequence.given_back));
+  sequence.pending.erase(sequence.pending.begin(),
+                         sequence.pending.begin() + static_cast<std::ptrdiff_t>(sequence.given_back));
   sequence.given_back = 0;
 }
 
@@ -91,7 +95,8 @@ void Engine::decode_sinks(Sequence& sequence, int id, Position at) {
 // copying the sinks back would overwrite a recurrent state. Metadata only.
 void Engine::move_to(Sequence& sequence, int id, Position old_base) {
   const auto& functions = llama();
-  if (old_base >= 0) functions.llama_memory_seq_rm(memory_, sequence.current, old_base, old_base + sequence.cache->limits().sinks);
+  if (old_base >= 0)
+    functions.llama_memory_seq_rm(memory_, sequence.current, old_base, old_base + sequence.cache->limits().sinks);
   functions.llama_memory_seq_cp(memory_, sequence.current, id, -1, -1);
   give_id(sequence.current);
   sequence.current = id;
@@ -138,7 +143,8 @@ void Engine::decode(Batch& batch) {
     // A recurrent state does not come through a decode that was given up.
     const double limit = recurrent_ || fixed ? INFINITY : thread_choice_.limit(batch.size());
     const auto begin = Clock::now();
-    give_up_at_ = std::isfinite(limit) ? begin + std::chrono::microseconds(static_cast<int64_t>(limit * 1000)) : Clock::time_point::max();
+    give_up_at_ = std::isfinite(limit) ? begin + std::chrono::microseconds(static_cast<int64_t>(limit * 1000))
+                                       : Clock::time_point::max();
     gave_up_ = false;
     thrown = guarded([&] { result = llama().llama_decode(context_, batch.get()); });
     if (!thrown && result == 0) {
@@ -155,17 +161,21 @@ void Engine::decode(Batch& batch) {
   } while (gave_up_ && !stopping_);
   if (stopping_) throw Failure("CLOSED", "the model was closed");
   if (take_assertion()) {
-    broken_ = "llama.cpp cannot compute this model (" + *thrown + "); its file or the options it was loaded with are wrong, and it decodes nothing more until it is loaded again";
+    broken_ =
+        "llama.cpp cannot compute this model (" + *thrown +
+        "); its file or the options it was loaded with are wrong, and it decodes nothing more until it is loaded again";
   }
   // The books hold what was decoded and committed; whatever the failed batch left in llama.cpp's cache goes.
   for (auto& [handle, sequence] : sequences_) {
-    if (sequence.current < 0 || llama().llama_memory_seq_rm(memory_, sequence.current, sequence.cache->next(), -1)) continue;
+    if (sequence.current < 0 || llama().llama_memory_seq_rm(memory_, sequence.current, sequence.cache->next(), -1))
+      continue;
     start_over(sequence);  // a recurrent state that went on
   }
   if (!broken_.empty()) throw Failure("DECODE_FAILED", broken_);
-  throw Failure("DECODE_FAILED", thrown ? "llama.cpp failed: " + *thrown
-                                 : result == 1 ? "llama.cpp found no free cells in the cache; load the model with a larger cacheTokens"
-                                               : "llama.cpp failed with " + std::to_string(result) + ": " + LlamaLibrary::take_errors());
+  throw Failure("DECODE_FAILED",
+                thrown        ? "llama.cpp failed: " + *thrown
+                : result == 1 ? "llama.cpp found no free cells in the cache; load the model with a larger cacheTokens"
+                              : "llama.cpp failed with " + std::to_string(result) + ": " + LlamaLibrary::take_errors());
 }
 
 }  // namespace streaming

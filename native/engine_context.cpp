@@ -1,6 +1,4 @@
 // The engine's llama.cpp context: made at the first job, made larger when more sequences are opened.
-#include "engine.h"
-
 #include <algorithm>
 #include <functional>
 #include <numeric>
@@ -8,6 +6,7 @@
 #include <utility>
 
 #include "assertions.h"
+#include "engine.h"
 #include "failure.h"
 
 namespace streaming {
@@ -27,8 +26,8 @@ int Engine::ids_needed() const {
   return 3 * (sliding_window_ > 0 ? sequences : options_.max_sequences);
 }
 
-// Makes the context at the first job, and a larger one when more sequences have been opened than it has cells for (as far
-// as they can have a place at a time): what they hold is carried over as it is.
+// Makes the context at the first job, and a larger one when more sequences have been opened than it has cells for (as
+// far as they can have a place at a time): what they hold is carried over as it is.
 void Engine::ensure_cells() {
   int needed = options_.cache_tokens;
   if (needed == 0) {
@@ -43,7 +42,8 @@ void Engine::ensure_cells() {
   if (context_) {
     // Cells that a bookmark, or what is held in a windowed layer, shares become its own on the way.
     for (const auto& [handle, sequence] : sequences_) {
-      if (sequence.running) needed += static_cast<int>(sequence.running->bookmarks.size()) * cells_needed(sequence.cache->limits());
+      if (sequence.running)
+        needed += static_cast<int>(sequence.running->bookmarks.size()) * cells_needed(sequence.cache->limits());
       if (sequence.hold >= 0 && sliding_window_ > 0) needed += cells_needed(sequence.cache->limits());
     }
   }
@@ -71,12 +71,16 @@ void Engine::ensure_cells() {
       start_over(sequence);
     }
   }
-  if (asserted) throw Failure("MODEL_UNSUPPORTED", "llama.cpp cannot compute this model: " + reason + "; its file is damaged, or it cannot be computed with these options");
+  if (asserted)
+    throw Failure("MODEL_UNSUPPORTED", "llama.cpp cannot compute this model: " + reason +
+                                           "; its file is damaged, or it cannot be computed with these options");
   if (!larger) {
-    throw Failure("OUT_OF_MEMORY", "llama.cpp could not make a cache of " + std::to_string(needed) + " tokens" + (reason.empty() ? "" : ": " + reason) +
+    throw Failure("OUT_OF_MEMORY", "llama.cpp could not make a cache of " + std::to_string(needed) + " tokens" +
+                                       (reason.empty() ? "" : ": " + reason) +
                                        "; use a smaller window, fewer sequences, or kvType 'q8_0'");
   }
-  if (!memory_) throw Failure("MODEL_UNSUPPORTED", "this model keeps no memory of what it has read, so it cannot generate text");
+  if (!memory_)
+    throw Failure("MODEL_UNSUPPORTED", "this model keeps no memory of what it has read, so it cannot generate text");
 }
 
 std::vector<Engine::SavedState> Engine::save_states() {
@@ -108,7 +112,8 @@ std::vector<Engine::SavedState> Engine::save_states() {
 void Engine::restore_states(const std::vector<SavedState>& saved) {
   std::set<Sequence*> lost;
   for (const auto& one : saved) {
-    if (llama().llama_state_seq_set_data(context_, one.bytes.data(), one.bytes.size(), one.id) == 0) lost.insert(one.sequence);
+    if (llama().llama_state_seq_set_data(context_, one.bytes.data(), one.bytes.size(), one.id) == 0)
+      lost.insert(one.sequence);
   }
   for (Sequence* sequence : lost) start_over(*sequence);
   if (sliding_window_ == 0) return;

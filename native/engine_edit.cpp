@@ -6,17 +6,20 @@ namespace streaming {
 namespace {
 
 Failure evicted(int64_t keep) {
-  return Failure("EVICTED", "of what is to stay, the first " + std::to_string(keep) + " tokens, the end has left the cache; decode what is known of it anew");
+  return Failure("EVICTED", "of what is to stay, the first " + std::to_string(keep) +
+                                " tokens, the end has left the cache; decode what is known of it anew");
 }
 
 }  // namespace
 
-// Forgets the tokens behind the first `keep`. What has been evicted stays so. Of a sequence that has no place, and for which
-// there is none now, what was put away is cut when it comes back.
+// Forgets the tokens behind the first `keep`. What has been evicted stays so. Of a sequence that has no place, and for
+// which there is none now, what was put away is cut when it comes back.
 void Engine::cut(Sequence& sequence, int64_t keep) {
   auto& pending = sequence.pending;
   const int64_t drop = sequence.seen - keep;
-  if (drop < 0) throw Failure("INVALID_OPTION", std::to_string(keep) + " tokens cannot stay of the " + std::to_string(sequence.seen) + " that there are");
+  if (drop < 0)
+    throw Failure("INVALID_OPTION", std::to_string(keep) + " tokens cannot stay of the " +
+                                        std::to_string(sequence.seen) + " that there are");
   if (drop == 0) return;
   if (keep == 0) {
     clear(sequence);
@@ -70,12 +73,15 @@ void Engine::replace_sinks(int handle, Sequence& sequence) {
   const auto before = cache.limits();
   const auto& tokens = sequence.running->job.tokens;
   const int count = static_cast<int>(tokens.size());
-  const bool moves = before.kind == CachePolicy::streaming && before.reanchor_every != CachePolicy::kNever && !recurrent_;
+  const bool moves =
+      before.kind == CachePolicy::streaming && before.reanchor_every != CachePolicy::kNever && !recurrent_;
   if (!moves || sequence.rebasing > 0 || before.sinks == 0 || static_cast<int>(cache.sinks().size()) < before.sinks) {
     throw Failure("EVICTED", "these sinks cannot become others in place; decode what is known anew");
   }
   if (count == 0 || count >= before.sinks + before.window) {
-    throw Failure("WINDOW_TOO_LARGE", std::to_string(count) + " sinks leave nothing of the " + std::to_string(before.sinks + before.window) + " tokens of sinks and window; use fewer, or a larger window");
+    throw Failure("WINDOW_TOO_LARGE", std::to_string(count) + " sinks leave nothing of the " +
+                                          std::to_string(before.sinks + before.window) +
+                                          " tokens of sinks and window; use fewer, or a larger window");
   }
   const Position old_base = cache.mark().base;
   cache.replace_sinks(tokens);
@@ -117,7 +123,10 @@ int Engine::fork(int handle) {
     if (found == sequences_.end()) return;
     auto& from = found->second;
     if (from.running && from.running->job.stream->closed()) settle(from);
-    auto& to = sequences_.emplace(std::piecewise_construct, std::forward_as_tuple(made), std::forward_as_tuple(from.cache->limits(), from.rebase_after, from.verify)).first->second;
+    auto& to = sequences_
+                   .emplace(std::piecewise_construct, std::forward_as_tuple(made),
+                            std::forward_as_tuple(from.cache->limits(), from.rebase_after, from.verify))
+                   .first->second;
     copy(from, to);
   });
   return made;
@@ -136,7 +145,9 @@ void Engine::copy(const Sequence& from, Sequence& to) {
   if (from.current < 0) return;
   if (!make_room(to, &from)) {
     // Nobody gives way now: it waits outside with a copy of what the cache holds.
-    const auto copied = [&](int id) { return id < 0 ? nullptr : std::make_shared<SwappedState>(cells_of(id), options_.swap_folder); };
+    const auto copied = [&](int id) {
+      return id < 0 ? nullptr : std::make_shared<SwappedState>(cells_of(id), options_.swap_folder);
+    };
     to.swapped = copied(from.current);
     to.swapped_state = copied(from.state);
     return;

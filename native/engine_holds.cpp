@@ -25,21 +25,23 @@ bool Engine::holds_what_is_seen(const Sequence& sequence) {
   return holds_newest(sequence) && (sliding_window_ == 0 || holds_kept(sequence));
 }
 
-// Whether all that is kept is there: in each layer, or of windowed ones what the next token sees. Sinks lie apart from the
-// window, so the two are looked at apart. Not for recurrent states, which have no positions.
+// Whether all that is kept is there: in each layer, or of windowed ones what the next token sees. Sinks lie apart from
+// the window, so the two are looked at apart. Not for recurrent states, which have no positions.
 bool Engine::holds_kept(const Sequence& sequence) {
   const auto& cache = *sequence.cache;
   const Position sinks_end = cache.lowest() + static_cast<Position>(cache.sinks().size());
-  const Position oldest = cache.limits().kind == CachePolicy::streaming ? std::max(sinks_end, cache.mark().oldest) : sinks_end;
+  const Position oldest =
+      cache.limits().kind == CachePolicy::streaming ? std::max(sinks_end, cache.mark().oldest) : sinks_end;
   const auto holds = [&](Position from, Position to) {
     if (sliding_window_ == 0) return holds_all(sequence.current, from, to, false);
-    return holds_all(sequence.current, std::max(from, cache.next() - sliding_window_ + 1), to, true) && (hybrid_ || holds_all(sequence.current, from, to, false));
+    return holds_all(sequence.current, std::max(from, cache.next() - sliding_window_ + 1), to, true) &&
+           (hybrid_ || holds_all(sequence.current, from, to, false));
   };
   return holds(cache.lowest(), sinks_end) && holds(oldest, cache.next());
 }
 
-// Whether the windowed layers, or the others, hold each of the positions [from, to) once. llama.cpp does not tell; but it
-// tells how many bytes a sequence's state has, which are as many more for each position.
+// Whether the windowed layers, or the others, hold each of the positions [from, to) once. llama.cpp does not tell; but
+// it tells how many bytes a sequence's state has, which are as many more for each position.
 bool Engine::holds_all(int id, Position from, Position to, bool windowed) {
   if (from >= to) return true;
   const auto& functions = llama();
@@ -47,7 +49,9 @@ bool Engine::holds_all(int id, Position from, Position to, bool windowed) {
   const auto bytes_from = [&](Position begin) {
     functions.llama_memory_seq_rm(memory_, scratch, -1, -1);
     functions.llama_memory_seq_cp(memory_, id, scratch, begin, to);
-    const size_t of_windowed = sliding_window_ > 0 ? functions.llama_state_seq_get_size_ext(context_, scratch, LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY) : 0;
+    const size_t of_windowed = sliding_window_ > 0 ? functions.llama_state_seq_get_size_ext(
+                                                         context_, scratch, LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY)
+                                                   : 0;
     return windowed ? of_windowed : functions.llama_state_seq_get_size(context_, scratch) - of_windowed;
   };
   const size_t none = bytes_from(to);
@@ -65,11 +69,13 @@ bool Engine::holds_all(int id, Position from, Position to, bool windowed) {
 void Engine::verify(const Sequence& sequence) {
   const auto& cache = *sequence.cache;
   const char* broken = cache.broken_invariant();
-  if (!broken && !counts_all(sequence.seen, sequence.evicted, cache, sequence.pending)) broken = "each token is in the cache, waits, or has left";
+  if (!broken && !counts_all(sequence.seen, sequence.evicted, cache, sequence.pending))
+    broken = "each token is in the cache, waits, or has left";
   if (!broken && cache.size() > 0 && sequence.rebasing == 0) {
     const bool knows_oldest = sliding_window_ == 0 && !recurrent_;
     if (!holds_newest(sequence)) broken = "llama.cpp holds the newest position";
-    else if (knows_oldest && llama().llama_memory_seq_pos_min(memory_, sequence.current) != cache.lowest()) broken = "llama.cpp holds the oldest position";
+    else if (knows_oldest && llama().llama_memory_seq_pos_min(memory_, sequence.current) != cache.lowest())
+      broken = "llama.cpp holds the oldest position";
     else if (!recurrent_ && !holds_kept(sequence)) broken = "llama.cpp holds all that is kept";
   }
   if (broken) throw Failure("DECODE_FAILED", std::string("a cache invariant does not hold: ") + broken);

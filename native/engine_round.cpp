@@ -74,10 +74,14 @@ void Engine::decode_parts(Batch& batch, std::vector<Part>& parts) {
   const auto asked = std::find_if(parts.begin(), parts.end(), [](const Part& part) { return part.logits_index >= 0; });
   if (asked != parts.end()) guarded([&] { llama().llama_get_logits_ith(context_, asked->logits_index); });
   const double elapsed = milliseconds(Clock::now() - begin);
-  const auto singles = std::count_if(parts.begin(), parts.end(), [](const Part& part) { return part.step.count == 1 && part.scratch < 0; });
+  const auto singles = std::count_if(parts.begin(), parts.end(),
+                                     [](const Part& part) { return part.step.count == 1 && part.scratch < 0; });
   const bool drafts = std::any_of(parts.begin(), parts.end(), [](const Part& part) { return part.drafts > 0; });
   if (singles == static_cast<std::ptrdiff_t>(parts.size())) batch_cost_.took(batch.size(), elapsed);
-  if (!drafts) pace_.took(static_cast<int>(std::count_if(parts.begin(), parts.end(), [](const Part& part) { return part.step.count == 1; })), batch.size(), elapsed);
+  if (!drafts)
+    pace_.took(static_cast<int>(
+                   std::count_if(parts.begin(), parts.end(), [](const Part& part) { return part.step.count == 1; })),
+               batch.size(), elapsed);
   complete(parts, elapsed);
 }
 
@@ -148,22 +152,23 @@ void Engine::attend(Sequence& sequence) {
     // In mid-reply a rebase waits until nothing can be taken back any more.
     if (rebase_due(sequence) && running.journal.empty()) begin_rebase(sequence);
   });
-  // Of a stream that nobody holds any more, the last event closes it here and now: nothing else will wake the engine for
-  // those who wait for its place.
+  // Of a stream that nobody holds any more, the last event closes it here and now: nothing else will wake the engine
+  // for those who wait for its place.
   if (stream.closed()) settle(sequence);
 }
 
 bool Engine::ready(const Sequence& sequence) const {
-  if (!sequence.running || sequence.running->ended || sequence.running->waiting || sequence.pending.empty()) return false;
+  if (!sequence.running || sequence.running->ended || sequence.running->waiting || sequence.pending.empty())
+    return false;
   const auto& running = *sequence.running;
   if (running.job.kind != Job::generate) return true;
   const int waiting = running.job.stream->waiting_tokens();
   return waiting < (rebase_due(sequence) ? 1 : kRunAhead);
 }
 
-// Tokens of one batch see all that the batch pushes out. So what a prompt's tokens see depends on how it is cut; and lest it
-// depends on who else is in the batch, it is cut at the same places always: where the first token is evicted, and from
-// there on into equal parts. False: there is no room for such a part now.
+// Tokens of one batch see all that the batch pushes out. So what a prompt's tokens see depends on how it is cut; and
+// lest it depends on who else is in the batch, it is cut at the same places always: where the first token is evicted,
+// and from there on into equal parts. False: there is no room for such a part now.
 bool Engine::cut_for_eviction(const Sequence& sequence, int left, int& count) const {
   const auto& cache = *sequence.cache;
   const auto evicts = [&](int tokens) {
@@ -171,7 +176,8 @@ bool Engine::cut_for_eviction(const Sequence& sequence, int left, int& count) co
     return step.evict_to > step.evict_from;
   };
   if (cache.limits().kind != CachePolicy::streaming) return true;
-  const int part = std::min({static_cast<int>(sequence.pending.size()), cache.room(), std::max(kSmallestPart, options_.batch_size / 4)});
+  const int part = std::min(
+      {static_cast<int>(sequence.pending.size()), cache.room(), std::max(kSmallestPart, options_.batch_size / 4)});
   if (!evicts(std::max(count, part))) return true;
   int none = 0;
   while (none < count && !evicts(none + 1)) none++;
@@ -194,15 +200,17 @@ bool Engine::add_part(Batch& batch, Sequence& sequence, std::vector<Part>& parts
   if (hybrid_ && sliding_window_ > 0 && !parts.empty()) return false;
   const int room = sequence.cache->room();
   if (room == 0) {
-    throw Failure("CACHE_FULL", "the dense policy has filled its " + std::to_string(sequence.cache->limits().window) +
-                                    " tokens and evicts nothing; use policy 'streaming', which goes on for ever, or a larger window");
+    throw Failure("CACHE_FULL",
+                  "the dense policy has filled its " + std::to_string(sequence.cache->limits().window) +
+                      " tokens and evicts nothing; use policy 'streaming', which goes on for ever, or a larger window");
   }
   int count = std::min({static_cast<int>(sequence.pending.size()), room, batch.left()});
   if (sequence.pending.size() > 1) count = std::min(count, prompt_room_);
   if (count > 1 && !cut_for_eviction(sequence, batch.left(), count)) return true;
   // The last token waits for what will follow it; when scoring, it goes alone.
   const int waiting = static_cast<int>(sequence.pending.size());
-  const bool scores_alone = kind == Job::score && waiting > 1 && sequence.cache->limits().kind != CachePolicy::recompute;
+  const bool scores_alone =
+      kind == Job::score && waiting > 1 && sequence.cache->limits().kind != CachePolicy::recompute;
   // A recurrent state cannot leave its last token out, so there is one before it to go back to.
   const bool goes_back = kind == Job::generate && has_bookmarks(sequence);
   const bool sampled_alone = goes_back && waiting > 1;
@@ -210,13 +218,16 @@ bool Engine::add_part(Batch& batch, Sequence& sequence, std::vector<Part>& parts
   if (sequence.rebasing > 0) count = std::min(count, static_cast<int>(sequence.rebasing));
   if (sequence.replaying > 0) count = std::min(count, 1);
   if (count == 0) return true;
-  if (!holds_newest(sequence)) throw Failure("DECODE_FAILED", "the cache does not end where it should; what is kept is decoded again with the next turn");
+  if (!holds_newest(sequence))
+    throw Failure("DECODE_FAILED",
+                  "the cache does not end where it should; what is kept is decoded again with the next turn");
   if (goes_back && waiting == 1) bookmark(sequence);
   const int drafts = kind == Job::generate && waiting == 1 ? draft(batch, sequence) : 0;
 
   Part part{.sequence = &sequence, .step = sequence.cache->plan(count, count >= waiting - 1), .tokens = {}};
   const int sinks = static_cast<int>(sequence.cache->sinks().size());
-  if (part.step.reanchor && part.step.evict_to == part.step.evict_from && count + sinks > batch.left() && count > 1 && batch.left() > 2 * sinks) {
+  if (part.step.reanchor && part.step.evict_to == part.step.evict_from && count + sinks > batch.left() && count > 1 &&
+      batch.left() > 2 * sinks) {
     count = batch.left() - sinks;
     part.step = sequence.cache->plan(count, false);
   }
@@ -251,13 +262,16 @@ void Engine::put(Batch& batch, Part& part) const {
   const bool output = all && (kind == Job::generate || kind == Job::score);
   for (int i = 0; i < part.step.count; i++) {
     const bool last = i == part.step.count - 1;
-    const int index = batch.add(part.tokens[static_cast<size_t>(i)], part.step.first + i, sequence.current, output && last);
+    const int index =
+        batch.add(part.tokens[static_cast<size_t>(i)], part.step.first + i, sequence.current, output && last);
     if (output && last) part.logits_index = index;
   }
-  for (int i = 0; i < part.drafts; i++) batch.add(sequence.speculation->drafts[static_cast<size_t>(i)], part.step.first + 1 + i, sequence.current, true);
+  for (int i = 0; i < part.drafts; i++)
+    batch.add(sequence.speculation->drafts[static_cast<size_t>(i)], part.step.first + 1 + i, sequence.current, true);
   if (!part.step.reanchor || part.sinks_apart) return;
   const auto& sinks = sequence.cache->sinks();
-  for (size_t i = 0; i < sinks.size(); i++) batch.add(sinks[i], part.step.sinks_at + static_cast<Position>(i), part.scratch, false);
+  for (size_t i = 0; i < sinks.size(); i++)
+    batch.add(sinks[i], part.step.sinks_at + static_cast<Position>(i), part.scratch, false);
 }
 
 // Keeps the cells of the positions [from, to). Those of which there are cells already would lie there twice.
@@ -282,8 +296,8 @@ void Engine::evict(Sequence& sequence, const CachePolicy::Step& step) {
       sequence.own_from = sequence.own_to = 0;
     }
     if (evicted > 0) hold(sequence, step.evict_from, step.evict_to);
-    // A sliding-window cache reuses cells that no later token can see; a token taken back could. The window's alone: sinks
-    // move with each token, and would lie there once for each of them, at positions of the window.
+    // A sliding-window cache reuses cells that no later token can see; a token taken back could. The window's alone:
+    // sinks move with each token, and would lie there once for each of them, at positions of the window.
     if (sliding_window_ > 0) {
       const Position from = std::max(step.evict_from, step.first - sliding_window_ + 1);
       hold(sequence, from, step.first + step.count);
@@ -315,7 +329,8 @@ void Engine::after_decode(Part& part, double elapsed_ms) {
   if (sequence.rebasing > 0) {
     sequence.rebasing -= static_cast<size_t>(step.count);
     if (sequence.rebasing == 0) {
-      if (sequence.state >= 0) functions.llama_memory_seq_cp(memory_, sequence.state, sequence.current, kNoPosition, kNoPosition + 1);
+      if (sequence.state >= 0)
+        functions.llama_memory_seq_cp(memory_, sequence.state, sequence.current, kNoPosition, kNoPosition + 1);
       give_id(sequence.state);
       running.job.stream->add_rebase(cache.size());
     }
@@ -354,14 +369,16 @@ void Engine::after_decode(Part& part, double elapsed_ms) {
   const CachePolicy::Mark after = cache.mark();
   running.in_prompt = false;
   if (!exact && running.journal.empty()) cache.release(after);
-  const Token token = sample(sequence, logits, exact ? before : CachePolicy::Mark{after.base, after.oldest, after.next - 1}, part.tokens.back(),
-                             exact ? evicted_before : sequence.evicted);
+  const Token token =
+      sample(sequence, logits, exact ? before : CachePolicy::Mark{after.base, after.oldest, after.next - 1},
+             part.tokens.back(), exact ? evicted_before : sequence.evicted);
   learn_from(sequence, token, 0);
   if (sequence.speculation) sequence.speculation->matched = 0;
 }
 
 // Returns the token, which may have ended the job.
-Token Engine::sample(Sequence& sequence, const float* logits, const CachePolicy::Mark& mark, Token before, int64_t evicted_before) {
+Token Engine::sample(Sequence& sequence, const float* logits, const CachePolicy::Mark& mark, Token before,
+                     int64_t evicted_before) {
   auto& running = *sequence.running;
   Token token = kNoToken;
   try {
@@ -377,7 +394,8 @@ Token Engine::sample(Sequence& sequence, const float* logits, const CachePolicy:
   const std::string bytes = reply_text(running.job, token);
   // The end of a turn is recorded like any token, and taken back at once: the template writes it.
   running.bytes += bytes.size();
-  running.journal.push_back({mark, before, evicted_before, token, ends ? running.bytes + 1 : running.bytes, bytes.empty()});
+  running.journal.push_back(
+      {mark, before, evicted_before, token, ends ? running.bytes + 1 : running.bytes, bytes.empty()});
   running.generated++;
   sequence.add(token);
   if (ends) {
@@ -392,7 +410,8 @@ Token Engine::sample(Sequence& sequence, const float* logits, const CachePolicy:
   }
   const auto piece = running.text.append(bytes);
   running.emitted_bytes += piece.bytes;
-  if (piece.bytes > 0 || bytes.empty()) running.job.stream->add_text(piece.text, piece.bytes, piece.bytes > 0 ? 1 : 0, take_told(running));
+  if (piece.bytes > 0 || bytes.empty())
+    running.job.stream->add_text(piece.text, piece.bytes, piece.bytes > 0 ? 1 : 0, take_told(running));
   if (running.text.stopped()) running.ending = "stop";
   else if (running.job.max_tokens > 0 && running.generated >= running.job.max_tokens) running.ending = "length";
   return token;
@@ -412,7 +431,8 @@ std::string Engine::reply_text(const Job& job, Token token) const {
 // Of the tokens whose text goes into the stream now.
 std::vector<TokenProbability> Engine::take_told(Running& running) {
   std::vector<TokenProbability> told;
-  for (; !running.told.empty() && running.told.front().end <= running.emitted_bytes; running.told.pop_front()) told.push_back(std::move(running.told.front()));
+  for (; !running.told.empty() && running.told.front().end <= running.emitted_bytes; running.told.pop_front())
+    told.push_back(std::move(running.told.front()));
   return told;
 }
 

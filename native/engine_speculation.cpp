@@ -33,20 +33,25 @@ int Engine::draft(const Batch& batch, Sequence& sequence) {
   auto& cache = *sequence.cache;
   auto* speculation = sequence.speculation.get();
   if (speculation) speculation->matched = 0;
-  if (!speculation || !(job.speculation || job.forced) || !can_speculate(sequence) || running.in_prompt || sequence.rebasing > 0) return 0;
+  if (!speculation || !(job.speculation || job.forced) || !can_speculate(sequence) || running.in_prompt ||
+      sequence.rebasing > 0)
+    return 0;
 
-  // All drafts of a batch together are no more than the context has logits for. Each of the other sequences may still want
-  // to add a token; and what is not delivered must be possible to take back.
-  // How many the reader has yet to take does not matter else, so that the shapes of batches do not depend on it.
-  int64_t most = std::min<int64_t>({kMostDrafts - drafts_added_, batch.left() - static_cast<int64_t>(sequences_.size()), cache.room() - 1, kHeldCells - 1 - static_cast<int64_t>(running.journal.size())});
+  // All drafts of a batch together are no more than the context has logits for. Each of the other sequences may still
+  // want to add a token; and what is not delivered must be possible to take back. How many the reader has yet to take
+  // does not matter else, so that the shapes of batches do not depend on it.
+  int64_t most = std::min<int64_t>({kMostDrafts - drafts_added_, batch.left() - static_cast<int64_t>(sequences_.size()),
+                                    cache.room() - 1, kHeldCells - 1 - static_cast<int64_t>(running.journal.size())});
   if (job.max_tokens > 0) most = std::min(most, job.max_tokens - running.generated - 1);
-  if (cache.limits().kind == CachePolicy::streaming) most = std::min<int64_t>(most, sequence.rebase_after - cache.next() - 1);
+  if (cache.limits().kind == CachePolicy::streaming)
+    most = std::min<int64_t>(most, sequence.rebase_after - cache.next() - 1);
   while (most > 0 && cache.plan(1 + static_cast<int>(most), false).reanchor) most--;
 
   if (job.forced && job.forced->count >= 0) {
     const auto& forced = *job.forced;
     const auto begin = std::min(forced.tokens.size(), static_cast<size_t>(running.generated));
-    const auto count = std::max<int64_t>(0, std::min({most, static_cast<int64_t>(forced.count), static_cast<int64_t>(forced.tokens.size() - begin)}));
+    const auto count = std::max<int64_t>(
+        0, std::min({most, static_cast<int64_t>(forced.count), static_cast<int64_t>(forced.tokens.size() - begin)}));
     std::copy_n(forced.tokens.begin() + static_cast<std::ptrdiff_t>(begin), count, speculation->drafts.begin());
     return static_cast<int>(count);
   }
@@ -54,8 +59,11 @@ int Engine::draft(const Batch& batch, Sequence& sequence) {
   const auto match = speculation->index.find();
   if (match.length == 0) return 0;
   speculation->matched = match.length;
-  const auto others = std::count_if(sequences_.begin(), sequences_.end(), [&](const auto& entry) { return &entry.second != &sequence && entry.second.pending.size() == 1 && ready(entry.second); });
-  const int drafts = choose_draft_length(speculation->acceptance, batch_cost_, match.length, 1 + static_cast<int>(others), static_cast<int>(most));
+  const auto others = std::count_if(sequences_.begin(), sequences_.end(), [&](const auto& entry) {
+    return &entry.second != &sequence && entry.second.pending.size() == 1 && ready(entry.second);
+  });
+  const int drafts = choose_draft_length(speculation->acceptance, batch_cost_, match.length,
+                                         1 + static_cast<int>(others), static_cast<int>(most));
   speculation->index.copy(match, std::max(1, drafts), speculation->drafts.data());
   return drafts;
 }

@@ -1,9 +1,8 @@
 // The engine's way back: what the reader has not taken is taken out of the cache again, exactly.
-#include "engine.h"
-
 #include <algorithm>
 #include <utility>
 
+#include "engine.h"
 #include "failure.h"
 
 namespace streaming {
@@ -33,12 +32,14 @@ void Engine::settle_delivered(Sequence& sequence) {
     give_id(bookmarks.front().id);
     bookmarks.pop_front();
   }
-  const auto mark = !bookmarks.empty() ? bookmarks.front().mark : journal.empty() ? sequence.cache->mark() : journal.front().mark;
+  const auto mark = !bookmarks.empty() ? bookmarks.front().mark
+                    : journal.empty()  ? sequence.cache->mark()
+                                       : journal.front().mark;
   sequence.cache->release(mark);
 }
 
-// Lets the cells go that were evicted longer than kHeldCells tokens ago. Where more tokens wait than that (a stop string of
-// very many), taking them back will lose a little of the window's oldest end.
+// Lets the cells go that were evicted longer than kHeldCells tokens ago. Where more tokens wait than that (a stop
+// string of very many), taking them back will lose a little of the window's oldest end.
 void Engine::release_held(Sequence& sequence) {
   auto& running = *sequence.running;
   const auto& limits = sequence.cache->limits();
@@ -59,7 +60,8 @@ void Engine::release_held(Sequence& sequence) {
   for (auto& record : running.journal) lose(record);
   for (auto& bookmark : running.bookmarks) {
     const Position oldest = bookmark.mark.oldest;
-    if (const int lost = lose(bookmark); lost > 0) llama().llama_memory_seq_rm(memory_, bookmark.id, oldest, oldest + lost);
+    if (const int lost = lose(bookmark); lost > 0)
+      llama().llama_memory_seq_rm(memory_, bookmark.id, oldest, oldest + lost);
   }
 }
 
@@ -68,7 +70,9 @@ void Engine::take_back(Sequence& sequence, size_t delivered) {
   auto& running = *sequence.running;
   // At the end of a reply its last tokens stay though they have no text; whoever leaves it has not seen them.
   const bool left = running.job.stream->cancelled();
-  const auto first = std::find_if(running.journal.begin(), running.journal.end(), [&](const Record& record) { return left ? !record.delivered(delivered) : record.end > delivered; });
+  const auto first = std::find_if(running.journal.begin(), running.journal.end(), [&](const Record& record) {
+    return left ? !record.delivered(delivered) : record.end > delivered;
+  });
   if (running.cut_tokens > 0 && (first != running.journal.end() || delivered < running.cut_end)) {
     leave_out(sequence, static_cast<size_t>(running.cut_tokens));
     sequence.forget(std::exchange(running.cut_tokens, 0));
@@ -114,16 +118,20 @@ void Engine::undo(Sequence& sequence, const Record& record) {
   sequence.evicted = record.evicted;
   sequence.pending.assign(1, record.before);
   sequence.given_back = 0;
-  if (!same_cells || !functions.llama_memory_seq_rm(memory_, sequence.current, mark.next, -1)) return start_over(sequence);
+  if (!same_cells || !functions.llama_memory_seq_rm(memory_, sequence.current, mark.next, -1))
+    return start_over(sequence);
   const bool streams = cache.limits().kind == CachePolicy::streaming;
   const bool sinks_moved = streams && mark.base != now.base;
   if (sinks_moved) functions.llama_memory_seq_rm(memory_, sequence.current, now.base, now.base + sinks);
   if (sequence.hold >= 0) {
-    if (streams && mark.oldest < now.oldest) functions.llama_memory_seq_cp(memory_, sequence.hold, sequence.current, mark.oldest, std::min(now.oldest, mark.next));
+    if (streams && mark.oldest < now.oldest)
+      functions.llama_memory_seq_cp(memory_, sequence.hold, sequence.current, mark.oldest,
+                                    std::min(now.oldest, mark.next));
     if (sliding_window_ > 0) {
-      // As far as it is held: the prompt's tokens may not be. Taken out first: once the cache has grown, the two no longer
-      // share their cells.
-      const Position from = std::max({streams ? mark.oldest : cache.lowest(), mark.next - sliding_window_ + 1, functions.llama_memory_seq_pos_min(memory_, sequence.hold)});
+      // As far as it is held: the prompt's tokens may not be. Taken out first: once the cache has grown, the two no
+      // longer share their cells.
+      const Position from = std::max({streams ? mark.oldest : cache.lowest(), mark.next - sliding_window_ + 1,
+                                      functions.llama_memory_seq_pos_min(memory_, sequence.hold)});
       const Position to = std::min(mark.next, functions.llama_memory_seq_pos_max(memory_, sequence.hold) + 1);
       if (from < to) {
         functions.llama_memory_seq_rm(memory_, sequence.current, from, to);
@@ -180,7 +188,8 @@ void Engine::restore(Sequence& sequence, const Record& record) {
       give_id(bookmarks.back().id);
       bookmarks.pop_back();
     }
-    const auto tokens = bookmarks.empty() ? std::vector<Token>() : cache.between(bookmarks.back().mark.next, record.mark.next);
+    const auto tokens =
+        bookmarks.empty() ? std::vector<Token>() : cache.between(bookmarks.back().mark.next, record.mark.next);
     pending.assign(tokens.begin(), tokens.end());
     pending.push_back(record.before);
     if (bookmarks.empty()) {

@@ -48,7 +48,8 @@ GrammarMatcher::Point GrammarMatcher::after(const Point& point, uint8_t byte, Gr
     next.missing--;
   }
   const int bits = 6 * next.missing;
-  const uint32_t from = std::max(next.value << bits, next.least), to = std::min((next.value << bits) | ((1u << bits) - 1), 0x10FFFFu);
+  const uint32_t from = std::max(next.value << bits, next.least),
+                 to = std::min((next.value << bits) | ((1u << bits) - 1), 0x10FFFFu);
   if (from > to) return {};
   if (next.missing == 0) return {.state = after_character(point.state, next.value, effort)};
   return may_follow(point.state, from, to, effort) ? next : Point();
@@ -105,7 +106,8 @@ int GrammarMatcher::after_character(int from, uint32_t character, GrammarEffort&
   if (single != state.characters.end() && single->first == character) matched.push_back(single->second);
   effort.spend(static_cast<int64_t>(state.sets.size()) + 1);
   for (const int group : state.sets) {
-    if (rules_->terminal(state.groups[static_cast<size_t>(group)].terminal).matches(character)) matched.push_back(group);
+    if (rules_->terminal(state.groups[static_cast<size_t>(group)].terminal).matches(character))
+      matched.push_back(group);
   }
   const int next = state_behind(from, matched, effort);
   states_[static_cast<size_t>(from)].by_character.emplace(character, next);
@@ -118,8 +120,9 @@ bool GrammarMatcher::may_follow(int from, uint32_t least, uint32_t most, Grammar
   const auto single = std::lower_bound(state.characters.begin(), state.characters.end(), std::pair(least, 0));
   if (single != state.characters.end() && single->first <= most) return true;
   effort.spend(static_cast<int64_t>(state.sets.size()) + 1);
-  return std::any_of(state.sets.begin(), state.sets.end(),
-                     [&](int group) { return rules_->terminal(state.groups[static_cast<size_t>(group)].terminal).intersects(least, most); });
+  return std::any_of(state.sets.begin(), state.sets.end(), [&](int group) {
+    return rules_->terminal(state.groups[static_cast<size_t>(group)].terminal).intersects(least, most);
+  });
 }
 
 int GrammarMatcher::state_behind(int from, std::span<const int> groups, GrammarEffort& effort) {
@@ -130,7 +133,8 @@ int GrammarMatcher::state_behind(int from, std::span<const int> groups, GrammarE
   std::vector<std::pair<int, int>> open;
   for (const int index : groups) {
     const auto& group = state.groups[static_cast<size_t>(index)];
-    for (uint32_t i = group.begin; i < group.end; i++) open.emplace_back(position_of(state.places[i]) + 1, node_of(state.places[i]));
+    for (uint32_t i = group.begin; i < group.end; i++)
+      open.emplace_back(position_of(state.places[i]) + 1, node_of(state.places[i]));
   }
   const int next = closure(std::move(open), effort);
   grow(key.size());
@@ -158,7 +162,8 @@ int GrammarMatcher::closure(std::vector<std::pair<int, int>> open, GrammarEffort
     if (element == GrammarRules::kEnd) {
       // A rule that ends where it was called was empty, which has been seen to below.
       if (node < 0 || !entered_.insert(place(GrammarRules::kEnd, node)).second) continue;
-      for (const Place caller : nodes_[static_cast<size_t>(node)]) open.emplace_back(position_of(caller), node_of(caller));
+      for (const Place caller : nodes_[static_cast<size_t>(node)])
+        open.emplace_back(position_of(caller), node_of(caller));
     } else if (!GrammarRules::is_rule(element)) {
       if (rules_->terminal(GrammarRules::terminal_of(element)).matches_any()) found.emplace_back(position, node);
     } else {
@@ -221,7 +226,8 @@ int GrammarMatcher::state(Places places, bool complete, GrammarEffort& effort) {
   effort.spend(static_cast<int64_t>(places.size()));
   if (places.empty() && !complete) return kNone;
   const auto terminal = [&](Place place) { return GrammarRules::terminal_of(rules_->at(position_of(place))); };
-  std::sort(places.begin(), places.end(), [&](Place a, Place b) { return std::pair(terminal(a), a) < std::pair(terminal(b), b); });
+  std::sort(places.begin(), places.end(),
+            [&](Place a, Place b) { return std::pair(terminal(a), a) < std::pair(terminal(b), b); });
   places.erase(std::unique(places.begin(), places.end()), places.end());
   const auto hash = hash_of(places) ^ (complete ? 1 : 0);
   for (auto [at, end] = state_numbers_.equal_range(hash); at != end; ++at) {
@@ -239,7 +245,8 @@ int GrammarMatcher::state(Places places, bool complete, GrammarEffort& effort) {
     const auto& one = rules_->terminal(made.groups[i].terminal);
     if (one.is_token) continue;
     const auto& ranges = one.ranges;
-    if (ranges.size() == 1 && ranges.front().first == ranges.front().second) made.characters.emplace_back(ranges.front().first, static_cast<int>(i));
+    if (ranges.size() == 1 && ranges.front().first == ranges.front().second)
+      made.characters.emplace_back(ranges.front().first, static_cast<int>(i));
     else made.sets.push_back(static_cast<int>(i));
   }
   std::sort(made.characters.begin(), made.characters.end());
@@ -289,7 +296,9 @@ void GrammarMatcher::forget() {
 void GrammarMatcher::grow(size_t entries) {
   size_ += entries;
   if (size_ > kMostEntries) {
-    throw Failure("GRAMMAR_TOO_COMPLEX", "the grammar leaves more ways open for the text so far than there is memory for; let its rules tell alternatives apart earlier");
+    throw Failure("GRAMMAR_TOO_COMPLEX",
+                  "the grammar leaves more ways open for the text so far than there is memory for; let its rules tell "
+                  "alternatives apart earlier");
   }
 }
 

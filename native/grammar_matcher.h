@@ -16,9 +16,9 @@ namespace streaming {
 // Where a text may be in a grammar, as an automaton that is made while it is used.
 //
 // A place is a terminal that may come next and a node: the places behind the rules that the terminal's rule was called
-// from, which can be many, each with a node of its own in turn. So ways that differ in their past alone are one, and what
-// they have in common is looked at once, where a list of stacks would have one for each. A state is the set of all places,
-// and equal states are the same: a character leads from each to one other, which is remembered.
+// from, which can be many, each with a node of its own in turn. So ways that differ in their past alone are one, and
+// what they have in common is looked at once, where a list of stacks would have one for each. A state is the set of all
+// places, and equal states are the same: a character leads from each to one other, which is remembered.
 //
 // One thread at a time. Every function may throw what GrammarEffort does, and leaves the matcher usable.
 class GrammarMatcher {
@@ -74,7 +74,9 @@ class GrammarMatcher {
     std::vector<int> inherited;                // nodes, or ~components
   };
 
-  static Place place(int position, int node) { return (static_cast<uint64_t>(static_cast<uint32_t>(position)) << 32) | static_cast<uint32_t>(node); }
+  static Place place(int position, int node) {
+    return (static_cast<uint64_t>(static_cast<uint32_t>(position)) << 32) | static_cast<uint32_t>(node);
+  }
   static int position_of(Place place) { return static_cast<int>(place >> 32); }
   static int node_of(Place place) { return static_cast<int>(place & 0xFFFFFFFF); }
 
@@ -92,7 +94,7 @@ class GrammarMatcher {
   std::vector<State> states_;
   std::unordered_multimap<uint64_t, int> node_numbers_, state_numbers_;  // by the hash of what they hold
   int start_ = kNone;
-  size_t size_ = 0;         // entries of all these
+  size_t size_ = 0;  // entries of all these
   size_t tidy_at_ = 200'000;
 
   // Of the closure in progress.

@@ -24,7 +24,8 @@ std::vector<std::pair<uint32_t, uint32_t>> normal(std::vector<std::pair<uint32_t
   std::sort(ranges.begin(), ranges.end());
   std::vector<std::pair<uint32_t, uint32_t>> merged, result;
   for (const auto& [from, to] : ranges) {
-    if (!merged.empty() && (merged.back().second >= kLastCharacter || from <= merged.back().second + 1)) merged.back().second = std::max(merged.back().second, to);
+    if (!merged.empty() && (merged.back().second >= kLastCharacter || from <= merged.back().second + 1))
+      merged.back().second = std::max(merged.back().second, to);
     else merged.push_back({from, to});
   }
   if (inverted) {
@@ -39,18 +40,21 @@ std::vector<std::pair<uint32_t, uint32_t>> normal(std::vector<std::pair<uint32_t
   }
   for (const auto& [from, to] : merged) {
     if (from < 0xD800) result.push_back({from, std::min(to, 0xD7FFu)});
-    if (to > 0xDFFF && from <= kLastCharacter) result.push_back({std::max(from, 0xE000u), std::min(to, kLastCharacter)});
+    if (to > 0xDFFF && from <= kLastCharacter)
+      result.push_back({std::max(from, 0xE000u), std::min(to, kLastCharacter)});
   }
   return result;
 }
 
 }  // namespace
 
-GrammarReader::GrammarReader(const std::string& source, const GrammarRules::TokenOf& token_of) : source_(source), token_of_(token_of) {
+GrammarReader::GrammarReader(const std::string& source, const GrammarRules::TokenOf& token_of)
+    : source_(source), token_of_(token_of) {
   skip_space(true);
   while (!at_end()) read_rule();
   for (const auto& [name, rule] : names_) {
-    if (!rules[static_cast<size_t>(rule)].defined) throw Failure("INVALID_OPTION", "the grammar's rule '" + name + "' is not defined");
+    if (!rules[static_cast<size_t>(rule)].defined)
+      throw Failure("INVALID_OPTION", "the grammar's rule '" + name + "' is not defined");
   }
   const auto found = names_.find("root");
   if (found == names_.end()) throw Failure("INVALID_OPTION", "the grammar has no rule 'root'");
@@ -223,14 +227,23 @@ uint32_t GrammarReader::read_character() {
     case 't': return '\t';
     case 'r': return '\r';
     case 'n': return '\n';
-    case '\\': case '"': case '[': case ']': case '-': return static_cast<uint32_t>(kind);
-    case 'x': case 'u': case 'U': break;
+    case '\\':
+    case '"':
+    case '[':
+    case ']':
+    case '-': return static_cast<uint32_t>(kind);
+    case 'x':
+    case 'u':
+    case 'U': break;
     default: fail("a backslash begins no escape");
   }
   uint32_t value = 0;
   for (int i = kind == 'x' ? 2 : kind == 'u' ? 4 : 8; i > 0; i--, position_++) {
     const char c = next();
-    const int digit = is_digit(c) ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    const int digit = is_digit(c)            ? c - '0'
+                      : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                      : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                             : -1;
     if (digit < 0) fail("an escape has too few digits");
     value = value * 16 + static_cast<uint32_t>(digit);
   }
@@ -296,7 +309,9 @@ bool GrammarReader::take(std::string_view text) {
 }
 
 void GrammarReader::fail(const std::string& message) const {
-  const auto line = 1 + std::count(source_.begin(), source_.begin() + static_cast<std::ptrdiff_t>(std::min(position_, source_.size())), '\n');
+  const auto line =
+      1 + std::count(source_.begin(),
+                     source_.begin() + static_cast<std::ptrdiff_t>(std::min(position_, source_.size())), '\n');
   throw Failure("INVALID_OPTION", "the grammar cannot be used: line " + std::to_string(line) + ": " + message);
 }
 

@@ -8,7 +8,8 @@
 namespace streaming {
 
 bool GrammarRules::Terminal::intersects(uint32_t from, uint32_t to) const {
-  const auto after = std::upper_bound(ranges.begin(), ranges.end(), to, [](uint32_t value, const auto& range) { return value < range.first; });
+  const auto after = std::upper_bound(ranges.begin(), ranges.end(), to,
+                                      [](uint32_t value, const auto& range) { return value < range.first; });
   return after != ranges.begin() && std::prev(after)->second >= from;
 }
 
@@ -16,7 +17,8 @@ GrammarRules::GrammarRules(const std::string& source, const TokenOf& token_of) {
   GrammarReader reader(source, token_of);
   root_ = reader.root;
   terminals_ = std::move(reader.terminals);
-  has_tokens_ = std::any_of(terminals_.begin(), terminals_.end(), [](const Terminal& terminal) { return terminal.is_token; });
+  has_tokens_ =
+      std::any_of(terminals_.begin(), terminals_.end(), [](const Terminal& terminal) { return terminal.is_token; });
   for (auto& rule : reader.rules) {
     auto& starts = starts_.emplace_back();
     // The same alternative twice is one.
@@ -104,7 +106,8 @@ void GrammarRules::find_components() {
       if (path.back().next < begins[rule].size()) {
         const int target = begins[rule][path.back().next++].rule;
         if (order[static_cast<size_t>(target)] < 0) enter(target);
-        else if (component_[static_cast<size_t>(target)] < 0) lowest[rule] = std::min(lowest[rule], order[static_cast<size_t>(target)]);
+        else if (component_[static_cast<size_t>(target)] < 0)
+          lowest[rule] = std::min(lowest[rule], order[static_cast<size_t>(target)]);
         continue;
       }
       path.pop_back();
@@ -124,7 +127,9 @@ void GrammarRules::find_components() {
   for (size_t rule = 0; rule < count; rule++) {
     for (const auto& beginning : begins[rule]) {
       if (!beginning.last && component_[static_cast<size_t>(beginning.rule)] == component_[rule]) {
-        throw Failure("INVALID_OPTION", "the grammar cannot be used: left recursion: a rule can begin with itself, or repeats without limit what may be empty");
+        throw Failure("INVALID_OPTION",
+                      "the grammar cannot be used: left recursion: a rule can begin with itself, or repeats without "
+                      "limit what may be empty");
       }
     }
   }

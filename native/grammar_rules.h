@@ -10,8 +10,8 @@
 
 namespace streaming {
 
-// A grammar in llama.cpp's GBNF, as rules without groups and repetitions, which have become rules of their own. Immutable,
-// so any thread may use it. lib/structured/grammar-check.ts reads the same language, for its messages.
+// A grammar in llama.cpp's GBNF, as rules without groups and repetitions, which have become rules of their own.
+// Immutable, so any thread may use it. lib/structured/grammar-check.ts reads the same language, for its messages.
 class GrammarRules {
  public:
   // What one element matches: a character, or a token, whatever its text.

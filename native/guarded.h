@@ -29,8 +29,8 @@ std::optional<std::string> guarded(F&& call) {
   return std::string();
 }
 #else
-// Runs a call into llama.cpp that may throw, or fail an assertion (assertions.h). Returns what it threw, in words, or nothing if it did not: exceptions
-// of another C++ runtime may have no readable words.
+// Runs a call into llama.cpp that may throw, or fail an assertion (assertions.h). Returns what it threw, in words, or
+// nothing if it did not: exceptions of another C++ runtime may have no readable words.
 template <class F>
 std::optional<std::string> guarded(F&& call) {
   try {

@@ -9,8 +9,9 @@
 namespace streaming {
 
 // The way from other threads to the JavaScript thread of one environment, which may end at any time: a worker can be
-// terminated. Its thread-safe function is freed then, whoever still holds it, so that a call would be one of freed memory.
-// Here every call is made under a mutex, which the function's finalizer takes first: from then on nothing is called.
+// terminated. Its thread-safe function is freed then, whoever still holds it, so that a call would be one of freed
+// memory. Here every call is made under a mutex, which the function's finalizer takes first: from then on nothing is
+// called.
 class JavaScriptThread {
  public:
   using Task = std::function<void(Napi::Env)>;
@@ -19,7 +20,8 @@ class JavaScriptThread {
   static std::shared_ptr<JavaScriptThread> make(Napi::Env env, const char* name) {
     auto way = std::make_shared<JavaScriptThread>();
     auto* owned = new std::shared_ptr<JavaScriptThread>(way);
-    if (napi_create_threadsafe_function(env, nullptr, nullptr, Napi::String::New(env, name), 0, 1, owned, finalize, nullptr, run, &way->function_) != napi_ok) {
+    if (napi_create_threadsafe_function(env, nullptr, nullptr, Napi::String::New(env, name), 0, 1, owned, finalize,
+                                        nullptr, run, &way->function_) != napi_ok) {
       delete owned;
       way->function_ = nullptr;  // the environment is ending: nobody will be told anything
     }
@@ -59,7 +61,8 @@ class JavaScriptThread {
 
  private:
   static void finalize(napi_env, void* data, void*) {
-    const std::unique_ptr<std::shared_ptr<JavaScriptThread>> owned(static_cast<std::shared_ptr<JavaScriptThread>*>(data));
+    const std::unique_ptr<std::shared_ptr<JavaScriptThread>> owned(
+        static_cast<std::shared_ptr<JavaScriptThread>*>(data));
     auto& way = **owned;
     {
       std::lock_guard lock(way.mutex_);
@@ -73,7 +76,8 @@ class JavaScriptThread {
     try {
       (*task)(env);
     } catch (const Napi::Error&) {
-      // A worker that is being terminated runs no JavaScript any more; and what a listener throws must not end the process.
+      // A worker that is being terminated runs no JavaScript any more; and what a listener throws must not end the
+      // process.
     }
   }
 

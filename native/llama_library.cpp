@@ -15,8 +15,9 @@ namespace {
 void* need_symbol(void* handle, const std::string& path, const char* name) {
   void* symbol = find_symbol(handle, name);
   if (!symbol) {
-    throw Failure("LIBRARY_MISMATCH", path + " has no function " + name +
-                                          ": it is another version of llama.cpp than this package was made for (0.4.x or 0.5.x)");
+    throw Failure("LIBRARY_MISMATCH",
+                  path + " has no function " + name +
+                      ": it is another version of llama.cpp than this package was made for (0.4.x or 0.5.x)");
   }
   return symbol;
 }
@@ -56,7 +57,8 @@ LlamaLibrary::LlamaLibrary(const Paths& paths) : path_(paths.llama) {
   // The package's metadata has been read in TypeScript; this is the library's own word.
   const std::string version = llama_version();
   if (version.rfind("0.4.", 0) != 0 && version.rfind("0.5.", 0) != 0) {
-    throw Failure("LIBRARY_MISMATCH", paths.llama + " is llama.cpp " + version + "; this package was made for 0.4.x and 0.5.x");
+    throw Failure("LIBRARY_MISMATCH",
+                  paths.llama + " is llama.cpp " + version + "; this package was made for 0.4.x and 0.5.x");
   }
   llama_log_set(on_log, nullptr);
   throw_assertions(ggml_set_abort_callback);
@@ -70,8 +72,9 @@ const LlamaLibrary& LlamaLibrary::open(const Paths& paths) {
   std::lock_guard lock(open_mutex);
   if (!opened) opened = new LlamaLibrary(paths);
   if (opened->path_ != paths.llama) {
-    throw Failure("LIBRARY_MISMATCH", "this process has opened " + opened->path_ + ", so it cannot open " + paths.llama +
-                                          " as well: a process has one set of llama.cpp's libraries; use another process for the other");
+    throw Failure("LIBRARY_MISMATCH",
+                  "this process has opened " + opened->path_ + ", so it cannot open " + paths.llama +
+                      " as well: a process has one set of llama.cpp's libraries; use another process for the other");
   }
   return *opened;
 }

@@ -41,7 +41,8 @@ Model::Facts facts_of(llama_model* model) {
 
 }  // namespace
 
-std::shared_ptr<Model> Model::load(const std::string& path, const Weights::LoadOptions& options, bool unloads, const Weights::Progress& progress) {
+std::shared_ptr<Model> Model::load(const std::string& path, const Weights::LoadOptions& options, bool unloads,
+                                   const Weights::Progress& progress) {
   auto weights = Weights::load(path, options, progress);
   auto vocabulary = weights;
   if (unloads) {
@@ -52,7 +53,8 @@ std::shared_ptr<Model> Model::load(const std::string& path, const Weights::LoadO
   return std::shared_ptr<Model>(new Model(path, options, std::move(weights), std::move(vocabulary)));
 }
 
-Model::Model(const std::string& path, const Weights::LoadOptions& options, std::shared_ptr<Weights> weights, std::shared_ptr<Weights> vocabulary)
+Model::Model(const std::string& path, const Weights::LoadOptions& options, std::shared_ptr<Weights> weights,
+             std::shared_ptr<Weights> vocabulary)
     : options_(options),
       files_{file_at(path)},
       vocabulary_(std::move(vocabulary)),
@@ -86,7 +88,9 @@ std::shared_ptr<Weights> Model::weights(const Weights::Progress& progress) const
   }
   // Their headers were checked when they were loaded first; of other files llama.cpp might end the process.
   for (const auto& file : files_) {
-    if (file_at(file.path) != file) throw Failure("MODEL_LOAD_FAILED", file.path + " is gone or has changed since it was loaded; close the model and load it anew");
+    if (file_at(file.path) != file)
+      throw Failure("MODEL_LOAD_FAILED",
+                    file.path + " is gone or has changed since it was loaded; close the model and load it anew");
   }
   auto loaded = Weights::load(files_.front().path, options_, progress);
   std::lock_guard lock(mutex_);
@@ -114,7 +118,8 @@ Token Model::ending() const {
 }
 
 void Model::need_tokenizer() const {
-  if (!has_tokenizer_) throw Failure("TOKENIZE_FAILED", "this model's file has no tokenizer; pass tokens instead of text");
+  if (!has_tokenizer_)
+    throw Failure("TOKENIZE_FAILED", "this model's file has no tokenizer; pass tokens instead of text");
 }
 
 std::vector<Token> Model::tokenize(std::string_view text, bool special, size_t part_bytes) const {
@@ -131,10 +136,12 @@ std::string Model::piece(Token token, bool special) const {
     length = llama().llama_token_to_piece(vocab_, token, bytes.data(), static_cast<int32_t>(bytes.size()), 0, special);
     if (length < 0) {
       bytes.resize(static_cast<size_t>(-length));
-      length = llama().llama_token_to_piece(vocab_, token, bytes.data(), static_cast<int32_t>(bytes.size()), 0, special);
+      length =
+          llama().llama_token_to_piece(vocab_, token, bytes.data(), static_cast<int32_t>(bytes.size()), 0, special);
     }
   });
-  if (thrown || length < 0) throw Failure("TOKENIZE_FAILED", "llama.cpp has no text for token " + std::to_string(token));
+  if (thrown || length < 0)
+    throw Failure("TOKENIZE_FAILED", "llama.cpp has no text for token " + std::to_string(token));
   bytes.resize(static_cast<size_t>(length));
   return bytes;
 }
@@ -165,8 +172,14 @@ std::string Model::detokenize(const std::vector<Token>& tokens, bool special) co
   constexpr size_t kMostTokens = size_t(1) << 24, kMostBytes = size_t(256) << 20;
   need_tokenizer();
   check_tokens(tokens.data(), tokens.size());
-  const auto too_long = [] { return Failure("TEXT_TOO_LONG", "these tokens are more than " + std::to_string(kMostBytes) + " bytes of text; pass them in parts"); };
-  if (tokens.size() > kMostTokens) throw Failure("INVALID_OPTION", "at most " + std::to_string(kMostTokens) + " tokens become text at once, and these are " + std::to_string(tokens.size()) + "; pass them in parts");
+  const auto too_long = [] {
+    return Failure("TEXT_TOO_LONG",
+                   "these tokens are more than " + std::to_string(kMostBytes) + " bytes of text; pass them in parts");
+  };
+  if (tokens.size() > kMostTokens)
+    throw Failure("INVALID_OPTION", "at most " + std::to_string(kMostTokens) +
+                                        " tokens become text at once, and these are " + std::to_string(tokens.size()) +
+                                        "; pass them in parts");
   // Of few tokens llama.cpp itself counts the bytes, in 31 bits.
   constexpr size_t kFew = size_t(1) << 16;
   if (tokens.size() > kFew) {
@@ -180,10 +193,12 @@ std::string Model::detokenize(const std::vector<Token>& tokens, bool special) co
   int length = 0;
   const auto thrown = guarded([&] {
     const auto count = static_cast<int32_t>(tokens.size());
-    length = llama().llama_detokenize(vocab_, tokens.data(), count, text.data(), static_cast<int32_t>(text.size()), false, special);
+    length = llama().llama_detokenize(vocab_, tokens.data(), count, text.data(), static_cast<int32_t>(text.size()),
+                                      false, special);
     if (length < 0 && length >= -static_cast<int>(kMostBytes)) {
       text.resize(static_cast<size_t>(-length));
-      length = llama().llama_detokenize(vocab_, tokens.data(), count, text.data(), static_cast<int32_t>(text.size()), false, special);
+      length = llama().llama_detokenize(vocab_, tokens.data(), count, text.data(), static_cast<int32_t>(text.size()),
+                                        false, special);
     }
   });
   if (!thrown && length < -static_cast<int>(kMostBytes)) throw too_long();
@@ -195,8 +210,8 @@ std::string Model::detokenize(const std::vector<Token>& tokens, bool special) co
 void Model::check_tokens(const Token* tokens, size_t count) const {
   for (size_t i = 0; i < count; i++) {
     if (tokens[i] < 0 || tokens[i] >= vocab_size_) {
-      throw Failure("INVALID_OPTION", "token " + std::to_string(tokens[i]) + " (at index " + std::to_string(i) + ") is not in the vocabulary of " +
-                                          std::to_string(vocab_size_) + " tokens");
+      throw Failure("INVALID_OPTION", "token " + std::to_string(tokens[i]) + " (at index " + std::to_string(i) +
+                                          ") is not in the vocabulary of " + std::to_string(vocab_size_) + " tokens");
     }
   }
 }

@@ -13,8 +13,8 @@
 
 namespace streaming {
 
-// A model: its vocabulary and what is known of it, which stay, and its weights, which may go and come back. Any thread may
-// use it; shared by the JavaScript object, the engine and the embedder.
+// A model: its vocabulary and what is known of it, which stay, and its weights, which may go and come back. Any thread
+// may use it; shared by the JavaScript object, the engine and the embedder.
 class Model {
  public:
   // What llama.cpp says of it.
@@ -29,12 +29,13 @@ class Model {
   };
 
   // `unloads`: unload() can be called, so the vocabulary is loaded apart from the weights. Throws as Weights::load.
-  static std::shared_ptr<Model> load(const std::string& path, const Weights::LoadOptions& options, bool unloads, const Weights::Progress& progress);
+  static std::shared_ptr<Model> load(const std::string& path, const Weights::LoadOptions& options, bool unloads,
+                                     const Weights::Progress& progress);
   Model(const Model&) = delete;
   Model& operator=(const Model&) = delete;
 
-  // They stay as long as somebody holds them, or until unload(). Where they are gone they are loaded again on the calling
-  // thread, which may take seconds; throws as Weights::load, and MODEL_LOAD_FAILED where the file has changed.
+  // They stay as long as somebody holds them, or until unload(). Where they are gone they are loaded again on the
+  // calling thread, which may take seconds; throws as Weights::load, and MODEL_LOAD_FAILED where the file has changed.
   std::shared_ptr<Weights> weights(const Weights::Progress& progress = [](float) { return true; }) const;
   // The weights are no longer kept for those who come; they go with the last who holds them.
   void unload();
@@ -69,7 +70,8 @@ class Model {
     std::filesystem::file_time_type changed;
     bool operator==(const File&) const = default;
   };
-  Model(const std::string& path, const Weights::LoadOptions& options, std::shared_ptr<Weights> weights, std::shared_ptr<Weights> vocabulary);
+  Model(const std::string& path, const Weights::LoadOptions& options, std::shared_ptr<Weights> weights,
+        std::shared_ptr<Weights> vocabulary);
   static File file_at(const std::string& path);
   void need_tokenizer() const;
 

@@ -15,8 +15,16 @@ namespace {
 // Loads on a thread of libuv's pool and tells JavaScript how far it is.
 class LoadWorker : public Napi::AsyncWorker {
  public:
-  LoadWorker(Napi::Env env, std::string path, Weights::LoadOptions where, const ContextOptions& options, Napi::Function progress, std::shared_ptr<std::atomic<bool>> aborted)
-      : AsyncWorker(env), deferred(env), path_(std::move(path)), where_(std::move(where)), options_(options), progress_(std::make_shared<Napi::FunctionReference>(Napi::Persistent(progress))), thread_(JavaScriptThread::make(env, "streaming-llm load")), aborted_(std::move(aborted)) {
+  LoadWorker(Napi::Env env, std::string path, Weights::LoadOptions where, const ContextOptions& options,
+             Napi::Function progress, std::shared_ptr<std::atomic<bool>> aborted)
+      : AsyncWorker(env),
+        deferred(env),
+        path_(std::move(path)),
+        where_(std::move(where)),
+        options_(options),
+        progress_(std::make_shared<Napi::FunctionReference>(Napi::Persistent(progress))),
+        thread_(JavaScriptThread::make(env, "streaming-llm load")),
+        aborted_(std::move(aborted)) {
     // A worker that is being terminated waits for what its environment has begun.
     thread_->at_end([aborted = aborted_] { *aborted = true; });
   }
@@ -84,7 +92,8 @@ Napi::Value load_model(const Napi::CallbackInfo& info) {
       where.adapters.push_back({text(adapter, "path"), static_cast<float>(number(adapter, "scale"))});
     }
   }
-  auto* worker = new LoadWorker(env, info[0].ToString().Utf8Value(), std::move(where), read_context_options(options), info[2].As<Napi::Function>(), aborted);
+  auto* worker = new LoadWorker(env, info[0].ToString().Utf8Value(), std::move(where), read_context_options(options),
+                                info[2].As<Napi::Function>(), aborted);
   auto result = Napi::Object::New(env);
   result.Set("promise", worker->deferred.Promise());
   result.Set("abort", Napi::Function::New(env, [aborted](const Napi::CallbackInfo&) { *aborted = true; }));

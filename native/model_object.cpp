@@ -59,11 +59,15 @@ class TokenizeWorker : public Napi::AsyncWorker {
 }  // namespace
 
 Napi::Function ModelObject::define(Napi::Env env) {
-  return DefineClass(env, "NativeModel",
-                     {InstanceAccessor<&ModelObject::info>("info"), InstanceAccessor<&ModelObject::cells>("cells"), InstanceAccessor<&ModelObject::loaded>("loaded"),
-                      InstanceMethod<&ModelObject::open_sequence>("openSequence"), InstanceMethod<&ModelObject::tokenize>("tokenize"),
-                      InstanceMethod<&ModelObject::tokenize_later>("tokenizeLater"),
-                      InstanceMethod<&ModelObject::detokenize>("detokenize"), InstanceMethod<&ModelObject::embed>("embed"), InstanceMethod<&ModelObject::release_embedder>("releaseEmbedder"), InstanceMethod<&ModelObject::close>("close")});
+  return DefineClass(
+      env, "NativeModel",
+      {InstanceAccessor<&ModelObject::info>("info"), InstanceAccessor<&ModelObject::cells>("cells"),
+       InstanceAccessor<&ModelObject::loaded>("loaded"), InstanceMethod<&ModelObject::open_sequence>("openSequence"),
+       InstanceMethod<&ModelObject::tokenize>("tokenize"),
+       InstanceMethod<&ModelObject::tokenize_later>("tokenizeLater"),
+       InstanceMethod<&ModelObject::detokenize>("detokenize"), InstanceMethod<&ModelObject::embed>("embed"),
+       InstanceMethod<&ModelObject::release_embedder>("releaseEmbedder"),
+       InstanceMethod<&ModelObject::close>("close")});
 }
 
 void ModelObject::adopt(std::shared_ptr<Model> model, const ContextOptions& options) {
@@ -101,12 +105,17 @@ Napi::Value ModelObject::info(const Napi::CallbackInfo& call) {
     flag("isDiffusion", facts.diffusion);
     flag("hasPositions", facts.positions);
     if (!facts.chat_template.empty()) object.Set("chatTemplate", facts.chat_template);
-    const auto text_of = [&](Token token) { return token >= 0 && token < model_->vocab_size() ? std::string(f.llama_vocab_get_text(vocab, token)) : std::string(); };
+    const auto text_of = [&](Token token) {
+      return token >= 0 && token < model_->vocab_size() ? std::string(f.llama_vocab_get_text(vocab, token))
+                                                        : std::string();
+    };
     const Token beginning = model_->beginning();
     if (beginning >= 0) set("beginningToken", beginning);
     if (model_->has_tokenizer()) {
       // Whichever the vocabulary has, by their metadata or by the texts that llama.cpp knows.
-      const std::vector<std::pair<const char*, Token>> fill{{"prefix", f.llama_vocab_fim_pre(vocab)}, {"suffix", f.llama_vocab_fim_suf(vocab)}, {"middle", f.llama_vocab_fim_mid(vocab)}};
+      const std::vector<std::pair<const char*, Token>> fill{{"prefix", f.llama_vocab_fim_pre(vocab)},
+                                                            {"suffix", f.llama_vocab_fim_suf(vocab)},
+                                                            {"middle", f.llama_vocab_fim_mid(vocab)}};
       auto tokens = Napi::Object::New(env);
       for (const auto& [name, token] : fill) {
         if (token >= 0 && token < model_->vocab_size()) tokens.Set(name, Napi::Number::New(env, token));
@@ -127,9 +136,13 @@ Napi::Value ModelObject::info(const Napi::CallbackInfo& call) {
   });
 }
 
-Napi::Value ModelObject::cells(const Napi::CallbackInfo& call) { return Napi::Number::New(call.Env(), engine_ ? engine_->cells() : 0); }
+Napi::Value ModelObject::cells(const Napi::CallbackInfo& call) {
+  return Napi::Number::New(call.Env(), engine_ ? engine_->cells() : 0);
+}
 
-Napi::Value ModelObject::loaded(const Napi::CallbackInfo& call) { return Napi::Boolean::New(call.Env(), model_ && model_->loaded()); }
+Napi::Value ModelObject::loaded(const Napi::CallbackInfo& call) {
+  return Napi::Boolean::New(call.Env(), model_ && model_->loaded());
+}
 
 Napi::Value ModelObject::open_sequence(const Napi::CallbackInfo& call) {
   const auto env = call.Env();
@@ -138,10 +151,13 @@ Napi::Value ModelObject::open_sequence(const Napi::CallbackInfo& call) {
     const auto options = call[0].As<Napi::Object>();
     const auto limits = read_limits(options, model_->facts().trained_length);
     const bool bounded = limits.kind == CachePolicy::streaming && limits.reanchor_every != CachePolicy::kNever;
-    if (bounded && static_cast<int64_t>(limits.sinks) + limits.window + limits.reanchor_every + 1 > limits.trained_length) {
-      throw Failure("WINDOW_TOO_LARGE", "sinks + window + reanchorEvery + 1 must not be larger than the " + std::to_string(limits.trained_length) +
-                                            " tokens that the model was trained on; the window may have at most " +
-                                            std::to_string(limits.trained_length - limits.sinks - limits.reanchor_every - 1));
+    if (bounded &&
+        static_cast<int64_t>(limits.sinks) + limits.window + limits.reanchor_every + 1 > limits.trained_length) {
+      throw Failure("WINDOW_TOO_LARGE",
+                    "sinks + window + reanchorEvery + 1 must not be larger than the " +
+                        std::to_string(limits.trained_length) +
+                        " tokens that the model was trained on; the window may have at most " +
+                        std::to_string(limits.trained_length - limits.sinks - limits.reanchor_every - 1));
     }
     const int handle = engine_->open(limits, integer(options, "rebaseAfter"), options.Get("verify").ToBoolean());
     const auto object = environment(env).sequence.New({});
@@ -182,9 +198,15 @@ Napi::Value ModelObject::embed(const Napi::CallbackInfo& call) {
     const auto options = call[0].As<Napi::Object>();
     const auto pooling = text(options, "pooling");
     auto aborted = std::make_shared<std::atomic<bool>>(false);
-    Embedder::Request request{texts(options, "texts"), pooling == "last" ? Embedder::last : pooling == "cls" ? Embedder::first : Embedder::mean, options.Get("normalize").ToBoolean(), integer(options, "mostTokens")};
+    Embedder::Request request{texts(options, "texts"),
+                              pooling == "last"  ? Embedder::last
+                              : pooling == "cls" ? Embedder::first
+                                                 : Embedder::mean,
+                              options.Get("normalize").ToBoolean(), integer(options, "mostTokens")};
     auto result = Napi::Object::New(env);
-    result.Set("promise", deliver(env, *embedder_, [embedder = embedder_.get(), request = std::move(request), aborted] { return embedder->embed(request, *aborted); }));
+    result.Set("promise", deliver(env, *embedder_, [embedder = embedder_.get(), request = std::move(request), aborted] {
+                 return embedder->embed(request, *aborted);
+               }));
     result.Set("abort", Napi::Function::New(env, [aborted](const Napi::CallbackInfo&) { *aborted = true; }));
     return result;
   });

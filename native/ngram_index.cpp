@@ -53,14 +53,16 @@ NgramIndex::Match NgramIndex::find(const Table& table) const {
   Match best;
   if (end_ - table.length < first_) return best;
   int64_t position = end_;
-  for (int probes = 0, candidates = 0; probes < kProbes && candidates < kCandidates && best.length < kLongest; probes++) {
+  for (int probes = 0, candidates = 0; probes < kProbes && candidates < kCandidates && best.length < kLongest;
+       probes++) {
     const uint32_t link = table.links[static_cast<size_t>(position & (kCapacity - 1))];
     const int64_t before = end_ - static_cast<uint32_t>(static_cast<uint32_t>(end_) - link);
     // Farther and farther back; a link that was left behind by tokens that are gone ends the search.
     if (before >= position || before - table.length < first_) break;
     position = before;
     int length = 0;
-    while (length < kLongest && position - 1 - length >= first_ && at(position - 1 - length) == at(end_ - 1 - length)) length++;
+    while (length < kLongest && position - 1 - length >= first_ && at(position - 1 - length) == at(end_ - 1 - length))
+      length++;
     if (length < table.length) continue;
     candidates++;
     if (length > best.length) best = {length, position};
@@ -69,7 +71,8 @@ NgramIndex::Match NgramIndex::find(const Table& table) const {
 }
 
 void NgramIndex::copy(const Match& match, int count, Token* tokens) const {
-  for (int i = 0; i < count; i++) tokens[i] = match.next + i < end_ ? at(match.next + i) : tokens[match.next + i - end_];
+  for (int i = 0; i < count; i++)
+    tokens[i] = match.next + i < end_ ? at(match.next + i) : tokens[match.next + i - end_];
 }
 
 std::vector<Token> NgramIndex::last(int64_t count) const {

@@ -9,8 +9,8 @@ namespace streaming {
 // The last kCapacity tokens of one conversation, evicted ones included, and where in them the present end occurred
 // before. Fixed size (1.25 MB), no allocation after it is made; plain arithmetic, on the engine's thread.
 //
-// Two hash tables, by the last kLong and by the last kShort tokens, lead to the latest position after such tokens, and a
-// link from there to the one before, and so on. Hashes only propose: what counts are the tokens.
+// Two hash tables, by the last kLong and by the last kShort tokens, lead to the latest position after such tokens, and
+// a link from there to the one before, and so on. Hashes only propose: what counts are the tokens.
 class NgramIndex {
  public:
   static constexpr int kCapacity = 1 << 16;
@@ -21,8 +21,8 @@ class NgramIndex {
   static constexpr int kCandidates = 32;
 
   struct Match {
-    int length = 0;       // tokens before the end that also come before `next`; 0: no match
-    int64_t next = 0;     // the token there is the proposal for the coming one
+    int length = 0;    // tokens before the end that also come before `next`; 0: no match
+    int64_t next = 0;  // the token there is the proposal for the coming one
   };
 
   NgramIndex();

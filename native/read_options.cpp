@@ -8,11 +8,23 @@ namespace streaming {
 namespace {
 
 CachePolicy::Kind policy_kind(const std::string& name) {
-  return name == "dense" ? CachePolicy::dense : name == "recompute" ? CachePolicy::recompute : name == "refill" ? CachePolicy::refill : CachePolicy::streaming;
+  return name == "dense"       ? CachePolicy::dense
+         : name == "recompute" ? CachePolicy::recompute
+         : name == "refill"    ? CachePolicy::refill
+                               : CachePolicy::streaming;
 }
 
 Job::Kind job_kind(const std::string& name) {
-  static const std::map<std::string, Job::Kind> kinds{{"append", Job::append}, {"add", Job::add}, {"score", Job::score}, {"generate", Job::generate}, {"rebase", Job::rebase}, {"cut", Job::cut}, {"replaceSinks", Job::replace_sinks}, {"look", Job::look}, {"save", Job::save}, {"restore", Job::restore}};
+  static const std::map<std::string, Job::Kind> kinds{{"append", Job::append},
+                                                      {"add", Job::add},
+                                                      {"score", Job::score},
+                                                      {"generate", Job::generate},
+                                                      {"rebase", Job::rebase},
+                                                      {"cut", Job::cut},
+                                                      {"replaceSinks", Job::replace_sinks},
+                                                      {"look", Job::look},
+                                                      {"save", Job::save},
+                                                      {"restore", Job::restore}};
   return kinds.at(name);
 }
 
@@ -39,7 +51,8 @@ SamplingOptions read_sampling(const Napi::Object& from) {
   };
   optional("topNSigma", options.top_n_sigma);
   optional("xtcProbability", options.xtc_probability), optional("xtcThreshold", options.xtc_threshold);
-  optional("temperatureRange", options.temperature_range), optional("temperatureExponent", options.temperature_exponent);
+  optional("temperatureRange", options.temperature_range),
+      optional("temperatureExponent", options.temperature_exponent);
   if (from.Get("mirostat").IsNumber()) options.mirostat = integer(from, "mirostat");
   optional("mirostatTau", options.mirostat_tau), optional("mirostatEta", options.mirostat_eta);
   optional("adaptiveTarget", options.adaptive_target), optional("adaptiveDecay", options.adaptive_decay);
@@ -61,16 +74,25 @@ ContextOptions read_context_options(const Napi::Object& from) {
   options.cache_tokens = integer(from, "cacheTokens");
   options.max_sequences = integer(from, "maxSequences");
   if (const auto waits = from.Get("waits"); waits.IsBoolean()) options.waits = waits.ToBoolean();
-  if (const auto folder = from.Get("swapFolder"); folder.IsString()) options.swap_folder = folder.ToString().Utf8Value();
-  if (const auto unload = from.Get("unloadAfter"); unload.IsNumber()) options.unload_after_ms = unload.ToNumber().DoubleValue();
+  if (const auto folder = from.Get("swapFolder"); folder.IsString())
+    options.swap_folder = folder.ToString().Utf8Value();
+  if (const auto unload = from.Get("unloadAfter"); unload.IsNumber())
+    options.unload_after_ms = unload.ToNumber().DoubleValue();
   const std::string kv = text(from, "kvType"), flash = text(from, "flashAttention");
-  options.kv_type = kv == "f32" ? GGML_TYPE_F32 : kv == "q8_0" ? GGML_TYPE_Q8_0 : kv == "q4_0" ? GGML_TYPE_Q4_0 : GGML_TYPE_F16;
-  options.flash_attention = flash == "on" ? LLAMA_FLASH_ATTN_TYPE_ENABLED : flash == "off" ? LLAMA_FLASH_ATTN_TYPE_DISABLED : LLAMA_FLASH_ATTN_TYPE_AUTO;
+  options.kv_type = kv == "f32"    ? GGML_TYPE_F32
+                    : kv == "q8_0" ? GGML_TYPE_Q8_0
+                    : kv == "q4_0" ? GGML_TYPE_Q4_0
+                                   : GGML_TYPE_F16;
+  options.flash_attention = flash == "on"    ? LLAMA_FLASH_ATTN_TYPE_ENABLED
+                            : flash == "off" ? LLAMA_FLASH_ATTN_TYPE_DISABLED
+                                             : LLAMA_FLASH_ATTN_TYPE_AUTO;
   return options;
 }
 
 CachePolicy::Limits read_limits(const Napi::Object& from, int trained_length) {
-  return {policy_kind(text(from, "policy")), integer(from, "sinks"), integer(from, "window"), integer(from, "reanchorEvery"), trained_length, integer(from, "firstPosition"), from.Get("byTurn").ToBoolean()};
+  return {policy_kind(text(from, "policy")), integer(from, "sinks"), integer(from, "window"),
+          integer(from, "reanchorEvery"),    trained_length,         integer(from, "firstPosition"),
+          from.Get("byTurn").ToBoolean()};
 }
 
 Job read_job(const Napi::Object& from, const Model& model) {
@@ -99,7 +121,8 @@ Job read_job(const Napi::Object& from, const Model& model) {
     job.speculation = from.Get("speculation").ToBoolean();
     if (const auto forced = from.Get("forcedDrafts"); forced.IsObject()) {
       const auto object = forced.As<Napi::Object>();
-      job.forced = std::make_shared<const Job::Forced>(Job::Forced{tokens(object.Get("tokens")), integer(object, "count")});
+      job.forced =
+          std::make_shared<const Job::Forced>(Job::Forced{tokens(object.Get("tokens")), integer(object, "count")});
       model.check_tokens(job.forced->tokens.data(), job.forced->tokens.size());
     }
   }

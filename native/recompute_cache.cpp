@@ -46,7 +46,8 @@ bool RecomputeCache::must_restart(size_t coming) const {
 CachePolicy::Restart RecomputeCache::restart(size_t coming) {
   const int before = known();
   Restart restart{{}, 0, 0, 0};
-  const bool overflows = limits_.kind == recompute ? before + static_cast<int64_t>(coming) > capacity_ : coming > 0 && before >= capacity_;
+  const bool overflows =
+      limits_.kind == recompute ? before + static_cast<int64_t>(coming) > capacity_ : coming > 0 && before >= capacity_;
   if (overflows && limits_.kind == recompute) {
     restart.skipped = coming - std::min(coming, static_cast<size_t>(capacity_));
     start_ += before - std::min(before, capacity_ - static_cast<int>(coming - restart.skipped));
@@ -83,7 +84,9 @@ void RecomputeCache::load(ByteReader& from) {
 std::vector<Token> RecomputeCache::between(Position from, Position to) const {
   std::vector<Token> tokens;
   const int sinks = static_cast<int>(sinks_.size());
-  for (Position at = from; at < to; at++) tokens.push_back(at < sinks ? sinks_[static_cast<size_t>(at)] : recent_[static_cast<size_t>(start_ - held_ + at - sinks)]);
+  for (Position at = from; at < to; at++)
+    tokens.push_back(at < sinks ? sinks_[static_cast<size_t>(at)]
+                                : recent_[static_cast<size_t>(start_ - held_ + at - sinks)]);
   return tokens;
 }
 

@@ -26,7 +26,9 @@ class RecomputeCache final : public CachePolicy {
   Restart restart(size_t coming) override;
   void save(ByteWriter& to) const override;
   void load(ByteReader& from) override;
-  std::unique_ptr<CachePolicy> clone() const override { return std::unique_ptr<CachePolicy>(new RecomputeCache(*this)); }
+  std::unique_ptr<CachePolicy> clone() const override {
+    return std::unique_ptr<CachePolicy>(new RecomputeCache(*this));
+  }
 
   Position lowest() const override { return 0; }
   Position next() const override { return next_; }

@@ -25,7 +25,8 @@ uint32_t draw_seed(uint32_t seed, int64_t index) {
 
 }  // namespace
 
-Sampler::Sampler(std::shared_ptr<const Model> model, const SamplingOptions& options, int64_t first) : model_(std::move(model)), options_(options) {
+Sampler::Sampler(std::shared_ptr<const Model> model, const SamplingOptions& options, int64_t first)
+    : model_(std::move(model)), options_(options) {
   const auto& o = options_;
   const auto* vocab = model_->vocab();
   const int vocab_size = model_->vocab_size();
@@ -43,18 +44,22 @@ Sampler::Sampler(std::shared_ptr<const Model> model, const SamplingOptions& opti
     if (one.bias == -INFINITY) ruled_out_.push_back(one.token);
   }
   std::sort(ruled_out_.begin(), ruled_out_.end());
-  if (!bias.empty()) add(llama().llama_sampler_init_logit_bias(vocab_size, static_cast<int32_t>(bias.size()), bias.data()));
-  const bool penalties = o.penalty_tokens > 0 && (o.repeat_penalty != 1 || o.frequency_penalty != 0 || o.presence_penalty != 0);
+  if (!bias.empty())
+    add(llama().llama_sampler_init_logit_bias(vocab_size, static_cast<int32_t>(bias.size()), bias.data()));
+  const bool penalties =
+      o.penalty_tokens > 0 && (o.repeat_penalty != 1 || o.frequency_penalty != 0 || o.presence_penalty != 0);
   const bool dry = o.dry_multiplier > 0 && o.dry_tokens > 0 && model_->has_tokenizer();
   if (penalties) lookback_ = o.penalty_tokens;
   if (dry) lookback_ = std::max(lookback_, o.dry_tokens);
   if (penalties) {
-    add(llama().llama_sampler_init_penalties(vocab_size, o.penalty_tokens, o.repeat_penalty, o.frequency_penalty, o.presence_penalty));
+    add(llama().llama_sampler_init_penalties(vocab_size, o.penalty_tokens, o.repeat_penalty, o.frequency_penalty,
+                                             o.presence_penalty));
   }
   if (dry) {
     std::vector<const char*> breakers;
     for (const auto& breaker : o.dry_breakers) breakers.push_back(breaker.c_str());
-    add(llama().llama_sampler_init_dry(vocab, o.dry_multiplier, o.dry_base, o.dry_allowed_length, o.dry_tokens, breakers.data(), breakers.size()));
+    add(llama().llama_sampler_init_dry(vocab, o.dry_multiplier, o.dry_base, o.dry_allowed_length, o.dry_tokens,
+                                       breakers.data(), breakers.size()));
   }
   wanted_ = o.temperature <= 0 ? 1 : o.mirostat > 0 || o.top_n_sigma > 0 ? 0 : o.top_k;
   candidates_.reserve(static_cast<size_t>(vocab_size));
@@ -73,12 +78,14 @@ Sampler::Sampler(std::shared_ptr<const Model> model, const SamplingOptions& opti
     if (o.min_p > 0) cut(llama().llama_sampler_init_min_p(o.min_p, 1));
   }
   // Sums of them, and quotients of 0, must be numbers.
-  const float temperature = std::clamp(o.temperature, FLT_MIN, kLargest), range = std::min(o.temperature_range, kLargest);
+  const float temperature = std::clamp(o.temperature, FLT_MIN, kLargest),
+              range = std::min(o.temperature_range, kLargest);
   then(llama().llama_sampler_init_temp_ext(temperature, range, o.temperature_exponent));
   const uint32_t seed = draw_seed(o.seed, first);
   if (o.mirostat == 1) mirostat_.emplace(o.mirostat_tau, o.mirostat_eta, vocab_size);
   else if (o.mirostat == 2) then(llama().llama_sampler_init_mirostat_v2(seed, o.mirostat_tau, o.mirostat_eta));
-  else if (o.adaptive_target >= 0) then(llama().llama_sampler_init_adaptive_p(o.adaptive_target, o.adaptive_decay, seed));
+  else if (o.adaptive_target >= 0)
+    then(llama().llama_sampler_init_adaptive_p(o.adaptive_target, o.adaptive_decay, seed));
   chooses_ = o.mirostat > 0 || o.adaptive_target >= 0;
 }
 
@@ -140,7 +147,9 @@ Token Sampler::sample(const float* logits, int64_t index, Constraint* constraint
   const int count = model_->vocab_size();
   const int best = largest(logits, count);
   if (best < 0) {
-    throw Failure("DECODE_FAILED", "the model computed logits that are not numbers; its file may be damaged, or its key-value cache type unfit");
+    throw Failure(
+        "DECODE_FAILED",
+        "the model computed logits that are not numbers; its file may be damaged, or its key-value cache type unfit");
   }
   // Most of the time what the model would say is allowed: looking at all other tokens is only for when it is not. That
   // draws from the same distribution, since the second draw is independent of the first. What learns from its choices
@@ -155,15 +164,18 @@ Token Sampler::sample(const float* logits, int64_t index, Constraint* constraint
   }
   gather_all(logits, count);
   if (!constraint->mask(candidates_)) {
-    throw Failure("DECODE_FAILED", "the grammar allows no token of this vocabulary here: it may ask for characters that the model has no tokens for");
+    throw Failure("DECODE_FAILED",
+                  "the grammar allows no token of this vocabulary here: it may ask for characters that the model has "
+                  "no tokens for");
   }
   // What is ruled out must not come back by a bias, nor count in what is worked out from all logits.
   std::erase_if(candidates_, [](const auto& candidate) { return !std::isfinite(candidate.logit); });
   return choose(index, 1);
 }
 
-// Biases, penalties and a temperature next to 0 may lead out of what a float holds, and the samplers compare and sum what
-// comes of it. Logits count by their differences: with the largest at 0, a division leads to nothing but 0 and less.
+// Biases, penalties and a temperature next to 0 may lead out of what a float holds, and the samplers compare and sum
+// what comes of it. Logits count by their differences: with the largest at 0, a division leads to nothing but 0 and
+// less.
 void Sampler::keep_in_range(llama_token_data_array& array) const {
   const auto& o = options_;
   constexpr float kLarge = 1e15f, kSmall = 1e-20f;
@@ -177,7 +189,8 @@ void Sampler::keep_in_range(llama_token_data_array& array) const {
     largest = std::max(largest, logit);
     if (logit != -INFINITY) extent = std::max(extent, std::abs(logit));
   }
-  if (largest == -INFINITY) throw Failure("DECODE_FAILED", "logitBias rules out every token that could come here; leave one");
+  if (largest == -INFINITY)
+    throw Failure("DECODE_FAILED", "logitBias rules out every token that could come here; leave one");
   if (extent <= kLarge && o.temperature >= kSmall && o.temperature_range <= 0) return;
   for (size_t i = 0; i < array.size; i++) array.data[i].logit -= largest;
 }
@@ -188,13 +201,16 @@ Token Sampler::choose(int64_t index, uint32_t salt) {
   llama_token_data_array array{candidates_.data(), candidates_.size(), -1, false};
   llama().llama_sampler_apply(chain_.get(), &array);
   keep_in_range(array);
-  const Token likeliest = std::max_element(array.data, array.data + array.size, [](const auto& a, const auto& b) { return a.logit < b.logit; })->id;
+  const Token likeliest = std::max_element(array.data, array.data + array.size, [](const auto& a, const auto& b) {
+                            return a.logit < b.logit;
+                          })->id;
   if (!temperature_) return likeliest;
   llama().llama_sampler_apply(cuts_.get(), &array);
   if (array.size == 0) return likeliest;
   const uint32_t seed = draw_seed(o.seed ^ (salt << 31), index);
   if (o.xtc_probability > 0 && o.mirostat == 0) {
-    const std::unique_ptr<llama_sampler, Free> xtc(llama().llama_sampler_init_xtc(o.xtc_probability, o.xtc_threshold, 1, draw_seed(seed, index)));
+    const std::unique_ptr<llama_sampler, Free> xtc(
+        llama().llama_sampler_init_xtc(o.xtc_probability, o.xtc_threshold, 1, draw_seed(seed, index)));
     llama().llama_sampler_apply(xtc.get(), &array);
   }
   llama().llama_sampler_apply(temperature_.get(), &array);

@@ -14,12 +14,12 @@
 namespace streaming {
 
 struct SamplingOptions {
-  float temperature = 0.8f;  // 0: greedy
-  int top_k = 40;            // 0: off
-  float top_p = 0.95f;       // 1: off
-  float min_p = 0.05f;       // 0: off
-  float typical_p = 1.0f;    // 1: off
-  float top_n_sigma = 0.0f;  // 0: off
+  float temperature = 0.8f;                                     // 0: greedy
+  int top_k = 40;                                               // 0: off
+  float top_p = 0.95f;                                          // 1: off
+  float min_p = 0.05f;                                          // 0: off
+  float typical_p = 1.0f;                                       // 1: off
+  float top_n_sigma = 0.0f;                                     // 0: off
   float xtc_probability = 0.0f, xtc_threshold = 0.1f;           // 0: off
   float temperature_range = 0.0f, temperature_exponent = 1.0f;  // 0: the temperature is the same for all
   int mirostat = 0;                                             // 1 or 2: in place of what cuts off unlikely tokens
@@ -39,8 +39,8 @@ struct SamplingOptions {
 
 // Chooses tokens by llama.cpp's own sampler chain. A draw is a function of the seed and of the token's index in the
 // conversation, and penalties are functions of the tokens before it: so taking tokens back needs no snapshot, only
-// replay(). (Mirostat and adaptive-p learn from their own choices, from the reply's first on; what they draw is a function
-// of the seed and of where that reply begins.) Belongs to one generation, on the engine's thread.
+// replay(). (Mirostat and adaptive-p learn from their own choices, from the reply's first on; what they draw is a
+// function of the seed and of where that reply begins.) Belongs to one generation, on the engine's thread.
 class Sampler {
  public:
   // `first`: the index in the conversation of the first token to be chosen.
@@ -69,9 +69,9 @@ class Sampler {
 
   int lookback_ = 0;
   int wanted_ = 0;  // how many tokens the chain's first choice leaves; 0: it makes none, and looks at all of them
-  std::vector<Token> special_;    // tokens whose logits the chain sets, whatever has been said
-  std::vector<Token> ruled_out_;  // of these, sorted
-  std::deque<Token> history_;     // the last lookback_ tokens, whose logits the penalties change
+  std::vector<Token> special_;                        // tokens whose logits the chain sets, whatever has been said
+  std::vector<Token> ruled_out_;                      // of these, sorted
+  std::deque<Token> history_;                         // the last lookback_ tokens, whose logits the penalties change
   std::unique_ptr<llama_sampler, Free> chain_;        // what changes logits: bias, penalties
   std::unique_ptr<llama_sampler, Free> cuts_;         // what leaves out tokens, but for those at random; null: greedy
   std::unique_ptr<llama_sampler, Free> temperature_;  // the rest of it; null: greedy

@@ -108,7 +108,8 @@ bool take_states(ByteReader& from, States& states) {
   return true;
 }
 
-bool take_all(const std::vector<uint8_t>& bytes, const CellsLayout& layout, const std::vector<Position>& positions, States& states) {
+bool take_all(const std::vector<uint8_t>& bytes, const CellsLayout& layout, const std::vector<Position>& positions,
+              States& states) {
   try {
     ByteReader from(bytes.data(), bytes.size());
     from.skip(2 * sizeof(uint32_t));  // llama.cpp's mark and an id, neither of which becomes anything
@@ -123,7 +124,8 @@ bool take_all(const std::vector<uint8_t>& bytes, const CellsLayout& layout, cons
 
 }  // namespace
 
-bool may_be_read(const std::vector<uint8_t>& bytes, const std::vector<uint8_t>& empty, const CellsLayout& layout, const std::vector<Position>& positions) {
+bool may_be_read(const std::vector<uint8_t>& bytes, const std::vector<uint8_t>& empty, const CellsLayout& layout,
+                 const std::vector<Position>& positions) {
   States known, states;
   return take_all(empty, layout, {}, known) && take_all(bytes, layout, positions, states) && known == states;
 }

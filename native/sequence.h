@@ -19,13 +19,15 @@ namespace streaming {
 
 using Clock = std::chrono::steady_clock;
 
-inline double milliseconds(Clock::duration duration) { return std::chrono::duration<double, std::milli>(duration).count(); }
+inline double milliseconds(Clock::duration duration) {
+  return std::chrono::duration<double, std::milli>(duration).count();
+}
 
 // What is asked of a sequence: one at a time.
 struct Job {
   enum Kind {
     append,
-    add,      // as append, but its tokens wait, to be decoded with the next job
+    add,  // as append, but its tokens wait, to be decoded with the next job
     score,
     generate,
     rebase,
@@ -35,14 +37,14 @@ struct Job {
     save,           // its finish tells all that a sequence of the same kind needs to be as this one
     restore,        // the opposite, for a sequence that is empty
   } kind;
-  std::vector<Token> tokens;  // to be added first; for score, to be scored
-  std::vector<int> turns;     // where among them turns begin
-  int64_t keep = 0;           // cut: tokens of the conversation that stay
+  std::vector<Token> tokens;   // to be added first; for score, to be scored
+  std::vector<int> turns;      // where among them turns begin
+  int64_t keep = 0;            // cut: tokens of the conversation that stay
   std::vector<uint8_t> state;  // restore: what save told ...
   bool tokens_alone = false;   // ... of which the cells are of no use
-  double priority = 0;        // who comes first where several wait for a place in the cache: the highest
-  int64_t max_tokens = 0;     // 0: no limit
-  double time_limit_ms = 0;   // 0: no limit
+  double priority = 0;         // who comes first where several wait for a place in the cache: the highest
+  int64_t max_tokens = 0;      // 0: no limit
+  double time_limit_ms = 0;    // 0: no limit
   std::vector<std::string> stops;
   SamplingOptions sampling;
   std::string grammar;                // that the reply must follow; empty: none
@@ -50,8 +52,8 @@ struct Job {
   int alternatives = -1;              // how many likely tokens to tell with each; -1: no probabilities at all
   std::vector<Token> shown;           // control tokens that are text of the reply, by their names
   bool speculation = false;
-  // For tests: of the reply that these tokens foretell, always so many are drafted; where the number is negative, drafts
-  // are what they would be. Its finish tells its tokens.
+  // For tests: of the reply that these tokens foretell, always so many are drafted; where the number is negative,
+  // drafts are what they would be. Its finish tells its tokens.
   struct Forced {
     std::vector<Token> tokens;
     int count;
@@ -66,10 +68,10 @@ constexpr Token kNoToken = -1;
 // A generated token that the reader may not have seen yet, and the way back to before it was sampled.
 struct Record {
   CachePolicy::Mark mark;  // the cache before the decode that this token was sampled from ...
-  Token before;          // ... which was the decode of this token
+  Token before;            // ... which was the decode of this token
   int64_t evicted;
   Token token;
-  size_t end;  // bytes of text up to and with this token
+  size_t end;   // bytes of text up to and with this token
   bool silent;  // it has no text: it is delivered with what follows
   bool delivered(size_t bytes) const { return silent ? end < bytes : end <= bytes; }
 };
@@ -89,8 +91,8 @@ struct Running {
   std::unique_ptr<Constraint> constraint;  // null: none
   std::deque<TokenProbability> told;       // of tokens whose text is not yet in the stream
   TextAssembler text{{}};
-  std::deque<Record> journal;  // the last of the `generated` tokens: those not known to be delivered
-  bool journal_waits = false;  // its tokens wait to be decoded again, the last of `pending`
+  std::deque<Record> journal;      // the last of the `generated` tokens: those not known to be delivered
+  bool journal_waits = false;      // its tokens wait to be decoded again, the last of `pending`
   std::deque<Bookmark> bookmarks;  // oldest first; the first is not younger than the journal's first token
   int64_t generated = 0;
   int64_t cut_tokens = 0;  // of the first part of a token that a stop string cut, which are in no record ...
@@ -120,20 +122,20 @@ struct Sequence {
   // Known but not yet decoded. While there is any history its last token is among them: it is decoded together with
   // what follows, since that is when its logits are needed.
   std::deque<Token> pending;
-  int64_t seen = 0;     // tokens of the conversation, evicted and pending ones included
-  int64_t evicted = 0;  // of these
-  size_t rebasing = 0;   // how many of `pending` are kept tokens that a rebase decodes again
+  int64_t seen = 0;       // tokens of the conversation, evicted and pending ones included
+  int64_t evicted = 0;    // of these
+  size_t rebasing = 0;    // how many of `pending` are kept tokens that a rebase decodes again
   size_t given_back = 0;  // how many of `pending` the policy still knows: it has given them back, to be decoded again
-  size_t replaying = 0;  // how many of `pending` were decoded before, one by one, and must be so again
-  int current = -1;     // llama.cpp's sequence id; changes when the sinks move
-  int hold = -1;        // a second id that keeps evicted cells alive until their eviction is final
+  size_t replaying = 0;   // how many of `pending` were decoded before, one by one, and must be so again
+  int current = -1;       // llama.cpp's sequence id; changes when the sinks move
+  int hold = -1;          // a second id that keeps evicted cells alive until their eviction is final
   // Positions of which it has cells of its own, not those of `current`: the two part when the cache grows.
   Position own_from = 0, own_to = 0;
-  int state = -1;       // keeps the recurrent part during a rebase
-  std::shared_ptr<const SwappedState> swapped;  // what the cache held when the place was given up; null: nothing
-  bool swapped_is_longer = false;  // its end has been cut off since
+  int state = -1;                                     // keeps the recurrent part during a rebase
+  std::shared_ptr<const SwappedState> swapped;        // what the cache held when the place was given up; null: nothing
+  bool swapped_is_longer = false;                     // its end has been cut off since
   std::shared_ptr<const SwappedState> swapped_state;  // likewise of `state`
-  uint64_t used = 0;    // when its last job ended, counted in jobs
+  uint64_t used = 0;                                  // when its last job ended, counted in jobs
   bool restored = false;  // its cells came from a file: nobody else's beginning, whatever its tokens
   bool in_batch = false;  // the batch in the making has tokens of it
   std::unique_ptr<Running> running;

@@ -8,7 +8,9 @@
 namespace streaming {
 
 Napi::Function SequenceObject::define(Napi::Env env) {
-  return DefineClass(env, "NativeSequence", {InstanceMethod<&SequenceObject::start>("start"), InstanceMethod<&SequenceObject::fork>("fork"), InstanceMethod<&SequenceObject::close>("close")});
+  return DefineClass(env, "NativeSequence",
+                     {InstanceMethod<&SequenceObject::start>("start"), InstanceMethod<&SequenceObject::fork>("fork"),
+                      InstanceMethod<&SequenceObject::close>("close")});
 }
 
 void SequenceObject::adopt(std::shared_ptr<Engine> engine, const std::shared_ptr<Model>& model, int handle) {

@@ -11,7 +11,12 @@ constexpr int kFewSinks = 16;
 }  // namespace
 
 SinkCache::SinkCache(const Limits& limits)
-    : CachePolicy(limits), first_(limits.first), base_(first_), oldest_(first_ + limits.sinks), next_(first_), held_(oldest_) {
+    : CachePolicy(limits),
+      first_(limits.first),
+      base_(first_),
+      oldest_(first_ + limits.sinks),
+      next_(first_),
+      held_(oldest_) {
   if (limits_.by_turn) turns_.push_back(oldest_);
 }
 
@@ -39,8 +44,8 @@ CachePolicy::Step SinkCache::plan(int count, bool prompt_ends) const {
   Step step{next_, count, oldest_, evict_to(count), false, base_};
   const int lag = step.evict_to - (base_ + limits_.sinks);
   const bool moves = limits_.sinks > 0 && limits_.reanchor_every != kNever;
-  // A long pin moves at the end of a prompt, lest it keeps a reply waiting; a few sinks are not felt there, but would be
-  // in the time to the first token.
+  // A long pin moves at the end of a prompt, lest it keeps a reply waiting; a few sinks are not felt there, but would
+  // be in the time to the first token.
   const bool rides = prompt_ends && count > 1 && limits_.sinks > kFewSinks && 2 * lag >= limits_.reanchor_every;
   const bool too_far_for_the_next = limits_.trained_length - (next_ + count - base_) < count;
   if (moves && lag > 0 && (lag >= limits_.reanchor_every || rides || (count > 1 && too_far_for_the_next))) {
@@ -69,9 +74,7 @@ void SinkCache::move_turns(int distance) {
   for (Position& turn : turns_) turn += distance;
 }
 
-bool SinkCache::cut(Position from) {
-  return rollback({base_, oldest_, from});
-}
+bool SinkCache::cut(Position from) { return rollback({base_, oldest_, from}); }
 
 void SinkCache::replace_sinks(const std::vector<Token>& sinks) {
   const int before = limits_.sinks, count = static_cast<int>(sinks.size());
@@ -141,9 +144,7 @@ CachePolicy::Restart SinkCache::restart(size_t) {
   return restart;
 }
 
-int SinkCache::size() const {
-  return static_cast<int>(sinks_.size()) + std::max(0, next_ - oldest_);
-}
+int SinkCache::size() const { return static_cast<int>(sinks_.size()) + std::max(0, next_ - oldest_); }
 
 std::vector<Token> SinkCache::kept() const {
   std::vector<Token> tokens = sinks_;

@@ -51,7 +51,7 @@ class SinkCache final : public CachePolicy {
   Position evict_to(int count) const;
   void move_turns(int distance);
 
-  Position first_;  // of the conversation; 0 after a rebase
+  Position first_;                // of the conversation; 0 after a rebase
   bool saw_other_sinks_ = false;  // the window's tokens: nobody else's beginning
   Position base_;
   Position oldest_;

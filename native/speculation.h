@@ -11,7 +11,7 @@ namespace streaming {
 struct Speculation {
   NgramIndex index;
   Acceptance acceptance;
-  int matched = 0;                         // how many tokens speak for drafts[0] as the next one; 0: there is none
+  int matched = 0;  // how many tokens speak for drafts[0] as the next one; 0: there is none
   std::array<Token, kMostDrafts> drafts{};
 };
 

@@ -48,25 +48,31 @@ namespace {
 Napi::Array probabilities(Napi::Env env, const std::vector<TokenProbability>& told) {
   const auto pair = [&](Token token, float log_probability) {
     auto object = Napi::Object::New(env);
-    object.Set("token", Napi::Number::New(env, token)), object.Set("logProbability", Napi::Number::New(env, log_probability));
+    object.Set("token", Napi::Number::New(env, token)),
+        object.Set("logProbability", Napi::Number::New(env, log_probability));
     return object;
   };
   auto list = Napi::Array::New(env, told.size());
   for (uint32_t i = 0; i < told.size(); i++) {
     auto object = pair(told[i].token, told[i].log_probability);
     auto likeliest = Napi::Array::New(env, told[i].likeliest.size());
-    for (uint32_t j = 0; j < told[i].likeliest.size(); j++) likeliest.Set(j, pair(told[i].likeliest[j].first, told[i].likeliest[j].second));
+    for (uint32_t j = 0; j < told[i].likeliest.size(); j++)
+      likeliest.Set(j, pair(told[i].likeliest[j].first, told[i].likeliest[j].second));
     object.Set("likeliest", likeliest);
     list.Set(i, object);
   }
   return list;
 }
 
-// Undefined where there is no array of so many bytes. By JavaScript's own constructor, which throws: what Node-API makes of
-// more than V8 allows, or the memory has, is the end of the process.
+// Undefined where there is no array of so many bytes. By JavaScript's own constructor, which throws: what Node-API
+// makes of more than V8 allows, or the memory has, is the end of the process.
 Napi::Value to_bytes(Napi::Env env, const std::vector<uint8_t>& from) {
   try {
-    auto bytes = env.Global().Get("Uint8Array").As<Napi::Function>().New({Napi::Number::New(env, static_cast<double>(from.size()))}).As<Napi::Uint8Array>();
+    auto bytes = env.Global()
+                     .Get("Uint8Array")
+                     .As<Napi::Function>()
+                     .New({Napi::Number::New(env, static_cast<double>(from.size()))})
+                     .As<Napi::Uint8Array>();
     std::copy(from.begin(), from.end(), bytes.Data());
     return bytes;
   } catch (const Napi::Error&) {
@@ -78,7 +84,8 @@ Napi::Value to_bytes(Napi::Env env, const std::vector<uint8_t>& from) {
 
 Napi::Function StreamObject::define(Napi::Env env) {
   return DefineClass(env, "NativeStream",
-                     {InstanceMethod<&StreamObject::take>("take"), InstanceMethod<&StreamObject::wait>("wait"), InstanceMethod<&StreamObject::cancel>("cancel")});
+                     {InstanceMethod<&StreamObject::take>("take"), InstanceMethod<&StreamObject::wait>("wait"),
+                      InstanceMethod<&StreamObject::cancel>("cancel")});
 }
 
 StreamObject::~StreamObject() {
@@ -106,12 +113,16 @@ Napi::Value StreamObject::take(const Napi::CallbackInfo& info) {
   static constexpr const char* names[] = {"prefill", "text", "evict", "rebase", "scores", "finish", "error"};
   object.Set("type", names[event->type]);
   switch (event->type) {
-    case StreamEvent::prefill: set("done", static_cast<double>(event->done)), set("total", static_cast<double>(event->total)); break;
+    case StreamEvent::prefill:
+      set("done", static_cast<double>(event->done)), set("total", static_cast<double>(event->total));
+      break;
     case StreamEvent::text:
       object.Set("text", event->content);
       if (!event->told.empty()) object.Set("tokens", probabilities(env, event->told));
       break;
-    case StreamEvent::evict: set("tokens", static_cast<double>(event->done)), set("total", static_cast<double>(event->total)); break;
+    case StreamEvent::evict:
+      set("tokens", static_cast<double>(event->done)), set("total", static_cast<double>(event->total));
+      break;
     case StreamEvent::rebase: set("tokens", static_cast<double>(event->done)); break;
     case StreamEvent::scores: {
       auto values = Napi::Float32Array::New(env, event->values.size());
@@ -121,15 +132,21 @@ Napi::Value StreamObject::take(const Napi::CallbackInfo& info) {
     }
     case StreamEvent::finish:
       object.Set("reason", event->reason);
-      set("promptTokens", static_cast<double>(event->prompt_tokens)), set("reusedTokens", static_cast<double>(event->reused_tokens)), set("completionTokens", static_cast<double>(event->completion_tokens));
-      if (event->drafted_tokens >= 0) set("draftedTokens", static_cast<double>(event->drafted_tokens)), set("acceptedTokens", static_cast<double>(event->accepted_tokens));
+      set("promptTokens", static_cast<double>(event->prompt_tokens)),
+          set("reusedTokens", static_cast<double>(event->reused_tokens)),
+          set("completionTokens", static_cast<double>(event->completion_tokens));
+      if (event->drafted_tokens >= 0)
+        set("draftedTokens", static_cast<double>(event->drafted_tokens)),
+            set("acceptedTokens", static_cast<double>(event->accepted_tokens));
       if (!event->tokens.empty()) object.Set("tokens", to_array(env, event->tokens));
       if (!event->state.empty()) {
         const auto state = to_bytes(env, event->state);
         if (state.IsUndefined()) {
           object.Set("type", names[StreamEvent::error]);
           object.Set("code", "SAVE_FAILED");
-          object.Set("message", "the chat takes " + std::to_string(event->state.size()) + " bytes, more than JavaScript has room for in one piece: free memory, use Node.js 22 or later (20 takes 4 GiB at most), or keep a smaller window");
+          object.Set("message", "the chat takes " + std::to_string(event->state.size()) +
+                                    " bytes, more than JavaScript has room for in one piece: free memory, use Node.js "
+                                    "22 or later (20 takes 4 GiB at most), or keep a smaller window");
           set_counts();
           break;
         }

@@ -6,7 +6,9 @@
 namespace streaming {
 namespace {
 
-std::filesystem::path from_utf8(const std::string& text) { return std::filesystem::path(std::u8string(text.begin(), text.end())); }
+std::filesystem::path from_utf8(const std::string& text) {
+  return std::filesystem::path(std::u8string(text.begin(), text.end()));
+}
 
 // Unlike any other of this process; the folder is its own.
 std::string next_name() {
@@ -16,7 +18,8 @@ std::string next_name() {
 
 }  // namespace
 
-SwappedState::SwappedState(std::vector<uint8_t> bytes, const std::string& folder) : bytes_(std::move(bytes)), size_(bytes_.size()) {
+SwappedState::SwappedState(std::vector<uint8_t> bytes, const std::string& folder)
+    : bytes_(std::move(bytes)), size_(bytes_.size()) {
   if (folder.empty()) return;
   const auto path = from_utf8(folder) / next_name();
   std::ofstream file(path, std::ios::binary | std::ios::trunc);

@@ -3,8 +3,8 @@
 #include <atomic>
 
 #include "cache_policy.h"
-#include "llama_library.h"
 #include "grammar_matcher.h"
+#include "llama_library.h"
 #include "napi_values.h"
 #include "read_options.h"
 #include "speculation.h"
@@ -16,13 +16,20 @@ namespace {
 class CachePolicyObject : public Napi::ObjectWrap<CachePolicyObject> {
  public:
   static Napi::Function define(Napi::Env env) {
-    return DefineClass(env, "CachePolicy",
-                       {InstanceMethod<&CachePolicyObject::append>("append"), InstanceMethod<&CachePolicyObject::begin_turn>("beginTurn"), InstanceMethod<&CachePolicyObject::cut>("cut"), InstanceMethod<&CachePolicyObject::room>("room"), InstanceMethod<&CachePolicyObject::mark>("mark"),
-                        InstanceMethod<&CachePolicyObject::rollback>("rollback"), InstanceMethod<&CachePolicyObject::release>("release"),
-                        InstanceMethod<&CachePolicyObject::must_restart>("mustRestart"), InstanceMethod<&CachePolicyObject::restart>("restart"),
-                        InstanceMethod<&CachePolicyObject::state>("state")});
+    return DefineClass(
+        env, "CachePolicy",
+        {InstanceMethod<&CachePolicyObject::append>("append"),
+         InstanceMethod<&CachePolicyObject::begin_turn>("beginTurn"), InstanceMethod<&CachePolicyObject::cut>("cut"),
+         InstanceMethod<&CachePolicyObject::room>("room"), InstanceMethod<&CachePolicyObject::mark>("mark"),
+         InstanceMethod<&CachePolicyObject::rollback>("rollback"),
+         InstanceMethod<&CachePolicyObject::release>("release"),
+         InstanceMethod<&CachePolicyObject::must_restart>("mustRestart"),
+         InstanceMethod<&CachePolicyObject::restart>("restart"), InstanceMethod<&CachePolicyObject::state>("state")});
   }
-  explicit CachePolicyObject(const Napi::CallbackInfo& info) : ObjectWrap(info), cache_(make_cache_policy(read_limits(info[0].As<Napi::Object>(), integer(info[0].As<Napi::Object>(), "trainedLength")))) {}
+  explicit CachePolicyObject(const Napi::CallbackInfo& info)
+      : ObjectWrap(info),
+        cache_(make_cache_policy(
+            read_limits(info[0].As<Napi::Object>(), integer(info[0].As<Napi::Object>(), "trainedLength")))) {}
 
  private:
   void append(const Napi::CallbackInfo& info) {
@@ -30,27 +37,35 @@ class CachePolicyObject : public Napi::ObjectWrap<CachePolicyObject> {
     cache_->commit(cache_->plan(static_cast<int>(added.size()), info[1].ToBoolean()), added.data());
   }
   void begin_turn(const Napi::CallbackInfo& info) { cache_->begin_turn(info[0].ToNumber().Int32Value()); }
-  Napi::Value cut(const Napi::CallbackInfo& info) { return Napi::Boolean::New(info.Env(), cache_->cut(info[0].ToNumber().Int32Value())); }
+  Napi::Value cut(const Napi::CallbackInfo& info) {
+    return Napi::Boolean::New(info.Env(), cache_->cut(info[0].ToNumber().Int32Value()));
+  }
   Napi::Value room(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), cache_->room()); }
   Napi::Value mark(const Napi::CallbackInfo& info) {
     marks_.push_back(cache_->mark());
     return Napi::Number::New(info.Env(), static_cast<double>(marks_.size() - 1));
   }
-  Napi::Value rollback(const Napi::CallbackInfo& info) { return Napi::Boolean::New(info.Env(), cache_->rollback(marks_.at(info[0].ToNumber().Uint32Value()))); }
+  Napi::Value rollback(const Napi::CallbackInfo& info) {
+    return Napi::Boolean::New(info.Env(), cache_->rollback(marks_.at(info[0].ToNumber().Uint32Value())));
+  }
   void release(const Napi::CallbackInfo& info) { cache_->release(marks_.at(info[0].ToNumber().Uint32Value())); }
-  Napi::Value must_restart(const Napi::CallbackInfo& info) { return Napi::Boolean::New(info.Env(), cache_->must_restart(info[0].ToNumber().Uint32Value())); }
+  Napi::Value must_restart(const Napi::CallbackInfo& info) {
+    return Napi::Boolean::New(info.Env(), cache_->must_restart(info[0].ToNumber().Uint32Value()));
+  }
   Napi::Value restart(const Napi::CallbackInfo& info) {
     const auto env = info.Env();
     const auto restart = cache_->restart(info[0].ToNumber().Uint32Value());
     auto object = Napi::Object::New(env);
-    object.Set("again", to_array(env, restart.again)), object.Set("skipped", static_cast<double>(restart.skipped)), object.Set("left", static_cast<double>(restart.left));
+    object.Set("again", to_array(env, restart.again)), object.Set("skipped", static_cast<double>(restart.skipped)),
+        object.Set("left", static_cast<double>(restart.left));
     return object;
   }
   Napi::Value state(const Napi::CallbackInfo& info) {
     const auto env = info.Env();
     const auto mark = cache_->mark();
     auto object = Napi::Object::New(env);
-    object.Set("base", mark.base), object.Set("oldest", mark.oldest), object.Set("next", cache_->next()), object.Set("size", cache_->size());
+    object.Set("base", mark.base), object.Set("oldest", mark.oldest), object.Set("next", cache_->next()),
+        object.Set("size", cache_->size());
     object.Set("kept", to_array(env, cache_->kept()));
     const char* broken = cache_->broken_invariant();
     object.Set("broken", broken ? Napi::Value(Napi::String::New(env, broken)) : env.Null());
@@ -64,17 +79,23 @@ class CachePolicyObject : public Napi::ObjectWrap<CachePolicyObject> {
 class ThreadChoiceObject : public Napi::ObjectWrap<ThreadChoiceObject> {
  public:
   static Napi::Function define(Napi::Env env) {
-    return DefineClass(env, "ThreadChoice",
-                       {InstanceMethod<&ThreadChoiceObject::threads>("threads"), InstanceMethod<&ThreadChoiceObject::limit>("limit"),
-                        InstanceMethod<&ThreadChoiceObject::took>("took"), InstanceMethod<&ThreadChoiceObject::gave_up>("gaveUp")});
+    return DefineClass(
+        env, "ThreadChoice",
+        {InstanceMethod<&ThreadChoiceObject::threads>("threads"), InstanceMethod<&ThreadChoiceObject::limit>("limit"),
+         InstanceMethod<&ThreadChoiceObject::took>("took"), InstanceMethod<&ThreadChoiceObject::gave_up>("gaveUp")});
   }
   explicit ThreadChoiceObject(const Napi::CallbackInfo& info)
-      : ObjectWrap(info), choice_(info[0].ToNumber().Int32Value(), info[1].ToNumber().Int32Value(), info[2].ToBoolean()) {}
+      : ObjectWrap(info),
+        choice_(info[0].ToNumber().Int32Value(), info[1].ToNumber().Int32Value(), info[2].ToBoolean()) {}
 
  private:
   Napi::Value threads(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), choice_.threads()); }
-  Napi::Value limit(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), choice_.limit(info[0].ToNumber().Int32Value())); }
-  void took(const Napi::CallbackInfo& info) { choice_.took(info[0].ToNumber().Int32Value(), info[1].ToNumber().DoubleValue()); }
+  Napi::Value limit(const Napi::CallbackInfo& info) {
+    return Napi::Number::New(info.Env(), choice_.limit(info[0].ToNumber().Int32Value()));
+  }
+  void took(const Napi::CallbackInfo& info) {
+    choice_.took(info[0].ToNumber().Int32Value(), info[1].ToNumber().DoubleValue());
+  }
   void gave_up(const Napi::CallbackInfo&) { choice_.gave_up(); }
   ThreadChoice choice_;
 };
@@ -82,9 +103,10 @@ class ThreadChoiceObject : public Napi::ObjectWrap<ThreadChoiceObject> {
 class NgramIndexObject : public Napi::ObjectWrap<NgramIndexObject> {
  public:
   static Napi::Function define(Napi::Env env) {
-    return DefineClass(env, "NgramIndex",
-                       {InstanceMethod<&NgramIndexObject::append>("append"), InstanceMethod<&NgramIndexObject::remove>("remove"),
-                        InstanceMethod<&NgramIndexObject::propose>("propose"), InstanceMethod<&NgramIndexObject::last>("last")});
+    return DefineClass(
+        env, "NgramIndex",
+        {InstanceMethod<&NgramIndexObject::append>("append"), InstanceMethod<&NgramIndexObject::remove>("remove"),
+         InstanceMethod<&NgramIndexObject::propose>("propose"), InstanceMethod<&NgramIndexObject::last>("last")});
   }
   explicit NgramIndexObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {}
 
@@ -99,10 +121,13 @@ class NgramIndexObject : public Napi::ObjectWrap<NgramIndexObject> {
     std::vector<Token> proposed(match.length > 0 ? info[0].ToNumber().Uint32Value() : 0);
     index_.copy(match, static_cast<int>(proposed.size()), proposed.data());
     auto object = Napi::Object::New(env);
-    object.Set("matched", match.length), object.Set("next", static_cast<double>(match.next)), object.Set("tokens", to_array(env, proposed));
+    object.Set("matched", match.length), object.Set("next", static_cast<double>(match.next)),
+        object.Set("tokens", to_array(env, proposed));
     return object;
   }
-  Napi::Value last(const Napi::CallbackInfo& info) { return to_array(info.Env(), index_.last(info[0].ToNumber().Int64Value())); }
+  Napi::Value last(const Napi::CallbackInfo& info) {
+    return to_array(info.Env(), index_.last(info[0].ToNumber().Int64Value()));
+  }
 
   NgramIndex index_;
 };
@@ -110,21 +135,31 @@ class NgramIndexObject : public Napi::ObjectWrap<NgramIndexObject> {
 class DraftLengthObject : public Napi::ObjectWrap<DraftLengthObject> {
  public:
   static Napi::Function define(Napi::Env env) {
-    return DefineClass(env, "DraftLength",
-                       {InstanceMethod<&DraftLengthObject::took>("took"), InstanceMethod<&DraftLengthObject::learn>("learn"),
-                        InstanceMethod<&DraftLengthObject::estimate>("estimate"), InstanceMethod<&DraftLengthObject::rate>("rate"),
-                        InstanceMethod<&DraftLengthObject::choose>("choose")});
+    return DefineClass(
+        env, "DraftLength",
+        {InstanceMethod<&DraftLengthObject::took>("took"), InstanceMethod<&DraftLengthObject::learn>("learn"),
+         InstanceMethod<&DraftLengthObject::estimate>("estimate"), InstanceMethod<&DraftLengthObject::rate>("rate"),
+         InstanceMethod<&DraftLengthObject::choose>("choose")});
   }
   explicit DraftLengthObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {}
 
  private:
-  void took(const Napi::CallbackInfo& info) { cost_.took(info[0].ToNumber().Int32Value(), info[1].ToNumber().DoubleValue()); }
-  void learn(const Napi::CallbackInfo& info) { acceptance_.learn(info[0].ToNumber().Int32Value(), info[1].ToBoolean()); }
-  Napi::Value estimate(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), cost_.estimate(info[0].ToNumber().Int32Value())); }
-  Napi::Value rate(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), acceptance_.rate(info[0].ToNumber().Int32Value())); }
+  void took(const Napi::CallbackInfo& info) {
+    cost_.took(info[0].ToNumber().Int32Value(), info[1].ToNumber().DoubleValue());
+  }
+  void learn(const Napi::CallbackInfo& info) {
+    acceptance_.learn(info[0].ToNumber().Int32Value(), info[1].ToBoolean());
+  }
+  Napi::Value estimate(const Napi::CallbackInfo& info) {
+    return Napi::Number::New(info.Env(), cost_.estimate(info[0].ToNumber().Int32Value()));
+  }
+  Napi::Value rate(const Napi::CallbackInfo& info) {
+    return Napi::Number::New(info.Env(), acceptance_.rate(info[0].ToNumber().Int32Value()));
+  }
   Napi::Value choose(const Napi::CallbackInfo& info) {
     const auto argument = [&](size_t i) { return info[i].ToNumber().Int32Value(); };
-    return Napi::Number::New(info.Env(), choose_draft_length(acceptance_, cost_, argument(0), argument(1), argument(2)));
+    return Napi::Number::New(info.Env(),
+                             choose_draft_length(acceptance_, cost_, argument(0), argument(1), argument(2)));
   }
 
   BatchCost cost_;
@@ -152,14 +187,22 @@ void fail_decodes(const Napi::CallbackInfo& info) {
 }
 class GrammarMatcherObject : public Napi::ObjectWrap<GrammarMatcherObject> {
  public:
-  static Napi::Function define(Napi::Env env) { return DefineClass(env, "GrammarMatcher", {InstanceMethod<&GrammarMatcherObject::match>("match")}); }
+  static Napi::Function define(Napi::Env env) {
+    return DefineClass(env, "GrammarMatcher", {InstanceMethod<&GrammarMatcherObject::match>("match")});
+  }
   explicit GrammarMatcherObject(const Napi::CallbackInfo& info)
-      : ObjectWrap(info), matcher_(throwing(info.Env(), [&] {
-          return std::make_shared<const GrammarRules>(info[0].ToString().Utf8Value(), [](const std::string&) { return std::optional<Token>(0); });
-        })), most_(info[1].IsNumber() ? info[1].ToNumber().Int64Value() : GrammarEffort::kMostSteps) {}
+      : ObjectWrap(info),
+        matcher_(throwing(info.Env(),
+                          [&] {
+                            return std::make_shared<const GrammarRules>(
+                                info[0].ToString().Utf8Value(),
+                                [](const std::string&) { return std::optional<Token>(0); });
+                          })),
+        most_(info[1].IsNumber() ? info[1].ToNumber().Int64Value() : GrammarEffort::kMostSteps) {}
 
  private:
-  // Of a text's bytes: how many a text of the grammar can begin with, whether it may end there, and the steps of the dearest.
+  // Of a text's bytes: how many a text of the grammar can begin with, whether it may end there, and the steps of the
+  // dearest.
   Napi::Value match(const Napi::CallbackInfo& info) {
     const auto env = info.Env();
     return throwing(env, [&]() -> Napi::Value {
@@ -176,7 +219,8 @@ class GrammarMatcherObject : public Napi::ObjectWrap<GrammarMatcherObject> {
         point = matcher_.tidy(next);
       }
       auto object = Napi::Object::New(env);
-      object.Set("taken", static_cast<double>(taken)), object.Set("complete", matcher_.complete(point)), object.Set("steps", static_cast<double>(most));
+      object.Set("taken", static_cast<double>(taken)), object.Set("complete", matcher_.complete(point)),
+          object.Set("steps", static_cast<double>(most));
       return object;
     });
   }

@@ -3,7 +3,8 @@
 
 namespace streaming {
 
-// Adds parts of the engine alone, for tests: CachePolicy, ThreadChoice, NgramIndex, DraftLength. lib/native.ts is their type.
+// Adds parts of the engine alone, for tests: CachePolicy, ThreadChoice, NgramIndex, DraftLength. lib/native.ts is their
+// type.
 void define_test_objects(Napi::Env env, Napi::Object exports);
 
 }  // namespace streaming

@@ -14,11 +14,13 @@ bool is_space(unsigned char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
 // However a vocabulary writes a space and a line feed: SentencePiece, byte-level BPE, RWKV.
 std::string plain_text(std::string_view text) {
-  static constexpr std::pair<std::string_view, char> kWritten[] = {{"\u2581", ' '}, {"\u0120", ' '}, {"\u010a", '\n'}, {"\\n", '\n'}};
+  static constexpr std::pair<std::string_view, char> kWritten[] = {
+      {"\u2581", ' '}, {"\u0120", ' '}, {"\u010a", '\n'}, {"\\n", '\n'}};
   std::string plain;
   for (size_t at = 0; at < text.size();) {
     const auto rest = text.substr(at);
-    const auto* found = std::find_if(std::begin(kWritten), std::end(kWritten), [&](const auto& each) { return rest.starts_with(each.first); });
+    const auto* found = std::find_if(std::begin(kWritten), std::end(kWritten),
+                                     [&](const auto& each) { return rest.starts_with(each.first); });
     plain += found == std::end(kWritten) ? rest[0] : found->second;
     at += found == std::end(kWritten) ? 1 : found->first.size();
   }
@@ -54,7 +56,9 @@ TextCuts::TextCuts(const llama_vocab* vocab, bool words) : words_(words), specia
   lengths_.erase(std::unique(lengths_.begin(), lengths_.end()), lengths_.end());
 }
 
-bool TextCuts::within_special(std::string_view text, size_t at) const { return special_pairs_[byte(text, at - 1) << 8 | byte(text, at)]; }
+bool TextCuts::within_special(std::string_view text, size_t at) const {
+  return special_pairs_[byte(text, at - 1) << 8 | byte(text, at)];
+}
 
 // Its beginning and its end lie within no other special token, so whichever is looked for first, it is found.
 bool TextCuts::behind_special(std::string_view text, size_t at, bool parsed) const {
@@ -76,8 +80,12 @@ std::optional<TextCuts::Kind> TextCuts::at(std::string_view text, size_t at, boo
   const auto second = byte(text, at - 2);
   // What precedes the cut begins the next part of SentencePiece's, where it must be no end of a special token.
   if (special_pairs_[second << 8 | before]) return std::nullopt;
-  if (before == '\n') return second > ' ' && second < 127 && is_letter(behind) && !after_line_feed_[behind] ? std::optional(line) : std::nullopt;
-  if (behind == ' ') return is_letter(before) && is_letter(byte(text, at + 1)) && !before_space_[before] ? std::optional(word) : std::nullopt;
+  if (before == '\n')
+    return second > ' ' && second < 127 && is_letter(behind) && !after_line_feed_[behind] ? std::optional(line)
+                                                                                          : std::nullopt;
+  if (behind == ' ')
+    return is_letter(before) && is_letter(byte(text, at + 1)) && !before_space_[before] ? std::optional(word)
+                                                                                        : std::nullopt;
   return std::nullopt;
 }
 

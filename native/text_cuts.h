@@ -10,16 +10,16 @@
 
 namespace streaming {
 
-// Where a text can be cut so that its parts, tokenized one by one, give the tokens of the whole. There are three kinds of
-// such places:
+// Where a text can be cut so that its parts, tokenized one by one, give the tokens of the whole. There are three kinds
+// of such places:
 //
 // - `line`: behind a line feed that follows one visible ASCII character and precedes an ASCII letter, "x\n|A";
 // - `word`: before a space between two ASCII letters, "a| b";
 // - `special`: behind a special token, where no white space follows.
 //
 // No special token's text may lie across the place, nor strip white space there: then finding special tokens, which
-// comes first, finds the same ones in the parts. At `special` places that is all, since text on either side of a special
-// token is tokenized apart. At the others two more things hold:
+// comes first, finds the same ones in the parts. At `special` places that is all, since text on either side of a
+// special token is tokenized apart. At the others two more things hold:
 //
 // - No token of the vocabulary has the two characters next to each other. So no merge ever joins them, and merges left
 //   and right of them do not depend on each other: this is all for SentencePiece's merges, and goes for the best path
@@ -46,10 +46,10 @@ class TextCuts {
   bool behind_special(std::string_view text, size_t at, bool parsed) const;
 
   const bool words_;
-  std::bitset<256> after_line_feed_, before_space_;   // by the other character: some token has both
-  std::vector<bool> special_pairs_;                   // two bytes that are next to each other in some special token
-  std::bitset<256> special_ends_, parsed_ends_;       // bytes that special tokens end with, by those below
-  std::bitset<256> strips_right_, strips_left_;       // the byte at which a special token does so
+  std::bitset<256> after_line_feed_, before_space_;       // by the other character: some token has both
+  std::vector<bool> special_pairs_;                       // two bytes that are next to each other in some special token
+  std::bitset<256> special_ends_, parsed_ends_;           // bytes that special tokens end with, by those below
+  std::bitset<256> strips_right_, strips_left_;           // the byte at which a special token does so
   std::unordered_set<std::string_view> always_, parsed_;  // special tokens in any text, and those where `parsed`
   std::vector<size_t> lengths_;
 };

@@ -6,18 +6,23 @@
 namespace streaming {
 namespace {
 
-constexpr int kKnown = 6;        // decodes after which a cost is known
-constexpr int kTrial = 4;        // decodes of a trial
-constexpr int kOthers = 8;       // decodes of another kind after which a trial is given up: its own may never come again
-constexpr int kPatience = 64;    // decodes until more threads are tried again, at first ...
-constexpr int kLongest = 8192;   // ... and at most
+constexpr int kKnown = 6;       // decodes after which a cost is known
+constexpr int kTrial = 4;       // decodes of a trial
+constexpr int kOthers = 8;      // decodes of another kind after which a trial is given up: its own may never come again
+constexpr int kPatience = 64;   // decodes until more threads are tried again, at first ...
+constexpr int kLongest = 8192;  // ... and at most
 constexpr int kSmallBatch = 16;  // up to here each size of batch has a cost of its own
 constexpr double kBetter = 0.9;  // how much faster fewer threads must be
 
 }  // namespace
 
 ThreadChoice::ThreadChoice(int most, int full_batch, bool may_change)
-    : most_(most), full_batch_(full_batch), may_change_(may_change), threads_(most), until_fewer_(kKnown), patience_(kPatience) {}
+    : most_(most),
+      full_batch_(full_batch),
+      may_change_(may_change),
+      threads_(most),
+      until_fewer_(kKnown),
+      patience_(kPatience) {}
 
 // 0: of no use for comparisons.
 int ThreadChoice::kind(int tokens) const {

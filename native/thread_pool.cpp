@@ -13,8 +13,10 @@ ThreadPool::ThreadPool(int threads) {
   if (!device) return;
   // Which library the CPU back end is depends on the processor, so its functions are asked for, not linked.
   const auto registry = llama().ggml_backend_dev_backend_reg(device);
-  const auto make = reinterpret_cast<decltype(&ggml_threadpool_new)>(llama().ggml_backend_reg_get_proc_address(registry, "ggml_threadpool_new"));
-  free_ = reinterpret_cast<decltype(&ggml_threadpool_free)>(llama().ggml_backend_reg_get_proc_address(registry, "ggml_threadpool_free"));
+  const auto make = reinterpret_cast<decltype(&ggml_threadpool_new)>(
+      llama().ggml_backend_reg_get_proc_address(registry, "ggml_threadpool_new"));
+  free_ = reinterpret_cast<decltype(&ggml_threadpool_free)>(
+      llama().ggml_backend_reg_get_proc_address(registry, "ggml_threadpool_free"));
   if (!make || !free_) return;
   auto params = llama().ggml_threadpool_params_default(threads);
   params.poll = 0;  // spinning between two decodes gains nothing that could be measured, and takes cores from others

@@ -124,7 +124,8 @@ void TokenStream::cancel() {
     told_.clear();
     text_bytes_ = 0;
     evicted_ = 0;
-    // What had been said last no longer holds, unless everything before it was taken: the engine says anew, while it can.
+    // What had been said last no longer holds, unless everything before it was taken: the engine says anew, while it
+    // can.
     if (!is_final_) last_.reset();
   }
   poke_();
@@ -149,7 +150,8 @@ void TokenStream::wait(std::function<void()> wake) {
 
 bool TokenStream::something_to_take() const {
   if (cancelled_) return last_.has_value();
-  return prefill_begins_ || prefill_ || rebase_ || last_ || !text_.empty() || !scores_.empty() || evicted_ >= kEvictionsToldAtOnce;
+  return prefill_begins_ || prefill_ || rebase_ || last_ || !text_.empty() || !scores_.empty() ||
+         evicted_ >= kEvictionsToldAtOnce;
 }
 
 void TokenStream::wake_reader(std::unique_lock<std::mutex>& lock) {

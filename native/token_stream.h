@@ -13,14 +13,15 @@ namespace streaming {
 // What JavaScript is told about one job. One struct for all kinds: `type` says which fields mean something.
 struct StreamEvent {
   enum Type { prefill, text, evict, rebase, scores, finish, error } type;
-  int64_t done = 0, total = 0;    // prefill; evict and rebase use `done` for the number of tokens
-  std::string content = {};       // text; the message of an error
-  std::string reason = {};        // why it finished; the code of an error
-  std::vector<float> values = {};  // scores
+  int64_t done = 0, total = 0;              // prefill; evict and rebase use `done` for the number of tokens
+  std::string content = {};                 // text; the message of an error
+  std::string reason = {};                  // why it finished; the code of an error
+  std::vector<float> values = {};           // scores
   std::vector<TokenProbability> told = {};  // text: of its tokens, where they were asked for
-  std::vector<int32_t> tokens = {};  // finish: the reply's, where a test has asked for them; or what is kept
-  std::vector<uint8_t> state = {};   // finish: what was saved
-  int64_t prompt_tokens = 0, reused_tokens = 0, completion_tokens = 0, seen_tokens = 0, cached_tokens = 0, evicted_tokens = 0;
+  std::vector<int32_t> tokens = {};         // finish: the reply's, where a test has asked for them; or what is kept
+  std::vector<uint8_t> state = {};          // finish: what was saved
+  int64_t prompt_tokens = 0, reused_tokens = 0, completion_tokens = 0, seen_tokens = 0, cached_tokens = 0,
+          evicted_tokens = 0;
   int64_t drafted_tokens = -1, accepted_tokens = 0;  // -1: speculation was not asked for
   double prompt_ms = 0, generation_ms = 0;
 };

@@ -26,12 +26,14 @@ std::string value_of(const llama_model* model, const char* key) {
 // The bytes of the white space character that stands there, 0 for another one; line feeds, at which the expression in
 // question begins anew, are none.
 size_t space_at(std::string_view text, size_t at) {
-  static constexpr std::string_view kWide[] = {"\u0085", "\u00a0", "\u1680", "\u2000", "\u2001", "\u2002", "\u2003", "\u2004", "\u2005", "\u2006", "\u2007",
-                                               "\u2008", "\u2009", "\u200a", "\u2028", "\u2029", "\u202f", "\u205f", "\u3000"};
+  static constexpr std::string_view kWide[] = {"\u0085", "\u00a0", "\u1680", "\u2000", "\u2001", "\u2002", "\u2003",
+                                               "\u2004", "\u2005", "\u2006", "\u2007", "\u2008", "\u2009", "\u200a",
+                                               "\u2028", "\u2029", "\u202f", "\u205f", "\u3000"};
   const char c = text[at];
   if (static_cast<unsigned char>(c) < 0x80) return c == ' ' || c == '\t' || c == '\v' || c == '\f' ? 1 : 0;
   const auto rest = text.substr(at);
-  const auto* found = std::find_if(std::begin(kWide), std::end(kWide), [&](std::string_view each) { return rest.starts_with(each); });
+  const auto* found =
+      std::find_if(std::begin(kWide), std::end(kWide), [&](std::string_view each) { return rest.starts_with(each); });
   return found == std::end(kWide) ? 0 : found->size();
 }
 
@@ -55,7 +57,10 @@ bool is_endless(const llama_vocab* vocab) {
 }  // namespace
 
 Tokenizer::Tokenizer(const llama_model* model, const llama_vocab* vocab)
-    : vocab_(vocab), type_(llama().llama_vocab_type(vocab)), model_(value_of(model, "tokenizer.ggml.model")), pre_(value_of(model, "tokenizer.ggml.pre")) {
+    : vocab_(vocab),
+      type_(llama().llama_vocab_type(vocab)),
+      model_(value_of(model, "tokenizer.ggml.model")),
+      pre_(value_of(model, "tokenizer.ggml.pre")) {
   endless_ = type_ == LLAMA_VOCAB_TYPE_RWKV && is_endless(vocab);
 }
 
@@ -68,10 +73,14 @@ const TextCuts& Tokenizer::cuts() const {
 }
 
 std::vector<llama_token> Tokenizer::tokenize(std::string_view text, bool special, size_t part_bytes) const {
-  if (endless_) throw Failure("TOKENIZE_FAILED", "the model's vocabulary lacks single bytes that its longer tokens begin with, so no text can be tokenized with it; use another file");
+  if (endless_)
+    throw Failure("TOKENIZE_FAILED",
+                  "the model's vocabulary lacks single bytes that its longer tokens begin with, so no text can be "
+                  "tokenized with it; use another file");
   if (text.size() <= std::min(kBytesOnAnyStack, part_bytes)) return call(text, special);
   if (text.size() > kMostBytes) {
-    throw Failure("TEXT_TOO_LONG", "a text of " + std::to_string(text.size()) + " bytes is longer than the " + std::to_string(kMostBytes) + " that are tokenized at once; pass it in parts");
+    throw Failure("TEXT_TOO_LONG", "a text of " + std::to_string(text.size()) + " bytes is longer than the " +
+                                       std::to_string(kMostBytes) + " that are tokenized at once; pass it in parts");
   }
   check_runs(text);
   const auto all = parts(text, special, part_bytes);
@@ -103,15 +112,17 @@ std::vector<Tokenizer::Part> Tokenizer::parts(std::string_view text, bool specia
       all.push_back({at, text.size(), *kind});
       specials = 0;
     } else if (length >= kMostAtOnce) {
-      throw Failure("TEXT_TOO_LONG", "from byte " + std::to_string(all.back().begin) + " on, more than " + std::to_string(kMostAtOnce) +
-                                         " bytes of this text have no place where it can be cut for the tokenizer: a line break before a word, or a space between two words; put some in, or pass it in parts");
+      throw Failure("TEXT_TOO_LONG",
+                    "from byte " + std::to_string(all.back().begin) + " on, more than " + std::to_string(kMostAtOnce) +
+                        " bytes of this text have no place where it can be cut for the tokenizer: a line break before "
+                        "a word, or a space between two words; put some in, or pass it in parts");
     }
   }
   return all;
 }
 
-// Two expressions of llama.cpp's try each character of a run with all that follow it. Their cost may be that of some more
-// text as long as this, and besides what takes about a second.
+// Two expressions of llama.cpp's try each character of a run with all that follow it. Their cost may be that of some
+// more text as long as this, and besides what takes about a second.
 void Tokenizer::check_runs(std::string_view text) const {
   const bool spaces = pre_ == "deepseek-llm", digits = pre_ == "superbpe";
   if (!spaces && !digits) return;
@@ -126,14 +137,16 @@ void Tokenizer::check_runs(std::string_view text) const {
     cost += run;
     at += std::max<size_t>(length, 1);
     if (cost > (uint64_t(1) << 22) + 16 * uint64_t(text.size())) {
-      throw Failure("TEXT_TOO_LONG", std::string("runs of ") + (spaces ? "white space" : "digits") + " as long as in this text take the tokenizer of this model (" + pre_ + ") time that grows with their square; shorten them");
+      throw Failure("TEXT_TOO_LONG", std::string("runs of ") + (spaces ? "white space" : "digits") +
+                                         " as long as in this text take the tokenizer of this model (" + pre_ +
+                                         ") time that grows with their square; shorten them");
     }
   }
 }
 
 // What SentencePiece puts before a text that begins is there in the whole only at its beginning and behind special
-// tokens. So a part that begins elsewhere is tokenized together with the character before it, whose tokens are left out:
-// those that it has alone, since nothing merges across the place.
+// tokens. So a part that begins elsewhere is tokenized together with the character before it, whose tokens are left
+// out: those that it has alone, since nothing merges across the place.
 void Tokenizer::append(std::vector<llama_token>& tokens, std::string_view text, const Part& part, bool special) const {
   const bool within = type_ == LLAMA_VOCAB_TYPE_SPM && part.kind != TextCuts::special;
   const size_t begin = part.begin - (within ? 1 : 0);
@@ -147,15 +160,19 @@ std::vector<llama_token> Tokenizer::call(std::string_view text, bool special) co
   int count = 0;
   // add_special stays false: llama.cpp asserts on models that want a beginning token but name none.
   const auto thrown = guarded([&] {
-    count = llama().llama_tokenize(vocab_, text.data(), static_cast<int32_t>(text.size()), tokens.data(), static_cast<int32_t>(tokens.size()), false, special);
+    count = llama().llama_tokenize(vocab_, text.data(), static_cast<int32_t>(text.size()), tokens.data(),
+                                   static_cast<int32_t>(tokens.size()), false, special);
     if (count < 0 && count != INT_MIN) {
       tokens.resize(static_cast<size_t>(-count));
-      count = llama().llama_tokenize(vocab_, text.data(), static_cast<int32_t>(text.size()), tokens.data(), static_cast<int32_t>(tokens.size()), false, special);
+      count = llama().llama_tokenize(vocab_, text.data(), static_cast<int32_t>(text.size()), tokens.data(),
+                                     static_cast<int32_t>(tokens.size()), false, special);
     }
   });
   if (thrown || count < 0) {
-    throw Failure("TOKENIZE_FAILED", "the model's vocabulary cannot express this text" + (thrown && !thrown->empty() ? " (llama.cpp: " + *thrown + ")" : std::string()) +
-                                         "; leave out the characters it lacks, or use another model");
+    throw Failure("TOKENIZE_FAILED",
+                  "the model's vocabulary cannot express this text" +
+                      (thrown && !thrown->empty() ? " (llama.cpp: " + *thrown + ")" : std::string()) +
+                      "; leave out the characters it lacks, or use another model");
   }
   tokens.resize(static_cast<size_t>(count));
   return tokens;

@@ -14,7 +14,8 @@ VocabularyTexts::VocabularyTexts(const std::vector<std::string>& texts, const st
     const auto& text = texts[token];
     if (text.empty()) continue;
     const auto shared = std::mismatch(before.begin(), before.end(), text.begin(), text.end()).first - before.begin();
-    entries_.push_back({static_cast<Token>(token), static_cast<uint32_t>(bytes_.size()), static_cast<uint32_t>(text.size()), static_cast<uint32_t>(shared), plain[token].empty()});
+    entries_.push_back({static_cast<Token>(token), static_cast<uint32_t>(bytes_.size()),
+                        static_cast<uint32_t>(text.size()), static_cast<uint32_t>(shared), plain[token].empty()});
     bytes_ += text;
     before = text;
   }

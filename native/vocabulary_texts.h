@@ -8,7 +8,8 @@
 
 namespace streaming {
 
-// The texts of a vocabulary's tokens in the order of their bytes, so that what many of them begin with is looked at once.
+// The texts of a vocabulary's tokens in the order of their bytes, so that what many of them begin with is looked at
+// once.
 class VocabularyTexts {
  public:
   struct Entry {

@@ -72,8 +72,10 @@ Weights::~Weights() { llama().llama_model_free(model_); }
 void Weights::need_unchanged() const {
   for (const auto& file : files_) {
     if (!file->changed()) continue;
-    throw Failure("MODEL_CHANGED", file->path() + " has changed since it was loaded, and the weights are read from it while they are used; close the model and load it "
-                                                  "again, or load it with mmap: false, which keeps a copy");
+    throw Failure("MODEL_CHANGED", file->path() +
+                                       " has changed since it was loaded, and the weights are read from it while they "
+                                       "are used; close the model and load it "
+                                       "again, or load it with mmap: false, which keeps a copy");
   }
 }
 
@@ -85,7 +87,8 @@ void Weights::add(const Adapter& adapter) {
     const std::string reason = thrown ? *thrown : LlamaLibrary::take_errors();
     // Where a GPU has no room for it, fewer of the model's layers may go there.
     const bool no_memory = reason.find("failed to allocate") != std::string::npos;
-    throw Failure(no_memory ? "MODEL_LOAD_FAILED" : "ADAPTER_INVALID", "llama.cpp cannot load the adapter " + adapter.path + (reason.empty() ? "" : ": " + reason));
+    throw Failure(no_memory ? "MODEL_LOAD_FAILED" : "ADAPTER_INVALID",
+                  "llama.cpp cannot load the adapter " + adapter.path + (reason.empty() ? "" : ": " + reason));
   }
   adapters_.push_back(loaded);
   scales_.push_back(adapter.scale);

@@ -23,7 +23,7 @@ class Weights {
     std::string rpc_library;           // ggml's back end for them
     std::vector<std::string> devices;  // GPUs of this machine, by their names; none: the processor alone
     std::vector<Adapter> adapters;
-    bool mapped = true;  // the file into memory, rather than read
+    bool mapped = true;             // the file into memory, rather than read
     bool vocabulary_alone = false;  // takes a fraction of a second, and no context can be made of it
   };
   // Called on the loading thread with 0..1; returns false to give up.
@@ -38,7 +38,8 @@ class Weights {
   llama_model* get() const { return model_; }
   // Throws Failure MODEL_CHANGED where a file that is mapped is no longer what was loaded. A system call for each file.
   void need_unchanged() const;
-  // A context with the adapters, for the caller to free; null where llama.cpp refuses, which LlamaLibrary::take_errors() explains.
+  // A context with the adapters, for the caller to free; null where llama.cpp refuses, which
+  // LlamaLibrary::take_errors() explains.
   llama_context* make_context(const llama_context_params& params) const;
 
  private:

@@ -43,7 +43,10 @@ async function reference(): Promise<string> {
     await app.generateOutputs(project)
     if (app.logger.hasErrors() || app.logger.hasWarnings()) throw new Error('the reference has gaps; see above')
     const text = readFileSync(path.join(out, 'README.md'), 'utf8')
-    return withoutNumbers(text).replace('# API reference\n', '# API reference\n\nMade from the types by `npm run docs:api`. The [README](../README.md) has the API on one page.\n')
+    return withoutNumbers(text).replace(
+      '# API reference\n',
+      '# API reference\n\nMade from the types by `npm run docs:api`. The [README](../README.md) has the API on one page.\n',
+    )
   } finally {
     rmSync(out, { recursive: true, force: true })
   }
@@ -51,7 +54,12 @@ async function reference(): Promise<string> {
 
 /** The plugin numbers the second of two names that differ by a table's row alone, which has no anchor on this page. */
 function withoutNumbers(text: string): string {
-  const headings = [...text.matchAll(/^#+ (.*)$/gm)].map(([, title]) => title!.toLowerCase().replaceAll(/[^\w -]/g, '').replaceAll(' ', '-'))
+  const headings = [...text.matchAll(/^#+ (.*)$/gm)].map(([, title]) =>
+    title!
+      .toLowerCase()
+      .replaceAll(/[^\w -]/g, '')
+      .replaceAll(' ', '-'),
+  )
   return text.replaceAll(/\(#([\w-]+)-(\d+)\)/g, (link, name: string, number: string) => {
     const same = headings.filter(heading => heading === name).length
     return same > 0 && same <= Number(number) ? `(#${name})` : link

@@ -1,1 +1,6 @@
-export function buildNative(options?: { say?: (line: string) => void; verbose?: boolean; evaluation?: boolean; sanitized?: boolean }): Promise<boolean>
+export function buildNative(options?: {
+  say?: (line: string) => void
+  verbose?: boolean
+  evaluation?: boolean
+  sanitized?: boolean
+}): Promise<boolean>

@@ -21,7 +21,11 @@ const logLinesShown = 40
 
 /** What can be built: where binding.gyp is, and which folders of native/ have sources of its own. */
 const packageAddon = addonIn(root, 'streaming_llm', name => !name.startsWith('native/evaluation/'))
-const evaluationAddon = addonIn(path.join(root, 'native', 'evaluation'), 'streaming_llm_evaluation', name => !name.startsWith('native/evaluation/build/'))
+const evaluationAddon = addonIn(
+  path.join(root, 'native', 'evaluation'),
+  'streaming_llm_evaluation',
+  name => !name.startsWith('native/evaluation/build/'),
+)
 const sanitizedAddon = addonIn(path.join(root, 'test', 'asan'), 'streaming_llm', packageAddon.isSource)
 
 function addonIn(folder, name, isSource) {
@@ -72,7 +76,8 @@ async function build(addon, wanted, verbose) {
     writeFileSync(addon.stampFile, JSON.stringify({ configured: wanted.configured }))
   }
   await run('build', `--jobs=${os.availableParallelism()}`)
-  if (!existsSync(addon.output)) throw new Error(`The build ended well, but ${path.relative(root, addon.output)} is not there.`)
+  if (!existsSync(addon.output))
+    throw new Error(`The build ended well, but ${path.relative(root, addon.output)} is not there.`)
   writeFileSync(addon.stampFile, JSON.stringify(wanted))
 }
 
@@ -113,7 +118,9 @@ function fingerprint(addon) {
   if (!sources.some(name => /^native\/[^/]+\.cpp$/.test(name))) throw new Error('There are no sources in native/.')
   const host = [process.version, process.platform, process.arch, ...nodedirArguments()].join(' ')
   const gyp = readFileSync(path.join(addon.folder, 'binding.gyp'))
-  const configured = createHash('sha256').update(`${host}\n${root}\n${sources.filter(name => name.endsWith('.cpp'))}\n`).update(gyp)
+  const configured = createHash('sha256')
+    .update(`${host}\n${root}\n${sources.filter(name => name.endsWith('.cpp'))}\n`)
+    .update(gyp)
   const all = createHash('sha256').update(host).update(gyp)
   for (const name of sources) all.update(`\n${name}\n`).update(readFileSync(path.join(root, name)))
   return { all: all.digest('hex'), configured: configured.digest('hex') }
@@ -153,26 +160,37 @@ function explain({ logFile }, log, linesShown) {
       ? [`The native addon could not be built. The last lines of ${name}:`, '', ...lines.slice(-linesShown), '']
       : [`The native addon could not be built (the log is in ${name}).`, '']),
     ...(missing.length > 0 ? ['What this machine lacks:', ...missing.map(line => `  - ${line}`)] : []),
-  ].join('\n').trimEnd()
+  ]
+    .join('\n')
+    .trimEnd()
 }
 
 function whatIsMissing(log) {
   const missing = []
   const compilers = process.env.CXX ? [process.env.CXX.split(' ')[0]] : ['c++', 'g++', 'clang++']
-  const hint = {
-    linux: 'on Debian and Ubuntu: apt-get install g++ make python3',
-    darwin: 'xcode-select --install',
-    win32: 'Visual Studio Build Tools 2022 with "Desktop development with C++"',
-  }[process.platform] ?? 'from your system\'s packages'
-  const noCompiler = process.platform === 'win32' ? /find(ing)? VS/i.test(log) && /not found|could not find/i.test(log) : !compilers.some(onPath)
+  const hint =
+    {
+      linux: 'on Debian and Ubuntu: apt-get install g++ make python3',
+      darwin: 'xcode-select --install',
+      win32: 'Visual Studio Build Tools 2022 with "Desktop development with C++"',
+    }[process.platform] ?? "from your system's packages"
+  const noCompiler =
+    process.platform === 'win32'
+      ? /find(ing)? VS/i.test(log) && /not found|could not find/i.test(log)
+      : !compilers.some(onPath)
   if (noCompiler) missing.push(`a C++20 compiler: g++ 11, clang 14, or Visual Studio 2022 and later (${hint})`)
-  else if (/std=c\+\+20|\/std:c\+\+20/.test(log) && /unrecognized|unknown argument|invalid value|unknown option/i.test(log)) {
+  else if (
+    /std=c\+\+20|\/std:c\+\+20/.test(log) &&
+    /unrecognized|unknown argument|invalid value|unknown option/i.test(log)
+  ) {
     missing.push(`a compiler that knows C++20: g++ 11, clang 14, or Visual Studio 2022 and later (${hint})`)
   }
   if (/Could not find any Python/i.test(log)) missing.push(`Python 3 (${hint})`)
   if (process.platform !== 'win32' && !onPath('make') && !onPath('gmake')) missing.push(`make (${hint})`)
   if (/getaddrinfo|ENOTFOUND|ECONNREFUSED|ETIMEDOUT|bad response code|status code \d{3} downloading/i.test(log)) {
-    missing.push('Node\'s headers, which could not be downloaded: install the development files of this Node, or set npm_config_nodedir to a folder that has include/node')
+    missing.push(
+      "Node's headers, which could not be downloaded: install the development files of this Node, or set npm_config_nodedir to a folder that has include/node",
+    )
   }
   return missing
 }

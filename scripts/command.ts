@@ -1,4 +1,4 @@
-import { InvalidArgumentError, type Command } from 'commander'
+import { type Command, InvalidArgumentError } from 'commander'
 import { reportFailure } from '../lib/cli/failure.js'
 
 /** Runs a program with the arguments of this process, and ends it as the command line ends: a line that says why, and 1, or 130 after Ctrl-C. */
@@ -12,7 +12,7 @@ export async function runCommand(program: Command): Promise<void> {
 
 /** What relative paths are relative to in a script of package.json: npm changes to the root, and they mean the folder from which it was called. */
 export function calledFrom(script: string): string {
-  return process.env['npm_lifecycle_event'] === script ? process.env['INIT_CWD'] ?? '.' : '.'
+  return process.env['npm_lifecycle_event'] === script ? (process.env['INIT_CWD'] ?? '.') : '.'
 }
 
 /** An option's value. Commander reports what it throws. */

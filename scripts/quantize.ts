@@ -4,9 +4,9 @@ import { availableParallelism } from 'node:os'
 import path from 'node:path'
 import { Argument, Command } from 'commander'
 import { onInterrupt } from '../lib/cli/failure.js'
-import { calledFrom, runCommand } from './command.js'
 import { toNumber } from '../lib/cli/shared-options.js'
-import { weightTypes, type WeightType } from './evaluation/addon.js'
+import { calledFrom, runCommand } from './command.js'
+import { type WeightType, weightTypes } from './evaluation/addon.js'
 import { quantize } from './evaluation/quantize.js'
 
 const folder = calledFrom('quantize')
@@ -20,7 +20,10 @@ const program = new Command('quantize')
   .action(async (source: string, target: string, type: WeightType, { threads }: { threads: number }) => {
     const interrupted = onInterrupt()
     try {
-      await quantize(path.resolve(folder, source), path.resolve(folder, target), type, { threads, signal: interrupted.signal })
+      await quantize(path.resolve(folder, source), path.resolve(folder, target), type, {
+        threads,
+        signal: interrupted.signal,
+      })
     } finally {
       interrupted.release()
     }

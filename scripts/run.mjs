@@ -36,7 +36,10 @@ try {
   else if (program === 'test') await runTests()
   else if (program === 'check') await check()
   else if (program === 'format') await format()
-  else throw new SetupError('Usage: node scripts/run.mjs cli COMMAND ... | test ... | check | format | paper ... | bench ... | eval CHECK ... | fuzz TARGET ... | fuzz:chats ... | fuzz:ci')
+  else
+    throw new SetupError(
+      'Usage: node scripts/run.mjs cli COMMAND ... | test ... | check | format | paper ... | bench ... | eval CHECK ... | fuzz TARGET ... | fuzz:chats ... | fuzz:ci',
+    )
 } catch (error) {
   console.error(error instanceof SetupError ? error.message : error)
   process.exitCode = 1
@@ -76,14 +79,19 @@ function given(name) {
 }
 
 function wantsDefaultModel() {
-  return ['chat', 'run', 'score', 'perplexity'].includes(args[0]) && !given('--model') && !given('--help') && !given('-h')
+  return (
+    ['chat', 'run', 'score', 'perplexity'].includes(args[0]) && !given('--model') && !given('--help') && !given('-h')
+  )
 }
 
 async function check() {
   await dependencies(say)
   const { styleIsRight } = await import('./style.mjs')
   if (!styleIsRight({ write: false, say })) throw new SetupError('`npm run format` puts right what a program can.')
-  await run([path.join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', path.join(root, 'tsconfig.json')], process.env)
+  await run(
+    [path.join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', path.join(root, 'tsconfig.json')],
+    process.env,
+  )
 }
 
 async function format() {
@@ -110,7 +118,9 @@ async function runTests() {
     }
   }
   // Jest loads ES modules by an interface that Node calls experimental, and warns of each time.
-  const quiet = process.allowedNodeEnvironmentFlags.has('--disable-warning') ? ['--disable-warning=ExperimentalWarning'] : []
+  const quiet = process.allowedNodeEnvironmentFlags.has('--disable-warning')
+    ? ['--disable-warning=ExperimentalWarning']
+    : []
   const start = [...quiet, '--experimental-vm-modules', ...jest]
   if (args.length === 0) {
     // Two at a time, in processes of their own, since each computes on one thread; what is quick first.
@@ -129,7 +139,8 @@ function inCI() {
 /** Runs Node until it ends, and ends as it did. */
 async function run(nodeArguments, env) {
   // npm changes to the root; relative paths mean the folder from which it was called.
-  const cwd = process.env.npm_lifecycle_event && process.env.INIT_CWD && program !== 'test' ? process.env.INIT_CWD : process.cwd()
+  const cwd =
+    process.env.npm_lifecycle_event && process.env.INIT_CWD && program !== 'test' ? process.env.INIT_CWD : process.cwd()
   const child = spawn(process.execPath, nodeArguments, { cwd, env, stdio: 'inherit' })
   // A terminal sends Ctrl-C to both processes: the program decides what it means, and this one only has to outlive
   // it. Without a terminal a signal may have come to this process alone.

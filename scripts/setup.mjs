@@ -26,9 +26,17 @@ export async function dependencies(say) {
     // `ci` wants an empty place and makes one; where there is an older installation, `install` changes what differs.
     // Nothing here needs install scripts, and the addon is built by the next step.
     const command = existsSync(modules) ? ['install', '--no-save'] : ['ci']
-    const flags = ['--ignore-scripts', '--include=dev', '--include=optional', '--no-audit', '--no-fund', '--loglevel=error']
+    const flags = [
+      '--ignore-scripts',
+      '--include=dev',
+      '--include=optional',
+      '--no-audit',
+      '--no-fund',
+      '--loglevel=error',
+    ]
     const { code } = await npm([...command, ...flags])
-    if (code !== 0) throw new SetupError(`The dependencies could not be installed (npm ${command[0]} ended with ${code}).`)
+    if (code !== 0)
+      throw new SetupError(`The dependencies could not be installed (npm ${command[0]} ended with ${code}).`)
   }
   writeFileSync(stampFile, stamp)
 }
@@ -37,8 +45,10 @@ export async function dependencies(say) {
 function isInstalled(lock) {
   try {
     const { packages } = JSON.parse(readFileSync(path.join(modules, '.package-lock.json'), 'utf8'))
-    return Object.entries(lock.packages).every(([name, { version, optional }]) =>
-      name === '' || (packages[name] === undefined ? optional === true : packages[name].version === version))
+    return Object.entries(lock.packages).every(
+      ([name, { version, optional }]) =>
+        name === '' || (packages[name] === undefined ? optional === true : packages[name].version === version),
+    )
   } catch {
     return false
   }
@@ -57,9 +67,15 @@ export async function addon(say) {
 /** The path of the default model, fetched where it is not on this machine yet. */
 export async function defaultModel() {
   const script = path.join(root, 'scripts', 'fetch-default-model.ts')
-  const { code, signal, output } = await spawned(process.execPath, [...typescript(), script], ['ignore', 'pipe', 'inherit'])
+  const { code, signal, output } = await spawned(
+    process.execPath,
+    [...typescript(), script],
+    ['ignore', 'pipe', 'inherit'],
+  )
   if (code === 0) return output
-  throw new SetupError(signal ? `Fetching the default model was ended by ${signal}.` : 'There is no model to work with.')
+  throw new SetupError(
+    signal ? `Fetching the default model was ended by ${signal}.` : 'There is no model to work with.',
+  )
 }
 
 /** The arguments for Node that make it run TypeScript. */
@@ -80,7 +96,9 @@ function spawned(command, args, stdio, options = {}) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { cwd: root, stdio, ...options })
     let output = ''
-    child.stdout?.setEncoding('utf8').on('data', text => { output += text })
+    child.stdout?.setEncoding('utf8').on('data', text => {
+      output += text
+    })
     child.on('error', error => reject(new SetupError(`${command} could not be started: ${error.message}`)))
     child.on('close', (code, signal) => resolve({ code, signal, output: output.trim() }))
   })

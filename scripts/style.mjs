@@ -31,11 +31,31 @@ function nativeSources() {
 
 function clangFormat(say) {
   const folder = path.join(root, 'build', `clang-format-${clangFormatRelease}`)
-  const program = path.join(folder, 'clang_format', 'data', 'bin', process.platform === 'win32' ? 'clang-format.exe' : 'clang-format')
+  const program = path.join(
+    folder,
+    'clang_format',
+    'data',
+    'bin',
+    process.platform === 'win32' ? 'clang-format.exe' : 'clang-format',
+  )
   if (existsSync(program)) return program
   say(`Fetching clang-format ${clangFormatRelease}`)
   const python = process.platform === 'win32' ? 'python' : 'python3'
-  const { status } = spawnSync(python, ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--target', folder, `clang-format==${clangFormatRelease}`], { stdio: ['ignore', 2, 2] })
-  if (status !== 0 || !existsSync(program)) throw new SetupError(`clang-format ${clangFormatRelease} could not be fetched; Python 3 with pip is needed.`)
+  const { status } = spawnSync(
+    python,
+    [
+      '-m',
+      'pip',
+      'install',
+      '--quiet',
+      '--disable-pip-version-check',
+      '--target',
+      folder,
+      `clang-format==${clangFormatRelease}`,
+    ],
+    { stdio: ['ignore', 2, 2] },
+  )
+  if (status !== 0 || !existsSync(program))
+    throw new SetupError(`clang-format ${clangFormatRelease} could not be fetched; Python 3 with pip is needed.`)
   return program
 }

@@ -24,7 +24,10 @@ try {
 /** The folder of libraries that the command line prints. */
 function build(...options: string[]): string {
   const began = performance.now()
-  const folder = run([...typescript, path.join(root, 'lib', 'cli', 'main.ts'), 'build', ...options], cache === undefined ? {} : { XDG_CACHE_HOME: cache })
+  const folder = run(
+    [...typescript, path.join(root, 'lib', 'cli', 'main.ts'), 'build', ...options],
+    cache === undefined ? {} : { XDG_CACHE_HOME: cache },
+  )
   console.error(`streaming-llm build ${options.join(' ')}: ${((performance.now() - began) / 1000).toFixed(0)} s`)
   return folder
 }
@@ -32,12 +35,30 @@ function build(...options: string[]): string {
 function test(libraries: string, tests: string): void {
   const jest = path.join(root, 'node_modules', 'jest', 'bin', 'jest.js')
   const environment = { STREAMING_LLM_LIBRARIES: libraries, STREAMING_LLM_TEST_MODEL: model }
-  run(['--experimental-vm-modules', jest, '--rootDir', root, '--runInBand', '--testPathIgnorePatterns', '/node_modules/', '--testPathPatterns', tests], environment)
+  run(
+    [
+      '--experimental-vm-modules',
+      jest,
+      '--rootDir',
+      root,
+      '--runInBand',
+      '--testPathIgnorePatterns',
+      '/node_modules/',
+      '--testPathPatterns',
+      tests,
+    ],
+    environment,
+  )
 }
 
 /** Runs Node to its end, ends as it did where that was not well, and returns what it wrote to stdout. */
 function run(nodeArguments: string[], environment: Record<string, string> = {}): string {
-  const { status, stdout } = spawnSync(process.execPath, nodeArguments, { cwd: root, env: { ...process.env, ...environment }, stdio: ['ignore', 'pipe', 'inherit'], encoding: 'utf8' })
+  const { status, stdout } = spawnSync(process.execPath, nodeArguments, {
+    cwd: root,
+    env: { ...process.env, ...environment },
+    stdio: ['ignore', 'pipe', 'inherit'],
+    encoding: 'utf8',
+  })
   if (status !== 0) process.exit(status ?? 1)
   return stdout.trim()
 }

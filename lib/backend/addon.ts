@@ -24,7 +24,13 @@ interface Loaders {
  *
  * @throws {StreamingLLMError} ADDON_NOT_FOUND with the reason of each file tried, and what may help
  */
-export function loadAddon({ prebuilt, built, isBuilt }: Loaders = { prebuilt: loadPrebuilt, built: loadBuilt, isBuilt: existsSync(new URL(builtFile, import.meta.url)) }): unknown {
+export function loadAddon(
+  { prebuilt, built, isBuilt }: Loaders = {
+    prebuilt: loadPrebuilt,
+    built: loadBuilt,
+    isBuilt: existsSync(new URL(builtFile, import.meta.url)),
+  },
+): unknown {
   const reasons: string[] = []
   // A clone may have prebuilt ones as well, of other sources than it has now.
   for (const attempt of isBuilt ? [built, prebuilt] : [prebuilt]) {
@@ -37,9 +43,13 @@ export function loadAddon({ prebuilt, built, isBuilt }: Loaders = { prebuilt: lo
   const message = [
     `The native addon for ${process.platform}-${process.arch} could not be loaded:`,
     ...reasons.map(reason => `- ${reason}`),
-    ...['What may help:', ...addonAdvice(reasons), 'In a clone of the repository: npm run build:native.'].join('\n- ').split('\n'),
+    ...['What may help:', ...addonAdvice(reasons), 'In a clone of the repository: npm run build:native.']
+      .join('\n- ')
+      .split('\n'),
   ].join('\n')
-  throw new StreamingLLMError('ADDON_NOT_FOUND', message, { details: { platform: process.platform, arch: process.arch, reasons } })
+  throw new StreamingLLMError('ADDON_NOT_FOUND', message, {
+    details: { platform: process.platform, arch: process.arch, reasons },
+  })
 }
 
 /**
@@ -47,15 +57,26 @@ export function loadAddon({ prebuilt, built, isBuilt }: Loaders = { prebuilt: lo
  *
  * @throws {StreamingLLMError} ADDON_NOT_FOUND
  */
-export function loadAddonFor({ addon, addonOutdated, backendDirectory }: Pick<SelectedLibraries, 'addon' | 'addonOutdated' | 'backendDirectory'>, load?: Loaders): unknown {
+export function loadAddonFor(
+  { addon, addonOutdated, backendDirectory }: Pick<SelectedLibraries, 'addon' | 'addonOutdated' | 'backendDirectory'>,
+  load?: Loaders,
+): unknown {
   try {
     return addon === undefined ? loadAddon(load) : require(addon)
   } catch (cause) {
     if (addonOutdated && StreamingLLMError.isInstance(cause)) {
-      throw new StreamingLLMError(cause.code, `${cause.message}\nThe addon in ${backendDirectory} is of another version of this package: run the npx streaming-llm build that made it again.`, { cause, details: cause.details })
+      throw new StreamingLLMError(
+        cause.code,
+        `${cause.message}\nThe addon in ${backendDirectory} is of another version of this package: run the npx streaming-llm build that made it again.`,
+        { cause, details: cause.details },
+      )
     }
     if (addon === undefined) throw cause
-    throw new StreamingLLMError('ADDON_NOT_FOUND', `The addon that was built along with the libraries could not be loaded: ${firstLine(cause)}`, { cause, details: { addon } })
+    throw new StreamingLLMError(
+      'ADDON_NOT_FOUND',
+      `The addon that was built along with the libraries could not be loaded: ${firstLine(cause)}`,
+      { cause, details: { addon } },
+    )
   }
 }
 
@@ -63,7 +84,9 @@ export function loadAddonFor({ addon, addonOutdated, backendDirectory }: Pick<Se
 export function addonPath({ addon }: { addon?: string } = {}): string {
   if (addon !== undefined) return addon
   const candidates = [builtFile, `../../prebuilds/${process.platform}-${process.arch}/streaming_llm.node`]
-  const found = candidates.map(candidate => fileURLToPath(new URL(candidate, import.meta.url))).find(candidate => existsSync(candidate))
+  const found = candidates
+    .map(candidate => fileURLToPath(new URL(candidate, import.meta.url)))
+    .find(candidate => existsSync(candidate))
   if (found === undefined) loadAddon() // says what is missing
   return found as string
 }
@@ -71,15 +94,23 @@ export function addonPath({ addon }: { addon?: string } = {}): string {
 // Each path is written out, so that packagers see which files belong to the program.
 function loadPrebuilt(): unknown {
   // There the loader would name a file of glibc that it misses, which tells nobody what to do.
-  if (process.platform === 'linux' && isMusl()) throw new Error('the prebuilt one is made for glibc, and this Linux has musl')
+  if (process.platform === 'linux' && isMusl())
+    throw new Error('the prebuilt one is made for glibc, and this Linux has musl')
   switch (`${process.platform}-${process.arch}`) {
-    case 'linux-x64': return require('../../prebuilds/linux-x64/streaming_llm.node')
-    case 'linux-arm64': return require('../../prebuilds/linux-arm64/streaming_llm.node')
-    case 'win32-x64': return require('../../prebuilds/win32-x64/streaming_llm.node')
-    case 'win32-arm64': return require('../../prebuilds/win32-arm64/streaming_llm.node')
-    case 'darwin-x64': return require('../../prebuilds/darwin-x64/streaming_llm.node')
-    case 'darwin-arm64': return require('../../prebuilds/darwin-arm64/streaming_llm.node')
-    default: throw new Error(`none is prebuilt for ${process.platform}-${process.arch}`)
+    case 'linux-x64':
+      return require('../../prebuilds/linux-x64/streaming_llm.node')
+    case 'linux-arm64':
+      return require('../../prebuilds/linux-arm64/streaming_llm.node')
+    case 'win32-x64':
+      return require('../../prebuilds/win32-x64/streaming_llm.node')
+    case 'win32-arm64':
+      return require('../../prebuilds/win32-arm64/streaming_llm.node')
+    case 'darwin-x64':
+      return require('../../prebuilds/darwin-x64/streaming_llm.node')
+    case 'darwin-arm64':
+      return require('../../prebuilds/darwin-arm64/streaming_llm.node')
+    default:
+      throw new Error(`none is prebuilt for ${process.platform}-${process.arch}`)
   }
 }
 

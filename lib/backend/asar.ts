@@ -6,6 +6,9 @@ import path from 'node:path'
  * loader opens no library in there: packagers put such files beside it, into `app.asar.unpacked`.
  */
 export function outsideArchive(file: string, exists: (file: string) => boolean = existsSync): string {
-  const unpacked = file.split(path.sep).map(part => (part.endsWith('.asar') ? `${part}.unpacked` : part)).join(path.sep)
+  const unpacked = file
+    .split(path.sep)
+    .map(part => (part.endsWith('.asar') ? `${part}.unpacked` : part))
+    .join(path.sep)
   return unpacked !== file && exists(unpacked) ? unpacked : file
 }

@@ -38,7 +38,9 @@ export function addonFingerprint(): string {
   const hash = createHash('sha256')
   try {
     const folder = path.join(root, 'native')
-    for (const name of readdirSync(folder).filter(each => /\.(cpp|h)$/.test(each)).sort())
+    for (const name of readdirSync(folder)
+      .filter(each => /\.(cpp|h)$/.test(each))
+      .sort())
       hash.update(`\n${name}\n`).update(readFileSync(path.join(folder, name)))
   } catch {
     return version // bundled without them

@@ -1,6 +1,6 @@
 import { StreamingLLMError } from '../errors.js'
 import type { NativeDevice } from '../native.js'
-import { gpuBackends, gpuPackage, type GpuBackend, type GpuKind } from './gpu-backends.js'
+import { type GpuBackend, type GpuKind, gpuBackends, gpuPackage } from './gpu-backends.js'
 import { gpuHardware, type Hardware } from './hardware.js'
 import type { SelectedLibraries } from './select.js'
 import type { Trial } from './trial.js'
@@ -27,7 +27,13 @@ export interface Surroundings {
 }
 
 export function surroundings(libraries: SelectedLibraries, options: { fresh?: boolean } = {}): Surroundings {
-  return { backends: gpuBackends(libraries), hardware: gpuHardware(), platform: process, packaged: libraries.packaged ?? false, trial: backend => trialOf(libraries, backend, options) }
+  return {
+    backends: gpuBackends(libraries),
+    hardware: gpuHardware(),
+    platform: process,
+    packaged: libraries.packaged ?? false,
+    trial: backend => trialOf(libraries, backend, options),
+  }
 }
 
 /**
@@ -36,7 +42,10 @@ export function surroundings(libraries: SelectedLibraries, options: { fresh?: bo
  *
  * @throws {StreamingLLMError} GPU_UNAVAILABLE with the reason, and the command that mends it where there is one
  */
-export async function chooseGpu(wanted: 'auto' | GpuKind, { backends, hardware, platform, packaged, trial }: Surroundings): Promise<GpuChoice> {
+export async function chooseGpu(
+  wanted: 'auto' | GpuKind,
+  { backends, hardware, platform, packaged, trial }: Surroundings,
+): Promise<GpuChoice> {
   const candidates = backends.filter(({ kind }) => wanted === 'auto' || kind === wanted)
   const reasons: string[] = []
   for (const backend of candidates) {
@@ -45,7 +54,13 @@ export async function chooseGpu(wanted: 'auto' | GpuKind, { backends, hardware, 
     reasons.push(`${backend.kind} (${backend.packageName ?? backend.file}): ${reason}`)
   }
   if (wanted !== 'auto') throw unavailable(wanted, reasons, { platform, packaged })
-  if (reasons.length > 0) return { devices: [], notices: [`The processor is used, since no GPU back end works:\n${reasons.map(each => `- ${each}`).join('\n')}\nnpx streaming-llm doctor says more; gpu: false silences this.`] }
+  if (reasons.length > 0)
+    return {
+      devices: [],
+      notices: [
+        `The processor is used, since no GPU back end works:\n${reasons.map(each => `- ${each}`).join('\n')}\nnpx streaming-llm doctor says more; gpu: false silences this.`,
+      ],
+    }
   return { devices: [], notices: unusedHardware(hardware, { platform, packaged }) }
 }
 
@@ -60,30 +75,44 @@ function unusedHardware(hardware: Hardware[], here: Pick<Surroundings, 'platform
   return hardware.flatMap(({ maker }) => {
     const kind = maker === 'NVIDIA' ? 'cuda' : maker === 'AMD' ? 'vulkan' : undefined
     const command = kind === undefined ? undefined : commandFor(kind, here)
-    return command === undefined ? [] : [`There is a GPU of ${maker} that is not used. To use it: ${command} (gpu: false silences this).`]
+    return command === undefined
+      ? []
+      : [`There is a GPU of ${maker} that is not used. To use it: ${command} (gpu: false silences this).`]
   })
 }
 
 /** What brings a back end: a package beside the package's own libraries, a build beside those that were built. */
-export function commandFor(kind: GpuKind, { platform, packaged }: Pick<Surroundings, 'platform' | 'packaged'>): string | undefined {
+export function commandFor(
+  kind: GpuKind,
+  { platform, packaged }: Pick<Surroundings, 'platform' | 'packaged'>,
+): string | undefined {
   const onMac = platform.platform === 'darwin'
   if ((kind === 'metal' && !onMac) || (kind === 'cuda' && onMac)) return undefined
   return (packaged ? gpuPackage(kind, platform)?.install : undefined) ?? `npx streaming-llm build --${kind}`
 }
 
-function unavailable(kind: GpuKind, reasons: string[], here: Pick<Surroundings, 'platform' | 'packaged'>): StreamingLLMError {
+function unavailable(
+  kind: GpuKind,
+  reasons: string[],
+  here: Pick<Surroundings, 'platform' | 'packaged'>,
+): StreamingLLMError {
   const { platform, arch } = here.platform
   const command = commandFor(kind, here)
-  const message = reasons.length > 0
-    ? `gpu: '${kind}' does not work here:\n${reasons.map(each => `- ${each}`).join('\n')}\n${cure(kind)}`
-    : command === undefined
-      ? `gpu: '${kind}' is not for ${platform}-${arch}, but for ${kind === 'metal' ? 'Macs with Apple silicon' : 'NVIDIA GPUs on Linux and Windows'}.`
-      : `gpu: '${kind}' is not there; run: ${command}`
-  return new StreamingLLMError('GPU_UNAVAILABLE', message, { details: { gpu: kind, reasons, ...(command === undefined ? {} : { install: command }) } })
+  const message =
+    reasons.length > 0
+      ? `gpu: '${kind}' does not work here:\n${reasons.map(each => `- ${each}`).join('\n')}\n${cure(kind)}`
+      : command === undefined
+        ? `gpu: '${kind}' is not for ${platform}-${arch}, but for ${kind === 'metal' ? 'Macs with Apple silicon' : 'NVIDIA GPUs on Linux and Windows'}.`
+        : `gpu: '${kind}' is not there; run: ${command}`
+  return new StreamingLLMError('GPU_UNAVAILABLE', message, {
+    details: { gpu: kind, reasons, ...(command === undefined ? {} : { install: command }) },
+  })
 }
 
 function cure(kind: GpuKind): string {
-  if (kind === 'cuda') return 'It needs an NVIDIA driver for CUDA 13 and its runtime libraries (cudart, cublas): see the NVIDIA driver and the CUDA toolkit, or use gpu: \'vulkan\', which needs a driver alone.'
-  if (kind === 'vulkan') return 'It needs a Vulkan driver and its loader; on Debian and Ubuntu: apt-get install libvulkan1 mesa-vulkan-drivers, or the maker\'s driver.'
+  if (kind === 'cuda')
+    return "It needs an NVIDIA driver for CUDA 13 and its runtime libraries (cudart, cublas): see the NVIDIA driver and the CUDA toolkit, or use gpu: 'vulkan', which needs a driver alone."
+  if (kind === 'vulkan')
+    return "It needs a Vulkan driver and its loader; on Debian and Ubuntu: apt-get install libvulkan1 mesa-vulkan-drivers, or the maker's driver."
   return 'See npx streaming-llm doctor.'
 }

@@ -3,7 +3,7 @@ import path from 'node:path'
 import { StreamingLLMError } from '../errors.js'
 import type { NativeDevice } from '../native.js'
 import { chooseGpu, commandFor, surroundings } from './choose.js'
-import { gpuKinds, type GpuKind } from './gpu-backends.js'
+import { type GpuKind, gpuKinds } from './gpu-backends.js'
 import { openAddon } from './open.js'
 import type { Trial } from './trial.js'
 
@@ -11,7 +11,15 @@ import type { Trial } from './trial.js'
 export interface Examination {
   system: string
   /** Undefined where no libraries, or no addon, can be loaded: `failure` says why. */
-  llama?: { release: string; folder: string; packaged: boolean; processor: string; backend: string; threads: number; memoryBytes: number }
+  llama?: {
+    release: string
+    folder: string
+    packaged: boolean
+    processor: string
+    backend: string
+    threads: number
+    memoryBytes: number
+  }
   failure?: string
   /** The makers of the GPUs that the system shows. */
   gpus: string[]
@@ -41,8 +49,13 @@ export async function examine(): Promise<Examination> {
     const { addon, libraries, cpuBackend } = openAddon()
     const devices = addon.devices()
     examination.llama = {
-      release: libraries.release, folder: libraries.backendDirectory, packaged: libraries.packaged ?? false, processor: devices[0]?.description ?? '?',
-      backend: path.basename(cpuBackend), threads: os.availableParallelism(), memoryBytes: os.totalmem(),
+      release: libraries.release,
+      folder: libraries.backendDirectory,
+      packaged: libraries.packaged ?? false,
+      processor: devices[0]?.description ?? '?',
+      backend: path.basename(cpuBackend),
+      threads: os.availableParallelism(),
+      memoryBytes: os.totalmem(),
     }
     const here = surroundings(libraries, { fresh: true })
     const trials = new Map<unknown, Trial>()
@@ -53,14 +66,32 @@ export async function examine(): Promise<Examination> {
       if (found.length > 0) {
         return found.map(backend => {
           const { works, reason, devices, milliseconds } = trials.get(backend) as Trial
-          return { kind, state: works ? 'works' : 'fails', packageName: backend.packageName, reason, devices, milliseconds }
+          return {
+            kind,
+            state: works ? 'works' : 'fails',
+            packageName: backend.packageName,
+            reason,
+            devices,
+            milliseconds,
+          }
         })
       }
       const install = commandFor(kind, here)
-      return [install === undefined ? { kind, state: 'foreign', devices: [] } : { kind, state: 'missing', install, devices: [] }]
+      return [
+        install === undefined
+          ? { kind, state: 'foreign', devices: [] }
+          : { kind, state: 'missing', install, devices: [] },
+      ]
     })
-    const { backend, devices: chosen, notices } = await chooseGpu('auto', { ...here, trial: each => Promise.resolve(trials.get(each) as Trial) })
-    examination.choice = backend === undefined ? { kind: 'cpu', name: examination.llama.processor } : { kind: backend.kind, name: chosen.map(({ description }) => description).join(', ') }
+    const {
+      backend,
+      devices: chosen,
+      notices,
+    } = await chooseGpu('auto', { ...here, trial: each => Promise.resolve(trials.get(each) as Trial) })
+    examination.choice =
+      backend === undefined
+        ? { kind: 'cpu', name: examination.llama.processor }
+        : { kind: backend.kind, name: chosen.map(({ description }) => description).join(', ') }
     examination.notices = notices
   } catch (error) {
     if (!StreamingLLMError.isInstance(error)) throw error

@@ -29,10 +29,25 @@ const sequenceIds = 24
  *
  * @param freeBytes of all devices together
  */
-export function layersThatFit(header: Pick<ModelHeader, 'weightBytes' | 'metadata' | 'architecture' | 'tensors'>, { cells, bytesPerValue, batchSize }: PlannedContext, freeBytes: number): number {
+export function layersThatFit(
+  header: Pick<ModelHeader, 'weightBytes' | 'metadata' | 'architecture' | 'tensors'>,
+  { cells, bytesPerValue, batchSize }: PlannedContext,
+  freeBytes: number,
+): number {
   const { layers, output } = header.weightBytes
-  const kept = layerBytes(layerMemories(header).layers, { cells, sequenceIds }, { bytesPerValue, flashAttention: false })
-  const attention = computeBytes(header, { cells: Math.min(cells, mostScoredCells), sequenceIds, batchSize, outputs: batchSize, bytesPerValue, flashAttention: false })
+  const kept = layerBytes(
+    layerMemories(header).layers,
+    { cells, sequenceIds },
+    { bytesPerValue, flashAttention: false },
+  )
+  const attention = computeBytes(header, {
+    cells: Math.min(cells, mostScoredCells),
+    sequenceIds,
+    batchSize,
+    outputs: batchSize,
+    bytesPerValue,
+    flashAttention: false,
+  })
   // Here both are counted, where one takes the place of the other.
   const logits = 4 * batchSize * arrayLength(header.metadata, tokensKey)
   let left = freeBytes * (1 - spareShare) - reservedBytes - attention.graph - logits

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { outsideArchive } from './asar.js'
-import { packageVersion, type LlamaLibraries } from './locate.js'
+import { type LlamaLibraries, packageVersion } from './locate.js'
 
 /** The kinds of GPU back ends that this library drives, the better first. */
 export const gpuKinds = ['metal', 'cuda', 'vulkan'] as const
@@ -34,7 +34,10 @@ const thisHost: GpuHost = {
 }
 
 /** The package with a back end for this platform, or undefined where there is none. */
-export function gpuPackage(kind: GpuKind, { platform, arch }: Pick<GpuHost, 'platform' | 'arch'> = thisHost): { name: string; install: string } | undefined {
+export function gpuPackage(
+  kind: GpuKind,
+  { platform, arch }: Pick<GpuHost, 'platform' | 'arch'> = thisHost,
+): { name: string; install: string } | undefined {
   const system = { linux: 'linux', win32: 'win' }[platform as string]
   if (system === undefined || arch !== 'x64' || kind === 'metal') return undefined
   const name = `@node-llama-cpp/${system}-x64-${kind}`
@@ -42,9 +45,15 @@ export function gpuPackage(kind: GpuKind, { platform, arch }: Pick<GpuHost, 'pla
 }
 
 /** All that are there, the better first. Beside libraries that were built from source, only what was built with them. */
-export function gpuBackends({ backendDirectory, packaged = false }: LlamaLibraries, host: GpuHost = thisHost): GpuBackend[] {
+export function gpuBackends(
+  { backendDirectory, packaged = false }: LlamaLibraries,
+  host: GpuHost = thisHost,
+): GpuBackend[] {
   return gpuKinds.flatMap(kind => {
-    const here = libraryNames(kind).map(name => path.join(backendDirectory, name)).filter(file => host.exists(file)).map((file): GpuBackend => ({ kind, file }))
+    const here = libraryNames(kind)
+      .map(name => path.join(backendDirectory, name))
+      .filter(file => host.exists(file))
+      .map((file): GpuBackend => ({ kind, file }))
     return packaged ? [...here, ...packagedBackends(kind, host)] : here
   })
 }
@@ -62,7 +71,9 @@ function packagedBackends(kind: GpuKind, host: GpuHost): GpuBackend[] {
     }
     // The entry is dist/index.js; the package exports nothing else that could be resolved.
     const folder = path.resolve(path.dirname(entry), '..', 'bins', known.name.slice('@node-llama-cpp/'.length))
-    const files = [folder, path.join(folder, 'fallback')].flatMap(each => libraryNames(kind).map(name => path.join(each, name)))
+    const files = [folder, path.join(folder, 'fallback')].flatMap(each =>
+      libraryNames(kind).map(name => path.join(each, name)),
+    )
     return files.filter(file => host.exists(file)).map(file => ({ kind, file, packageName }))
   })
 }

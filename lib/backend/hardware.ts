@@ -32,11 +32,13 @@ export function vendorsOfCards(folder: string): Hardware['maker'][] {
   } catch {
     return []
   }
-  return names.filter(name => /^card\d+$/.test(name)).flatMap(name => {
-    try {
-      return makers[readFileSync(path.join(folder, name, 'device', 'vendor'), 'utf8').trim()] ?? []
-    } catch {
-      return []
-    }
-  })
+  return names
+    .filter(name => /^card\d+$/.test(name))
+    .flatMap(name => {
+      try {
+        return makers[readFileSync(path.join(folder, name, 'device', 'vendor'), 'utf8').trim()] ?? []
+      } catch {
+        return []
+      }
+    })
 }

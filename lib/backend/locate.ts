@@ -1,4 +1,4 @@
-import { readFileSync, readdirSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { StreamingLLMError } from '../errors.js'
@@ -41,7 +41,8 @@ export const packageVersion = '3.21.1'
 export const acceptedReleases = /^v0\.[45]\.\d+$/
 export const acceptedWords = 'v0.4.x or v0.5.x'
 
-const sourceBuild = "Build them from source with npx streaming-llm build, and ask for them with libraries: 'built' or STREAMING_LLM_LIBRARIES=built."
+const sourceBuild =
+  "Build them from source with npx streaming-llm build, and ask for them with libraries: 'built' or STREAMING_LLM_LIBRARIES=built."
 
 const packageNames: Record<string, string> = {
   'linux-x64': 'linux-x64',
@@ -74,7 +75,10 @@ export function locateLibraries(host: Host = thisHost): LlamaLibraries {
     throw notFound(`There are no llama.cpp libraries for ${key}, only for ${known}. ${sourceBuild}`, { platform, arch })
   }
   if (platform === 'linux' && host.musl()) {
-    throw notFound(`There are no llama.cpp libraries for Linux with musl (Alpine), only for Linux with glibc 2.34 or later (Debian 12, Ubuntu 22.04). ${sourceBuild}`, { platform, arch })
+    throw notFound(
+      `There are no llama.cpp libraries for Linux with musl (Alpine), only for Linux with glibc 2.34 or later (Debian 12, Ubuntu 22.04). ${sourceBuild}`,
+      { platform, arch },
+    )
   }
   const packageName = `@node-llama-cpp/${short}`
   const install = `npm install ${packageName}@${packageVersion}`
@@ -82,7 +86,11 @@ export function locateLibraries(host: Host = thisHost): LlamaLibraries {
   try {
     entry = host.resolve(packageName)
   } catch (cause) {
-    throw notFound(`The llama.cpp libraries for this machine are not installed; run: ${install}`, { package: packageName, install }, cause)
+    throw notFound(
+      `The llama.cpp libraries for this machine are not installed; run: ${install}`,
+      { package: packageName, install },
+      cause,
+    )
   }
   // The entry is dist/index.js; the package exports nothing else that could be resolved.
   const folder = path.resolve(path.dirname(entry), '..', 'bins', short)
@@ -93,15 +101,23 @@ export function locateLibraries(host: Host = thisHost): LlamaLibraries {
 function readRelease(file: string, packageName: string, install: string): string {
   let release: unknown
   try {
-    const metadata = JSON.parse(readFileSync(file, 'utf8')) as { buildOptions?: { llamaCpp?: { release?: unknown } } } | null
+    const metadata = JSON.parse(readFileSync(file, 'utf8')) as {
+      buildOptions?: { llamaCpp?: { release?: unknown } }
+    } | null
     release = metadata?.buildOptions?.llamaCpp?.release
   } catch (cause) {
-    throw notFound(`The package ${packageName} is incomplete: ${file} cannot be read; run: ${install}`, { package: packageName, file, install }, cause)
+    throw notFound(
+      `The package ${packageName} is incomplete: ${file} cannot be read; run: ${install}`,
+      { package: packageName, file, install },
+      cause,
+    )
   }
   if (typeof release === 'string' && acceptedReleases.test(release)) return release
   const found = typeof release === 'string' ? release : 'none'
   const message = `The llama.cpp libraries of ${packageName} do not fit: ${file} names release ${found}, wanted is ${acceptedWords}; run: ${install}`
-  throw new StreamingLLMError('LIBRARY_MISMATCH', message, { details: { package: packageName, file, found, wanted: acceptedWords, install } })
+  throw new StreamingLLMError('LIBRARY_MISMATCH', message, {
+    details: { package: packageName, file, found, wanted: acceptedWords, install },
+  })
 }
 
 function findLibraries(folder: string, release: string, packageName: string, install: string): LibraryFiles {
@@ -112,11 +128,19 @@ function findLibraries(folder: string, release: string, packageName: string, ins
 }
 
 /** The libraries of a release in a folder; `failure` makes the error for one that is not there. */
-export function findLibraryFiles(folder: string, release: string, failure: (library: string) => StreamingLLMError): LibraryFiles {
+export function findLibraryFiles(
+  folder: string,
+  release: string,
+  failure: (library: string) => StreamingLLMError,
+): LibraryFiles {
   const names = readdirSync(folder)
   // libllama.v0.4.0.so, libllama.metal.v0.4.0.dylib, llama.v0.4.0.dll; ggml-base goes without release.
   const version = release.replaceAll('.', '\\.')
-  const all = (pattern: RegExp): string[] => names.filter(name => pattern.test(name)).sort().map(name => path.join(folder, name))
+  const all = (pattern: RegExp): string[] =>
+    names
+      .filter(name => pattern.test(name))
+      .sort()
+      .map(name => path.join(folder, name))
   const find = (name: string, suffix: string) => {
     const pattern = new RegExp(`^(lib)?${name}${suffix}\\.(so|dylib|dll)$`)
     const found = names.find(each => pattern.test(each))

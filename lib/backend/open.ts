@@ -1,7 +1,7 @@
 import { fromNative } from '../errors.js'
 import type { NativeAddon } from '../native.js'
 import { loadAddonFor } from './addon.js'
-import { selectLibraries, type SelectedLibraries } from './select.js'
+import { type SelectedLibraries, selectLibraries } from './select.js'
 import { needWholeFiles } from './whole-file.js'
 
 /** What this process runs on. */

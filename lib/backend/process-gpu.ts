@@ -1,7 +1,7 @@
-import { untilAborted, throwIfAborted } from '../abort.js'
+import { throwIfAborted, untilAborted } from '../abort.js'
 import { fromNative, StreamingLLMError } from '../errors.js'
 import type { NativeAddon, NativeDevice } from '../native.js'
-import { chooseGpu, surroundings, type GpuChoice } from './choose.js'
+import { chooseGpu, type GpuChoice, surroundings } from './choose.js'
 import type { GpuKind } from './gpu-backends.js'
 import type { SelectedLibraries } from './select.js'
 
@@ -14,7 +14,12 @@ const loaded = new Map<string, Promise<GpuChoice>>()
  * @throws {StreamingLLMError} GPU_UNAVAILABLE for a kind that is asked for by name
  * @throws `signal.reason` when aborted
  */
-export async function gpuOfProcess(wanted: 'auto' | GpuKind, addon: NativeAddon, libraries: SelectedLibraries, signal?: AbortSignal): Promise<GpuChoice> {
+export async function gpuOfProcess(
+  wanted: 'auto' | GpuKind,
+  addon: NativeAddon,
+  libraries: SelectedLibraries,
+  signal?: AbortSignal,
+): Promise<GpuChoice> {
   throwIfAborted(signal)
   const choosing = loaded.get(wanted) ?? choose(wanted, addon, libraries)
   if (!loaded.has(wanted)) {
@@ -33,7 +38,12 @@ async function choose(wanted: 'auto' | GpuKind, addon: NativeAddon, libraries: S
   } catch (error) {
     const failure = fromNative(error)
     if (wanted !== 'auto' || !StreamingLLMError.isInstance(failure)) throw failure
-    return { devices: [], notices: [`The processor is used, since ${choice.backend.kind} worked in a child process and does not in this one: ${failure.message}`] }
+    return {
+      devices: [],
+      notices: [
+        `The processor is used, since ${choice.backend.kind} worked in a child process and does not in this one: ${failure.message}`,
+      ],
+    }
   }
 }
 

@@ -19,7 +19,9 @@ const inUse = new Map<string, number>()
 
 /** The back end for servers in a folder of libraries, or undefined. */
 export function rpcLibrary({ backendDirectory }: LlamaLibraries): string | undefined {
-  return ['libggml-rpc.so', 'ggml-rpc.dll'].map(name => path.join(backendDirectory, name)).find(file => existsSync(file))
+  return ['libggml-rpc.so', 'ggml-rpc.dll']
+    .map(name => path.join(backendDirectory, name))
+    .find(file => existsSync(file))
 }
 
 /** @throws {StreamingLLMError} RPC_UNAVAILABLE where the libraries have no back end for servers */
@@ -38,14 +40,27 @@ export function needRpcLibrary(libraries: LlamaLibraries): string {
  * @throws {StreamingLLMError} RPC_UNAVAILABLE naming the first that does not
  * @throws `signal.reason` when aborted
  */
-export async function checkRpcServers(endpoints: readonly string[], release: string, { signal, patienceMs = 5_000 }: { signal?: AbortSignal; patienceMs?: number } = {}): Promise<void> {
+export async function checkRpcServers(
+  endpoints: readonly string[],
+  release: string,
+  { signal, patienceMs = 5_000 }: { signal?: AbortSignal; patienceMs?: number } = {},
+): Promise<void> {
   const unknown = endpoints.filter(endpoint => !inUse.has(endpoint))
-  await Promise.all(unknown.map(async (endpoint) => {
-    const problem = await problemOf(endpoint, protocolOf[release.split('.').slice(0, 2).join('.')], patienceMs, signal)
-    throwIfAborted(signal)
-    if (problem === undefined) return
-    throw new StreamingLLMError('RPC_UNAVAILABLE', `rpc: the server ${endpoint} ${problem}`, { details: { endpoint } })
-  }))
+  await Promise.all(
+    unknown.map(async endpoint => {
+      const problem = await problemOf(
+        endpoint,
+        protocolOf[release.split('.').slice(0, 2).join('.')],
+        patienceMs,
+        signal,
+      )
+      throwIfAborted(signal)
+      if (problem === undefined) return
+      throw new StreamingLLMError('RPC_UNAVAILABLE', `rpc: the server ${endpoint} ${problem}`, {
+        details: { endpoint },
+      })
+    }),
+  )
 }
 
 /** Marks servers as held by a model, until the function that it returns is called. */
@@ -60,7 +75,12 @@ export function holdRpcServers(endpoints: readonly string[]): () => void {
 }
 
 /** Undefined where all is well. */
-function problemOf(endpoint: string, protocol: number | undefined, patienceMs: number, signal: AbortSignal | undefined): Promise<string | undefined> {
+function problemOf(
+  endpoint: string,
+  protocol: number | undefined,
+  patienceMs: number,
+  signal: AbortSignal | undefined,
+): Promise<string | undefined> {
   const [host, port] = endpoint.split(':')
   return new Promise(resolve => {
     const socket = net.connect({ host, port: Number(port), family: 4 }) // as llama.cpp itself does
@@ -73,9 +93,13 @@ function problemOf(endpoint: string, protocol: number | undefined, patienceMs: n
       resolve(problem)
     }
     unlink = onAbort(signal, () => end('was not waited for'))
-    socket.setTimeout(patienceMs, () => end(connected
-      ? `took the connection and said nothing for ${patienceMs / 1000} s. It serves one program at a time: perhaps another one uses it.`
-      : `does not answer (${patienceMs / 1000} s). Is ggml-rpc-server running there, with --host and --port as given here?`))
+    socket.setTimeout(patienceMs, () =>
+      end(
+        connected
+          ? `took the connection and said nothing for ${patienceMs / 1000} s. It serves one program at a time: perhaps another one uses it.`
+          : `does not answer (${patienceMs / 1000} s). Is ggml-rpc-server running there, with --host and --port as given here?`,
+      ),
+    )
     socket.on('connect', () => {
       connected = true
       socket.write(hello)
@@ -85,13 +109,20 @@ function problemOf(endpoint: string, protocol: number | undefined, patienceMs: n
       if (answer.length >= answerBytes || !answer.subarray(0, 8).equals(answerLength.subarray(0, answer.length)))
         end(problemOfAnswer(answer, protocol))
     })
-    socket.on('error', (error: NodeJS.ErrnoException) => end(`cannot be reached (${error.code ?? error.message}). Start ggml-rpc-server there, with --host and --port as given here.`))
-    socket.on('close', () => end('closed the connection: it is no ggml-rpc-server, or one of another version of llama.cpp.'))
+    socket.on('error', (error: NodeJS.ErrnoException) =>
+      end(
+        `cannot be reached (${error.code ?? error.message}). Start ggml-rpc-server there, with --host and --port as given here.`,
+      ),
+    )
+    socket.on('close', () =>
+      end('closed the connection: it is no ggml-rpc-server, or one of another version of llama.cpp.'),
+    )
   })
 }
 
 function problemOfAnswer(answer: Buffer, protocol: number | undefined): string | undefined {
-  if (answer.length < answerBytes || !answer.subarray(0, 8).equals(answerLength)) return 'is no ggml-rpc-server: its answer is something else.'
+  if (answer.length < answerBytes || !answer.subarray(0, 8).equals(answerLength))
+    return 'is no ggml-rpc-server: its answer is something else.'
   const [major, minor, patch] = answer.subarray(8, 11)
   if (protocol === undefined || (major === protocol && minor === 0)) return undefined
   return `speaks version ${major}.${minor}.${patch} of the protocol, and these libraries speak ${protocol}.0. Run the ggml-rpc-server that was built along with them.`

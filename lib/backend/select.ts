@@ -2,8 +2,8 @@ import { existsSync, readdirSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { StreamingLLMError } from '../errors.js'
 import { userCacheFolder } from '../user-cache.js'
-import { addonFingerprint, metadataFile, readMetadata, type BuildMetadata } from './build-metadata.js'
-import { acceptedReleases, acceptedWords, findLibraryFiles, locateLibraries, type LlamaLibraries } from './locate.js'
+import { addonFingerprint, type BuildMetadata, metadataFile, readMetadata } from './build-metadata.js'
+import { acceptedReleases, acceptedWords, findLibraryFiles, type LlamaLibraries, locateLibraries } from './locate.js'
 
 /** Libraries, and the addon that was built along with them where it is this version's. */
 export interface SelectedLibraries extends LlamaLibraries {
@@ -27,7 +27,9 @@ export function buildsFolder(): string {
  * @throws {StreamingLLMError} LIBRARY_NOT_FOUND where there are none, or a build was not finished; LIBRARY_MISMATCH where
  *   they are of a release that the addon does not know, or for another machine
  */
-export function selectLibraries(wanted: string | undefined = process.env[librariesVariable] || undefined): SelectedLibraries {
+export function selectLibraries(
+  wanted: string | undefined = process.env[librariesVariable] || undefined,
+): SelectedLibraries {
   if (wanted === undefined) return locateLibraries()
   return wanted === 'built' ? latestBuild() : librariesIn(path.resolve(wanted))
 }
@@ -35,11 +37,13 @@ export function selectLibraries(wanted: string | undefined = process.env[librari
 function latestBuild(): SelectedLibraries {
   const folder = buildsFolder()
   const names = existsSync(folder) ? readdirSync(folder) : []
-  const builds = names.map(name => path.join(folder, name)).flatMap(each => {
-    const metadata = readMetadata(each)
-    if (metadata === undefined || !fits(metadata.buildOptions)) return []
-    return [{ folder: each, time: statSync(path.join(each, metadataFile)).mtimeMs }]
-  })
+  const builds = names
+    .map(name => path.join(folder, name))
+    .flatMap(each => {
+      const metadata = readMetadata(each)
+      if (metadata === undefined || !fits(metadata.buildOptions)) return []
+      return [{ folder: each, time: statSync(path.join(each, metadataFile)).mtimeMs }]
+    })
   const latest = builds.sort((a, b) => b.time - a.time)[0]
   if (latest !== undefined) return librariesIn(latest.folder)
   const message = `There are no libraries built from source for ${process.platform}-${process.arch} in ${folder}; build them with: npx streaming-llm build (see npx streaming-llm build --help)`
@@ -64,12 +68,29 @@ function librariesIn(folder: string): SelectedLibraries {
   const { release } = metadata.buildOptions.llamaCpp
   const { platform, arch } = metadata.buildOptions
   if (!acceptedReleases.test(release)) {
-    throw new StreamingLLMError('LIBRARY_MISMATCH', `The libraries in ${folder} are of llama.cpp ${release}; wanted is ${acceptedWords}.`, { details: { folder, found: release, wanted: acceptedWords } })
+    throw new StreamingLLMError(
+      'LIBRARY_MISMATCH',
+      `The libraries in ${folder} are of llama.cpp ${release}; wanted is ${acceptedWords}.`,
+      { details: { folder, found: release, wanted: acceptedWords } },
+    )
   }
   if (!fits(metadata.buildOptions)) {
-    throw new StreamingLLMError('LIBRARY_MISMATCH', `The libraries in ${folder} are for ${platform}-${arch}, and this is ${process.platform}-${process.arch}.`, { details: { folder, platform, arch } })
+    throw new StreamingLLMError(
+      'LIBRARY_MISMATCH',
+      `The libraries in ${folder} are for ${platform}-${arch}, and this is ${process.platform}-${process.arch}.`,
+      { details: { folder, platform, arch } },
+    )
   }
-  const files = findLibraryFiles(folder, release, library => new StreamingLLMError('LIBRARY_NOT_FOUND', `The libraries in ${folder} are incomplete: there is no ${library} library of ${release}; build them again.`, { details: { folder, library } }))
+  const files = findLibraryFiles(
+    folder,
+    release,
+    library =>
+      new StreamingLLMError(
+        'LIBRARY_NOT_FOUND',
+        `The libraries in ${folder} are incomplete: there is no ${library} library of ${release}; build them again.`,
+        { details: { folder, library } },
+      ),
+  )
   const found = { ...files, backendDirectory: folder, release }
   const addon = path.join(folder, 'streaming_llm.node')
   if (metadata.streamingLLM === undefined || !existsSync(addon)) return found

@@ -7,7 +7,7 @@ import { userCacheFolder } from '../user-cache.js'
 import { addonPath } from './addon.js'
 import type { GpuBackend } from './gpu-backends.js'
 import type { SelectedLibraries } from './select.js'
-import { tryBackend, type Trial } from './trial.js'
+import { type Trial, tryBackend } from './trial.js'
 
 /** What fails may be mended at any time; what works goes on working as long as nothing of the facts below changes. */
 const keepMs = { works: 30 * 24 * 3600_000, fails: 600_000 }
@@ -18,9 +18,16 @@ const variables = /^(CUDA_|NVIDIA_|GGML_|VK_|LD_LIBRARY_PATH$|LD_PRELOAD$|DYLD_|
  * As `tryBackend`, at most once for the same libraries, driver and environment, for all processes of this user. `fresh`
  * tries in any case. Where the folder cannot be written to, each process tries for itself.
  */
-export async function trialOf(libraries: SelectedLibraries, backend: GpuBackend, { fresh = false, attempt = tryBackend }: { fresh?: boolean; attempt?: typeof tryBackend } = {}): Promise<Trial> {
+export async function trialOf(
+  libraries: SelectedLibraries,
+  backend: GpuBackend,
+  { fresh = false, attempt = tryBackend }: { fresh?: boolean; attempt?: typeof tryBackend } = {},
+): Promise<Trial> {
   const facts = JSON.stringify(factsOf(libraries, backend))
-  const file = path.join(userCacheFolder('devices'), `${createHash('sha256').update(facts).digest('hex').slice(0, 32)}.json`)
+  const file = path.join(
+    userCacheFolder('devices'),
+    `${createHash('sha256').update(facts).digest('hex').slice(0, 32)}.json`,
+  )
   const known = fresh ? undefined : await remembered(file)
   if (known !== undefined) return known
   const trial = await attempt(libraries, backend)
@@ -66,6 +73,8 @@ function factsOf(libraries: SelectedLibraries, { file }: GpuBackend): unknown {
     driver: existsSync('/proc/driver/nvidia/version') ? readFileSync('/proc/driver/nvidia/version', 'utf8') : '',
     // A container may be given its devices, and a user a driver, without any of the above.
     devices: ['/dev/nvidiactl', '/dev/dri', '/dev/kfd', '/usr/share/vulkan/icd.d', '/etc/vulkan/icd.d'].map(stamp),
-    environment: Object.entries(process.env).filter(([name]) => variables.test(name)).sort(),
+    environment: Object.entries(process.env)
+      .filter(([name]) => variables.test(name))
+      .sort(),
   }
 }

@@ -38,7 +38,11 @@ process.exit(0)
  * Loads a back end in a child process, and computes something on each of its devices: a bad driver can end the process
  * that loads it, or hang, and then it is the child that suffers. Never throws for what the child does.
  */
-export async function tryBackend(libraries: SelectedLibraries, { file }: Pick<GpuBackend, 'file'>, { patience = patienceMs, child = process.execPath }: { patience?: number; child?: string } = {}): Promise<Trial> {
+export async function tryBackend(
+  libraries: SelectedLibraries,
+  { file }: Pick<GpuBackend, 'file'>,
+  { patience = patienceMs, child = process.execPath }: { patience?: number; child?: string } = {},
+): Promise<Trial> {
   const refusal = whyNotTry()
   if (refusal !== undefined) return { works: false, reason: refusal, devices: [], milliseconds: 0 }
   const began = performance.now()
@@ -51,8 +55,12 @@ export async function tryBackend(libraries: SelectedLibraries, { file }: Pick<Gp
   })
   let said = ''
   let complained = ''
-  tried.stdout.setEncoding('utf8').on('data', (text: string) => { said += text })
-  tried.stderr.setEncoding('utf8').on('data', (text: string) => { complained = (complained + text).slice(-1000) })
+  tried.stdout.setEncoding('utf8').on('data', (text: string) => {
+    said += text
+  })
+  tried.stderr.setEncoding('utf8').on('data', (text: string) => {
+    complained = (complained + text).slice(-1000)
+  })
   let hung = false
   const timer = setTimeout(() => {
     hung = true
@@ -66,7 +74,9 @@ export async function tryBackend(libraries: SelectedLibraries, { file }: Pick<Gp
   const milliseconds = Math.round(performance.now() - began)
   const { devices = [], reason } = answerIn(said)
   if (devices.length > 0) return { works: true, devices, milliseconds }
-  const ending = hung ? `it did not answer within ${patience / 1000} s` : `the process that tried it was ended by ${how}${complained.trim() === '' ? '' : `: ${complained.trim().split('\n').at(-1)}`}`
+  const ending = hung
+    ? `it did not answer within ${patience / 1000} s`
+    : `the process that tried it was ended by ${how}${complained.trim() === '' ? '' : `: ${complained.trim().split('\n').at(-1)}`}`
   return { works: false, reason: reason === undefined ? ending : withoutFile(reason, file), devices: [], milliseconds }
 }
 
@@ -78,7 +88,8 @@ function withoutFile(reason: string, file: string): string {
 
 /** A program that is no Node would start itself once more, and that one itself again. */
 function whyNotTry(): string | undefined {
-  if (process.env['STREAMING_LLM_TRIAL'] !== undefined) return 'this process was started to try a back end, and tries no other'
+  if (process.env['STREAMING_LLM_TRIAL'] !== undefined)
+    return 'this process was started to try a back end, and tries no other'
   return isSingleExecutable() ? 'a single executable application has no Node to try it with' : undefined
 }
 

@@ -8,10 +8,20 @@ import type { LlamaLibraries } from './locate.js'
  *
  * @throws {StreamingLLMError} LIBRARY_NOT_FOUND naming the file that is cut off
  */
-export function needWholeFiles({ llama, ggml, ggmlBase, cpuBackends }: Pick<LlamaLibraries, 'llama' | 'ggml' | 'ggmlBase' | 'cpuBackends'>): void {
+export function needWholeFiles({
+  llama,
+  ggml,
+  ggmlBase,
+  cpuBackends,
+}: Pick<LlamaLibraries, 'llama' | 'ggml' | 'ggmlBase' | 'cpuBackends'>): void {
   for (const file of [ggmlBase, ggml, llama, ...cpuBackends]) {
     const cut = missingBytes(file)
-    if (cut > 0) throw new StreamingLLMError('LIBRARY_NOT_FOUND', `${file} is cut off: ${cut} bytes are missing at least. Install the package again.`, { details: { file, missing: cut } })
+    if (cut > 0)
+      throw new StreamingLLMError(
+        'LIBRARY_NOT_FOUND',
+        `${file} is cut off: ${cut} bytes are missing at least. Install the package again.`,
+        { details: { file, missing: cut } },
+      )
   }
 }
 

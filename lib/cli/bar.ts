@@ -21,7 +21,12 @@ const everyMs = 100 // more often than the eye follows
  *
  * @param options.clearOnComplete takes the line away at the end; default: it stays
  */
-export function progressLine(format: string, { clearOnComplete = false } = {}, terminal: Terminal = process.stderr, now: () => number = () => performance.now()): ProgressLine {
+export function progressLine(
+  format: string,
+  { clearOnComplete = false } = {},
+  terminal: Terminal = process.stderr,
+  now: () => number = () => performance.now(),
+): ProgressLine {
   if (!terminal.isTTY) return { start() {}, setTotal() {}, update() {}, stop() {} }
   let [total, value, began, drawn] = [0, 0, 0, -Infinity]
   let words: Record<string, string | number> = {}
@@ -32,7 +37,11 @@ export function progressLine(format: string, { clearOnComplete = false } = {}, t
     const full = Math.round(share * width)
     const all: Record<string, string | number> = {
       bar: '\u2588'.repeat(full) + '\u2591'.repeat(width - full),
-      percentage: Math.floor(share * 100), value, total, eta_formatted: remaining(share, drawn - began), ...words,
+      percentage: Math.floor(share * 100),
+      value,
+      total,
+      eta_formatted: remaining(share, drawn - began),
+      ...words,
     }
     const line = format.replaceAll(/\{(\w+)\}/g, (_, name: string) => String(all[name] ?? ''))
     // A line that wraps could not be drawn over.
@@ -44,7 +53,9 @@ export function progressLine(format: string, { clearOnComplete = false } = {}, t
       terminal.write('\x1b[?25l') // without the cursor, which would jump about
       draw()
     },
-    setTotal(most) { total = most },
+    setTotal(most) {
+      total = most
+    },
     update(next, given = {}) {
       value = next
       words = { ...words, ...given }

@@ -25,7 +25,8 @@ function bar({ limits, usage }: CacheContents, width: number): string[] {
   const gap = usage.evictedTokens === 0 ? 0 : Math.max(3, Math.floor(width / 8))
   const cells = width - gap
   // Whatever there is of something has a column at least.
-  const share = (tokens: number, room: number) => (tokens === 0 ? 0 : Math.min(room, Math.max(1, Math.round(tokens / size * cells))))
+  const share = (tokens: number, room: number) =>
+    tokens === 0 ? 0 : Math.min(room, Math.max(1, Math.round((tokens / size) * cells)))
   const least = (tokens: number) => Math.min(tokens, 1)
   const sinkCells = share(sinks, cells - least(window) - least(free))
   const freeCells = window === 0 ? cells - sinkCells : share(free, cells - sinkCells - 1)
@@ -48,10 +49,17 @@ function messageLines({ limits, usage, messages }: CacheContents, width: number)
   const isCut = usage.evictedTokens > 0 && (limits.evict === 'token' || messages[0]?.role !== 'user')
   const whole = messages.slice(isCut ? 1 : 0)
   const cut = messages.length > whole.length ? ' Of the one before them the beginning has left.' : ''
-  if (whole.length === 0) return [`No message is whole in the window.${cut === '' ? '' : ' Of the latest the beginning has left.'}`]
+  if (whole.length === 0)
+    return [`No message is whole in the window.${cut === '' ? '' : ' Of the latest the beginning has left.'}`]
   const lines = whole.map(({ role, content }) => firstWords(role, content, width))
-  const listed = lines.length <= mostListed ? lines : [...lines.slice(0, mostListed / 2), `  (${lines.length - mostListed} more)`, ...lines.slice(-mostListed / 2)]
-  return [`${count(whole.length, 'message')} ${whole.length === 1 ? 'is' : 'are'} whole in the window, oldest first.${cut}`, ...listed]
+  const listed =
+    lines.length <= mostListed
+      ? lines
+      : [...lines.slice(0, mostListed / 2), `  (${lines.length - mostListed} more)`, ...lines.slice(-mostListed / 2)]
+  return [
+    `${count(whole.length, 'message')} ${whole.length === 1 ? 'is' : 'are'} whole in the window, oldest first.${cut}`,
+    ...listed,
+  ]
 }
 
 function firstWords(role: string, content: string, width: number): string {

@@ -6,7 +6,7 @@ import { cacheText } from './cache-drawing.js'
 import type { ChatSession } from './chat-session.js'
 import { columns } from './figures.js'
 import { fileNames } from './file-names.js'
-import { defaultChatFile, loadedText, loadChat, saveChat } from './saved-chats.js'
+import { defaultChatFile, loadChat, loadedText, saveChat } from './saved-chats.js'
 import { changeSetting, settingsText } from './session-settings.js'
 import { sessionStatistics } from './session-statistics.js'
 
@@ -32,7 +32,12 @@ const commands: readonly ChatCommand[] = [
   { name: 'undo', usage: '[count]', help: 'take the last exchange back, or so many', act: undo },
   { name: 'save', usage: '[file]', help: 'save the chat with its cache', act: save },
   { name: 'load', usage: '[file]', help: 'go on with a saved chat in place of this one', act: load },
-  { name: 'stats', usage: '', help: 'tokens, speed, memory, model and device', act: session => ({ say: sessionStatistics(session) }) },
+  {
+    name: 'stats',
+    usage: '',
+    help: 'tokens, speed, memory, model and device',
+    act: session => ({ say: sessionStatistics(session) }),
+  },
   { name: 'cache', usage: '', help: 'what the cache holds: sinks, window, whole messages', act: cache },
   { name: 'set', usage: '[name [value]]', help: 'show or change a sampling option; "none" forgets it', act: set },
   { name: 'exit', usage: '', help: 'end the chat', act: () => ({ ends: true }) },
@@ -46,13 +51,23 @@ export function findCommand(name: string): ChatCommand {
   const longer = names.filter(each => name !== '' && each.startsWith(name))
   const near = (longer.length > 0 ? longer : nearest(name, names)).map(each => `/${each}`)
   const help = near.length > 0 ? `did you mean ${list(near, 'or')}?` : '/help lists the commands.'
-  throw new StreamingLLMError('INVALID_OPTION', `There is no command /${name.slice(0, 40)}; ${help} A message that begins with a slash is written with two.`, { details: { command: name, suggestions: near } })
+  throw new StreamingLLMError(
+    'INVALID_OPTION',
+    `There is no command /${name.slice(0, 40)}; ${help} A message that begins with a slash is written with two.`,
+    { details: { command: name, suggestions: near } },
+  )
 }
 
 /** What a line that is being typed may become, and the part of it that is meant: for the Tab key. */
 export function completions(line: string): [string[], string] {
   const option = /^\/set +(\S*)$/.exec(line)?.[1]
-  if (option !== undefined) return [Object.keys(samplingSchemas).filter(name => name.startsWith(option)).map(name => `${name} `), option]
+  if (option !== undefined)
+    return [
+      Object.keys(samplingSchemas)
+        .filter(name => name.startsWith(option))
+        .map(name => `${name} `),
+      option,
+    ]
   const file = /^\/(?:save|load) +(.*)$/.exec(line)?.[1]
   if (file !== undefined) return [fileNames(file), file]
   if (!/^\/[a-z]*$/.test(line)) return [[], line]
@@ -86,11 +101,17 @@ function regenerate(session: ChatSession): CommandOutcome {
 
 async function undo({ chat }: ChatSession, argument: string): Promise<CommandOutcome> {
   const exchanges = argument === '' ? 1 : Number(argument)
-  if (!Number.isSafeInteger(exchanges) || exchanges < 1) throw new StreamingLLMError('INVALID_OPTION', `/undo: a whole number of at least 1 says how many exchanges, got ${argument}`)
+  if (!Number.isSafeInteger(exchanges) || exchanges < 1)
+    throw new StreamingLLMError(
+      'INVALID_OPTION',
+      `/undo: a whole number of at least 1 says how many exchanges, got ${argument}`,
+    )
   const removed = await chat.undo(exchanges)
   if (removed.length === 0) return { say: 'Nothing to take back is in the window.' }
   const rest = chat.messages.at(-1)
-  return { say: `Taken back: ${removed.length} ${removed.length === 1 ? 'message' : 'messages'}. ${rest === undefined ? 'The chat begins anew.' : `The last one now: ${beginning(rest.content)}`}` }
+  return {
+    say: `Taken back: ${removed.length} ${removed.length === 1 ? 'message' : 'messages'}. ${rest === undefined ? 'The chat begins anew.' : `The last one now: ${beginning(rest.content)}`}`,
+  }
 }
 
 async function save({ chat, model }: ChatSession, argument: string): Promise<CommandOutcome> {

@@ -3,7 +3,7 @@ import type { FinishEvent, StreamEvent, Usage } from '../events.js'
 import type { ChatMessage } from '../messages.js'
 import type { GenerateOptions } from '../options.js'
 import type { ModelDevice } from '../place-model.js'
-import { findCommand, type CommandOutcome } from './chat-commands.js'
+import { type CommandOutcome, findCommand } from './chat-commands.js'
 import { withLineEnds } from './line-history.js'
 import type { Entry } from './message-composer.js'
 import type { Talker } from './reply.js'
@@ -37,7 +37,11 @@ export class ChatSession {
   /** Of the last reply. */
   last: FinishEvent | undefined
 
-  constructor(readonly model: CommandedModel, public chat: CommandedChat, public options: GenerateOptions) {}
+  constructor(
+    readonly model: CommandedModel,
+    public chat: CommandedChat,
+    public options: GenerateOptions,
+  ) {}
 
   /**
    * Does what was typed: the reply to a message, or what a command has to say or to stream.

@@ -10,9 +10,9 @@ import { forgetfulHistory, historyFile, keptHistory } from './line-history.js'
 import { modelReference, openModel } from './open-model.js'
 import { pipedChat } from './piped-chat.js'
 import { promptsChat, readPrompts } from './prompts-chat.js'
-import { addSamplingOptions, samplingOptions, type SamplingFlags } from './sampling-options.js'
+import { addSamplingOptions, type SamplingFlags, samplingOptions } from './sampling-options.js'
 import { loadedText, refuseOtherFile, saveChat } from './saved-chats.js'
-import { addSharedOptions, evictOption, policyOptions, toNumber, type SharedFlags } from './shared-options.js'
+import { addSharedOptions, evictOption, policyOptions, type SharedFlags, toNumber } from './shared-options.js'
 import { checkStandardInput } from './standard-input.js'
 import { dim } from './status-line.js'
 import { terminalChat } from './terminal-chat.js'
@@ -38,13 +38,25 @@ export function chatCommand(): Command {
     .addOption(evictOption())
     .option('--max-tokens <count>', 'most tokens of a reply', toNumber, 1000) // as in the paper's demo
     .option('--speculation', 'faster where replies repeat what was said; not the same to the letter')
-    .addOption(new Option('--load <file>', 'go on with a saved chat').conflicts(['system', 'policy', 'sinks', 'window', 'reanchorEvery', 'evict']))
+    .addOption(
+      new Option('--load <file>', 'go on with a saved chat').conflicts([
+        'system',
+        'policy',
+        'sinks',
+        'window',
+        'reanchorEvery',
+        'evict',
+      ]),
+    )
     .option('--save <file>', 'save the chat when it ends, with its cache')
     .option('--no-history', 'do not keep what is typed on the terminal for the next time')
     .option('--commands', 'read piped input as a terminal is read: commands, and messages of several lines')
     .option('--prompts <file>', 'JSON lines with "turns", as in MT-bench: one conversation through all of them')
     .option('--json-stats <file>', 'write memory, tokens and times of each turn to this file, a JSON object a line')
-    .addHelpText('after', '\nOn the terminal /help lists the commands. It ends with 0 when the person or the input does; 130 where Ctrl-C ended a file of prompts; 1 after a failure, which stderr tells.')
+    .addHelpText(
+      'after',
+      '\nOn the terminal /help lists the commands. It ends with 0 when the person or the input does; 130 where Ctrl-C ended a file of prompts; 1 after a failure, which stderr tells.',
+    )
     .action(chat)
   return addSamplingOptions(command)
 }
@@ -62,9 +74,16 @@ async function chat(flags: ChatFlags): Promise<void> {
     await saving(session, save, async () => {
       if (prompts !== undefined) await promptsChat(session.chat, prompts, options, statistics)
       else if (process.stdin.isTTY) {
-        say(`${path.basename(modelReference(flags))}. Ctrl-C stops a reply, Ctrl-D ends the chat, /help lists the commands.`)
+        say(
+          `${path.basename(modelReference(flags))}. Ctrl-C stops a reply, Ctrl-D ends the chat, /help lists the commands.`,
+        )
         if (flags.load !== undefined) say(loadedText(flags.load, session.chat))
-        await terminalChat(session, statistics, undefined, flags.history ? keptHistory(historyFile(), say) : forgetfulHistory())
+        await terminalChat(
+          session,
+          statistics,
+          undefined,
+          flags.history ? keptHistory(historyFile(), say) : forgetfulHistory(),
+        )
       } else await pipedChat(session, statistics, flags)
     })
   } catch (error) {
@@ -103,7 +122,8 @@ function say(line: string): void {
 /** A dense cache ends a chat by design; the reader of the message may have come to see just that. */
 function explained(error: unknown, { policy }: ChatFlags): unknown {
   if (policy !== 'dense' || !StreamingLLMError.isInstance(error) || error.code !== 'CACHE_FULL') return error
-  const message = `\nThe conversation ends here: a dense cache keeps every token, and it is full.\n${error.message}\n`
-    + 'With --policy streaming, the default, the same cells are enough for a conversation without end.'
+  const message =
+    `\nThe conversation ends here: a dense cache keeps every token, and it is full.\n${error.message}\n` +
+    'With --policy streaming, the default, the same cells are enough for a conversation without end.'
   return new StreamingLLMError(error.code, message, { cause: error, details: error.details })
 }

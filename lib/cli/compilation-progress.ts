@@ -1,4 +1,4 @@
-import { progressLine, type ProgressLine } from './bar.js'
+import { type ProgressLine, progressLine } from './bar.js'
 
 /** Shows on stderr how much has been compiled: a bar on a terminal, elsewhere a line at each tenth. */
 export function compilationProgress(title: string): { show: (share: number) => void; end: () => void } {

@@ -11,7 +11,15 @@ import type { JsonSchema } from '../tools/tool-definitions.js'
  *
  * @throws {StreamingLLMError} INVALID_OPTION
  */
-export function readFormatFile({ grammar, jsonSchema, raw }: { grammar?: string; jsonSchema?: string; raw?: boolean }): Pick<GenerateOptions, 'grammar' | 'responseFormat'> {
+export function readFormatFile({
+  grammar,
+  jsonSchema,
+  raw,
+}: {
+  grammar?: string
+  jsonSchema?: string
+  raw?: boolean
+}): Pick<GenerateOptions, 'grammar' | 'responseFormat'> {
   if (grammar !== undefined) {
     const source = read('--grammar', grammar)
     checkGrammar(source, '--grammar')
@@ -35,6 +43,9 @@ function parse(content: string, file: string): unknown {
   try {
     return JSON.parse(content)
   } catch (cause) {
-    throw new StreamingLLMError('INVALID_OPTION', `--json-schema: ${file} is not JSON: ${(cause as Error).message}`, { cause, details: { file } })
+    throw new StreamingLLMError('INVALID_OPTION', `--json-schema: ${file} is not JSON: ${(cause as Error).message}`, {
+      cause,
+      details: { file },
+    })
   }
 }

@@ -2,8 +2,8 @@ import { cacheLimits } from '../cache-limits.js'
 import type { EstimateSetting, MemoryEstimate } from '../estimate-memory.js'
 import type { ModelHeader } from '../gguf/check.js'
 import { tokensKey } from '../gguf/header.js'
-import { arrayLength, ArchitectureFigures, type MetadataValue } from '../gguf/metadata.js'
-import { fileInfo, type FileInfo } from '../model-info.js'
+import { ArchitectureFigures, arrayLength, type MetadataValue } from '../gguf/metadata.js'
+import { type FileInfo, fileInfo } from '../model-info.js'
 import type { ModelMemory } from '../model-memory.js'
 import { parseModelOptions, parseSequenceOptions } from '../options.js'
 import { byteText, columns, countText } from './figures.js'
@@ -31,7 +31,12 @@ export interface Inspection extends FileInfo {
   specialTokens: SpecialToken[]
 }
 
-export async function inspectionOf(header: ModelHeader, memory: ModelMemory, isLocal: boolean, textsOf: (ids: readonly number[]) => Promise<Map<number, string>>): Promise<Inspection> {
+export async function inspectionOf(
+  header: ModelHeader,
+  memory: ModelMemory,
+  isLocal: boolean,
+  textsOf: (ids: readonly number[]) => Promise<Map<number, string>>,
+): Promise<Inspection> {
   const figures = new ArchitectureFigures(header.architecture, header.metadata)
   const layers = figures.number('block_count') ?? header.weightBytes.layers.length
   const most = (name: string): number | undefined => {
@@ -42,8 +47,20 @@ export async function inspectionOf(header: ModelHeader, memory: ModelMemory, isL
   const limits = () => cacheLimits(parseSequenceOptions({}), { trainedLength: header.contextLength, batchSize, memory })
   const heads = most('attention.head_count')
   return {
-    path: header.path, isLocal, parts: header.splitCount,
-    ...fileInfo(header, memory, { trainedLength: header.contextLength, vocabularySize: arrayLength(header.metadata, tokensKey), layers, chatTemplate: header.chatTemplate }, limits),
+    path: header.path,
+    isLocal,
+    parts: header.splitCount,
+    ...fileInfo(
+      header,
+      memory,
+      {
+        trainedLength: header.contextLength,
+        vocabularySize: arrayLength(header.metadata, tokensKey),
+        layers,
+        chatTemplate: header.chatTemplate,
+      },
+      limits,
+    ),
     width: figures.number('embedding_length'),
     heads,
     keyValueHeads: most('attention.head_count_kv') ?? heads,
@@ -51,7 +68,10 @@ export async function inspectionOf(header: ModelHeader, memory: ModelMemory, isL
   }
 }
 
-async function specialTokens({ metadata }: ModelHeader, textsOf: (ids: readonly number[]) => Promise<Map<number, string>>): Promise<SpecialToken[]> {
+async function specialTokens(
+  { metadata }: ModelHeader,
+  textsOf: (ids: readonly number[]) => Promise<Map<number, string>>,
+): Promise<SpecialToken[]> {
   const named = [...metadata].flatMap(([key, id]) => {
     const name = /^tokenizer\.ggml\.(\w+)_token_id$/.exec(key)?.[1]
     return name === undefined || typeof id !== 'number' ? [] : [{ name: name === 'seperator' ? 'separator' : name, id }]
@@ -64,24 +84,52 @@ const templateLines = 5
 const longestLine = 100
 
 /** As people read it. */
-export function inspectionText(found: Inspection & { estimate: MemoryEstimate }, { model, chats }: EstimateSetting, { metadata = false } = {}): string {
+export function inspectionText(
+  found: Inspection & { estimate: MemoryEstimate },
+  { model, chats }: EstimateSetting,
+  { metadata = false } = {},
+): string {
   const { estimate, policy, memory } = found
   const rows: string[][] = [
-    ['file', `${found.path} (${byteText(found.sizeBytes)}${found.parts > 1 ? ` in ${found.parts} parts` : ''}${found.isLocal ? '' : ', not downloaded'})`],
+    [
+      'file',
+      `${found.path} (${byteText(found.sizeBytes)}${found.parts > 1 ? ` in ${found.parts} parts` : ''}${found.isLocal ? '' : ', not downloaded'})`,
+    ],
     ['architecture', found.architecture],
     ['parameters', parameterText(found.parameters)],
     ['quantization', found.quantization],
     ['trained length', `${countText(found.trainedLength)} tokens`],
     ['layers', `${found.layers}${found.width === undefined ? '' : `, ${countText(found.width)} wide`}`],
     ['heads', found.heads === undefined ? 'none' : `${found.heads}, of keys and values ${found.keyValueHeads}`],
-    ['vocabulary', `${countText(found.vocabularySize)} tokens (${String(found.metadata['tokenizer.ggml.model'] ?? 'unknown kind')})`],
-    ['special tokens', found.specialTokens.map(({ name, id, text }) => `${name} ${id}${text === undefined ? '' : ` ${JSON.stringify(text)}`}`).join(', ') || 'none named'],
+    [
+      'vocabulary',
+      `${countText(found.vocabularySize)} tokens (${String(found.metadata['tokenizer.ggml.model'] ?? 'unknown kind')})`,
+    ],
+    [
+      'special tokens',
+      found.specialTokens
+        .map(({ name, id, text }) => `${name} ${id}${text === undefined ? '' : ` ${JSON.stringify(text)}`}`)
+        .join(', ') || 'none named',
+    ],
     ['licence', found.licence ?? 'not named'],
     ['memory', `${memory.kind}: ${memory.reason}`],
     ['streaming', policy === undefined ? 'no window fits by default: give sinks and window' : policyText(policy)],
   ]
-  const lines = [found.name ?? 'a model without a name', columns(rows), '', ...templateText(found.chatTemplate), '', ...estimateText(estimate, `${chats} ${chats === 1 ? 'chat' : 'chats'} of ${countText(estimate.sinks)} + ${countText(estimate.window)} tokens, ${model.kvType} keys and values, batches of ${model.batchSize}`)]
-  lines.push('', `Only loading tells whether llama.cpp takes the file's tensors, and the exact size of its compute buffers; the kind of memory is known by the architecture's name, for those of llama.cpp v0.4.0.`)
+  const lines = [
+    found.name ?? 'a model without a name',
+    columns(rows),
+    '',
+    ...templateText(found.chatTemplate),
+    '',
+    ...estimateText(
+      estimate,
+      `${chats} ${chats === 1 ? 'chat' : 'chats'} of ${countText(estimate.sinks)} + ${countText(estimate.window)} tokens, ${model.kvType} keys and values, batches of ${model.batchSize}`,
+    ),
+  ]
+  lines.push(
+    '',
+    `Only loading tells whether llama.cpp takes the file's tensors, and the exact size of its compute buffers; the kind of memory is known by the architecture's name, for those of llama.cpp v0.4.0.`,
+  )
   if (metadata) lines.push('', ...Object.entries(found.metadata).map(([key, value]) => `${key} = ${valueText(value)}`))
   // What a file says must not do things to the terminal.
   return lines.map(line => plainText(line)).join('\n')
@@ -96,29 +144,48 @@ function policyText({ eviction, sinks, window, reanchorEvery }: NonNullable<File
 function templateText(template: string | undefined): string[] {
   if (template === undefined) return ['No chat template.']
   const all = template.replace(/\n$/, '').split('\n')
-  const shown = all.slice(0, templateLines).map(line => `  ${[...line].length > longestLine ? `${[...line].slice(0, longestLine).join('')}...` : line}`)
+  const shown = all
+    .slice(0, templateLines)
+    .map(line => `  ${[...line].length > longestLine ? `${[...line].slice(0, longestLine).join('')}...` : line}`)
   const isWhole = all.length <= templateLines && all.every(line => [...line].length <= longestLine)
-  return [`Chat template${isWhole ? '' : ` (${all.length} ${all.length === 1 ? 'line' : 'lines'}; all of it: --template)`}:`, ...shown]
+  return [
+    `Chat template${isWhole ? '' : ` (${all.length} ${all.length === 1 ? 'line' : 'lines'}; all of it: --template)`}:`,
+    ...shown,
+  ]
 }
 
-function estimateText({ weights, cache, state, compute, tables, total, devices, notes }: MemoryEstimate, what: string): string[] {
+function estimateText(
+  { weights, cache, state, compute, tables, total, devices, notes }: MemoryEstimate,
+  what: string,
+): string[] {
   const rows = [
-    ['  weights', byteText(weights)], ['  cache', byteText(cache)], ...(state > 0 ? [['  states', byteText(state)]] : []),
-    ['  computing', `${byteText(compute)} (estimated)`], ['  tables', `${byteText(tables)} (estimated)`], ['  all', byteText(total)],
+    ['  weights', byteText(weights)],
+    ['  cache', byteText(cache)],
+    ...(state > 0 ? [['  states', byteText(state)]] : []),
+    ['  computing', `${byteText(compute)} (estimated)`],
+    ['  tables', `${byteText(tables)} (estimated)`],
+    ['  all', byteText(total)],
   ]
-  const fit = devices.map(({ name, needed, free = 0 }) => `${needed <= free ? 'It fits' : 'It does not fit'}: ${byteText(free)} are free on this machine (${name}).`)
+  const fit = devices.map(
+    ({ name, needed, free = 0 }) =>
+      `${needed <= free ? 'It fits' : 'It does not fit'}: ${byteText(free)} are free on this machine (${name}).`,
+  )
   return [`Memory for ${what}:`, columns(rows), ...fit, ...notes]
 }
 
 function parameterText(count: number): string {
-  for (const [word, size] of [['billion', 1e9], ['million', 1e6]] as const) {
+  for (const [word, size] of [
+    ['billion', 1e9],
+    ['million', 1e6],
+  ] as const) {
     if (count >= size) return `${(count / size).toFixed(count >= 100 * size ? 0 : 1)} ${word}`
   }
   return countText(count)
 }
 
 function valueText(value: MetadataValue): string {
-  if (typeof value === 'string') return JSON.stringify([...value].length > longestLine ? `${[...value].slice(0, longestLine).join('')}...` : value)
+  if (typeof value === 'string')
+    return JSON.stringify([...value].length > longestLine ? `${[...value].slice(0, longestLine).join('')}...` : value)
   if (typeof value !== 'object') return String(value)
   if ('byteLength' in value) return `a text of ${byteText(value.byteLength)}`
   const { arrayLength: length, values = [] } = value

@@ -23,7 +23,12 @@ export interface LineHistory {
 /** Lines of this session alone. */
 export function forgetfulHistory(): LineHistory {
   const lines: string[] = []
-  return { lines, add: line => { prepend(lines, line) } }
+  return {
+    lines,
+    add: line => {
+      prepend(lines, line)
+    },
+  }
 }
 
 export function historyFile(): string {
@@ -78,7 +83,12 @@ function read(file: string): string[] {
     // A pipe in its place would be waited for.
     const found = statSync(file)
     if (!found.isFile() || found.size > mostBytes) return []
-    return readFileSync(file, 'utf8').split('\n').map(plainText).filter(line => line !== '').reverse().slice(0, most)
+    return readFileSync(file, 'utf8')
+      .split('\n')
+      .map(plainText)
+      .filter(line => line !== '')
+      .reverse()
+      .slice(0, most)
   } catch {
     return [] // there is none yet
   }

@@ -13,7 +13,10 @@ import { pullCommand } from './pull.js'
 import { runCommand } from './run.js'
 import { scoreCommand } from './score.js'
 
-const { version, description } = createRequire(import.meta.url)('../../package.json') as { version: string; description: string }
+const { version, description } = createRequire(import.meta.url)('../../package.json') as {
+  version: string
+  description: string
+}
 
 watchOutputs()
 

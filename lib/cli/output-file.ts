@@ -19,7 +19,10 @@ export function openOutputFile(option: string, file: string): OutputFile {
   try {
     descriptor = openSync(file, 'w')
   } catch (cause) {
-    throw new StreamingLLMError('INVALID_OPTION', `${option}: ${(cause as Error).message}`, { cause, details: { file } })
+    throw new StreamingLLMError('INVALID_OPTION', `${option}: ${(cause as Error).message}`, {
+      cause,
+      details: { file },
+    })
   }
   const attempt = (act: () => void): void => {
     try {

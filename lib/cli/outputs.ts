@@ -18,7 +18,9 @@ export function watchOutputs(): void {
     output.on('error', error => fails(output, error))
   }
   // Also where somebody has ended it with another code, as after the text of --help.
-  process.on('exit', () => { if (failed) process.exitCode ||= 1 })
+  process.on('exit', () => {
+    if (failed) process.exitCode ||= 1
+  })
 }
 
 /**

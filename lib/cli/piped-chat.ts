@@ -1,7 +1,7 @@
 import readline from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
 import type { ChatSession } from './chat-session.js'
-import { MessageComposer, type Entry } from './message-composer.js'
+import { type Entry, MessageComposer } from './message-composer.js'
 import { passOn, write } from './reply.js'
 import { inputUnreadable } from './standard-input.js'
 import type { TurnStatistics } from './turn-statistics.js'

@@ -1,5 +1,5 @@
 import type { LoadProgress } from '../options.js'
-import { progressLine, type ProgressLine } from './bar.js'
+import { type ProgressLine, progressLine } from './bar.js'
 
 /**
  * Shows on stderr how far a download has come: a bar on a terminal, elsewhere one line a file. Reading the file is
@@ -20,10 +20,14 @@ export function progressBar(): { show: (progress: LoadProgress) => void; end: ()
       end()
       file = progress.file
       if (process.stderr.isTTY) bar = start(file, totalBytes)
-      else process.stderr.write(`Downloading ${file}${totalBytes === undefined ? '' : ` (${megabytes(totalBytes)} MB)`}\n`)
+      else
+        process.stderr.write(`Downloading ${file}${totalBytes === undefined ? '' : ` (${megabytes(totalBytes)} MB)`}\n`)
     }
     if (totalBytes !== undefined) bar?.setTotal(totalBytes)
-    bar?.update(receivedBytes, { received: megabytes(receivedBytes), size: totalBytes === undefined ? '?' : megabytes(totalBytes) })
+    bar?.update(receivedBytes, {
+      received: megabytes(receivedBytes),
+      size: totalBytes === undefined ? '?' : megabytes(totalBytes),
+    })
   }
   return { show, end }
 }

@@ -3,7 +3,7 @@ import { StreamingLLMError } from '../errors.js'
 import { readTextFile, textLines } from '../files/text-file.js'
 import type { GenerateOptions } from '../options.js'
 import { Interrupted, onInterrupt } from './failure.js'
-import { passOn, write, type Talker } from './reply.js'
+import { passOn, type Talker, write } from './reply.js'
 import { dim, statusLine } from './status-line.js'
 import type { TurnStatistics } from './turn-statistics.js'
 
@@ -19,7 +19,9 @@ export async function promptsChat(
   try {
     for (const prompt of prompts) {
       await write(output, `\nUSER: ${prompt}\n\nASSISTANT: `)
-      const turn = await passOn(chat.stream(prompt, { ...options, signal: interrupt.signal }), piece => write(output, piece))
+      const turn = await passOn(chat.stream(prompt, { ...options, signal: interrupt.signal }), piece =>
+        write(output, piece),
+      )
       await write(output, '\n')
       process.stderr.write(`${dim(statusLine(turn.finish), process.stderr)}\n`)
       if (interrupt.signal.aborted) throw new Interrupted()
@@ -36,9 +38,14 @@ export function readPrompts(file: string): string[] {
   try {
     content = readTextFile(file)
   } catch (cause) {
-    throw new StreamingLLMError('INVALID_OPTION', `--prompts: ${(cause as Error).message}`, { cause, details: { file } })
+    throw new StreamingLLMError('INVALID_OPTION', `--prompts: ${(cause as Error).message}`, {
+      cause,
+      details: { file },
+    })
   }
-  const prompts = textLines(content).flatMap((line, index) => (line.trim() === '' ? [] : turnsOf(line, `${file}:${index + 1}`)))
+  const prompts = textLines(content).flatMap((line, index) =>
+    line.trim() === '' ? [] : turnsOf(line, `${file}:${index + 1}`),
+  )
   if (prompts.length > 0) return prompts
   throw new StreamingLLMError('INVALID_OPTION', `--prompts: ${file} has no prompts`, { details: { file } })
 }
@@ -51,5 +58,7 @@ function turnsOf(line: string, where: string): string[] {
     throw new StreamingLLMError('INVALID_OPTION', `--prompts: ${where} is not JSON`, { cause, details: { where } })
   }
   if (Array.isArray(turns) && turns.every(turn => typeof turn === 'string')) return turns
-  throw new StreamingLLMError('INVALID_OPTION', `--prompts: ${where} has no "turns", an array of texts`, { details: { where } })
+  throw new StreamingLLMError('INVALID_OPTION', `--prompts: ${where} has no "turns", an array of texts`, {
+    details: { where },
+  })
 }

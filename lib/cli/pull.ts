@@ -20,18 +20,30 @@ interface PullFlags {
 
 export function pullCommand(): Command {
   return new Command('pull')
-    .description('Download a model of Hugging Face into the cache, checked against its checksum, and print where it is. Broken off, it goes on where it was; a model that is there already is downloaded again only where the hub has a newer one.')
-    .argument('<reference>', 'hf:owner/repo/file.gguf or hf:owner/repo:QUANT, also with a revision: hf:owner/repo@revision:QUANT')
+    .description(
+      'Download a model of Hugging Face into the cache, checked against its checksum, and print where it is. Broken off, it goes on where it was; a model that is there already is downloaded again only where the hub has a newer one.',
+    )
+    .argument(
+      '<reference>',
+      'hf:owner/repo/file.gguf or hf:owner/repo:QUANT, also with a revision: hf:owner/repo@revision:QUANT',
+    )
     .option('--sha256 <hex>', 'the checksum that the file (of a split model, its first part) must have')
     .option('--verify', 'read a model that was there already through again, and compare its checksum')
     .option('--json', 'print reference, path, parts and sizes as JSON')
-    .addHelpText('after', '\nIt ends with 0 where the model is there and can be loaded by its header; 130 after Ctrl-C; 1 after a failure, which stderr tells.\nHF_TOKEN, HF_ENDPOINT, HF_HOME, HF_HUB_CACHE and HF_HUB_OFFLINE mean what they mean to huggingface_hub.')
+    .addHelpText(
+      'after',
+      '\nIt ends with 0 where the model is there and can be loaded by its header; 130 after Ctrl-C; 1 after a failure, which stderr tells.\nHF_TOKEN, HF_ENDPOINT, HF_HOME, HF_HUB_CACHE and HF_HUB_OFFLINE mean what they mean to huggingface_hub.',
+    )
     .action(pull)
 }
 
 async function pull(reference: string, { sha256, verify, json }: PullFlags): Promise<void> {
   if (parseReference(reference).kind === 'path') {
-    throw new StreamingLLMError('INVALID_OPTION', `pull: ${reference} is a path; to download a model of Hugging Face write hf:owner/repo/file.gguf or hf:owner/repo:QUANT`, { details: { reference } })
+    throw new StreamingLLMError(
+      'INVALID_OPTION',
+      `pull: ${reference} is a path; to download a model of Hugging Face write hf:owner/repo/file.gguf or hf:owner/repo:QUANT`,
+      { details: { reference } },
+    )
   }
   const interrupt = onInterrupt()
   const bar = progressBar()
@@ -40,7 +52,8 @@ async function pull(reference: string, { sha256, verify, json }: PullFlags): Pro
     const received = new Map<string, number>()
     let fetched = 0
     const path = await resolveModel(reference, {
-      sha256, signal,
+      sha256,
+      signal,
       onProgress: progress => {
         const { file, receivedBytes } = progress
         // What an earlier download has left is there from the first report on.
@@ -57,7 +70,10 @@ async function pull(reference: string, { sha256, verify, json }: PullFlags): Pro
     // That it is a model which can be run here is good to know now.
     await checkModelFile(path)
     const sizeBytes = parts.reduce((sum, part) => sum + part.sizeBytes, 0)
-    await write(process.stdout, json ? jsonText({ reference, path, sizeBytes, downloadedBytes: fetched, parts }) : `${path}\n`)
+    await write(
+      process.stdout,
+      json ? jsonText({ reference, path, sizeBytes, downloadedBytes: fetched, parts }) : `${path}\n`,
+    )
   } finally {
     bar.end()
     interrupt.release()
@@ -84,5 +100,10 @@ async function compare({ path, sha256 }: Part, signal: AbortSignal): Promise<voi
     return
   }
   const actual = await sha256OfFile(path, signal)
-  if (actual !== sha256) throw new StreamingLLMError('CHECKSUM_MISMATCH', `${checksumMismatch(path, sha256, actual).message} Remove it (streaming-llm models remove) and pull it again.`, { details: { expected: sha256, actual } })
+  if (actual !== sha256)
+    throw new StreamingLLMError(
+      'CHECKSUM_MISMATCH',
+      `${checksumMismatch(path, sha256, actual).message} Remove it (streaming-llm models remove) and pull it again.`,
+      { details: { expected: sha256, actual } },
+    )
 }

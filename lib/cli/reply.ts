@@ -1,6 +1,6 @@
 import type { FinishEvent, StreamEvent } from '../events.js'
 import type { GenerateOptions } from '../options.js'
-import { OutputFailed, readerLeft, ReaderLeft } from './failure.js'
+import { OutputFailed, ReaderLeft, readerLeft } from './failure.js'
 
 /** The part of a chat that replies need. */
 export interface Talker {
@@ -18,7 +18,11 @@ export interface Turn {
  *
  * @param takeReasoning gets what the model writes to itself first, if it does
  */
-export async function passOn(reply: AsyncIterable<StreamEvent>, take: (text: string) => Promise<void>, takeReasoning?: (text: string) => Promise<void>): Promise<Turn> {
+export async function passOn(
+  reply: AsyncIterable<StreamEvent>,
+  take: (text: string) => Promise<void>,
+  takeReasoning?: (text: string) => Promise<void>,
+): Promise<Turn> {
   const intervalsMs: number[] = []
   let last: number | undefined
   let finish: FinishEvent | undefined

@@ -25,7 +25,13 @@ export interface Scored {
 export async function runningPerplexity(
   sequence: Sequence,
   tokens: Int32Array,
-  { every = 1, sampled = every, chunk = 16, signal, onScores }: { every?: number; sampled?: number; chunk?: number; signal?: AbortSignal; onScores?: (scored: Scored) => void },
+  {
+    every = 1,
+    sampled = every,
+    chunk = 16,
+    signal,
+    onScores,
+  }: { every?: number; sampled?: number; chunk?: number; signal?: AbortSignal; onScores?: (scored: Scored) => void },
 ): Promise<Omit<Scored, 'latest'>> {
   let sum = 0
   let scored = 0
@@ -44,7 +50,14 @@ export async function runningPerplexity(
       }
       return { token: from + i, nll: -value, perplexity: Math.exp(sum / scored) }
     })
-    return { scored, read, perplexity: Math.exp(sum / scored), sampledPerplexity: Math.exp(sampledSum / sampledCount), msPerToken: spent / scored, latest }
+    return {
+      scored,
+      read,
+      perplexity: Math.exp(sum / scored),
+      sampledPerplexity: Math.exp(sampledSum / sampledCount),
+      msPerToken: spent / scored,
+      latest,
+    }
   }
   let result: Scored | undefined
   while (read < tokens.length) {

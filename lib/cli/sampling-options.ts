@@ -3,7 +3,9 @@ import type { SamplingOptions } from '../options.js'
 import { toNumber } from './shared-options.js'
 
 /** The flags that say how tokens are chosen. Named as the options of the API, which say what values they take. */
-export type SamplingFlags = { [Name in keyof Omit<SamplingOptions, NestedName>]: SamplingOptions[Name] } & { [Name in NestedName]?: true | SamplingOptions[Name] }
+export type SamplingFlags = { [Name in keyof Omit<SamplingOptions, NestedName>]: SamplingOptions[Name] } & {
+  [Name in NestedName]?: true | SamplingOptions[Name]
+}
 
 type NestedName = 'dynamicTemperature' | 'xtc' | 'mirostat' | 'adaptiveP' | 'dry'
 
@@ -11,14 +13,19 @@ const nested: readonly NestedName[] = ['dynamicTemperature', 'xtc', 'mirostat', 
 const group = 'Sampling:'
 
 export function addSamplingOptions(command: Command): Command {
-  const number = (flag: string, help: string) => command.addOption(new Option(`--${flag}`, help).argParser(toNumber).helpGroup(group))
-  const settings = (flag: string, help: string) => command.addOption(new Option(`--${flag} [settings]`, help).argParser(toSettings).helpGroup(group))
+  const number = (flag: string, help: string) =>
+    command.addOption(new Option(`--${flag}`, help).argParser(toNumber).helpGroup(group))
+  const settings = (flag: string, help: string) =>
+    command.addOption(new Option(`--${flag} [settings]`, help).argParser(toSettings).helpGroup(group))
   number('temperature <value>', '0 always takes the likeliest token')
   number('top-k <count>', 'only so many of the likeliest tokens; 0 means all')
   number('top-p <share>', 'only the likeliest tokens that together have this probability')
   number('min-p <share>', "only tokens with this share of the likeliest one's probability")
   number('typical-p <share>', 'locally typical sampling; 1 is off')
-  number('top-n-sigma <deviations>', 'only tokens at most so many standard deviations below the largest logit; 0 is off')
+  number(
+    'top-n-sigma <deviations>',
+    'only tokens at most so many standard deviations below the largest logit; 0 is off',
+  )
   settings('dynamic-temperature', 'higher where the model is unsure: range=0.5,exponent=1')
   settings('xtc', 'leave the likeliest tokens out at times: probability=0.5,threshold=0.1')
   settings('mirostat', 'keep the surprise near a target: version=2,tau=5,eta=0.1')
@@ -26,18 +33,57 @@ export function addSamplingOptions(command: Command): Command {
   number('repeat-penalty <value>', 'divide the logits of tokens that have come lately; 1 is off')
   number('frequency-penalty <value>', "take from a token's logit for each time it has come")
   number('presence-penalty <value>', "take from a token's logit once it has come")
-  command.addOption(new Option('--penalty-tokens <count>', 'how many of the latest tokens the three penalties look at, or "window"').argParser(text => (text === 'window' ? text : toNumber(text))).helpGroup(group))
+  command.addOption(
+    new Option('--penalty-tokens <count>', 'how many of the latest tokens the three penalties look at, or "window"')
+      .argParser(text => (text === 'window' ? text : toNumber(text)))
+      .helpGroup(group),
+  )
   settings('dry', 'discourage the repetition of phrases: multiplier=0.8,base=1.75,allowedLength=2,tokens=1024')
-  command.addOption(new Option('--logit-bias <token=value...>', 'add to the logits of tokens, each by its number or its text; "false" rules one out').argParser(toBias).helpGroup(group))
+  command.addOption(
+    new Option(
+      '--logit-bias <token=value...>',
+      'add to the logits of tokens, each by its number or its text; "false" rules one out',
+    )
+      .argParser(toBias)
+      .helpGroup(group),
+  )
   number('seed <number>', 'the same seed gives the same reply')
   return command
 }
 
 /** As the API takes them: what was given alone. */
 export function samplingOptions(flags: SamplingFlags): SamplingOptions {
-  const { temperature, topK, topP, minP, typicalP, topNSigma, repeatPenalty, frequencyPenalty, presencePenalty, penaltyTokens, logitBias, seed } = flags
-  const plain = { temperature, topK, topP, minP, typicalP, topNSigma, repeatPenalty, frequencyPenalty, presencePenalty, penaltyTokens, logitBias, seed }
-  const parts = Object.fromEntries(nested.map(name => [name, flags[name] === true ? {} : flags[name]])) as SamplingOptions
+  const {
+    temperature,
+    topK,
+    topP,
+    minP,
+    typicalP,
+    topNSigma,
+    repeatPenalty,
+    frequencyPenalty,
+    presencePenalty,
+    penaltyTokens,
+    logitBias,
+    seed,
+  } = flags
+  const plain = {
+    temperature,
+    topK,
+    topP,
+    minP,
+    typicalP,
+    topNSigma,
+    repeatPenalty,
+    frequencyPenalty,
+    presencePenalty,
+    penaltyTokens,
+    logitBias,
+    seed,
+  }
+  const parts = Object.fromEntries(
+    nested.map(name => [name, flags[name] === true ? {} : flags[name]]),
+  ) as SamplingOptions
   return Object.fromEntries(Object.entries({ ...plain, ...parts }).filter(([, value]) => value !== undefined))
 }
 
@@ -62,20 +108,26 @@ export function readSamplingFlag(name: keyof SamplingOptions, text: string): unk
 }
 
 function shellWords(text: string): string[] {
-  return (text.match(/(?:"[^"]*"|'[^']*'|[^\s"']|["'])+/g) ?? []).map(word => word.replaceAll(/"([^"]*)"|'([^']*)'/g, (_, double: string | undefined, single: string) => double ?? single))
+  return (text.match(/(?:"[^"]*"|'[^']*'|[^\s"']|["'])+/g) ?? []).map(word =>
+    word.replaceAll(/"([^"]*)"|'([^']*)'/g, (_, double: string | undefined, single: string) => double ?? single),
+  )
 }
 
 /** `name=number,name=number`, which is for the library to check. */
 function toSettings(text: string): Record<string, number> {
-  return Object.fromEntries(text.split(',').map(setting => {
-    const [, name, value] = /^(\w+)=(.+)$/.exec(setting) ?? []
-    if (name === undefined || value === undefined) throw new InvalidArgumentError('It must be name=number, with commas between several.')
-    return [name, toNumber(value)]
-  }))
+  return Object.fromEntries(
+    text.split(',').map(setting => {
+      const [, name, value] = /^(\w+)=(.+)$/.exec(setting) ?? []
+      if (name === undefined || value === undefined)
+        throw new InvalidArgumentError('It must be name=number, with commas between several.')
+      return [name, toNumber(value)]
+    }),
+  )
 }
 
 function toBias(text: string, before: SamplingOptions['logitBias'] = []): SamplingOptions['logitBias'] {
   const [, token, value] = /^(.+)=([^=]+)$/s.exec(text) ?? []
-  if (token === undefined || value === undefined) throw new InvalidArgumentError('It must be token=number or token=false.')
+  if (token === undefined || value === undefined)
+    throw new InvalidArgumentError('It must be token=number or token=false.')
   return [...before, [/^\d+$/.test(token) ? Number(token) : token, value === 'false' ? false : toNumber(value)]]
 }

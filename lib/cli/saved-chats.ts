@@ -16,30 +16,46 @@ export function defaultChatFile(modelPath: string): string {
 export async function saveChat(chat: Pick<CommandedChat, 'save'>, given: string): Promise<string> {
   const file = fromHome(given)
   await refuseOtherFile(file)
-  if (path.dirname(file) === path.join(userDataFolder(), 'chats')) await mkdir(path.dirname(file), { recursive: true, mode: 0o700 }).catch((error: unknown) => { throw saveFailed(file, error) })
+  if (path.dirname(file) === path.join(userDataFolder(), 'chats'))
+    await mkdir(path.dirname(file), { recursive: true, mode: 0o700 }).catch((error: unknown) => {
+      throw saveFailed(file, error)
+    })
   await chat.save(file)
   return file
 }
 
 /** Throws SAVE_FAILED where the file is there and is no saved chat: a name that was mistyped costs nobody a document. */
 export async function refuseOtherFile(file: string): Promise<void> {
-  if (await isOtherFile(file)) throw new StreamingLLMError('SAVE_FAILED', `${file} is no saved chat, and is left as it is; give another name`, { details: { path: file } })
+  if (await isOtherFile(file))
+    throw new StreamingLLMError('SAVE_FAILED', `${file} is no saved chat, and is left as it is; give another name`, {
+      details: { path: file },
+    })
 }
 
-export async function loadChat(model: Pick<CommandedModel, 'restoreChat'>, given: string): Promise<{ file: string; chat: CommandedChat }> {
+export async function loadChat(
+  model: Pick<CommandedModel, 'restoreChat'>,
+  given: string,
+): Promise<{ file: string; chat: CommandedChat }> {
   const file = fromHome(given)
   return { file, chat: await model.restoreChat(file) }
 }
 
 /** Says what of the file could be used. */
-export function loadedText(file: string, { messages, usage, restoredFrom }: Pick<CommandedChat, 'messages' | 'usage' | 'restoredFrom'>): string {
+export function loadedText(
+  file: string,
+  { messages, usage, restoredFrom }: Pick<CommandedChat, 'messages' | 'usage' | 'restoredFrom'>,
+): string {
   const what = `Loaded ${file}: ${messages.length} ${messages.length === 1 ? 'message' : 'messages'}, ${usage.seenTokens.toLocaleString('en-US')} tokens seen.`
   // As good as a new one, with messages or without: nothing of it has to be decoded again.
-  if (restoredFrom?.what === 'messages' && restoredFrom.reason === nothingDecoded) return `${what} Nothing of it has been decoded yet.`
+  if (restoredFrom?.what === 'messages' && restoredFrom.reason === nothingDecoded)
+    return `${what} Nothing of it has been decoded yet.`
   switch (restoredFrom?.what) {
-    case 'tokens': return `${what} Sinks and window are decoded again with the next message: ${restoredFrom.reason}.`
-    case 'messages': return `${what} The messages are decoded again with the next one: ${restoredFrom.reason}.`
-    default: return `${what} It goes on as if it had never stopped.`
+    case 'tokens':
+      return `${what} Sinks and window are decoded again with the next message: ${restoredFrom.reason}.`
+    case 'messages':
+      return `${what} The messages are decoded again with the next one: ${restoredFrom.reason}.`
+    default:
+      return `${what} It goes on as if it had never stopped.`
   }
 }
 

@@ -2,7 +2,7 @@ import { Command, Option } from 'commander'
 import { StreamingLLMError } from '../errors.js'
 import { openModel } from './open-model.js'
 import { write } from './reply.js'
-import { addSharedOptions, policyOptions, toNumber, type SharedFlags } from './shared-options.js'
+import { addSharedOptions, policyOptions, type SharedFlags, toNumber } from './shared-options.js'
 import { readTextInput } from './text-input.js'
 import { checkTokens, parseTokens, summary } from './token-scores.js'
 
@@ -15,7 +15,9 @@ interface ScoreFlags extends SharedFlags {
 
 export function scoreCommand(): Command {
   return addSharedOptions(new Command('score'))
-    .description('How likely the model finds a text: the negative log-likelihood (natural logarithm) of each token but the first; the text from a file or stdin, without a beginning-of-sequence token.')
+    .description(
+      'How likely the model finds a text: the negative log-likelihood (natural logarithm) of each token but the first; the text from a file or stdin, without a beginning-of-sequence token.',
+    )
     .argument('[file]', 'a text; "-", or no file and piped input, means stdin')
     .addOption(new Option('--text-file <file>', 'as the argument').conflicts('tokensFile'))
     .option('--tokens-file <file>', 'token ids, separated by blanks or new lines, in place of a text')
@@ -37,7 +39,11 @@ async function score(argument: string | undefined, flags: ScoreFlags): Promise<v
     const all = given ?? model.tokenize(content)
     const tokens = all.slice(0, flags.tokens)
     if (tokens.length < 2) {
-      throw new StreamingLLMError('INVALID_OPTION', `score: at least 2 tokens are needed, ${name} has ${tokens.length}`, { details: { file: name } })
+      throw new StreamingLLMError(
+        'INVALID_OPTION',
+        `score: at least 2 tokens are needed, ${name} has ${tokens.length}`,
+        { details: { file: name } },
+      )
     }
     // Dense without a size keeps the whole text, also where that is longer than what the model was trained on.
     const sizes = flags.policy === 'dense' && !flags.window ? { sinks: 0, window: tokens.length } : {}

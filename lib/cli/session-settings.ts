@@ -1,8 +1,8 @@
 import { CommanderError } from 'commander'
 import { StreamingLLMError } from '../errors.js'
 import { parseJson } from '../json.js'
-import { parseGenerateOptions, type GenerateOptions } from '../options.js'
-import { samplingSchemas, type SamplingOptions } from '../options/sampling.js'
+import { type SamplingOptions, samplingSchemas } from '../options/sampling.js'
+import { type GenerateOptions, parseGenerateOptions } from '../options.js'
 import { readSamplingFlag } from './sampling-options.js'
 
 /**
@@ -24,7 +24,9 @@ export function changeSetting(options: GenerateOptions, name: string, value: str
 /** The options that are set, a line each. */
 export function settingsText(options: GenerateOptions): string {
   const set = Object.entries(options).filter(([, value]) => value !== undefined)
-  return set.length === 0 ? 'No option is set.' : set.map(([name, value]) => `${name} ${JSON.stringify(value)}`).join('\n')
+  return set.length === 0
+    ? 'No option is set.'
+    : set.map(([name, value]) => `${name} ${JSON.stringify(value)}`).join('\n')
 }
 
 function checkName(option: string): void {
@@ -51,7 +53,10 @@ function readValue(option: string, text: string): unknown {
     return readSamplingFlag(option, text)
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error
-    throw new StreamingLLMError('INVALID_OPTION', `/set: ${option}: ${error.message}`, { cause: error, details: { option } })
+    throw new StreamingLLMError('INVALID_OPTION', `/set: ${option}: ${error.message}`, {
+      cause: error,
+      details: { option },
+    })
   }
 }
 

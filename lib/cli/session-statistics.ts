@@ -2,11 +2,24 @@ import type { ChatSession } from './chat-session.js'
 import { byteText, columns, countText } from './figures.js'
 
 /** How the chat stands: tokens, sizes, speed, memory, and what it runs on. */
-export function sessionStatistics({ chat: { usage, limits, conversation }, model, last }: Pick<ChatSession, 'chat' | 'model' | 'last'>): string {
-  const { info: { name = model.path, quantization, parameters }, device: { layers, backend, name: device } } = model
+export function sessionStatistics({
+  chat: { usage, limits, conversation },
+  model,
+  last,
+}: Pick<ChatSession, 'chat' | 'model' | 'last'>): string {
+  const {
+    info: { name = model.path, quantization, parameters },
+    device: { layers, backend, name: device },
+  } = model
   const rows: [string, string][] = [
-    ['tokens', `${countText(usage.seenTokens)} seen, ${countText(usage.cachedTokens)} in the cache, ${countText(usage.evictedTokens)} evicted`],
-    ['cache', `${limits.policy}: ${countText(limits.sinks)} sinks, a window of ${countText(limits.window)}, evicted by the ${limits.evict}`],
+    [
+      'tokens',
+      `${countText(usage.seenTokens)} seen, ${countText(usage.cachedTokens)} in the cache, ${countText(usage.evictedTokens)} evicted`,
+    ],
+    [
+      'cache',
+      `${limits.policy}: ${countText(limits.sinks)} sinks, a window of ${countText(limits.window)}, evicted by the ${limits.evict}`,
+    ],
     ['messages', `${countText(conversation.log.present.length)} in the window`],
     ['last reply', last === undefined ? 'none yet' : speed(last)],
     ['memory', `${byteText(process.memoryUsage.rss())} resident`],

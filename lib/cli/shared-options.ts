@@ -1,4 +1,4 @@
-import { InvalidArgumentError, Option, type Command } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import { DEFAULT_MODEL } from '../models/default-model.js'
 import { quantOf } from '../models/quants.js'
 import { parseReference } from '../models/reference.js'
@@ -25,16 +25,38 @@ export interface SharedFlags {
 
 export function addSharedOptions(command: Command): Command {
   return command
-    .option('--model <model>', `path of a GGUF file, hf:owner/repo/file.gguf or hf:owner/repo:QUANT (default: ${defaultModel()})`)
-    .addOption(new Option('--policy <policy>', 'what stays of sinks + window tokens: the sinks and the latest, all until it is full, the latest, or the latest decoded afresh for each token').choices(policies))
+    .option(
+      '--model <model>',
+      `path of a GGUF file, hf:owner/repo/file.gguf or hf:owner/repo:QUANT (default: ${defaultModel()})`,
+    )
+    .addOption(
+      new Option(
+        '--policy <policy>',
+        'what stays of sinks + window tokens: the sinks and the latest, all until it is full, the latest, or the latest decoded afresh for each token',
+      ).choices(policies),
+    )
     .option('--sinks <tokens>', 'tokens from the very start that stay for good', toNumber)
     .option('--window <tokens>', 'latest tokens that stay', toNumber)
-    .option('--reanchor-every <tokens>', 'move the sinks after so many evicted tokens; 1 is the paper to the letter', toNumber)
+    .option(
+      '--reanchor-every <tokens>',
+      'move the sinks after so many evicted tokens; 1 is the paper to the letter',
+      toNumber,
+    )
     .option('--threads <count>', 'threads that compute', toNumber)
     .addOption(new Option('--kv <type>', 'type of the cached keys and values').choices(['f32', 'f16', 'q8_0', 'q4_0']))
     .addOption(new Option('--flash-attention <when>', 'use flash attention').choices(['auto', 'on', 'off']))
-    .addOption(new Option('--gpu <back end>', 'what computes besides the processor (default: the best that works)').choices(['auto', 'cuda', 'vulkan', 'metal', 'off']))
-    .option('--gpu-layers <count>', 'layers on the GPU, or "auto": as many as fit', text => (text === 'auto' ? text : toNumber(text)))
+    .addOption(
+      new Option('--gpu <back end>', 'what computes besides the processor (default: the best that works)').choices([
+        'auto',
+        'cuda',
+        'vulkan',
+        'metal',
+        'off',
+      ]),
+    )
+    .option('--gpu-layers <count>', 'layers on the GPU, or "auto": as many as fit', text =>
+      text === 'auto' ? text : toNumber(text),
+    )
     .option('--libraries <folder>', 'which llama.cpp: "built", or the folder of one that was built')
     .option('--rpc <server...>', 'spread the model over these ggml-rpc-servers, as host:port')
 }
@@ -47,10 +69,21 @@ function defaultModel(): string {
 
 /** Of the commands that chat: what leaves when the window is full. */
 export function evictOption(): Option {
-  return new Option('--evict <what>', 'what leaves when the window is full: the oldest token (default), or the oldest turn').choices(['token', 'turn'] satisfies ChatOptions['evict'][])
+  return new Option(
+    '--evict <what>',
+    'what leaves when the window is full: the oldest token (default), or the oldest turn',
+  ).choices(['token', 'turn'] satisfies ChatOptions['evict'][])
 }
 
-export function modelOptions({ threads, kv, flashAttention, gpu, gpuLayers, libraries, rpc }: SharedFlags): ModelOptions {
+export function modelOptions({
+  threads,
+  kv,
+  flashAttention,
+  gpu,
+  gpuLayers,
+  libraries,
+  rpc,
+}: SharedFlags): ModelOptions {
   return { threads, kvType: kv, flashAttention, gpu: gpu === 'off' ? false : gpu, gpuLayers, libraries, rpc }
 }
 

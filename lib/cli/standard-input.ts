@@ -6,7 +6,9 @@ import { otherKind } from '../files/regular-file.js'
 /** All of stdin. Throws INVALID_OPTION where it cannot be read. */
 export async function readStandardInput(command: string): Promise<Buffer> {
   checkStandardInput(command)
-  return buffer(process.stdin).catch((error: unknown) => { throw inputUnreadable(command, error) })
+  return buffer(process.stdin).catch((error: unknown) => {
+    throw inputUnreadable(command, error)
+  })
 }
 
 /**
@@ -25,5 +27,7 @@ export function checkStandardInput(command: string, descriptor = 0): void {
 }
 
 export function inputUnreadable(command: string, cause: unknown): StreamingLLMError {
-  return new StreamingLLMError('INVALID_OPTION', `${command}: stdin cannot be read: ${(cause as Error).message}`, { cause })
+  return new StreamingLLMError('INVALID_OPTION', `${command}: stdin cannot be read: ${(cause as Error).message}`, {
+    cause,
+  })
 }

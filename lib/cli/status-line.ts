@@ -8,7 +8,11 @@ export function statusLine({ reason, usage, timings }: FinishEvent): string {
     `${grouped(usage.evictedTokens)} evicted`,
     `${timings.tokensPerSecond.toFixed(1)} tokens/s`,
   ]
-  const endings: Partial<Record<typeof reason, string>> = { length: 'cut off at the most tokens', time: 'out of time', abort: 'stopped' }
+  const endings: Partial<Record<typeof reason, string>> = {
+    length: 'cut off at the most tokens',
+    time: 'out of time',
+    abort: 'stopped',
+  }
   const ending = endings[reason]
   return `[${[...figures, ...(ending === undefined ? [] : [ending])].join(' · ')}]`
 }

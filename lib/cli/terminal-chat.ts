@@ -1,10 +1,10 @@
 import readline from 'node:readline'
 import { PassThrough, Writable } from 'node:stream'
-import { StreamingLLMError, type ErrorCode } from '../errors.js'
+import { type ErrorCode, StreamingLLMError } from '../errors.js'
 import { completions } from './chat-commands.js'
 import type { ChatSession } from './chat-session.js'
 import { forgetfulHistory, historyLine, type LineHistory } from './line-history.js'
-import { MessageComposer, type Entry } from './message-composer.js'
+import { type Entry, MessageComposer } from './message-composer.js'
 import { plainText } from './plain-text.js'
 import { failureOf, passOn, write } from './reply.js'
 import { inputUnreadable } from './standard-input.js'
@@ -41,7 +41,14 @@ export async function terminalChat(
 ): Promise<void> {
   const { input, output, errors } = terminal
   const echo = new Echo(output)
-  const lines = readline.createInterface({ input, output: echo, terminal: true, completer: completions, history: [...history.lines], historySize: 1000 })
+  const lines = readline.createInterface({
+    input,
+    output: echo,
+    terminal: true,
+    completer: completions,
+    history: [...history.lines],
+    historySize: 1000,
+  })
   const composer = new MessageComposer()
   const entries = new PassThrough({ objectMode: true }) // what has been entered and waits for its turn
   let current: AbortController | undefined
@@ -68,7 +75,9 @@ export async function terminalChat(
   })
   // Readline adds each line. A message is remembered as a whole, so what it has added is replaced by what we have.
   let shown: string[] = []
-  const restoreHistory = () => { shown.splice(0, shown.length, ...history.lines) }
+  const restoreHistory = () => {
+    shown.splice(0, shown.length, ...history.lines)
+  }
   lines.on('history', all => {
     shown = all
     restoreHistory()
@@ -103,7 +112,8 @@ export async function terminalChat(
     lines.close()
   }
   output.on('error', onFailure) // of what is shown beside the replies
-  lines.on('error', error => { // of the input, as where the terminal is gone
+  lines.on('error', error => {
+    // of the input, as where the terminal is gone
     failure = inputUnreadable('chat', error)
     lines.close()
   })
@@ -130,19 +140,27 @@ export async function terminalChat(
         if (reply !== undefined) {
           isReply = true
           let thinking = false
-          const turn = await passOn(reply(current.signal), async piece => {
-            await write(output, `${thinking ? '\n\n' : ''}${plainText(piece)}`)
-            thinking = false
-          }, async piece => {
-            await write(output, dim(plainText(piece), output))
-            thinking = true
-          })
+          const turn = await passOn(
+            reply(current.signal),
+            async piece => {
+              await write(output, `${thinking ? '\n\n' : ''}${plainText(piece)}`)
+              thinking = false
+            },
+            async piece => {
+              await write(output, dim(plainText(piece), output))
+              thinking = true
+            },
+          )
           session.last = turn.finish
           errors.write(`\n${dim(statusLine(turn.finish), errors)}\n`)
           await statistics.add(turn)
         }
       } catch (error) {
-        if (!StreamingLLMError.isInstance(error) || (isReply ? !harmless.includes(error.code) : fatal.includes(error.code))) throw error
+        if (
+          !StreamingLLMError.isInstance(error) ||
+          (isReply ? !harmless.includes(error.code) : fatal.includes(error.code))
+        )
+          throw error
         errors.write(`${isReply ? '\n' : ''}${plainText(error.message)}\n`)
       } finally {
         current = undefined
@@ -164,7 +182,12 @@ export async function terminalChat(
 class Echo extends Writable {
   muted = false
   constructor(private readonly output: Terminal['output']) {
-    super({ write: (chunk, _encoding, done) => { if (!this.muted) output.write(chunk as Buffer); done() } })
+    super({
+      write: (chunk, _encoding, done) => {
+        if (!this.muted) output.write(chunk as Buffer)
+        done()
+      },
+    })
     output.on('resize', () => this.emit('resize'))
   }
   /** Readline wraps long lines by it. */

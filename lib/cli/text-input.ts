@@ -16,9 +16,14 @@ export interface TextSources {
  *
  * @throws {StreamingLLMError} INVALID_OPTION
  */
-export async function readTextInput(command: string, { argument, textFile, tokensFile }: TextSources, { skipBytes = 0 }: { skipBytes?: number } = {}): Promise<{ content: string; name: string }> {
+export async function readTextInput(
+  command: string,
+  { argument, textFile, tokensFile }: TextSources,
+  { skipBytes = 0 }: { skipBytes?: number } = {},
+): Promise<{ content: string; name: string }> {
   const sources = [argument, textFile, tokensFile].filter(source => source !== undefined)
-  if (sources.length > 1) throw new StreamingLLMError('INVALID_OPTION', `${command}: one text at a time, got ${sources.join(' and ')}`)
+  if (sources.length > 1)
+    throw new StreamingLLMError('INVALID_OPTION', `${command}: one text at a time, got ${sources.join(' and ')}`)
   const [file] = sources
   if (file === undefined && process.stdin.isTTY) {
     throw new StreamingLLMError('INVALID_OPTION', `${command}: name a text file, or pipe a text in`)
@@ -29,6 +34,9 @@ export async function readTextInput(command: string, { argument, textFile, token
     return { content: decodeText(bytes.subarray(skipBytes)), name: fromStdin ? 'stdin' : file }
   } catch (cause) {
     if (StreamingLLMError.isInstance(cause)) throw cause
-    throw new StreamingLLMError('INVALID_OPTION', `${command}: ${(cause as Error).message}`, { cause, details: { file } })
+    throw new StreamingLLMError('INVALID_OPTION', `${command}: ${(cause as Error).message}`, {
+      cause,
+      details: { file },
+    })
   }
 }

@@ -51,7 +51,9 @@ function collector(): void {
   if (known === undefined) {
     if (globalThis.gc === undefined) v8.setFlagsFromString('--expose-gc')
     const gc = globalThis.gc ?? (vm.runInNewContext('gc') as () => void)
-    known = () => { void gc() }
+    known = () => {
+      void gc()
+    }
   }
   known()
 }

@@ -1,13 +1,18 @@
 import { constants, type Stats } from 'node:fs'
-import { open, stat, type FileHandle } from 'node:fs/promises'
+import { type FileHandle, open, stat } from 'node:fs/promises'
 
 /** What is there that is no regular file, in words; undefined for a regular file. */
 export function otherKind(found: Stats): string | undefined {
   if (found.isFile()) return undefined
-  return found.isDirectory() ? 'a folder'
-    : found.isFIFO() ? 'a pipe'
-      : found.isSocket() ? 'a socket'
-        : found.isCharacterDevice() || found.isBlockDevice() ? 'a device' : 'no regular file'
+  return found.isDirectory()
+    ? 'a folder'
+    : found.isFIFO()
+      ? 'a pipe'
+      : found.isSocket()
+        ? 'a socket'
+        : found.isCharacterDevice() || found.isBlockDevice()
+          ? 'a device'
+          : 'no regular file'
 }
 
 /**
@@ -33,7 +38,7 @@ export async function readRegularFile(path: string, most: number): Promise<Buffe
   try {
     // What a file of the system says of its size is 0, and a file may grow meanwhile: what counts is what comes.
     const pieces: Buffer[] = []
-    for (let total = 0; ;) {
+    for (let total = 0; ; ) {
       const piece = Buffer.allocUnsafe(Math.min(64 * 1024, most + 1 - total))
       const { bytesRead } = await handle.read(piece, 0, piece.length, null)
       if (bytesRead === 0) return Buffer.concat(pieces, total)

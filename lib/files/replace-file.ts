@@ -31,7 +31,10 @@ export async function replaceFile(file: string, pieces: Iterable<Uint8Array>): P
   const folder = path.dirname(target)
   // By a name of its own length, since that of the file may be as long as names can be; and by where
   // processes have the same numbers, since a folder may be shared by several such places.
-  const prefix = `.${createHash('sha256').update(`${processSpace()}\0${path.basename(target)}`).digest('hex').slice(0, 16)}.`
+  const prefix = `.${createHash('sha256')
+    .update(`${processSpace()}\0${path.basename(target)}`)
+    .digest('hex')
+    .slice(0, 16)}.`
   const part = path.join(folder, `${prefix}${process.pid}-${randomBytes(4).toString('hex')}.part`)
   await removeLeftovers(folder, prefix)
   try {
@@ -61,8 +64,10 @@ function followLinks(file: string): string {
 /** Of processes that were ended in the middle of it. */
 async function removeLeftovers(folder: string, prefix: string): Promise<void> {
   for (const name of await readdir(folder).catch(() => [])) {
-    const owner = name.startsWith(prefix) && name.endsWith('.part') ? Number(name.slice(prefix.length).split('-')[0]) : NaN
-    if (Number.isInteger(owner) && owner > 0 && owner !== process.pid && !isRunning(owner)) await rm(path.join(folder, name), { force: true }).catch(() => {})
+    const owner =
+      name.startsWith(prefix) && name.endsWith('.part') ? Number(name.slice(prefix.length).split('-')[0]) : NaN
+    if (Number.isInteger(owner) && owner > 0 && owner !== process.pid && !isRunning(owner))
+      await rm(path.join(folder, name), { force: true }).catch(() => {})
   }
 }
 

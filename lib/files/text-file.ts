@@ -8,7 +8,8 @@ const mostBytes = 256 * 1024 ** 2
  * Throws an `Error` for what is no such text.
  */
 export function decodeText(bytes: Uint8Array): string {
-  const encoding = bytes[0] === 0xff && bytes[1] === 0xfe ? 'utf-16le' : bytes[0] === 0xfe && bytes[1] === 0xff ? 'utf-16be' : 'utf-8'
+  const encoding =
+    bytes[0] === 0xff && bytes[1] === 0xfe ? 'utf-16le' : bytes[0] === 0xfe && bytes[1] === 0xff ? 'utf-16be' : 'utf-8'
   return new TextDecoder(encoding).decode(bytes)
 }
 
@@ -30,7 +31,7 @@ export function readBytes(file: string): Buffer {
   const descriptor = openSync(file, 'r')
   try {
     const pieces: Buffer[] = []
-    for (let total = 0; ;) {
+    for (let total = 0; ; ) {
       const piece = Buffer.allocUnsafe(1024 ** 2)
       const count = readSync(descriptor, piece, 0, piece.length, null)
       if (count === 0) return Buffer.concat(pieces, total)

@@ -16,7 +16,12 @@ export class ByteReader {
   #position: number
 
   /** @param start where to begin, in bytes from the beginning of the file */
-  constructor(readonly file: ByteSource, readonly path: string, readonly size: number, start = 0) {
+  constructor(
+    readonly file: ByteSource,
+    readonly path: string,
+    readonly size: number,
+    start = 0,
+  ) {
     this.#position = start
   }
 
@@ -85,7 +90,10 @@ export class ByteReader {
   takeStringLength(what: string, longest = longestString): number {
     const length = this.takeUint64()
     if (length > longest) {
-      throw malformed(this.path, `${what} claims a length of ${length} bytes`, { position: this.#position - 8, longest })
+      throw malformed(this.path, `${what} claims a length of ${length} bytes`, {
+        position: this.#position - 8,
+        longest,
+      })
     }
     this.expect(length)
     return length
@@ -107,7 +115,7 @@ export class ByteReader {
     }
     this.expect(length)
     const whole = Buffer.alloc(length)
-    for (let filled = 0; filled < length;) {
+    for (let filled = 0; filled < length; ) {
       const part = Math.min(windowSize, length - filled)
       await this.need(part)
       filled += this.take(part).copy(whole, filled)

@@ -1,9 +1,9 @@
 import { checkFigures } from './figures.js'
 import { quantizationName } from './file-types.js'
-import { tokensKey, type RawHeader } from './header.js'
+import { type RawHeader, tokensKey } from './header.js'
 import { checkKind, text } from './kinds.js'
 import { checkLayout } from './layout.js'
-import { metadataValue, type Metadata } from './metadata.js'
+import { type Metadata, metadataValue } from './metadata.js'
 import { openFile, readModelFile } from './open.js'
 import { readParts } from './parts.js'
 import type { OpenSource } from './source.js'
@@ -63,7 +63,7 @@ export async function checkModelFile(path: string, openSource: OpenSource = open
 
 function describeModel(parts: readonly RawHeader[], architecture: string, contextLength: number): ModelHeader {
   const first = parts[0]!
-  const tensors = new Set(parts.flatMap((part) => [...part.tensors.keys()]))
+  const tensors = new Set(parts.flatMap(part => [...part.tensors.keys()]))
   const name = text(first, 'general.name')
   const tokens = first.entries.get(tokensKey)
   const chatTemplate = text(first, 'tokenizer.chat_template')
@@ -74,7 +74,7 @@ function describeModel(parts: readonly RawHeader[], architecture: string, contex
     contextLength,
     metadata: new Map([...first.entries].map(([key, entry]) => [key, metadataValue(entry)])),
     tensors,
-    shapes: new Map(parts.flatMap((part) => [...part.tensors.values()].map(({ name, shape }) => [name, shape]))),
+    shapes: new Map(parts.flatMap(part => [...part.tensors.values()].map(({ name, shape }) => [name, shape]))),
     ...(chatTemplate === undefined ? {} : { chatTemplate }),
     tokensPosition: tokens?.type === 'array' ? tokens.position : 0,
     hasLearnedPositions: tensors.has('position_embd.weight'),

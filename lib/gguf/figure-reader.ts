@@ -1,9 +1,12 @@
 import { malformed } from './failures.js'
-import { describe, quoted, type Entry, type RawHeader } from './header.js'
+import { describe, type Entry, quoted, type RawHeader } from './header.js'
 
 /** The figures of an architecture: the keys that begin with its name. Throws `GGUF_MALFORMED` for one that is not as it must be. */
 export class FigureReader {
-  constructor(readonly header: RawHeader, readonly architecture: string) {}
+  constructor(
+    readonly header: RawHeader,
+    readonly architecture: string,
+  ) {}
 
   entry(name: string): Entry | undefined {
     return this.header.entries.get(`${this.architecture}.${name}`)
@@ -12,7 +15,10 @@ export class FigureReader {
   /** Within 1 and `most`. */
   required(name: string, most: number): number {
     const value = this.optional(name)
-    if (value === undefined) throw malformed(this.header.path, `it lacks "${this.architecture}.${name}"`, { key: `${this.architecture}.${name}` })
+    if (value === undefined)
+      throw malformed(this.header.path, `it lacks "${this.architecture}.${name}"`, {
+        key: `${this.architecture}.${name}`,
+      })
     if (value === 0 || value > most) throw this.wrong(name, `a number from 1 to ${most} is needed`)
     return value
   }
@@ -51,13 +57,17 @@ export class FigureReader {
       throw this.wrong(name, `an array of ${layers} integers is needed, one for each layer`)
     }
     const values = entry.values.map(Number)
-    if (values.some((value) => value < 0)) throw this.wrong(name, 'no layer can have less than 0')
+    if (values.some(value => value < 0)) throw this.wrong(name, 'no layer can have less than 0')
     return values
   }
 
   wrong(name: string, need: string) {
     const key = `${this.architecture}.${name}`
     const entry = this.entry(name)
-    return malformed(this.header.path, `${quoted(key)} is ${entry === undefined ? 'missing' : describe(entry)}; ${need}`, { key })
+    return malformed(
+      this.header.path,
+      `${quoted(key)} is ${entry === undefined ? 'missing' : describe(entry)}; ${need}`,
+      { key },
+    )
   }
 }

@@ -1,7 +1,7 @@
+import { recurrentArchitectures } from '../memory/architectures.js'
 import { FigureReader } from './figure-reader.js'
 import { checkGraph } from './graph.js'
 import type { RawHeader } from './header.js'
-import { recurrentArchitectures } from '../memory/architectures.js'
 
 /** The model's figures, checked. */
 export interface Figures {
@@ -36,7 +36,8 @@ function checkHeads(read: FigureReader, architecture: string, width: number, lay
   const shared = read.perLayer('attention.head_count_kv', layers) ?? []
   if (Math.max(0, ...shared) > width) throw read.wrong('attention.head_count_kv', `the model has a width of ${width}`)
   if (recurrentArchitectures.has(architecture)) return
-  if (heads === undefined || heads.every((count) => count === 0)) throw read.wrong('attention.head_count', 'a model with attention has one head at least')
+  if (heads === undefined || heads.every(count => count === 0))
+    throw read.wrong('attention.head_count', 'a model with attention has one head at least')
   if (Math.max(...heads) > width) throw read.wrong('attention.head_count', `the model has a width of ${width}`)
 }
 
@@ -45,10 +46,11 @@ function checkExperts(read: FigureReader, architecture: string, layers: number):
   if (experts > mostExperts) throw read.wrong('expert_count', `${mostExperts} is the most`)
   // these name one expert where they mean none
   if (architecture.startsWith('hunyuan') && experts <= 1) return
-  const used = Math.max(0, ...read.perLayer('expert_used_count', layers) ?? [])
+  const used = Math.max(0, ...(read.perLayer('expert_used_count', layers) ?? []))
   const groups = read.optional('expert_group_count') ?? 0
   const usedGroups = read.optional('expert_group_used_count') ?? 0
-  if (used > experts || (experts > 0 && used === 0)) throw read.wrong('expert_used_count', `the model has ${experts} experts`)
+  if (used > experts || (experts > 0 && used === 0))
+    throw read.wrong('expert_used_count', `the model has ${experts} experts`)
   if (groups > 0 && groups >= experts) throw read.wrong('expert_group_count', `the model has ${experts} experts`)
   if (groups > 1 && (experts % groups !== 0 || usedGroups === 0 || usedGroups >= groups)) {
     throw read.wrong('expert_group_used_count', `the model has ${experts} experts in ${groups} groups`)
@@ -59,7 +61,8 @@ function checkNumbers(read: FigureReader): void {
   for (const name of ['attention.layer_norm_epsilon', 'attention.layer_norm_rms_epsilon']) {
     const entry = read.entry(name)
     if (entry === undefined) continue
-    if (entry.type !== 'float32' || !(Number(entry.value) >= 0 && Number(entry.value) < 1)) throw read.wrong(name, 'a small positive float32 is needed')
+    if (entry.type !== 'float32' || !(Number(entry.value) >= 0 && Number(entry.value) < 1))
+      throw read.wrong(name, 'a small positive float32 is needed')
   }
   const scaling = read.entry('rope.scaling.type')
   if (scaling !== undefined && !(scaling.type === 'string' && ropeScalings.has(scaling.value ?? ''))) {

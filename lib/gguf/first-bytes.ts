@@ -15,10 +15,13 @@ interface Lookalike {
   matches(bytes: Buffer, text: string): boolean
 }
 
-const startsWith = (...signatures: (string | number[])[]) => (bytes: Buffer) => signatures.some((signature) => {
-  const expected = Buffer.from(signature as string)
-  return bytes.subarray(0, expected.length).equals(expected)
-})
+const startsWith =
+  (...signatures: (string | number[])[]) =>
+  (bytes: Buffer) =>
+    signatures.some(signature => {
+      const expected = Buffer.from(signature as string)
+      return bytes.subarray(0, expected.length).equals(expected)
+    })
 
 // What people have in place of a model file, the more exact signatures first.
 const lookalikes: readonly Lookalike[] = [
@@ -49,8 +52,8 @@ const lookalikes: readonly Lookalike[] = [
   },
   {
     what: 'a safetensors file',
-    advice: 'Get the model as GGUF, or convert it with llama.cpp\'s convert_hf_to_gguf.py.',
-    matches: (bytes) => bytes.length >= 9 && bytes[8] === 0x7b && bytes.readBigUInt64LE(0) < 2n ** 32n,
+    advice: "Get the model as GGUF, or convert it with llama.cpp's convert_hf_to_gguf.py.",
+    matches: bytes => bytes.length >= 9 && bytes[8] === 0x7b && bytes.readBigUInt64LE(0) < 2n ** 32n,
   },
   {
     what: 'a zip archive, perhaps a PyTorch checkpoint',
@@ -60,27 +63,34 @@ const lookalikes: readonly Lookalike[] = [
   {
     what: 'a compressed file',
     advice: 'Unpack it first.',
-    matches: startsWith([0x1f, 0x8b], [0x28, 0xb5, 0x2f, 0xfd], [0xfd, 0x37, 0x7a, 0x58, 0x5a], [0x37, 0x7a, 0xbc, 0xaf], 'BZh', 'Rar!'),
+    matches: startsWith(
+      [0x1f, 0x8b],
+      [0x28, 0xb5, 0x2f, 0xfd],
+      [0xfd, 0x37, 0x7a, 0x58, 0x5a],
+      [0x37, 0x7a, 0xbc, 0xaf],
+      'BZh',
+      'Rar!',
+    ),
   },
   {
     what: 'a Python pickle, perhaps a PyTorch checkpoint',
     advice: 'Get the model as GGUF.',
-    matches: (bytes) => bytes[0] === 0x80 && bytes[1]! >= 2 && bytes[1]! <= 5,
+    matches: bytes => bytes[0] === 0x80 && bytes[1]! >= 2 && bytes[1]! <= 5,
   },
   {
-    what: 'a JSON document, perhaps a server\'s answer about an error',
+    what: "a JSON document, perhaps a server's answer about an error",
     advice: 'Read it with a text viewer, then download the model again.',
     matches: (_, text) => /^\s*[{[]\s*["\]}]/.test(text),
   },
   {
     what: 'nothing but zeros, as of a download that reserved its room and was broken off',
     advice: 'Download it again.',
-    matches: (bytes) => bytes.every((byte) => byte === 0),
+    matches: bytes => bytes.every(byte => byte === 0),
   },
   {
     what: 'text',
     advice: 'Pass the path of a .gguf file.',
-    matches: (bytes) => bytes.every((byte) => byte === 9 || byte === 10 || byte === 13 || (byte >= 32 && byte !== 127)),
+    matches: bytes => bytes.every(byte => byte === 9 || byte === 10 || byte === 13 || (byte >= 32 && byte !== 127)),
   },
 ]
 
@@ -111,7 +121,8 @@ function isBigEndian(bytes: Buffer): boolean {
 function notGguf(path: string, bytes: Buffer, what: string | undefined, advice: string): StreamingLLMError {
   const start = bytes.subarray(0, 16)
   const shown = `${start.toString('hex').replace(/(..)(?=.)/g, '$1 ')} ${JSON.stringify(start.toString('latin1').replace(/[^ -~]/g, '.'))}`
-  const finding = what === undefined ? 'is no GGUF file' : `is no GGUF file that can be read here: it looks like ${what}`
+  const finding =
+    what === undefined ? 'is no GGUF file' : `is no GGUF file that can be read here: it looks like ${what}`
   return new StreamingLLMError('NOT_A_GGUF', `${path} ${finding}. Its first bytes are ${shown}. ${advice}`, {
     details: { path, looksLike: what, firstBytes: start.toString('hex') },
   })

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { ByteReader, windowSize } from './byte-reader.js'
 import { malformed } from './failures.js'
 import type { ByteSource } from './source.js'
-import { tensorTypes, type TensorType } from './tensor-types.js'
+import { type TensorType, tensorTypes } from './tensor-types.js'
 
 export type Scalar = number | bigint | boolean
 
@@ -15,7 +15,15 @@ export type Entry =
    * The values are kept only of short arrays of numbers, such as a figure for each layer; of strings the first few. Where
    * the elements begin, `position` tells in bytes from the beginning of the file.
    */
-  | { type: 'array'; elementType: ElementTypeName; length: number; position: number; values?: Scalar[]; firstStrings?: string[]; firstDuplicate?: string }
+  | {
+      type: 'array'
+      elementType: ElementTypeName
+      length: number
+      position: number
+      values?: Scalar[]
+      firstStrings?: string[]
+      firstDuplicate?: string
+    }
 
 export interface TensorInfo {
   name: string
@@ -57,7 +65,19 @@ type ScalarTypeName = keyof typeof scalarTypes
 type ElementTypeName = ScalarTypeName | 'string'
 
 const typeNames: readonly (ElementTypeName | 'array')[] = [
-  'uint8', 'int8', 'uint16', 'int16', 'uint32', 'int32', 'float32', 'bool', 'string', 'array', 'uint64', 'int64', 'float64',
+  'uint8',
+  'int8',
+  'uint16',
+  'int16',
+  'uint32',
+  'int32',
+  'float32',
+  'bool',
+  'string',
+  'array',
+  'uint64',
+  'int64',
+  'float64',
 ]
 
 // Limits far beyond any real file; they keep a damaged count from costing memory or minutes.
@@ -97,7 +117,8 @@ export async function readHeader(file: ByteSource, path: string, sizeBytes: numb
   const tensorCount = await reader.uint64()
   const entryCount = await reader.uint64()
   if (tensorCount > mostTensors) throw malformed(path, `it claims to hold ${tensorCount} tensors`, { tensorCount })
-  if (entryCount > mostEntries) throw malformed(path, `it claims to hold ${entryCount} metadata entries`, { entryCount })
+  if (entryCount > mostEntries)
+    throw malformed(path, `it claims to hold ${entryCount} metadata entries`, { entryCount })
   const entries = await readEntries(reader, entryCount)
   const alignment = alignmentOf(path, entries)
   const tensors = await readTensors(reader, tensorCount)
@@ -127,7 +148,8 @@ async function readEntries(reader: ByteReader, count: number): Promise<Map<strin
 async function readType(reader: ByteReader, key: string): Promise<ElementTypeName | 'array'> {
   const number = await reader.uint32()
   const name = typeNames[number]
-  if (name === undefined) throw malformed(reader.path, `the metadata key ${quoted(key)} has the unknown value type ${number}`, { key })
+  if (name === undefined)
+    throw malformed(reader.path, `the metadata key ${quoted(key)} has the unknown value type ${number}`, { key })
   return name
 }
 
@@ -150,7 +172,7 @@ async function readArray(reader: ByteReader, key: string, budget: { bytes: numbe
   const most = key === tokensKey ? mostTokens : elementType === 'string' ? mostStrings : mostElements
   if (length > most) throw malformed(reader.path, `${quoted(key)} claims to have ${length} elements`, { key, length })
   if (elementType === 'string') {
-    return { type: 'array', elementType, length, position, ...await passStrings(reader, key, length) }
+    return { type: 'array', elementType, length, position, ...(await passStrings(reader, key, length)) }
   }
   const { size, read } = scalarTypes[elementType]
   if (length > longestKeptArray || length * size > budget.bytes) {
@@ -160,11 +182,21 @@ async function readArray(reader: ByteReader, key: string, budget: { bytes: numbe
   budget.bytes -= length * size
   await reader.need(length * size)
   const bytes = reader.take(length * size)
-  return { type: 'array', elementType, length, position, values: Array.from({ length }, (_, index) => read(bytes, index * size)) }
+  return {
+    type: 'array',
+    elementType,
+    length,
+    position,
+    values: Array.from({ length }, (_, index) => read(bytes, index * size)),
+  }
 }
 
 /** Passes over an array of strings, validating each length; returns the first few, and of the vocabulary the first token seen twice. */
-async function passStrings(reader: ByteReader, key: string, length: number): Promise<{ firstStrings: string[]; firstDuplicate?: string }> {
+async function passStrings(
+  reader: ByteReader,
+  key: string,
+  length: number,
+): Promise<{ firstStrings: string[]; firstDuplicate?: string }> {
   // each string takes eight bytes at least, so a count that the file cannot hold shows at once
   reader.expect(length * 8)
   const seen = key === tokensKey ? new Set<string>() : undefined
@@ -215,13 +247,17 @@ async function readTensors(reader: ByteReader, count: number): Promise<Map<strin
     const name = await reader.shortString(`the name of tensor ${index}`, longestTensorName)
     if (tensors.has(name)) throw malformed(reader.path, `there are two tensors named ${quoted(name)}`, { tensor: name })
     const dimensions = await reader.uint32()
-    if (dimensions > 4) throw malformed(reader.path, `tensor ${quoted(name)} claims to have ${dimensions} dimensions`, { tensor: name })
+    if (dimensions > 4)
+      throw malformed(reader.path, `tensor ${quoted(name)} claims to have ${dimensions} dimensions`, { tensor: name })
     const shape: number[] = []
     for (let dimension = 0; dimension < dimensions; dimension++) shape.push(await reader.uint64())
     const typeNumber = await reader.uint32()
     const type = tensorTypes.get(typeNumber)
     if (type === undefined) {
-      throw malformed(reader.path, `tensor ${quoted(name)} has the unknown type ${typeNumber}`, { tensor: name, type: typeNumber })
+      throw malformed(reader.path, `tensor ${quoted(name)} has the unknown type ${typeNumber}`, {
+        tensor: name,
+        type: typeNumber,
+      })
     }
     const byteLength = byteLengthOf(reader.path, name, shape, type)
     tensors.set(name, { name, type, shape, byteLength, offset: await reader.uint64() })
@@ -233,7 +269,10 @@ function byteLengthOf(path: string, name: string, shape: readonly number[], type
   const elements = shape.reduce((product, size) => product * size, 1)
   const row = shape[0] ?? 1
   if (!Number.isSafeInteger(elements) || !Number.isSafeInteger(elements * type.blockBytes)) {
-    throw malformed(path, `tensor ${quoted(name)} has the impossible shape ${shape.join(' x ')}`, { tensor: name, shape: [...shape] })
+    throw malformed(path, `tensor ${quoted(name)} has the impossible shape ${shape.join(' x ')}`, {
+      tensor: name,
+      shape: [...shape],
+    })
   }
   if (row % type.blockSize !== 0) {
     throw malformed(
@@ -242,7 +281,7 @@ function byteLengthOf(path: string, name: string, shape: readonly number[], type
       { tensor: name, shape: [...shape] },
     )
   }
-  return elements / type.blockSize * type.blockBytes
+  return (elements / type.blockSize) * type.blockBytes
 }
 
 /** A name from the file, safe to show: without line breaks and control characters, and not too long. */
@@ -253,6 +292,7 @@ export function quoted(name: string): string {
 /** An entry's value in a message. */
 export function describe(entry: Entry): string {
   if (entry.type === 'array') return `an array of ${entry.length} ${entry.elementType} values`
-  if (entry.type === 'string') return entry.value === undefined ? `a string of ${entry.byteLength} bytes` : `the string ${quoted(entry.value)}`
+  if (entry.type === 'string')
+    return entry.value === undefined ? `a string of ${entry.byteLength} bytes` : `the string ${quoted(entry.value)}`
   return `${String(entry.value)} (${entry.type})`
 }

@@ -1,18 +1,28 @@
 import type { StreamingLLMError } from '../errors.js'
 import { malformed, unsupported } from './failures.js'
-import { quoted, tokensKey, type RawHeader } from './header.js'
+import { quoted, type RawHeader, tokensKey } from './header.js'
 
 // Architectures of llama.cpp that keep no key-value cache to stream through, or are half of something else.
 const encoders = new Set([
-  'bert', 'modern-bert', 'nomic-bert', 'nomic-bert-moe', 'neo-bert', 'jina-bert-v2', 'jina-bert-v3', 'eurobert',
-  't5encoder', 'gemma-embedding', 'llama-embed',
+  'bert',
+  'modern-bert',
+  'nomic-bert',
+  'nomic-bert-moe',
+  'neo-bert',
+  'jina-bert-v2',
+  'jina-bert-v3',
+  'eurobert',
+  't5encoder',
+  'gemma-embedding',
+  'llama-embed',
 ])
 const encoderDecoders = new Set(['t5'])
 const diffusion = new Set(['dream', 'llada', 'llada-moe', 'rnd1'])
 const drafts = new Set(['eagle3', 'dflash', 'gemma4-assistant'])
 const speech = new Set(['wavtokenizer-dec', 'pockettts', 'qwen3tts'])
 
-const needed = 'A language model that generates text from left to right is needed (a decoder, such as Llama, Qwen or Gemma).'
+const needed =
+  'A language model that generates text from left to right is needed (a decoder, such as Llama, Qwen or Gemma).'
 
 /** A string of the metadata; undefined where it is missing or of another type. */
 export function text(header: RawHeader, key: string): string | undefined {
@@ -28,17 +38,25 @@ export function checkKind(header: RawHeader): string {
   const { path } = header
   const architecture = architectureOf(header)
   refuseCompanions(header, architecture)
-  if (encoders.has(architecture)) throw refuse(header, `holds an encoder (${architecture}), which makes embeddings and generates no text`)
-  if (encoderDecoders.has(architecture)) throw refuse(header, `holds an encoder-decoder model (${architecture}), which answers one input and cannot go on`)
-  if (diffusion.has(architecture)) throw refuse(header, `holds a diffusion language model (${architecture}), which writes its text as a whole`)
+  if (encoders.has(architecture))
+    throw refuse(header, `holds an encoder (${architecture}), which makes embeddings and generates no text`)
+  if (encoderDecoders.has(architecture))
+    throw refuse(header, `holds an encoder-decoder model (${architecture}), which answers one input and cannot go on`)
+  if (diffusion.has(architecture))
+    throw refuse(header, `holds a diffusion language model (${architecture}), which writes its text as a whole`)
   if (speech.has(architecture)) throw refuse(header, `holds a model that makes speech (${architecture})`)
   const causal = header.entries.get(`${architecture}.attention.causal`)
   if (causal?.type === 'bool' && !causal.value) {
     throw refuse(header, `holds an embedding model: its attention (${architecture}) looks ahead as well as back`)
   }
-  const isLanguageModel = ['context_length', 'embedding_length', 'block_count'].some((key) => header.entries.has(`${architecture}.${key}`))
+  const isLanguageModel = ['context_length', 'embedding_length', 'block_count'].some(key =>
+    header.entries.has(`${architecture}.${key}`),
+  )
   if (!isLanguageModel && !header.entries.has('tokenizer.ggml.model')) {
-    throw refuse(header, `holds a model of architecture ${quoted(architecture)} without a vocabulary and without a language model's figures, e.g. one that makes images`)
+    throw refuse(
+      header,
+      `holds a model of architecture ${quoted(architecture)} without a vocabulary and without a language model's figures, e.g. one that makes images`,
+    )
   }
   if (header.tensors.size === 0 && header.entries.has(tokensKey)) {
     throw unsupported(path, 'holds a vocabulary and no weights', needed, { architecture })
@@ -80,13 +98,26 @@ function refuseCompanions(header: RawHeader, architecture: string): void {
   }
   if (type === 'adapter' || architecture === 'controlvector') {
     const what = architecture === 'controlvector' ? 'a control vector' : 'an adapter (LoRA)'
-    throw unsupported(path, `is ${what}, which changes a model and is none`, 'Pass the base model; a LoRA goes along with it, as adapters: [{ path }].', { architecture, type })
+    throw unsupported(
+      path,
+      `is ${what}, which changes a model and is none`,
+      'Pass the base model; a LoRA goes along with it, as adapters: [{ path }].',
+      { architecture, type },
+    )
   }
   if (type === 'imatrix' || architecture === 'imatrix') {
-    throw unsupported(path, 'is an importance matrix, which is used to quantize a model', needed, { architecture, type })
+    throw unsupported(path, 'is an importance matrix, which is used to quantize a model', needed, {
+      architecture,
+      type,
+    })
   }
   if (drafts.has(architecture)) {
-    throw unsupported(path, `holds a draft model (${architecture}), which only guesses what another model will say`, 'Pass that other model.', { architecture })
+    throw unsupported(
+      path,
+      `holds a draft model (${architecture}), which only guesses what another model will say`,
+      'Pass that other model.',
+      { architecture },
+    )
   }
 }
 

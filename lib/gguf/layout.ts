@@ -11,14 +11,22 @@ export function checkLayout(header: RawHeader): void {
   let end = 0
   for (const { name, offset, byteLength } of tensors.values()) {
     if (offset !== next) {
-      const problem = offset % alignment !== 0 ? `which is no multiple of ${alignment}` : offset < next ? 'within the tensor before it' : 'which leaves a gap'
+      const problem =
+        offset % alignment !== 0
+          ? `which is no multiple of ${alignment}`
+          : offset < next
+            ? 'within the tensor before it'
+            : 'which leaves a gap'
       throw malformed(path, `the data of tensor ${quoted(name)} begin at ${offset}, ${problem}; ${next} was expected`, {
-        tensor: name, offset, expectedOffset: next,
+        tensor: name,
+        offset,
+        expectedOffset: next,
       })
     }
     end = dataOffset + next + byteLength
     next += Math.ceil(byteLength / alignment) * alignment
-    if (!Number.isSafeInteger(next)) throw malformed(path, `its tensors up to ${quoted(name)} take an impossible number of bytes`, { tensor: name })
+    if (!Number.isSafeInteger(next))
+      throw malformed(path, `its tensors up to ${quoted(name)} take an impossible number of bytes`, { tensor: name })
   }
   if (end > sizeBytes) throw truncated(path, 'the data of its tensors', end, sizeBytes)
 }

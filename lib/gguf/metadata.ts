@@ -5,7 +5,11 @@ import type { Entry, Scalar } from './header.js'
  * their length, and `values` all of at most 1,024 numbers (none of more), or the first texts of any list of texts: 8, or
  * those before one of more than 256 bytes. Of a text of more than 4 MiB only the length in bytes is there.
  */
-export type MetadataValue = Scalar | string | { arrayLength: number; values?: readonly (Scalar | string)[] } | { byteLength: number }
+export type MetadataValue =
+  | Scalar
+  | string
+  | { arrayLength: number; values?: readonly (Scalar | string)[] }
+  | { byteLength: number }
 
 export type Metadata = ReadonlyMap<string, MetadataValue>
 
@@ -26,7 +30,10 @@ export function arrayLength(metadata: Metadata, key: string): number {
 
 /** The figures of one architecture in a model's metadata: the keys that begin with its name. */
 export class ArchitectureFigures {
-  constructor(readonly architecture: string, readonly metadata: Metadata) {}
+  constructor(
+    readonly architecture: string,
+    readonly metadata: Metadata,
+  ) {}
 
   /** A number; undefined where it is missing, or an array. */
   number(name: string): number | undefined {
@@ -45,7 +52,9 @@ export class ArchitectureFigures {
   /** The numbers of an array, true as 1. Undefined for anything else. */
   array(name: string): number[] | undefined {
     const value = this.#value(name)
-    return typeof value === 'object' && 'arrayLength' in value && value.values !== undefined ? value.values.map(Number) : undefined
+    return typeof value === 'object' && 'arrayLength' in value && value.values !== undefined
+      ? value.values.map(Number)
+      : undefined
   }
 
   #value(name: string): MetadataValue | undefined {

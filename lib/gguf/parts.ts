@@ -34,7 +34,8 @@ function partCount(header: RawHeader): number {
   if (entry === undefined) return 1
   if (entry.type !== 'uint16') throw malformed(header.path, '"split.count" is no uint16')
   const count = Number(entry.value)
-  if (count > 1 && header.entries.get('split.no')?.type !== 'uint16') throw malformed(header.path, 'it is split, and "split.no" is missing or no uint16')
+  if (count > 1 && header.entries.get('split.no')?.type !== 'uint16')
+    throw malformed(header.path, 'it is split, and "split.no" is missing or no uint16')
   return count
 }
 
@@ -64,6 +65,9 @@ function checkTogether(parts: readonly RawHeader[]): void {
   const [first] = parts
   const announced = first!.entries.get('split.tensors.count')
   if (announced?.type !== 'int32' || Number(announced.value) !== names.size) {
-    throw malformed(first!.path, `its ${parts.length} parts hold ${names.size} tensors, not as many as it announces; they may be of different models`)
+    throw malformed(
+      first!.path,
+      `its ${parts.length} parts hold ${names.size} tensors, not as many as it announces; they may be of different models`,
+    )
   }
 }

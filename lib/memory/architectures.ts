@@ -4,29 +4,85 @@
  */
 
 /** A state that takes each token in, and nothing else. */
-export const recurrentArchitectures: ReadonlySet<string> = new Set(['mamba', 'mamba2', 'rwkv6', 'rwkv6qwen2', 'rwkv7', 'arwkv7'])
+export const recurrentArchitectures: ReadonlySet<string> = new Set([
+  'mamba',
+  'mamba2',
+  'rwkv6',
+  'rwkv6qwen2',
+  'rwkv7',
+  'arwkv7',
+])
 
 /** Layers with such a state, and layers with attention. */
 export const hybridArchitectures: ReadonlySet<string> = new Set([
-  'jamba', 'falcon-h1', 'plamo2', 'granitehybrid', 'lfm2', 'lfm2moe', 'nemotron_h', 'nemotron_h_moe', 'qwen3next', 'kimi-linear', 'bailingmoe3', 'kimi-k3',
-  'qwen35', 'qwen35moe', 'qwen4exp', 'deepseek4', 'minimax-01',
+  'jamba',
+  'falcon-h1',
+  'plamo2',
+  'granitehybrid',
+  'lfm2',
+  'lfm2moe',
+  'nemotron_h',
+  'nemotron_h_moe',
+  'qwen3next',
+  'kimi-linear',
+  'bailingmoe3',
+  'kimi-k3',
+  'qwen35',
+  'qwen35moe',
+  'qwen4exp',
+  'deepseek4',
+  'minimax-01',
 ])
 
 /** No RoPE: positions are learned, are told by ALiBi, or mean nothing. */
 export const unrotatedArchitectures: ReadonlySet<string> = new Set([
-  'gpt2', 'gptj', 'mpt', 'refact', 'bloom', 'mamba', 'mamba2', 'jamba', 'jais', 'rwkv6', 'rwkv6qwen2', 'rwkv7', 'arwkv7', 'nemotron_h', 'nemotron_h_moe', 'kimi-linear', 'kimi-k3',
+  'gpt2',
+  'gptj',
+  'mpt',
+  'refact',
+  'bloom',
+  'mamba',
+  'mamba2',
+  'jamba',
+  'jais',
+  'rwkv6',
+  'rwkv6qwen2',
+  'rwkv7',
+  'arwkv7',
+  'nemotron_h',
+  'nemotron_h_moe',
+  'kimi-linear',
+  'kimi-k3',
 ])
 
 /** Hybrids whose layers are told apart by `full_attention_interval`, every so many having attention; the figure where the file has none. */
-export const attentionIntervals: Readonly<Record<string, number>> = { qwen3next: 4, qwen35: 4, qwen35moe: 4, qwen4exp: 4, 'minimax-01': 8 }
+export const attentionIntervals: Readonly<Record<string, number>> = {
+  qwen3next: 4,
+  qwen35: 4,
+  qwen35moe: 4,
+  qwen4exp: 4,
+  'minimax-01': 8,
+}
 
 /** The layers that predict further tokens have no part in the cache. */
-export const trunkOnlyArchitectures: ReadonlySet<string> = new Set(['step35', 'hy_v3', 'glm-dsa', 'mimo2', 'deepseek32', ...Object.keys(attentionIntervals)])
+export const trunkOnlyArchitectures: ReadonlySet<string> = new Set([
+  'step35',
+  'hy_v3',
+  'glm-dsa',
+  'mimo2',
+  'deepseek32',
+  ...Object.keys(attentionIntervals),
+])
 
 /** Besides keys and values, llama.cpp keeps something that is not counted here. */
 export const uncountedMemory: Readonly<Record<string, string>> = {
-  deepseek32: 'the keys of its indexer', 'glm-dsa': 'the keys of its indexer', dots3note: 'its indexer, and windowed layers of another width',
-  'minimax-m3': 'the keys of its indexer', qwen4exp: 'the keys of its indexer', deepseek4: 'its compressed memory', nanbeige: 'the cache of layers that are run several times',
+  deepseek32: 'the keys of its indexer',
+  'glm-dsa': 'the keys of its indexer',
+  dots3note: 'its indexer, and windowed layers of another width',
+  'minimax-m3': 'the keys of its indexer',
+  qwen4exp: 'the keys of its indexer',
+  deepseek4: 'its compressed memory',
+  nanbeige: 'the cache of layers that are run several times',
 }
 
 /** Which layers see only the latest tokens. */

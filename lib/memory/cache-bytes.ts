@@ -18,7 +18,11 @@ export interface LayerBytes {
  * What each layer of a model takes in a context of a size; exactly what llama.cpp allocates. Layers that see only the latest
  * tokens take as much as the others, since the engine has llama.cpp keep them whole.
  */
-export function layerBytes(layers: readonly LayerMemory[], { cells, sequenceIds }: ContextSize, { bytesPerValue, flashAttention }: CacheFormat): LayerBytes[] {
+export function layerBytes(
+  layers: readonly LayerMemory[],
+  { cells, sequenceIds }: ContextSize,
+  { bytesPerValue, flashAttention }: CacheFormat,
+): LayerBytes[] {
   const widestValue = Math.max(0, ...layers.map(({ valueWidth }) => valueWidth))
   return layers.map(layer => {
     const valueWidth = flashAttention || layer.valueWidth === 0 ? layer.valueWidth : widestValue

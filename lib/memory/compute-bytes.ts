@@ -1,6 +1,6 @@
 import type { ModelHeader } from '../gguf/check.js'
 import { tokensKey } from '../gguf/header.js'
-import { arrayLength, ArchitectureFigures } from '../gguf/metadata.js'
+import { ArchitectureFigures, arrayLength } from '../gguf/metadata.js'
 import type { ContextSize } from './context-size.js'
 import { layerMemories } from './layers.js'
 
@@ -27,11 +27,14 @@ type Header = Pick<ModelHeader, 'architecture' | 'metadata' | 'weightBytes' | 't
  * is not followed. It takes the largest of some phases of the graph, each counted in 32-bit values a token, in multiples of
  * the widths of the model that were found by measurement.
  */
-export function computeBytes(header: Header, { cells, sequenceIds, batchSize, outputs, bytesPerValue, flashAttention }: ComputeSetting): ComputeBytes {
+export function computeBytes(
+  header: Header,
+  { cells, sequenceIds, batchSize, outputs, bytesPerValue, flashAttention }: ComputeSetting,
+): ComputeBytes {
   const figures = new ArchitectureFigures(header.architecture, header.metadata)
   const figure = (name: string): number => figures.number(name) ?? 0
   const { layers } = layerMemories(header)
-  const most = (values: readonly number[] | undefined): number => Math.max(0, ...values ?? [])
+  const most = (values: readonly number[] | undefined): number => Math.max(0, ...(values ?? []))
   const width = figure('embedding_length')
   const heads = most(figures.perLayer('attention.head_count', layers.length))
   const keyLength = figures.number('attention.key_length') ?? (heads > 0 ? width / heads : 0)
@@ -46,9 +49,14 @@ export function computeBytes(header: Header, { cells, sequenceIds, batchSize, ou
   const masks = kinds * cells * (flashAttention ? 2 : 4)
   // Inputs of each layer that are there all the time.
   const perLayerInputs = 8 * figure('embedding_length_per_layer_input') * layers.length
-  const attention = flashAttention ? 4 * (3 * width + heads * (2 * keyLength + valueLength)) : 4 * (5 * width + 2 * kinds * valueWidth + cells * heads)
+  const attention = flashAttention
+    ? 4 * (3 * width + heads * (2 * keyLength + valueLength))
+    : 4 * (5 * width + 2 * kinds * valueWidth + cells * heads)
   // Flash attention takes keys and values in 16 bits.
-  const casts = flashAttention && bytesPerValue === 4 ? 2 * cells * (most(attending.map(({ keyWidth }) => keyWidth)) + valueWidth) : 0
+  const casts =
+    flashAttention && bytesPerValue === 4
+      ? 2 * cells * (most(attending.map(({ keyWidth }) => keyWidth)) + valueWidth)
+      : 0
   const states = 2 * sequenceIds * most(layers.map(({ stateWidth }) => stateWidth))
   const phases = [
     attending.length > 0 ? tokens * attention + (valueWidth > 0 ? casts : 0) : 0,
@@ -57,14 +65,18 @@ export function computeBytes(header: Header, { cells, sequenceIds, batchSize, ou
   ]
   const vocabulary = arrayLength(header.metadata, tokensKey)
   const last = 4 * (Math.max(sequenceIds, Math.min(batchSize, outputs)) * vocabulary + 3 * width * tokens)
-  return { graph: Math.max(tokens * (masks + perLayerInputs) + Math.max(...phases), last), logits: 4 * sequenceIds * vocabulary }
+  return {
+    graph: Math.max(tokens * (masks + perLayerInputs) + Math.max(...phases), last),
+    logits: 4 * sequenceIds * vocabulary,
+  }
 }
 
 /** Values a token: gate, up and their product; of experts those of all that are used. */
 function feedForward({ tensors }: Header, figures: ArchitectureFigures, layers: number): number {
-  const most = (name: string): number => Math.max(0, ...figures.perLayer(name, layers) ?? [])
+  const most = (name: string): number => Math.max(0, ...(figures.perLayer(name, layers) ?? []))
   const width = most('feed_forward_length')
-  const parts = [...tensors].some(name => /^blk\.\d+\.(ffn_gate|ffn_up_gate)\b/.test(name)) || tensors.size === 0 ? 3 : 2
+  const parts =
+    [...tensors].some(name => /^blk\.\d+\.(ffn_gate|ffn_up_gate)\b/.test(name)) || tensors.size === 0 ? 3 : 2
   const used = most('expert_used_count')
   const expertWidth = most('expert_feed_forward_length') || width
   const experts = used * (2 * expertWidth + Math.max(expertWidth, figures.number('embedding_length') ?? 0))

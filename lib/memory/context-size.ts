@@ -26,7 +26,15 @@ export interface ContextNeeds {
 // As in native/engine_context.cpp, which makes the context: test/native/estimate-memory.test.ts compares the two.
 const heldCells = 64
 
-export function contextSize({ limits, chats, batchSize, maxSequences, cacheTokens, hasState, hasWindow }: ContextNeeds): ContextSize {
+export function contextSize({
+  limits,
+  chats,
+  batchSize,
+  maxSequences,
+  cacheTokens,
+  hasState,
+  hasWindow,
+}: ContextNeeds): ContextSize {
   const { policy, sinks, window } = limits
   const tokens = sinks + window
   const each = policy === 'streaming' ? tokens + (hasState ? 3 : 1) * sinks + heldCells : tokens + 1

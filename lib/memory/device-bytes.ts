@@ -19,8 +19,13 @@ export function deviceBytes(bytes: ModelBytes, gpuLayers: number): { processor: 
   const { layers, output, input, compute, tables } = bytes
   const offloaded = Math.max(0, Math.min(gpuLayers, layers.length + 1))
   const first = layers.length - Math.max(0, offloaded - 1)
-  const sum = (of: typeof layers, what: 'weights' | 'cache' | 'state'): number => of.reduce((total, each) => total + each[what], 0)
-  const part = (of: typeof layers): Pick<MemoryParts, 'weights' | 'cache' | 'state'> => ({ weights: sum(of, 'weights'), cache: sum(of, 'cache'), state: sum(of, 'state') })
+  const sum = (of: typeof layers, what: 'weights' | 'cache' | 'state'): number =>
+    of.reduce((total, each) => total + each[what], 0)
+  const part = (of: typeof layers): Pick<MemoryParts, 'weights' | 'cache' | 'state'> => ({
+    weights: sum(of, 'weights'),
+    cache: sum(of, 'cache'),
+    state: sum(of, 'state'),
+  })
   const [here, there] = [part(layers.slice(0, first)), part(layers.slice(first))]
   const outputThere = offloaded > 0 ? output.weights : 0
   return {

@@ -1,6 +1,13 @@
 import type { ModelHeader } from '../gguf/check.js'
 import { ArchitectureFigures } from '../gguf/metadata.js'
-import { arrayInsteadOfPeriod, attentionIntervals, hybridArchitectures, recurrentArchitectures, trunkOnlyArchitectures, windowRules } from './architectures.js'
+import {
+  arrayInsteadOfPeriod,
+  attentionIntervals,
+  hybridArchitectures,
+  recurrentArchitectures,
+  trunkOnlyArchitectures,
+  windowRules,
+} from './architectures.js'
 
 /** What one layer remembers. */
 export interface LayerMemory {
@@ -34,18 +41,25 @@ export function layerMemories(header: Header): LayerMemories {
   const heads = figures.perLayer('attention.head_count', count) ?? []
   const sharedHeads = figures.perLayer('attention.head_count_kv', count) ?? heads
   const usual = (heads[0] ?? 0) > 0 ? width / heads[0]! : 0
-  const key = { all: figures.number('attention.key_length') ?? usual, windowed: figures.number('attention.key_length_swa') }
-  const value = { all: figures.number('attention.value_length') ?? usual, windowed: figures.number('attention.value_length_swa') }
-  const isLatent = (figures.number('attention.key_length_mla') ?? 0) > 0 && (figures.number('attention.value_length_mla') ?? 0) > 0
+  const key = {
+    all: figures.number('attention.key_length') ?? usual,
+    windowed: figures.number('attention.key_length_swa'),
+  }
+  const value = {
+    all: figures.number('attention.value_length') ?? usual,
+    windowed: figures.number('attention.value_length_swa'),
+  }
+  const isLatent =
+    (figures.number('attention.key_length_mla') ?? 0) > 0 && (figures.number('attention.value_length_mla') ?? 0) > 0
   const keepers = keptFromStart(figures, count)
   const state = stateWidth(figures, width, heads[0] ?? 0)
   const layers = Array.from({ length: count }, (_, layer): LayerMemory => {
     const { attends, remembers } = kinds[layer]!
     const narrow = windowed[layer] ?? false
-    const shared = attends && layer < keepers ? sharedHeads[layer] ?? 0 : 0
+    const shared = attends && layer < keepers ? (sharedHeads[layer] ?? 0) : 0
     return {
-      keyWidth: shared * (narrow ? key.windowed ?? key.all : key.all),
-      valueWidth: isLatent ? 0 : shared * (narrow ? value.windowed ?? value.all : value.all),
+      keyWidth: shared * (narrow ? (key.windowed ?? key.all) : key.all),
+      valueWidth: isLatent ? 0 : shared * (narrow ? (value.windowed ?? value.all) : value.all),
       windowed: narrow,
       stateWidth: remembers ? state : 0,
     }
@@ -58,7 +72,7 @@ function windowedLayers(figures: ArchitectureFigures, trunk: number): { window: 
   const rule = windowRules[figures.architecture]
   if (rule === undefined || (rule.onlyWithLayers ?? trunk) !== trunk) return none
   const named = figures.number('attention.sliding_window') ?? rule.defaultWindow ?? 0
-  const window = named === 0 ? 0 : rule.fixedWindow ?? named
+  const window = named === 0 ? 0 : (rule.fixedWindow ?? named)
   if (window === 0) return none
   const pattern = 'attention.sliding_window_pattern'
   const array = figures.array(pattern)
@@ -67,13 +81,18 @@ function windowedLayers(figures: ArchitectureFigures, trunk: number): { window: 
   }
   const given = figures.number(pattern)
   if (rule.period === undefined) return { window, windowed: Array.from({ length: trunk }, () => (given ?? 0) !== 0) }
-  const period = rule.period === 0 ? 0 : given ?? rule.period
-  const isWindowed = (layer: number): boolean => period === 0 || (rule.denseFirst ? layer % period !== 0 : layer % period < period - 1)
+  const period = rule.period === 0 ? 0 : (given ?? rule.period)
+  const isWindowed = (layer: number): boolean =>
+    period === 0 || (rule.denseFirst ? layer % period !== 0 : layer % period < period - 1)
   return { window, windowed: Array.from({ length: trunk }, (_, layer) => isWindowed(layer)) }
 }
 
 /** Which layers attend, and which have a state. */
-function layerKinds(figures: ArchitectureFigures, count: number, trunk: number): { attends: boolean; remembers: boolean }[] {
+function layerKinds(
+  figures: ArchitectureFigures,
+  count: number,
+  trunk: number,
+): { attends: boolean; remembers: boolean }[] {
   const { architecture } = figures
   const interval = attentionIntervals[architecture]
   const listed = interval === undefined ? undefined : figures.array('attention.recurrent_layers')

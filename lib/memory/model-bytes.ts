@@ -4,9 +4,9 @@ import { tokensKey } from '../gguf/header.js'
 import { arrayLength } from '../gguf/metadata.js'
 import type { NativeSequenceOptions } from '../native.js'
 import type { ParsedModelOptions } from '../options.js'
-import { layerBytes, type LayerBytes } from './cache-bytes.js'
-import { computeBytes, type ComputeBytes } from './compute-bytes.js'
-import { contextSize, type ContextSize } from './context-size.js'
+import { type LayerBytes, layerBytes } from './cache-bytes.js'
+import { type ComputeBytes, computeBytes } from './compute-bytes.js'
+import { type ContextSize, contextSize } from './context-size.js'
 import { layerMemories } from './layers.js'
 
 /** What a model takes, before it is known where its layers go. */
@@ -38,7 +38,15 @@ export function modelBytes(header: ModelHeader, { options, limits, chats }: Mode
   const { batchSize, cacheTokens, maxSequences, kvType } = options
   const memories = layerMemories(header)
   const hasState = memories.layers.some(({ stateWidth }) => stateWidth > 0)
-  const size = contextSize({ limits, chats, batchSize, maxSequences, cacheTokens, hasState, hasWindow: memories.window > 0 })
+  const size = contextSize({
+    limits,
+    chats,
+    batchSize,
+    maxSequences,
+    cacheTokens,
+    hasState,
+    hasWindow: memories.window > 0,
+  })
   const flashAttention = options.flashAttention !== 'off' && !withoutFlashAttention.has(header.architecture)
   const kept = layerBytes(memories.layers, size, { bytesPerValue: bytesPerCachedValue[kvType], flashAttention })
   const { layers, output, total } = header.weightBytes
@@ -46,11 +54,24 @@ export function modelBytes(header: ModelHeader, { options, limits, chats }: Mode
   const inLayers = layers.reduce((sum, bytes) => sum + bytes, 0)
   return {
     ...size,
-    layers: Array.from({ length: Math.max(layers.length, kept.length) }, (_, layer) => ({ weights: layers[layer] ?? 0, cache: kept[layer]?.cache ?? 0, state: kept[layer]?.state ?? 0 })),
+    layers: Array.from({ length: Math.max(layers.length, kept.length) }, (_, layer) => ({
+      weights: layers[layer] ?? 0,
+      cache: kept[layer]?.cache ?? 0,
+      state: kept[layer]?.state ?? 0,
+    })),
     output: { weights: output, shared },
     input: total - inLayers - (shared ? 0 : output),
-    compute: computeBytes(header, { ...size, batchSize, flashAttention, bytesPerValue: bytesPerCachedValue[kvType], outputs: Math.max(size.sequenceIds, maxSequences + mostDrafts) }),
-    tables: bytesPerToken * (arrayLength(header.metadata, tokensKey) + arrayLength(header.metadata, 'tokenizer.ggml.merges')) + bytesPerCell * size.cells,
+    compute: computeBytes(header, {
+      ...size,
+      batchSize,
+      flashAttention,
+      bytesPerValue: bytesPerCachedValue[kvType],
+      outputs: Math.max(size.sequenceIds, maxSequences + mostDrafts),
+    }),
+    tables:
+      bytesPerToken *
+        (arrayLength(header.metadata, tokensKey) + arrayLength(header.metadata, 'tokenizer.ggml.merges')) +
+      bytesPerCell * size.cells,
   }
 }
 

@@ -1,5 +1,5 @@
 import { createHash, type Hash } from 'node:crypto'
-import { open, rename, rm, stat, statfs, truncate, type FileHandle } from 'node:fs/promises'
+import { type FileHandle, open, rename, rm, stat, statfs, truncate } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { throwIfAborted } from '../abort.js'
 import { StreamingLLMError } from '../errors.js'
@@ -38,7 +38,7 @@ export interface BlobDownload {
  */
 export async function downloadBlob(job: BlobDownload): Promise<void> {
   const partial = `${job.target}.incomplete`
-  let received = await fileSize(partial) ?? 0
+  let received = (await fileSize(partial)) ?? 0
   if (job.size !== undefined && received > job.size) {
     await truncate(partial, 0)
     received = 0
@@ -67,7 +67,8 @@ export async function downloadBlob(job: BlobDownload): Promise<void> {
         if (total !== undefined) await needRoom(dirname(partial), total - received, job.what)
         if (answer.retry) throw new TransientFailure('the server did not accept the place to go on from')
         for (let piece = await exchange.read(); piece; piece = await exchange.read()) {
-          if (total !== undefined && received + piece.length > total) throw wrongSize(job, received + piece.length, total)
+          if (total !== undefined && received + piece.length > total)
+            throw wrongSize(job, received + piece.length, total)
           await writeAt(file, piece, received)
           hash?.update(piece)
           received += piece.length
@@ -84,7 +85,8 @@ export async function downloadBlob(job: BlobDownload): Promise<void> {
       }
     })
     const digest = hash?.digest('hex')
-    if (digest !== undefined && digest !== job.sha256?.toLowerCase()) throw checksumMismatch(job.what, job.sha256, digest)
+    if (digest !== undefined && digest !== job.sha256?.toLowerCase())
+      throw checksumMismatch(job.what, job.sha256, digest)
     // The name of a blob is trusted from now on, so its content must outlive a power cut.
     await file.sync()
   } catch (error) {
@@ -97,7 +99,7 @@ export async function downloadBlob(job: BlobDownload): Promise<void> {
     await rename(partial, job.target)
   } catch (error) {
     // Python's huggingface_hub uses the same names but another lock; if it finished the file, so be it.
-    if (await fileSize(job.target) !== received) throw error
+    if ((await fileSize(job.target)) !== received) throw error
   }
   job.onProgress(received, total ?? received, true)
 }
@@ -110,7 +112,10 @@ function startHash(job: BlobDownload): Hash | undefined {
 async function openForWriting(path: string): Promise<FileHandle> {
   const found = await stat(path).catch(() => undefined)
   const kind = found === undefined ? undefined : otherKind(found)
-  if (kind !== undefined) throw new StreamingLLMError('DOWNLOAD_FAILED', `${path} is ${kind}, where a download is to go: remove it.`, { details: { path } })
+  if (kind !== undefined)
+    throw new StreamingLLMError('DOWNLOAD_FAILED', `${path} is ${kind}, where a download is to go: remove it.`, {
+      details: { path },
+    })
   try {
     return await open(path, 'r+')
   } catch (error) {
@@ -123,7 +128,11 @@ async function openForWriting(path: string): Promise<FileHandle> {
 async function needRoom(path: string, bytes: number, what: string): Promise<void> {
   const disk = await statfs(path).catch(() => undefined)
   if (disk === undefined || disk.bavail * disk.bsize >= bytes) return
-  throw new StreamingLLMError('DOWNLOAD_FAILED', `${what} needs ${bytes} bytes more, and the disk of ${path} has ${disk.bavail * disk.bsize} left. Make room, or set HF_HUB_CACHE to a folder with room.`, { details: { path, neededBytes: bytes } })
+  throw new StreamingLLMError(
+    'DOWNLOAD_FAILED',
+    `${what} needs ${bytes} bytes more, and the disk of ${path} has ${disk.bavail * disk.bsize} left. Make room, or set HF_HUB_CACHE to a folder with room.`,
+    { details: { path, neededBytes: bytes } },
+  )
 }
 
 async function writeAt(file: FileHandle, piece: Uint8Array, offset: number): Promise<void> {
@@ -148,9 +157,11 @@ function classify(exchange: Exchange, asked: number): { offset: number; total?: 
 }
 
 function wrongSize(job: BlobDownload, actual: number, expected: number): StreamingLLMError {
-  return new StreamingLLMError('DOWNLOAD_FAILED',
+  return new StreamingLLMError(
+    'DOWNLOAD_FAILED',
     `${job.what} should have ${expected} bytes, but the server sends ${actual > expected ? 'more' : `only ${actual}`}. Try again later, or check HF_ENDPOINT.`,
-    { details: { expectedBytes: expected, actualBytes: actual } })
+    { details: { expectedBytes: expected, actualBytes: actual } },
+  )
 }
 
 /** What arrived is of no use only where it is known to be wrong; a refusal half-way leaves it good. */

@@ -1,9 +1,9 @@
 import { readdir, realpath, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { readModelFile } from '../gguf/open.js'
 import { quantizationName } from '../gguf/file-types.js'
+import { readModelFile } from '../gguf/open.js'
 import { userCacheFolder } from '../user-cache.js'
-import { RepoCache, isCommit } from './hub-cache.js'
+import { isCommit, RepoCache } from './hub-cache.js'
 import { quantOf } from './quants.js'
 import { allParts } from './split-files.js'
 import { writeReference } from './write-reference.js'
@@ -66,18 +66,24 @@ export async function cachePlaces(): Promise<CachePlaces> {
 
 /** All GGUF files in the caches, whoever put them there. Folders that cannot be read count as empty. */
 export async function cacheContents(places?: CachePlaces): Promise<CacheContents> {
-  const { hub, own } = places ?? await cachePlaces()
-  const repos = (await namesIn(hub)).filter(name => name.startsWith('models--')).map(name => name.slice('models--'.length).replace('--', '/'))
+  const { hub, own } = places ?? (await cachePlaces())
+  const repos = (await namesIn(hub))
+    .filter(name => name.startsWith('models--'))
+    .map(name => name.slice('models--'.length).replace('--', '/'))
   const ofRepos = await Promise.all(repos.map(repo => repoContents(hub, repo)))
-  const models = [...ofRepos.flatMap(each => each.models), ...await ownModels(own)]
+  const models = [...ofRepos.flatMap(each => each.models), ...(await ownModels(own))]
   return {
-    hub, own,
+    hub,
+    own,
     models: models.sort((a, b) => b.lastUsed.getTime() - a.lastUsed.getTime() || (a.reference < b.reference ? -1 : 1)),
     unfinished: ofRepos.flatMap(each => each.unfinished),
   }
 }
 
-async function repoContents(hub: string, repo: string): Promise<{ models: CachedModel[]; unfinished: UnfinishedDownload[] }> {
+async function repoContents(
+  hub: string,
+  repo: string,
+): Promise<{ models: CachedModel[]; unfinished: UnfinishedDownload[] }> {
   const cache = new RepoCache(hub, repo)
   const revisions = await cache.revisions()
   const commits = (await namesIn(join(cache.directory, 'snapshots'))).filter(isCommit)
@@ -91,7 +97,8 @@ async function repoContents(hub: string, repo: string): Promise<{ models: Cached
       // Several commits may have the same content, which is then there once.
       const key = [file, ...model.files.map(({ content }) => content)].join('\n')
       const known = models.get(key)
-      if (known === undefined) models.set(key, { ...model, reference: '', hub: { repo, file, commits: [commit], revisions: named } })
+      if (known === undefined)
+        models.set(key, { ...model, reference: '', hub: { repo, file, commits: [commit], revisions: named } })
       else {
         known.files.forEach((each, index) => each.paths.push(...model.files[index]!.paths))
         known.hub!.commits.push(commit)
@@ -102,7 +109,7 @@ async function repoContents(hub: string, repo: string): Promise<{ models: Cached
   }
   for (const model of models.values()) {
     const { commits: of, revisions: named, file } = model.hub!
-    model.reference = writeReference({ repo, file, revision: named.includes('main') ? 'main' : named[0] ?? of[0]! })
+    model.reference = writeReference({ repo, file, revision: named.includes('main') ? 'main' : (named[0] ?? of[0]!) })
   }
   return { models: [...models.values()], unfinished: await unfinishedIn(cache, repo) }
 }
@@ -110,8 +117,17 @@ async function repoContents(hub: string, repo: string): Promise<{ models: Cached
 async function unfinishedIn(cache: RepoCache, repo: string): Promise<UnfinishedDownload[]> {
   const folder = join(cache.directory, 'blobs')
   const partial = (await namesIn(folder)).filter(name => name.endsWith('.incomplete')).map(name => join(folder, name))
-  const sizes = await Promise.all(partial.map(path => stat(path).then(({ size }) => size, () => undefined)))
-  return partial.flatMap((path, index) => (sizes[index] === undefined ? [] : [{ repo, path, sizeBytes: sizes[index]! }]))
+  const sizes = await Promise.all(
+    partial.map(path =>
+      stat(path).then(
+        ({ size }) => size,
+        () => undefined,
+      ),
+    ),
+  )
+  return partial.flatMap((path, index) =>
+    sizes[index] === undefined ? [] : [{ repo, path, sizeBytes: sizes[index]! }],
+  )
 }
 
 async function ownModels(folder: string): Promise<CachedModel[]> {

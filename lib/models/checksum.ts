@@ -23,12 +23,18 @@ export async function sha256OfFile(path: string, signal?: AbortSignal): Promise<
     await hashInto(hash, path, signal)
   } catch (cause) {
     throwIfAborted(signal)
-    throw new StreamingLLMError('MODEL_NOT_FOUND', `${path} cannot be read: ${(cause as Error).message}`, { cause, details: { path } })
+    throw new StreamingLLMError('MODEL_NOT_FOUND', `${path} cannot be read: ${(cause as Error).message}`, {
+      cause,
+      details: { path },
+    })
   }
   return hash.digest('hex')
 }
 
 export function checksumMismatch(what: string, expected: string | undefined, actual: string): StreamingLLMError {
-  return new StreamingLLMError('CHECKSUM_MISMATCH', `${what} has the SHA-256 ${actual}, but ${expected} was expected.`,
-    { details: { expected, actual } })
+  return new StreamingLLMError(
+    'CHECKSUM_MISMATCH',
+    `${what} has the SHA-256 ${actual}, but ${expected} was expected.`,
+    { details: { expected, actual } },
+  )
 }

@@ -55,7 +55,13 @@ async function acquire(
   for (;;) {
     throwIfAborted(options.signal)
     try {
-      return await lockfile.lock(path, { lockfilePath: path, realpath: false, stale: staleMs, update: touchMs, onCompromised })
+      return await lockfile.lock(path, {
+        lockfilePath: path,
+        realpath: false,
+        stale: staleMs,
+        update: touchMs,
+        onCompromised,
+      })
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ELOCKED') throw error
     }

@@ -44,17 +44,24 @@ export async function fetchFileInfo(
 ): Promise<HubFileInfo> {
   const exchange = await withRetries({ ...hub.patience, signal: options.signal }, () =>
     askHub(hub, contentUrl(hub, address), {
-      method: 'HEAD', what: describeFile(address), repo: address.repo, leaveHub: false, signal: options.signal,
-    }))
+      method: 'HEAD',
+      what: describeFile(address),
+      repo: address.repo,
+      leaveHub: false,
+      signal: options.signal,
+    }),
+  )
   exchange.close()
   const { headers, status } = exchange
   const commit = headers.get('x-repo-commit') ?? (isCommit(address.revision) ? address.revision : undefined)
   const etag = (headers.get('x-linked-etag') ?? headers.get('etag'))?.replace(/^W\//, '').replace(/^"(.*)"$/, '$1')
   // Both become names of files.
   if (commit === undefined || !isCommit(commit) || etag === undefined || !/^[\w-][\w.-]*$/.test(etag)) {
-    throw new StreamingLLMError('DOWNLOAD_FAILED',
+    throw new StreamingLLMError(
+      'DOWNLOAD_FAILED',
       `${hub.endpoint} does not say which commit and content ${describeFile(address)} has, as a Hugging Face hub would. Check HF_ENDPOINT.`,
-      { details: { commit, etag } })
+      { details: { commit, etag } },
+    )
   }
   // A redirect's own length is that of the redirect.
   const length = headers.get('x-linked-size') ?? (status < 300 ? headers.get('content-length') : null)
@@ -75,11 +82,16 @@ export async function listFiles(
   const files: string[] = []
   const seen = new Set<string>()
   let bytes = 0
-  let next: string | undefined = `${hub.endpoint}/api/models/${repo}/tree/${encodeURIComponent(revision)}?recursive=true`
+  let next: string | undefined =
+    `${hub.endpoint}/api/models/${repo}/tree/${encodeURIComponent(revision)}?recursive=true`
   while (next !== undefined && !seen.has(next)) {
     const page: string = next
     seen.add(page)
-    if (seen.size > mostPages || bytes > mostListBytes) throw new StreamingLLMError('DOWNLOAD_FAILED', `${hub.endpoint} does not come to an end of ${what}: there are more than ${seen.size - 1} pages. Name the file, as in hf:${repo}/file.gguf.`)
+    if (seen.size > mostPages || bytes > mostListBytes)
+      throw new StreamingLLMError(
+        'DOWNLOAD_FAILED',
+        `${hub.endpoint} does not come to an end of ${what}: there are more than ${seen.size - 1} pages. Name the file, as in hf:${repo}/file.gguf.`,
+      )
     next = await withRetries({ ...hub.patience, signal: options.signal }, async () => {
       const exchange = await askHub(hub, page, { method: 'GET', what, repo, leaveHub: false, signal: options.signal })
       try {
@@ -103,7 +115,10 @@ function parseTree(text: string, hub: Hub, what: string): string[] {
     entries = undefined
   }
   if (!Array.isArray(entries)) {
-    throw new StreamingLLMError('DOWNLOAD_FAILED', `${hub.endpoint} did not send ${what} as a Hugging Face hub would. Check HF_ENDPOINT.`)
+    throw new StreamingLLMError(
+      'DOWNLOAD_FAILED',
+      `${hub.endpoint} did not send ${what} as a Hugging Face hub would. Check HF_ENDPOINT.`,
+    )
   }
   return (entries as ({ type?: unknown; path?: unknown } | null)[])
     .filter(entry => entry?.type === 'file' && typeof entry.path === 'string')
@@ -123,7 +138,11 @@ async function readText(exchange: Exchange, hub: Hub, what: string): Promise<str
   for (let piece = await exchange.read(); piece; piece = await exchange.read()) {
     pieces.push(piece)
     bytes += piece.length
-    if (bytes > mostListBytes) throw new StreamingLLMError('DOWNLOAD_FAILED', `${hub.endpoint} does not come to an end of ${what}: one page has more than ${mostListBytes / 1024 ** 2} MB. Check HF_ENDPOINT.`)
+    if (bytes > mostListBytes)
+      throw new StreamingLLMError(
+        'DOWNLOAD_FAILED',
+        `${hub.endpoint} does not come to an end of ${what}: one page has more than ${mostListBytes / 1024 ** 2} MB. Check HF_ENDPOINT.`,
+      )
     if (performance.now() > end) throw new TransientFailure(`${what} did not come within ${answerMs / 1000} s`)
   }
   return Buffer.concat(pieces).toString('utf8')

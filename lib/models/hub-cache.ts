@@ -50,14 +50,18 @@ export class RepoCache {
   async revisions(): Promise<{ revision: string; commit: string }[]> {
     const root = join(this.directory, 'refs')
     const entries = await readdir(root, { recursive: true, withFileTypes: true }).catch(() => [])
-    const names = entries.filter(entry => entry.isFile()).map(entry => relative(root, join(entry.parentPath ?? entry.path, entry.name)).replaceAll('\\', '/'))
+    const names = entries
+      .filter(entry => entry.isFile())
+      .map(entry => relative(root, join(entry.parentPath ?? entry.path, entry.name)).replaceAll('\\', '/'))
     const commits = await Promise.all(names.map(name => this.commit(name)))
-    return names.flatMap((revision, index) => (commits[index] === undefined ? [] : [{ revision, commit: commits[index]! }]))
+    return names.flatMap((revision, index) =>
+      commits[index] === undefined ? [] : [{ revision, commit: commits[index]! }],
+    )
   }
 
   async setCommit(revision: string, commit: string): Promise<void> {
     // A cache that already says so may be mounted read-only.
-    if (await this.commit(revision) === commit) return
+    if ((await this.commit(revision)) === commit) return
     const path = this.#ref(revision)
     await mkdir(dirname(path), { recursive: true })
     const draft = `${path}.${process.pid}.tmp`
@@ -70,7 +74,7 @@ export class RepoCache {
     const commit = await this.commit(revision)
     if (commit === undefined) return undefined
     const path = this.snapshot(commit, file)
-    return await fileSize(path) === undefined ? undefined : { path, commit }
+    return (await fileSize(path)) === undefined ? undefined : { path, commit }
   }
 
   /** The files of a revision that the cache holds, which may be few of those that there are. */
@@ -80,8 +84,10 @@ export class RepoCache {
     const root = join(this.directory, 'snapshots', commit)
     try {
       const entries = await readdir(root, { recursive: true, withFileTypes: true })
-      return entries.filter(entry => !entry.isDirectory())
-        .map(entry => relative(root, join(entry.parentPath ?? entry.path, entry.name)).replaceAll('\\', '/')).sort()
+      return entries
+        .filter(entry => !entry.isDirectory())
+        .map(entry => relative(root, join(entry.parentPath ?? entry.path, entry.name)).replaceAll('\\', '/'))
+        .sort()
     } catch {
       return []
     }
@@ -131,6 +137,8 @@ export async function markUsed(paths: readonly string[]): Promise<void> {
   const now = new Date()
   for (const path of paths) {
     // A cache that may not be written to says less, and works as well.
-    await stat(path).then(({ mtime }) => utimes(path, now, mtime)).catch(() => {})
+    await stat(path)
+      .then(({ mtime }) => utimes(path, now, mtime))
+      .catch(() => {})
   }
 }

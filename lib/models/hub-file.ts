@@ -5,10 +5,10 @@ import { downloadBlob } from './blob-download.js'
 import { checksumMismatch, isSha256, sha256OfFile } from './checksum.js'
 import { withFileLock } from './file-lock.js'
 import { contentUrl, describeFile, fetchFileInfo, type HubFileAddress, type HubFileInfo } from './hub-api.js'
-import { RepoCache, fileSize, isCommit } from './hub-cache.js'
+import { fileSize, isCommit, RepoCache } from './hub-cache.js'
 import { askHub } from './hub-http.js'
 import type { Hub } from './hub-settings.js'
-import { progressReporter, type ProgressListener } from './progress.js'
+import { type ProgressListener, progressReporter } from './progress.js'
 import { TransientFailure } from './transient-failure.js'
 
 export interface HubFileOptions {
@@ -40,8 +40,10 @@ export async function hubFile(
   }
   if (cached && (hub.offline || isCommit(address.revision))) return await useCached(cached)
   if (hub.offline) {
-    throw new StreamingLLMError('MODEL_NOT_FOUND',
-      `${describeFile(address)} is not in the cache ${cache.directory}, and HF_HUB_OFFLINE is set. Unset it to download the file.`)
+    throw new StreamingLLMError(
+      'MODEL_NOT_FOUND',
+      `${describeFile(address)} is not in the cache ${cache.directory}, and HF_HUB_OFFLINE is set. Unset it to download the file.`,
+    )
   }
 
   let info: HubFileInfo
@@ -97,10 +99,15 @@ async function fetchInto(
         size: info.size,
         sha256: isSha256(info.etag) ? info.etag : options.sha256,
         // By commit, since a branch can move on between two connections.
-        request: offset => askHub(hub, contentUrl(hub, { ...address, revision: info.commit }), {
-          method: 'GET', what, repo: address.repo, leaveHub: true, signal,
-          ...(offset > 0 ? { headers: { range: `bytes=${offset}-` } } : {}),
-        }),
+        request: offset =>
+          askHub(hub, contentUrl(hub, { ...address, revision: info.commit }), {
+            method: 'GET',
+            what,
+            repo: address.repo,
+            leaveHub: true,
+            signal,
+            ...(offset > 0 ? { headers: { range: `bytes=${offset}-` } } : {}),
+          }),
         attempts: hub.patience.downloadAttempts,
         progress: hub.patience.progressBytes,
         backoffMs: hub.patience.backoffMs,
@@ -117,5 +124,6 @@ async function verifyCached(path: string, address: HubFileAddress, options: HubF
   const expected = options.sha256?.toLowerCase()
   if (expected === undefined || basename(await realpath(path)) === expected) return
   const actual = await sha256OfFile(path, options.signal)
-  if (actual !== expected) throw checksumMismatch(`${describeFile(address)}, cached as ${path},`, options.sha256, actual)
+  if (actual !== expected)
+    throw checksumMismatch(`${describeFile(address)}, cached as ${path},`, options.sha256, actual)
 }

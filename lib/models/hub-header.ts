@@ -21,14 +21,22 @@ export async function hubHeader(reference: HubReference, signal: AbortSignal | u
   try {
     const named = reference.kind === 'hub-file' ? reference.file : await chooseFile(hub, reference, { signal })
     const file = allParts(named)[0] ?? named
-    if (hub.offline) throw new StreamingLLMError('MODEL_NOT_FOUND', `${describeFile({ repo, revision, file })} is not in the cache ${hub.cacheDirectory}, and HF_HUB_OFFLINE is set. Unset it to ask the hub.`)
+    if (hub.offline)
+      throw new StreamingLLMError(
+        'MODEL_NOT_FOUND',
+        `${describeFile({ repo, revision, file })} is not in the cache ${hub.cacheDirectory}, and HF_HUB_OFFLINE is set. Unset it to ask the hub.`,
+      )
     // All parts by the first one's commit, so that they are of one make.
     let commit: string | undefined
     const open: OpenSource = async path => {
       const address = { repo, revision: commit ?? revision, file: fileOf(path) }
       const info = await fetchFileInfo(hub, address, { signal })
       commit ??= info.commit
-      if (info.size === undefined) throw new StreamingLLMError('DOWNLOAD_FAILED', `${hub.endpoint} does not say how large ${describeFile(address)} is. Check HF_ENDPOINT.`)
+      if (info.size === undefined)
+        throw new StreamingLLMError(
+          'DOWNLOAD_FAILED',
+          `${hub.endpoint} does not say how large ${describeFile(address)} is. Check HF_ENDPOINT.`,
+        )
       return hubSource(hub, { ...address, revision: commit }, info.size, signal)
     }
     const opened = new Map<string, ReturnType<OpenSource>>()
@@ -37,7 +45,11 @@ export async function hubHeader(reference: HubReference, signal: AbortSignal | u
       opened.set(path, opening)
       return await opening
     }
-    return { header: await checkModelFile(writeReference({ repo, revision, file }), openSource), openSource, isLocal: false }
+    return {
+      header: await checkModelFile(writeReference({ repo, revision, file }), openSource),
+      openSource,
+      isLocal: false,
+    }
   } catch (error) {
     if (signal?.aborted) throw signal.reason
     throw settleFailure(error, `The header of ${repo}`)

@@ -1,7 +1,7 @@
-import { StreamingLLMError } from '../errors.js'
 import { followingController, throwIfAborted } from '../abort.js'
+import { StreamingLLMError } from '../errors.js'
 import type { Hub } from './hub-settings.js'
-import { TransientFailure, describeCause } from './transient-failure.js'
+import { describeCause, TransientFailure } from './transient-failure.js'
 
 /** An answer whose body, if wanted, is read piece by piece. `close` must be called in any case. */
 export interface Exchange {
@@ -62,7 +62,10 @@ export async function askHub(hub: Hub, address: string, request: Request): Promi
     inherited.forEach((value, name) => headers.set(name, value))
     return { ...exchange, headers }
   }
-  throw new StreamingLLMError('DOWNLOAD_FAILED', `${request.what} could not be downloaded: ${address} leads through more than ${mostRedirects} redirects.`)
+  throw new StreamingLLMError(
+    'DOWNLOAD_FAILED',
+    `${request.what} could not be downloaded: ${address} leads through more than ${mostRedirects} redirects.`,
+  )
 }
 
 async function send(hub: Hub, url: URL, request: Request, atHub: boolean): Promise<Exchange> {
@@ -87,8 +90,11 @@ async function send(hub: Hub, url: URL, request: Request, atHub: boolean): Promi
   try {
     const headers = new Headers({ 'user-agent': 'streaming-llm', 'accept-encoding': 'identity', ...request.headers })
     if (atHub && hub.token !== undefined) headers.set('authorization', `Bearer ${hub.token}`)
-    const response = await within(hub.patience.headersMs, `${url.host} did not answer within ${hub.patience.headersMs / 1000} s`,
-      fetch(url, { method: request.method, headers, redirect: 'manual', signal: controller.signal }))
+    const response = await within(
+      hub.patience.headersMs,
+      `${url.host} did not answer within ${hub.patience.headersMs / 1000} s`,
+      fetch(url, { method: request.method, headers, redirect: 'manual', signal: controller.signal }),
+    )
     const reader = response.body?.getReader()
     let waitedMs = 0
     let bytes = 0
@@ -104,7 +110,8 @@ async function send(hub: Hub, url: URL, request: Request, atHub: boolean): Promi
         waitedMs += performance.now() - began
         bytes += value?.length ?? 0
         if (value !== undefined && waitedMs >= stallMs) {
-          if (bytes < leastBytes) throw new TransientFailure(`${url.host} sent no more than ${bytes} bytes in ${stallMs / 1000} s`)
+          if (bytes < leastBytes)
+            throw new TransientFailure(`${url.host} sent no more than ${bytes} bytes in ${stallMs / 1000} s`)
           waitedMs = bytes = 0
         }
         return value
@@ -123,7 +130,8 @@ async function send(hub: Hub, url: URL, request: Request, atHub: boolean): Promi
 
 function redirectTarget(exchange: Exchange, url: URL): URL | undefined {
   const location = exchange.headers.get('location')
-  if (![301, 302, 303, 307, 308].includes(exchange.status) || location === null || !URL.canParse(location, url.href)) return undefined
+  if (![301, 302, 303, 307, 308].includes(exchange.status) || location === null || !URL.canParse(location, url.href))
+    return undefined
   const target = new URL(location, url)
   return target.protocol === 'https:' || target.protocol === 'http:' ? target : undefined
 }
@@ -134,29 +142,47 @@ function refuseBadStatus(exchange: Exchange, url: URL, atHub: boolean, hub: Hub,
   if ((status >= 200 && status < 300) || status === 416) return
   const details = { status, url: `${url.origin}${url.pathname}` }
   if (status === 408 || status === 429 || status >= 500) {
-    throw new TransientFailure(`${url.host} answered HTTP ${status}`, { retryAfterMs: retryAfter(exchange.headers.get('retry-after')) })
+    throw new TransientFailure(`${url.host} answered HTTP ${status}`, {
+      retryAfterMs: retryAfter(exchange.headers.get('retry-after')),
+    })
   }
   if (status === 401 || status === 403) {
     // The storage behind the hub hands out addresses for a time; asking the hub again gives a new one.
     if (!atHub) throw new TransientFailure(`${url.host} answered HTTP ${status}`)
-    throw new StreamingLLMError('DOWNLOAD_FAILED',
-      `${url.host} refuses ${request.what} (HTTP ${status}): ${request.repo} does not exist, is private, or wants its licence accepted. `
-      + (hub.token === undefined
-        ? `Set HF_TOKEN to a token that may read it, and accept the licence at ${hub.endpoint}/${request.repo} if it has one.`
-        : `Check that the token in HF_TOKEN may read it, and accept the licence at ${hub.endpoint}/${request.repo} if it has one.`),
-      { details })
+    throw new StreamingLLMError(
+      'DOWNLOAD_FAILED',
+      `${url.host} refuses ${request.what} (HTTP ${status}): ${request.repo} does not exist, is private, or wants its licence accepted. ` +
+        (hub.token === undefined
+          ? `Set HF_TOKEN to a token that may read it, and accept the licence at ${hub.endpoint}/${request.repo} if it has one.`
+          : `Check that the token in HF_TOKEN may read it, and accept the licence at ${hub.endpoint}/${request.repo} if it has one.`),
+      { details },
+    )
   }
   if (status === 404) {
-    const missing: Record<string, string> = { RepoNotFound: 'no such repository', RevisionNotFound: 'no such revision', EntryNotFound: 'no such file' }
+    const missing: Record<string, string> = {
+      RepoNotFound: 'no such repository',
+      RevisionNotFound: 'no such revision',
+      EntryNotFound: 'no such file',
+    }
     const reason = missing[exchange.headers.get('x-error-code') ?? ''] ?? 'no such repository, revision or file'
-    throw new StreamingLLMError('MODEL_NOT_FOUND',
-      `${url.host} has ${reason}: ${request.what} (HTTP 404). Check the reference against ${hub.endpoint}/${request.repo}.`, { details })
+    throw new StreamingLLMError(
+      'MODEL_NOT_FOUND',
+      `${url.host} has ${reason}: ${request.what} (HTTP 404). Check the reference against ${hub.endpoint}/${request.repo}.`,
+      { details },
+    )
   }
-  throw new StreamingLLMError('DOWNLOAD_FAILED', `${url.host} answered HTTP ${status} for ${request.what}.`, { details })
+  throw new StreamingLLMError('DOWNLOAD_FAILED', `${url.host} answered HTTP ${status} for ${request.what}.`, {
+    details,
+  })
 }
 
 /** In milliseconds: seconds, or a date. */
 function retryAfter(text: string | null): number | undefined {
-  const ms = text === null || text.trim() === '' ? Number.NaN : /^\s*\d+\s*$/.test(text) ? Number(text) * 1000 : Date.parse(text) - Date.now()
+  const ms =
+    text === null || text.trim() === ''
+      ? Number.NaN
+      : /^\s*\d+\s*$/.test(text)
+        ? Number(text) * 1000
+        : Date.parse(text) - Date.now()
   return Number.isNaN(ms) ? undefined : Math.max(0, ms)
 }

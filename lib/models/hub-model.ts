@@ -1,13 +1,13 @@
 import { throwIfAborted } from '../abort.js'
 import { StreamingLLMError } from '../errors.js'
 import { listFiles } from './hub-api.js'
-import { RepoCache, fileSize, isCommit, markUsed } from './hub-cache.js'
-import { hubFile, type HubFileOptions } from './hub-file.js'
+import { fileSize, isCommit, markUsed, RepoCache } from './hub-cache.js'
+import { type HubFileOptions, hubFile } from './hub-file.js'
 import type { Hub } from './hub-settings.js'
 import { filesOfQuant, quantsAmong } from './quants.js'
 import type { ModelReference } from './reference.js'
 import { allParts } from './split-files.js'
-import { TransientFailure, settleFailure } from './transient-failure.js'
+import { settleFailure, TransientFailure } from './transient-failure.js'
 
 export type HubReference = Exclude<ModelReference, { kind: 'path' }>
 
@@ -26,7 +26,9 @@ export async function hubModel(hub: Hub, reference: HubReference, options: HubFi
     // By the first part's commit, so that all parts are of one make.
     const paths = [first.path]
     for (const other of others) {
-      paths.push((await hubFile(hub, { repo, revision: first.commit, file: other }, { ...options, sha256: undefined })).path)
+      paths.push(
+        (await hubFile(hub, { repo, revision: first.commit, file: other }, { ...options, sha256: undefined })).path,
+      )
     }
     await markUsed(paths)
     return first.path
@@ -45,24 +47,31 @@ export async function cachedModel(hub: Hub, reference: HubReference): Promise<st
   const cache = new RepoCache(hub.cacheDirectory, repo)
   const commit = await cache.commit(revision)
   if (commit === undefined) return undefined
-  const files = reference.kind === 'hub-file' ? [reference.file] : filesOfQuant(await cache.list(commit), reference.quant)
-  if (files.length !== 1 || !await hasAllParts(cache, commit, files)) return undefined
+  const files =
+    reference.kind === 'hub-file' ? [reference.file] : filesOfQuant(await cache.list(commit), reference.quant)
+  if (files.length !== 1 || !(await hasAllParts(cache, commit, files))) return undefined
   return cache.snapshot(commit, allParts(files[0]!)[0]!)
 }
 
 /** The file that a reference by quant means, of those there are; as few requests as `hubModel` makes. Throws as that does. */
-export async function chooseFile(hub: Hub, reference: HubReference & { kind: 'hub-quant' }, options: HubFileOptions): Promise<string> {
+export async function chooseFile(
+  hub: Hub,
+  reference: HubReference & { kind: 'hub-quant' },
+  options: HubFileOptions,
+): Promise<string> {
   const { repo, revision, quant } = reference
   const cache = new RepoCache(hub.cacheDirectory, repo)
   const cachedFiles = await cache.list(revision)
   if (hub.offline) return pick(cachedFiles, reference, `the cache ${cache.directory} (HF_HUB_OFFLINE is set)`)
   const cached = filesOfQuant(cachedFiles, quant)
-  if (isCommit(revision) && cached.length === 1 && await hasAllParts(cache, revision, cached)) return cached[0] as string
+  if (isCommit(revision) && cached.length === 1 && (await hasAllParts(cache, revision, cached)))
+    return cached[0] as string
   let files: string[]
   try {
     files = await listFiles(hub, { repo, revision }, options)
   } catch (error) {
-    if (cached.length > 0 && error instanceof TransientFailure) return pick(cachedFiles, reference, `the cache ${cache.directory}`)
+    if (cached.length > 0 && error instanceof TransientFailure)
+      return pick(cachedFiles, reference, `the cache ${cache.directory}`)
     throw error
   }
   return pick(files, reference, repo)
@@ -73,23 +82,33 @@ async function hasAllParts(cache: RepoCache, commit: string, files: string[]): P
   return sizes.every(size => size !== undefined)
 }
 
-function pick(files: readonly string[], { repo, revision, quant }: HubReference & { kind: 'hub-quant' }, place: string): string {
+function pick(
+  files: readonly string[],
+  { repo, revision, quant }: HubReference & { kind: 'hub-quant' },
+  place: string,
+): string {
   const found = filesOfQuant(files, quant)
   if (found.length === 1 && found[0] !== undefined) return found[0]
   const quants = quantsAmong(files)
   const at = revision === 'main' ? '' : `@${revision}`
-  const available = quants.length > 0 ? `Quants there: ${quants.join(', ')}.` : 'No .gguf file there bears the name of a quant.'
-  throw new StreamingLLMError('MODEL_NOT_FOUND', found.length === 0
-    ? `No .gguf file with the quant ${quant} is in ${place}. ${available}`
-    : `Several .gguf files with the quant ${quant} are in ${place}: ${found.join(', ')}. Name one, as in hf:${repo}${at}/${found[0]}. ${available}`,
-    { details: { quant, quants, files: found } })
+  const available =
+    quants.length > 0 ? `Quants there: ${quants.join(', ')}.` : 'No .gguf file there bears the name of a quant.'
+  throw new StreamingLLMError(
+    'MODEL_NOT_FOUND',
+    found.length === 0
+      ? `No .gguf file with the quant ${quant} is in ${place}. ${available}`
+      : `Several .gguf files with the quant ${quant} are in ${place}: ${found.join(', ')}. Name one, as in hf:${repo}${at}/${found[0]}. ${available}`,
+    { details: { quant, quants, files: found } },
+  )
 }
 
 /** A full or read-only disk comes as Node's own error, which does not say what it has to do with a model. */
 function explainDiskFailure(error: unknown, hub: Hub): unknown {
   const { code, syscall, message } = (error ?? {}) as NodeJS.ErrnoException
   if (StreamingLLMError.isInstance(error) || typeof code !== 'string' || typeof syscall !== 'string') return error
-  return new StreamingLLMError('DOWNLOAD_FAILED',
+  return new StreamingLLMError(
+    'DOWNLOAD_FAILED',
     `The model cache ${hub.cacheDirectory} cannot be used: ${message}. Set HF_HUB_CACHE to a folder with room that may be written to.`,
-    { cause: error })
+    { cause: error },
+  )
 }

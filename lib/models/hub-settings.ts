@@ -59,7 +59,8 @@ export async function hubSettings(
   return {
     endpoint: readEndpoint(env['HF_ENDPOINT'] || 'https://huggingface.co'),
     cacheDirectory: expandHome(overrides.cacheDirectory || env['HF_HUB_CACHE'] || join(home, 'hub')),
-    token: checkToken(env['HF_TOKEN']?.trim()) || await readToken(expandHome(env['HF_TOKEN_PATH'] || join(home, 'token'))),
+    token:
+      checkToken(env['HF_TOKEN']?.trim()) || (await readToken(expandHome(env['HF_TOKEN_PATH'] || join(home, 'token')))),
     offline: /^(1|on|yes|true)$/i.test(env['HF_HUB_OFFLINE'] ?? ''),
     patience: { ...defaultPatience, ...overrides.patience },
   }
@@ -68,15 +69,20 @@ export async function hubSettings(
 function readEndpoint(text: string): string {
   const protocol = URL.canParse(text) ? new URL(text).protocol : undefined
   if (protocol === 'https:' || protocol === 'http:') return text.replace(/\/+$/, '')
-  throw new StreamingLLMError('INVALID_OPTION',
+  throw new StreamingLLMError(
+    'INVALID_OPTION',
     `HF_ENDPOINT is "${text}", which is not a URL. Set it to one such as https://huggingface.co, or unset it.`,
-    { details: { endpoint: text } })
+    { details: { endpoint: text } },
+  )
 }
 
 /** What no header can hold is no token. */
 function checkToken(token: string | undefined): string | undefined {
   if (token === undefined || /^[\x21-\x7e]*$/.test(token)) return token
-  throw new StreamingLLMError('INVALID_OPTION', 'HF_TOKEN has characters that no token has, such as blanks or ends of lines. Set it to a token, or unset it.')
+  throw new StreamingLLMError(
+    'INVALID_OPTION',
+    'HF_TOKEN has characters that no token has, such as blanks or ends of lines. Set it to a token, or unset it.',
+  )
 }
 
 async function readToken(path: string): Promise<string | undefined> {

@@ -23,7 +23,9 @@ export function hubSource(hub: Hub, address: HubFileAddress, sizeBytes: number, 
       const start = index * blockBytes
       const size = Math.min(blockBytes, sizeBytes - start)
       if (size <= 0) return { bytesRead: 0 }
-      const block = blocks.get(index) ?? await withRetries({ ...hub.patience, signal }, () => fetchBlock(hub, address, start, size, signal))
+      const block =
+        blocks.get(index) ??
+        (await withRetries({ ...hub.patience, signal }, () => fetchBlock(hub, address, start, size, signal)))
       blocks.set(index, block)
       return { bytesRead: block.copy(buffer, offset, position - start, Math.min(position - start + length, size)) }
     },
@@ -31,10 +33,21 @@ export function hubSource(hub: Hub, address: HubFileAddress, sizeBytes: number, 
   }
 }
 
-async function fetchBlock(hub: Hub, address: HubFileAddress, start: number, size: number, signal: AbortSignal | undefined): Promise<Buffer> {
+async function fetchBlock(
+  hub: Hub,
+  address: HubFileAddress,
+  start: number,
+  size: number,
+  signal: AbortSignal | undefined,
+): Promise<Buffer> {
   const what = describeFile(address)
   const exchange = await askHub(hub, contentUrl(hub, address), {
-    method: 'GET', what, repo: address.repo, leaveHub: true, signal, headers: { range: `bytes=${start}-${start + size - 1}` },
+    method: 'GET',
+    what,
+    repo: address.repo,
+    leaveHub: true,
+    signal,
+    headers: { range: `bytes=${start}-${start + size - 1}` },
   })
   try {
     // A server that does not know of ranges sends everything, of which the beginning is there to be taken.
@@ -56,5 +69,8 @@ async function fetchBlock(hub: Hub, address: HubFileAddress, start: number, size
 }
 
 function notInParts(what: string): StreamingLLMError {
-  return new StreamingLLMError('DOWNLOAD_FAILED', `The server does not send ${what} in parts, so its header cannot be read alone. Download the model first: streaming-llm pull, or loadModel.`)
+  return new StreamingLLMError(
+    'DOWNLOAD_FAILED',
+    `The server does not send ${what} in parts, so its header cannot be read alone. Download the model first: streaming-llm pull, or loadModel.`,
+  )
 }

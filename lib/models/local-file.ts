@@ -14,9 +14,12 @@ export async function localFile(path: string): Promise<string> {
   await requireFile(named, async problem => `${problem} at ${named}. ${await hint(path)}`)
   const parts = allParts(named)
   for (const part of parts) {
-    await requireFile(part, problem =>
-      `${basename(named)} belongs to a model split into ${parts.length} files, but ${problem} at ${part}. `
-      + 'All parts must lie in the same folder.')
+    await requireFile(
+      part,
+      problem =>
+        `${basename(named)} belongs to a model split into ${parts.length} files, but ${problem} at ${part}. ` +
+        'All parts must lie in the same folder.',
+    )
   }
   return parts[0] ?? named
 }
@@ -33,7 +36,10 @@ async function requireFile(path: string, message: (problem: string) => string | 
     problem = code === 'ENOENT' || code === 'ENOTDIR' ? 'there is no file' : `no file can be read (${code})`
   }
   const text = await message(problem)
-  throw new StreamingLLMError('MODEL_NOT_FOUND', text.charAt(0).toUpperCase() + text.slice(1), { cause, details: { path } })
+  throw new StreamingLLMError('MODEL_NOT_FOUND', text.charAt(0).toUpperCase() + text.slice(1), {
+    cause,
+    details: { path },
+  })
 }
 
 async function hint(reference: string): Promise<string> {
@@ -50,12 +56,16 @@ const mostNamed = 3
 /** References of the cached models that a name without a folder may mean: it is how their file's name or their repository's begins. */
 async function cachedOfName(name: string): Promise<string[]> {
   const plain = (text: string) => text.toLowerCase().replace(/\.gguf$/, '')
-  const begins = (whole: string) => plain(whole).startsWith(plain(name)) && !/^[a-z0-9]/.test(plain(whole).slice(plain(name).length))
+  const begins = (whole: string) =>
+    plain(whole).startsWith(plain(name)) && !/^[a-z0-9]/.test(plain(whole).slice(plain(name).length))
   try {
     // Only now: nobody who names a file that is there needs it.
     const { cacheContents } = await import('./cached-models.js')
     const { models } = await cacheContents()
-    return models.filter(model => begins(model.name) || (model.hub !== undefined && begins(basename(model.hub.repo)))).slice(0, mostNamed).map(({ reference }) => reference)
+    return models
+      .filter(model => begins(model.name) || (model.hub !== undefined && begins(basename(model.hub.repo))))
+      .slice(0, mostNamed)
+      .map(({ reference }) => reference)
   } catch {
     return [] // a cache that cannot be looked at is not what was asked about
   }

@@ -20,10 +20,14 @@ export interface FoundHeader {
  * @throws {StreamingLLMError} INVALID_OPTION, MODEL_NOT_FOUND, DOWNLOAD_FAILED, and what `checkModelFile` throws
  * @throws `signal.reason` when aborted
  */
-export async function readModelHeader(reference: string, { signal }: { signal?: AbortSignal } = {}): Promise<FoundHeader> {
+export async function readModelHeader(
+  reference: string,
+  { signal }: { signal?: AbortSignal } = {},
+): Promise<FoundHeader> {
   throwIfAborted(signal)
   const parsed = parseReference(reference)
-  if (parsed.kind === 'path') return { header: await checkModelFile(await localFile(parsed.path)), openSource: openFile, isLocal: true }
+  if (parsed.kind === 'path')
+    return { header: await checkModelFile(await localFile(parsed.path)), openSource: openFile, isLocal: true }
   // Only now, as in resolveModel: a path needs none of it.
   const { hubHeader } = await import('./hub-header.js')
   return await hubHeader(parsed, signal)

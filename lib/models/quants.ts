@@ -3,7 +3,8 @@ import { isSafePath } from './reference.js'
 import { parseSplitName } from './split-files.js'
 
 // The names that llama.cpp's quantize tool gives its types, plus the UD- that marks a publisher's own mixtures of them.
-const quantPattern = /(?<=^|[-._])(?:UD-)?(?:I?Q\d+(?:_[A-Z0-9]+)*|TQ\d_\d|BF16|FP?(?:16|32)|MXFP4(?:_[A-Z]+)?)(?=$|[-.])/gi
+const quantPattern =
+  /(?<=^|[-._])(?:UD-)?(?:I?Q\d+(?:_[A-Z0-9]+)*|TQ\d_\d|BF16|FP?(?:16|32)|MXFP4(?:_[A-Z]+)?)(?=$|[-.])/gi
 
 /**
  * The model files among `files` that carry `quant` as a whole token of their name, in whichever case; of split ones the
@@ -20,14 +21,21 @@ export function filesOfQuant(files: readonly string[], quant: string): string[] 
 
 /** The quants there are among `files`, in upper case, sorted. */
 export function quantsAmong(files: readonly string[]): string[] {
-  const quants = modelFiles(files).map(quantOf).filter(quant => quant !== undefined)
+  const quants = modelFiles(files)
+    .map(quantOf)
+    .filter(quant => quant !== undefined)
   return [...new Set(quants)].sort()
 }
 
 /** Without image projectors, which belong to a model but are none. */
 function modelFiles(files: readonly string[]): string[] {
-  return files.filter(file => /\.gguf$/i.test(file) && isSafePath(file)
-    && !/mmproj/i.test(posix.basename(file)) && (parseSplitName(file)?.part ?? 1) === 1)
+  return files.filter(
+    file =>
+      /\.gguf$/i.test(file) &&
+      isSafePath(file) &&
+      !/mmproj/i.test(posix.basename(file)) &&
+      (parseSplitName(file)?.part ?? 1) === 1,
+  )
 }
 
 /** The quant in a file's name, in upper case: the last one, since a model's own name comes before. */

@@ -7,14 +7,18 @@ export type ModelReference =
   | { kind: 'hub-file'; repo: string; revision: string; file: string }
   | { kind: 'hub-quant'; repo: string; revision: string; quant: string }
 
-const acceptedForms = 'Accepted are a path to a .gguf file, a file: URL, hf:owner/repo/file.gguf, hf:owner/repo:QUANT'
-  + ' (such as hf:owner/repo:Q4_K_M), each hf: form also with a revision, as in hf:owner/repo@revision/file.gguf.'
+const acceptedForms =
+  'Accepted are a path to a .gguf file, a file: URL, hf:owner/repo/file.gguf, hf:owner/repo:QUANT' +
+  ' (such as hf:owner/repo:Q4_K_M), each hf: form also with a revision, as in hf:owner/repo@revision/file.gguf.'
 
 // Owner and name become a folder's name, so they are held to what the hub itself allows.
 const namePattern = '[A-Za-z0-9_][\\w.-]*'
 // A slash within a revision would end it, so other branches write theirs as %2F; the hub's own refs are known by name.
 const revisionPattern = 'refs/(?:pr|convert)/[^/:]+|[^/:]+'
-const hubPattern = new RegExp(`^hf:(${namePattern})/(${namePattern})(?:@(${revisionPattern}))?(?:/(.+)|:([^/:]+))$`, 'is')
+const hubPattern = new RegExp(
+  `^hf:(${namePattern})/(${namePattern})(?:@(${revisionPattern}))?(?:/(.+)|:([^/:]+))$`,
+  'is',
+)
 
 /**
  * Takes a reference apart; touches neither disk nor network.
@@ -32,7 +36,8 @@ export function parseReference(reference: string): ModelReference {
       throw malformed(reference, 'is not a usable file: URL', cause)
     }
   }
-  if (/^[a-z][a-z0-9+.-]+:\/\//i.test(reference)) throw malformed(reference, 'is a URL that models are not fetched from')
+  if (/^[a-z][a-z0-9+.-]+:\/\//i.test(reference))
+    throw malformed(reference, 'is a URL that models are not fetched from')
   return { kind: 'path', path: reference }
 }
 
@@ -57,12 +62,16 @@ function parseHub(reference: string): ModelReference {
 /** True where a path from outside may be joined to a folder of the cache: it stays inside, on Windows too. */
 export function isSafePath(path: string): boolean {
   // Half a surrogate pair has no UTF-8, and so no address.
-  return !/[\u0000-\u001f\\:*?"<>|]|\p{Surrogate}/u.test(path)
-    && path.split('/').every(segment => segment !== '' && segment !== '.' && segment !== '..')
+  return (
+    !/[\u0000-\u001f\\:*?"<>|]|\p{Surrogate}/u.test(path) &&
+    path.split('/').every(segment => segment !== '' && segment !== '.' && segment !== '..')
+  )
 }
 
 function malformed(reference: unknown, what: string, cause?: unknown): StreamingLLMError {
   const shown = typeof reference === 'string' ? `"${reference}"` : String(reference)
-  return new StreamingLLMError('INVALID_OPTION', `The model reference ${shown} ${what}. ${acceptedForms}`,
-    { cause, details: { reference } })
+  return new StreamingLLMError('INVALID_OPTION', `The model reference ${shown} ${what}. ${acceptedForms}`, {
+    cause,
+    details: { reference },
+  })
 }

@@ -11,8 +11,14 @@ import { RepoCache } from './hub-cache.js'
  *
  * @returns bytes that came free
  */
-export async function removeCached({ models, hub }: Pick<CacheContents, 'models' | 'hub'>, model: CachedModel, { signal }: { signal?: AbortSignal } = {}): Promise<number> {
-  const others = new Set(models.filter(each => each !== model).flatMap(({ files }) => files.map(({ content }) => content)))
+export async function removeCached(
+  { models, hub }: Pick<CacheContents, 'models' | 'hub'>,
+  model: CachedModel,
+  { signal }: { signal?: AbortSignal } = {},
+): Promise<number> {
+  const others = new Set(
+    models.filter(each => each !== model).flatMap(({ files }) => files.map(({ content }) => content)),
+  )
   const cache = model.hub === undefined ? undefined : new RepoCache(hub, model.hub.repo)
   let freed = 0
   for (const { paths, content, sizeBytes } of model.files) {
@@ -25,7 +31,11 @@ export async function removeCached({ models, hub }: Pick<CacheContents, 'models'
     if (cache === undefined) await remove()
     else await withFileLock(cache.lock(basename(content)), { signal }, remove)
   }
-  if (cache !== undefined) await tidy(cache, model.files.flatMap(({ paths }) => paths))
+  if (cache !== undefined)
+    await tidy(
+      cache,
+      model.files.flatMap(({ paths }) => paths),
+    )
   return freed
 }
 
@@ -34,11 +44,18 @@ export async function removeCached({ models, hub }: Pick<CacheContents, 'models'
  *
  * @returns bytes that came free
  */
-export async function removeUnfinished({ hub }: Pick<CacheContents, 'hub'>, { repo, path, sizeBytes }: UnfinishedDownload, { signal }: { signal?: AbortSignal } = {}): Promise<number> {
+export async function removeUnfinished(
+  { hub }: Pick<CacheContents, 'hub'>,
+  { repo, path, sizeBytes }: UnfinishedDownload,
+  { signal }: { signal?: AbortSignal } = {},
+): Promise<number> {
   const cache = new RepoCache(hub, repo)
   let freed = 0
   await withFileLock(cache.lock(basename(path, '.incomplete')), { signal }, async () => {
-    freed = await rm(path).then(() => sizeBytes, () => 0)
+    freed = await rm(path).then(
+      () => sizeBytes,
+      () => 0,
+    )
   })
   await tidy(cache, [])
   return freed
@@ -49,9 +66,16 @@ async function tidy(cache: RepoCache, removed: readonly string[]): Promise<void>
   const snapshots = join(cache.directory, 'snapshots')
   for (const path of removed) {
     for (let folder = dirname(path); folder.startsWith(snapshots); folder = dirname(folder)) {
-      if (!await rmdir(folder).then(() => true, () => false)) break
+      if (
+        !(await rmdir(folder).then(
+          () => true,
+          () => false,
+        ))
+      )
+        break
     }
   }
   const isEmpty = async (folder: string): Promise<boolean> => (await readdir(folder).catch(() => [])).length === 0
-  if (await isEmpty(snapshots) && await isEmpty(join(cache.directory, 'blobs'))) await rm(cache.directory, { recursive: true, force: true })
+  if ((await isEmpty(snapshots)) && (await isEmpty(join(cache.directory, 'blobs'))))
+    await rm(cache.directory, { recursive: true, force: true })
 }

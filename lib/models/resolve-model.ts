@@ -1,6 +1,6 @@
 import { throwIfAborted } from '../abort.js'
-import { checksumMismatch, isSha256, sha256OfFile } from './checksum.js'
 import { StreamingLLMError } from '../errors.js'
+import { checksumMismatch, isSha256, sha256OfFile } from './checksum.js'
 import { localFile } from './local-file.js'
 import type { ModelProgress } from './progress.js'
 import { parseReference } from './reference.js'

@@ -25,6 +25,8 @@ export function allParts(path: string): string[] {
   if (!split) return [path]
   const extension = path.slice(-'.gguf'.length)
   const digits = (n: number) => String(n).padStart(5, '0')
-  return Array.from({ length: split.parts },
-    (_, index) => `${split.stem}-${digits(index + 1)}-of-${digits(split.parts)}${extension}`)
+  return Array.from(
+    { length: split.parts },
+    (_, index) => `${split.stem}-${digits(index + 1)}-of-${digits(split.parts)}${extension}`,
+  )
 }

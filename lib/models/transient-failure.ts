@@ -1,5 +1,5 @@
-import { StreamingLLMError } from '../errors.js'
 import { sleep, throwIfAborted } from '../abort.js'
+import { StreamingLLMError } from '../errors.js'
 
 /** A failure that may pass by itself: no connection, a connection that broke, a server that is busy. */
 export class TransientFailure extends Error {
@@ -43,7 +43,11 @@ export async function withRetries<T>(
       failures = progresses ? 1 : failures + 1
       if (progresses) highest = reached
       const { retryAfterMs = 0 } = error
-      if (retryAfterMs > longestObeyedMs) throw new TransientFailure(`${error.message} and wants to be asked again in ${Math.ceil(retryAfterMs / 1000)} s`, { cause: error })
+      if (retryAfterMs > longestObeyedMs)
+        throw new TransientFailure(
+          `${error.message} and wants to be asked again in ${Math.ceil(retryAfterMs / 1000)} s`,
+          { cause: error },
+        )
       if (failures >= options.attempts) throw error
       const backoff = Math.min(longestPauseMs, options.backoffMs * 2 ** (failures - 1))
       // The spread keeps many clients of one broken server from coming back all at once.
@@ -56,14 +60,20 @@ export async function withRetries<T>(
 /** What callers outside get for a failure that did not pass. Other errors come back unchanged. */
 export function settleFailure(error: unknown, what: string): unknown {
   if (!(error instanceof TransientFailure)) return error
-  return new StreamingLLMError('DOWNLOAD_FAILED', `${what} could not be downloaded: ${error.message}.`,
-    { cause: error.cause ?? error })
+  return new StreamingLLMError('DOWNLOAD_FAILED', `${what} could not be downloaded: ${error.message}.`, {
+    cause: error.cause ?? error,
+  })
 }
 
 /** The innermost reason of a failed request; fetch itself only says "fetch failed". */
 export function describeCause(error: unknown): string {
   // By shape, not by class: under a test runner fetch's errors belong to another realm.
-  interface Failure { cause?: Failure; errors?: Failure[]; code?: unknown; message?: string }
+  interface Failure {
+    cause?: Failure
+    errors?: Failure[]
+    code?: unknown
+    message?: string
+  }
   let inner = error as Failure
   // Where a host has several addresses, there is an error for each.
   for (let next: Failure | undefined = inner; next; next = inner.cause ?? inner.errors?.[0]) inner = next

@@ -12,16 +12,27 @@ export type Schemas<Options> = { [Name in keyof Options]-?: Schema<Options[Name]
 export type OptionsOfCalls = Readonly<Record<string, readonly string[]>>
 
 /** The options of other libraries and of the paper that have another name here. */
-const otherNames: Record<string, string> = { startsize: 'sinks', recentsize: 'window', nctx: 'cacheTokens', temp: 'temperature' }
+const otherNames: Record<string, string> = {
+  startsize: 'sinks',
+  recentsize: 'window',
+  nctx: 'cacheTokens',
+  temp: 'temperature',
+}
 
 /**
  * Checks what a caller passed as options and returns a copy with the given ones alone: own enumerable properties,
  * each read once, `undefined` meaning not given. `call` names the function in messages, `others` are where else an option that
  * this one does not know may belong.
  */
-export function check<Options extends object>(call: string, given: unknown, schemas: Schemas<Options>, others: OptionsOfCalls = {}): Options {
+export function check<Options extends object>(
+  call: string,
+  given: unknown,
+  schemas: Schemas<Options>,
+  others: OptionsOfCalls = {},
+): Options {
   if (given === undefined) return {} as Options
-  if (!isPlainObject(call, 'options', given)) throw invalid(call, 'options', `the options must be an object, got ${describe(given)}`)
+  if (!isPlainObject(call, 'options', given))
+    throw invalid(call, 'options', `the options must be an object, got ${describe(given)}`)
   return checkKeys(call, '', given, schemas, others)
 }
 
@@ -32,7 +43,10 @@ export function reading<T>(call: string, option: string, read: () => T): T {
   } catch (error) {
     if (StreamingLLMError.isInstance(error)) throw error
     const reason = error instanceof Error ? `: ${reasonOf(error)}` : ''
-    throw new StreamingLLMError('INVALID_OPTION', `${call}: '${option}' cannot be read${reason}`, { cause: error, details: { call, option } })
+    throw new StreamingLLMError('INVALID_OPTION', `${call}: '${option}' cannot be read${reason}`, {
+      cause: error,
+      details: { call, option },
+    })
   }
 }
 
@@ -41,7 +55,9 @@ export function checkValue<Output>(call: string, where: string, value: unknown, 
   const result = reading(call, where, () => v.safeParse(schema, value, { abortEarly: true, abortPipeEarly: true }))
   if (result.success) return result.output
   const issue = result.issues[0]
-  const at = where + (issue.path ?? []).map(item => (typeof item.key === 'number' ? `[${item.key}]` : `.${String(item.key)}`)).join('')
+  const at =
+    where +
+    (issue.path ?? []).map(item => (typeof item.key === 'number' ? `[${item.key}]` : `.${String(item.key)}`)).join('')
   throw invalid(call, at, `'${at}' must be ${issue.message}, got ${describe(issue.input)}`, issue.message)
 }
 
@@ -54,7 +70,13 @@ export function checkObject<T extends object>(call: string, where: string, value
   return checkKeys(call, where, value, schemas)
 }
 
-function checkKeys<T extends object>(call: string, where: string, value: object, schemas: Schemas<T>, others: OptionsOfCalls = {}): T {
+function checkKeys<T extends object>(
+  call: string,
+  where: string,
+  value: object,
+  schemas: Schemas<T>,
+  others: OptionsOfCalls = {},
+): T {
   // An own copy: what a getter returns is read once, and what the caller does to the object later changes nothing.
   const names = Object.keys(schemas)
   const prefix = where === '' ? '' : `${where}.`
@@ -81,17 +103,32 @@ export function invalid(call: string, option: string, problem: string, expected?
   return new StreamingLLMError('INVALID_OPTION', `${call}: ${problem}`, { details: { call, option, expected } })
 }
 
-function unknown(call: string, prefix: string, name: string, names: string[], others: OptionsOfCalls): StreamingLLMError {
+function unknown(
+  call: string,
+  prefix: string,
+  name: string,
+  names: string[],
+  others: OptionsOfCalls,
+): StreamingLLMError {
   const elsewhere = Object.values(others).flat()
   const suggestions = elsewhere.includes(name) ? [] : nearest(name, names)
   const theirs = elsewhere.includes(name) ? name : nearest(name, elsewhere)[0]
-  const calls = Object.entries(others).flatMap(([other, its]) => (theirs !== undefined && its.includes(theirs) ? [`${other}()`] : []))
-  const help = suggestions.length > 0
-    ? `did you mean ${list(suggestions.map(each => `'${prefix}${each}'`), 'or')}?`
-    : calls.length > 0 ? `${theirs === name ? 'it' : `'${theirs}'`} is an option of ${list(calls, 'and')}`
-      : `the known ones are ${list(names, 'and')}`
+  const calls = Object.entries(others).flatMap(([other, its]) =>
+    theirs !== undefined && its.includes(theirs) ? [`${other}()`] : [],
+  )
+  const help =
+    suggestions.length > 0
+      ? `did you mean ${list(
+          suggestions.map(each => `'${prefix}${each}'`),
+          'or',
+        )}?`
+      : calls.length > 0
+        ? `${theirs === name ? 'it' : `'${theirs}'`} is an option of ${list(calls, 'and')}`
+        : `the known ones are ${list(names, 'and')}`
   const message = `${call}: unknown option '${prefix}${shorten(name)}'; ${help}`
-  return new StreamingLLMError('UNKNOWN_OPTION', message, { details: { call, option: prefix + name, suggestions, known: names } })
+  return new StreamingLLMError('UNKNOWN_OPTION', message, {
+    details: { call, option: prefix + name, suggestions, known: names },
+  })
 }
 
 /** The known names that are nearest, all of those equally near, and none where nothing is near. */

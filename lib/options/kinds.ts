@@ -18,7 +18,10 @@ export function whole(least: number, most = largest): Schema<number> {
 /** A whole number of at least 0, or one word. */
 export function wholeOr<const Word extends string>(word: Word, most = largest): Schema<number | Word> {
   const expected = `a whole number ${most === largest ? 'of at least 0' : `from 0 to ${most}`}, or '${word}'`
-  return v.custom<number | Word>(value => value === word || (Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= most), expected)
+  return v.custom<number | Word>(
+    value => value === word || (Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= most),
+    expected,
+  )
 }
 
 /** A finite number. `over` leaves the least value itself out. */
@@ -37,7 +40,10 @@ export function number({ least, over, most }: { least?: number; over?: number; m
 }
 
 export function oneOf<const Values extends (string | boolean)[]>(...values: Values): Schema<Values[number]> {
-  const expected = list(values.map(value => (typeof value === 'string' ? `'${value}'` : String(value))), 'or')
+  const expected = list(
+    values.map(value => (typeof value === 'string' ? `'${value}'` : String(value))),
+    'or',
+  )
   return v.custom<Values[number]>(value => values.includes(value as string | boolean), expected)
 }
 
@@ -45,7 +51,10 @@ export const boolean: Schema<boolean> = v.boolean('true or false')
 
 export const text: Schema<string> = v.string('a string')
 
-export const someText: Schema<string> = v.pipe(v.string('a string that is not empty'), v.nonEmpty('a string that is not empty'))
+export const someText: Schema<string> = v.pipe(
+  v.string('a string that is not empty'),
+  v.nonEmpty('a string that is not empty'),
+)
 
 /** At most `count` strings that are neither empty nor long, as an own copy. */
 export function texts(count: number, bytes: number): Schema<string[]> {
@@ -64,7 +73,14 @@ export function endpoints(count: number): Schema<string[]> {
   }
   return v.pipe(
     v.array(v.string(expected), expected),
-    v.check(servers => servers.length >= 1 && servers.length <= count && servers.every(isEndpoint) && new Set(servers).size === servers.length, expected),
+    v.check(
+      servers =>
+        servers.length >= 1 &&
+        servers.length <= count &&
+        servers.every(isEndpoint) &&
+        new Set(servers).size === servers.length,
+      expected,
+    ),
   )
 }
 
@@ -79,7 +95,14 @@ export function callback<F extends (...args: never[]) => unknown>(): Schema<F> {
 /** By its shape, since a signal may come from another realm; and it lets itself be listened to. */
 export const signal: Schema<AbortSignal> = v.custom<AbortSignal>(value => {
   const each = value as Partial<AbortSignal> | null
-  if (typeof each !== 'object' || each === null || typeof each.aborted !== 'boolean' || typeof each.addEventListener !== 'function' || typeof each.removeEventListener !== 'function') return false
+  if (
+    typeof each !== 'object' ||
+    each === null ||
+    typeof each.aborted !== 'boolean' ||
+    typeof each.addEventListener !== 'function' ||
+    typeof each.removeEventListener !== 'function'
+  )
+    return false
   try {
     const listener = () => {}
     each.addEventListener('abort', listener, { once: true })

@@ -99,7 +99,9 @@ export interface SamplingOptions {
 type Part<T> = T extends unknown ? Required<T> : never
 
 /** All of sampling; what is off is missing, and `seed` when a random one is wanted. */
-export type ParsedSamplingOptions = Required<Omit<SamplingOptions, 'dynamicTemperature' | 'xtc' | 'mirostat' | 'adaptiveP' | 'dry' | 'seed'>> & {
+export type ParsedSamplingOptions = Required<
+  Omit<SamplingOptions, 'dynamicTemperature' | 'xtc' | 'mirostat' | 'adaptiveP' | 'dry' | 'seed'>
+> & {
   dynamicTemperature?: Part<DynamicTemperatureOptions>
   xtc?: Part<XtcOptions>
   mirostat?: Part<MirostatOptions>
@@ -112,14 +114,23 @@ export type ParsedSamplingOptions = Required<Omit<SamplingOptions, 'dynamicTempe
 const mostLookedAt = 2 ** 20
 
 const inner = {
-  dynamicTemperature: { range: number({ least: 0 }), exponent: number({ least: 0 }) } satisfies Schemas<DynamicTemperatureOptions>,
-  xtc: { probability: number({ least: 0, most: 1 }), threshold: number({ least: 0, most: 1 }) } satisfies Schemas<XtcOptions>,
+  dynamicTemperature: {
+    range: number({ least: 0 }),
+    exponent: number({ least: 0 }),
+  } satisfies Schemas<DynamicTemperatureOptions>,
+  xtc: {
+    probability: number({ least: 0, most: 1 }),
+    threshold: number({ least: 0, most: 1 }),
+  } satisfies Schemas<XtcOptions>,
   mirostat: {
     version: v.custom<1 | 2>(value => value === 1 || value === 2, '1 or 2'),
     tau: number({ least: 0, most: 32 }), // twice as much, which it begins with, is an exponent of 2 in 32-bit floats
     eta: number({ least: 0, most: 1 }),
   } satisfies Schemas<MirostatOptions>,
-  adaptiveP: { target: number({ least: 0, most: 1 }), decay: number({ least: 0, most: 0.99 }) } satisfies Schemas<AdaptivePOptions>,
+  adaptiveP: {
+    target: number({ least: 0, most: 1 }),
+    decay: number({ least: 0, most: 0.99 }),
+  } satisfies Schemas<AdaptivePOptions>,
   dry: {
     multiplier: number({ least: 0 }),
     base: number({ least: 1 }),
@@ -169,10 +180,12 @@ export function overSampling(defaults: SamplingOptions, given: SamplingOptions):
 
 /** The options that have options themselves, checked. */
 export function readSampling(call: string, sampling: SamplingOptions): SamplingOptions {
-  if (sampling.mirostat !== undefined && sampling.adaptiveP !== undefined) throw invalid(call, 'adaptiveP', "'mirostat' and 'adaptiveP' both choose the token; give one of them")
+  if (sampling.mirostat !== undefined && sampling.adaptiveP !== undefined)
+    throw invalid(call, 'adaptiveP', "'mirostat' and 'adaptiveP' both choose the token; give one of them")
   const read: Record<string, unknown> = { ...sampling }
   for (const name of Object.keys(inner) as (keyof typeof inner)[]) {
-    if (sampling[name] !== undefined) read[name] = checkObject(call, name, sampling[name], inner[name] as Schemas<object>)
+    if (sampling[name] !== undefined)
+      read[name] = checkObject(call, name, sampling[name], inner[name] as Schemas<object>)
   }
   if (sampling.logitBias !== undefined) read.logitBias = readBias(call, sampling.logitBias)
   return read
@@ -188,12 +201,20 @@ function readBias(call: string, given: unknown): SamplingOptions['logitBias'] {
 
 function readPairs(call: string, given: unknown): SamplingOptions['logitBias'] {
   const expected = `an array of at most ${mostBiased} pairs of a token (its number or its text) and a number or false`
-  const wrong = (where: string, value: unknown) => invalid(call, where, `'${where}' must be ${where === 'logitBias' ? expected : 'a pair of a token (its number or its text) and a number or false'}, got ${describe(value)}`, expected)
+  const wrong = (where: string, value: unknown) =>
+    invalid(
+      call,
+      where,
+      `'${where}' must be ${where === 'logitBias' ? expected : 'a pair of a token (its number or its text) and a number or false'}, got ${describe(value)}`,
+      expected,
+    )
   if (!Array.isArray(given) || given.length > mostBiased) throw wrong('logitBias', given)
   return Array.from(given, (pair: unknown, i): [number | string, number | false] => {
     if (!Array.isArray(pair) || pair.length !== 2) throw wrong(`logitBias[${i}]`, pair)
     const [token, bias] = pair as unknown[]
-    const isToken = (typeof token === 'string' && token !== '' && token.length <= longestToken) || (Number.isSafeInteger(token) && (token as number) >= 0)
+    const isToken =
+      (typeof token === 'string' && token !== '' && token.length <= longestToken) ||
+      (Number.isSafeInteger(token) && (token as number) >= 0)
     const isBias = bias === false || (typeof bias === 'number' && Number.isFinite(bias) && Math.abs(bias) <= 3e38)
     if (!isToken) throw wrong(`logitBias[${i}][0]`, token)
     if (!isBias) throw wrong(`logitBias[${i}][1]`, bias)
@@ -204,8 +225,15 @@ function readPairs(call: string, given: unknown): SamplingOptions['logitBias'] {
 /** What was given, and the defaults for the rest. */
 export function completeSampling(given: SamplingOptions): ParsedSamplingOptions {
   const { dynamicTemperature, xtc, mirostat, adaptiveP, dry, ...sampling } = given
-  const whole = <Name extends keyof typeof inner>(name: Name, part: SamplingOptions[Name]) => (part === undefined ? undefined : { ...innerDefaults[name], ...part })
-  const parts = { dynamicTemperature: whole('dynamicTemperature', dynamicTemperature), xtc: whole('xtc', xtc), mirostat: whole('mirostat', mirostat), adaptiveP: whole('adaptiveP', adaptiveP), dry: whole('dry', dry) } as Pick<ParsedSamplingOptions, keyof typeof inner>
+  const whole = <Name extends keyof typeof inner>(name: Name, part: SamplingOptions[Name]) =>
+    part === undefined ? undefined : { ...innerDefaults[name], ...part }
+  const parts = {
+    dynamicTemperature: whole('dynamicTemperature', dynamicTemperature),
+    xtc: whole('xtc', xtc),
+    mirostat: whole('mirostat', mirostat),
+    adaptiveP: whole('adaptiveP', adaptiveP),
+    dry: whole('dry', dry),
+  } as Pick<ParsedSamplingOptions, keyof typeof inner>
   return {
     temperature: 0.7,
     topK: 40,
@@ -231,22 +259,65 @@ export function samplingPresets(metadata: ReadonlyMap<string, unknown>): Samplin
     const value = metadata.get(`general.sampling.${key}`)
     if (v.safeParse(schema, value).success) presets[name] = value
   }
-  for (const [name, key] of [['temperature', 'temp'], ['topK', 'top_k'], ['topP', 'top_p'], ['minP', 'min_p'], ['repeatPenalty', 'penalty_repeat'], ['penaltyTokens', 'penalty_last_n']] as const) {
+  for (const [name, key] of [
+    ['temperature', 'temp'],
+    ['topK', 'top_k'],
+    ['topP', 'top_p'],
+    ['minP', 'min_p'],
+    ['repeatPenalty', 'penalty_repeat'],
+    ['penaltyTokens', 'penalty_last_n'],
+  ] as const) {
     take(name, key, samplingSchemas[name])
   }
-  const numbers = (names: Record<string, string>) => Object.fromEntries(Object.entries(names).map(([name, key]) => [name, metadata.get(`general.sampling.${key}`)]).filter(([, value]) => typeof value === 'number' && Number.isFinite(value)))
+  const numbers = (names: Record<string, string>) =>
+    Object.fromEntries(
+      Object.entries(names)
+        .map(([name, key]) => [name, metadata.get(`general.sampling.${key}`)])
+        .filter(([, value]) => typeof value === 'number' && Number.isFinite(value)),
+    )
   const xtc = numbers({ probability: 'xtc_probability', threshold: 'xtc_threshold' })
   if (Number(xtc.probability) > 0) presets.xtc = xtc
   const version = metadata.get('general.sampling.mirostat')
-  if (version === 1 || version === 2) presets.mirostat = { version, ...numbers({ tau: 'mirostat_tau', eta: 'mirostat_eta' }) }
+  if (version === 1 || version === 2)
+    presets.mirostat = { version, ...numbers({ tau: 'mirostat_tau', eta: 'mirostat_eta' }) }
   return presets
 }
 
 /** As the engine takes it. `window`: tokens that are kept at most; `tokenOf` gives the one token that a text is, and throws where it is not. */
-export function nativeSampling(sampling: ParsedSamplingOptions, window: number, tokenOf: (text: string) => number): NativeSampling {
-  const { temperature, topK, topP, minP, typicalP, topNSigma, dynamicTemperature, xtc, mirostat, adaptiveP, repeatPenalty, frequencyPenalty, presencePenalty, penaltyTokens, dry, logitBias, seed } = sampling
+export function nativeSampling(
+  sampling: ParsedSamplingOptions,
+  window: number,
+  tokenOf: (text: string) => number,
+): NativeSampling {
+  const {
+    temperature,
+    topK,
+    topP,
+    minP,
+    typicalP,
+    topNSigma,
+    dynamicTemperature,
+    xtc,
+    mirostat,
+    adaptiveP,
+    repeatPenalty,
+    frequencyPenalty,
+    presencePenalty,
+    penaltyTokens,
+    dry,
+    logitBias,
+    seed,
+  } = sampling
   return {
-    temperature, topK, topP, minP, typicalP, topNSigma, repeatPenalty, frequencyPenalty, presencePenalty,
+    temperature,
+    topK,
+    topP,
+    minP,
+    typicalP,
+    topNSigma,
+    repeatPenalty,
+    frequencyPenalty,
+    presencePenalty,
     penaltyTokens: penaltyTokens === 'window' ? window : penaltyTokens,
     xtcProbability: xtc?.probability ?? 0,
     xtcThreshold: xtc?.threshold ?? 0,

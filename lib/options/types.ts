@@ -5,7 +5,14 @@ import type { JsonSchema, ToolChoice } from '../tools/tool-definitions.js'
 import type { Tools } from '../tools/tools.js'
 import type { SamplingOptions } from './sampling.js'
 
-export type { AdaptivePOptions, DryOptions, DynamicTemperatureOptions, MirostatOptions, SamplingOptions, XtcOptions } from './sampling.js'
+export type {
+  AdaptivePOptions,
+  DryOptions,
+  DynamicTemperatureOptions,
+  MirostatOptions,
+  SamplingOptions,
+  XtcOptions,
+} from './sampling.js'
 
 /** The model's file has been found, and llama.cpp is reading it. */
 export interface ReadProgress {

@@ -11,7 +11,10 @@ export class BareCall {
   readonly #starts: readonly string[]
 
   constructor(names: readonly string[]) {
-    this.#starts = names.flatMap(name => [`{"name":${JSON.stringify(name)}`, `{"type":"function","name":${JSON.stringify(name)}`])
+    this.#starts = names.flatMap(name => [
+      `{"name":${JSON.stringify(name)}`,
+      `{"type":"function","name":${JSON.stringify(name)}`,
+    ])
   }
 
   /** `more` while it could still be either. */

@@ -1,6 +1,6 @@
 import type { CallSyntax } from '../tools/call-syntax.js'
 import { isCut, MarkerSearch } from './marker-search.js'
-import { OpenCall, type CallContext } from './open-call.js'
+import { type CallContext, OpenCall } from './open-call.js'
 
 /** What may stand around calls that are complete: separators, what is left of lists and fences, one bracket too many. */
 const filler = /[\s,;`}\]]/
@@ -110,7 +110,7 @@ export abstract class CallReader {
       next()
       return this.again(at)
     }
-    if (filler.test(character) || open && character === '[') {
+    if (filler.test(character) || (open && character === '[')) {
       if (this.call === undefined) this.#gap += character
       else this.take(text, at, at + 1)
       return at + 1

@@ -48,7 +48,8 @@ export class HeadedCall extends CallReader {
       return this.again(at)
     }
     // A call without arguments is one of a tool that takes none.
-    if (markers.some(marker => text.startsWith(marker, at))) return this.#begin() ? this.again(at) : this.lose(at, 'The call names no tool.')
+    if (markers.some(marker => text.startsWith(marker, at)))
+      return this.#begin() ? this.again(at) : this.lose(at, 'The call names no tool.')
     if (markers.some(marker => isCut(marker, text, at))) return at
     if (header.length >= headerLimit) return this.lose(at, 'The call names no tool.')
     this.#header = header + text.charAt(at)

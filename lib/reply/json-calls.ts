@@ -22,11 +22,17 @@ export class JsonCalls extends CallReader {
       this.done = true
       return at + 1
     }
-    return this.between(text, at, '{', () => {
-      if (!this.#open) this.beginNext()
-      this.#open = false
-      this.#object = new CallObject(this.call!)
-    }, this.#open)
+    return this.between(
+      text,
+      at,
+      '{',
+      () => {
+        if (!this.#open) this.beginNext()
+        this.#open = false
+        this.#object = new CallObject(this.call!)
+      },
+      this.#open,
+    )
   }
 
   #inside(text: string, from: number, object: CallObject): number {

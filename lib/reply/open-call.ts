@@ -65,7 +65,13 @@ export class OpenCall {
     if (parsed === undefined) this.fail('The call is not valid JSON.')
     if (parsed !== undefined && !isObject(parsed.value)) this.fail('The arguments of the call are no JSON object.')
     if (this.#failure !== undefined) {
-      this.#context.emit({ type: 'invalid-tool-call', raw, reason: this.#failure, ...(this.name === undefined ? {} : { name: this.name }), ...this.#started })
+      this.#context.emit({
+        type: 'invalid-tool-call',
+        raw,
+        reason: this.#failure,
+        ...(this.name === undefined ? {} : { name: this.name }),
+        ...this.#started,
+      })
       return
     }
     this.#context.emit({

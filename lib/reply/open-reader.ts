@@ -11,9 +11,13 @@ import { ParameterCall } from './parameter-call.js'
  */
 export function openReader(context: CallContext, syntax: CallSyntax, raw: string, next: string): CallReader {
   switch (syntax.body) {
-    case 'json': return new JsonCalls(context, syntax, raw)
-    case 'headed': return new HeadedCall(context, syntax, raw)
-    case 'mistral': return next === '[' || next === '{' ? new JsonCalls(context, syntax, raw) : new HeadedCall(context, syntax, raw)
-    case 'parameters': return new ParameterCall(context, syntax, raw)
+    case 'json':
+      return new JsonCalls(context, syntax, raw)
+    case 'headed':
+      return new HeadedCall(context, syntax, raw)
+    case 'mistral':
+      return next === '[' || next === '{' ? new JsonCalls(context, syntax, raw) : new HeadedCall(context, syntax, raw)
+    case 'parameters':
+      return new ParameterCall(context, syntax, raw)
   }
 }

@@ -1,12 +1,17 @@
 import { parseJson } from '../json.js'
 import type { CallSyntax } from '../tools/call-syntax.js'
-import { isText, parameterOf, type JsonSchema } from '../tools/tool-definitions.js'
+import { isText, type JsonSchema, parameterOf } from '../tools/tool-definitions.js'
 import { CallReader } from './call-reader.js'
 import { isCut, isSpace, MarkerSearch } from './marker-search.js'
 import type { CallContext } from './open-call.js'
 
 const nameLimit = 512
-const [functionOpens, functionCloses, parameterOpens, parameterCloses] = ['<function=', '</function>', '<parameter=', '</parameter>']
+const [functionOpens, functionCloses, parameterOpens, parameterCloses] = [
+  '<function=',
+  '</function>',
+  '<parameter=',
+  '</parameter>',
+]
 const valueEnd = new MarkerSearch([parameterCloses])
 
 type Place = 'call' | 'name' | 'members' | 'key' | 'value' | 'closing'
@@ -34,11 +39,16 @@ export class ParameterCall extends CallReader {
 
   protected step(text: string, at: number): number {
     switch (this.#place) {
-      case 'call': return this.#expect(text, at, { [functionOpens]: 'name' })
-      case 'name': return this.#readWord(text, at)
-      case 'members': return this.#expect(text, at, { [parameterOpens]: 'key', [functionCloses]: 'closing' })
-      case 'key': return this.#readWord(text, at)
-      case 'value': return this.#readValue(text, at)
+      case 'call':
+        return this.#expect(text, at, { [functionOpens]: 'name' })
+      case 'name':
+        return this.#readWord(text, at)
+      case 'members':
+        return this.#expect(text, at, { [parameterOpens]: 'key', [functionCloses]: 'closing' })
+      case 'key':
+        return this.#readWord(text, at)
+      case 'value':
+        return this.#readValue(text, at)
       case 'closing':
         // Written without its wrapper, the call is over here.
         if (this.#wrapped) return this.between(text, at, '', () => {}, false)
@@ -66,7 +76,8 @@ export class ParameterCall extends CallReader {
   #readWord(text: string, at: number): number {
     const character = text.charAt(at)
     if (character !== '>') {
-      if (character === '<' || character === '\n' || this.#word.length >= nameLimit) return this.lose(at, 'The call is not as it should be written.')
+      if (character === '<' || character === '\n' || this.#word.length >= nameLimit)
+        return this.lose(at, 'The call is not as it should be written.')
       this.#word += character
       return this.take(text, at, at + 1)
     }
@@ -82,7 +93,9 @@ export class ParameterCall extends CallReader {
 
   #beginValue(key: string): void {
     if (this.#keys.has(key)) this.call!.fail(`The call gives ${JSON.stringify(key)} twice.`)
-    const tool = Object.hasOwn(this.context.tools, this.call!.name ?? '') ? this.context.tools[this.call!.name!] : undefined
+    const tool = Object.hasOwn(this.context.tools, this.call!.name ?? '')
+      ? this.context.tools[this.call!.name!]
+      : undefined
     this.#schema = parameterOf(tool, key)
     this.call!.write(`${this.#keys.size === 0 ? '{' : ', '}${JSON.stringify(key)}: `)
     if (this.#isText) this.call!.write('"')

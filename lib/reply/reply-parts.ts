@@ -53,4 +53,10 @@ export interface InvalidToolCallPart {
 }
 
 /** What a reply is made of, in the order in which it is written. */
-export type ReplyPart = TextPart | ReasoningPart | ToolCallStartPart | ToolCallArgumentsPart | ToolCallPart | InvalidToolCallPart
+export type ReplyPart =
+  | TextPart
+  | ReasoningPart
+  | ToolCallStartPart
+  | ToolCallArgumentsPart
+  | ToolCallPart
+  | InvalidToolCallPart

@@ -1,12 +1,12 @@
 import { randomInt } from 'node:crypto'
-import { callSyntaxes, type CallSyntax } from '../tools/call-syntax.js'
+import { type CallSyntax, callSyntaxes } from '../tools/call-syntax.js'
 import type { ToolDefinitions } from '../tools/tool-definitions.js'
 import { BareCall } from './bare-call.js'
 import type { CallReader } from './call-reader.js'
 import { afterSpace, isCut, isSpace, MarkerSearch } from './marker-search.js'
 import type { CallContext } from './open-call.js'
 import { openReader } from './open-reader.js'
-import { thinkTags, type ReasoningFormat } from './reasoning-format.js'
+import { type ReasoningFormat, thinkTags } from './reasoning-format.js'
 import type { ReplyPart } from './reply-parts.js'
 
 /** White space before a mark belongs to the mark, up to this many characters: no more is kept back for that. */
@@ -62,7 +62,7 @@ export class ReplyReader {
     const tools = options.tools || {}
     const names = Object.keys(tools)
     this.#syntax = options.syntax ?? callSyntaxes.hermes
-    this.#reasoning = options.reasoning === false ? undefined : options.reasoning ?? thinkTags
+    this.#reasoning = options.reasoning === false ? undefined : (options.reasoning ?? thinkTags)
     this.#reasoningEnd = new MarkerSearch(this.#reasoning === undefined ? [] : [this.#reasoning.close])
     this.#openings = new MarkerSearch(names.length === 0 ? [] : [...this.#syntax.open, ...this.#syntax.ignored])
     this.#bare = names.length > 0 && this.#syntax.bare ? new BareCall(names) : undefined
@@ -131,7 +131,8 @@ export class ReplyReader {
   /** Where reasoning may begin, or a call without a mark, and where it is decided what a reply is that is calls or text. */
   #readStart(): boolean {
     const start = afterSpace(this.#rest, this.#at)
-    const waits = start === this.#rest.length || this.#reasoning !== undefined && isCut(this.#reasoning.open, this.#rest, start)
+    const waits =
+      start === this.#rest.length || (this.#reasoning !== undefined && isCut(this.#reasoning.open, this.#rest, start))
     if (waits && !this.#final) return this.#waitAt(start)
     if (this.#reasoning !== undefined && this.#rest.startsWith(this.#reasoning.open, start)) {
       this.#say('text', this.#beforeSpace(start))

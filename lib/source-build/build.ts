@@ -3,17 +3,17 @@ import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { addonFingerprint, metadataFile, readMetadata, type BuildMetadata } from '../backend/build-metadata.js'
+import { addonFingerprint, type BuildMetadata, metadataFile, readMetadata } from '../backend/build-metadata.js'
 import { acceptedReleases, acceptedWords } from '../backend/locate.js'
 import { buildsFolder } from '../backend/select.js'
 import { StreamingLLMError } from '../errors.js'
 import { withFileLock } from '../models/file-lock.js'
 import { userCacheFolder } from '../user-cache.js'
-import { llamaSource, type LlamaSource } from './llama-source.js'
+import { type LlamaSource, llamaSource } from './llama-source.js'
 import { missingPrograms } from './missing.js'
-import { buildName, checkBuildOptions, cmakeDefinitions, type BuildOptions } from './options.js'
-import { canRun, runNpm, runProgram, type ProgramOptions, type ProgramResult } from './program.js'
-import { buildFailure, stepRunner, type RunStep } from './steps.js'
+import { type BuildOptions, buildName, checkBuildOptions, cmakeDefinitions } from './options.js'
+import { canRun, type ProgramOptions, type ProgramResult, runNpm, runProgram } from './program.js'
+import { buildFailure, type RunStep, stepRunner } from './steps.js'
 
 export interface BuildRequest extends BuildOptions {
   /** A folder with llama.cpp's source. Default: the source of the prebuilt libraries, fetched from npm's registry. */
@@ -61,45 +61,86 @@ export async function buildLibraries(request: BuildRequest): Promise<BuildResult
   await rm(fetchLog, { force: true })
   const source = await llamaSource(request, stepRunner(fetchLog, signal), say)
   if (!acceptedReleases.test(source.release)) {
-    throw new StreamingLLMError('LIBRARY_MISMATCH', `The source is llama.cpp ${source.release}; this package was made for ${acceptedWords}.`, { details: { found: source.release, wanted: acceptedWords } })
+    throw new StreamingLLMError(
+      'LIBRARY_MISMATCH',
+      `The source is llama.cpp ${source.release}; this package was made for ${acceptedWords}.`,
+      { details: { found: source.release, wanted: acceptedWords } },
+    )
   }
   const name = buildName(source.name, request)
   const folder = path.resolve(request.out ?? path.join(buildsFolder(), name))
   const metadata = metadataOf(source, request)
   // A folder of source may have changed since; what was fetched has not.
-  const isCurrent = (): boolean => request.source === undefined && JSON.stringify(readMetadata(folder)) === JSON.stringify(metadata)
+  const isCurrent = (): boolean =>
+    request.source === undefined && JSON.stringify(readMetadata(folder)) === JSON.stringify(metadata)
   if (isCurrent()) return { folder, release: source.release, built: false }
   needOwnFolder(folder)
   const work = path.join(userCacheFolder('build-work'), name)
-  const built = await withFileLock(`${work}.lock`, { signal, onWait: once(() => say('Waiting for another process that builds the same')) }, async (lockSignal) => {
-    if (isCurrent()) return false
-    await mkdir(work, { recursive: true })
-    const logFile = path.join(logs, `${name}.log`)
-    await rm(logFile, { force: true })
-    await compile(source, request, work, { logFile, signal: lockSignal })
-    await install(work, folder, metadata, stepRunner(logFile, lockSignal))
-    return true
-  })
+  const built = await withFileLock(
+    `${work}.lock`,
+    { signal, onWait: once(() => say('Waiting for another process that builds the same')) },
+    async lockSignal => {
+      if (isCurrent()) return false
+      await mkdir(work, { recursive: true })
+      const logFile = path.join(logs, `${name}.log`)
+      await rm(logFile, { force: true })
+      await compile(source, request, work, { logFile, signal: lockSignal })
+      await install(work, folder, metadata, stepRunner(logFile, lockSignal))
+      return true
+    },
+  )
   return { folder, release: source.release, built }
 }
 
-async function compile(source: LlamaSource, request: BuildRequest, work: string, { logFile, signal }: { logFile: string; signal: AbortSignal }): Promise<void> {
+async function compile(
+  source: LlamaSource,
+  request: BuildRequest,
+  work: string,
+  { logFile, signal }: { logFile: string; signal: AbortSignal },
+): Promise<void> {
   const { say = () => {}, onProgress = () => {}, jobs = availableParallelism() } = request
   const run = stepRunner(logFile, signal)
-  const definitions = { ...cmakeDefinitions(request), LLAMA_CPP_SOURCE: source.folder.replaceAll('\\', '/'), LLAMA_CPP_RELEASE: source.release }
-  const cmakeJs = (command: string[], read: (text: string) => void = () => {}) => (options: ProgramOptions): Promise<ProgramResult> => runNpm('npx', [
-    '--yes', '-p', tools.cmakeJs, '-p', tools.nodeAddonApi, '--', 'cmake-js', ...command,
-    '--directory', packageRoot, '--out', work, '--config', 'Release', ...Object.entries(definitions).map(([key, value]) => `--CD${key}=${value}`),
-  ], { ...options, name: 'cmake-js', cwd: work, read })
+  const definitions = {
+    ...cmakeDefinitions(request),
+    LLAMA_CPP_SOURCE: source.folder.replaceAll('\\', '/'),
+    LLAMA_CPP_RELEASE: source.release,
+  }
+  const cmakeJs =
+    (command: string[], read: (text: string) => void = () => {}) =>
+    (options: ProgramOptions): Promise<ProgramResult> =>
+      runNpm(
+        'npx',
+        [
+          '--yes',
+          '-p',
+          tools.cmakeJs,
+          '-p',
+          tools.nodeAddonApi,
+          '--',
+          'cmake-js',
+          ...command,
+          '--directory',
+          packageRoot,
+          '--out',
+          work,
+          '--config',
+          'Release',
+          ...Object.entries(definitions).map(([key, value]) => `--CD${key}=${value}`),
+        ],
+        { ...options, name: 'cmake-js', cwd: work, read },
+      )
   await forgetOtherAddon(work)
   await forgetOtherPackage(work)
   say(`Configuring llama.cpp ${source.release} (${describe(request)})`)
   await run('llama.cpp could not be configured', cmakeJs(['configure']))
   say('Compiling; broken off, it goes on from there at the next call')
-  await run('llama.cpp could not be compiled', cmakeJs(['build', '--target', 'streaming-llm', '--parallel', String(jobs)], text => {
-    const share = shareDone(text)
-    if (share !== undefined) onProgress(share)
-  }))
+  await run(
+    'llama.cpp could not be compiled',
+    cmakeJs(['build', '--target', 'streaming-llm', '--parallel', String(jobs)], text => {
+      const share = shareDone(text)
+      if (share !== undefined) onProgress(share)
+    }),
+  )
 }
 
 /**
@@ -108,8 +149,9 @@ async function compile(source: LlamaSource, request: BuildRequest, work: string,
  */
 async function forgetOtherAddon(work: string): Promise<void> {
   const stamp = path.join(work, 'addon.txt')
-  if (await readFile(stamp, 'utf8').catch(() => '') === addonFingerprint()) return
-  for (const folder of ['CMakeFiles/streaming_llm.dir', 'streaming_llm.dir']) await rm(path.join(work, folder), { recursive: true, force: true })
+  if ((await readFile(stamp, 'utf8').catch(() => '')) === addonFingerprint()) return
+  for (const folder of ['CMakeFiles/streaming_llm.dir', 'streaming_llm.dir'])
+    await rm(path.join(work, folder), { recursive: true, force: true })
   await writeFile(stamp, addonFingerprint())
 }
 
@@ -129,7 +171,13 @@ async function install(work: string, folder: string, metadata: BuildMetadata, ru
   } catch (cause) {
     throw notInPlace(folder, cause)
   }
-  await run('The libraries could not be put in place', options => runProgram('cmake', ['--install', work, '--config', 'Release', '--component', 'streaming-llm', '--prefix', unfinished], options))
+  await run('The libraries could not be put in place', options =>
+    runProgram(
+      'cmake',
+      ['--install', work, '--config', 'Release', '--component', 'streaming-llm', '--prefix', unfinished],
+      options,
+    ),
+  )
   try {
     await writeFile(path.join(unfinished, metadataFile), JSON.stringify(metadata))
     await rm(folder, { recursive: true, force: true })
@@ -142,7 +190,11 @@ async function install(work: string, folder: string, metadata: BuildMetadata, ru
 /** On Windows, libraries that a process has opened cannot be replaced. */
 function notInPlace(folder: string, cause: unknown): StreamingLLMError {
   const reason = cause instanceof Error ? cause.message : String(cause)
-  return new StreamingLLMError('BUILD_FAILED', `The libraries are built, and could not be put into ${folder}: ${reason}. Make room for them, or close the programs that use the old ones, and run the same command again.`, { cause, details: { folder } })
+  return new StreamingLLMError(
+    'BUILD_FAILED',
+    `The libraries are built, and could not be put into ${folder}: ${reason}. Make room for them, or close the programs that use the old ones, and run the same command again.`,
+    { cause, details: { folder } },
+  )
 }
 
 /** The percentages of make, and the counts of ninja. */
@@ -167,12 +219,22 @@ function metadataOf(source: LlamaSource, request: BuildRequest): BuildMetadata {
 
 /** The folder is replaced as a whole, so it must be ours. */
 function needOwnFolder(folder: string): void {
-  if (!existsSync(folder) || readdirSync(folder).length === 0 || readMetadata(folder)?.streamingLLM !== undefined) return
-  throw new StreamingLLMError('INVALID_OPTION', `--out: ${folder} has other files; name a folder that is empty, or not there yet.`, { details: { option: 'out', folder } })
+  if (!existsSync(folder) || readdirSync(folder).length === 0 || readMetadata(folder)?.streamingLLM !== undefined)
+    return
+  throw new StreamingLLMError(
+    'INVALID_OPTION',
+    `--out: ${folder} has other files; name a folder that is empty, or not there yet.`,
+    { details: { option: 'out', folder } },
+  )
 }
 
 function describe(request: BuildRequest): string {
-  const chosen = [request.cuda && 'CUDA', request.metal && 'Metal', request.vulkan && 'Vulkan', request.rpc && 'RPC'].filter(Boolean)
+  const chosen = [
+    request.cuda && 'CUDA',
+    request.metal && 'Metal',
+    request.vulkan && 'Vulkan',
+    request.rpc && 'RPC',
+  ].filter(Boolean)
   return ['CPU', ...chosen].join(', ') + (request.native ? ", for this machine's processor" : '')
 }
 

@@ -35,18 +35,27 @@ export function cmakeDefinitions(options: BuildOptions): Record<string, string> 
  * The name of a build's folder, such as `v0.4.0-linux-x64-rpc-native`: what differs lies in different folders.
  * `source` is a release, a git tag, or `local` for a folder.
  */
-export function buildName(source: string, options: BuildOptions, { platform, arch }: { platform: string; arch: string } = process): string {
+export function buildName(
+  source: string,
+  options: BuildOptions,
+  { platform, arch }: { platform: string; arch: string } = process,
+): string {
   const chosen = flags.filter(flag => options[flag])
   return [source.replaceAll(/[^\w.]+/g, '_'), platform, arch, ...(chosen.length > 0 ? chosen : ['cpu'])].join('-')
 }
 
 /** @throws {StreamingLLMError} INVALID_OPTION for what cannot be built on this platform, or contradicts itself */
-export function checkBuildOptions(options: BuildOptions & { source?: string; tag?: string; jobs?: number }, platform: string = process.platform): void {
+export function checkBuildOptions(
+  options: BuildOptions & { source?: string; tag?: string; jobs?: number },
+  platform: string = process.platform,
+): void {
   const refuse = (message: string, details: Record<string, unknown>): never => {
     throw new StreamingLLMError('INVALID_OPTION', message, { details })
   }
-  if (options.metal && platform !== 'darwin') refuse('--metal is for Macs only; use --cuda or --vulkan here.', { option: 'metal', platform })
-  if (options.cuda && platform === 'darwin') refuse('--cuda is not for Macs, where Metal drives the GPU: use --metal.', { option: 'cuda', platform })
+  if (options.metal && platform !== 'darwin')
+    refuse('--metal is for Macs only; use --cuda or --vulkan here.', { option: 'metal', platform })
+  if (options.cuda && platform === 'darwin')
+    refuse('--cuda is not for Macs, where Metal drives the GPU: use --metal.', { option: 'cuda', platform })
   if (options.source !== undefined && options.tag !== undefined)
     refuse('--source and --tag both say where llama.cpp comes from; give one of them.', { options: ['source', 'tag'] })
   if (options.tag !== undefined && !/^[\w][\w./-]*$/.test(options.tag))
@@ -60,6 +69,10 @@ export function checkBuildOptions(options: BuildOptions & { source?: string; tag
 function parseDefinition(text: string): [name: string, value: string] {
   const match = /^([A-Za-z_]\w*)=(.+)$/.exec(text)
   if (match === null)
-    throw new StreamingLLMError('INVALID_OPTION', `--define takes NAME=VALUE, as in CMAKE_CUDA_ARCHITECTURES=89; it is '${text}'.`, { details: { option: 'define' } })
+    throw new StreamingLLMError(
+      'INVALID_OPTION',
+      `--define takes NAME=VALUE, as in CMAKE_CUDA_ARCHITECTURES=89; it is '${text}'.`,
+      { details: { option: 'define' } },
+    )
   return [match[1] as string, match[2] as string]
 }

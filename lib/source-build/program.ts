@@ -28,7 +28,11 @@ export interface ProgramOptions {
  * Runs a program to its end.
  * @throws `signal.reason` when aborted, once it has gone
  */
-export async function runProgram(program: string, args: string[], { cwd, name = path.basename(program), logFile, read, signal }: ProgramOptions = {}): Promise<ProgramResult> {
+export async function runProgram(
+  program: string,
+  args: string[],
+  { cwd, name = path.basename(program), logFile, read, signal }: ProgramOptions = {},
+): Promise<ProgramResult> {
   throwIfAborted(signal)
   // A group of its own can be ended as a whole: npx starts cmake, which starts make, which starts compilers. Without a
   // signal to listen to, Ctrl-C in the terminal has to reach them all by itself.
@@ -42,7 +46,13 @@ export async function runProgram(program: string, args: string[], { cwd, name = 
   let unlink = (): void => {}
   const result = await new Promise<ProgramResult>(resolve => {
     // The environment by name: under a test runner it is a copy, which the default would pass over.
-    const child = spawn(program, args, { cwd, env: process.env, stdio: ['ignore', 'pipe', 'pipe'], detached: ownGroup, windowsHide: true })
+    const child = spawn(program, args, {
+      cwd,
+      env: process.env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: ownGroup,
+      windowsHide: true,
+    })
     unlink = onAbort(signal, () => {
       if (child.pid === undefined) return
       if (ownGroup) process.kill(-child.pid, 'SIGTERM')
@@ -53,8 +63,12 @@ export async function runProgram(program: string, args: string[], { cwd, name = 
       log(text)
     })
     child.stderr.setEncoding('utf8').on('data', log)
-    child.on('error', error => resolve({ code: undefined, problem: `${name} could not be started (${error.message})`, stdout }))
-    child.on('close', (code, killer) => resolve({ code: code ?? 1, stdout, ...(code === 0 ? {} : { problem: `${name} ended with ${killer ?? code}` }) }))
+    child.on('error', error =>
+      resolve({ code: undefined, problem: `${name} could not be started (${error.message})`, stdout }),
+    )
+    child.on('close', (code, killer) =>
+      resolve({ code: code ?? 1, stdout, ...(code === 0 ? {} : { problem: `${name} ended with ${killer ?? code}` }) }),
+    )
   })
   unlink()
   throwIfAborted(signal)
@@ -66,7 +80,9 @@ export function runNpm(name: 'npm' | 'npx', args: string[], options: ProgramOpti
   const script = npmScript(name)
   if (script !== undefined) return runProgram(process.execPath, [script, ...args], { name, ...options })
   // Windows' npx is a batch file, which only its shell can run.
-  return process.platform === 'win32' ? runProgram('cmd.exe', ['/d', '/s', '/c', name, ...args], options) : runProgram(name, args, options)
+  return process.platform === 'win32'
+    ? runProgram('cmd.exe', ['/d', '/s', '/c', name, ...args], options)
+    : runProgram(name, args, options)
 }
 
 function npmScript(name: string): string | undefined {
@@ -76,7 +92,10 @@ function npmScript(name: string): string | undefined {
     path.join(beside, 'node_modules', 'npm', 'bin'),
     path.join(beside, '..', 'lib', 'node_modules', 'npm', 'bin'),
   ]
-  return folders.filter(folder => folder !== undefined).map(folder => path.join(folder, `${name}-cli.js`)).find(file => existsSync(file))
+  return folders
+    .filter(folder => folder !== undefined)
+    .map(folder => path.join(folder, `${name}-cli.js`))
+    .find(file => existsSync(file))
 }
 
 /** True where a program of this name can be started. */

@@ -18,7 +18,10 @@ export function stepRunner(logFile: string, signal?: AbortSignal): RunStep {
     if (result.code === 0) return result
     const log = await readFile(logFile, 'utf8')
     const last = log.trimEnd().split('\n').slice(-logLinesShown).join('\n')
-    throw buildFailure(`${what}: ${result.problem}. The last lines of ${logFile}:\n\n${last}\n`, { missing: missingByLog(log), logFile })
+    throw buildFailure(`${what}: ${result.problem}. The last lines of ${logFile}:\n\n${last}\n`, {
+      missing: missingByLog(log),
+      logFile,
+    })
   }
 }
 

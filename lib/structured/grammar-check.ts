@@ -32,13 +32,20 @@ export function checkGrammar(source: unknown, call: string, triggers: readonly s
     const useless = triggers.findIndex(trigger => !mayBeginWith(flat, trigger))
     if (useless !== -1) {
       const trigger = JSON.stringify(triggers[useless])
-      throw invalid(call, `grammar.triggers[${useless}]`, `no text of the grammar begins with its trigger ${trigger}, as it must, since it holds from there on: the model could never write the trigger. Let 'root' begin with ${trigger}`, 'a text that the grammar begins with')
+      throw invalid(
+        call,
+        `grammar.triggers[${useless}]`,
+        `no text of the grammar begins with its trigger ${trigger}, as it must, since it holds from there on: the model could never write the trigger. Let 'root' begin with ${trigger}`,
+        'a text that the grammar begins with',
+      )
     }
   } catch (error) {
     if (!(error instanceof Problem)) throw error
     const { line, message } = error
     const place = line === undefined ? '' : `line ${line}: `
-    throw new StreamingLLMError('INVALID_OPTION', `${call}: the grammar cannot be used: ${place}${message}`, { details: { call, option: 'grammar', line } })
+    throw new StreamingLLMError('INVALID_OPTION', `${call}: the grammar cannot be used: ${place}${message}`, {
+      details: { call, option: 'grammar', line },
+    })
   }
 }
 
@@ -53,7 +60,8 @@ export function checkSource(source: string): FlatRules {
   const end = source.indexOf('\0')
   if (end !== -1) throw new Problem('', 'a NUL character would end it here', source.slice(0, end).split('\n').length)
   const half = source.search(/\p{Surrogate}/u)
-  if (half !== -1) throw new Problem('', 'half of a surrogate pair is no character', source.slice(0, half).split('\n').length)
+  if (half !== -1)
+    throw new Problem('', 'half of a surrogate pair is no character', source.slice(0, half).split('\n').length)
   const flat = readFlatRules(source)
   for (const [name, rule] of flat.names) {
     if (flat.rules[rule] === undefined) throw new Problem('', `the rule '${name}' is not defined`, flat.lines[rule])
@@ -61,9 +69,14 @@ export function checkSource(source: string): FlatRules {
   if (!flat.names.has('root')) throw new Problem('', "it has no rule 'root', where every text begins")
   const { recursive = endlessRule(flat), depth, steps } = leftmostCost(flat)
   if (recursive !== undefined) {
-    throw new Problem('', 'left recursion: what begins here can begin with itself, or repeats without limit what may be empty', flat.lines[recursive])
+    throw new Problem(
+      '',
+      'left recursion: what begins here can begin with itself, or repeats without limit what may be empty',
+      flat.lines[recursive],
+    )
   }
   if (depth > mostDepth) throw new Problem('', `rules begin with rules more than ${mostDepth} deep`)
-  if (steps > mostSteps) throw new Problem('', `its rules begin with rules in too many ways to be checked for left recursion`)
+  if (steps > mostSteps)
+    throw new Problem('', `its rules begin with rules in too many ways to be checked for left recursion`)
   return flat
 }

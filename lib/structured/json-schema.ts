@@ -47,7 +47,11 @@ export function jsonSchemaGrammar(schema: unknown, call = 'responseFormat', ofLi
   } catch (error) {
     if (!(error instanceof Problem)) throw error
     const { where, message } = error
-    throw invalid(call, where === '' ? 'schema' : where, where === '' ? `the schema cannot be used: it ${message}` : `'${where}' ${message}`)
+    throw invalid(
+      call,
+      where === '' ? 'schema' : where,
+      where === '' ? `the schema cannot be used: it ${message}` : `'${where}' ${message}`,
+    )
   }
 }
 

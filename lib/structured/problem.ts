@@ -4,7 +4,11 @@
  */
 export class Problem extends Error {
   /** `where` is a path into the schema as a caller would write it, or empty for the whole; `line` is the grammar's, from 1. */
-  constructor(readonly where: string, message: string, readonly line?: number) {
+  constructor(
+    readonly where: string,
+    message: string,
+    readonly line?: number,
+  ) {
     super(message)
   }
 }

@@ -15,7 +15,9 @@ export interface StandardSchema<Output = unknown> {
   }
 }
 
-export type StandardResult<Output> = { readonly value: Output; readonly issues?: undefined } | { readonly issues: readonly { readonly message: string; readonly path?: readonly unknown[] | undefined }[] }
+export type StandardResult<Output> =
+  | { readonly value: Output; readonly issues?: undefined }
+  | { readonly issues: readonly { readonly message: string; readonly path?: readonly unknown[] | undefined }[] }
 
 /** A schema, and how a value is checked by the library that it comes from; undefined where that is no library. */
 export interface ReadSchema {
@@ -37,21 +39,28 @@ export function readSchema(given: unknown, call: string, where: string, besides:
 }
 
 function readWhole(given: unknown, call: string, where: string, besides: readonly string[]): ReadSchema {
-  const isObject = (value: unknown): value is Record<string, unknown> => (typeof value === 'object' || typeof value === 'function') && value !== null
+  const isObject = (value: unknown): value is Record<string, unknown> =>
+    (typeof value === 'object' || typeof value === 'function') && value !== null
   if (!isObject(given) || Array.isArray(given)) {
     const expected = list(['a JSON schema', 'a schema of a library such as Zod', ...besides], 'or')
     throw invalid(call, where, `'${where}' must be ${expected}, got ${describe(given)}`, expected)
   }
   const standard = given['~standard'] as StandardSchema['~standard'] | undefined
   if (!isObject(standard) || isWritten(given)) {
-    if (typeof given === 'function') throw invalid(call, where, `'${where}' must be a JSON schema, got a function`, 'a JSON schema')
+    if (typeof given === 'function')
+      throw invalid(call, where, `'${where}' must be a JSON schema, got a function`, 'a JSON schema')
     return { schema: given, ofLibrary: isObject(standard) }
   }
   const validate = (value: unknown) => standard.validate(value)
   const converted = asJsonSchema(given, standard, call, where)
   if (!isObject(converted) || Array.isArray(converted)) {
     const vendor = vendorOf(standard)
-    throw invalid(call, where, `'${where}' is a schema of ${vendor} that cannot write itself as a JSON schema: use a newer version of ${vendor} (Zod: 4.2 or later), or pass the JSON schema (Zod 4: z.toJSONSchema(schema); Valibot: toJsonSchema(schema) of @valibot/to-json-schema)`, 'a JSON schema')
+    throw invalid(
+      call,
+      where,
+      `'${where}' is a schema of ${vendor} that cannot write itself as a JSON schema: use a newer version of ${vendor} (Zod: 4.2 or later), or pass the JSON schema (Zod 4: z.toJSONSchema(schema); Valibot: toJsonSchema(schema) of @valibot/to-json-schema)`,
+      'a JSON schema',
+    )
   }
   return { schema: converted, ofLibrary: true, validate }
 }
@@ -74,7 +83,12 @@ function vendorOf({ vendor }: StandardSchema['~standard']): string {
   return typeof vendor === 'string' ? vendor.slice(0, 64) : 'an unknown library'
 }
 
-function asJsonSchema(given: Record<string, unknown>, standard: StandardSchema['~standard'], call: string, where: string): Record<string, unknown> | undefined {
+function asJsonSchema(
+  given: Record<string, unknown>,
+  standard: StandardSchema['~standard'],
+  call: string,
+  where: string,
+): Record<string, unknown> | undefined {
   try {
     if (typeof standard.jsonSchema?.input === 'function') return standard.jsonSchema.input({ target: 'draft-2020-12' })
     for (const method of ['toJSONSchema', 'toJsonSchema']) {
@@ -83,7 +97,11 @@ function asJsonSchema(given: Record<string, unknown>, standard: StandardSchema['
     }
     return undefined
   } catch (error) {
-    throw new StreamingLLMError('INVALID_OPTION', `${call}: '${where}' is a schema that ${vendorOf(standard)} cannot write as a JSON schema: ${reasonOf(error)}`, { cause: error, details: { call, option: where, expected: 'a schema of JSON values' } })
+    throw new StreamingLLMError(
+      'INVALID_OPTION',
+      `${call}: '${where}' is a schema that ${vendorOf(standard)} cannot write as a JSON schema: ${reasonOf(error)}`,
+      { cause: error, details: { call, option: where, expected: 'a schema of JSON values' } },
+    )
   }
 }
 
@@ -97,7 +115,12 @@ export function toldSchema(schema: JsonSchema): JsonSchema {
 function withoutDoubles(schema: unknown): unknown {
   if (Array.isArray(schema)) return schema.map(withoutDoubles)
   if (typeof schema !== 'object' || schema === null) return schema
-  const doubled = 'format' in schema && typeof schema.format === 'string' && 'pattern' in schema && typeof schema.pattern === 'string'
+  const doubled =
+    'format' in schema && typeof schema.format === 'string' && 'pattern' in schema && typeof schema.pattern === 'string'
   const dropped = !doubled ? undefined : formats.has(schema.format as string) ? 'pattern' : 'format'
-  return Object.fromEntries(Object.entries(schema).filter(([key]) => key !== dropped).map(([key, value]) => [key, withoutDoubles(value)]))
+  return Object.fromEntries(
+    Object.entries(schema)
+      .filter(([key]) => key !== dropped)
+      .map(([key, value]) => [key, withoutDoubles(value)]),
+  )
 }

@@ -85,7 +85,14 @@ export class AuthoredRenderer {
         shadows.push({
           ...message,
           content: message.content === null ? null : yield* mapCharacters(message.content, standIns, pattern),
-          ...(message.tool_calls === undefined ? {} : { tool_calls: message.tool_calls.map(call => ({ ...call, function: mapTexts(call.function, replaced) as typeof call.function })) }),
+          ...(message.tool_calls === undefined
+            ? {}
+            : {
+                tool_calls: message.tool_calls.map(call => ({
+                  ...call,
+                  function: mapTexts(call.function, replaced) as typeof call.function,
+                })),
+              }),
         })
         yield
       }
@@ -103,9 +110,18 @@ export class AuthoredRenderer {
       if (foreign !== undefined) {
         const kept = this.#template.literals.filter(literal => contents.some(content => content.includes(literal)))
         const touched = new Set(kept.flatMap(literal => this.#special.overlapping(literal)))
-        const readable = yield* countTokens(this.#special, text, ({ start, end }) => !foreign.subarray(start, end).includes(1))
+        const readable = yield* countTokens(
+          this.#special,
+          text,
+          ({ start, end }) => !foreign.subarray(start, end).includes(1),
+        )
         const certain = yield* countTokens(this.#special, yield* shadow(nothing))
-        return yield* plainRanges(text, this.#special, foreign, token => touched.has(token) && readable.get(token) !== certain.get(token))
+        return yield* plainRanges(
+          text,
+          this.#special,
+          foreign,
+          token => touched.has(token) && readable.get(token) !== certain.get(token),
+        )
       }
     }
     const lower = contents.map(content => content.toLowerCase())
@@ -119,7 +135,11 @@ export class AuthoredRenderer {
   #tablesFor(characters: readonly string[]): Pick<Tables, 'standIns' | 'originals'> {
     const key = characters.join('')
     if (this.#tables?.key !== key) {
-      this.#tables = { key, standIns: characterTable(this.#alphabet, characters), originals: characterTable(characters, this.#alphabet) }
+      this.#tables = {
+        key,
+        standIns: characterTable(this.#alphabet, characters),
+        originals: characterTable(characters, this.#alphabet),
+      }
     }
     return this.#tables
   }
@@ -129,7 +149,13 @@ export class AuthoredRenderer {
     if (kept.length === 0) return undefined
     let pattern = this.#keepings.get(kept)
     if (pattern === undefined) {
-      pattern = new RegExp([...kept].sort((a, b) => b.length - a.length).map(escapePattern).join('|'), 'g')
+      pattern = new RegExp(
+        [...kept]
+          .sort((a, b) => b.length - a.length)
+          .map(escapePattern)
+          .join('|'),
+        'g',
+      )
       this.#keepings.set(kept, pattern)
     }
     return pattern
@@ -142,7 +168,9 @@ const identity = Uint16Array.from({ length: 0x10000 }, (_, unit) => unit)
 /** What each UTF-16 unit becomes: those of the first characters the others, all the rest itself. */
 function characterTable(from: readonly string[], to: readonly string[]): Uint16Array {
   const table = identity.slice()
-  from.forEach((character, i) => { table[character.charCodeAt(0)] = to[i]!.charCodeAt(0) })
+  from.forEach((character, i) => {
+    table[character.charCodeAt(0)] = to[i]!.charCodeAt(0)
+  })
   return table
 }
 
@@ -187,20 +215,26 @@ function* foreignCharacters(text: string, shadow: string, originals: Uint16Array
     if (unit === shadowed) continue
     const original = originals[shadowed]!
     if (original === shadowed) return undefined // no stand-in
-    if (original !== unit && String.fromCharCode(original).toLowerCase() !== text.charAt(i).toLowerCase()) return undefined
+    if (original !== unit && String.fromCharCode(original).toLowerCase() !== text.charAt(i).toLowerCase())
+      return undefined
     foreign[i] = 1
   }
   return foreign
 }
 
 /** The special tokens of the text that are, or may be, a person's. What belongs to a token of the template as well stays special. */
-function* plainRanges(text: string, special: SpecialTokens, foreign: Uint8Array, doubtful: (token: string) => boolean): Work<TextRange[]> {
+function* plainRanges(
+  text: string,
+  special: SpecialTokens,
+  foreign: Uint8Array,
+  doubtful: (token: string) => boolean,
+): Work<TextRange[]> {
   const plain = new Uint8Array(text.length)
   const doubts = new Map<string, boolean>()
   const isPlain = ({ start, end, token }: TokenOccurrence): boolean => {
     let doubt = doubts.get(token)
     // White space has no stand-ins, so of a token of white space it is not known who wrote it.
-    if (doubt === undefined) doubts.set(token, doubt = token.trim() === '' || doubtful(token))
+    if (doubt === undefined) doubts.set(token, (doubt = token.trim() === '' || doubtful(token)))
     return doubt || foreign.subarray(start, end).includes(1)
   }
   let any = false
@@ -215,7 +249,7 @@ function* plainRanges(text: string, special: SpecialTokens, foreign: Uint8Array,
     if (!isPlain(occurrence)) plain.fill(0, occurrence.start, occurrence.end)
   })
   const ranges: TextRange[] = []
-  for (let start = plain.indexOf(1); start !== -1;) {
+  for (let start = plain.indexOf(1); start !== -1; ) {
     const next = plain.indexOf(0, start)
     const end = next === -1 ? text.length : next
     ranges.push({ start, end })
@@ -224,7 +258,11 @@ function* plainRanges(text: string, special: SpecialTokens, foreign: Uint8Array,
   return ranges
 }
 
-function* countTokens(special: SpecialTokens, text: string, counted: (occurrence: TokenOccurrence) => boolean = () => true): Work<Map<string, number>> {
+function* countTokens(
+  special: SpecialTokens,
+  text: string,
+  counted: (occurrence: TokenOccurrence) => boolean = () => true,
+): Work<Map<string, number>> {
   const counts = new Map<string, number>()
   yield* special.each(text, occurrence => {
     if (counted(occurrence)) counts.set(occurrence.token, (counts.get(occurrence.token) ?? 0) + 1)
@@ -235,7 +273,8 @@ function* countTokens(special: SpecialTokens, text: string, counted: (occurrence
 function bothCases(characters: Iterable<string>): string[] {
   const all = new Set<string>()
   for (const character of characters) {
-    for (const variant of [character, character.toLowerCase(), character.toUpperCase()]) if (variant.length === 1) all.add(variant)
+    for (const variant of [character, character.toLowerCase(), character.toUpperCase()])
+      if (variant.length === 1) all.add(variant)
   }
   return [...all]
 }

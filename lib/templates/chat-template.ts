@@ -2,9 +2,9 @@ import { StreamingLLMError } from '../errors.js'
 import type { TemplateMessage } from '../messages.js'
 import { atOnce, type Work } from '../pace.js'
 import { AuthoredRenderer } from './authorship.js'
-import { CompiledTemplate, renderLimits, type RenderLimits } from './compiled-template.js'
+import { CompiledTemplate, type RenderLimits, renderLimits } from './compiled-template.js'
 import { probe, type TemplateTraits } from './conversation-probe.js'
-import { cutPieces, piecesText, type PromptPiece, type TurnPrompt } from './prompt-pieces.js'
+import { cutPieces, type PromptPiece, piecesText, type TurnPrompt } from './prompt-pieces.js'
 import { SpareCharacters } from './spare-characters.js'
 import { SpecialTokens } from './special-tokens.js'
 import { findSystemBoundary, type SystemBoundary } from './system-boundary.js'
@@ -137,11 +137,17 @@ export class ChatTemplate {
     const user = { role: 'user', content: first }
     const { text, plain } = atOnce(this.#renderer.render([...head, user], true))
     const before = text.indexOf(first)
-    const turn = this.#turnText([...head, { role: 'user', content: 'x' }, { role: 'assistant', content: reply }, user], reply)
+    const turn = this.#turnText(
+      [...head, { role: 'user', content: 'x' }, { role: 'assistant', content: reply }, user],
+      reply,
+    )
     if (before < 0 || turn === undefined) return undefined
     const header = turn.slice(0, turn.indexOf(first))
     // What a template writes once at the very start may be written before each turn as well.
-    for (const beginning of [header, header.startsWith(this.#bosToken) ? header.slice(this.#bosToken.length) : header]) {
+    for (const beginning of [
+      header,
+      header.startsWith(this.#bosToken) ? header.slice(this.#bosToken.length) : header,
+    ]) {
       if (text.slice(0, before).endsWith(beginning)) return cutPieces(text, plain, 0, before - beginning.length)
     }
     return undefined
@@ -196,7 +202,10 @@ export class ChatTemplate {
   /** As `continueTurn`. */
   *continueTurnInParts(newMessages: readonly TemplateMessage[], context: TurnContext = {}): Work<TurnPrompt> {
     if (!this.incremental) {
-      throw new StreamingLLMError('TEMPLATE_FAILED', 'This chat template rewrites earlier turns, so that a turn cannot be rendered by itself: render the conversation in whole.')
+      throw new StreamingLLMError(
+        'TEMPLATE_FAILED',
+        'This chat template rewrites earlier turns, so that a turn cannot be rendered by itself: render the conversation in whole.',
+      )
     }
     return yield* this.#continuation(newMessages, context)
   }
@@ -204,20 +213,38 @@ export class ChatTemplate {
   *#continuation(newMessages: readonly TemplateMessage[], { system, after: reply }: TurnContext): Work<TurnPrompt> {
     const added = checked(newMessages)
     const head = system === undefined ? [] : checked([{ role: 'system', content: system }])
-    const [mark] = this.#marks(1, [...head, ...added].map(message => message.content ?? '')) as [string]
-    if (reply?.tool_calls !== undefined) return yield* this.#afterCalls([...head, { role: 'user', content: 'x' }], checked([reply]), added, mark)
-    const dummy = [{ role: 'user', content: 'x' }, { role: 'assistant', content: mark }]
+    const [mark] = this.#marks(
+      1,
+      [...head, ...added].map(message => message.content ?? ''),
+    ) as [string]
+    if (reply?.tool_calls !== undefined)
+      return yield* this.#afterCalls([...head, { role: 'user', content: 'x' }], checked([reply]), added, mark)
+    const dummy = [
+      { role: 'user', content: 'x' },
+      { role: 'assistant', content: mark },
+    ]
     const { text, plain } = yield* this.#renderer.render([...head, ...dummy, ...added], true)
     const start = text.indexOf(mark)
     if (start === -1 || text.includes(mark, start + mark.length)) {
-      throw new StreamingLLMError('TEMPLATE_FAILED', 'The chat template does not write replies exactly once: render the conversation in whole.')
+      throw new StreamingLLMError(
+        'TEMPLATE_FAILED',
+        'The chat template does not write replies exactly once: render the conversation in whole.',
+      )
     }
     const after = start + mark.length
-    return { pieces: cutPieces(text, plain, after), turnAt: this.#replyEnd([...head, ...dummy], mark, text.slice(after)) }
+    return {
+      pieces: cutPieces(text, plain, after),
+      turnAt: this.#replyEnd([...head, ...dummy], mark, text.slice(after)),
+    }
   }
 
   /** Templates look at the calls when they write the answers, and some write nothing else of such a reply: so no mark in it says where it ends. */
-  *#afterCalls(before: readonly TemplateMessage[], reply: readonly TemplateMessage[], added: readonly TemplateMessage[], mark: string): Work<TurnPrompt> {
+  *#afterCalls(
+    before: readonly TemplateMessage[],
+    reply: readonly TemplateMessage[],
+    added: readonly TemplateMessage[],
+    mark: string,
+  ): Work<TurnPrompt> {
     const without = this.#template.render([...before, ...reply], false)
     const { text, plain } = yield* this.#renderer.render([...before, ...reply, ...added], true)
     let end = 0
@@ -230,19 +257,23 @@ export class ChatTemplate {
   }
 
   #probed(): TemplateTraits {
-    return this.#traits ??= this.#template.together(() => probe({
-      whole: messages => this.#template.render(messages, true),
-      continuation: (newMessages, system) => piecesText(atOnce(this.#continuation(newMessages, { system })).pieces),
-    }))
+    return (this.#traits ??= this.#template.together(() =>
+      probe({
+        whole: messages => this.#template.render(messages, true),
+        continuation: (newMessages, system) => piecesText(atOnce(this.#continuation(newMessages, { system })).pieces),
+      }),
+    ))
   }
 
   #systemBoundary(): SystemBoundary | undefined {
     this.#boundary ??= {
-      found: this.#template.together(() => findSystemBoundary(
-        (messages, addGenerationPrompt) => this.#template.render(messages, addGenerationPrompt),
-        this.#marks(3, []) as [string, string, string],
-        this.#bosToken,
-      )),
+      found: this.#template.together(() =>
+        findSystemBoundary(
+          (messages, addGenerationPrompt) => this.#template.render(messages, addGenerationPrompt),
+          this.#marks(3, []) as [string, string, string],
+          this.#bosToken,
+        ),
+      ),
     }
     return this.#boundary.found
   }
@@ -259,21 +290,37 @@ function checked(messages: readonly TemplateMessage[]): TemplateMessage[] {
   return messages.map((message, i) => {
     const hasCalls = Array.isArray(message?.tool_calls)
     if (typeof message?.content !== 'string' && !(hasCalls && message.content === null)) {
-      throw new StreamingLLMError('INVALID_OPTION', `The content of message ${i} is no string.`, { details: { message: i } })
-    }
-    if (typeof message.role !== 'string' || !rolePattern.test(message.role)) {
-      throw new StreamingLLMError('INVALID_OPTION', `The role of message ${i} is no plain word of at most 64 letters, digits, "_", "." and "-".`, {
+      throw new StreamingLLMError('INVALID_OPTION', `The content of message ${i} is no string.`, {
         details: { message: i },
       })
+    }
+    if (typeof message.role !== 'string' || !rolePattern.test(message.role)) {
+      throw new StreamingLLMError(
+        'INVALID_OPTION',
+        `The role of message ${i} is no plain word of at most 64 letters, digits, "_", "." and "-".`,
+        {
+          details: { message: i },
+        },
+      )
     }
     characters += message.content?.length ?? 0
     // The template would be blamed for it, or what tokenizes, a long time later.
     if (characters > mostCharacters) {
-      throw new StreamingLLMError('TEXT_TOO_LONG', `The messages up to message ${i} have ${characters} characters; at most ${mostCharacters} can be told at once. Pass a part of the history.`, {
-        details: { message: i, length: characters, limit: mostCharacters },
-      })
+      throw new StreamingLLMError(
+        'TEXT_TOO_LONG',
+        `The messages up to message ${i} have ${characters} characters; at most ${mostCharacters} can be told at once. Pass a part of the history.`,
+        {
+          details: { message: i, length: characters, limit: mostCharacters },
+        },
+      )
     }
     const { role, content, tool_calls, tool_call_id, name } = message
-    return { role, content, ...(tool_calls === undefined ? {} : { tool_calls }), ...(tool_call_id === undefined ? {} : { tool_call_id }), ...(name === undefined ? {} : { name }) }
+    return {
+      role,
+      content,
+      ...(tool_calls === undefined ? {} : { tool_calls }),
+      ...(tool_call_id === undefined ? {} : { tool_call_id }),
+      ...(name === undefined ? {} : { name }),
+    }
   })
 }

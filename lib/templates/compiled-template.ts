@@ -55,22 +55,41 @@ export class CompiledTemplate {
   #shared: number | undefined
 
   /** `further`: variables that every rendering has, such as `tools`. Throws `TEMPLATE_FAILED` for a source that is too long or doesn't compile. */
-  constructor(source: string, variables: TemplateVariables, limits: RenderLimits = renderLimits, further: Readonly<Record<string, unknown>> = {}) {
+  constructor(
+    source: string,
+    variables: TemplateVariables,
+    limits: RenderLimits = renderLimits,
+    further: Readonly<Record<string, unknown>> = {},
+  ) {
     if (source.length > sourceLimit) {
-      throw new StreamingLLMError('TEMPLATE_FAILED', `The chat template has ${source.length} characters, more than the limit of ${sourceLimit}. ${advice}`, {
-        details: { length: source.length, limit: sourceLimit },
-      })
+      throw new StreamingLLMError(
+        'TEMPLATE_FAILED',
+        `The chat template has ${source.length} characters, more than the limit of ${sourceLimit}. ${advice}`,
+        {
+          details: { length: source.length, limit: sourceLimit },
+        },
+      )
     }
     const spaces = longestWhiteSpace(source)
     if (spaces > whiteSpaceLimit) {
-      throw new StreamingLLMError('TEMPLATE_FAILED', `The chat template has ${spaces} characters of white space in a row, more than the limit of ${whiteSpaceLimit}. ${advice}`, {
-        details: { whiteSpace: spaces, limit: whiteSpaceLimit },
-      })
+      throw new StreamingLLMError(
+        'TEMPLATE_FAILED',
+        `The chat template has ${spaces} characters of white space in a row, more than the limit of ${whiteSpaceLimit}. ${advice}`,
+        {
+          details: { whiteSpace: spaces, limit: whiteSpaceLimit },
+        },
+      )
     }
     this.source = source
     this.#limits = limits
     // `tools` and `documents` are none, not undefined: templates ask `tools is not none`, as transformers passes none.
-    this.#variables = { bos_token: variables.bosToken, eos_token: variables.eosToken, tools: null, documents: null, ...further }
+    this.#variables = {
+      bos_token: variables.bosToken,
+      eos_token: variables.eosToken,
+      tools: null,
+      documents: null,
+      ...further,
+    }
     try {
       this.#program = parse(tokenize(source, { lstrip_blocks: true, trim_blocks: true }))
       this.literals = comparedLiterals(this.#program)
@@ -86,13 +105,18 @@ export class CompiledTemplate {
    *
    * Throws `TEMPLATE_FAILED` where the template raises, fails, or exceeds a limit.
    */
-  render(messages: readonly TemplateMessage[], addGenerationPrompt: boolean, variables: Readonly<Record<string, unknown>> = {}): string {
+  render(
+    messages: readonly TemplateMessage[],
+    addGenerationPrompt: boolean,
+    variables: Readonly<Record<string, unknown>> = {},
+  ): string {
     let budget: WorkBudget | undefined
     try {
       const items = { ...this.#variables, ...variables }
       budget = this.#allowance(messages, items)
       const scope = globals(budget)
-      for (const [name, value] of Object.entries({ ...items, messages, add_generation_prompt: addGenerationPrompt })) scope.set(name, value)
+      for (const [name, value] of Object.entries({ ...items, messages, add_generation_prompt: addGenerationPrompt }))
+        scope.set(name, value)
       return new MeteredInterpreter(scope, budget).run(this.#program).value as string
     } catch (error) {
       throw failed('render', error)
@@ -151,17 +175,22 @@ function longestWhiteSpace(text: string): number {
 
 function failed(doing: 'compile' | 'render', error: unknown): StreamingLLMError {
   if (error instanceof WorkExceeded) {
-    const what = error.exceeded === 'steps'
-      ? `takes more than ${error.limit} steps of work, where others take some thousands`
-      : `writes a text of more than the limit of ${error.limit} characters`
+    const what =
+      error.exceeded === 'steps'
+        ? `takes more than ${error.limit} steps of work, where others take some thousands`
+        : `writes a text of more than the limit of ${error.limit} characters`
     return new StreamingLLMError('TEMPLATE_FAILED', `The chat template failed to ${doing}: it ${what}. ${advice}`, {
       cause: error,
       details: { doing, exceeded: error.exceeded, limit: error.limit },
     })
   }
   const message = error instanceof Error ? error.message : String(error)
-  return new StreamingLLMError('TEMPLATE_FAILED', `The chat template failed to ${doing}: ${message.slice(0, 500)}. ${advice}`, {
-    cause: error,
-    details: { doing, templateMessage: message.slice(0, 500) },
-  })
+  return new StreamingLLMError(
+    'TEMPLATE_FAILED',
+    `The chat template failed to ${doing}: ${message.slice(0, 500)}. ${advice}`,
+    {
+      cause: error,
+      details: { doing, templateMessage: message.slice(0, 500) },
+    },
+  )
 }

@@ -19,18 +19,26 @@ export interface ProbedTemplate {
 const lengths = [1, 2, 3, 5]
 const system: ChatMessage = { role: 'system', content: 'Answer in one short sentence.' }
 const user = (i: number): ChatMessage => ({ role: 'user', content: `Question number ${i}, what comes after it?` })
-const assistant = (i: number): ChatMessage => ({ role: 'assistant', content: `Answer number ${i}. Then comes another.` })
+const assistant = (i: number): ChatMessage => ({
+  role: 'assistant',
+  content: `Answer number ${i}. Then comes another.`,
+})
 /** Reasoning in the two forms that models write it in. */
 const reasoned = (i: number): ChatMessage => ({
   role: 'assistant',
-  content: i % 2 === 1 ? `<think>\nThought number ${i}.\n</think>\n\nAnswer number ${i}.` : `<think>Thought number ${i}.</think>Answer number ${i}.`,
+  content:
+    i % 2 === 1
+      ? `<think>\nThought number ${i}.\n</think>\n\nAnswer number ${i}.`
+      : `<think>Thought number ${i}.</think>Answer number ${i}.`,
 })
 
 /** Renders small conversations in whole and turn by turn. A template that refuses a system message is judged without. */
 export function probe(template: ProbedTemplate): TemplateTraits {
   const heads: ChatMessage[][] = []
-  for (const head of [[], [system]]) if (attempt(() => template.whole([...head, user(1)])) !== undefined) heads.push(head)
-  const incremental = heads.length > 0 && heads.every(head => lengths.every(length => sameByTurns(template, head, length, assistant)))
+  for (const head of [[], [system]])
+    if (attempt(() => template.whole([...head, user(1)])) !== undefined) heads.push(head)
+  const incremental =
+    heads.length > 0 && heads.every(head => lengths.every(length => sameByTurns(template, head, length, assistant)))
   return { incremental, rewritesReasoning: heads.some(head => rewritesReasoning(template, head, incremental)) }
 }
 
@@ -38,30 +46,39 @@ export function probe(template: ProbedTemplate): TemplateTraits {
  * White space that the template writes between the opening of a reply and the reply is passed over: some templates open
  * a reply without the space that they write before it afterwards, which the models give themselves.
  */
-function sameByTurns(template: ProbedTemplate, head: readonly ChatMessage[], length: number, reply: (i: number) => ChatMessage): boolean {
-  return attempt(() => {
-    const whole = template.whole(conversation(head, length, reply))
-    let at = 0
-    const next = (part: string) => {
-      if (!whole.startsWith(part, at)) return false
-      at += part.length
-      return true
-    }
-    if (!next(template.whole([...head, user(1)]))) return false
-    for (let i = 1; i <= length; i++) {
-      at = whole.length - whole.slice(at).trimStart().length
-      if (!next(reply(i).content) || !next(template.continuation([user(i + 1)], head[0]?.content))) return false
-    }
-    return at === whole.length
-  }) ?? false
+function sameByTurns(
+  template: ProbedTemplate,
+  head: readonly ChatMessage[],
+  length: number,
+  reply: (i: number) => ChatMessage,
+): boolean {
+  return (
+    attempt(() => {
+      const whole = template.whole(conversation(head, length, reply))
+      let at = 0
+      const next = (part: string) => {
+        if (!whole.startsWith(part, at)) return false
+        at += part.length
+        return true
+      }
+      if (!next(template.whole([...head, user(1)]))) return false
+      for (let i = 1; i <= length; i++) {
+        at = whole.length - whole.slice(at).trimStart().length
+        if (!next(reply(i).content) || !next(template.continuation([user(i + 1)], head[0]?.content))) return false
+      }
+      return at === whole.length
+    }) ?? false
+  )
 }
 
 function rewritesReasoning(template: ProbedTemplate, head: readonly ChatMessage[], incremental: boolean): boolean {
   if (incremental) return !sameByTurns(template, head, 2, reasoned)
-  return attempt(() => {
-    const text = template.whole(conversation(head, 2, reasoned))
-    return !text.includes(reasoned(1).content) || !text.includes(reasoned(2).content)
-  }) ?? true
+  return (
+    attempt(() => {
+      const text = template.whole(conversation(head, 2, reasoned))
+      return !text.includes(reasoned(1).content) || !text.includes(reasoned(2).content)
+    }) ?? true
+  )
 }
 
 function conversation(head: readonly ChatMessage[], length: number, reply: (i: number) => ChatMessage): ChatMessage[] {

@@ -39,7 +39,13 @@ export interface OpenInterpreter {
   evaluateSliceExpression(object: Value, node: TreeNode, scope: Scope): Value
   evaluateMemberExpression(node: MemberNode, scope: Scope): Value
   evaluateFor(node: ForNode, scope: Scope): Value
-  bindMacroArguments(name: string, parameters: readonly TreeNode[], special: ReadonlySet<string>, args: Value[], scope: Scope): void
+  bindMacroArguments(
+    name: string,
+    parameters: readonly TreeNode[],
+    special: ReadonlySet<string>,
+    args: Value[],
+    scope: Scope,
+  ): void
   evaluateMacro(node: TreeNode, scope: Scope): Value
   evaluateCallStatement(node: TreeNode, scope: Scope): Value
 }
@@ -64,9 +70,20 @@ export const BaseInterpreter = Interpreter as unknown as new (scope: Scope) => O
 
 /** The methods that `MeteredInterpreter` relies on, for the test that they are there. */
 export const hookedMethods: readonly (keyof OpenInterpreter)[] = [
-  'run', 'evaluate', 'evaluateBlock', 'evaluateIdentifier', 'evaluateBinaryExpression', 'evaluateArguments', 'applyFilter',
-  'evaluateTestExpression', 'evaluateSliceExpression', 'evaluateMemberExpression', 'evaluateFor', 'evaluateMacro',
-  'evaluateCallStatement', 'bindMacroArguments',
+  'run',
+  'evaluate',
+  'evaluateBlock',
+  'evaluateIdentifier',
+  'evaluateBinaryExpression',
+  'evaluateArguments',
+  'applyFilter',
+  'evaluateTestExpression',
+  'evaluateSliceExpression',
+  'evaluateMemberExpression',
+  'evaluateFor',
+  'evaluateMacro',
+  'evaluateCallStatement',
+  'bindMacroArguments',
 ]
 
 const classOf = (value: unknown): unknown => new Environment().set('value', value).constructor
@@ -76,7 +93,9 @@ export const StringValue = classOf('') as new (text: string) => Value
 export const FunctionValue = classOf(() => {}) as new (call: Call) => Value
 
 export const isString = (value: Value): value is Value & { value: string } => value.type === 'StringValue'
-export const isArray = (value: Value): value is Value & { value: readonly Value[] } => value.type === 'ArrayValue' || value.type === 'TupleValue'
+export const isArray = (value: Value): value is Value & { value: readonly Value[] } =>
+  value.type === 'ArrayValue' || value.type === 'TupleValue'
 export const isFunction = (value: Value): value is Value & { value: Call } => value.type === 'FunctionValue'
 /** Objects, namespaces and keyword arguments. */
-export const isMapping = (value: Value): value is Value & { value: ReadonlyMap<string, Value> } => value.value instanceof Map
+export const isMapping = (value: Value): value is Value & { value: ReadonlyMap<string, Value> } =>
+  value.value instanceof Map

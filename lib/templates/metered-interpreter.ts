@@ -1,11 +1,34 @@
 import type { Environment } from '@huggingface/jinja'
 import {
-  BaseInterpreter, FunctionValue, isArray, isFunction, isMapping, isString, StringValue,
-  type BinaryNode, type FilterCall, type ForNode, type MemberNode, type TreeNode, type Value,
+  BaseInterpreter,
+  type BinaryNode,
+  type FilterCall,
+  type ForNode,
+  FunctionValue,
+  isArray,
+  isFunction,
+  isMapping,
+  isString,
+  type MemberNode,
+  StringValue,
+  type TreeNode,
+  type Value,
 } from './jinja-runtime.js'
 import {
-  elementSteps, lengthOf, listSteps, methodSteps, searchSteps, sortSteps, spendEquality, spendIndenting, spendJoining,
-  spendReplacing, spendSplitting, spendWriting, textAt, textSteps,
+  elementSteps,
+  lengthOf,
+  listSteps,
+  methodSteps,
+  searchSteps,
+  sortSteps,
+  spendEquality,
+  spendIndenting,
+  spendJoining,
+  spendReplacing,
+  spendSplitting,
+  spendWriting,
+  textAt,
+  textSteps,
 } from './value-work.js'
 import type { WorkBudget } from './work-budget.js'
 
@@ -39,7 +62,10 @@ export class MeteredInterpreter extends BaseInterpreter {
   override evaluate(node: TreeNode | undefined, scope: Environment): Value {
     if (node instanceof Known) return node.known
     this.#budget.spend(node?.type === 'Break' || node?.type === 'Continue' ? jumpSteps : 1)
-    const value: Value | undefined = super.evaluate(node?.type === 'ObjectLiteral' ? this.#knownEntries(node, scope) : node, scope)
+    const value: Value | undefined = super.evaluate(
+      node?.type === 'ObjectLiteral' ? this.#knownEntries(node, scope) : node,
+      scope,
+    )
     // What there is none of, such as the first of an empty list, is undefined to a template, and not to us.
     return value ?? super.evaluate(undefined, scope)
   }
@@ -74,7 +100,9 @@ export class MeteredInterpreter extends BaseInterpreter {
       this.#budget.spend(depth++ / scopesPerStep)
       if (value === undefined) continue
       // Each scope has its own function `namespace`, which takes texts of two characters for pairs.
-      return name === 'namespace' && isFunction(value) ? this.#guarded(value, args => this.#spendNamespace(args)) : value
+      return name === 'namespace' && isFunction(value)
+        ? this.#guarded(value, args => this.#spendNamespace(args))
+        : value
     }
     return super.evaluate(undefined, scope)
   }
@@ -89,7 +117,10 @@ export class MeteredInterpreter extends BaseInterpreter {
   }
 
   /** The function, which costs something before each call. */
-  #guarded(original: Value & { value: (args: Value[], scope: Environment) => Value }, spend: (args: readonly Value[]) => void): Value {
+  #guarded(
+    original: Value & { value: (args: Value[], scope: Environment) => Value },
+    spend: (args: readonly Value[]) => void,
+  ): Value {
     return new FunctionValue((args, scope) => {
       spend(args)
       return original.value(args, scope)
@@ -103,7 +134,10 @@ export class MeteredInterpreter extends BaseInterpreter {
     const left = this.evaluate(node.left, scope)
     const right = this.evaluate(node.right, scope)
     this.#spendOperator(operator, left, right)
-    return super.evaluateBinaryExpression({ type: node.type, operator: node.operator, left: new Known(left), right: new Known(right) }, scope)
+    return super.evaluateBinaryExpression(
+      { type: node.type, operator: node.operator, left: new Known(left), right: new Known(right) },
+      scope,
+    )
   }
 
   #spendOperator(operator: string, left: Value, right: Value): void {
@@ -137,7 +171,13 @@ export class MeteredInterpreter extends BaseInterpreter {
     return given
   }
 
-  override bindMacroArguments(name: string, parameters: readonly TreeNode[], special: ReadonlySet<string>, args: Value[], scope: Environment): void {
+  override bindMacroArguments(
+    name: string,
+    parameters: readonly TreeNode[],
+    special: ReadonlySet<string>,
+    args: Value[],
+    scope: Environment,
+  ): void {
     this.#budget.spend(parameters.length + args.length)
     super.bindMacroArguments(name, parameters, special, args, scope)
   }
@@ -158,7 +198,10 @@ export class MeteredInterpreter extends BaseInterpreter {
     const items = this.evaluate(lhs ?? iterable, scope)
     this.#budget.spend(roundSteps * (isArray(items) ? items.value.length : isMapping(items) ? items.value.size : 0))
     const known = new Known(items)
-    const text = super.evaluateFor({ ...node, iterable: lhs === undefined ? known : { ...iterable, lhs: known } as TreeNode }, scope)
+    const text = super.evaluateFor(
+      { ...node, iterable: lhs === undefined ? known : ({ ...iterable, lhs: known } as TreeNode) },
+      scope,
+    )
     this.#budget.fit(lengthOf(text))
     return text
   }
@@ -186,9 +229,15 @@ export class MeteredInterpreter extends BaseInterpreter {
     // A character of a text that was joined: the text is put together first.
     if (property === undefined || isString(property)) this.#budget.spend(isString(object) ? methodSteps : 1)
     else this.#budget.spend(textSteps(lengthOf(object)))
-    const member = super.evaluateMemberExpression({
-      type: node.type, object: known, computed: node.computed, property: property === undefined ? node.property : new Known(property),
-    }, scope)
+    const member = super.evaluateMemberExpression(
+      {
+        type: node.type,
+        object: known,
+        computed: node.computed,
+        property: property === undefined ? node.property : new Known(property),
+      },
+      scope,
+    )
     if (!isFunction(member)) return member
     const name = String(property === undefined ? node.property.value : property.value)
     return this.#guarded(member, args => this.#spendMethod(object, name, args))
@@ -207,12 +256,14 @@ export class MeteredInterpreter extends BaseInterpreter {
     if (!isString(object)) return
     const text = object.value
     const [first, second] = args
-    if (name === 'split') return spendSplitting(budget, text, first !== undefined && isString(first) ? first.value : undefined)
+    if (name === 'split')
+      return spendSplitting(budget, text, first !== undefined && isString(first) ? first.value : undefined)
     if (name === 'replace' && first !== undefined && second !== undefined && isString(first) && isString(second)) {
       return spendReplacing(budget, text, first.value, second.value)
     }
     budget.spend(textSteps(text.length * (name === 'title' ? 8 : 1)))
-    if (first !== undefined && isArray(first)) for (const each of first.value) budget.spend(1 + textSteps(lengthOf(each)))
+    if (first !== undefined && isArray(first))
+      for (const each of first.value) budget.spend(1 + textSteps(lengthOf(each)))
     else budget.spend(textSteps(lengthOf(first)))
   }
 
@@ -232,7 +283,11 @@ export class MeteredInterpreter extends BaseInterpreter {
     this.#spendFilter(operand, name, args, named)
     const known = [
       ...args.map(each => new Known(each)),
-      ...[...named].map(([key, value]) => ({ type: 'KeywordArgumentExpression', key: { value: key }, value: new Known(value) })),
+      ...[...named].map(([key, value]) => ({
+        type: 'KeywordArgumentExpression',
+        key: { value: key },
+        value: new Known(value),
+      })),
     ]
     return super.applyFilter(operand, { ...filter, args: known } as FilterCall, scope)
   }
@@ -240,7 +295,8 @@ export class MeteredInterpreter extends BaseInterpreter {
   #spendSelecting(operand: Value, attribute: (TreeNode & { value?: unknown }) | undefined): void {
     if (!isArray(operand)) return
     const path = String(attribute?.value)
-    for (const item of operand.value) this.#budget.spend(2 + textSteps(isMapping(item) ? lengthOf(item.value.get(path)) : 0))
+    for (const item of operand.value)
+      this.#budget.spend(2 + textSteps(isMapping(item) ? lengthOf(item.value.get(path)) : 0))
   }
 
   #spendFilter(operand: Value, name: string, args: readonly Value[], named: ReadonlyMap<string, Value>): void {
@@ -287,7 +343,8 @@ export class MeteredInterpreter extends BaseInterpreter {
 
   #spendJson(value: Value, named: ReadonlyMap<string, Value>): void {
     const separators = named.get('separators')
-    const ownSeparators = separators !== undefined && isArray(separators) ? Math.max(4, ...separators.value.slice(0, 2).map(lengthOf)) : 4
+    const ownSeparators =
+      separators !== undefined && isArray(separators) ? Math.max(4, ...separators.value.slice(0, 2).map(lengthOf)) : 4
     const layout = {
       indent: Math.max(0, numberOf(named.get('indent')) ?? 0),
       separators: ownSeparators,
@@ -315,7 +372,7 @@ const treeSizes = new WeakMap<TreeNode, number>()
 /** Nodes of a macro: jinja goes through all of them each time that it is defined. */
 function treeSize(node: TreeNode): number {
   let size = treeSizes.get(node)
-  if (size === undefined) treeSizes.set(node, size = countNodes(node))
+  if (size === undefined) treeSizes.set(node, (size = countNodes(node)))
   return size
 }
 

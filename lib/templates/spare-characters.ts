@@ -1,7 +1,10 @@
 import { StreamingLLMError } from '../errors.js'
 
 /** Ranges of single UTF-16 units without case, white space or composition: private use first, then Chinese characters. */
-const ranges: readonly (readonly [number, number])[] = [[0xe000, 0xf8ff], [0x4e00, 0x9fff]]
+const ranges: readonly (readonly [number, number])[] = [
+  [0xe000, 0xf8ff],
+  [0x4e00, 0x9fff],
+]
 const privateUse = /[\ue000-\uf8ff]/g
 
 /** Characters that occur in none of the texts at hand, to stand for others. */
@@ -29,9 +32,13 @@ export class SpareCharacters {
       const character = this.#pool[i] as string
       if (!used.has(character)) taken.push(character)
     }
-    if (taken.length < count) taken.push(...this.#free(1, new Set([...this.#reserved, ...texts.join('')])).slice(0, count - taken.length))
+    if (taken.length < count)
+      taken.push(...this.#free(1, new Set([...this.#reserved, ...texts.join('')])).slice(0, count - taken.length))
     if (taken.length < count) {
-      throw new StreamingLLMError('TEMPLATE_FAILED', 'The messages use so many different characters that none are left to mark their text with.')
+      throw new StreamingLLMError(
+        'TEMPLATE_FAILED',
+        'The messages use so many different characters that none are left to mark their text with.',
+      )
     }
     return taken
   }

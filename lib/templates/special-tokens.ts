@@ -34,13 +34,13 @@ export class SpecialTokens {
     let characters = 0
     for (const text of this.texts) {
       limit(text.length, lengthLimit, 'a control token of so many characters')
-      limit(characters += text.length, charactersLimit, 'control tokens of so many characters together')
+      limit((characters += text.length), charactersLimit, 'control tokens of so many characters together')
       let at = this.#root
       for (let i = 0; i < text.length; i++) {
         const code = text.charCodeAt(i)
         at.next ??= new Map()
         let next = at.next.get(code)
-        if (next === undefined) at.next.set(code, next = {})
+        if (next === undefined) at.next.set(code, (next = {}))
         at = next
         if (text.charAt(i).trim() !== '') alphabet.add(text.charAt(i))
       }
@@ -87,21 +87,28 @@ export class SpecialTokens {
 
   /** The tokens of which `part` could be some of the text: it holds one, lies in one, or ends or starts as one starts or ends. */
   overlapping(part: string): string[] {
-    return this.texts.filter(token => token.includes(part) || part.includes(token) || joins(part, token) || joins(token, part))
+    return this.texts.filter(
+      token => token.includes(part) || part.includes(token) || joins(part, token) || joins(token, part),
+    )
   }
 }
 
 /** Whether the end of one text is the start of another. */
 function joins(left: string, right: string): boolean {
   for (let length = Math.min(left.length, right.length) - 1; length > 0; length--) {
-    if (left.charCodeAt(left.length - length) === right.charCodeAt(0) && left.endsWith(right.slice(0, length))) return true
+    if (left.charCodeAt(left.length - length) === right.charCodeAt(0) && left.endsWith(right.slice(0, length)))
+      return true
   }
   return false
 }
 
 function limit(found: number, most: number, what: string): void {
   if (found <= most) return
-  throw new StreamingLLMError('TEMPLATE_FAILED', `The model's vocabulary has ${what}: ${found}, and the limit is ${most}. Use a model whose file is as it was made.`, {
-    details: { found, limit: most },
-  })
+  throw new StreamingLLMError(
+    'TEMPLATE_FAILED',
+    `The model's vocabulary has ${what}: ${found}, and the limit is ${most}. Use a model whose file is as it was made.`,
+    {
+      details: { found, limit: most },
+    },
+  )
 }

@@ -15,7 +15,11 @@ export function comparedLiterals(program: object): string[] {
   const visit = (value: unknown, written: boolean): void => {
     if (value === null || typeof value !== 'object') return
     if (Array.isArray(value)) return value.forEach(item => visit(item, written))
-    if (value instanceof Map) return value.forEach((item, key) => { visit(key, false); visit(item, false) })
+    if (value instanceof Map)
+      return value.forEach((item, key) => {
+        visit(key, false)
+        visit(item, false)
+      })
     const tree = value as Record<string, unknown>
     if (tree.type === 'StringLiteral') {
       if (!written && typeof tree.value === 'string' && tree.value.trim() !== '') literals.add(tree.value)

@@ -21,7 +21,8 @@ export const elementSteps = (count: number): number => count * stepsPerElement
 export const listSteps = (length: number): number => length / 4
 
 /** The characters of a value that is text, 0 for others. */
-export const lengthOf = (value: Value | undefined): number => (value !== undefined && isString(value) ? value.value.length : 0)
+export const lengthOf = (value: Value | undefined): number =>
+  value !== undefined && isString(value) ? value.value.length : 0
 
 /** Of finding `part`: in the worst case each of its characters is compared at each place. */
 export function searchSteps(text: string, part: string): number {
@@ -49,10 +50,14 @@ const plainLayout: Layout = { indent: 0, separators: 4, escaped: 1 }
  * Spends what it costs to write a value as text, as JSON does, and what it takes. What is held in several places is
  * written as often, so ten lists of ten lists each are soon more than can be written.
  */
-export function spendWriting(budget: WorkBudget, value: Value, { indent, separators, escaped }: Layout = plainLayout): void {
+export function spendWriting(
+  budget: WorkBudget,
+  value: Value,
+  { indent, separators, escaped }: Layout = plainLayout,
+): void {
   let characters = 0
   const write = (count: number, depth: number): void => {
-    budget.fit(characters += count)
+    budget.fit((characters += count))
     // Each level puts together once more what its items have written.
     budget.spend(2 + textSteps(count * (depth + 1)))
   }
@@ -81,7 +86,7 @@ export function spendJoining(budget: WorkBudget, values: readonly Value[], separ
   let characters = 0
   for (const value of values) {
     if (isArray(value)) spendWriting(budget, value)
-    budget.fit(characters += separator.length + (isString(value) ? value.value.length : 24))
+    budget.fit((characters += separator.length + (isString(value) ? value.value.length : 24)))
   }
   budget.spend(values.length + textSteps(characters))
 }
@@ -92,7 +97,9 @@ export function spendSplitting(budget: WorkBudget, text: string, separator: stri
   if (separator !== undefined) budget.spend(searchSteps(text, separator))
   const most = Math.ceil(budget.left / stepsPerElement)
   budget.spend(textSteps(text.length))
-  budget.spend(elementSteps(separator === undefined ? countWords(text, most) : 1 + countOccurrences(text, separator, most)))
+  budget.spend(
+    elementSteps(separator === undefined ? countWords(text, most) : 1 + countOccurrences(text, separator, most)),
+  )
 }
 
 /** Spends what it costs to replace all occurrences of a part. */
@@ -121,7 +128,10 @@ export function spendEquality(budget: WorkBudget, left: Value, right: Value): vo
     return
   }
   // JavaScript makes a text of a list that is compared with a text or a number, and a number of a text.
-  for (const [value, other] of [[left, right], [right, left]] as const) {
+  for (const [value, other] of [
+    [left, right],
+    [right, left],
+  ] as const) {
     if (typeof other.value === 'object') continue
     if (isArray(value)) spendWriting(budget, value)
     else if (typeof other.value !== 'string') budget.spend(textSteps(lengthOf(value)))

@@ -9,7 +9,7 @@ import type { ChatMessage, ToolCall } from '../messages.js'
 export function withAnswers(last: ChatMessage | undefined, said: readonly ChatMessage[]): ChatMessage[] {
   const all: ChatMessage[] = []
   let calls = last?.toolCalls
-  for (let from = 0; from < said.length;) {
+  for (let from = 0; from < said.length; ) {
     const reply = said.findIndex(({ role }, at) => at >= from && role === 'assistant')
     const end = reply < 0 ? said.length : reply
     all.push(...answersTo(calls, said.slice(from, end)), ...said.slice(end, end + 1))
@@ -31,7 +31,10 @@ function answersTo(calls: readonly ToolCall[] | undefined, said: readonly ChatMe
     if (id !== undefined && take(waiting, id)) return { ...message, toolCallId: id }
     throw noSuchCall(calls, id)
   })
-  return [...waiting.map(id => ({ role: 'tool', toolCallId: id, content: 'Error: the call was cancelled' })), ...answers]
+  return [
+    ...waiting.map(id => ({ role: 'tool', toolCallId: id, content: 'Error: the call was cancelled' })),
+    ...answers,
+  ]
 }
 
 /** False where it is not there. */
@@ -43,11 +46,16 @@ function take(ids: string[], id: string | undefined): boolean {
 
 function noSuchCall(calls: readonly ToolCall[], id: string | undefined): StreamingLLMError {
   const ids = calls.map(call => call.id)
-  const what = id === undefined
-    ? 'there are more answers of tools than calls'
-    : `toolCallId ${JSON.stringify(id)} is not that of a call that waits for its answer`
+  const what =
+    id === undefined
+      ? 'there are more answers of tools than calls'
+      : `toolCallId ${JSON.stringify(id)} is not that of a call that waits for its answer`
   const called = ids.map(each => JSON.stringify(each)).join(', ')
-  return new StreamingLLMError('INVALID_OPTION', `${what}; the reply before it has called ${called}, and each call has one answer`, {
-    details: { option: 'toolCallId', toolCallId: id, calls: ids },
-  })
+  return new StreamingLLMError(
+    'INVALID_OPTION',
+    `${what}; the reply before it has called ${called}, and each call has one answer`,
+    {
+      details: { option: 'toolCallId', toolCallId: id, calls: ids },
+    },
+  )
 }

@@ -62,12 +62,28 @@ export interface CallSyntax {
   trigger: 'open' | 'name'
 }
 
-const json = (begin: string, between: string, finish: string, key: 'arguments' | 'parameters' = 'arguments', extra = ''): CallFrame => ({
-  begin, beforeName: '{"name": "', beforeArguments: `", "${key}": `, afterArguments: `${extra}}`, between, finish,
+const json = (
+  begin: string,
+  between: string,
+  finish: string,
+  key: 'arguments' | 'parameters' = 'arguments',
+  extra = '',
+): CallFrame => ({
+  begin,
+  beforeName: '{"name": "',
+  beforeArguments: `", "${key}": `,
+  afterArguments: `${extra}}`,
+  between,
+  finish,
 })
 
 const tagged = (open: string, close: string): CallFrame => ({
-  begin: '', beforeName: `${open}\n{"name": "`, beforeArguments: '", "arguments": ', afterArguments: `}\n${close}`, between: '\n', finish: '',
+  begin: '',
+  beforeName: `${open}\n{"name": "`,
+  beforeArguments: '", "arguments": ',
+  afterArguments: `}\n${close}`,
+  between: '\n',
+  finish: '',
 })
 
 const base = { body: 'json', bare: false, ignored: [], inner: [], trigger: 'open' } as const
@@ -89,7 +105,8 @@ const deepseek = {
   ignored: ['<｜tool▁calls▁begin｜>', '<｜tool▁calls▁end｜>'],
   inner: ['<｜tool▁sep｜>'],
   // Both generations of the models are read in the same way: the name stands before the separator or after it.
-  header: /^(?:(?:function)?\s*<｜tool▁sep｜>\s*(?<name>[^\s<`]+)\s*(?:```(?:json)?)?\s*|(?<plain>[^\s<`]+)\s*<｜tool▁sep｜>\s*)$/,
+  header:
+    /^(?:(?:function)?\s*<｜tool▁sep｜>\s*(?<name>[^\s<`]+)\s*(?:```(?:json)?)?\s*|(?<plain>[^\s<`]+)\s*<｜tool▁sep｜>\s*)$/,
 } as const
 
 /** All syntaxes that this library reads and writes. */
@@ -99,40 +116,102 @@ export const callSyntaxes: Readonly<Record<CallSyntaxName, CallSyntax>> = {
   // For models that have learned none. Hermes' is the one that most models have seen.
   generic: { ...toolCall, name: 'generic', frame: tagged('<tool_call>', '</tool_call>') },
   smollm2: { ...toolCall, name: 'smollm2', frame: json('<tool_call>[', ', ', ']</tool_call>') },
-  llama3: { ...base, name: 'llama3', open: ['<|python_tag|>'], bare: true, frame: json('', '; ', '', 'parameters'), trigger: 'name' },
+  llama3: {
+    ...base,
+    name: 'llama3',
+    open: ['<|python_tag|>'],
+    bare: true,
+    frame: json('', '; ', '', 'parameters'),
+    trigger: 'name',
+  },
   mistral: { ...mistral, name: 'mistral', frame: json('[TOOL_CALLS][', ', ', ']', 'arguments', ', "id": "\0"') },
   'mistral-named': {
-    ...mistral, name: 'mistral-named',
-    frame: { begin: '', beforeName: '[TOOL_CALLS]', beforeArguments: '[ARGS]', afterArguments: '', between: '', finish: '' },
+    ...mistral,
+    name: 'mistral-named',
+    frame: {
+      begin: '',
+      beforeName: '[TOOL_CALLS]',
+      beforeArguments: '[ARGS]',
+      afterArguments: '',
+      between: '',
+      finish: '',
+    },
   },
   functionary: {
-    ...base, name: 'functionary', body: 'headed', open: ['<function='], close: '</function>', header: /^\s*(?<name>[^\s<>]+)\s*>\s*$/,
-    frame: { begin: '', beforeName: '<function=', beforeArguments: '>', afterArguments: '</function>', between: '', finish: '' },
+    ...base,
+    name: 'functionary',
+    body: 'headed',
+    open: ['<function='],
+    close: '</function>',
+    header: /^\s*(?<name>[^\s<>]+)\s*>\s*$/,
+    frame: {
+      begin: '',
+      beforeName: '<function=',
+      beforeArguments: '>',
+      afterArguments: '</function>',
+      between: '',
+      finish: '',
+    },
     trigger: 'name',
   },
   deepseek: {
-    ...deepseek, name: 'deepseek',
+    ...deepseek,
+    name: 'deepseek',
     frame: {
-      begin: '<｜tool▁calls▁begin｜>', beforeName: '<｜tool▁call▁begin｜>function<｜tool▁sep｜>', beforeArguments: '\n```json\n',
-      afterArguments: '\n```<｜tool▁call▁end｜>', between: '\n', finish: '<｜tool▁calls▁end｜>',
+      begin: '<｜tool▁calls▁begin｜>',
+      beforeName: '<｜tool▁call▁begin｜>function<｜tool▁sep｜>',
+      beforeArguments: '\n```json\n',
+      afterArguments: '\n```<｜tool▁call▁end｜>',
+      between: '\n',
+      finish: '<｜tool▁calls▁end｜>',
     },
   },
   'deepseek-v3.1': {
-    ...deepseek, name: 'deepseek-v3.1',
+    ...deepseek,
+    name: 'deepseek-v3.1',
     frame: {
-      begin: '<｜tool▁calls▁begin｜>', beforeName: '<｜tool▁call▁begin｜>', beforeArguments: '<｜tool▁sep｜>',
-      afterArguments: '<｜tool▁call▁end｜>', between: '', finish: '<｜tool▁calls▁end｜>',
+      begin: '<｜tool▁calls▁begin｜>',
+      beforeName: '<｜tool▁call▁begin｜>',
+      beforeArguments: '<｜tool▁sep｜>',
+      afterArguments: '<｜tool▁call▁end｜>',
+      between: '',
+      finish: '<｜tool▁calls▁end｜>',
     },
   },
   'qwen3-coder': {
-    ...toolCall, name: 'qwen3-coder', body: 'parameters', open: ['<tool_call>', '<function='],
+    ...toolCall,
+    name: 'qwen3-coder',
+    body: 'parameters',
+    open: ['<tool_call>', '<function='],
     frame: {
-      begin: '', beforeName: '<tool_call>\n<function=', beforeArguments: '>\n', afterArguments: '</function>\n</tool_call>', between: '\n', finish: '',
+      begin: '',
+      beforeName: '<tool_call>\n<function=',
+      beforeArguments: '>\n',
+      afterArguments: '</function>\n</tool_call>',
+      between: '\n',
+      finish: '',
     },
   },
-  phi4: { ...base, name: 'phi4', open: ['<|tool_call|>'], close: '<|/tool_call|>', frame: { ...json('', '', ''), beforeName: '<|tool_call|>{"name": "', afterArguments: '}<|/tool_call|>' } },
-  'phi4-list': { ...base, name: 'phi4-list', open: ['<|tool_call|>'], close: '<|/tool_call|>', frame: json('<|tool_call|>[', ', ', ']<|/tool_call|>') },
-  granite: { ...base, name: 'granite', open: ['<|tool_call|>', '<tool_call>'], frame: json('<|tool_call|>[', ', ', ']') },
+  phi4: {
+    ...base,
+    name: 'phi4',
+    open: ['<|tool_call|>'],
+    close: '<|/tool_call|>',
+    frame: { ...json('', '', ''), beforeName: '<|tool_call|>{"name": "', afterArguments: '}<|/tool_call|>' },
+  },
+  'phi4-list': {
+    ...base,
+    name: 'phi4-list',
+    open: ['<|tool_call|>'],
+    close: '<|/tool_call|>',
+    frame: json('<|tool_call|>[', ', ', ']<|/tool_call|>'),
+  },
+  granite: {
+    ...base,
+    name: 'granite',
+    open: ['<|tool_call|>', '<tool_call>'],
+    frame: json('<|tool_call|>[', ', ', ']'),
+  },
 }
 
 /**
@@ -140,5 +219,5 @@ export const callSyntaxes: Readonly<Record<CallSyntaxName, CallSyntax>> = {
  * taken to have written; a reader of calls has to get it nevertheless.
  */
 export function syntaxMarks(syntax: CallSyntax): string[] {
-  return [...syntax.ignored, ...syntax.open, ...syntax.inner, ...syntax.close === undefined ? [] : [syntax.close]]
+  return [...syntax.ignored, ...syntax.open, ...syntax.inner, ...(syntax.close === undefined ? [] : [syntax.close])]
 }

@@ -6,18 +6,25 @@ export function literal(text: string): string {
 
 /** A literal in which white space may be as long as the model likes, within limits: written as the rule `space`. */
 export function looseLiteral(text: string): string {
-  return text.split(/(\s+)/).filter(part => part !== '').map(part => part.trim() === '' ? 'space' : literal(part)).join(' ')
+  return text
+    .split(/(\s+)/)
+    .filter(part => part !== '')
+    .map(part => (part.trim() === '' ? 'space' : literal(part)))
+    .join(' ')
 }
 
 /** At most a few characters, so that a model can't go on forever with white space. */
 export const spaceRule = 'space ::= [ \\t\\n]{0,8}'
 
 // Rules' names, and all that may hold something that looks like one.
-const pieces = /"(?:\\[\s\S]|[^"\\])*"|\[(?:\\[\s\S]|[^\]\\])*\]|#[^\n]*|<[^>\n]*>|\{[^}\n]*\}|[A-Za-z0-9][A-Za-z0-9_-]*/g
+const pieces =
+  /"(?:\\[\s\S]|[^"\\])*"|\[(?:\\[\s\S]|[^\]\\])*\]|#[^\n]*|<[^>\n]*>|\{[^}\n]*\}|[A-Za-z0-9][A-Za-z0-9_-]*/g
 
 /** The same grammar with every rule named `prefix-` and its name, so that several can stand in one text. */
 export function renameRules(grammar: string, prefix: string): string {
-  return grammar.replace(pieces, piece => /^[A-Za-z0-9]/.test(piece) ? `${prefix}-${piece.replaceAll('_', '-')}` : piece)
+  return grammar.replace(pieces, piece =>
+    /^[A-Za-z0-9]/.test(piece) ? `${prefix}-${piece.replaceAll('_', '-')}` : piece,
+  )
 }
 
 /**
@@ -26,7 +33,7 @@ export function renameRules(grammar: string, prefix: string): string {
  * another.
  */
 export function untilRules(name: string, marker: string): string[] {
-  const rule = (read: number) => read === 0 ? name : `${name}-${read}`
+  const rule = (read: number) => (read === 0 ? name : `${name}-${read}`)
   const characters = [...new Set(marker)]
   return Array.from({ length: marker.length }, (_, read) => {
     const choices = characters.flatMap(character => {

@@ -1,7 +1,7 @@
 import type { TemplateMessage } from '../messages.js'
 import type { CompiledTemplate } from '../templates/compiled-template.js'
-import { callSyntaxes, type CallSyntax, type CallSyntaxName } from './call-syntax.js'
-import { toolsFor, type TemplateTool, type ToolsVariable } from './template-tools.js'
+import { type CallSyntax, type CallSyntaxName, callSyntaxes } from './call-syntax.js'
+import { type TemplateTool, type ToolsVariable, toolsFor } from './template-tools.js'
 import { writeCalls } from './write-calls.js'
 
 /** What a chat template makes of tools and calls. */
@@ -35,14 +35,20 @@ const key = 'probe_key'
 const call = { id: 'probe0001', name: 'probe_tool', arguments: { [key]: 'probe value' } }
 const otherCall = { id: 'probe0002', name: 'probe_other', arguments: { [key]: 'other value' } }
 
-const tools: TemplateTool[] = [{
-  type: 'function',
-  function: {
-    name: call.name,
-    description,
-    parameters: { type: 'object', properties: { [key]: { type: 'string', description: 'probe parameter' } }, required: [key] },
+const tools: TemplateTool[] = [
+  {
+    type: 'function',
+    function: {
+      name: call.name,
+      description,
+      parameters: {
+        type: 'object',
+        properties: { [key]: { type: 'string', description: 'probe parameter' } },
+        required: [key],
+      },
+    },
   },
-}]
+]
 
 /** How calls look that a template has written, by their name. The first that matches counts. */
 const looks: readonly [CallSyntaxName, RegExp][] = [
@@ -74,7 +80,7 @@ const shapes: readonly Shape[] = [
 ]
 
 /** Undefined where the template shows no syntax that we know. */
-export function probeTemplate(template: CompiledTemplate): TemplateTraits & { syntax: CallSyntax } | undefined {
+export function probeTemplate(template: CompiledTemplate): (TemplateTraits & { syntax: CallSyntax }) | undefined {
   const probe = new Probe(template)
   const written = probe.callShape()
   if (written === undefined && probe.writesCalls()) return undefined
@@ -90,7 +96,11 @@ export function probeTemplate(template: CompiledTemplate): TemplateTraits & { sy
     rendersCalls,
     ...shape,
     parallel: !rendersCalls || probe.takesTwo(shape),
-    results: probe.knowsResults(rendersCalls ? withCalls([call], shape) : { role: 'assistant', content: writeCalls(syntax, [call]) }) ? 'tool' : 'user',
+    results: probe.knowsResults(
+      rendersCalls ? withCalls([call], shape) : { role: 'assistant', content: writeCalls(syntax, [call]) },
+    )
+      ? 'tool'
+      : 'user',
   }
 }
 
@@ -101,7 +111,8 @@ function syntaxOf(text: string): CallSyntax | undefined {
 
 /** For templates that don't write calls: by how they tell the model to write them, or by whose template it is. */
 function syntaxFromSource(source: string): CallSyntax | undefined {
-  if (/<tool_call>(?:\\n|\s)*\{\\?"name\\?":/.test(source) && /\b(?:xml_)?tools\b/.test(source)) return callSyntaxes.hermes
+  if (/<tool_call>(?:\\n|\s)*\{\\?"name\\?":/.test(source) && /\b(?:xml_)?tools\b/.test(source))
+    return callSyntaxes.hermes
   if (source.includes('named SmolLM')) return callSyntaxes.smollm2
   return undefined
 }
@@ -111,7 +122,9 @@ function withCalls(calls: readonly (typeof call)[], shape: Shape): TemplateMessa
     role: 'assistant',
     content: shape.emptyContent,
     tool_calls: calls.map(({ id, name, arguments: value }) => ({
-      id, type: 'function', function: { name, arguments: shape.argumentsAs === 'string' ? JSON.stringify(value) : value },
+      id,
+      type: 'function',
+      function: { name, arguments: shape.argumentsAs === 'string' ? JSON.stringify(value) : value },
     })),
   }
 }
@@ -147,14 +160,20 @@ class Probe {
 
   /** Whether the role `tool` means something to the template: it doesn't just write the role's name into a header. */
   knowsResults(assistant: TemplateMessage): boolean {
-    const result = (role: string) => this.#afterQuestion(assistant, { role, content: answer, tool_call_id: call.id, name: call.name })
+    const result = (role: string) =>
+      this.#afterQuestion(assistant, { role, content: answer, tool_call_id: call.id, name: call.name })
     const known = result('tool')
     if (known === undefined || !known.includes(answer)) return false
     return known !== result('other')?.replaceAll('other', 'tool')
   }
 
   toolsVariable(variables: Readonly<Record<string, unknown>>): TemplateTraits['toolsVariable'] {
-    const messages = [{ role: 'system', content: system }, user(question), { role: 'assistant', content: answer }, user(secondQuestion)]
+    const messages = [
+      { role: 'system', content: system },
+      user(question),
+      { role: 'assistant', content: answer },
+      user(secondQuestion),
+    ]
     return (['tools', 'xml_tools'] as const).find(name => {
       const text = this.#render(messages, { ...variables, [name]: toolsFor(name, tools) })
       if (text === undefined || !text.includes(system)) return false

@@ -1,4 +1,4 @@
-import { parametersOf, type JsonSchema, type ToolDefinitions } from './tool-definitions.js'
+import { type JsonSchema, parametersOf, type ToolDefinitions } from './tool-definitions.js'
 
 /** A tool in the shape that chat templates expect. */
 export interface TemplateTool {
@@ -12,7 +12,8 @@ export type ToolsVariable = 'tools' | 'xml_tools'
 /** The tools as templates take them. */
 export function templateTools(tools: ToolDefinitions): TemplateTool[] {
   return Object.entries(tools).map(([name, tool]) => ({
-    type: 'function', function: { name, description: tool.description ?? '', parameters: parametersOf(tool) },
+    type: 'function',
+    function: { name, description: tool.description ?? '', parameters: parametersOf(tool) },
   }))
 }
 

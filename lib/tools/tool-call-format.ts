@@ -1,5 +1,5 @@
 import { CompiledTemplate } from '../templates/compiled-template.js'
-import { callSyntaxes, type CallSyntax } from './call-syntax.js'
+import { type CallSyntax, callSyntaxes } from './call-syntax.js'
 import { probeTemplate, type TemplateTraits } from './probe-template.js'
 
 /** How a model calls tools, and what of that its chat template writes by itself. */
@@ -23,7 +23,10 @@ export const genericFormat: ToolCallFormat = {
  * Finds out from a chat template's source how the model calls tools, by rendering small conversations that hold calls. A
  * template that doesn't compile, or tells nothing, gives the generic format: then the model has to be told.
  */
-export function toolCallFormat(template: string, tokens: { bosToken?: string; eosToken?: string } = {}): ToolCallFormat {
+export function toolCallFormat(
+  template: string,
+  tokens: { bosToken?: string; eosToken?: string } = {},
+): ToolCallFormat {
   let compiled: CompiledTemplate
   try {
     compiled = new CompiledTemplate(template, { bosToken: tokens.bosToken ?? '', eosToken: tokens.eosToken ?? '' })

@@ -2,7 +2,14 @@ import { StreamingLLMError } from '../errors.js'
 import type { CallSyntax } from './call-syntax.js'
 import { literal, looseLiteral, renameRules, spaceRule, untilRules } from './grammar-text.js'
 import type { ToolCallFormat } from './tool-call-format.js'
-import { isText, parametersOf, type JsonSchema, type ToolChoice, type ToolDefinition, type ToolDefinitions } from './tool-definitions.js'
+import {
+  isText,
+  type JsonSchema,
+  parametersOf,
+  type ToolChoice,
+  type ToolDefinition,
+  type ToolDefinitions,
+} from './tool-definitions.js'
 
 /** A schema that needs a grammar: the arguments of a tool, or one of them. */
 export interface GrammarSubject {
@@ -38,19 +45,29 @@ export interface ToolCallGrammar {
  *
  * Throws `INVALID_OPTION` for a choice of a tool that isn't there.
  */
-export function toolCallGrammar(format: ToolCallFormat, tools: ToolDefinitions, choice: ToolChoice, options: ToolCallGrammarOptions): ToolCallGrammar | undefined {
+export function toolCallGrammar(
+  format: ToolCallFormat,
+  tools: ToolDefinitions,
+  choice: ToolChoice,
+  options: ToolCallGrammarOptions,
+): ToolCallGrammar | undefined {
   const names = chosen(tools, choice)
   if (choice === 'none' || names.length === 0) return undefined
   const { syntax } = format
   const { begin, between, finish } = syntax.frame
   const rules = names.flatMap((name, i) => toolRules(format, name, tools[name]!, `tool-${i}`, options))
   const calls = names.map((_, i) => `tool-${i}`).join(' | ')
-  const more = options.parallel ?? format.parallel ? ` (${looseOrSpace(between)} call)*` : ''
-  const body = [opening(begin, syntax), `call${more}`, finish === '' ? '' : `space ${looseLiteral(finish)}`].filter(part => part !== '').join(' ')
+  const more = (options.parallel ?? format.parallel) ? ` (${looseOrSpace(between)} call)*` : ''
+  const body = [opening(begin, syntax), `call${more}`, finish === '' ? '' : `space ${looseLiteral(finish)}`]
+    .filter(part => part !== '')
+    .join(' ')
   const answer = choice === 'auto' ? options.answer : undefined
   const waits = choice === 'auto' && answer === undefined
   const lead = !waits && options.reasoningClose !== undefined ? `${literal(options.reasoningClose)} space ` : ''
-  const root = answer === undefined ? [`root ::= ${lead}${body}`] : [`root ::= ${lead}(answer-root | ${body})`, renameRules(answer.trim(), 'answer')]
+  const root =
+    answer === undefined
+      ? [`root ::= ${lead}${body}`]
+      : [`root ::= ${lead}(answer-root | ${body})`, renameRules(answer.trim(), 'answer')]
   return {
     grammar: `${[...root, `call ::= ${calls}`, spaceRule, ...rules].join('\n')}\n`,
     triggers: waits ? triggers(format, names) : lead === '' ? [] : [options.reasoningClose!],
@@ -61,9 +78,13 @@ export function toolCallGrammar(format: ToolCallFormat, tools: ToolDefinitions, 
 export function chosen(tools: ToolDefinitions, choice: ToolChoice): string[] {
   if (typeof choice !== 'object') return Object.keys(tools)
   if (Object.hasOwn(tools, choice.tool)) return [choice.tool]
-  throw new StreamingLLMError('INVALID_OPTION', `The tool that is to be called, ${JSON.stringify(choice.tool)}, is not among the tools: ${Object.keys(tools).join(', ') || 'there are none'}.`, {
-    details: { tool: choice.tool },
-  })
+  throw new StreamingLLMError(
+    'INVALID_OPTION',
+    `The tool that is to be called, ${JSON.stringify(choice.tool)}, is not among the tools: ${Object.keys(tools).join(', ') || 'there are none'}.`,
+    {
+      details: { tool: choice.tool },
+    },
+  )
 }
 
 function triggers({ syntax }: ToolCallFormat, names: readonly string[]): string[] {
@@ -74,11 +95,18 @@ function triggers({ syntax }: ToolCallFormat, names: readonly string[]): string[
   return [syntax.ignored.find(mark => written.startsWith(mark)) ?? open ?? written]
 }
 
-function toolRules({ syntax }: ToolCallFormat, name: string, tool: ToolDefinition, rule: string, options: ToolCallGrammarOptions): string[] {
+function toolRules(
+  { syntax }: ToolCallFormat,
+  name: string,
+  tool: ToolDefinition,
+  rule: string,
+  options: ToolCallGrammarOptions,
+): string[] {
   const { beforeName, beforeArguments, afterArguments } = syntax.frame
   const before = beforeName + inQuotes(beforeName, name) + beforeArguments
   const after = afterArguments.split('\0').map(looseAfter).join(' [a-zA-Z0-9]{9} ')
-  const parts = (middle: string) => `${rule} ::= ${opening(before, syntax)} ${/\s$/.test(before) ? '' : 'space '}${middle}${after === '' ? '' : ` ${after}`}`
+  const parts = (middle: string) =>
+    `${rule} ::= ${opening(before, syntax)} ${/\s$/.test(before) ? '' : 'space '}${middle}${after === '' ? '' : ` ${after}`}`
   if (syntax.body === 'parameters') {
     const { members, rules } = elementRules(name, tool, rule, options)
     return [parts(members), ...rules]
@@ -87,10 +115,17 @@ function toolRules({ syntax }: ToolCallFormat, name: string, tool: ToolDefinitio
 }
 
 /** Arguments that are elements with plain text, in the schema's order. */
-function elementRules(name: string, tool: ToolDefinition, rule: string, options: ToolCallGrammarOptions): { members: string; rules: string[] } {
+function elementRules(
+  name: string,
+  tool: ToolDefinition,
+  rule: string,
+  options: ToolCallGrammarOptions,
+): { members: string; rules: string[] } {
   const { properties, required, $defs, definitions } = parametersOf(tool)
   const needed = new Set(Array.isArray(required) ? required : [])
-  const entries = Object.entries(typeof properties === 'object' && properties !== null ? properties as Record<string, JsonSchema> : {})
+  const entries = Object.entries(
+    typeof properties === 'object' && properties !== null ? (properties as Record<string, JsonSchema>) : {},
+  )
   const rules: string[] = []
   const members = entries.map(([key, schema], i) => {
     const own = `${rule}-${i}`
@@ -98,9 +133,24 @@ function elementRules(name: string, tool: ToolDefinition, rule: string, options:
     const end = '\n</parameter>'
     if (!isText(schema)) {
       rules.push(`${own} ::= ${start}${own}-value-root ${literal(end)} space`)
-      rules.push(renamed({ name, parameters: { ...$defs === undefined ? {} : { $defs }, ...definitions === undefined ? {} : { definitions }, ...schema } }, `${own}-value`, options))
+      rules.push(
+        renamed(
+          {
+            name,
+            parameters: {
+              ...($defs === undefined ? {} : { $defs }),
+              ...(definitions === undefined ? {} : { definitions }),
+              ...schema,
+            },
+          },
+          `${own}-value`,
+          options,
+        ),
+      )
     } else if (Array.isArray(schema.enum)) {
-      rules.push(`${own} ::= ${start}(${schema.enum.map(value => literal(String(value))).join(' | ')}) ${literal(end)} space`)
+      rules.push(
+        `${own} ::= ${start}(${schema.enum.map(value => literal(String(value))).join(' | ')}) ${literal(end)} space`,
+      )
     } else {
       rules.push(`${own} ::= ${start}${own}-text space`, ...untilRules(`${own}-text`, end))
     }
@@ -117,7 +167,9 @@ function renamed(subject: GrammarSubject, rule: string, options: ToolCallGrammar
 function opening(text: string, syntax: CallSyntax): string {
   const mark = [...syntax.open, ...syntax.ignored].find(mark => text.startsWith(mark) && /[>\]]$/.test(mark))
   const rest = text.slice(mark?.length ?? 0)
-  return [mark === undefined ? '' : `${literal(mark)} space`, looseLiteral(rest.trimStart())].filter(part => part !== '').join(' ')
+  return [mark === undefined ? '' : `${literal(mark)} space`, looseLiteral(rest.trimStart())]
+    .filter(part => part !== '')
+    .join(' ')
 }
 
 function looseAfter(text: string): string {

@@ -40,7 +40,7 @@ export function parameterOf(tool: ToolDefinition | undefined, key: string): Json
   const properties = tool?.parameters?.properties
   if (typeof properties !== 'object' || properties === null || !Object.hasOwn(properties, key)) return undefined
   const schema = (properties as Record<string, unknown>)[key]
-  return typeof schema === 'object' && schema !== null ? schema as JsonSchema : undefined
+  return typeof schema === 'object' && schema !== null ? (schema as JsonSchema) : undefined
 }
 
 /**
@@ -49,7 +49,8 @@ export function parameterOf(tool: ToolDefinition | undefined, key: string): Json
  */
 export function isText(schema: JsonSchema | undefined): boolean {
   if (schema === undefined) return true
-  if (schema.type !== undefined) return schema.type === 'string' || Array.isArray(schema.type) && schema.type.includes('string')
+  if (schema.type !== undefined)
+    return schema.type === 'string' || (Array.isArray(schema.type) && schema.type.includes('string'))
   const values = Array.isArray(schema.enum) ? schema.enum : 'const' in schema ? [schema.const] : undefined
   return values?.every(value => typeof value === 'string') === true
 }

@@ -1,6 +1,6 @@
 import type { TemplateMessage } from '../messages.js'
-import type { ToolCallFormat } from './tool-call-format.js'
 import { templateTools, toolsFor } from './template-tools.js'
+import type { ToolCallFormat } from './tool-call-format.js'
 import type { ToolCall, ToolDefinitions } from './tool-definitions.js'
 import { writeCalls } from './write-calls.js'
 
@@ -15,7 +15,9 @@ export interface ToolResult {
 
 /** The variables that a template has to be given for these tools: none, where the system prompt has to say it all. */
 export function toolVariables(format: ToolCallFormat, tools: ToolDefinitions): Record<string, unknown> {
-  return format.toolsVariable === undefined ? {} : { ...format.variables, [format.toolsVariable]: toolsFor(format.toolsVariable, templateTools(tools)) }
+  return format.toolsVariable === undefined
+    ? {}
+    : { ...format.variables, [format.toolsVariable]: toolsFor(format.toolsVariable, templateTools(tools)) }
 }
 
 /** An assistant's message that holds calls, as the template takes it. `content` is what was said before them. */
@@ -30,7 +32,10 @@ export function callMessage(format: ToolCallFormat, content: string, calls: read
     tool_calls: calls.map(call => ({
       id: call.id,
       type: 'function',
-      function: { name: call.name, arguments: format.argumentsAs === 'string' ? JSON.stringify(call.arguments ?? {}) : call.arguments ?? {} },
+      function: {
+        name: call.name,
+        arguments: format.argumentsAs === 'string' ? JSON.stringify(call.arguments ?? {}) : (call.arguments ?? {}),
+      },
     })),
   }
 }
@@ -39,7 +44,12 @@ export function callMessage(format: ToolCallFormat, content: string, calls: read
 export function resultMessages(format: ToolCallFormat, results: readonly ToolResult[]): TemplateMessage[] {
   if (results.length === 0) return []
   if (format.results === 'tool') {
-    return results.map(({ id, name, result }) => ({ role: 'tool', content: resultText(result), tool_call_id: id, name }))
+    return results.map(({ id, name, result }) => ({
+      role: 'tool',
+      content: resultText(result),
+      tool_call_id: id,
+      name,
+    }))
   }
   // In one message, since many templates insist on turns.
   const content = results.map(({ result }) => `<tool_response>\n${resultText(result)}\n</tool_response>`).join('\n')
@@ -47,5 +57,5 @@ export function resultMessages(format: ToolCallFormat, results: readonly ToolRes
 }
 
 function resultText(result: unknown): string {
-  return typeof result === 'string' ? result : JSON.stringify(result) ?? 'null'
+  return typeof result === 'string' ? result : (JSON.stringify(result) ?? 'null')
 }

@@ -1,8 +1,8 @@
+import * as v from 'valibot'
 import { checkObject, describe, invalid, reading, type Schemas } from '../options/check.js'
 import { callback, text } from '../options/kinds.js'
-import * as v from 'valibot'
-import { readSchema, toldSchema, type ReadSchema, type StandardSchema } from '../structured/schema.js'
 import { plainJson } from '../structured/json-schema/snapshot.js'
+import { type ReadSchema, readSchema, type StandardSchema, toldSchema } from '../structured/schema.js'
 import type { JsonSchema, ToolDefinitions } from './tool-definitions.js'
 
 /** A tool that the model may call. */
@@ -44,19 +44,49 @@ const schemas: Schemas<Tool> = { description: text, parameters: v.any(), execute
 
 /** Throws INVALID_OPTION, UNKNOWN_OPTION. Undefined where there are none. */
 export function parseTools(given: unknown, call: string): ParsedTools | undefined {
-  if (typeof given !== 'object' || given === null || reading(call, 'tools', () => Array.isArray(given))) throw invalid(call, 'tools', `'tools' must be an object of tools by name, got ${describe(given)}`, 'an object of tools by name')
+  if (typeof given !== 'object' || given === null || reading(call, 'tools', () => Array.isArray(given)))
+    throw invalid(
+      call,
+      'tools',
+      `'tools' must be an object of tools by name, got ${describe(given)}`,
+      'an object of tools by name',
+    )
   const entries = reading(call, 'tools', () => Object.entries(given))
   if (entries.length === 0) return undefined
-  if (entries.length > mostTools) throw invalid(call, 'tools', `'tools' must be at most ${mostTools} tools, got ${entries.length}`, `at most ${mostTools} tools`)
-  const parsed: ParsedTools = { definitions: {}, told: {}, ofLibrary: new Set(), execute: new Map(), validate: new Map() }
+  if (entries.length > mostTools)
+    throw invalid(
+      call,
+      'tools',
+      `'tools' must be at most ${mostTools} tools, got ${entries.length}`,
+      `at most ${mostTools} tools`,
+    )
+  const parsed: ParsedTools = {
+    definitions: {},
+    told: {},
+    ofLibrary: new Set(),
+    execute: new Map(),
+    validate: new Map(),
+  }
   const definitions: Record<string, { description?: string; parameters?: JsonSchema }> = Object.create(null)
   const told: typeof definitions = Object.create(null)
   for (const [name, tool] of entries) {
     const where = `tools.${name}`
-    if (!/^[A-Za-z0-9_-]{1,64}$/.test(name)) throw invalid(call, where, `the tool's name ${JSON.stringify(name.slice(0, 80))} must be 1 to 64 letters, digits, '_' and '-'`, 'a name')
+    if (!/^[A-Za-z0-9_-]{1,64}$/.test(name))
+      throw invalid(
+        call,
+        where,
+        `the tool's name ${JSON.stringify(name.slice(0, 80))} must be 1 to 64 letters, digits, '_' and '-'`,
+        'a name',
+      )
     const { description, parameters, execute } = checkObject<Tool>(call, where, tool, schemas)
     const read = parameters === undefined ? undefined : readParameters(parameters, call, `${where}.parameters`)
-    if (read !== undefined && read.schema['type'] !== 'object') throw invalid(call, `${where}.parameters`, `'${where}.parameters' must be the schema of an object, with type: 'object'`, 'the schema of an object')
+    if (read !== undefined && read.schema['type'] !== 'object')
+      throw invalid(
+        call,
+        `${where}.parameters`,
+        `'${where}.parameters' must be the schema of an object, with type: 'object'`,
+        'the schema of an object',
+      )
     definitions[name] = { description, parameters: read?.schema }
     told[name] = { description, parameters: read?.ofLibrary === true ? toldSchema(read.schema) : read?.schema }
     if (read?.ofLibrary === true) parsed.ofLibrary.add(name)

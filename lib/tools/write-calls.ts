@@ -6,7 +6,13 @@ export function writeCalls(syntax: CallSyntax, calls: readonly ToolCall[]): stri
   const { begin, beforeName, beforeArguments, afterArguments, between, finish } = syntax.frame
   const written = calls.map(call => {
     const name = beforeName.endsWith('"') ? JSON.stringify(call.name).slice(1, -1) : call.name
-    return beforeName + name + beforeArguments + writeArguments(syntax, call.arguments) + afterArguments.replace('\0', () => call.id)
+    return (
+      beforeName +
+      name +
+      beforeArguments +
+      writeArguments(syntax, call.arguments) +
+      afterArguments.replace('\0', () => call.id)
+    )
   })
   return begin + written.join(between) + finish
 }
@@ -14,6 +20,8 @@ export function writeCalls(syntax: CallSyntax, calls: readonly ToolCall[]): stri
 function writeArguments(syntax: CallSyntax, value: unknown): string {
   if (syntax.body !== 'parameters') return JSON.stringify(value ?? {})
   return Object.entries(typeof value === 'object' && value !== null ? value : {})
-    .map(([key, item]) => `<parameter=${key}>\n${typeof item === 'string' ? item : JSON.stringify(item)}\n</parameter>\n`)
+    .map(
+      ([key, item]) => `<parameter=${key}>\n${typeof item === 'string' ? item : JSON.stringify(item)}\n</parameter>\n`,
+    )
     .join('')
 }

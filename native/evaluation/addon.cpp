@@ -65,7 +65,8 @@ class Progress : public std::enable_shared_from_this<Progress> {
 // Work on a thread of libuv's pool; a Failure rejects the promise.
 class Worker : public Napi::AsyncWorker {
  public:
-  Worker(Napi::Env env, Napi::Function progress) : AsyncWorker(env), deferred(env), progress_(Progress::make(env, progress)) {}
+  Worker(Napi::Env env, Napi::Function progress)
+      : AsyncWorker(env), deferred(env), progress_(Progress::make(env, progress)) {}
   ~Worker() override { progress_->close(); }
   // On the pool's thread.
   virtual void work(Progress& progress) = 0;
@@ -95,7 +96,11 @@ class Worker : public Napi::AsyncWorker {
 class QuantizeWorker : public Worker {
  public:
   QuantizeWorker(Napi::Env env, std::string source, std::string target, std::string type, int threads)
-      : Worker(env, Napi::Function()), source_(std::move(source)), target_(std::move(target)), type_(std::move(type)), threads_(threads) {}
+      : Worker(env, Napi::Function()),
+        source_(std::move(source)),
+        target_(std::move(target)),
+        type_(std::move(type)),
+        threads_(threads) {}
   void work(Progress&) override { quantize(source_, target_, type_, threads_); }
   Napi::Value result() override { return Env().Undefined(); }
 
@@ -106,7 +111,8 @@ class QuantizeWorker : public Worker {
 
 class ScoreWorker : public Worker {
  public:
-  ScoreWorker(Napi::Env env, Napi::Function progress, std::string path, std::vector<Token> tokens, const ShiftScoring& options)
+  ScoreWorker(Napi::Env env, Napi::Function progress, std::string path, std::vector<Token> tokens,
+              const ShiftScoring& options)
       : Worker(env, progress), path_(std::move(path)), tokens_(std::move(tokens)), options_(options) {}
   void work(Progress& progress) override {
     const auto model = Model::load(path_, {0}, false, [](float) { return true; });
@@ -128,7 +134,8 @@ class ScoreWorker : public Worker {
 
 class AttentionWorker : public Worker {
  public:
-  AttentionWorker(Napi::Env env, Napi::Function progress, std::string path, std::vector<Token> tokens, int length, int threads)
+  AttentionWorker(Napi::Env env, Napi::Function progress, std::string path, std::vector<Token> tokens, int length,
+                  int threads)
       : Worker(env, progress), path_(std::move(path)), tokens_(std::move(tokens)), length_(length), threads_(threads) {}
   void work(Progress& progress) override {
     const auto model = Model::load(path_, {0}, false, [](float) { return true; });
@@ -153,7 +160,8 @@ Napi::Value open(const Napi::CallbackInfo& info) {
   const auto env = info.Env();
   try {
     const auto paths = info[0].As<Napi::Object>();
-    const auto& library = LlamaLibrary::open({text(paths, "llama"), text(paths, "ggml"), text(paths, "ggmlBase"), texts(paths, "cpuBackends"), texts(paths, "accelerators")});
+    const auto& library = LlamaLibrary::open({text(paths, "llama"), text(paths, "ggml"), text(paths, "ggmlBase"),
+                                              texts(paths, "cpuBackends"), texts(paths, "accelerators")});
     return Napi::String::New(env, library.llama_version());
   } catch (const Failure& failure) {
     throw to_error(env, failure);
@@ -167,8 +175,8 @@ Napi::Value start(Worker* worker) {
 }
 
 Napi::Value quantize_call(const Napi::CallbackInfo& info) {
-  return start(new QuantizeWorker(info.Env(), info[0].ToString().Utf8Value(), info[1].ToString().Utf8Value(), info[2].ToString().Utf8Value(),
-                                  info[3].ToNumber().Int32Value()));
+  return start(new QuantizeWorker(info.Env(), info[0].ToString().Utf8Value(), info[1].ToString().Utf8Value(),
+                                  info[2].ToString().Utf8Value(), info[3].ToNumber().Int32Value()));
 }
 
 ggml_type kv_type(const std::string& name) {
@@ -190,15 +198,19 @@ Napi::Value score(const Napi::CallbackInfo& info) {
   options.threads = integer(from, "threads");
   options.kv_type = kv_type(text(from, "kv"));
   const auto flash = text(from, "flashAttention");
-  options.flash_attention = flash == "on" ? LLAMA_FLASH_ATTN_TYPE_ENABLED : flash == "off" ? LLAMA_FLASH_ATTN_TYPE_DISABLED : LLAMA_FLASH_ATTN_TYPE_AUTO;
+  options.flash_attention = flash == "on"    ? LLAMA_FLASH_ATTN_TYPE_ENABLED
+                            : flash == "off" ? LLAMA_FLASH_ATTN_TYPE_DISABLED
+                                             : LLAMA_FLASH_ATTN_TYPE_AUTO;
   const auto tokens = from.Get("tokens").As<Napi::Int32Array>();
-  return start(new ScoreWorker(info.Env(), info[1].As<Napi::Function>(), text(from, "model"), {tokens.Data(), tokens.Data() + tokens.ElementLength()}, options));
+  return start(new ScoreWorker(info.Env(), info[1].As<Napi::Function>(), text(from, "model"),
+                               {tokens.Data(), tokens.Data() + tokens.ElementLength()}, options));
 }
 
 Napi::Value attention(const Napi::CallbackInfo& info) {
   const auto from = info[0].As<Napi::Object>();
   const auto tokens = from.Get("tokens").As<Napi::Int32Array>();
-  return start(new AttentionWorker(info.Env(), info[1].As<Napi::Function>(), text(from, "model"), {tokens.Data(), tokens.Data() + tokens.ElementLength()}, integer(from, "length"),
+  return start(new AttentionWorker(info.Env(), info[1].As<Napi::Function>(), text(from, "model"),
+                                   {tokens.Data(), tokens.Data() + tokens.ElementLength()}, integer(from, "length"),
                                    integer(from, "threads")));
 }
 

@@ -25,12 +25,16 @@ struct Reader {
     const int layer = std::atoi(tensor->name + sizeof kWeights - 1);
     // Cells of the cache, tokens, heads, streams.
     const int64_t cells = tensor->ne[0], tokens = tensor->ne[1], heads = tensor->ne[2];
-    if (tensor->type != GGML_TYPE_F32 || tensor->ne[3] != 1 || tokens != maps.length || cells < maps.length || layer < 0 || layer >= maps.layers) return true;
+    if (tensor->type != GGML_TYPE_F32 || tensor->ne[3] != 1 || tokens != maps.length || cells < maps.length ||
+        layer < 0 || layer >= maps.layers)
+      return true;
     double* sums = maps.weights.data() + static_cast<size_t>(layer) * maps.length * maps.length;
     for (int64_t head = 0; head < heads; head++) {
       for (int64_t token = 0; token < tokens; token++) {
-        const auto* row = reinterpret_cast<const float*>(static_cast<const char*>(tensor->data) + head * tensor->nb[2] + token * tensor->nb[1]);
-        for (int seen = 0; seen <= token; seen++) sums[token * maps.length + seen] += row[seen] / static_cast<double>(heads);
+        const auto* row = reinterpret_cast<const float*>(static_cast<const char*>(tensor->data) + head * tensor->nb[2] +
+                                                         token * tensor->nb[1]);
+        for (int seen = 0; seen <= token; seen++)
+          sums[token * maps.length + seen] += row[seen] / static_cast<double>(heads);
       }
     }
     return true;
@@ -43,9 +47,11 @@ struct Free {
 
 }  // namespace
 
-AttentionMaps attention_maps(const Model& model, const std::vector<Token>& tokens, int length, int threads, const std::function<void(size_t)>& progress) {
+AttentionMaps attention_maps(const Model& model, const std::vector<Token>& tokens, int length, int threads,
+                             const std::function<void(size_t)>& progress) {
   const size_t texts = tokens.size() / static_cast<size_t>(length);
-  if (texts == 0 || tokens.size() % static_cast<size_t>(length) != 0) throw Failure("INVALID_OPTION", "the tokens must be one or more texts of " + std::to_string(length) + " tokens");
+  if (texts == 0 || tokens.size() % static_cast<size_t>(length) != 0)
+    throw Failure("INVALID_OPTION", "the tokens must be one or more texts of " + std::to_string(length) + " tokens");
   model.check_tokens(tokens.data(), tokens.size());
   Reader reader;
   reader.maps.layers = model.facts().layers;
@@ -57,12 +63,16 @@ AttentionMaps attention_maps(const Model& model, const std::vector<Token>& token
   params.n_seq_max = 1;
   params.n_threads = params.n_threads_batch = threads;
   params.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_DISABLED;  // it never has all weights at once
-  params.cb_eval = [](ggml_tensor* tensor, bool ask, void* data) { return static_cast<Reader*>(data)->read(tensor, ask); };
+  params.cb_eval = [](ggml_tensor* tensor, bool ask, void* data) {
+    return static_cast<Reader*>(data)->read(tensor, ask);
+  };
   params.cb_eval_user_data = &reader;
   LlamaLibrary::take_errors();
   std::unique_ptr<llama_context, Free> context;
   const auto refused = guarded([&] { context.reset(llama().llama_init_from_model(model.weights()->get(), params)); });
-  if (!context) throw Failure("OUT_OF_MEMORY", "llama.cpp could not make a cache: " + (refused ? *refused : LlamaLibrary::take_errors()));
+  if (!context)
+    throw Failure("OUT_OF_MEMORY",
+                  "llama.cpp could not make a cache: " + (refused ? *refused : LlamaLibrary::take_errors()));
   const auto memory = llama().llama_get_memory(context.get());
   if (!memory) throw Failure("MODEL_UNSUPPORTED", "this model keeps no memory of what it has read");
 
@@ -70,13 +80,17 @@ AttentionMaps attention_maps(const Model& model, const std::vector<Token>& token
   std::vector<int8_t> outputs(static_cast<size_t>(length), 0);
   outputs.back() = 1;
   for (size_t done = 0; done < texts; done++) {
-    text.assign(tokens.begin() + static_cast<std::ptrdiff_t>(done) * length, tokens.begin() + static_cast<std::ptrdiff_t>(done + 1) * length);
+    text.assign(tokens.begin() + static_cast<std::ptrdiff_t>(done) * length,
+                tokens.begin() + static_cast<std::ptrdiff_t>(done + 1) * length);
     int result = 0;
     const auto thrown = guarded([&] {
       EvaluationFunctions::get().llama_memory_clear(memory, true);
-      result = llama().llama_decode(context.get(), {length, text.data(), nullptr, nullptr, nullptr, nullptr, outputs.data()});
+      result = llama().llama_decode(context.get(),
+                                    {length, text.data(), nullptr, nullptr, nullptr, nullptr, outputs.data()});
     });
-    if (thrown || result != 0) throw Failure("DECODE_FAILED", "llama.cpp could not decode a text: " + (thrown ? *thrown : LlamaLibrary::take_errors()));
+    if (thrown || result != 0)
+      throw Failure("DECODE_FAILED",
+                    "llama.cpp could not decode a text: " + (thrown ? *thrown : LlamaLibrary::take_errors()));
     progress(done + 1);
   }
   bool any = false;

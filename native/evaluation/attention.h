@@ -19,6 +19,7 @@ struct AttentionMaps {
 // attention weights as llama.cpp computes them (after the softmax, without flash attention). `progress` gets the number
 // of texts done. Throws Failure INVALID_OPTION, MODEL_UNSUPPORTED where no layer shows weights, OUT_OF_MEMORY,
 // DECODE_FAILED.
-AttentionMaps attention_maps(const Model& model, const std::vector<Token>& tokens, int length, int threads, const std::function<void(size_t)>& progress);
+AttentionMaps attention_maps(const Model& model, const std::vector<Token>& tokens, int length, int threads,
+                             const std::function<void(size_t)>& progress);
 
 }  // namespace streaming

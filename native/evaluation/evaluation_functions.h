@@ -2,9 +2,10 @@
 #include <llama.h>
 
 // What of llama.cpp only the comparisons need. The package's own addon has none of it: it cannot call for a K-shift.
-#define EVALUATION_FUNCTIONS(X)                                                                    \
-  X(llama_memory_seq_add) X(llama_memory_can_shift) X(llama_memory_clear) X(llama_model_rope_type) \
-  X(llama_model_quantize) X(llama_model_quantize_default_params)
+#define EVALUATION_FUNCTIONS(X) \
+  X(llama_memory_seq_add)       \
+  X(llama_memory_can_shift)     \
+  X(llama_memory_clear) X(llama_model_rope_type) X(llama_model_quantize) X(llama_model_quantize_default_params)
 
 namespace streaming {
 

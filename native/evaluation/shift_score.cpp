@@ -15,16 +15,19 @@ namespace {
 // One sequence in a cache of its own, whose positions are the places in the cache.
 class ShiftedSequence {
  public:
-  ShiftedSequence(const Model& model, const ShiftScoring& options) : options_(options), vocab_size_(model.vocab_size()) {
+  ShiftedSequence(const Model& model, const ShiftScoring& options)
+      : options_(options), vocab_size_(model.vocab_size()) {
     const auto rope = EvaluationFunctions::get().llama_model_rope_type(model.weights()->get());
     if (rope == LLAMA_ROPE_TYPE_MROPE || rope == LLAMA_ROPE_TYPE_IMROPE || rope == LLAMA_ROPE_TYPE_VISION) {
-      throw Failure("POLICY_UNAVAILABLE", "llama.cpp cannot shift keys whose positions have several parts (M-RoPE): it ends the process");
+      throw Failure("POLICY_UNAVAILABLE",
+                    "llama.cpp cannot shift keys whose positions have several parts (M-RoPE): it ends the process");
     }
     const int capacity = options.sinks + options.window;
     const int trained = model.facts().trained_length;
     if (capacity + 1 > trained) {
       throw Failure("WINDOW_TOO_LARGE", "sinks + window + 1 must not be larger than the " + std::to_string(trained) +
-                                            " tokens that the model was trained on; the window may have at most " + std::to_string(trained - options.sinks - 1));
+                                            " tokens that the model was trained on; the window may have at most " +
+                                            std::to_string(trained - options.sinks - 1));
     }
     auto params = llama().llama_context_default_params();
     params.n_ctx = static_cast<uint32_t>(capacity + 1);
@@ -38,7 +41,8 @@ class ShiftedSequence {
     const auto thrown = guarded([&] { context_.reset(llama().llama_init_from_model(model.weights()->get(), params)); });
     if (!context_) {
       const auto reason = thrown ? *thrown : LlamaLibrary::take_errors();
-      throw Failure("OUT_OF_MEMORY", "llama.cpp has no cache of this type and size for the model" + (reason.empty() ? std::string() : ": " + reason));
+      throw Failure("OUT_OF_MEMORY", "llama.cpp has no cache of this type and size for the model" +
+                                         (reason.empty() ? std::string() : ": " + reason));
     }
     memory_ = llama().llama_get_memory(context_.get());
     if (!memory_ || !EvaluationFunctions::get().llama_memory_can_shift(memory_)) {
@@ -80,7 +84,8 @@ class ShiftedSequence {
     const auto thrown = guarded([&] { result = llama().llama_decode(context_.get(), batch); });
     if (thrown || result != 0) {
       const auto reason = thrown ? *thrown : LlamaLibrary::take_errors();
-      throw Failure("DECODE_FAILED", "llama.cpp could not decode a token (" + (reason.empty() ? "code " + std::to_string(result) : reason) + ")");
+      throw Failure("DECODE_FAILED", "llama.cpp could not decode a token (" +
+                                         (reason.empty() ? "code " + std::to_string(result) : reason) + ")");
     }
     size_++;
   }
@@ -103,7 +108,9 @@ class ShiftedSequence {
       dropped = llama().llama_memory_seq_rm(memory_, 0, first, first + count);
       if (dropped) EvaluationFunctions::get().llama_memory_seq_add(memory_, 0, first + count, size_, -count);
     });
-    if (thrown || !dropped) throw Failure("DECODE_FAILED", "llama.cpp could not take tokens out of its cache" + (thrown && !thrown->empty() ? ": " + *thrown : std::string()));
+    if (thrown || !dropped)
+      throw Failure("DECODE_FAILED", "llama.cpp could not take tokens out of its cache" +
+                                         (thrown && !thrown->empty() ? ": " + *thrown : std::string()));
     size_ -= count;
   }
 
@@ -119,7 +126,8 @@ class ShiftedSequence {
 
 }  // namespace
 
-ShiftScores score_by_shift(const Model& model, const std::vector<Token>& tokens, const ShiftScoring& options, const std::function<void(size_t)>& progress) {
+ShiftScores score_by_shift(const Model& model, const std::vector<Token>& tokens, const ShiftScoring& options,
+                           const std::function<void(size_t)>& progress) {
   if (tokens.size() < 2) throw Failure("INVALID_OPTION", "scoring needs two tokens at least");
   model.check_tokens(tokens.data(), tokens.size());
   ShiftedSequence sequence(model, options);
@@ -133,7 +141,8 @@ ShiftScores score_by_shift(const Model& model, const std::vector<Token>& tokens,
     sequence.make_room();
     sequence.decode(tokens[i]);
     scores.nll.push_back(sequence.nll(tokens[i + 1]));
-    scores.milliseconds.push_back(std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
+    scores.milliseconds.push_back(
+        std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
     progress(i + 1);
   }
   return scores;

@@ -31,6 +31,7 @@ struct ShiftScores {
 // these and itself. `progress` gets the number of tokens decoded, at first 0, once a K-shift has been tried out.
 // Throws Failure POLICY_UNAVAILABLE where llama.cpp has no K-shift for the model, before anything is decoded;
 // INVALID_OPTION, WINDOW_TOO_LARGE, OUT_OF_MEMORY, DECODE_FAILED.
-ShiftScores score_by_shift(const Model& model, const std::vector<Token>& tokens, const ShiftScoring& options, const std::function<void(size_t)>& progress);
+ShiftScores score_by_shift(const Model& model, const std::vector<Token>& tokens, const ShiftScoring& options,
+                           const std::function<void(size_t)>& progress);
 
 }  // namespace streaming

@@ -1,8 +1,8 @@
-// Node-API for the prebuilt addon on Windows, taken from the program that runs: node.exe under any name, Electron, a single
-// executable application, bun.exe. An import library would name node.exe for good, and other programs lack it.
+// Node-API for the prebuilt addon on Windows, taken from the program that runs: node.exe under any name, Electron, a
+// single executable application, bun.exe. An import library would name node.exe for good, and other programs lack it.
 //
-// Each function of Node-API is a jump through a pointer, which is set when the addon is loaded, before anything of it runs.
-// scripts/prebuild writes node_api_functions.h, the list of them: NODE_API_FUNCTIONS(X).
+// Each function of Node-API is a jump through a pointer, which is set when the addon is loaded, before anything of it
+// runs. scripts/prebuild writes node_api_functions.h, the list of them: NODE_API_FUNCTIONS(X).
 
 #include <windows.h>
 
@@ -34,9 +34,9 @@ FARPROC find_in_host(const char* name) {
 #error "Which processor is this?"
 #endif
 
-#define X(f)                       \
-  extern "C" {                     \
-  FARPROC streaming_##f = nullptr; \
+#define X(f)                                            \
+  extern "C" {                                          \
+  FARPROC streaming_##f = nullptr;                      \
   __attribute__((naked)) void f() { __asm__(JUMP(f)); } \
   }
 NODE_API_FUNCTIONS(X)

@@ -1,5 +1,5 @@
-import type { Contender, ContenderSetting } from './contender.js'
 import { median, quantile, sum } from '../report/statistics.js'
+import type { Contender, ContenderSetting } from './contender.js'
 
 /** A contender and how much of it is wanted. */
 export interface Entrant {
@@ -95,7 +95,14 @@ export function timesOf({ blocks }: Pick<Course, 'blocks'>): Times | undefined {
   if (blocks.length === 0) return undefined
   const times = blocks.flatMap(block => block.times)
   const tokens = sum(blocks.map(block => block.tokens))
-  return { tokens, median: median(times), p90: quantile(times, 0.9), p99: quantile(times, 0.99), max: Math.max(...times), mean: sum(times) / tokens }
+  return {
+    tokens,
+    median: median(times),
+    p90: quantile(times, 0.9),
+    p99: quantile(times, 0.99),
+    max: Math.max(...times),
+    mean: sum(times) / tokens,
+  }
 }
 
 export type Ratio = { median: number; lower: number; upper: number; rounds: number }
@@ -110,7 +117,12 @@ export function ratioOf(course: Pick<Course, 'blocks'>, to: Pick<Course, 'blocks
     return other === undefined ? [] : [meanOf(block) / meanOf(other)]
   })
   if (quotients.length === 0) return undefined
-  return { median: median(quotients), lower: quantile(quotients, 0.25), upper: quantile(quotients, 0.75), rounds: quotients.length }
+  return {
+    median: median(quotients),
+    lower: quantile(quotients, 0.25),
+    upper: quantile(quotients, 0.75),
+    rounds: quotients.length,
+  }
 }
 
 function meanOf({ times, tokens }: Block): number {

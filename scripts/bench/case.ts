@@ -55,7 +55,10 @@ export interface BenchCase {
 }
 
 /** So many tokens for this run: those of the full or of the quick one. */
-export function tokensFor({ quick, scale }: Pick<BenchContext, 'quick' | 'scale'>, counts: { quick: number; full: number }): number {
+export function tokensFor(
+  { quick, scale }: Pick<BenchContext, 'quick' | 'scale'>,
+  counts: { quick: number; full: number },
+): number {
   return Math.max(1, Math.round((quick ? counts.quick : counts.full) * scale))
 }
 

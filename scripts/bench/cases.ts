@@ -13,4 +13,17 @@ import { tokenTimes } from './cases/token-time.js'
 import { turns } from './cases/turns.js'
 
 /** All cases, in the order in which they are measured. */
-export const cases: BenchCase[] = [...tokenTimes, longRun, oldAndYoung, turns, chats, prompt, start, eventLoop, memory, pace, fairness, speculation]
+export const cases: BenchCase[] = [
+  ...tokenTimes,
+  longRun,
+  oldAndYoung,
+  turns,
+  chats,
+  prompt,
+  start,
+  eventLoop,
+  memory,
+  pace,
+  fairness,
+  speculation,
+]

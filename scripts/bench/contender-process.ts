@@ -1,8 +1,8 @@
-import { fork, type ChildProcess } from 'node:child_process'
+import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import type { ChatContender, ChatSetting, ChatTurn } from './chat-contender.js'
 import type { Contender, ContenderSetting } from './contender.js'
-import { makeContender, type ChatName, type ContenderName } from './contenders.js'
+import { type ChatName, type ContenderName, makeContender } from './contenders.js'
 
 type Method = 'start' | 'generate' | 'turn' | 'memory' | 'close'
 type Question = { method: Method; args: unknown[] }
@@ -22,7 +22,7 @@ class ContenderProcess {
 
   /** Bytes of the resident set of its process. */
   async memory(): Promise<number> {
-    return await this.ask('memory') as number
+    return (await this.ask('memory')) as number
   }
 
   async close(): Promise<void> {
@@ -36,7 +36,7 @@ class ContenderProcess {
   }
 
   protected async ask(method: Method, ...args: unknown[]): Promise<unknown> {
-    const child = this.#child ??= this.#fork()
+    const child = (this.#child ??= this.#fork())
     return await new Promise((resolve, reject) => {
       const settle = () => {
         child.off('message', answered).off('close', ended).off('error', failed)
@@ -49,7 +49,11 @@ class ContenderProcess {
       }
       const ended = (code: number | null, signal: string | null) => {
         settle()
-        reject(new Error(`its process ended with ${signal ?? `code ${code}`}: ${this.#errors.trim().split('\n').at(-1) ?? ''}`))
+        reject(
+          new Error(
+            `its process ended with ${signal ?? `code ${code}`}: ${this.#errors.trim().split('\n').at(-1) ?? ''}`,
+          ),
+        )
       }
       const failed = (error: Error) => {
         settle()
@@ -62,13 +66,17 @@ class ContenderProcess {
       }
       child.on('message', answered).on('close', ended).on('error', failed)
       this.#signal?.addEventListener('abort', aborted)
-      child.send({ method, args } satisfies Question, error => { if (error) failed(error) })
+      child.send({ method, args } satisfies Question, error => {
+        if (error) failed(error)
+      })
     })
   }
 
   #fork(): ChildProcess {
     const child = fork(fileURLToPath(import.meta.url), [this.#name], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] })
-    child.stderr!.setEncoding('utf8').on('data', (text: string) => { this.#errors = (this.#errors + text).slice(-4_000) })
+    child.stderr!.setEncoding('utf8').on('data', (text: string) => {
+      this.#errors = (this.#errors + text).slice(-4_000)
+    })
     return child
   }
 }
@@ -84,7 +92,7 @@ export class TokenProcess extends ContenderProcess implements Contender {
   }
 
   async generate(count: number): Promise<number[]> {
-    return await this.ask('generate', count) as number[]
+    return (await this.ask('generate', count)) as number[]
   }
 }
 
@@ -99,28 +107,40 @@ export class ChatProcess extends ContenderProcess implements ChatContender {
   }
 
   async turn(text: string, maxTokens: number): Promise<ChatTurn> {
-    return await this.ask('turn', text, maxTokens) as ChatTurn
+    return (await this.ask('turn', text, maxTokens)) as ChatTurn
   }
 }
 
 /** The child's side: answers one question after another until it is told to close, or the parent is gone. */
 async function serve(name: string): Promise<void> {
   const contender = await makeContender(name).catch((error: unknown) => error as Error)
-  const answer = (message: Answer) => new Promise<void>(resolve => process.send!(message, undefined, {}, () => resolve()))
-  process.on('message', ({ method, args }: Question) => void (async () => {
-    try {
-      if (contender instanceof Error) throw contender
-      const methods = { ...bound(contender), memory: async () => process.memoryUsage.rss() } as Record<Method, (...args: unknown[]) => Promise<unknown>>
-      await answer({ result: await methods[method](...args) })
-    } catch (error) {
-      await answer({ failure: error instanceof Error ? error.message : String(error) })
-    }
-  })())
+  const answer = (message: Answer) =>
+    new Promise<void>(resolve => process.send!(message, undefined, {}, () => resolve()))
+  process.on(
+    'message',
+    ({ method, args }: Question) =>
+      void (async () => {
+        try {
+          if (contender instanceof Error) throw contender
+          const methods = { ...bound(contender), memory: async () => process.memoryUsage.rss() } as Record<
+            Method,
+            (...args: unknown[]) => Promise<unknown>
+          >
+          await answer({ result: await methods[method](...args) })
+        } catch (error) {
+          await answer({ failure: error instanceof Error ? error.message : String(error) })
+        }
+      })(),
+  )
   // Whoever asked has gone, whether by close() or by its own end.
-  process.on('disconnect', () => void (async () => {
-    if (!(contender instanceof Error)) await contender.close().catch(() => undefined)
-    process.exit()
-  })())
+  process.on(
+    'disconnect',
+    () =>
+      void (async () => {
+        if (!(contender instanceof Error)) await contender.close().catch(() => undefined)
+        process.exit()
+      })(),
+  )
 }
 
 function bound(contender: Contender | ChatContender) {

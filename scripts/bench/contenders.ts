@@ -6,14 +6,18 @@ const contenders = {
   floor: async (): Promise<Contender> => new (await import('./contenders/floor.js')).FloorContender(),
   ours: async (): Promise<Contender> => new (await import('./contenders/ours.js')).OurContender(),
   recompute: async (): Promise<Contender> => new (await import('./contenders/recompute.js')).RecomputeContender(),
-  'node-llama-cpp': async (): Promise<Contender> => new (await import('./contenders/node-llama-cpp.js')).NodeLlamaCppContender(),
-  'llama-server': async (): Promise<Contender> => new (await import('./contenders/llama-server.js')).LlamaServerContender(),
+  'node-llama-cpp': async (): Promise<Contender> =>
+    new (await import('./contenders/node-llama-cpp.js')).NodeLlamaCppContender(),
+  'llama-server': async (): Promise<Contender> =>
+    new (await import('./contenders/llama-server.js')).LlamaServerContender(),
 } as const
 
 const chats = {
   'our-chat': async (): Promise<ChatContender> => new (await import('./contenders/our-chat.js')).OurChat(),
-  'node-llama-cpp-chat': async (): Promise<ChatContender> => new (await import('./contenders/node-llama-cpp-chat.js')).NodeLlamaCppChat(),
-  'llama-server-chat': async (): Promise<ChatContender> => new (await import('./contenders/llama-server-chat.js')).LlamaServerChat(),
+  'node-llama-cpp-chat': async (): Promise<ChatContender> =>
+    new (await import('./contenders/node-llama-cpp-chat.js')).NodeLlamaCppChat(),
+  'llama-server-chat': async (): Promise<ChatContender> =>
+    new (await import('./contenders/llama-server-chat.js')).LlamaServerChat(),
 } as const
 
 export type ContenderName = keyof typeof contenders
@@ -21,7 +25,9 @@ export type ChatName = keyof typeof chats
 
 /** A contender's own methods, to be called in its own process. */
 export async function makeContender(name: string): Promise<Contender | ChatContender> {
-  const make = ({ ...contenders, ...chats } as Record<string, (() => Promise<Contender | ChatContender>) | undefined>)[name]
+  const make = ({ ...contenders, ...chats } as Record<string, (() => Promise<Contender | ChatContender>) | undefined>)[
+    name
+  ]
   if (make === undefined) throw new Error(`there is no contender ${name}`)
   return await make()
 }

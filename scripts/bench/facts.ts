@@ -11,7 +11,10 @@ export function machineFacts(): [string, string][] {
   const { version: llamaCpp, devices } = (loadAddon() as NativeAddon).open(libraries)
   const processors = os.cpus()
   return [
-    ['Processor', `${processors[0]?.model.trim() ?? 'unknown'}, ${os.availableParallelism()} of ${processors.length} logical cores`],
+    [
+      'Processor',
+      `${processors[0]?.model.trim() ?? 'unknown'}, ${os.availableParallelism()} of ${processors.length} logical cores`,
+    ],
     ['Memory', `${Math.round(os.totalmem() / 2 ** 30)} GiB`],
     ['System', `${os.type()} ${os.release()} ${os.arch()}`],
     ['Devices of llama.cpp', devices.map(({ description, type }) => `${description} (${type})`).join('; ')],

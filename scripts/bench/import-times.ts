@@ -11,7 +11,10 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
  * Milliseconds that importing the package takes, as it is published, and node-llama-cpp: medians over processes that do
  * just that, less the median of as many that do nothing, turn about. The first round is dropped.
  */
-export async function importTimes(processes: number, signal: AbortSignal): Promise<{ ours: number; nodeLlamaCpp: number | undefined }> {
+export async function importTimes(
+  processes: number,
+  signal: AbortSignal,
+): Promise<{ ours: number; nodeLlamaCpp: number | undefined }> {
   await buildDist()
   const nodeLlamaCpp = await installNodeLlamaCpp().catch(() => undefined)
   const programs = [
@@ -40,8 +43,12 @@ async function run(args: string[], signal: AbortSignal): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'], signal })
     let errors = ''
-    child.stderr.setEncoding('utf8').on('data', (text: string) => { errors = (errors + text).slice(-2_000) })
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      errors = (errors + text).slice(-2_000)
+    })
     child.on('error', reject)
-    child.on('close', code => (code === 0 ? resolve() : reject(new Error(`node ${args.at(-1)} ended with ${code}: ${errors.trim()}`))))
+    child.on('close', code =>
+      code === 0 ? resolve() : reject(new Error(`node ${args.at(-1)} ended with ${code}: ${errors.trim()}`)),
+    )
   })
 }

@@ -7,8 +7,12 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 
 /** Bytes of the package as it is published, with the addon of this machine, and of the dependencies that it brings here. */
 export async function ourSize(): Promise<number> {
-  const { packages } = JSON.parse(await readFile(join(root, 'node_modules', '.package-lock.json'), 'utf8')) as { packages: Record<string, LockedPackage> }
-  const dependencies = Object.entries(packages).filter(([, each]) => isBrought(each)).map(([name]) => join(root, name))
+  const { packages } = JSON.parse(await readFile(join(root, 'node_modules', '.package-lock.json'), 'utf8')) as {
+    packages: Record<string, LockedPackage>
+  }
+  const dependencies = Object.entries(packages)
+    .filter(([, each]) => isBrought(each))
+    .map(([name]) => join(root, name))
   // A dependency's own dependencies that lie inside its folder are listed by themselves.
   const outer = dependencies.filter(folder => !dependencies.some(other => folder.startsWith(`${other}/`)))
   const own = ['dist', 'prebuilds', 'README.md', 'LICENSE', 'package.json'].map(name => join(root, name))

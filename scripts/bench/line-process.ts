@@ -1,4 +1,4 @@
-import { spawn, type ChildProcessByStdio } from 'node:child_process'
+import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
@@ -17,11 +17,17 @@ export class LineProcess {
   constructor(program: string, args: string[]) {
     this.#program = program
     this.#child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'] })
-    this.#child.stderr.setEncoding('utf8').on('data', (text: string) => { this.#errors = (this.#errors + text).slice(-keptErrorBytes) })
+    this.#child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      this.#errors = (this.#errors + text).slice(-keptErrorBytes)
+    })
     // A broken pipe says less than what the program wrote before it ended, which ask() reports.
     this.#child.stdin.on('error', () => undefined)
-    this.#child.on('error', error => { this.#failure = error })
-    this.#ended = new Promise(resolve => { this.#child.on('close', resolve) })
+    this.#child.on('error', error => {
+      this.#failure = error
+    })
+    this.#ended = new Promise(resolve => {
+      this.#child.on('close', resolve)
+    })
     this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]()
   }
 

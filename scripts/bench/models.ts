@@ -2,11 +2,11 @@ import { createHash, randomUUID } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import { mkdir, open, rename, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { withFileLock } from '../../lib/models/file-lock.js'
 import { sha256OfFile } from '../../lib/models/checksum.js'
+import { withFileLock } from '../../lib/models/file-lock.js'
 import { userCacheFolder } from '../../lib/user-cache.js'
 import { quantize } from '../evaluation/quantize.js'
-import { randomModel, randomTokens, type RandomModelShape } from './random-model.js'
+import { type RandomModelShape, randomModel, randomTokens } from './random-model.js'
 import { runTask } from './run-task.js'
 import { sentences } from './text.js'
 
@@ -48,7 +48,15 @@ export function benchModels({ downloaded, signal, say }: ModelOptions): Record<M
       path,
       tokens: async count => {
         // A sentence has some 14 tokens.
-        if (known.length < count) known = (await runTask<object, number[][]>('tokenize', 'tokenize', { path: await path(), texts: [sentences(Math.ceil(count / 8) + 10)] }, signal))[0]!
+        if (known.length < count)
+          known = (
+            await runTask<object, number[][]>(
+              'tokenize',
+              'tokenize',
+              { path: await path(), texts: [sentences(Math.ceil(count / 8) + 10)] },
+              signal,
+            )
+          )[0]!
         if (known.length < count) throw new Error(`${title} has only ${known.length} tokens for a text of ${count}`)
         return known.slice(0, count)
       },
@@ -70,39 +78,49 @@ export function benchModels({ downloaded, signal, say }: ModelOptions): Record<M
 
 function once<Result>(make: () => Promise<Result>): () => Promise<Result> {
   let made: Promise<Result> | undefined
-  return () => (made ??= make().catch((error: unknown) => {
-    made = undefined
-    throw error
-  }))
+  return () =>
+    (made ??= make().catch((error: unknown) => {
+      made = undefined
+      throw error
+    }))
 }
 
 type Making = Pick<ModelOptions, 'signal' | 'say'>
 
 async function dequantized(source: string, { signal, say }: Making): Promise<string> {
   const hash = (await sha256OfFile(source, signal)).slice(0, 12)
-  return await inCache(`${basename(source).replace(/\.gguf$/, '')}-${hash}-f16.gguf`, async target => {
-    say(`Writing ${basename(source)} with weights in f16`)
-    await quantize(source, target, 'f16', { threads: 1, signal })
-  }, signal)
+  return await inCache(
+    `${basename(source).replace(/\.gguf$/, '')}-${hash}-f16.gguf`,
+    async target => {
+      say(`Writing ${basename(source)} with weights in f16`)
+      await quantize(source, target, 'f16', { threads: 1, signal })
+    },
+    signal,
+  )
 }
 
 async function written(id: string, shape: RandomModelShape, { signal, say }: Making): Promise<string> {
   // Another code writes another file.
   const hash = createHash('sha256').update(JSON.stringify(shape))
-  for (const source of ['./random-model.ts', '../../test/tools/gguf-writer.ts', '../../test/tools/tiny-random.ts']) hash.update(readFileSync(new URL(source, import.meta.url)))
-  return await inCache(`random-${id}-${hash.digest('hex').slice(0, 12)}.gguf`, async target => {
-    say(`Writing the model of random weights, ${id}`)
-    const file = await open(target, 'w')
-    try {
-      for (const piece of randomModel(shape)) {
-        signal?.throwIfAborted()
-        await file.writeFile(piece)
+  for (const source of ['./random-model.ts', '../../test/tools/gguf-writer.ts', '../../test/tools/tiny-random.ts'])
+    hash.update(readFileSync(new URL(source, import.meta.url)))
+  return await inCache(
+    `random-${id}-${hash.digest('hex').slice(0, 12)}.gguf`,
+    async target => {
+      say(`Writing the model of random weights, ${id}`)
+      const file = await open(target, 'w')
+      try {
+        for (const piece of randomModel(shape)) {
+          signal?.throwIfAborted()
+          await file.writeFile(piece)
+        }
+        await file.sync()
+      } finally {
+        await file.close()
       }
-      await file.sync()
-    } finally {
-      await file.close()
-    }
-  }, signal)
+    },
+    signal,
+  )
 }
 
 /** A file of the user's cache, made where it is not there: whole or not at all, by one process. */

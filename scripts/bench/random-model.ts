@@ -29,9 +29,16 @@ export function* randomModel({ layers, width, feedForward, vocabulary, tied }: R
   writer.set('general.name', 'string', `random weights, ${layers} layers of ${width}`)
   writer.set('general.file_type', 'uint32', 1) // mostly f16
   for (const [key, value] of Object.entries({
-    context_length: contextLength, embedding_length: width, block_count: layers, feed_forward_length: feedForward, vocab_size: vocabulary,
-    'attention.head_count': width / headWidth, 'attention.head_count_kv': width / headWidth, 'rope.dimension_count': headWidth,
-  })) writer.set(`llama.${key}`, 'uint32', value)
+    context_length: contextLength,
+    embedding_length: width,
+    block_count: layers,
+    feed_forward_length: feedForward,
+    vocab_size: vocabulary,
+    'attention.head_count': width / headWidth,
+    'attention.head_count_kv': width / headWidth,
+    'rope.dimension_count': headWidth,
+  }))
+    writer.set(`llama.${key}`, 'uint32', value)
   writer.set('llama.attention.layer_norm_rms_epsilon', 'float32', 1e-5)
   writer.set('llama.rope.freq_base', 'float32', 10_000)
   writeVocabulary(writer, vocabulary)
@@ -42,10 +49,15 @@ export function* randomModel({ layers, width, feedForward, vocabulary, tied }: R
     return Float32Array.from({ length: size }, () => (2 * random.uniform() - 1) * most)
   }
   const matrix = (name: string, inputs: number, outputs: number, gain = 1, silent = 0) => {
-    writer.tensor(name, [inputs, outputs], {
-      length: inputs * outputs,
-      make: () => values(inputs * outputs, inputs, gain).fill(0, 0, silent * inputs),
-    }, 'f16')
+    writer.tensor(
+      name,
+      [inputs, outputs],
+      {
+        length: inputs * outputs,
+        make: () => values(inputs * outputs, inputs, gain).fill(0, 0, silent * inputs),
+      },
+      'f16',
+    )
   }
   const ones = (name: string) => writer.tensor(name, [width], new Float32Array(width).fill(1))
   // Rows of tokens that are no words are 0: as outputs they are never the likeliest.
@@ -70,7 +82,9 @@ export function* randomModel({ layers, width, feedForward, vocabulary, tied }: R
 /** Tokens that are words of such a model, after its token for a beginning; the same each time. */
 export function randomTokens({ vocabulary }: Pick<RandomModelShape, 'vocabulary'>, count: number): number[] {
   const random = new SeededRandom(2)
-  return Array.from({ length: count }, (_, i) => (i === 0 ? beginningToken : firstWord + random.integer(vocabulary - firstWord)))
+  return Array.from({ length: count }, (_, i) =>
+    i === 0 ? beginningToken : firstWord + random.integer(vocabulary - firstWord),
+  )
 }
 
 /** SentencePiece's kind: a word is merged from left to right, and each of its beginnings is a token. */
@@ -88,7 +102,11 @@ function writeVocabulary(writer: GgufWriter, size: number): void {
   writer.set('tokenizer.ggml.model', 'string', 'llama')
   writer.setArray('tokenizer.ggml.tokens', 'string', tokens)
   writer.setArray('tokenizer.ggml.token_type', 'int32', types)
-  writer.setArray('tokenizer.ggml.scores', 'float32', tokens.map((_, id) => -id))
+  writer.setArray(
+    'tokenizer.ggml.scores',
+    'float32',
+    tokens.map((_, id) => -id),
+  )
   writer.set('tokenizer.ggml.unknown_token_id', 'uint32', 0)
   writer.set('tokenizer.ggml.bos_token_id', 'uint32', beginningToken)
   writer.set('tokenizer.ggml.eos_token_id', 'uint32', 2)

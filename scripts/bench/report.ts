@@ -1,8 +1,8 @@
 import { join } from 'node:path'
 import { writeWhole } from '../report/files.js'
 import { plotPng, plotSvg } from '../report/render-plot.js'
-import { cellText, tableMarkdown, type Table } from '../report/table.js'
-import { isMet, type Bar, type BenchCase, type Figure } from './case.js'
+import { cellText, type Table, tableMarkdown } from '../report/table.js'
+import { type Bar, type BenchCase, type Figure, isMet } from './case.js'
 import type { CaseResult, Results } from './results.js'
 
 /** Writes report.md and its plots. Returns the page's path. */
@@ -27,10 +27,18 @@ export function reportMarkdown(results: Results, cases: Omit<BenchCase, 'run'>[]
   })
   const notYet = cases.filter(({ id }) => results.cases[id] === undefined)
   return [
-    '# Benchmark', '',
-    'Ratios are what this report is about; absolute times are this machine\'s.', '',
+    '# Benchmark',
+    '',
+    "Ratios are what this report is about; absolute times are this machine's.",
+    '',
     tableMarkdown(plainTable('The machine', ['', ' '], results.facts)),
-    tableMarkdown(plainTable('What must be reached', ['Case', 'Figure', 'Measured', 'Bar', 'Met'], there.flatMap(({ id, bars, result }) => bars.map(bar => barRow(id, bar, result))))),
+    tableMarkdown(
+      plainTable(
+        'What must be reached',
+        ['Case', 'Figure', 'Measured', 'Bar', 'Met'],
+        there.flatMap(({ id, bars, result }) => bars.map(bar => barRow(id, bar, result))),
+      ),
+    ),
     ...(notYet.length === 0 ? [] : [`Not run: ${notYet.map(({ id }) => id).join(', ')}.`, '']),
     ...there.flatMap(section),
   ].join('\n')
@@ -39,9 +47,16 @@ export function reportMarkdown(results: Results, cases: Omit<BenchCase, 'run'>[]
 function section({ id, title, about, result }: Omit<BenchCase, 'run'> & { result: CaseResult }): string[] {
   const { outcome, failure, command, date, seconds, busyCores } = result
   return [
-    `## ${title}`, '', about, '',
-    '```sh', command, '```', '',
-    `${date}, ${Math.round(seconds)} s; just before, other programs kept ${busyCores.toFixed(2)} cores busy.`, '',
+    `## ${title}`,
+    '',
+    about,
+    '',
+    '```sh',
+    command,
+    '```',
+    '',
+    `${date}, ${Math.round(seconds)} s; just before, other programs kept ${busyCores.toFixed(2)} cores busy.`,
+    '',
     ...(failure === undefined ? [] : [`${id} failed: ${oneLine(failure)}`, '']),
     ...(outcome?.tables ?? []).map(tableMarkdown),
     ...(outcome?.plots ?? []).flatMap(plot => [`![${plot.title}](plots/${plot.id}.svg)`, '']),
@@ -57,7 +72,9 @@ function barRow(id: string, bar: Bar, { outcome, failure }: CaseResult): string[
 }
 
 function figureText(figure: Figure): string {
-  return typeof figure === 'number' ? cellText(figure, Math.abs(figure) < 10 ? 3 : undefined) : `not measured: ${oneLine(figure.missing)}`
+  return typeof figure === 'number'
+    ? cellText(figure, Math.abs(figure) < 10 ? 3 : undefined)
+    : `not measured: ${oneLine(figure.missing)}`
 }
 
 function barText({ most, least }: Bar): string {

@@ -42,16 +42,29 @@ export async function earlierResults(folder: string, facts: Results['facts']): P
   const found = parseJson(text)?.value
   if (!isResults(found)) throw refuse(folder, `${file} holds something else`)
   const other = facts.find(([name, value]) => new Map(found.facts).get(name) !== value)
-  if (other !== undefined) throw refuse(folder, `its results are of another kind: ${other[0]} there is "${new Map(found.facts).get(other[0]) ?? 'not told'}", and here "${other[1]}"`)
+  if (other !== undefined)
+    throw refuse(
+      folder,
+      `its results are of another kind: ${other[0]} there is "${new Map(found.facts).get(other[0]) ?? 'not told'}", and here "${other[1]}"`,
+    )
   return { facts, cases: found.cases }
 }
 
 function refuse(folder: string, why: string): StreamingLLMError {
-  return new StreamingLLMError('INVALID_OPTION', `--out: the results in ${folder} would be lost, since ${why}. Name another folder, or remove results.json from this one.`, { details: { folder } })
+  return new StreamingLLMError(
+    'INVALID_OPTION',
+    `--out: the results in ${folder} would be lost, since ${why}. Name another folder, or remove results.json from this one.`,
+    { details: { folder } },
+  )
 }
 
 function isResults(value: unknown): value is Results {
-  return isObject(value) && Array.isArray(value['facts']) && value['facts'].every(fact => Array.isArray(fact) && fact.length === 2) && isObject(value['cases'])
+  return (
+    isObject(value) &&
+    Array.isArray(value['facts']) &&
+    value['facts'].every(fact => Array.isArray(fact) && fact.length === 2) &&
+    isObject(value['cases'])
+  )
 }
 
 export async function writeResults(folder: string, results: Results): Promise<void> {

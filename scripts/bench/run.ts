@@ -7,12 +7,12 @@ import { StreamingLLMError } from '../../lib/errors.js'
 import { DEFAULT_MODEL, DEFAULT_MODEL_SHA256 } from '../../lib/models/default-model.js'
 import { resolveModel } from '../../lib/models/resolve-model.js'
 import { defaultThreads } from '../../lib/options.js'
-import { reasonOf, type BenchCase, type BenchContext } from './case.js'
+import { type BenchCase, type BenchContext, reasonOf } from './case.js'
 import { cases } from './cases.js'
 import { busyCores, machineFacts } from './facts.js'
 import { benchModels } from './models.js'
 import { writeReport } from './report.js'
-import { earlierResults, writeResults, type CaseResult } from './results.js'
+import { type CaseResult, earlierResults, writeResults } from './results.js'
 
 /** What `npm run bench` takes. */
 export interface BenchFlags {
@@ -34,10 +34,27 @@ export async function bench(flags: BenchFlags): Promise<void> {
     const quick = flags.quick ?? false
     const threads = flags.threads ?? defaultThreads()
     const downloaded = await findModel(flags, signal)
-    const context: BenchContext = { quick, scale: flags.scale, threads, models: benchModels({ downloaded, signal, say }), signal, say }
-    const facts: [string, string][] = [...machineFacts(), ['Threads', String(threads)], ['Run', `${quick ? 'quick: few tokens, so ratios are rough' : 'full'}${flags.scale === 1 ? '' : `, scaled by ${flags.scale}`}`], ['Model', context.models.downloaded.title]]
+    const context: BenchContext = {
+      quick,
+      scale: flags.scale,
+      threads,
+      models: benchModels({ downloaded, signal, say }),
+      signal,
+      say,
+    }
+    const facts: [string, string][] = [
+      ...machineFacts(),
+      ['Threads', String(threads)],
+      [
+        'Run',
+        `${quick ? 'quick: few tokens, so ratios are rough' : 'full'}${flags.scale === 1 ? '' : `, scaled by ${flags.scale}`}`,
+      ],
+      ['Model', context.models.downloaded.title],
+    ]
     const results = await earlierResults(flags.out, facts)
-    say(`${chosen.length} cases, about ${Math.ceil(chosen.reduce((sum, { minutes }) => sum + minutes[quick ? 'quick' : 'full'], 0))} minutes on 2 cores with the default model`)
+    say(
+      `${chosen.length} cases, about ${Math.ceil(chosen.reduce((sum, { minutes }) => sum + minutes[quick ? 'quick' : 'full'], 0))} minutes on 2 cores with the default model`,
+    )
     let page = ''
     for (const each of chosen) {
       results.cases[each.id] = await measure(each, context, commandOf(each, flags))
@@ -71,7 +88,11 @@ async function measure(each: BenchCase, context: BenchContext, command: string):
 
 function choose(only: string[] | undefined): BenchCase[] {
   const unknown = only?.find(id => !cases.some(each => each.id === id))
-  if (unknown !== undefined) throw new StreamingLLMError('INVALID_OPTION', `--only: there is no case ${unknown}; there are ${cases.map(({ id }) => id).join(', ')}`)
+  if (unknown !== undefined)
+    throw new StreamingLLMError(
+      'INVALID_OPTION',
+      `--only: there is no case ${unknown}; there are ${cases.map(({ id }) => id).join(', ')}`,
+    )
   return cases.filter(({ id }) => only?.includes(id) ?? true)
 }
 
@@ -79,7 +100,11 @@ async function makeFolder(out: string): Promise<void> {
   try {
     await mkdir(out, { recursive: true })
   } catch (cause) {
-    throw new StreamingLLMError('INVALID_OPTION', `--out: ${out} cannot be the report's folder: ${(cause as Error).message}`, { cause })
+    throw new StreamingLLMError(
+      'INVALID_OPTION',
+      `--out: ${out} cannot be the report's folder: ${(cause as Error).message}`,
+      { cause },
+    )
   }
 }
 
@@ -87,7 +112,11 @@ async function findModel(flags: BenchFlags, signal: AbortSignal): Promise<string
   const reference = modelReference(flags)
   const bar = progressBar()
   try {
-    return await resolveModel(reference, { signal, onProgress: bar.show, sha256: reference === DEFAULT_MODEL ? DEFAULT_MODEL_SHA256 : undefined })
+    return await resolveModel(reference, {
+      signal,
+      onProgress: bar.show,
+      sha256: reference === DEFAULT_MODEL ? DEFAULT_MODEL_SHA256 : undefined,
+    })
   } finally {
     bar.end()
   }

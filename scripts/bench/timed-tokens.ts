@@ -21,7 +21,12 @@ export interface TimedTokens {
  *
  * `more` gives tokens to go on with when the model ends its text by itself; what they take is counted.
  */
-export async function timedTokens(sequence: Sequence, count: number, more: () => number[], options: GenerateOptions = {}): Promise<TimedTokens> {
+export async function timedTokens(
+  sequence: Sequence,
+  count: number,
+  more: () => number[],
+  options: GenerateOptions = {},
+): Promise<TimedTokens> {
   const times: number[] = []
   let tokens = 0
   let ends = 0
@@ -29,7 +34,12 @@ export async function timedTokens(sequence: Sequence, count: number, more: () =>
   let prompt: number[] = []
   while (tokens < count) {
     let ended = false
-    for await (const event of sequence.generate({ temperature: 0, ...options, tokens: prompt, maxTokens: count - tokens })) {
+    for await (const event of sequence.generate({
+      temperature: 0,
+      ...options,
+      tokens: prompt,
+      maxTokens: count - tokens,
+    })) {
       if (event.type === 'text') {
         const now = performance.now()
         times.push(now - before)

@@ -45,7 +45,10 @@ export interface EvaluationAddon {
   /** `onProgress` gets the tokens decoded so far: 0 once a K-shift has been tried out, `tokens.length - 1` at the end. */
   score(options: NativeShiftOptions, onProgress: (done: number) => void): Promise<NativeShiftScores>
   /** `tokens`: texts of `length` tokens, one after another. `onProgress` gets the texts done. */
-  attention(options: { model: string; tokens: Int32Array; length: number; threads: number }, onProgress: (done: number) => void): Promise<AttentionMaps>
+  attention(
+    options: { model: string; tokens: Int32Array; length: number; threads: number },
+    onProgress: (done: number) => void,
+  ): Promise<AttentionMaps>
 }
 
 let built: Promise<string> | undefined

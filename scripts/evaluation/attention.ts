@@ -23,10 +23,21 @@ export interface AttentionOptions {
  * @throws {StreamingLLMError} INVALID_OPTION, MODEL_UNSUPPORTED for a model without attention, OUT_OF_MEMORY,
  *   DECODE_FAILED, MODEL_LOAD_FAILED, what `checkModelFile` throws. Rejects with `signal.reason` when aborted.
  */
-export async function attentionMaps({ model, tokens, length, threads = 1, signal }: AttentionOptions, onProgress: (done: number, total: number) => void = () => {}): Promise<AttentionMaps> {
-  const fits = Number.isInteger(length) && length >= 2 && length <= 512 && tokens.length > 0 && tokens.length % length === 0
-  if (!fits) throw new StreamingLLMError('INVALID_OPTION', `attentionMaps: 'tokens' must be texts of 'length' tokens, 2 to 512; got ${tokens.length} tokens and ${length}`)
+export async function attentionMaps(
+  { model, tokens, length, threads = 1, signal }: AttentionOptions,
+  onProgress: (done: number, total: number) => void = () => {},
+): Promise<AttentionMaps> {
+  const fits =
+    Number.isInteger(length) && length >= 2 && length <= 512 && tokens.length > 0 && tokens.length % length === 0
+  if (!fits)
+    throw new StreamingLLMError(
+      'INVALID_OPTION',
+      `attentionMaps: 'tokens' must be texts of 'length' tokens, 2 to 512; got ${tokens.length} tokens and ${length}`,
+    )
   await checkModelFile(model)
   const texts = tokens.length / length
-  return await callInChild('attention', [{ model: resolve(model), tokens, length, threads }], { signal, onProgress: done => onProgress(done, texts) })
+  return await callInChild('attention', [{ model: resolve(model), tokens, length, threads }], {
+    signal,
+    onProgress: done => onProgress(done, texts),
+  })
 }

@@ -1,12 +1,16 @@
 import { spawn } from 'node:child_process'
 import { locateLibraries } from '../../lib/backend/locate.js'
-import { StreamingLLMError, type ErrorCode } from '../../lib/errors.js'
-import { evaluationAddonPath, type EvaluationAddon } from './addon.js'
+import { type ErrorCode, StreamingLLMError } from '../../lib/errors.js'
+import { type EvaluationAddon, evaluationAddonPath } from './addon.js'
 
 /** A child process ended before its call had returned: llama.cpp ended it, or the system did. */
 export class ChildEnded extends Error {
   /** `begun`: the call had told of its progress. */
-  constructor(message: string, readonly how: string, readonly begun: boolean) {
+  constructor(
+    message: string,
+    readonly how: string,
+    readonly begun: boolean,
+  ) {
     super(message)
   }
 }
@@ -51,7 +55,10 @@ export async function callInChild<Name extends Exclude<keyof EvaluationAddon, 'o
   const paths = locateLibraries()
   signal?.throwIfAborted()
   // stderr is where ggml says what it did not like before it ends the process.
-  const child = spawn(process.execPath, ['-e', program], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'], serialization: 'advanced' })
+  const child = spawn(process.execPath, ['-e', program], {
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    serialization: 'advanced',
+  })
   const abort = () => child.kill('SIGKILL')
   signal?.addEventListener('abort', abort, { once: true })
   let said = ''
@@ -72,7 +79,8 @@ export async function callInChild<Name extends Exclude<keyof EvaluationAddon, 'o
       child.on('close', (code, killer) => resolve(killer === null ? `ended with ${code}` : `was ended by ${killer}`))
     })
     signal?.throwIfAborted()
-    if (answer === undefined) throw new ChildEnded(`the child process that computed ${how}: ${said.trim() || 'it said nothing'}`, how, begun)
+    if (answer === undefined)
+      throw new ChildEnded(`the child process that computed ${how}: ${said.trim() || 'it said nothing'}`, how, begun)
     if ('error' in answer) {
       const { code, message } = answer.error
       throw code === undefined ? new Error(message) : new StreamingLLMError(code as ErrorCode, message)

@@ -1,6 +1,6 @@
 import { inChild } from '../report/in-child.js'
 import { mean } from '../report/statistics.js'
-import { tableMarkdown, type Table } from '../report/table.js'
+import { type Table, tableMarkdown } from '../report/table.js'
 import { evictModes, type GeneratedResult, type GeneratedSetting } from './generated-conversations.js'
 import { inSteps } from './progress.js'
 import type { ScriptedResult, ScriptedSetting } from './scripted-scores.js'
@@ -15,20 +15,44 @@ export interface EvictModesOptions {
 }
 
 /** Compares what conversations are like that lose their oldest tokens one by one, and ones that lose whole turns. Prints tables. */
-export async function compareEvictModes({ model, windows, turns, seeds, maxTokens, say }: EvictModesOptions): Promise<void> {
+export async function compareEvictModes({
+  model,
+  windows,
+  turns,
+  seeds,
+  maxTokens,
+  say,
+}: EvictModesOptions): Promise<void> {
   const tasks: (() => Promise<string>)[] = []
   for (const window of windows) {
     tasks.push(async () => {
       const title = `4 + ${window} tokens, the same words in both`
       const scripted: ScriptedSetting = { model, window, turns: Math.min(turns, 100) }
-      const result = await inChild<ScriptedSetting, ScriptedResult>(new URL('./scripted-scores.ts', import.meta.url), 'score', scripted, inSteps(0.25, share => say(`${title}: ${Math.round(share * 100)} %`)))
+      const result = await inChild<ScriptedSetting, ScriptedResult>(
+        new URL('./scripted-scores.ts', import.meta.url),
+        'score',
+        scripted,
+        inSteps(0.25, share => say(`${title}: ${Math.round(share * 100)} %`)),
+      )
       return tableMarkdown(scriptedTable(title, result))
     })
     for (const temperature of [0.7, 0]) {
-      const setting: GeneratedSetting = { model, window, temperature, seeds: Array.from({ length: seeds }, (_, i) => i + 1), turns, maxTokens }
+      const setting: GeneratedSetting = {
+        model,
+        window,
+        temperature,
+        seeds: Array.from({ length: seeds }, (_, i) => i + 1),
+        turns,
+        maxTokens,
+      }
       tasks.push(async () => {
         const title = `4 + ${window} tokens, ${temperature === 0 ? 'greedy' : `temperature ${temperature}`}, ${seeds} conversations of ${turns} turns`
-        const results = await inChild<GeneratedSetting, GeneratedResult[]>(new URL('./generated-conversations.ts', import.meta.url), 'generate', setting, inSteps(0.25, share => say(`${title}: ${Math.round(share * 100)} %`)))
+        const results = await inChild<GeneratedSetting, GeneratedResult[]>(
+          new URL('./generated-conversations.ts', import.meta.url),
+          'generate',
+          setting,
+          inSteps(0.25, share => say(`${title}: ${Math.round(share * 100)} %`)),
+        )
         return tableMarkdown(generatedTable(title, results))
       })
     }
@@ -51,9 +75,11 @@ const measures: [keyof GeneratedResult, string, number][] = [
 ]
 
 function generatedTable(title: string, results: GeneratedResult[]): Table {
-  const of = (evict: string, measure: keyof GeneratedResult, factor: number) => results.filter(result => result.evict === evict).map(result => Number(result[measure]) * factor)
+  const of = (evict: string, measure: keyof GeneratedResult, factor: number) =>
+    results.filter(result => result.evict === evict).map(result => Number(result[measure]) * factor)
   return {
-    id: 'generated', title,
+    id: 'generated',
+    title,
     columns: ['mean over conversations, and standard deviation', ...evictModes, 'difference, and its standard error'],
     rows: measures.map(([measure, name, factor]) => {
       const [token, turn] = evictModes.map(evict => of(evict, measure, factor)) as [number[], number[]]
@@ -63,9 +89,15 @@ function generatedTable(title: string, results: GeneratedResult[]): Table {
 }
 
 function scriptedTable(title: string, { turns, facts }: ScriptedResult): Table {
-  const row = (name: string, token: number[], turn: number[]) => [`${name} (${token.length})`, mean(token).toFixed(3), mean(turn).toFixed(3), difference(token, turn, 3)]
+  const row = (name: string, token: number[], turn: number[]) => [
+    `${name} (${token.length})`,
+    mean(token).toFixed(3),
+    mean(turn).toFixed(3),
+    difference(token, turn, 3),
+  ]
   return {
-    id: 'scripted', title,
+    id: 'scripted',
+    title,
     columns: ['nats a token, mean', ...evictModes, 'difference, and its standard error'],
     rows: [
       row('replies, once something has left', turns.token, turns.turn),

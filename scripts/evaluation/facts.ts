@@ -12,7 +12,20 @@ export interface FactRound {
   name: string
 }
 
-const things = ['dog', 'cat', 'boat', 'horse', 'parrot', 'village', 'sister', 'teacher', 'donkey', 'band', 'goat', 'ship']
+const things = [
+  'dog',
+  'cat',
+  'boat',
+  'horse',
+  'parrot',
+  'village',
+  'sister',
+  'teacher',
+  'donkey',
+  'band',
+  'goat',
+  'ship',
+]
 const names = ['Milo', 'Zelda', 'Bruno', 'Tara', 'Felix', 'Nora', 'Oscar', 'Wanda', 'Hugo', 'Stella', 'Rufus', 'Iris']
 
 /**
@@ -32,10 +45,16 @@ export function factRounds(window: number): FactRound[] {
 
 const user = (content: string): ChatMessage => ({ role: 'user', content })
 const assistant = (content: string): ChatMessage => ({ role: 'assistant', content })
-const asked = (thing: string, name: string) => ({ question: `What is my ${thing} called?`, reply: `Your ${thing} is called ${name}.`, name })
+const asked = (thing: string, name: string) => ({
+  question: `What is my ${thing} called?`,
+  reply: `Your ${thing} is called ${name}.`,
+  name,
+})
 
 function later(turns: number, thing: string, name: string, round: number): FactRound {
-  const fillers = Array.from({ length: turns - 1 }, (_, i) => scriptedTurn(round * 7 + turns * 3 + i, 3)).map(({ question, reply }) => [question, reply])
+  const fillers = Array.from({ length: turns - 1 }, (_, i) => scriptedTurn(round * 7 + turns * 3 + i, 3)).map(
+    ({ question, reply }) => [question, reply],
+  )
   const told = [user(`My ${thing} is called ${name}.`), assistant('That is a nice name. I will remember it.')]
   return { kind: `${turns} turn${turns > 1 ? 's' : ''} ago`, before: [told, ...fillers], ...asked(thing, name) }
 }

@@ -1,9 +1,9 @@
-import { loadModel, type Chat, type Model } from '../../lib/index.js'
+import { type Chat, loadModel, type Model } from '../../lib/index.js'
 import type { ChildTask } from '../report/in-child.js'
 import { mean } from '../report/statistics.js'
 import { addScored } from './add-scored.js'
 import { questionsOf } from './questions.js'
-import { quality, type Quality, type Reply } from './reply-quality.js'
+import { type Quality, quality, type Reply } from './reply-quality.js'
 import { scriptedTurn } from './scripted-turns.js'
 
 export type EvictMode = 'token' | 'turn'
@@ -40,16 +40,28 @@ export const generate: ChildTask<GeneratedSetting, GeneratedResult[]> = async (s
   const model = await loadModel(path, { threads: 1, maxSequences: 2 * all.length })
   let done = 0
   try {
-    return await Promise.all(all.map(async ({ seed, evict }) => {
-      const chat = model.createChat({ system, evict, window, pinSystem: true, temperature })
-      return { evict, seed, ...await talk(model, chat, setting, seed, () => progress(++done / (turns * all.length))) }
-    }))
+    return await Promise.all(
+      all.map(async ({ seed, evict }) => {
+        const chat = model.createChat({ system, evict, window, pinSystem: true, temperature })
+        return {
+          evict,
+          seed,
+          ...(await talk(model, chat, setting, seed, () => progress(++done / (turns * all.length)))),
+        }
+      }),
+    )
   } finally {
     await model.close()
   }
 }
 
-async function talk(model: Model, chat: Chat, { turns, maxTokens }: GeneratedSetting, seed: number, turnDone: () => void): Promise<Omit<GeneratedResult, 'evict' | 'seed'>> {
+async function talk(
+  model: Model,
+  chat: Chat,
+  { turns, maxTokens }: GeneratedSetting,
+  seed: number,
+  turnDone: () => void,
+): Promise<Omit<GeneratedResult, 'evict' | 'seed'>> {
   const replies: Reply[] = []
   const heldOut: number[] = []
   const replyTokens: number[] = []
@@ -63,7 +75,7 @@ async function talk(model: Model, chat: Chat, { turns, maxTokens }: GeneratedSet
       replyTokens.push(event.usage.completionTokens)
       cached.push(event.usage.cachedTokens)
     }
-    if (i % heldOutEvery === heldOutEvery - 1) heldOut.push(...await continuation(model, chat, i))
+    if (i % heldOutEvery === heldOutEvery - 1) heldOut.push(...(await continuation(model, chat, i)))
     turnDone()
   }
   return { ...quality(replies), heldOut: -mean(heldOut), replyTokens: mean(replyTokens), cachedTokens: mean(cached) }

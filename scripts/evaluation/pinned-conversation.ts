@@ -29,7 +29,10 @@ const cache = { sinks: 4, window: 1_020 }
 export const sameTurns = 14
 
 /** One conversation of scripted turns; for a process of its own, so that both can have a core each. */
-export const converse: ChildTask<ConversationSetting, ConversationResult> = async ({ model: path, pinned, system, sign, turns }, progress) => {
+export const converse: ChildTask<ConversationSetting, ConversationResult> = async (
+  { model: path, pinned, system, sign, turns },
+  progress,
+) => {
   const model = await loadModel(path, { threads: 1 })
   try {
     const chat = model.createChat({ system, evict: 'turn', ...cache, pinSystem: pinned })

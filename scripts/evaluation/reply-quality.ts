@@ -37,7 +37,9 @@ export function quality(replies: readonly Reply[]): Quality {
     distinctPairs: new Set(pairs).size / pairs.length,
     compression: Buffer.byteLength(text) / deflateSync(text, { level: 9 }).length,
     controls: share(reply => /<\||\|>|im_start|im_end|<\/?s>/.test(reply.text)),
-    asUser: share(reply => /(^|\n)\s*(user|human)\s*(:|\n)/i.test(reply.text) || reply.text.trim().startsWith(reply.question)),
+    asUser: share(
+      reply => /(^|\n)\s*(user|human)\s*(:|\n)/i.test(reply.text) || reply.text.trim().startsWith(reply.question),
+    ),
     empty: share(reply => reply.text.trim() === ''),
     endless: share(reply => reply.reason === 'length'),
   }
@@ -45,7 +47,10 @@ export function quality(replies: readonly Reply[]): Quality {
 
 /** All runs of so many words. */
 function groups(text: string, size: number): string[] {
-  const words = text.toLowerCase().split(/\s+/).filter(word => word !== '')
+  const words = text
+    .toLowerCase()
+    .split(/\s+/)
+    .filter(word => word !== '')
   return words.slice(size - 1).map((_, i) => words.slice(i, i + size).join(' '))
 }
 

@@ -3,7 +3,7 @@ import type { ChildTask } from '../report/in-child.js'
 import { mean } from '../report/statistics.js'
 import { addScored } from './add-scored.js'
 import { factRounds } from './facts.js'
-import { evictModes, type EvictMode } from './generated-conversations.js'
+import { type EvictMode, evictModes } from './generated-conversations.js'
 import { scriptedTurn } from './scripted-turns.js'
 
 export interface ScriptedSetting {
@@ -29,22 +29,26 @@ export const score: ChildTask<ScriptedSetting, ScriptedResult> = async ({ model:
   let done = 0
   const step = () => progress(++done / (2 * (turns + rounds.length)))
   try {
-    await Promise.all(evictModes.map(async evict => {
-      const chat = model.createChat({ system, evict, window, pinSystem: true })
-      for (let turn = 1; turn <= turns; turn++) {
-        // Of all lengths, so that turns leave at all places of a reply.
-        const { question, reply } = scriptedTurn(turn, 1 + ((turn * 7) % 5))
-        const scores = await addScored(model, chat, question.content, reply.content)
-        if (chat.usage.evictedTokens > 0) result.turns[evict].push(-mean(scores))
-        step()
-      }
-      for (const { kind, before, question, reply, name } of rounds) {
-        for (const messages of before) await chat.add(messages)
-        const scores = await addScored(model, chat, question, reply)
-        ;(result.facts[evict][kind] ??= []).push(-mean(nameScores(model.tokenize(reply), scores, token => model.detokenize(token), name)))
-        step()
-      }
-    }))
+    await Promise.all(
+      evictModes.map(async evict => {
+        const chat = model.createChat({ system, evict, window, pinSystem: true })
+        for (let turn = 1; turn <= turns; turn++) {
+          // Of all lengths, so that turns leave at all places of a reply.
+          const { question, reply } = scriptedTurn(turn, 1 + ((turn * 7) % 5))
+          const scores = await addScored(model, chat, question.content, reply.content)
+          if (chat.usage.evictedTokens > 0) result.turns[evict].push(-mean(scores))
+          step()
+        }
+        for (const { kind, before, question, reply, name } of rounds) {
+          for (const messages of before) await chat.add(messages)
+          const scores = await addScored(model, chat, question, reply)
+          ;(result.facts[evict][kind] ??= []).push(
+            -mean(nameScores(model.tokenize(reply), scores, token => model.detokenize(token), name)),
+          )
+          step()
+        }
+      }),
+    )
     // Where the modes began to evict at different turns, only those that both have are compared.
     const both = Math.min(result.turns.token.length, result.turns.turn.length)
     for (const evict of evictModes) result.turns[evict] = result.turns[evict].slice(result.turns[evict].length - both)
@@ -55,8 +59,15 @@ export const score: ChildTask<ScriptedSetting, ScriptedResult> = async ({ model:
 }
 
 /** The scores of the tokens that are the name. */
-function nameScores(tokens: ArrayLike<number>, scores: readonly number[], textOf: (tokens: number[]) => string, name: string): number[] {
+function nameScores(
+  tokens: ArrayLike<number>,
+  scores: readonly number[],
+  textOf: (tokens: number[]) => string,
+  name: string,
+): number[] {
   const all = Array.from(tokens)
   const at = textOf(all).indexOf(name)
-  return scores.filter((_, i) => textOf(all.slice(0, i + 1)).length > at && textOf(all.slice(0, i)).length < at + name.length)
+  return scores.filter(
+    (_, i) => textOf(all.slice(0, i + 1)).length > at && textOf(all.slice(0, i)).length < at + name.length,
+  )
 }

@@ -10,17 +10,38 @@ import { topics } from './topics.js'
 export function scriptedTurn(turn: number, sentences = Infinity): { question: ChatMessage; reply: ChatMessage } {
   const topic = topics[(turn - 1) % topics.length]!
   const round = Math.floor((turn - 1) / topics.length)
-  const fill = (text: string, at: number) => text.replace(/\{(\w+)\}/g, (_, slot: keyof typeof slots) => slots[slot](turn, at))
+  const fill = (text: string, at: number) =>
+    text.replace(/\{(\w+)\}/g, (_, slot: keyof typeof slots) => slots[slot](turn, at))
   const [opening, ...others] = topic.reply
   const turned = others.map((_, i) => others[(i + round) % others.length]!)
   return {
     question: { role: 'user', content: fill(topic.question, 0) },
-    reply: { role: 'assistant', content: [opening!, ...turned].slice(0, sentences).map((sentence, i) => fill(sentence, i)).join(' ') },
+    reply: {
+      role: 'assistant',
+      content: [opening!, ...turned]
+        .slice(0, sentences)
+        .map((sentence, i) => fill(sentence, i))
+        .join(' '),
+    },
   }
 }
 
 const places = ['Porto', 'Bergen', 'Lima', 'Kyoto', 'Cork', 'Quebec', 'Tunis', 'Riga', 'Perth', 'Malta', 'Oslo']
-const names = ['Anna', 'Omar', 'Lucy', 'Pedro', 'Ingrid', 'Yusuf', 'Clara', 'Henry', 'Mei', 'Victor', 'Sofia', 'Daniel', 'Ruth']
+const names = [
+  'Anna',
+  'Omar',
+  'Lucy',
+  'Pedro',
+  'Ingrid',
+  'Yusuf',
+  'Clara',
+  'Henry',
+  'Mei',
+  'Victor',
+  'Sofia',
+  'Daniel',
+  'Ruth',
+]
 const months = ['January', 'March', 'April', 'June', 'August', 'September', 'November']
 
 // Lists of lengths without a common divisor, each walked with a step of its own.

@@ -15,20 +15,32 @@ export interface ShiftModel {
  */
 export function shiftRefusal(model: ShiftModel, kv: CacheType): string | undefined {
   const read = new Figures(model)
-  return positionRefusal(model, read)
-    ?? architectureRefusal(model, read)
-    ?? scalingRefusal(read)
-    ?? layerRefusal(model, read)
-    ?? cacheRefusal(model, read, kv)
+  return (
+    positionRefusal(model, read) ??
+    architectureRefusal(model, read) ??
+    scalingRefusal(read) ??
+    layerRefusal(model, read) ??
+    cacheRefusal(model, read, kv)
+  )
 }
 
 // ---- positions that are not, or not only, an angle of the key
 
 /** Positions with several parts, which have no shift in llama.cpp. */
-const multipart = new Set(['qwen2vl', 'paddleocr', 'qwen3vl', 'qwen3vlmoe', 'qwen35', 'qwen35moe', 'qwen4exp', 'qwen3tts'])
+const multipart = new Set([
+  'qwen2vl',
+  'paddleocr',
+  'qwen3vl',
+  'qwen3vlmoe',
+  'qwen35',
+  'qwen35moe',
+  'qwen4exp',
+  'qwen3tts',
+])
 
 function positionRefusal({ architecture, hasLearnedPositions }: ShiftModel, read: Figures): string | undefined {
-  if (hasLearnedPositions) return 'it has learned positions: a key holds the vector of its position, and no turn of it gives that of another'
+  if (hasLearnedPositions)
+    return 'it has learned positions: a key holds the vector of its position, and no turn of it gives that of another'
   if (multipart.has(architecture) || read.list('rope.dimension_sections').some(size => size > 0)) {
     return 'its positions have several parts (M-RoPE), and llama.cpp ends the process when such keys are shifted'
   }
@@ -53,9 +65,10 @@ const refusals: Record<string, string | ((read: Figures) => string | undefined)>
   'muse-glimmer': someLayersWithout,
   // Of these two only the sizes with windowed layers.
   exaone4: read => (read.number('block_count') === 64 ? someLayersWithout : undefined),
-  smallthinker: read => (read.number('attention.sliding_window') ?? 0) > 0 ? someLayersWithout : undefined,
+  smallthinker: read => ((read.number('attention.sliding_window') ?? 0) > 0 ? someLayersWithout : undefined),
   // The larger Baichuan models have ALiBi, though llama.cpp takes them for rotary ones.
-  baichuan: read => (read.number('block_count') === 32 ? undefined : 'it has ALiBi, and llama.cpp rotates its keys as if it had not'),
+  baichuan: read =>
+    read.number('block_count') === 32 ? undefined : 'it has ALiBi, and llama.cpp rotates its keys as if it had not',
   starcoder: 'it has learned positions, and llama.cpp rotates its keys as if it had not',
   step35: 'its layers rotate unlike parts of a key, for which llama.cpp has no shift',
   deepseek32: indexed,
@@ -87,18 +100,35 @@ function scalingRefusal(read: Figures): string | undefined {
 function layerRefusal({ architecture }: ShiftModel, read: Figures): string | undefined {
   if ((read.number('attention.sliding_window') ?? 0) === 0) return undefined
   const pattern = read.list('attention.sliding_window_pattern')
-  const all = ['lfm2', 'lfm2moe'].includes(architecture)
-    || (pattern.length > 0 && pattern.every(windowed => windowed !== 0))
-    || read.number('attention.sliding_window_pattern') === 0
-  return all ? 'all of its attention is windowed, and llama.cpp ends the process when it shifts its empty cache for the other kind' : undefined
+  const all =
+    ['lfm2', 'lfm2moe'].includes(architecture) ||
+    (pattern.length > 0 && pattern.every(windowed => windowed !== 0)) ||
+    read.number('attention.sliding_window_pattern') === 0
+  return all
+    ? 'all of its attention is windowed, and llama.cpp ends the process when it shifts its empty cache for the other kind'
+    : undefined
 }
 
 // ---- types of the cache that llama.cpp cannot rotate
 
 /** Architectures without rotation: a shift changes the positions' numbers only, whatever the cache's type. */
 const unrotated = new Set([
-  'gptj', 'mpt', 'refact', 'bloom', 'jais', 'mamba', 'mamba2', 'jamba', 'rwkv6', 'rwkv6qwen2', 'rwkv7', 'arwkv7',
-  'nemotron_h', 'nemotron_h_moe', 'kimi-linear', 'kimi-k3',
+  'gptj',
+  'mpt',
+  'refact',
+  'bloom',
+  'jais',
+  'mamba',
+  'mamba2',
+  'jamba',
+  'rwkv6',
+  'rwkv6qwen2',
+  'rwkv7',
+  'arwkv7',
+  'nemotron_h',
+  'nemotron_h_moe',
+  'kimi-linear',
+  'kimi-k3',
 ])
 
 function cacheRefusal({ architecture }: ShiftModel, read: Figures, kv: CacheType): string | undefined {
@@ -106,15 +136,22 @@ function cacheRefusal({ architecture }: ShiftModel, read: Figures, kv: CacheType
   if (kv === 'bf16') return 'llama.cpp cannot rotate keys of type bf16 and ends the process; use f16 or f32'
   const use = 'use a cache of type f16 or f32'
   const heads = Math.max(0, ...read.list('attention.head_count'))
-  const widths = [read.number('attention.key_length') ?? (read.number('embedding_length') ?? NaN) / heads, read.number('attention.key_length_swa')]
+  const widths = [
+    read.number('attention.key_length') ?? (read.number('embedding_length') ?? NaN) / heads,
+    read.number('attention.key_length_swa'),
+  ]
   const rotated = [read.number('rope.dimension_count'), read.number('rope.dimension_count_swa')]
-  if ((read.number('attention.kv_lora_rank') ?? 0) > 0) return `only a part of each compressed key is rotated, and llama.cpp cannot rotate a part of a ${kv} key; ${use}`
+  if ((read.number('attention.kv_lora_rank') ?? 0) > 0)
+    return `only a part of each compressed key is rotated, and llama.cpp cannot rotate a part of a ${kv} key; ${use}`
   for (const [i, width] of widths.entries()) {
     if (width === undefined) continue
-    if (!Number.isFinite(width)) return `its file does not tell how wide its keys are, and llama.cpp cannot shift ${kv} keys of every width; ${use}`
-    if (width % 64 !== 0) return `llama.cpp cannot shift ${kv} keys of ${width} values and ends the process: it can where these are a multiple of 64; ${use}`
+    if (!Number.isFinite(width))
+      return `its file does not tell how wide its keys are, and llama.cpp cannot shift ${kv} keys of every width; ${use}`
+    if (width % 64 !== 0)
+      return `llama.cpp cannot shift ${kv} keys of ${width} values and ends the process: it can where these are a multiple of 64; ${use}`
     const part = rotated[i] ?? rotated[0] ?? width
-    if (part !== width) return `only ${part} of the ${width} values of a key are rotated, and llama.cpp cannot rotate a part of a ${kv} key and ends the process; ${use}`
+    if (part !== width)
+      return `only ${part} of the ${width} values of a key are rotated, and llama.cpp cannot rotate a part of a ${kv} key and ends the process; ${use}`
   }
   return undefined
 }

@@ -2,8 +2,8 @@ import { resolve } from 'node:path'
 import { StreamingLLMError } from '../../lib/errors.js'
 import { checkModelFile } from '../../lib/gguf/check.js'
 import { readModelFile } from '../../lib/gguf/open.js'
-import { cacheTypes, type CacheType } from './addon.js'
-import { callInChild, ChildEnded } from './child.js'
+import { type CacheType, cacheTypes } from './addon.js'
+import { ChildEnded, callInChild } from './child.js'
 import { shiftRefusal } from './shift-support.js'
 
 export interface ShiftOptions {
@@ -45,7 +45,10 @@ export interface ShiftScores {
  *   ends the process; INVALID_OPTION, WINDOW_TOO_LARGE, OUT_OF_MEMORY, DECODE_FAILED, MODEL_LOAD_FAILED, what
  *   `checkModelFile` throws, ADDON_NOT_FOUND, LIBRARY_NOT_FOUND. Rejects with `signal.reason` when aborted.
  */
-export async function scoreByShift(options: ShiftOptions, onProgress: (done: number, total: number) => void = () => {}): Promise<ShiftScores> {
+export async function scoreByShift(
+  options: ShiftOptions,
+  onProgress: (done: number, total: number) => void = () => {},
+): Promise<ShiftScores> {
   const { signal, ...given } = options
   const { model, tokens, policy, sinks, window, kv = 'f16', flashAttention = 'auto', threads = 1 } = given
   checkOptions({ tokens, policy, sinks, window, kv, flashAttention, threads })
@@ -55,7 +58,10 @@ export async function scoreByShift(options: ShiftOptions, onProgress: (done: num
   if (refusal !== undefined) throw unavailable(policy, architecture, refusal)
   const native = { model: resolve(model), tokens, policy, sinks, window, kv, flashAttention, threads }
   try {
-    const { nll, milliseconds } = await callInChild('score', [native], { signal, onProgress: done => onProgress(done, tokens.length - 1) })
+    const { nll, milliseconds } = await callInChild('score', [native], {
+      signal,
+      onProgress: done => onProgress(done, tokens.length - 1),
+    })
     return { nll: new Float64Array(nll), milliseconds: new Float64Array(milliseconds) }
   } catch (error) {
     if (!(error instanceof ChildEnded)) throw error
@@ -66,21 +72,47 @@ export async function scoreByShift(options: ShiftOptions, onProgress: (done: num
 }
 
 function unavailable(policy: string, architecture: string, reason: string): StreamingLLMError {
-  return new StreamingLLMError('POLICY_UNAVAILABLE', `the policy '${policy}' shifts keys in the cache, and is not available for this model (${architecture}): ${reason}`, { details: { policy, architecture } })
+  return new StreamingLLMError(
+    'POLICY_UNAVAILABLE',
+    `the policy '${policy}' shifts keys in the cache, and is not available for this model (${architecture}): ${reason}`,
+    { details: { policy, architecture } },
+  )
 }
 
-function checkOptions({ tokens, policy, sinks, window, kv, flashAttention, threads }: Omit<Required<ShiftOptions>, 'model' | 'signal'>): void {
+function checkOptions({
+  tokens,
+  policy,
+  sinks,
+  window,
+  kv,
+  flashAttention,
+  threads,
+}: Omit<Required<ShiftOptions>, 'model' | 'signal'>): void {
   const need = (name: string, isRight: boolean, wanted: string, value: unknown) => {
-    if (!isRight) throw new StreamingLLMError('INVALID_OPTION', `scoreByShift: '${name}' must be ${wanted}, got ${String(value)}`, { details: { [name]: value } })
+    if (!isRight)
+      throw new StreamingLLMError('INVALID_OPTION', `scoreByShift: '${name}' must be ${wanted}, got ${String(value)}`, {
+        details: { [name]: value },
+      })
   }
   const most = 2 ** 22
-  const whole = (value: number, least: number, most: number) => Number.isInteger(value) && value >= least && value <= most
-  need('tokens', tokens instanceof Int32Array && tokens.length >= 2, 'an Int32Array of two tokens at least', `${(tokens as unknown as { length?: number } | null)?.length} tokens`)
+  const whole = (value: number, least: number, most: number) =>
+    Number.isInteger(value) && value >= least && value <= most
+  need(
+    'tokens',
+    tokens instanceof Int32Array && tokens.length >= 2,
+    'an Int32Array of two tokens at least',
+    `${(tokens as unknown as { length?: number } | null)?.length} tokens`,
+  )
   need('policy', ['shift', 'half'].includes(policy), "'shift' or 'half'", policy)
   need('sinks', whole(sinks, 0, most), `a whole number from 0 to ${most}`, sinks)
   need('window', whole(window, 1, most), `a whole number from 1 to ${most}`, window)
   need('kv', cacheTypes.includes(kv), `one of ${cacheTypes.join(', ')}`, kv)
   need('flashAttention', ['auto', 'on', 'off'].includes(flashAttention), "'auto', 'on' or 'off'", flashAttention)
   need('threads', whole(threads, 1, 512), 'a whole number from 1 to 512', threads)
-  need('flashAttention', !(kv.startsWith('q') && flashAttention === 'off'), `'auto' or 'on' with a cache of type ${kv}`, flashAttention)
+  need(
+    'flashAttention',
+    !(kv.startsWith('q') && flashAttention === 'off'),
+    `'auto' or 'on' with a cache of type ${kv}`,
+    flashAttention,
+  )
 }

@@ -6,11 +6,21 @@ import type { Model } from '../../lib/model.js'
  * The logarithm of the probability that the model begins its reply with these very words. The exchange stays in the chat:
  * `undo()` takes it back.
  */
-export async function signLogProbability(model: Model, chat: Chat, question: ChatMessage, sign: string): Promise<number> {
+export async function signLogProbability(
+  model: Model,
+  chat: Chat,
+  question: ChatMessage,
+  sign: string,
+): Promise<number> {
   const tokens = [...model.tokenize(sign)]
   // The grammar makes it the sign; the bias makes it the sign's usual tokens, as there are many ways to spell it. What is
   // told are the model's own probabilities, before either.
-  const options = { grammar: `root ::= ${JSON.stringify(sign)}`, logitBias: tokens.map((token): [number, number] => [token, 1_000]), temperature: 0, logprobs: 0 }
+  const options = {
+    grammar: `root ::= ${JSON.stringify(sign)}`,
+    logitBias: tokens.map((token): [number, number] => [token, 1_000]),
+    temperature: 0,
+    logprobs: 0,
+  }
   const written: number[] = []
   let sum = 0
   for await (const event of chat.stream(question, options)) {
@@ -20,6 +30,7 @@ export async function signLogProbability(model: Model, chat: Chat, question: Cha
       sum += logprob
     }
   }
-  if (String(written) !== String(tokens)) throw new Error(`${JSON.stringify(sign)} was written as tokens ${written}, not ${tokens}`)
+  if (String(written) !== String(tokens))
+    throw new Error(`${JSON.stringify(sign)} was written as tokens ${written}, not ${tokens}`)
   return sum
 }

@@ -18,8 +18,8 @@ export interface Order {
 /** To the parent. */
 export type Message =
   | { kind: 'fault'; seed: number; reason: string; input: string }
-  | Progress & { kind: 'progress' }
-  | Progress & { kind: 'done' }
+  | (Progress & { kind: 'progress' })
+  | (Progress & { kind: 'done' })
 
 export interface Progress {
   tried: number
@@ -48,9 +48,11 @@ const inFlight = new Set<number>()
 let next = 0
 let tried = 0
 // Where several are tried at once, a fault that ends the process is ascribed to the one that was begun first.
-await Promise.all(Array.from({ length: target.atOnce ?? 1 }, async () => {
-  while (next < order.count) await attempt(order.first + next++)
-}))
+await Promise.all(
+  Array.from({ length: target.atOnce ?? 1 }, async () => {
+    while (next < order.count) await attempt(order.first + next++)
+  }),
+)
 begun()
 await send({ kind: 'done', ...progress() })
 process.off('disconnect', orphaned)
@@ -68,7 +70,9 @@ async function attempt(seed: number): Promise<void> {
         input = text.slice(0, mostOfInput)
         writeSync(file, input, seedBytes)
       },
-      count: outcome => { outcomes[outcome] = (outcomes[outcome] ?? 0) + 1 },
+      count: outcome => {
+        outcomes[outcome] = (outcomes[outcome] ?? 0) + 1
+      },
     })
     expect(Object.keys(Object.prototype).length === 0, 'Object.prototype has been added to')
     const { user, system } = process.cpuUsage(before)
@@ -76,7 +80,12 @@ async function attempt(seed: number): Promise<void> {
     if (seconds > slowest.seconds) Object.assign(slowest, { seconds, seed })
     expect(seconds <= order.limit, `it took ${seconds.toFixed(1)} seconds of CPU`)
   } catch (error) {
-    await send({ kind: 'fault', seed, reason: error instanceof Error ? error.stack ?? error.message : String(error), input })
+    await send({
+      kind: 'fault',
+      seed,
+      reason: error instanceof Error ? (error.stack ?? error.message) : String(error),
+      input,
+    })
   }
   inFlight.delete(seed)
   tried++

@@ -44,11 +44,15 @@ export const arrayKeys = words(`
   ple.head_offsets ple.head_vocab_sizes rope.dimension_sections target_layers adapters.token_ids_activate
   adapters.token_ids_substitute`)
 
-const tokenIds = words('bos eos eot eom unknown seperator padding cls mask fim_pre fim_suf fim_mid fim_pad fim_rep fim_sep prefix suffix middle')
+const tokenIds = words(
+  'bos eos eot eom unknown seperator padding cls mask fim_pre fim_suf fim_mid fim_pad fim_rep fim_sep prefix suffix middle',
+)
 
 export const tokenIdKeys = tokenIds.map(name => `tokenizer.ggml.${name}_token_id`)
 
-export const vocabularyFlagKeys = words('add_bos_token add_eos_token add_sep_token add_space_prefix remove_extra_whitespaces normalizer.lowercase normalizer.strip_accents').map(name => `tokenizer.ggml.${name}`)
+export const vocabularyFlagKeys = words(
+  'add_bos_token add_eos_token add_sep_token add_space_prefix remove_extra_whitespaces normalizer.lowercase normalizer.strip_accents',
+).map(name => `tokenizer.ggml.${name}`)
 
 export const vocabularyModels = words('llama gpt2 bert t5 rwkv plamo2 hybriddna no_vocab none')
 

@@ -1,13 +1,27 @@
 import path from 'node:path'
 import { StreamingLLMError } from '../../lib/errors.js'
-import { loadModel, type AdapterOptions, type Model } from '../../lib/index.js'
+import { type AdapterOptions, loadModel, type Model } from '../../lib/index.js'
 import { expect } from './target.js'
 
 /** Loads the model and uses it a little; any error must be a typed one, and is told. */
-export async function loadAndUse(file: string, folder: string, variant: number, { adapters, onError }: { adapters?: AdapterOptions[]; onError?: (error: StreamingLLMError) => void } = {}): Promise<'refused' | 'failed' | 'works'> {
+export async function loadAndUse(
+  file: string,
+  folder: string,
+  variant: number,
+  { adapters, onError }: { adapters?: AdapterOptions[]; onError?: (error: StreamingLLMError) => void } = {},
+): Promise<'refused' | 'failed' | 'works'> {
   let model: Model
   try {
-    model = await loadModel(file, { gpu: false, threads: 1, batchSize: 16, maxSequences: 2, flashAttention: variant % 2 === 0, kvType: variant === 3 ? 'q8_0' : 'f16', adapters, onWarning: () => {} })
+    model = await loadModel(file, {
+      gpu: false,
+      threads: 1,
+      batchSize: 16,
+      maxSequences: 2,
+      flashAttention: variant % 2 === 0,
+      kvType: variant === 3 ? 'q8_0' : 'f16',
+      adapters,
+      onWarning: () => {},
+    })
   } catch (error) {
     const typed = needTyped(error)
     onError?.(typed)
@@ -17,7 +31,11 @@ export async function loadAndUse(file: string, folder: string, variant: number, 
     void model.info
     const sequence = model.createSequence({ sinks: 2, window: 20 })
     let count = 0
-    for await (const event of sequence.generate({ tokens: model.textTokens('Hello world, and a few more words.'), maxTokens: 12, seed: 1 })) {
+    for await (const event of sequence.generate({
+      tokens: model.textTokens('Hello world, and a few more words.'),
+      maxTokens: 12,
+      seed: 1,
+    })) {
       if (event.type === 'text') count++
       expect(count <= 12, 'more texts than tokens')
     }

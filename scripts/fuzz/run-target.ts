@@ -4,7 +4,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Message, Order, Progress } from './child.js'
-import { seedBytes, type Fault, type FuzzTarget } from './target.js'
+import { type Fault, type FuzzTarget, seedBytes } from './target.js'
 
 /** How much is tried: what is reached last, or with `seconds` alone until they are over. */
 export interface Amount {
@@ -41,13 +41,21 @@ const warmLooks = 3
 const leastLooks = 12
 
 /** Tries inputs by seeds from `seed` on, in processes of their own, until the amount is reached. */
-export async function runTarget(name: string, target: FuzzTarget, seed: number, amount: Amount, { onFault, onProgress }: Listener): Promise<Outcome> {
+export async function runTarget(
+  name: string,
+  target: FuzzTarget,
+  seed: number,
+  amount: Amount,
+  { onFault, onProgress }: Listener,
+): Promise<Outcome> {
   const started = performance.now()
   const outcome: Outcome = { tried: 0, seconds: 0, faults: [], outcomes: {}, slowest: { seconds: 0, seed } }
   const elapsed = () => (performance.now() - started) / 1_000
-  const enough = () => outcome.tried >= (amount.inputs ?? (amount.seconds === undefined ? 1_000 : 0)) && elapsed() >= (amount.seconds ?? 0)
+  const enough = () =>
+    outcome.tried >= (amount.inputs ?? (amount.seconds === undefined ? 1_000 : 0)) && elapsed() >= (amount.seconds ?? 0)
   while (!enough()) {
-    const wanted = amount.inputs === undefined || outcome.tried >= amount.inputs ? Infinity : amount.inputs - outcome.tried
+    const wanted =
+      amount.inputs === undefined || outcome.tried >= amount.inputs ? Infinity : amount.inputs - outcome.tried
     const count = Math.min(wanted, target.inputsPerProcess ?? inputsPerProcess)
     // Where time alone counts, a process that is in the middle of its inputs when it is over is ended.
     const deadline = Number.isFinite(wanted) ? Infinity : started + amount.seconds! * 1_000
@@ -59,9 +67,11 @@ export async function runTarget(name: string, target: FuzzTarget, seed: number, 
       onProgress: (tried, megabytes) => onProgress?.(outcome.tried + tried, megabytes),
     })
     outcome.tried += tried
-    for (const [what, times] of Object.entries(last?.outcomes ?? {})) outcome.outcomes[what] = (outcome.outcomes[what] ?? 0) + times
+    for (const [what, times] of Object.entries(last?.outcomes ?? {}))
+      outcome.outcomes[what] = (outcome.outcomes[what] ?? 0) + times
     if (last !== undefined && last.slowest.seconds > outcome.slowest.seconds) outcome.slowest = last.slowest
-    if (grownMegabytes !== undefined) outcome.grownMegabytes = Math.max(outcome.grownMegabytes ?? -Infinity, grownMegabytes)
+    if (grownMegabytes !== undefined)
+      outcome.grownMegabytes = Math.max(outcome.grownMegabytes ?? -Infinity, grownMegabytes)
   }
   outcome.seconds = elapsed()
   return outcome
@@ -73,15 +83,27 @@ interface Ran {
   last?: Progress
 }
 
-async function runProcess(name: string, target: FuzzTarget, first: number, count: number, deadline: number, { onFault, onProgress }: Required<Listener>): Promise<Ran> {
-  const progressFile = path.join(os.tmpdir(), `streaming-llm-fuzz-${process.pid}-${name.replace(/\W+/g, '-').slice(-40)}`)
+async function runProcess(
+  name: string,
+  target: FuzzTarget,
+  first: number,
+  count: number,
+  deadline: number,
+  { onFault, onProgress }: Required<Listener>,
+): Promise<Ran> {
+  const progressFile = path.join(
+    os.tmpdir(),
+    `streaming-llm-fuzz-${process.pid}-${name.replace(/\W+/g, '-').slice(-40)}`,
+  )
   writeFileSync(progressFile, '')
   const child = fork(fileURLToPath(new URL('child.ts', import.meta.url)), [], {
     execArgv: [...(process.execArgv.includes('--import') ? process.execArgv : ['--import', 'tsx']), '--expose-gc'],
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   })
   let errors = ''
-  child.stderr!.setEncoding('utf8').on('data', (text: string) => { errors = (errors + text).slice(-2_000) })
+  child.stderr!.setEncoding('utf8').on('data', (text: string) => {
+    errors = (errors + text).slice(-2_000)
+  })
   const current = () => {
     const bytes = readFileSync(progressFile)
     const text = bytes.toString('latin1', 0, seedBytes).trim()
@@ -93,7 +115,8 @@ async function runProcess(name: string, target: FuzzTarget, first: number, count
   let hung = false
   let ended = false
   child.on('message', (message: Message) => {
-    if (message.kind === 'fault') return onFault({ target: name, seed: message.seed, reason: message.reason, input: message.input })
+    if (message.kind === 'fault')
+      return onFault({ target: name, seed: message.seed, reason: message.reason, input: message.input })
     last = message
     done = message.kind === 'done'
     looks.push(message.megabytes)
@@ -111,20 +134,27 @@ async function runProcess(name: string, target: FuzzTarget, first: number, count
     const cpu = cpuSeconds(child.pid!)
     if (watched === undefined || watched.seed !== seed) watched = { seed, at: performance.now(), cpu }
     // Each of those that run side by side has its own.
-    else if (seed !== undefined && (cpu - watched.cpu > limit * (target.atOnce ?? 1) || performance.now() - watched.at > limit * clockFactor * 1_000)) {
+    else if (
+      seed !== undefined &&
+      (cpu - watched.cpu > limit * (target.atOnce ?? 1) || performance.now() - watched.at > limit * clockFactor * 1_000)
+    ) {
       hung = true
       child.kill('SIGKILL')
     }
   }, pollMilliseconds)
   child.send({ target: name, first, count, progressFile, limit } satisfies Order)
-  const [code, signal] = await new Promise<[number | null, NodeJS.Signals | null]>(resolve => child.on('close', (...how) => resolve(how)))
+  const [code, signal] = await new Promise<[number | null, NodeJS.Signals | null]>(resolve =>
+    child.on('close', (...how) => resolve(how)),
+  )
   clearInterval(watch)
   const { seed, input } = current()
   rmSync(progressFile, { force: true })
   const grown = growth(looks)
   if (done) return { tried: count, last, ...grown }
   if (ended) return { tried: seed === undefined ? 0 : seed - first, last, ...grown }
-  const how = hung ? `still busy after ${limit} seconds of CPU` : `the process ended with ${signal ?? `code ${code}`}: ${errors.trim().slice(-1_500)}`
+  const how = hung
+    ? `still busy after ${limit} seconds of CPU`
+    : `the process ended with ${signal ?? `code ${code}`}: ${errors.trim().slice(-1_500)}`
   if (seed === undefined) throw new Error(`${name}: ${how}`)
   onFault({ target: name, seed, reason: how, input })
   return { tried: seed - first + 1, last }

@@ -39,13 +39,18 @@ export interface Fault {
 }
 
 /** What V8 says where what is given is itself at fault: proxies that are revoked or lie, what JSON cannot hold, symbols and numbers where there can be none. */
-const ofInputs = /revoked|proxy|serialize a BigInt|circular structure|^keys$|Cannot convert (?:a Symbol|a BigInt|object)|Invalid (?:array|typed array) length/
+const ofInputs =
+  /revoked|proxy|serialize a BigInt|circular structure|^keys$|Cannot convert (?:a Symbol|a BigInt|object)|Invalid (?:array|typed array) length/
 
 /** A mistake of ours that is passed off as one of the input: read as such wherever what is read may throw. */
 export function isOurMistake(error: { cause?: unknown }): boolean {
   const { cause } = error
   // The library that runs templates has these where a template asks what cannot be.
-  if (cause instanceof Error && /^\s+at .*@huggingface/.test(cause.stack?.split('\n').find(line => /^\s+at /.test(line)) ?? '')) return false
+  if (
+    cause instanceof Error &&
+    /^\s+at .*@huggingface/.test(cause.stack?.split('\n').find(line => /^\s+at /.test(line)) ?? '')
+  )
+    return false
   return (cause instanceof TypeError || cause instanceof ReferenceError) && !ofInputs.test(cause.message)
 }
 

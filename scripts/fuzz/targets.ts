@@ -3,7 +3,7 @@ import type { FuzzTarget } from './target.js'
 
 /** All targets by name. Each is loaded in the process that runs it, and nowhere else. */
 export const targets: Record<string, () => Promise<FuzzTarget>> = {
-  'hub': async () => (await import('./targets/hub.js')).target,
+  hub: async () => (await import('./targets/hub.js')).target,
   'saved-chats': async () => (await import('./targets/saved-chats.js')).target,
   adapters: async () => (await import('./targets/adapters.js')).target,
   headers: async () => (await import('./targets/headers.js')).target,
@@ -12,7 +12,9 @@ export const targets: Record<string, () => Promise<FuzzTarget>> = {
   schemas: async () => (await import('./targets/schemas.js')).default,
   templates: async () => (await import('./targets/templates.js')).default,
   chats: async () => (await import('./chats/target.js')).chatsTarget(),
-  ...Object.fromEntries(memories.map(memory => [`chats-${memory}`, async () => (await import('./chats/target.js')).chatsTarget(memory)])),
+  ...Object.fromEntries(
+    memories.map(memory => [`chats-${memory}`, async () => (await import('./chats/target.js')).chatsTarget(memory)]),
+  ),
   grammars: async () => (await import('./targets/grammars.js')).grammars,
 }
 
@@ -21,5 +23,5 @@ export async function loadTarget(name: string): Promise<FuzzTarget> {
   const known = targets[name]
   if (known !== undefined) return known()
   const [url, exported] = name.split('#') as [string, string]
-  return (await import(url) as Record<string, FuzzTarget>)[exported]!
+  return ((await import(url)) as Record<string, FuzzTarget>)[exported]!
 }

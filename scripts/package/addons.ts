@@ -19,7 +19,15 @@ export interface Addons {
  * Sees to the addons that the package will carry. Where there are no prebuilt ones, this platform's is built, as often as it is
  * packed: enough to try the package, and not for publishing (npm run release sees to that).
  */
-export async function prepareAddons({ here, all, isThere, isCurrent, isBuiltHere, buildHere, say }: Addons): Promise<void> {
+export async function prepareAddons({
+  here,
+  all,
+  isThere,
+  isCurrent,
+  isBuiltHere,
+  buildHere,
+  say,
+}: Addons): Promise<void> {
   const there = all.filter(isThere)
   if (there.every(name => name === here && isBuiltHere(name))) {
     await buildHere()
@@ -27,7 +35,10 @@ export async function prepareAddons({ here, all, isThere, isCurrent, isBuiltHere
     return
   }
   const outdated = there.filter(name => !isCurrent(name))
-  if (outdated.length > 0) throw new Error(`The prebuilt addons for ${outdated.join(', ')} are not of the sources as they are: run npm run prebuild, or delete prebuilds/.`)
+  if (outdated.length > 0)
+    throw new Error(
+      `The prebuilt addons for ${outdated.join(', ')} are not of the sources as they are: run npm run prebuild, or delete prebuilds/.`,
+    )
   const missing = all.filter(name => !there.includes(name))
   if (missing.length > 0) say(`The package has no addon for ${missing.join(', ')}; npm run prebuild makes them.`)
 }

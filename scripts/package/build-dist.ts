@@ -10,11 +10,23 @@ import { run } from '../prebuild/tools.js'
  */
 export async function buildDist(dist = path.join(root, 'dist')): Promise<void> {
   rmSync(dist, { recursive: true, force: true })
-  await run(process.execPath, [path.join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', path.join(root, 'tsconfig.build.json'), '--outDir', dist])
+  await run(process.execPath, [
+    path.join(root, 'node_modules', 'typescript', 'bin', 'tsc'),
+    '-p',
+    path.join(root, 'tsconfig.build.json'),
+    '--outDir',
+    dist,
+  ])
   await build({
     entryPoints: { index: path.join(root, 'lib', 'index.ts'), cli: path.join(root, 'lib', 'cli', 'main.ts') },
     // As deep as the sources' folders: what they name from there, the addon and package.json, is named rightly from here too.
     outdir: path.join(dist, 'js'),
-    bundle: true, splitting: true, packages: 'external', format: 'esm', platform: 'node', target: 'node20', logLevel: 'warning',
+    bundle: true,
+    splitting: true,
+    packages: 'external',
+    format: 'esm',
+    platform: 'node',
+    target: 'node20',
+    logLevel: 'warning',
   })
 }

@@ -29,7 +29,10 @@ export class Context {
     }))
   }
 
-  async newProject(name: string, prepare: (project: Project) => Promise<void> = () => Promise.resolve()): Promise<Project> {
+  async newProject(
+    name: string,
+    prepare: (project: Project) => Promise<void> = () => Promise.resolve(),
+  ): Promise<Project> {
     const project = await Project.create(name)
     await project.write('smoke.mjs', smoke)
     try {
@@ -70,4 +73,5 @@ export async function generate(file) {
 if (process.argv[2] && /smoke/.test(process.argv[1])) generate(process.argv[2]).then(tokens => console.log('tokens: ' + tokens))
 `
 
-export const onLinuxX64 = process.platform === 'linux' && process.arch === 'x64' ? undefined : 'its tools are those for Linux x64'
+export const onLinuxX64 =
+  process.platform === 'linux' && process.arch === 'x64' ? undefined : 'its tools are those for Linux x64'

@@ -5,7 +5,7 @@ import path from 'node:path'
 import { reportFailure } from '../../lib/cli/failure.js'
 import { buildNative } from '../build-native.mjs'
 import { isBuiltHere, isCurrent, markBuiltHere, prebuiltFile, root } from '../prebuild/compile.js'
-import { targetNames, type TargetName } from '../prebuild/targets.js'
+import { type TargetName, targetNames } from '../prebuild/targets.js'
 import { prepareAddons } from './addons.js'
 import { buildDist } from './build-dist.js'
 

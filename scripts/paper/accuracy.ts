@@ -40,7 +40,10 @@ export function accuracyText(accuracy: Accuracy, none = 'no questions'): string 
 }
 
 /** Accuracy in percent along the stream: points of about `perPoint` questions each, at the tokens in their middle. */
-export function accuracyCurve({ right, seen }: Pick<Answers, 'right' | 'seen'>, perPoint: number): { x: number; y: number }[] {
+export function accuracyCurve(
+  { right, seen }: Pick<Answers, 'right' | 'seen'>,
+  perPoint: number,
+): { x: number; y: number }[] {
   const parts = Math.max(1, Math.round(right.length / perPoint))
   const points: { x: number; y: number }[] = []
   for (let part = 0; part < parts && right.length > 0; part++) {

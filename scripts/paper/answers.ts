@@ -1,4 +1,4 @@
-import { StreamingLLMError, type Model, type Sequence } from '../../lib/index.js'
+import { type Model, type Sequence, StreamingLLMError } from '../../lib/index.js'
 
 /** What became of the questions of one stream, in their order. */
 export type Answers = {
@@ -24,7 +24,13 @@ export interface Question {
 }
 
 /** Asks one question after another in the same stream. Ends early where a dense cache is full. */
-export async function answerAll(model: Model, sequence: Sequence, questions: Iterable<Question> | AsyncIterable<Question>, onAnswer: () => void = () => {}, answers = noAnswers()): Promise<Answers> {
+export async function answerAll(
+  model: Model,
+  sequence: Sequence,
+  questions: Iterable<Question> | AsyncIterable<Question>,
+  onAnswer: () => void = () => {},
+  answers = noAnswers(),
+): Promise<Answers> {
   for await (const question of questions) {
     try {
       const { right, stray } = await complete(model, sequence, question)
@@ -50,7 +56,11 @@ export async function answerAll(model: Model, sequence: Sequence, questions: Ite
  * one in it leaves no trace. Of characters that the right token does not have, as many are stop strings as may be.
  * `stray` tells that none of them was in a wrong token.
  */
-export async function complete(model: Model, sequence: Sequence, { prompt, answer, likely }: Question): Promise<{ right: boolean; stray: boolean }> {
+export async function complete(
+  model: Model,
+  sequence: Sequence,
+  { prompt, answer, likely }: Question,
+): Promise<{ right: boolean; stray: boolean }> {
   let tokens = prompt
   for (const [i, token] of answer.entries()) {
     const expected = model.detokenize([token])
@@ -70,12 +80,15 @@ const mostStops = 16
 
 /** Texts that make a token wrong where `expected` is right, the likely ones first. */
 export function stopsFor(expected: string, likely: readonly string[]): string[] {
-  return [...new Set([...likely, ...common])].filter(text => text !== '' && !expected.includes(text)).slice(0, mostStops)
+  return [...new Set([...likely, ...common])]
+    .filter(text => text !== '' && !expected.includes(text))
+    .slice(0, mostStops)
 }
 
 /** The greedy next token's text; none if it had a stop string in it or ended the turn, and so was taken back. */
 async function oneToken(sequence: Sequence, tokens: readonly number[], stop: string[]): Promise<string> {
   let text = ''
-  for await (const part of sequence.generate({ tokens: [...tokens], temperature: 0, maxTokens: 1, stop }).text()) text += part
+  for await (const part of sequence.generate({ tokens: [...tokens], temperature: 0, maxTokens: 1, stop }).text())
+    text += part
   return text
 }

@@ -1,8 +1,8 @@
-import type { Model } from '../../lib/index.js'
 import { ChatFormat } from '../../lib/chat-format.js'
+import type { Model } from '../../lib/index.js'
 import { nextPrompt, wholePrompt } from '../../lib/prompt-tokens.js'
 import type { Question } from './answers.js'
-import { questionText, type ArcQuestion } from './arc-questions.js'
+import { type ArcQuestion, questionText } from './arc-questions.js'
 
 /** Makes prompts of ARC's questions: `first` for a new stream, else behind the answer to the one before. */
 export type ArcPrompts = (question: ArcQuestion, first: boolean) => Promise<Question>
@@ -13,12 +13,15 @@ export type ArcPrompts = (question: ArcQuestion, first: boolean) => Promise<Ques
  */
 export function arcPrompts(model: Model): ArcPrompts {
   const { chatTemplate, beginningToken } = model.nativeInfo
-  const format = chatTemplate === undefined || chatTemplate === '' ? undefined : new ChatFormat(model, { reasoning: 'text' })
+  const format =
+    chatTemplate === undefined || chatTemplate === '' ? undefined : new ChatFormat(model, { reasoning: 'text' })
   const encode = (text: string) => [...model.tokenize(text)]
   if (format?.template.incremental) {
     return async (question, first) => {
       const content = `${questionText(question)}\nAnswer with the ${/^\d/.test(question.answer) ? 'number' : 'letter'} only.`
-      const { tokens } = await (first ? wholePrompt : nextPrompt)({ model, format }, undefined, [{ role: 'user', content }])
+      const { tokens } = await (first ? wholePrompt : nextPrompt)({ model, format }, undefined, [
+        { role: 'user', content },
+      ])
       return asked(question, tokens, encode(question.answer))
     }
   }

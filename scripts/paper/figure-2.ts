@@ -1,8 +1,8 @@
-import { measureAttention, type MeanAttention } from './attention.js'
-import type { Cell, Experiment, ExperimentMaker } from './experiment.js'
-import { perplexityCell, perplexityOf, perplexityOrReason, scaled } from './perplexity.js'
 import type { HeatMaps, Plot } from '../report/plot.js'
 import type { Table } from '../report/table.js'
+import { type MeanAttention, measureAttention } from './attention.js'
+import type { Cell, Experiment, ExperimentMaker } from './experiment.js'
+import { perplexityCell, perplexityOf, perplexityOrReason, scaled } from './perplexity.js'
 
 const length = 16
 
@@ -25,31 +25,54 @@ export const figure2: ExperimentMaker = (setting): Experiment => {
     ['the older half of the window', 4, Math.max(1, Math.floor(cache / 2) - 4)],
     ['the older three quarters of the window', 4, Math.max(1, Math.floor(cache / 4) - 4)],
   ]
-  const cells = groups.map(([name, sinks, window]) => perplexityCell(setting, {
-    model, policy: sinks === 0 ? 'window' : 'streaming', sinks, window, text, from: cache, tokens,
-  }, `Figure 2, without ${name}`))
+  const cells = groups.map(([name, sinks, window]) =>
+    perplexityCell(
+      setting,
+      {
+        model,
+        policy: sinks === 0 ? 'window' : 'streaming',
+        sinks,
+        window,
+        text,
+        from: cache,
+        tokens,
+      },
+      `Figure 2, without ${name}`,
+    ),
+  )
   return {
     id: 'figure-2',
     title: 'Figure 2: attention maps',
-    about: `Where the tokens of ${sentences} sentences of ${length} tokens look, as llama.cpp shows it of its compute graph without flash attention: the mean of all heads of a layer. The paper's point: after the first layers `
-      + 'most of the attention falls on the first tokens, whatever they are. Below, what is lost when a group of tokens is taken away.',
+    about:
+      `Where the tokens of ${sentences} sentences of ${length} tokens look, as llama.cpp shows it of its compute graph without flash attention: the mean of all heads of a layer. The paper's point: after the first layers ` +
+      'most of the attention falls on the first tokens, whatever they are. Below, what is lost when a group of tokens is taken away.',
     cells: [attention, ...cells],
     present: outcomes => {
       const base = outcomes.value(cells[0]!)
       const maps = outcomes.value(attention)
       return {
-        tables: [...(maps === undefined ? [] : [attentionTable(maps, model.name)]), {
-          id: 'figure-2-without',
-          title: `What is lost without a group of tokens: ${model.name}, cache ${cache}, ${tokens} tokens`,
-          columns: ['Tokens taken away', 'Cache', 'Perplexity', 'Times the whole cache\'s'],
-          digits: [undefined, undefined, 2, 3],
-          rows: groups.map(([name, sinks, window], i) => {
-            const curve = outcomes.value(cells[i]!)
-            return [name, `${sinks} + ${window}`, perplexityOrReason(cells[i]!, outcomes), curve && base ? perplexityOf(curve) / perplexityOf(base) : '']
-          }),
-        }],
+        tables: [
+          ...(maps === undefined ? [] : [attentionTable(maps, model.name)]),
+          {
+            id: 'figure-2-without',
+            title: `What is lost without a group of tokens: ${model.name}, cache ${cache}, ${tokens} tokens`,
+            columns: ['Tokens taken away', 'Cache', 'Perplexity', "Times the whole cache's"],
+            digits: [undefined, undefined, 2, 3],
+            rows: groups.map(([name, sinks, window], i) => {
+              const curve = outcomes.value(cells[i]!)
+              return [
+                name,
+                `${sinks} + ${window}`,
+                perplexityOrReason(cells[i]!, outcomes),
+                curve && base ? perplexityOf(curve) / perplexityOf(base) : '',
+              ]
+            }),
+          },
+        ],
         plots: maps === undefined ? [] : [heatMaps(maps, model.name), sharesPlot(maps, model.name)],
-        notes: ['The paper shows the attention logits of Llama-2-7B over 256 sentences, before the softmax and of one head a layer; llama.cpp shows the weights after it, here over all heads.'],
+        notes: [
+          'The paper shows the attention logits of Llama-2-7B over 256 sentences, before the softmax and of one head a layer; llama.cpp shows the weights after it, here over all heads.',
+        ],
       }
     },
   }
@@ -82,10 +105,14 @@ function shareOf(layer: number[][], count: number): number {
   return rows.reduce((sum, row) => sum + row.slice(0, count).reduce((a, b) => a + b, 0), 0) / rows.length
 }
 
-const evenly = (count: number) => Array.from({ length: length / 2 }, (_, i) => count / (length / 2 + i + 1)).reduce((a, b) => a + b, 0) / (length / 2)
+const evenly = (count: number) =>
+  Array.from({ length: length / 2 }, (_, i) => count / (length / 2 + i + 1)).reduce((a, b) => a + b, 0) / (length / 2)
 
 function sharesPlot({ layers, sentences }: MeanAttention, name: string): Plot {
-  const line = (title: string, count: number) => ({ name: title, points: layers.map((layer, x) => ({ x, y: 100 * shareOf(layer, count) })) })
+  const line = (title: string, count: number) => ({
+    name: title,
+    points: layers.map((layer, x) => ({ x, y: 100 * shareOf(layer, count) })),
+  })
   return {
     id: 'figure-2-shares',
     title: 'How much attention the first tokens get',
@@ -94,8 +121,13 @@ function sharesPlot({ layers, sentences }: MeanAttention, name: string): Plot {
     y: { title: 'Share of the attention (%)', domain: [0, 100] },
     legend: 'Looked at',
     series: [
-      line('The first token', 1), line('The first four tokens', 4),
-      { name: 'The first four, if all tokens got the same', dashed: true, points: [0, layers.length - 1].map(x => ({ x, y: 100 * evenly(4) })) },
+      line('The first token', 1),
+      line('The first four tokens', 4),
+      {
+        name: 'The first four, if all tokens got the same',
+        dashed: true,
+        points: [0, layers.length - 1].map(x => ({ x, y: 100 * evenly(4) })),
+      },
     ],
   }
 }
@@ -106,6 +138,11 @@ function attentionTable({ layers }: MeanAttention, name: string): Table {
     title: `Share of the attention of tokens 9 to 16 in percent: ${name}`,
     columns: ['Layer', 'On the first token', 'On the first four', 'On the first four if spread evenly'],
     digits: [0, 1, 1, 1],
-    rows: shownLayers(layers.length).map(layer => [layer, 100 * shareOf(layers[layer]!, 1), 100 * shareOf(layers[layer]!, 4), 100 * evenly(4)]),
+    rows: shownLayers(layers.length).map(layer => [
+      layer,
+      100 * shareOf(layers[layer]!, 1),
+      100 * shareOf(layers[layer]!, 4),
+      100 * evenly(4),
+    ]),
   }
 }

@@ -1,5 +1,5 @@
-import { loadModel, type Sequence } from '../../lib/index.js'
 import { checkModelFile } from '../../lib/gguf/check.js'
+import { loadModel, type Sequence } from '../../lib/index.js'
 import { textTokens } from './text-tokens.js'
 
 export interface LatencyTask {
@@ -45,7 +45,13 @@ export async function measureLatency(task: LatencyTask, progress: (share: number
   await using other = await loadModel(path, { threads, batchSize: 512, onWarning: () => {} })
   const again = other.createSequence({ policy: 'recompute', ...policy })
   await again.append(tokens.subarray(0, cache + 1)) // full: nothing is decoded before it is asked for
-  const result: Latency = { streaming: [], recompute: [], streamingBytes: filled - before, recomputeBytes: 0, cacheBytes: await cacheBytes(path, cache) }
+  const result: Latency = {
+    streaming: [],
+    recompute: [],
+    streamingBytes: filled - before,
+    recomputeBytes: 0,
+    cacheBytes: await cacheBytes(path, cache),
+  }
   let at = cache + 1
   const timed = async (sequence: Sequence) => {
     const start = performance.now()
@@ -68,6 +74,8 @@ async function cacheBytes(path: string, cells: number): Promise<number> {
   const figure = (name: string) => Number(metadata.get(`${architecture}.${name}`) ?? NaN)
   const heads = figure('attention.head_count')
   const sharedHeads = Number.isNaN(figure('attention.head_count_kv')) ? heads : figure('attention.head_count_kv')
-  const headSize = Number.isNaN(figure('attention.key_length')) ? figure('embedding_length') / heads : figure('attention.key_length')
+  const headSize = Number.isNaN(figure('attention.key_length'))
+    ? figure('embedding_length') / heads
+    : figure('attention.key_length')
   return cells * figure('block_count') * 2 * sharedHeads * headSize * 2
 }

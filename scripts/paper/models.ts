@@ -15,7 +15,13 @@ export class ModelShelf {
     const name = JSON.stringify([file.path, kv, batchSize])
     if (this.#model !== undefined && this.#name === name) return this.#model
     await this.clear()
-    this.#model = await loadModel(file.path, { kvType: kv, batchSize, flashAttention: 'auto', threads: file.threads ?? this.#threads, onWarning: () => {} })
+    this.#model = await loadModel(file.path, {
+      kvType: kv,
+      batchSize,
+      flashAttention: 'auto',
+      threads: file.threads ?? this.#threads,
+      onWarning: () => {},
+    })
     this.#name = name
     return this.#model
   }

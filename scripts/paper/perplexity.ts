@@ -1,6 +1,14 @@
 import type { Sequence } from '../../lib/index.js'
-import { withSequence, type Cell, type Loading, type ModelFile, type Outcomes, type Setting, type TextFile } from './experiment.js'
 import type { Series } from '../report/plot.js'
+import {
+  type Cell,
+  type Loading,
+  type ModelFile,
+  type Outcomes,
+  type Setting,
+  type TextFile,
+  withSequence,
+} from './experiment.js'
 import { textTokens } from './text-tokens.js'
 
 /** What is measured: a policy on a text, token by token as in generation, given the tokens before. */
@@ -52,31 +60,69 @@ export const overText = {
 const parts = 100
 
 export function perplexityCell(setting: Setting, measurement: Measurement, label: string): Cell<Curve> {
-  const { model, policy, sinks, window, kv = 'f16', reanchorEvery, text, from, tokens, every = 1, passes = 1, newlines = 0, sampled = 0 } = measurement
+  const {
+    model,
+    policy,
+    sinks,
+    window,
+    kv = 'f16',
+    reanchorEvery,
+    text,
+    from,
+    tokens,
+    every = 1,
+    passes = 1,
+    newlines = 0,
+    sampled = 0,
+  } = measurement
   const cache = policy === 'dense' ? from + tokens / 2 : Math.min(sinks + window, from + tokens)
   const scored = Math.floor(tokens / every) * passes
   return {
     label,
     key: {
-      measured: 'perplexity', model: model.sha256, policy, sinks, window, kv, reanchorEvery: reanchorEvery ?? 'half of the window',
-      text: text.sha256, from, tokens, every, passes, newlines, sampled,
+      measured: 'perplexity',
+      model: model.sha256,
+      policy,
+      sinks,
+      window,
+      kv,
+      reanchorEvery: reanchorEvery ?? 'half of the window',
+      text: text.sha256,
+      from,
+      tokens,
+      every,
+      passes,
+      newlines,
+      sampled,
     },
-    work: policy === 'recompute'
-      ? [{ model, doing: 'recompute', tokens: scored, cache }]
-      : [
-          { model, doing: 'append', tokens: from + tokens * passes - scored, cache },
-          // Sinks decoded with every token make a batch of it.
-          { model, doing: 'score', tokens: scored, cache, times: 1 + (reanchorEvery === undefined || sinks === 0 ? 0 : 1.2 / reanchorEvery) },
-        ],
+    work:
+      policy === 'recompute'
+        ? [{ model, doing: 'recompute', tokens: scored, cache }]
+        : [
+            { model, doing: 'append', tokens: from + tokens * passes - scored, cache },
+            // Sinks decoded with every token make a batch of it.
+            {
+              model,
+              doing: 'score',
+              tokens: scored,
+              cache,
+              times: 1 + (reanchorEvery === undefined || sinks === 0 ? 0 : 1.2 / reanchorEvery),
+            },
+          ],
     measure: async progress => {
       const sizes = policy === 'dense' ? { sinks: 0, window: from + tokens } : { sinks, window }
       // A batch as large as the cache is the best that recomputing can get.
       const loading = { kv, batchSize: policy === 'recompute' ? 512 : undefined }
-      return await withSequence(setting, model, { loading, policy, ...sizes, reanchorEvery }, async (sequence, loaded) => {
-        const ids = textTokens(text, loaded, from + tokens)
-        if (newlines > 0) ids.fill(loaded.tokenize('\n').at(-1)!, 0, newlines)
-        return await scoreText(sequence, ids, { from, every, passes, sampled }, progress)
-      })
+      return await withSequence(
+        setting,
+        model,
+        { loading, policy, ...sizes, reanchorEvery },
+        async (sequence, loaded) => {
+          const ids = textTokens(text, loaded, from + tokens)
+          if (newlines > 0) ids.fill(loaded.tokenize('\n').at(-1)!, 0, newlines)
+          return await scoreText(sequence, ids, { from, every, passes, sampled }, progress)
+        },
+      )
     },
   }
 }
@@ -89,7 +135,12 @@ interface Reading {
   sampled: number
 }
 
-async function scoreText(sequence: Sequence, ids: Int32Array, { from, every, passes, sampled }: Reading, progress: (share: number) => void): Promise<Curve> {
+async function scoreText(
+  sequence: Sequence,
+  ids: Int32Array,
+  { from, every, passes, sampled }: Reading,
+  progress: (share: number) => void,
+): Promise<Curve> {
   const all = passes * ids.length
   // No part crosses from one pass into the next.
   const part = Math.max(every, Math.ceil((ids.length - from) / Math.ceil(parts / passes) / every) * every)
@@ -178,7 +229,12 @@ export function perplexitySeries(name: string, curve: Curve, { around = 3, dashe
 
 /** The same over every k-th token alone, to be compared with a measurement of only these. */
 export function sampledSeries(name: string, { samples = [] }: Curve, every: number): Series {
-  const alone: Curve = { ends: samples.map((_, i) => 1 + (i + 1) * every), counts: samples.map(() => 1), sums: samples, milliseconds: 0 }
+  const alone: Curve = {
+    ends: samples.map((_, i) => 1 + (i + 1) * every),
+    counts: samples.map(() => 1),
+    sums: samples,
+    milliseconds: 0,
+  }
   return perplexitySeries(name, alone, { around: Math.max(3, Math.ceil(samples.length / 20)), dashed: true })
 }
 

@@ -41,29 +41,35 @@ export const questions: PinnedFile[] = [
   {
     file: 'ARC-Easy-test.jsonl',
     name: 'AI2 ARC, Easy, test questions',
-    sources: [{
-      address: `${raw}/nju-websoft/GenMC/eada4b06cf25bd95333422e1a1c02d4db3d25945/data/arc_easy/official/test.jsonl`,
-      sha256: '0eef1b69fbee5318aa5f380b1afbdeb8530d34d94fe61fe2ce7b77977ccff2b8',
-      convert: flatQuestions,
-    }],
+    sources: [
+      {
+        address: `${raw}/nju-websoft/GenMC/eada4b06cf25bd95333422e1a1c02d4db3d25945/data/arc_easy/official/test.jsonl`,
+        sha256: '0eef1b69fbee5318aa5f380b1afbdeb8530d34d94fe61fe2ce7b77977ccff2b8',
+        convert: flatQuestions,
+      },
+    ],
   },
   {
     // 1,170 of the 1,172 questions, in another order: the file with all of them is found at no address that stays.
     file: 'ARC-Challenge-test.jsonl',
     name: 'AI2 ARC, Challenge, test questions',
-    sources: [{
-      address: `${raw}/nju-websoft/GenMC/eada4b06cf25bd95333422e1a1c02d4db3d25945/data/arc_challenge/official/test.jsonl`,
-      sha256: 'e038ac8d80e53aca3907c96e1b27b45c0bd8bb95461623bf8e28c4207696273e',
-      convert: flatQuestions,
-    }],
+    sources: [
+      {
+        address: `${raw}/nju-websoft/GenMC/eada4b06cf25bd95333422e1a1c02d4db3d25945/data/arc_challenge/official/test.jsonl`,
+        sha256: 'e038ac8d80e53aca3907c96e1b27b45c0bd8bb95461623bf8e28c4207696273e',
+        convert: flatQuestions,
+      },
+    ],
   },
   {
     file: 'mt_bench_question.jsonl',
     name: 'MT-Bench questions',
-    sources: [{
-      address: `${raw}/lm-sys/FastChat/0e6d3e4beaab66f4d3f93db72541a4abab8af28d/fastchat/llm_judge/data/mt_bench/question.jsonl`,
-      sha256: '119565adbab82227089cefdb44c8d7e2cf04dc0a0ec233634c82e7d4e2a944f7',
-    }],
+    sources: [
+      {
+        address: `${raw}/lm-sys/FastChat/0e6d3e4beaab66f4d3f93db72541a4abab8af28d/fastchat/llm_judge/data/mt_bench/question.jsonl`,
+        sha256: '119565adbab82227089cefdb44c8d7e2cf04dc0a0ec233634c82e7d4e2a944f7',
+      },
+    ],
   },
 ]
 
@@ -85,9 +91,16 @@ interface NestedQuestion {
 
 /** From AI2's form, choices inside the question and more with each, to one line { id, question, choices, answerKey }. */
 function flatQuestions(content: string): string {
-  return content.trim().split('\n').map(line => {
-    const { id, question, answerKey } = JSON.parse(line) as NestedQuestion
-    const choices = { text: question.choices.map(choice => choice.text), label: question.choices.map(choice => choice.label) }
-    return `${JSON.stringify({ id, question: question.stem, choices, answerKey })}\n`
-  }).join('')
+  return content
+    .trim()
+    .split('\n')
+    .map(line => {
+      const { id, question, answerKey } = JSON.parse(line) as NestedQuestion
+      const choices = {
+        text: question.choices.map(choice => choice.text),
+        label: question.choices.map(choice => choice.label),
+      }
+      return `${JSON.stringify({ id, question: question.stem, choices, answerKey })}\n`
+    })
+    .join('')
 }

@@ -1,5 +1,5 @@
-import { shuffled } from './shuffled.js'
 import { SeededRandom } from '../../test/tools/tiny-random.js'
+import { shuffled } from './shuffled.js'
 
 /** Lines are asked for this often, and lie this far back: as in the paper. */
 export const linesBetween = 10
@@ -11,12 +11,14 @@ export interface LineQuestion {
   answer: string
 }
 
-const qualities = words(`amber ancient bitter bold brave bright broken busy calm careful cheap clever cold curious damp dark
+const qualities =
+  words(`amber ancient bitter bold brave bright broken busy calm careful cheap clever cold curious damp dark
   distant dusty eager early empty faint famous fancy fierce fragile frozen gentle giant golden grateful hidden hollow
   humble hungry icy jolly kind late lazy lively lonely loud lucky mellow mighty modern narrow noisy odd pale patient
   plain polite proud purple quick quiet rapid rare restless round royal rural salty shallow sharp shiny silent silver
   simple sleepy slow smooth solid sour steep stormy strange sturdy sweet swift tall tender tidy tiny vivid warm wild wooden`)
-const things = words(`acorn anchor apron arrow badge balloon barrel basket beetle bottle bridge bucket button cactus camera
+const things =
+  words(`acorn anchor apron arrow badge balloon barrel basket beetle bottle bridge bucket button cactus camera
   candle canyon carpet castle chimney circle clock cloud compass copper cottage cradle desert dragon eagle elbow engine
   feather fiddle forest fountain garden glacier goblet guitar hammer harbor hedge helmet island jacket jungle kettle
   kitchen ladder lantern lemon lizard magnet marble market meadow mirror monkey mountain needle ocean olive orchard
@@ -43,7 +45,8 @@ export function* registerLines(lines: number, seed: number): Generator<LineQuest
   const quality = deck(qualities, random)
   const thing = deck(things, random)
   const past: { name: string; content: string }[] = []
-  let text = 'Below is a record of lines to be remembered. From time to time one of the last lines is asked for again.\n\n'
+  let text =
+    'Below is a record of lines to be remembered. From time to time one of the last lines is asked for again.\n\n'
   for (let i = 0; i < lines; i++) {
     const name = `${quality()}-${thing()}`
     const content = String(10_000 + random.integer(90_000))

@@ -1,9 +1,9 @@
 import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Experiment, Outcomes } from './experiment.js'
 import { writeWhole } from '../report/files.js'
 import { plotPng, plotSvg } from '../report/render-plot.js'
-import { cellText, isNumeric, tableJson, tableMarkdown, type Table } from '../report/table.js'
+import { cellText, isNumeric, type Table, tableJson, tableMarkdown } from '../report/table.js'
+import type { Experiment, Outcomes } from './experiment.js'
 
 /** What the report says of the run: names and values, in the order in which they are shown. */
 export type Facts = [name: string, value: string][]
@@ -18,7 +18,11 @@ export interface ReportOptions {
 }
 
 /** Writes the page, each plot and each table. Returns the page's path. */
-export async function writeReport(experiments: Experiment[], outcomes: Outcomes, { folder, introduction, facts, commands }: ReportOptions): Promise<string> {
+export async function writeReport(
+  experiments: Experiment[],
+  outcomes: Outcomes,
+  { folder, introduction, facts, commands }: ReportOptions,
+): Promise<string> {
   await removeOlder(folder)
   const files: string[] = []
   const write = async (file: string, content: string | Uint8Array) => {
@@ -34,7 +38,9 @@ export async function writeReport(experiments: Experiment[], outcomes: Outcomes,
       const svg = await plotSvg(plot)
       await write(`plots/${plot.id}.svg`, svg)
       await write(`plots/${plot.id}.png`, plotPng(svg))
-      figures.push(`<figure>${inline(svg, plot.id)}<figcaption><a href="plots/${plot.id}.svg">SVG</a> <a href="plots/${plot.id}.png">PNG</a></figcaption></figure>`)
+      figures.push(
+        `<figure>${inline(svg, plot.id)}<figcaption><a href="plots/${plot.id}.svg">SVG</a> <a href="plots/${plot.id}.png">PNG</a></figcaption></figure>`,
+      )
     }
     for (const table of tables) {
       await write(`tables/${table.id}.json`, tableJson(table))
@@ -46,25 +52,47 @@ export async function writeReport(experiments: Experiment[], outcomes: Outcomes,
       if (reason !== undefined) reasons.set(reason, [...(reasons.get(reason) ?? []), cell.label])
     }
     const missing = [...reasons].map(([reason, labels]) => `Not measured: ${labels.join('; ')}: ${reason}`)
-    sections.push([
-      `<section id="${id}"><h2>${escape(title)}</h2><p>${escape(about)}</p>`,
-      ...tables.map(tableHtml), ...figures,
-      ...[...notes, ...missing].map(note => `<p class="note">${escape(note)}</p>`),
-      '</section>',
-    ].join('\n'))
+    sections.push(
+      [
+        `<section id="${id}"><h2>${escape(title)}</h2><p>${escape(about)}</p>`,
+        ...tables.map(tableHtml),
+        ...figures,
+        ...[...notes, ...missing].map(note => `<p class="note">${escape(note)}</p>`),
+        '</section>',
+      ].join('\n'),
+    )
   }
   const page = join(folder, 'index.html')
-  await writeWhole(page, [
-    '<!doctype html>', '<html lang="en">', '<head>', '<meta charset="utf-8">', '<meta name="viewport" content="width=device-width">',
-    '<title>StreamingLLM: the paper\'s evidence</title>', `<style>${style}</style>`, '</head>', '<body>', '<h1>StreamingLLM: the paper\'s evidence</h1>',
-    ...introduction.map(text => `<p>${escape(text)}</p>`),
-    `<nav><ul>${experiments.map(({ id, title }) => `<li><a href="#${id}">${escape(title)}</a></li>`).join('')}</ul></nav>`,
-    ...sections,
-    '<section id="run"><h2>This run</h2>',
-    `<table><tbody>${facts.map(([name, value]) => `<tr><th scope="row">${escape(name)}</th><td>${escape(value)}</td></tr>`).join('')}</tbody></table>`,
-    '<p>To get this report again:</p>', `<pre>${escape(commands.join('\n'))}</pre>`, '</section>', '</body>', '</html>', '',
-  ].join('\n'))
-  await writeWhole(join(folder, 'run.json'), `${JSON.stringify({ facts: Object.fromEntries(facts), commands, files }, null, 2)}\n`)
+  await writeWhole(
+    page,
+    [
+      '<!doctype html>',
+      '<html lang="en">',
+      '<head>',
+      '<meta charset="utf-8">',
+      '<meta name="viewport" content="width=device-width">',
+      "<title>StreamingLLM: the paper's evidence</title>",
+      `<style>${style}</style>`,
+      '</head>',
+      '<body>',
+      "<h1>StreamingLLM: the paper's evidence</h1>",
+      ...introduction.map(text => `<p>${escape(text)}</p>`),
+      `<nav><ul>${experiments.map(({ id, title }) => `<li><a href="#${id}">${escape(title)}</a></li>`).join('')}</ul></nav>`,
+      ...sections,
+      '<section id="run"><h2>This run</h2>',
+      `<table><tbody>${facts.map(([name, value]) => `<tr><th scope="row">${escape(name)}</th><td>${escape(value)}</td></tr>`).join('')}</tbody></table>`,
+      '<p>To get this report again:</p>',
+      `<pre>${escape(commands.join('\n'))}</pre>`,
+      '</section>',
+      '</body>',
+      '</html>',
+      '',
+    ].join('\n'),
+  )
+  await writeWhole(
+    join(folder, 'run.json'),
+    `${JSON.stringify({ facts: Object.fromEntries(facts), commands, files }, null, 2)}\n`,
+  )
   return page
 }
 
@@ -77,13 +105,15 @@ async function removeOlder(folder: string): Promise<void> {
     return // there is none
   }
   for (const file of Array.isArray(files) ? files : []) {
-    if (typeof file === 'string' && /^(plots|tables)\/[\w.-]+$/.test(file)) await rm(join(folder, file), { force: true })
+    if (typeof file === 'string' && /^(plots|tables)\/[\w.-]+$/.test(file))
+      await rm(join(folder, file), { force: true })
   }
 }
 
 function tableHtml({ title, columns, rows, digits = [] }: Table): string {
   const numeric = columns.map((_, column) => isNumeric(rows, column))
-  const cell = (tag: string, column: number, text: string) => `<${tag}${numeric[column] ? ' class="number"' : ''}>${escape(text)}</${tag}>`
+  const cell = (tag: string, column: number, text: string) =>
+    `<${tag}${numeric[column] ? ' class="number"' : ''}>${escape(text)}</${tag}>`
   return [
     `<table><caption>${escape(title)}</caption><thead><tr>${columns.map((name, i) => cell('th', i, name)).join('')}</tr></thead><tbody>`,
     ...rows.map(row => `<tr>${row.map((value, i) => cell('td', i, cellText(value, digits[i]))).join('')}</tr>`),

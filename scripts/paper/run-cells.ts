@@ -1,12 +1,13 @@
-import { progressLine, type ProgressLine } from '../../lib/cli/bar.js'
-import { duration, secondsOfCell, type Speeds } from './estimate.js'
+import { type ProgressLine, progressLine } from '../../lib/cli/bar.js'
+import { duration, type Speeds, secondsOfCell } from './estimate.js'
 import type { Cell, Experiment, Outcomes, Plain } from './experiment.js'
-import { hashOfKey, type CellStore } from './store.js'
+import { type CellStore, hashOfKey } from './store.js'
 
 /** Cells that several experiments have in common are there once. */
 export function distinctCells(experiments: Experiment[]): Cell<Plain>[] {
   const cells = new Map<string, Cell<Plain>>()
-  for (const experiment of experiments) for (const cell of experiment.cells) if (!cells.has(hashOfKey(cell.key))) cells.set(hashOfKey(cell.key), cell)
+  for (const experiment of experiments)
+    for (const cell of experiment.cells) if (!cells.has(hashOfKey(cell.key))) cells.set(hashOfKey(cell.key), cell)
   return [...cells.values()]
 }
 
@@ -25,11 +26,15 @@ export async function runCells(cells: Cell<Plain>[], options: RunOptions): Promi
   const { store, speeds, signal, timeLimit = Infinity, say } = options
   const reasons = new Map<string, string>()
   const open = cells.filter(cell => store.get(cell.key) === undefined && cell.missing === undefined)
-  const progress = new Progress(open.reduce((sum, cell) => sum + secondsOfCell(cell, speeds), 0), say)
+  const progress = new Progress(
+    open.reduce((sum, cell) => sum + secondsOfCell(cell, speeds), 0),
+    say,
+  )
   const started = performance.now()
   try {
     const spent = () => (performance.now() - started) / 1_000
-    const timeOver = (expected: number) => `it would have taken ${duration(expected)}, and the quick run's time was nearly over; run it again to go on`
+    const timeOver = (expected: number) =>
+      `it would have taken ${duration(expected)}, and the quick run's time was nearly over; run it again to go on`
     // What seems too long for the time that is left has its turn at the end: an estimate is no more than that.
     const late: Cell<Plain>[] = []
     const queue = function* () {
@@ -71,7 +76,10 @@ export async function runCells(cells: Cell<Plain>[], options: RunOptions): Promi
 export function outcomesOf(store: CellStore, reasons: ReadonlyMap<string, string> = new Map()): Outcomes {
   return {
     value: <Value extends Plain>(cell: Cell<Value>) => store.get(cell.key)?.value as Value | undefined,
-    reason: cell => (store.get(cell.key) !== undefined ? undefined : cell.missing ?? reasons.get(hashOfKey(cell.key)) ?? 'the run was ended before'),
+    reason: cell =>
+      store.get(cell.key) !== undefined
+        ? undefined
+        : (cell.missing ?? reasons.get(hashOfKey(cell.key)) ?? 'the run was ended before'),
   }
 }
 

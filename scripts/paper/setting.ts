@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { StreamingLLMError } from '../../lib/errors.js'
 import { modelReference } from '../../lib/cli/open-model.js'
 import { progressBar } from '../../lib/cli/progress-bar.js'
+import { StreamingLLMError } from '../../lib/errors.js'
 import { checkModelFile } from '../../lib/gguf/check.js'
 import { sha256OfFile } from '../../lib/models/checksum.js'
 import { DEFAULT_MODEL, DEFAULT_MODEL_SHA256 } from '../../lib/models/default-model.js'
@@ -49,7 +49,10 @@ export async function makeSetting(flags: PaperFlags, shelf: ModelShelf): Promise
     model,
     explodingModel: exploding,
     // So little to compute that two threads would only wait for each other.
-    tinyModel: { ...await modelFile(tinyModel('llama', { layers: 1, seed: flags.seed }), 'tiny random model'), threads: 1 },
+    tinyModel: {
+      ...(await modelFile(tinyModel('llama', { layers: 1, seed: flags.seed }), 'tiny random model')),
+      threads: 1,
+    },
     text,
     texts: Object.fromEntries(others),
     open: (file, loading) => shelf.open(file, loading),
@@ -59,7 +62,10 @@ export async function makeSetting(flags: PaperFlags, shelf: ModelShelf): Promise
 async function givenModel(reference: string): Promise<ModelFile> {
   const bar = progressBar()
   try {
-    const path = await resolveModel(reference, { onProgress: bar.show, sha256: reference === DEFAULT_MODEL ? DEFAULT_MODEL_SHA256 : undefined })
+    const path = await resolveModel(reference, {
+      onProgress: bar.show,
+      sha256: reference === DEFAULT_MODEL ? DEFAULT_MODEL_SHA256 : undefined,
+    })
     return await modelFile(path, basename(path).replace(/\.gguf$/, ''))
   } finally {
     bar.end()
@@ -68,7 +74,12 @@ async function givenModel(reference: string): Promise<ModelFile> {
 
 async function modelFile(path: string, name: string): Promise<ModelFile> {
   const { metadata, architecture } = await checkModelFile(path)
-  return { name, path, sha256: await sha256OfFile(path), trainedLength: Number(metadata.get(`${architecture}.context_length`)) }
+  return {
+    name,
+    path,
+    sha256: await sha256OfFile(path),
+    trainedLength: Number(metadata.get(`${architecture}.context_length`)),
+  }
 }
 
 async function explodes({ explodingModel: reference, texts }: PaperFlags): Promise<ModelFile | Missing> {
@@ -91,7 +102,12 @@ async function longText({ text, texts }: PaperFlags): Promise<TextFile> {
   try {
     const { bytes, source, start } = await findFile(mobyDick, texts)
     const end = bytes.lastIndexOf('*** END OF')
-    return { name: `${mobyDick.name}, from byte ${start.toLocaleString('en')}`, source, sha256: sha256(bytes), content: bytes.subarray(start, end < 0 ? undefined : end).toString('utf8') }
+    return {
+      name: `${mobyDick.name}, from byte ${start.toLocaleString('en')}`,
+      source,
+      sha256: sha256(bytes),
+      content: bytes.subarray(start, end < 0 ? undefined : end).toString('utf8'),
+    }
   } catch (error) {
     const content = await packageProse(fileURLToPath(new URL('../../node_modules', import.meta.url)))
     return {
@@ -103,7 +119,10 @@ async function longText({ text, texts }: PaperFlags): Promise<TextFile> {
   }
 }
 
-async function pinnedText(pinned: Parameters<typeof findFile>[0], folder: string | undefined): Promise<TextFile | Missing> {
+async function pinnedText(
+  pinned: Parameters<typeof findFile>[0],
+  folder: string | undefined,
+): Promise<TextFile | Missing> {
   try {
     const { bytes, source } = await findFile(pinned, folder)
     return { name: pinned.name, source, sha256: sha256(bytes), content: bytes.toString('utf8') }

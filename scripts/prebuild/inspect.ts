@@ -18,15 +18,24 @@ export interface AddonFacts {
 export async function addonFacts(file: string): Promise<AddonFacts> {
   const headers = await run('llvm-readobj', ['--file-headers', '--needed-libs', file])
   const architecture = /Arch: (\S+)/.exec(headers)?.[1] ?? ''
-  if (/Format: COFF/.test(headers)) return { architecture, ...await windowsFacts(file) }
-  const libraries = (/NeededLibraries \[([^\]]*)\]/.exec(headers)?.[1] ?? '').split('\n').map(line => line.trim().split(' ')[0] ?? '').filter(Boolean)
-  const names = (text: string): string[] => text.split('\n').map(line => line.trim()).filter(Boolean)
+  if (/Format: COFF/.test(headers)) return { architecture, ...(await windowsFacts(file)) }
+  const libraries = (/NeededLibraries \[([^\]]*)\]/.exec(headers)?.[1] ?? '')
+    .split('\n')
+    .map(line => line.trim().split(' ')[0] ?? '')
+    .filter(Boolean)
+  const names = (text: string): string[] =>
+    text
+      .split('\n')
+      .map(line => line.trim())
+      .filter(Boolean)
   if (/Format: Mach-O/.test(headers)) {
     const commands = await run('llvm-objdump', ['--macho', '--private-headers', file])
     return {
       architecture,
       libraries,
-      exports: names(await run('llvm-nm', ['--extern-only', '--defined-only', '--just-symbol-name', file])).map(name => name.replace(/^_/, '')),
+      exports: names(await run('llvm-nm', ['--extern-only', '--defined-only', '--just-symbol-name', file])).map(name =>
+        name.replace(/^_/, ''),
+      ),
       imports: names(await run('llvm-nm', ['--undefined-only', '--just-symbol-name', file])),
       oldestSystem: /minos ([\d.]+)/.exec(commands)?.[1],
       signed: commands.includes('LC_CODE_SIGNATURE'),
@@ -43,7 +52,11 @@ export async function addonFacts(file: string): Promise<AddonFacts> {
 async function windowsFacts(file: string): Promise<Omit<AddonFacts, 'architecture'>> {
   const text = await run('llvm-readobj', ['--coff-imports', '--coff-exports', file])
   const all = (pattern: RegExp): string[] => [...text.matchAll(pattern)].map(match => match[1] as string)
-  return { libraries: all(/^Import \{\s*Name: (\S+)/gm), imports: all(/^ *Symbol: (\S+)/gm), exports: all(/^Export \{\s*Ordinal: \d+\s*Name: (\S+)/gm) }
+  return {
+    libraries: all(/^Import \{\s*Name: (\S+)/gm),
+    imports: all(/^ *Symbol: (\S+)/gm),
+    exports: all(/^Export \{\s*Ordinal: \d+\s*Name: (\S+)/gm),
+  }
 }
 
 /** What is wrong with an addon for that platform, a line each; nothing where it is as it should be. */
@@ -57,7 +70,11 @@ export function faults(name: TargetName, facts: AddonFacts, nodeApi: readonly st
   expect(facts.architecture === wanted, `its processor is ${facts.architecture}, not ${wanted}`)
   for (const symbol of exported) expect(facts.exports.includes(symbol), `it does not export ${symbol}`)
   // Of Mach-O's own two, each image has its own.
-  const others = facts.exports.filter(symbol => !exported.includes(symbol) && !['__dso_handle', '__mh_dylib_header', '_mh_dylib_header', '___dso_handle'].includes(symbol))
+  const others = facts.exports.filter(
+    symbol =>
+      !exported.includes(symbol) &&
+      !['__dso_handle', '__mh_dylib_header', '_mh_dylib_header', '___dso_handle'].includes(symbol),
+  )
   expect(others.length === 0, `it exports more than it should: ${others.join(', ')}`)
   const strangers = facts.libraries.filter(library => !librariesOf[platform].test(library))
   expect(strangers.length === 0, `it needs ${strangers.join(', ')}`)
@@ -73,9 +90,14 @@ export function faults(name: TargetName, facts: AddonFacts, nodeApi: readonly st
     expect(facts.signed === true || architecture === 'x64', 'it is not signed')
     expect(facts.oldestSystem === oldest.macos, `it is for macOS ${facts.oldestSystem}, not ${oldest.macos}`)
     const known = new Set(nodeApi.map(each => `_${each}`))
-    const unknown = facts.imports.filter(symbol => !known.has(symbol) && !isOfCppRuntime(symbol) && !isOfLibSystem(symbol))
+    const unknown = facts.imports.filter(
+      symbol => !known.has(symbol) && !isOfCppRuntime(symbol) && !isOfLibSystem(symbol),
+    )
     expect(unknown.length === 0, `it lacks ${unknown.join(', ')}`)
-    expect(facts.libraries.some(library => library.includes('libc++')), 'it does not share the C++ library of llama.cpp')
+    expect(
+      facts.libraries.some(library => library.includes('libc++')),
+      'it does not share the C++ library of llama.cpp',
+    )
   } else {
     expect(!facts.imports.some(symbol => nodeApi.includes(symbol)), 'it takes Node-API from a program of a fixed name')
   }
@@ -83,7 +105,8 @@ export function faults(name: TargetName, facts: AddonFacts, nodeApi: readonly st
 }
 
 const librariesOf = {
-  linux: /^(libstdc\+\+\.so\.6|libgcc_s\.so\.1|libc\.so\.6|libm\.so\.6|libdl\.so\.2|libpthread\.so\.0|ld-linux-.*\.so\.\d)$/,
+  linux:
+    /^(libstdc\+\+\.so\.6|libgcc_s\.so\.1|libc\.so\.6|libm\.so\.6|libdl\.so\.2|libpthread\.so\.0|ld-linux-.*\.so\.\d)$/,
   darwin: /^(\/usr\/lib\/(libc\+\+\.1|libSystem\.B)\.dylib|@rpath\/streaming_llm\.node)$/,
   win32: /^(KERNEL32\.dll|ntdll\.dll|api-ms-win-crt-.*\.dll|ucrtbase\.dll)$/i,
 }

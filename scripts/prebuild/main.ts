@@ -13,7 +13,9 @@ const program = new Command('prebuild')
     for (const name of only) {
       const began = performance.now()
       const file = await prebuild(name)
-      console.error(`${name.padEnd(12)}  ${(statSync(file).size / 1e3).toFixed(0).padStart(5)} kB  ${((performance.now() - began) / 1000).toFixed(0)} s`)
+      console.error(
+        `${name.padEnd(12)}  ${(statSync(file).size / 1e3).toFixed(0).padStart(5)} kB  ${((performance.now() - began) / 1000).toFixed(0)} s`,
+      )
     }
   })
 

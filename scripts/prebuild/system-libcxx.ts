@@ -20,5 +20,7 @@ export function systemCppLibrary(undefinedSymbols: Iterable<string>): string {
 
 /** A name of namespace std, of its type information, of the memory operators, or of the ABI. Mach-O puts a `_` before all. */
 export function isOfCppRuntime(symbol: string): boolean {
-  return /^__Z(N[VK]*St|St|T[IVSTC](N[VK]*)?St|T[IVS]N10__cxxabi|n[aw]|d[al])|^___cxa_|^___gxx_personality_v0$/.test(symbol)
+  return /^__Z(N[VK]*St|St|T[IVSTC](N[VK]*)?St|T[IVS]N10__cxxabi|n[aw]|d[al])|^___cxa_|^___gxx_personality_v0$/.test(
+    symbol,
+  )
 }

@@ -1,5 +1,12 @@
 /** What `npm run prebuild` can make. The names are those of the folders in prebuilds/. */
-export const targetNames = ['linux-x64', 'linux-arm64', 'darwin-x64', 'darwin-arm64', 'win32-x64', 'win32-arm64'] as const
+export const targetNames = [
+  'linux-x64',
+  'linux-arm64',
+  'darwin-x64',
+  'darwin-arm64',
+  'win32-x64',
+  'win32-arm64',
+] as const
 
 export type TargetName = (typeof targetNames)[number]
 export type Platform = 'linux' | 'darwin' | 'win32'
@@ -25,7 +32,8 @@ export const exported = ['napi_register_module_v1', 'node_api_module_get_api_ver
 
 export function parseTargets(names: readonly string[]): TargetName[] {
   for (const name of names) {
-    if (!(targetNames as readonly string[]).includes(name)) throw new Error(`There is no target ${name}; there are ${targetNames.join(', ')}.`)
+    if (!(targetNames as readonly string[]).includes(name))
+      throw new Error(`There is no target ${name}; there are ${targetNames.join(', ')}.`)
   }
   return names as TargetName[]
 }

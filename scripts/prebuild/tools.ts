@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { chmod, mkdir, mkdtemp, readFile, readdir, rename, rm } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { userCacheFolder } from '../../lib/user-cache.js'
@@ -13,7 +13,9 @@ const execute = promisify(execFile)
 /** The compiler for all platforms: one download, no installation. Which wheel pip takes depends on this machine. */
 const zig = {
   version: '0.16.0',
-  sha256: { x64: '9fcda73f62b851dd72a54b710ad40a209896db14cfb13649e62191243556342b' } as Partial<Record<string, string>>,
+  sha256: { x64: '9fcda73f62b851dd72a54b710ad40a209896db14cfb13649e62191243556342b' } as Partial<
+    Record<string, string>
+  >,
 }
 
 /** GCC 12's C++ library, of which the headers and the two shared libraries to link with are wanted. */
@@ -25,19 +27,36 @@ const debianPackages: Record<Architecture, string[]> = {
 const cache = userCacheFolder('prebuild')
 
 /** Runs a program to its end and returns what it said; of one that fails the message has its last words. */
-export async function run(program: string, args: readonly string[], options: { cwd?: string; env?: NodeJS.ProcessEnv; timeout?: number } = {}): Promise<string> {
+export async function run(
+  program: string,
+  args: readonly string[],
+  options: { cwd?: string; env?: NodeJS.ProcessEnv; timeout?: number } = {},
+): Promise<string> {
   try {
     const { stdout } = await execute(program, args, { maxBuffer: 1 << 28, ...options })
     return stdout
   } catch (error) {
-    const { stderr = '', stdout = '', message, code } = error as Error & { stderr?: string; stdout?: string; code?: unknown }
+    const {
+      stderr = '',
+      stdout = '',
+      message,
+      code,
+    } = error as Error & { stderr?: string; stdout?: string; code?: unknown }
     if (code === 'ENOENT') throw new Error(`${program} is not on this machine${hints[program] ?? ''}`, { cause: error })
-    throw new Error(`${program} ${args.slice(0, 3).join(' ')} ... failed:\n${(stderr || stdout || message).trim().split('\n').slice(-20).join('\n')}`, { cause: error })
+    throw new Error(
+      `${program} ${args.slice(0, 3).join(' ')} ... failed:\n${(stderr || stdout || message).trim().split('\n').slice(-20).join('\n')}`,
+      { cause: error },
+    )
   }
 }
 
 const llvm = ' (apt-get install llvm)'
-const hints: Record<string, string> = { 'llvm-nm': llvm, 'llvm-readobj': llvm, 'llvm-objdump': llvm, 'apt-get': ': prebuilding needs Debian or Ubuntu' }
+const hints: Record<string, string> = {
+  'llvm-nm': llvm,
+  'llvm-readobj': llvm,
+  'llvm-objdump': llvm,
+  'apt-get': ': prebuilding needs Debian or Ubuntu',
+}
 
 /** The compiler's program, fetched from PyPI where it is not in the cache yet. */
 export async function zigProgram(): Promise<string> {
@@ -46,8 +65,11 @@ export async function zigProgram(): Promise<string> {
   const folder = await once(`zig-${zig.version}-${process.arch}`, async unfinished => {
     console.error(`Fetching zig ${zig.version} (98 MB)`)
     const wheel = await downloadWheel(`ziglang==${zig.version}`, unfinished)
-    const digest = createHash('sha256').update(await readFile(wheel)).digest('hex')
-    if (digest !== wanted) throw new Error(`${path.basename(wheel)} has the SHA-256 ${digest}, and ${wanted} was expected.`)
+    const digest = createHash('sha256')
+      .update(await readFile(wheel))
+      .digest('hex')
+    if (digest !== wanted)
+      throw new Error(`${path.basename(wheel)} has the SHA-256 ${digest}, and ${wanted} was expected.`)
     await run('python3', ['-m', 'zipfile', '-e', wheel, unfinished])
     await rm(wheel)
     await chmod(path.join(unfinished, 'ziglang', 'zig'), 0o755) // zipfile forgets it
@@ -71,7 +93,9 @@ export async function gccCppLibrary(architecture: Architecture): Promise<CppLibr
   const folder = await once(`libstdc++-12-linux-${architecture}`, async unfinished => {
     console.error(`Fetching GCC 12's C++ library for ${architecture}`)
     // As another user apt could not write there, and it says so.
-    await run('apt-get', ['-o', 'APT::Sandbox::User=root', 'download', ...debianPackages[architecture]], { cwd: unfinished })
+    await run('apt-get', ['-o', 'APT::Sandbox::User=root', 'download', ...debianPackages[architecture]], {
+      cwd: unfinished,
+    })
     for (const name of (await readdir(unfinished)).filter(each => each.endsWith('.deb'))) {
       await run('dpkg-deb', ['-x', name, '.'], { cwd: unfinished })
       await rm(path.join(unfinished, name))
@@ -86,7 +110,10 @@ export async function gccCppLibrary(architecture: Architecture): Promise<CppLibr
     return found
   }
   return {
-    includes: [find([`${prefix}/include/c++/12`]), find([`usr/include/${processor}-linux-gnu/c++/12`, `${prefix}/include/c++/12/${processor}-linux-gnu`])],
+    includes: [
+      find([`${prefix}/include/c++/12`]),
+      find([`usr/include/${processor}-linux-gnu/c++/12`, `${prefix}/include/c++/12/${processor}-linux-gnu`]),
+    ],
     libraries: ['libstdc++.so.6', 'libgcc_s.so.1'].map(name => find(libraryFolders.map(each => `${each}/${name}`))),
   }
 }

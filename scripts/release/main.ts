@@ -3,9 +3,9 @@
 // The addons for all platforms, checked; the package, packed and tried as its users use it; and, with --publish, in CI alone,
 // given to npm with provenance. What would stand in the way of publishing is told, and stops nothing else.
 
-import { copyFile, mkdir, readFile, readdir, rm } from 'node:fs/promises'
-import path from 'node:path'
 import { spawn } from 'node:child_process'
+import { copyFile, mkdir, readdir, readFile, rm } from 'node:fs/promises'
+import path from 'node:path'
 import { Command } from 'commander'
 import { reportFailure } from '../../lib/cli/failure.js'
 import { npmCli } from '../package/project.js'
@@ -22,7 +22,8 @@ async function release({ publish = false, tarball }: Flags): Promise<void> {
   const found = obstacles(await readiness())
   if (found.length > 0) console.error(`Before this can be published:\n${found.map(line => `- ${line}`).join('\n')}`)
   if (publish && found.length > 0) throw new Error('It is not published.')
-  if (publish && !process.env['CI']) throw new Error('Publishing is done in CI, which vouches for where the package was built.')
+  if (publish && !process.env['CI'])
+    throw new Error('Publishing is done in CI, which vouches for where the package was built.')
   const file = tarball === undefined ? await makePackage() : path.resolve(tarball)
   if (publish) await step('Publishing', 'publish', file, '--provenance', '--access', 'public')
   else console.error(`\nReady: ${path.relative(process.cwd(), file)}`)
@@ -43,7 +44,9 @@ async function makePackage(): Promise<string> {
 }
 
 async function readiness(): Promise<Readiness> {
-  const packageJson = JSON.parse(await readFile(path.join(root, 'package.json'), 'utf8')) as Readiness['packageJson'] & { version: string }
+  const packageJson = JSON.parse(
+    await readFile(path.join(root, 'package.json'), 'utf8'),
+  ) as Readiness['packageJson'] & { version: string }
   const git = async (...args: string[]): Promise<string> => await run('git', args, { cwd: root })
   return {
     version: packageJson.version,
@@ -57,7 +60,9 @@ async function readiness(): Promise<Readiness> {
 async function step(title: string, ...args: string[]): Promise<void> {
   console.error(`\n== ${title}`)
   const child = spawn(process.execPath, [npmCli('npm'), ...args], { cwd: root, stdio: 'inherit' })
-  const how = await new Promise<number | string | null>((resolve, reject) => child.on('error', reject).on('close', (code, signal) => resolve(signal ?? code)))
+  const how = await new Promise<number | string | null>((resolve, reject) =>
+    child.on('error', reject).on('close', (code, signal) => resolve(signal ?? code)),
+  )
   if (how !== 0) throw new Error(`npm ${args.slice(0, 2).join(' ')} ended with ${how}.`)
 }
 

@@ -10,13 +10,22 @@ export interface Readiness {
 }
 
 /** The section of a changelog for a version, without its heading; undefined where there is none. */
-export function changelogSection(changelog: string, version: string): { date: string | undefined; text: string } | undefined {
+export function changelogSection(
+  changelog: string,
+  version: string,
+): { date: string | undefined; text: string } | undefined {
   const lines = changelog.split('\n')
   const heading = new RegExp(`^## \\[${version.replaceAll('.', '\\.')}\\](?: - (\\d{4}-\\d{2}-\\d{2}))?\\s*$`)
   const at = lines.findIndex(line => heading.test(line))
   if (at < 0) return undefined
   const end = lines.findIndex((line, i) => i > at && line.startsWith('## '))
-  return { date: heading.exec(lines[at] as string)?.[1], text: lines.slice(at + 1, end < 0 ? undefined : end).join('\n').trim() }
+  return {
+    date: heading.exec(lines[at] as string)?.[1],
+    text: lines
+      .slice(at + 1, end < 0 ? undefined : end)
+      .join('\n')
+      .trim(),
+  }
 }
 
 /** What stands in the way of a release, a line each. */

@@ -10,15 +10,28 @@ type Message<Result> = { share: number } | { result: Result } | { failure: strin
  * Runs a function that a module exports in a process of its own: its memory is then its own too, and llama.cpp may
  * end that process without ending this one.
  */
-export async function inChild<Given, Result>(module: URL, name: string, given: Given, progress: (share: number) => void): Promise<Result> {
-  const child = fork(fileURLToPath(import.meta.url), [module.href, name], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] })
+export async function inChild<Given, Result>(
+  module: URL,
+  name: string,
+  given: Given,
+  progress: (share: number) => void,
+): Promise<Result> {
+  const child = fork(fileURLToPath(import.meta.url), [module.href, name], {
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+  })
   let errors = ''
-  child.stderr?.setEncoding('utf8').on('data', (text: string) => { errors = (errors + text).slice(-2_000) })
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    errors = (errors + text).slice(-2_000)
+  })
   let stop: unknown
   try {
     return await new Promise<Result>((resolve, reject) => {
       child.on('error', reject)
-      child.on('close', (code, signal) => reject(new Error(`its process ended with ${signal ?? `code ${code}`}: ${errors.trim().split('\n').at(-1) ?? ''}`)))
+      child.on('close', (code, signal) =>
+        reject(
+          new Error(`its process ended with ${signal ?? `code ${code}`}: ${errors.trim().split('\n').at(-1) ?? ''}`),
+        ),
+      )
       child.on('message', (message: Message<Result>) => {
         if ('result' in message) resolve(message.result)
         else if ('failure' in message) reject(new Error(message.failure))
@@ -41,7 +54,8 @@ export async function inChild<Given, Result>(module: URL, name: string, given: G
 }
 
 async function serve(module: string, name: string): Promise<void> {
-  const send = (message: Message<unknown>) => new Promise<void>(resolve => process.send!(message, undefined, {}, () => resolve()))
+  const send = (message: Message<unknown>) =>
+    new Promise<void>(resolve => process.send!(message, undefined, {}, () => resolve()))
   const given = await new Promise(resolve => process.once('message', resolve))
   try {
     const task = ((await import(module)) as Record<string, ChildTask<unknown, unknown>>)[name]
@@ -60,4 +74,5 @@ async function serve(module: string, name: string): Promise<void> {
 }
 
 const [, self, module, name] = process.argv
-if (self === fileURLToPath(import.meta.url) && module !== undefined && name !== undefined && process.send !== undefined) await serve(module, name)
+if (self === fileURLToPath(import.meta.url) && module !== undefined && name !== undefined && process.send !== undefined)
+  await serve(module, name)

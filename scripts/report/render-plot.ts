@@ -12,7 +12,13 @@ const colours = ['#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9
 
 /** The plot as SVG. */
 export async function plotSvg(plot: Plot | HeatMaps): Promise<string> {
-  const view = new vega.View(vega.parse(compile('panels' in plot ? mapsSpecification(plot) : specification(plot), { logger: vega.logger(vega.Error) }).spec), { renderer: 'none', logLevel: vega.Error })
+  const view = new vega.View(
+    vega.parse(
+      compile('panels' in plot ? mapsSpecification(plot) : specification(plot), { logger: vega.logger(vega.Error) })
+        .spec,
+    ),
+    { renderer: 'none', logLevel: vega.Error },
+  )
   try {
     return await view.toSVG()
   } finally {
@@ -26,8 +32,14 @@ export function plotPng(svg: string): Buffer {
   return new Resvg(svg, {
     fitTo: { mode: 'zoom', value: 2 },
     background: 'white',
-    font: { loadSystemFonts: false, fontFiles: ['DejaVuSans.ttf', 'DejaVuSans-Bold.ttf'].map(file => join(fonts, file)), defaultFontFamily: font },
-  }).render().asPng()
+    font: {
+      loadSystemFonts: false,
+      fontFiles: ['DejaVuSans.ttf', 'DejaVuSans-Bold.ttf'].map(file => join(fonts, file)),
+      defaultFontFamily: font,
+    },
+  })
+    .render()
+    .asPng()
 }
 
 interface Row {
@@ -40,13 +52,24 @@ const config = {
   font,
   view: { stroke: '#dddddd' },
   title: { fontSize: 17, subtitleFontSize: 13, subtitleColor: '#444444', limit: 2_000 },
-  axis: { labelFontSize: 12, titleFontSize: 13, titleFontWeight: 'normal', titlePadding: 10, gridColor: '#eeeeee', titleLimit: 2_000 },
+  axis: {
+    labelFontSize: 12,
+    titleFontSize: 13,
+    titleFontWeight: 'normal',
+    titlePadding: 10,
+    gridColor: '#eeeeee',
+    titleLimit: 2_000,
+  },
   legend: { labelFontSize: 12, titleFontSize: 13, titleFontWeight: 'normal' },
 }
 
 function mapsSpecification({ title, subtitle, x, y, legend, panels }: HeatMaps): TopLevelSpec {
   const names = panels.map(({ name }) => name)
-  const rows = panels.flatMap(({ name, values }) => values.flatMap((row, i) => row.flatMap((value, j) => (value === null ? [] : [{ panel: name, x: j + 1, y: i + 1, value }]))))
+  const rows = panels.flatMap(({ name, values }) =>
+    values.flatMap((row, i) =>
+      row.flatMap((value, j) => (value === null ? [] : [{ panel: name, x: j + 1, y: i + 1, value }])),
+    ),
+  )
   const ticks = { values: [1, 4, 8, 12, 16, 20, 24, 28, 32], labelAngle: 0, grid: false }
   return {
     $schema: 'https://vega.github.io/schema/vega-lite/v6.json',
@@ -65,7 +88,12 @@ function mapsSpecification({ title, subtitle, x, y, legend, panels }: HeatMaps):
       encoding: {
         x: { field: 'x', type: 'ordinal', title: x.title, axis: ticks },
         y: { field: 'y', type: 'ordinal', title: y.title, axis: ticks },
-        color: { field: 'value', type: 'quantitative', scale: { scheme: 'viridis', domainMin: 0 }, legend: { title: legend, titleLimit: 0, orient: 'bottom', gradientLength: 300 } },
+        color: {
+          field: 'value',
+          type: 'quantitative',
+          scale: { scheme: 'viridis', domainMin: 0 },
+          legend: { title: legend, titleLimit: 0, orient: 'bottom', gradientLength: 300 },
+        },
       },
     },
   } as TopLevelSpec
@@ -82,18 +110,38 @@ function specification(plot: Plot): TopLevelSpec {
   const range = [...colours.slice(0, series.length), ...ruled.slice(0, 1).map(() => '#444444')]
   const bars = kind === 'bars'
   const key = {
-    title: legend, orient: 'bottom' as const, columns: names.some(name => name.length > 24) ? 2 : 3, labelLimit: 0, titleLimit: 0,
+    title: legend,
+    orient: 'bottom' as const,
+    columns: names.some(name => name.length > 24) ? 2 : 3,
+    labelLimit: 0,
+    titleLimit: 0,
     ...(bars ? {} : { symbolType: 'stroke' as const, symbolSize: 700, symbolStrokeWidth: 2.5 }),
   }
   const scale = { domain: names, range }
   const colour = { field: 'series', type: 'nominal' as const, scale, legend: key }
   const dash = { field: 'series', type: 'nominal' as const, scale: { domain: names, range: dashes }, legend: key }
-  const vertical = { field: 'y', type: 'quantitative' as const, title: y.title, scale: scaleOf(y, true), axis: axisOf(y) }
+  const vertical = {
+    field: 'y',
+    type: 'quantitative' as const,
+    title: y.title,
+    scale: scaleOf(y, true),
+    axis: axisOf(y),
+  }
   // A few sizes that were chosen are marked themselves.
   const chosen = [...new Set(rows.map(row => row.x))]
   const places = x.scale === 'log' && chosen.length <= 8 ? { values: chosen } : {}
-  const horizontal = { field: 'x', type: 'quantitative' as const, title: x.title, scale: scaleOf(x, false), axis: { ...axisOf(x), ...places } }
-  const line = (data: Row[]) => ({ data: { values: data }, mark: { type: 'line' as const, strokeWidth: 2 }, encoding: { x: horizontal, y: vertical, color: colour, strokeDash: dash } })
+  const horizontal = {
+    field: 'x',
+    type: 'quantitative' as const,
+    title: x.title,
+    scale: scaleOf(x, false),
+    axis: { ...axisOf(x), ...places },
+  }
+  const line = (data: Row[]) => ({
+    data: { values: data },
+    mark: { type: 'line' as const, strokeWidth: 2 },
+    encoding: { x: horizontal, y: vertical, color: colour, strokeDash: dash },
+  })
   const points = {
     data: { values: rows },
     mark: { type: 'point' as const, size: 70, filled: true, opacity: 1 },
@@ -109,7 +157,9 @@ function specification(plot: Plot): TopLevelSpec {
       color: colour,
     },
   }
-  const layer = bars ? [columns] : [line(rows), ...(kind === 'points' ? [points] : []), ...(rule === undefined ? [] : [line(ruled)])]
+  const layer = bars
+    ? [columns]
+    : [line(rows), ...(kind === 'points' ? [points] : []), ...(rule === undefined ? [] : [line(ruled)])]
   return {
     $schema: 'https://vega.github.io/schema/vega-lite/v6.json',
     width: 720,
@@ -130,5 +180,10 @@ function scaleOf({ scale = 'linear', domain, zero }: Axis, isY: boolean) {
 
 function axisOf({ scale = 'linear' }: Axis) {
   // Within a decade a log axis has nine ticks; over several, labels that would overlap are left out.
-  return { format: ',~f', labelOverlap: true, labelFlush: false, ...(scale === 'log' ? { tickCount: 6 } : { tickCount: 8 }) }
+  return {
+    format: ',~f',
+    labelOverlap: true,
+    labelFlush: false,
+    ...(scale === 'log' ? { tickCount: 6 } : { tickCount: 8 }),
+  }
 }

@@ -12,7 +12,8 @@ export interface Table {
 
 /** The table in GitHub's Markdown. */
 export function tableMarkdown({ title, columns, rows, digits = [] }: Table): string {
-  const line = (cells: string[]) => `| ${cells.map(cell => cell.replaceAll('|', '\\|').replaceAll('\n', ' ')).join(' | ')} |`
+  const line = (cells: string[]) =>
+    `| ${cells.map(cell => cell.replaceAll('|', '\\|').replaceAll('\n', ' ')).join(' | ')} |`
   const body = rows.map(row => line(row.map((cell, column) => cellText(cell, digits[column]))))
   const rule = `|${columns.map((_, column) => (isNumeric(rows, column) ? ' ---: ' : ' --- ')).join('|')}|`
   return [`### ${title}`, '', line(columns), rule, ...body, ''].join('\n')
@@ -30,7 +31,8 @@ export function cellText(cell: string | number, digits: number | undefined): str
   if (!Number.isFinite(cell)) return Number.isNaN(cell) ? 'not a number' : 'infinite'
   if (digits !== undefined) return grouped(cell.toFixed(digits))
   if (Number.isInteger(cell)) return grouped(String(cell))
-  if (cell === 0 || Math.abs(cell) >= 100 && Math.abs(cell) < 1e6) return grouped(cell.toFixed(Math.abs(cell) >= 1_000 ? 0 : 1))
+  if (cell === 0 || (Math.abs(cell) >= 100 && Math.abs(cell) < 1e6))
+    return grouped(cell.toFixed(Math.abs(cell) >= 1_000 ? 0 : 1))
   return Math.abs(cell) >= 1e6 ? cell.toExponential(2) : String(Number(cell.toPrecision(3)))
 }
 

@@ -19,7 +19,10 @@ const leftOut = new Map([
   ['test/native/no-memory.test.ts', 'it limits the address space, of which AddressSanitizer itself takes terabytes'],
 ])
 const testsLeftOut = new Map([
-  ['a GPU back end that ends the process ends the child that tries it', 'the signal that ends the child is what AddressSanitizer reports'],
+  [
+    'a GPU back end that ends the process ends the child that tries it',
+    'the signal that ends the child is what AddressSanitizer reports',
+  ],
 ])
 
 /** The library that must be there before anything else in a process, as the compiler has it. */
@@ -31,36 +34,68 @@ function runtime(): string {
   try {
     file = execFileSync(compiler, [...more, `-print-file-name=${name}`], { encoding: 'utf8' }).trim()
   } catch (error) {
-    throw new Error(`${compiler} cannot be run (${(error as Error).message}); on Debian and Ubuntu: apt-get install g++, or set CXX`)
+    throw new Error(
+      `${compiler} cannot be run (${(error as Error).message}); on Debian and Ubuntu: apt-get install g++, or set CXX`,
+    )
   }
   if (!path.isAbsolute(file) || !existsSync(file)) {
-    throw new Error(`${compiler} has no ${name}; on Debian and Ubuntu: apt-get install ${isClang ? 'libclang-rt-dev' : 'g++'}`)
+    throw new Error(
+      `${compiler} has no ${name}; on Debian and Ubuntu: apt-get install ${isClang ? 'libclang-rt-dev' : 'g++'}`,
+    )
   }
   return realpathSync(file)
 }
 
 function nativeTests(): string[] {
-  const all = readdirSync(path.join(root, 'test', 'native')).filter(name => name.endsWith('.test.ts')).sort().map(name => `test/native/${name}`)
+  const all = readdirSync(path.join(root, 'test', 'native'))
+    .filter(name => name.endsWith('.test.ts'))
+    .sort()
+    .map(name => `test/native/${name}`)
   for (const [what, why] of [...leftOut, ...testsLeftOut]) console.error(`Left out: ${what} (${why})`)
   return all.filter(file => !leftOut.has(file))
 }
 
 function passes(file: string, options: readonly string[], preloaded: string): boolean {
   const report = path.join(reports, 'report')
-  const { status } = spawnSync(process.execPath, ['--experimental-vm-modules', path.join(root, 'node_modules', 'jest', 'bin', 'jest.js'), '--rootDir', root, '--runInBand', ...options, file], {
-    cwd: root,
-    stdio: 'inherit',
-    env: {
-      ...process.env,
-      LD_PRELOAD: preloaded,
-      STREAMING_LLM_BUILT_ADDON: path.join(root, 'test', 'asan', 'build', 'Release', 'streaming_llm.node'),
-      // Memory is given back to the system as without, or tests that measure it see what waits to be used again.
-      ASAN_OPTIONS: settings({ log_path: report, detect_leaks: 1, quarantine_size_mb: 16, detect_stack_use_after_return: 1, abort_on_error: 0, exitcode: 99 }),
-      UBSAN_OPTIONS: settings({ log_path: report, print_stacktrace: 1 }),
-      // A process is not ended by what it leaves behind: whose it was is seen by the report.
-      LSAN_OPTIONS: settings({ log_path: report, exitcode: 0, max_leaks: 0, suppressions: path.join(root, 'test', 'asan', 'leaks.txt'), print_suppressions: 0 }),
+  const { status } = spawnSync(
+    process.execPath,
+    [
+      '--experimental-vm-modules',
+      path.join(root, 'node_modules', 'jest', 'bin', 'jest.js'),
+      '--rootDir',
+      root,
+      '--runInBand',
+      ...options,
+      file,
+    ],
+    {
+      cwd: root,
+      stdio: 'inherit',
+      env: {
+        ...process.env,
+        LD_PRELOAD: preloaded,
+        STREAMING_LLM_BUILT_ADDON: path.join(root, 'test', 'asan', 'build', 'Release', 'streaming_llm.node'),
+        // Memory is given back to the system as without, or tests that measure it see what waits to be used again.
+        ASAN_OPTIONS: settings({
+          log_path: report,
+          detect_leaks: 1,
+          quarantine_size_mb: 16,
+          detect_stack_use_after_return: 1,
+          abort_on_error: 0,
+          exitcode: 99,
+        }),
+        UBSAN_OPTIONS: settings({ log_path: report, print_stacktrace: 1 }),
+        // A process is not ended by what it leaves behind: whose it was is seen by the report.
+        LSAN_OPTIONS: settings({
+          log_path: report,
+          exitcode: 0,
+          max_leaks: 0,
+          suppressions: path.join(root, 'test', 'asan', 'leaks.txt'),
+          print_suppressions: 0,
+        }),
+      },
     },
-  })
+  )
   return status === 0
 }
 
@@ -72,17 +107,27 @@ function ourReports(text: string): string {
   // It looks at a process that may be in the midst of its end, and now and then falls over that itself.
   if (/^Tracer caught signal|LeakSanitizer has encountered a fatal error/m.test(text)) return ''
   if (!text.includes('ERROR: LeakSanitizer')) return text.trim()
-  return text.split('\n\n').filter(each => /^(Direct|Indirect) leak/.test(each.trim()) && isOurs(each)).join('\n\n')
+  return text
+    .split('\n\n')
+    .filter(each => /^(Direct|Indirect) leak/.test(each.trim()) && isOurs(each))
+    .join('\n\n')
 }
 
 function isOurs(leak: string): boolean {
-  const whose = /\/native\/[\w/]+\.(?:cpp|h)|streaming_llm\.node|libllama|libggml|\/node\+0x|\.node\+0x|\/usr\/(?:lib\/gcc|bin)\//
-  const frame = leak.split('\n').slice(2).map(line => whose.exec(line)?.[0]).find(found => found !== undefined)
+  const whose =
+    /\/native\/[\w/]+\.(?:cpp|h)|streaming_llm\.node|libllama|libggml|\/node\+0x|\.node\+0x|\/usr\/(?:lib\/gcc|bin)\//
+  const frame = leak
+    .split('\n')
+    .slice(2)
+    .map(line => whose.exec(line)?.[0])
+    .find(found => found !== undefined)
   return frame !== undefined && /native|streaming_llm|libllama|libggml/.test(frame)
 }
 
 function settings(values: Record<string, string | number>): string {
-  return Object.entries(values).map(([name, value]) => `${name}=${value}`).join(':')
+  return Object.entries(values)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(':')
 }
 
 try {
@@ -94,7 +139,8 @@ try {
   const given = process.argv.slice(2)
   const named = given.filter(each => existsSync(path.resolve(root, each)))
   const options = given.filter(each => !named.includes(each))
-  if (!options.some(each => each.startsWith('-t') || each.startsWith('--testNamePattern'))) options.push(`--testNamePattern=^(?!.*(${[...testsLeftOut.keys()].join('|')}))`)
+  if (!options.some(each => each.startsWith('-t') || each.startsWith('--testNamePattern')))
+    options.push(`--testNamePattern=^(?!.*(${[...testsLeftOut.keys()].join('|')}))`)
   const files = named.length > 0 ? named : nativeTests()
   const failed: string[] = []
   for (const [at, file] of files.entries()) {

@@ -12,14 +12,14 @@ import { fileURLToPath } from 'node:url'
 import { Command } from 'commander'
 import { compilationProgress } from '../../lib/cli/compilation-progress.js'
 import { onInterrupt } from '../../lib/cli/failure.js'
-import { calledFrom, runCommand } from '../command.js'
 import { toNumber } from '../../lib/cli/shared-options.js'
 import { shareDone } from '../../lib/source-build/build.js'
 import { llamaSource } from '../../lib/source-build/llama-source.js'
 import { missingPrograms } from '../../lib/source-build/missing.js'
 import { canRun, runProgram } from '../../lib/source-build/program.js'
 import { buildFailure, stepRunner } from '../../lib/source-build/steps.js'
-import { tinyModel, type TinyKind } from '../../test/tools/tiny-models.js'
+import { type TinyKind, tinyModel } from '../../test/tools/tiny-models.js'
+import { calledFrom, runCommand } from '../command.js'
 
 interface Options {
   source?: string
@@ -43,7 +43,11 @@ async function build({ source, jobs }: Options, signal: AbortSignal): Promise<vo
   const logFile = path.join(folder, 'build.log')
   await rm(logFile, { force: true })
   const run = stepRunner(logFile, signal)
-  const llama = await llamaSource(source === undefined ? {} : { source: path.resolve(base, source) }, run, console.error)
+  const llama = await llamaSource(
+    source === undefined ? {} : { source: path.resolve(base, source) },
+    run,
+    console.error,
+  )
   const configure = ['-S', path.join(root, 'test', 'tsan'), '-B', folder, `-DLLAMA_CPP_SOURCE=${llama.folder}`]
   await run('The program could not be configured', options => runProgram('cmake', configure, options))
   const progress = compilationProgress('Compiling under ThreadSanitizer')
@@ -52,7 +56,14 @@ async function build({ source, jobs }: Options, signal: AbortSignal): Promise<vo
     if (share !== undefined) progress.show(share)
   }
   try {
-    await run('The program could not be built (it needs the sanitizer of its compiler: libtsan comes with g++, clang has it in libclang-rt-dev)', options => runProgram('cmake', ['--build', folder, '--target', 'engine-program', '--parallel', String(jobs)], { ...options, read }))
+    await run(
+      'The program could not be built (it needs the sanitizer of its compiler: libtsan comes with g++, clang has it in libclang-rt-dev)',
+      options =>
+        runProgram('cmake', ['--build', folder, '--target', 'engine-program', '--parallel', String(jobs)], {
+          ...options,
+          read,
+        }),
+    )
   } finally {
     progress.end()
   }
@@ -61,17 +72,31 @@ async function build({ source, jobs }: Options, signal: AbortSignal): Promise<vo
 /** True where nothing was reported. */
 async function runProgramOnce(seed: number, { operations, models }: Options, signal: AbortSignal): Promise<boolean> {
   const bin = path.join(folder, 'bin')
-  const program = [path.join(bin, 'engine-program'), bin, String(seed), String(operations), ...models.map(kind => tinyModel(kind))]
+  const program = [
+    path.join(bin, 'engine-program'),
+    bin,
+    String(seed),
+    String(operations),
+    ...models.map(kind => tinyModel(kind)),
+  ]
   const settings = { halt_on_error: 0, second_deadlock_stack: 1, history_size: 4, exitcode: 66, suppressions }
-  const TSAN_OPTIONS = Object.entries(settings).map(([name, value]) => `${name}=${value}`).join(':')
+  const TSAN_OPTIONS = Object.entries(settings)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(':')
   // Where addresses are chosen at random from all there are, older runtimes do not start.
-  const child = spawn('setarch', ['--addr-no-randomize', ...program], { env: { ...process.env, TSAN_OPTIONS }, stdio: 'inherit', signal })
+  const child = spawn('setarch', ['--addr-no-randomize', ...program], {
+    env: { ...process.env, TSAN_OPTIONS },
+    stdio: 'inherit',
+    signal,
+  })
   const [code, killer] = await new Promise<[number | null, NodeJS.Signals | null]>((resolve, reject) => {
     child.on('error', reject)
     child.on('close', (...how) => resolve(how))
   })
   if (code === 0) return true
-  console.error(`Seed ${seed}: ${killer ?? (code === 66 ? 'ThreadSanitizer has reported something' : `ended with ${code}`)}. Once more: npm run test:tsan -- --seed ${seed} --rounds 1 --operations ${operations} --models ${models.join(' ')}`)
+  console.error(
+    `Seed ${seed}: ${killer ?? (code === 66 ? 'ThreadSanitizer has reported something' : `ended with ${code}`)}. Once more: npm run test:tsan -- --seed ${seed} --rounds 1 --operations ${operations} --models ${models.join(' ')}`,
+  )
   return false
 }
 
@@ -82,18 +107,28 @@ const program = new Command('test:tsan')
   .option('--seed <number>', 'of the first round; each has the next', toNumber, 1)
   .option('--operations <count>', 'of each program in a round', toNumber, 500)
   .option('--rounds <count>', 'rounds, in a process each', toNumber, 4)
-  .option('--models <kinds...>', 'tiny models, each driven on a thread of its own', ['llama', 'gemma3', 'jamba', 'mamba'])
+  .option('--models <kinds...>', 'tiny models, each driven on a thread of its own', [
+    'llama',
+    'gemma3',
+    'jamba',
+    'mamba',
+  ])
   .action(async (options: Options) => {
     const interrupted = onInterrupt()
     try {
       await build(options, interrupted.signal)
       let sound = true
       for (let round = 0; round < options.rounds; round++) {
-        sound = await runProgramOnce(options.seed + round, options, interrupted.signal) && sound
+        sound = (await runProgramOnce(options.seed + round, options, interrupted.signal)) && sound
       }
-      const known = readFileSync(suppressions, 'utf8').split('\n').filter(line => /^[a-z_]+:/.test(line)).length
+      const known = readFileSync(suppressions, 'utf8')
+        .split('\n')
+        .filter(line => /^[a-z_]+:/.test(line)).length
       if (!sound) process.exitCode = 1
-      else console.error(`${options.rounds} rounds of ${options.models.length} times ${options.operations} operations: nothing reported (${known} suppressions)`)
+      else
+        console.error(
+          `${options.rounds} rounds of ${options.models.length} times ${options.operations} operations: nothing reported (${known} suppressions)`,
+        )
     } finally {
       interrupted.release()
     }

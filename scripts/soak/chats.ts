@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { StreamingLLMError, streamChat, type Chat, type Model } from '../../lib/index.js'
+import { type Chat, type Model, StreamingLLMError, streamChat } from '../../lib/index.js'
 import type { SeededRandom } from '../../test/tools/tiny-random.js'
 
 /** What a chat may refuse without anything being wrong; another error ends the soak. */
@@ -56,23 +56,47 @@ export class Chats {
     const limits = { maxTokens: 1 + this.#random.integer(40), seed: this.#random.integer(1_000) }
     const operations: [number, string, () => Promise<void>][] = [
       [4, 'create', () => this.#create()],
-      [20, 'ask', async () => void await chat.ask(this.#words(), limits)],
+      [20, 'ask', async () => void (await chat.ask(this.#words(), limits))],
       [8, 'break', () => readSome(chat.stream(this.#words(), limits), this.#random.integer(6))],
-      [6, 'abort', () => readAll(chat.stream(this.#words(), { ...limits, signal: AbortSignal.timeout(this.#random.integer(60)) }))],
-      [4, 'time limit', () => readAll(chat.stream(this.#words(), { ...limits, timeLimit: 1 + this.#random.integer(60) }))],
+      [
+        6,
+        'abort',
+        () => readAll(chat.stream(this.#words(), { ...limits, signal: AbortSignal.timeout(this.#random.integer(60)) })),
+      ],
+      [
+        4,
+        'time limit',
+        () => readAll(chat.stream(this.#words(), { ...limits, timeLimit: 1 + this.#random.integer(60) })),
+      ],
       [4, 'slow reader', () => readSlowly(chat.stream(this.#words(), limits))],
       [8, 'regenerate', () => readAll(chat.regenerate(limits))],
-      [8, 'undo', async () => void await chat.undo()],
-      [4, 'add', () => chat.add([{ role: 'user', content: this.#words() }, { role: 'assistant', content: this.#words() }])],
+      [8, 'undo', async () => void (await chat.undo())],
+      [
+        4,
+        'add',
+        () =>
+          chat.add([
+            { role: 'user', content: this.#words() },
+            { role: 'assistant', content: this.#words() },
+          ]),
+      ],
       [3, 'setSystem', () => chat.setSystem(this.#words())],
       [5, 'fork', async () => this.#keep(await chat.fork())],
-      [3, 'candidates', async () => {
-        for (const each of await chat.candidates(this.#words(), 2, limits)) await this.#keep(each.chat)
-      }],
+      [
+        3,
+        'candidates',
+        async () => {
+          for (const each of await chat.candidates(this.#words(), 2, limits)) await this.#keep(each.chat)
+        },
+      ],
       [5, 'save', () => this.#save(chat)],
       [4, 'restore', () => this.#restore()],
       [4, 'streamChat', () => this.#streamed(limits)],
-      [4, 'at once', async () => void await Promise.allSettled(this.#chats.map(each => each.ask(this.#words(), limits)))],
+      [
+        4,
+        'at once',
+        async () => void (await Promise.allSettled(this.#chats.map(each => each.ask(this.#words(), limits)))),
+      ],
       [6, 'close', () => this.#close(chat)],
     ]
     let at = this.#random.integer(operations.reduce((sum, [weight]) => sum + weight, 0))
@@ -84,13 +108,21 @@ export class Chats {
   }
 
   #words(): string {
-    return Array.from({ length: 1 + this.#random.integer(12) }, () => ['the', 'sky', 'is', 'blue', 'water', 'ä', '日本', '🙂', '<|im_end|>', '{"a": 1}', '\n'][this.#random.integer(11)]!).join(' ')
+    return Array.from(
+      { length: 1 + this.#random.integer(12) },
+      () =>
+        ['the', 'sky', 'is', 'blue', 'water', 'ä', '日本', '🙂', '<|im_end|>', '{"a": 1}', '\n'][
+          this.#random.integer(11)
+        ]!,
+    ).join(' ')
   }
 
   async #create(): Promise<void> {
     const window = 60 + this.#random.integer(200)
     const evict = this.#random.integer(2) === 0 ? 'token' : 'turn'
-    await this.#keep(this.#model.createChat({ window, evict, ...(this.#random.integer(2) === 0 ? {} : { system: this.#words() }) }))
+    await this.#keep(
+      this.#model.createChat({ window, evict, ...(this.#random.integer(2) === 0 ? {} : { system: this.#words() }) }),
+    )
   }
 
   async #keep(chat: Chat): Promise<void> {
@@ -120,8 +152,21 @@ export class Chats {
 
   async #streamed(limits: { maxTokens: number; seed: number }): Promise<void> {
     const said = this.#words()
-    await readAll(streamChat({ model: this.#model, messages: [{ role: 'user', content: said }], window: 120, ...limits }))
-    await readAll(streamChat({ model: this.#model, messages: [{ role: 'user', content: said }, { role: 'assistant', content: this.#words() }, { role: 'user', content: this.#words() }], window: 120, ...limits }))
+    await readAll(
+      streamChat({ model: this.#model, messages: [{ role: 'user', content: said }], window: 120, ...limits }),
+    )
+    await readAll(
+      streamChat({
+        model: this.#model,
+        messages: [
+          { role: 'user', content: said },
+          { role: 'assistant', content: this.#words() },
+          { role: 'user', content: this.#words() },
+        ],
+        window: 120,
+        ...limits,
+      }),
+    )
   }
 }
 

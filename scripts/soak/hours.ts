@@ -1,12 +1,12 @@
 import { cpus } from 'node:os'
 import path from 'node:path'
-import { loadModel, StreamingLLMError, type Sequence } from '../../lib/index.js'
+import { loadModel, type Sequence, StreamingLLMError } from '../../lib/index.js'
 import { tinyModel } from '../../test/tools/tiny-models.js'
 import { SeededRandom } from '../../test/tools/tiny-random.js'
 import type { Plot } from '../report/plot.js'
 import { Chats } from './chats.js'
-import { engineClock, holdings, type Holdings } from './readings.js'
-import { draw, megabytes, rounded, Rows } from './rows.js'
+import { engineClock, type Holdings, holdings } from './readings.js'
+import { draw, megabytes, Rows, rounded } from './rows.js'
 
 export interface HoursOptions {
   hours: number
@@ -40,9 +40,24 @@ const unloadAfter = 100
  * Chats to which random things are done, beside a stream that never ends, in one process for hours.
  * @returns whether the memory and the descriptors at the end are those of the first quarter
  */
-export async function hours({ hours: wanted, model: file = tinyModel('llama'), seed, every, out, say, signal }: HoursOptions): Promise<boolean> {
+export async function hours({
+  hours: wanted,
+  model: file = tinyModel('llama'),
+  seed,
+  every,
+  out,
+  say,
+  signal,
+}: HoursOptions): Promise<boolean> {
   const random = new SeededRandom(seed)
-  const rows = new Rows<HourRow>(path.join(out, 'hours.jsonl'), { what: 'random operations on chats beside a stream without end', model: path.basename(file), seed, processor: cpus()[0]?.model, node: process.version, date: new Date().toISOString() })
+  const rows = new Rows<HourRow>(path.join(out, 'hours.jsonl'), {
+    what: 'random operations on chats beside a stream without end',
+    model: path.basename(file),
+    seed,
+    processor: cpus()[0]?.model,
+    node: process.version,
+    date: new Date().toISOString(),
+  })
   const began = performance.now()
   const engineTime = engineClock()
   let operations = 0
@@ -56,7 +71,13 @@ export async function hours({ hours: wanted, model: file = tinyModel('llama'), s
     const sleeper = await loadModel(file, { gpu: false, threads: 1, unloadAfter })
     const asleep = sleeper.createChat({ window: 120 })
     const chats = await Chats.begin(model, random)
-    const endless = readForEver(model.createSequence({ window: 200 }), count => { tokens += count }, random.integer(1_000))
+    const endless = readForEver(
+      model.createSequence({ window: 200 }),
+      count => {
+        tokens += count
+      },
+      random.integer(1_000),
+    )
     try {
       for (let i = 0; i < operationsOfModel && !isOver(); i++) {
         await chats.step()
@@ -70,8 +91,17 @@ export async function hours({ hours: wanted, model: file = tinyModel('llama'), s
         const engine = engineTime()
         const added = tokens - before.tokens
         rows.add({
-          hours: rounded(elapsed()), operations, chats: chats.open, tokens, ...holdings(),
-          ...(added === 0 ? {} : { wallMs: rounded((now - before.at) / added), ...(engine === undefined ? {} : { engineMs: rounded(engine / added) }) }),
+          hours: rounded(elapsed()),
+          operations,
+          chats: chats.open,
+          tokens,
+          ...holdings(),
+          ...(added === 0
+            ? {}
+            : {
+                wallMs: rounded((now - before.at) / added),
+                ...(engine === undefined ? {} : { engineMs: rounded(engine / added) }),
+              }),
         })
         say(line(rows.rows.at(-1)!))
         before = { at: performance.now(), tokens }
@@ -84,7 +114,12 @@ export async function hours({ hours: wanted, model: file = tinyModel('llama'), s
     }
     await endless
   }
-  say(Object.entries(counts).sort(([a], [b]) => a.localeCompare(b)).map(([name, count]) => `${name} ${count}`).join(', '))
+  say(
+    Object.entries(counts)
+      .sort(([a], [b]) => a.localeCompare(b))
+      .map(([name, count]) => `${name} ${count}`)
+      .join(', '),
+  )
   await draw(out, plots(rows.rows, `${path.basename(file)}, seed ${seed}`))
   return verdict(rows.rows, say)
 }
@@ -118,7 +153,12 @@ export function verdict(rows: HourRow[], say: (line: string) => void): boolean {
   const early = rows.slice(quarter >> 1, quarter)
   const late = rows.slice(-(quarter >> 1))
   let holds = true
-  for (const { name, within } of [{ name: 'rss', within: 1.1 }, { name: 'heap', within: 1.1 }, { name: 'descriptors', within: 1 }, { name: 'threads', within: 1 }] as const) {
+  for (const { name, within } of [
+    { name: 'rss', within: 1.1 },
+    { name: 'heap', within: 1.1 },
+    { name: 'descriptors', within: 1 },
+    { name: 'threads', within: 1 },
+  ] as const) {
     const [then, now] = [early, late].map(part => Math.max(...part.map(row => row[name] ?? 0))) as [number, number]
     const isWithin = now <= then * within
     say(`${name}: at most ${then} early, ${now} late${isWithin ? '' : ': it has GROWN'}`)
@@ -129,10 +169,46 @@ export function verdict(rows: HourRow[], say: (line: string) => void): boolean {
 
 function plots(rows: HourRow[], subtitle: string): Plot[] {
   const x = { title: 'Hours' }
-  const points = (y: (row: HourRow) => number | undefined) => rows.flatMap(row => (y(row) === undefined ? [] : [{ x: row.hours, y: y(row)! }]))
+  const points = (y: (row: HourRow) => number | undefined) =>
+    rows.flatMap(row => (y(row) === undefined ? [] : [{ x: row.hours, y: y(row)! }]))
   return [
-    { id: 'hours-memory', title: 'Memory', subtitle, x, y: { title: 'Megabytes' }, legend: 'Memory', series: [{ name: 'resident', points: points(row => megabytes(row.rss)) }, { name: 'heap of JavaScript', points: points(row => megabytes(row.heap)) }, { name: 'external', points: points(row => megabytes(row.external)) }] },
-    { id: 'hours-things', title: 'What is open', subtitle, x, y: { title: 'Number' }, legend: 'Of', series: [{ name: 'descriptors', points: points(row => row.descriptors) }, { name: 'threads', points: points(row => row.threads) }, { name: 'chats', points: points(row => row.chats) }] },
-    { id: 'hours-time', title: 'Time per token of the stream beside the chats', subtitle, x, y: { title: 'Milliseconds a token' }, legend: 'Clock', series: [{ name: 'on the wall', points: points(row => row.wallMs) }, { name: 'of the engine’s thread, chats included', points: points(row => row.engineMs) }] },
+    {
+      id: 'hours-memory',
+      title: 'Memory',
+      subtitle,
+      x,
+      y: { title: 'Megabytes' },
+      legend: 'Memory',
+      series: [
+        { name: 'resident', points: points(row => megabytes(row.rss)) },
+        { name: 'heap of JavaScript', points: points(row => megabytes(row.heap)) },
+        { name: 'external', points: points(row => megabytes(row.external)) },
+      ],
+    },
+    {
+      id: 'hours-things',
+      title: 'What is open',
+      subtitle,
+      x,
+      y: { title: 'Number' },
+      legend: 'Of',
+      series: [
+        { name: 'descriptors', points: points(row => row.descriptors) },
+        { name: 'threads', points: points(row => row.threads) },
+        { name: 'chats', points: points(row => row.chats) },
+      ],
+    },
+    {
+      id: 'hours-time',
+      title: 'Time per token of the stream beside the chats',
+      subtitle,
+      x,
+      y: { title: 'Milliseconds a token' },
+      legend: 'Clock',
+      series: [
+        { name: 'on the wall', points: points(row => row.wallMs) },
+        { name: 'of the engine’s thread, chats included', points: points(row => row.engineMs) },
+      ],
+    },
   ]
 }

@@ -1,4 +1,4 @@
-import { readFileSync, readdirSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { collectGarbage } from '../bench/tasks/memory-use.js'
 
 /** What this process holds at a moment. Bytes, and numbers of things; those that only Linux tells are left out elsewhere. */
@@ -23,7 +23,15 @@ export function holdings(): Holdings {
   const status = readFileSync('/proc/self/status', 'utf8')
   const field = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(status)?.[1])
   // One of them is the folder that is being read.
-  return { rss, anonymous: field('RssAnon') * 1_024, heap, heapTaken, external, descriptors: readdirSync('/proc/self/fd').length - 1, threads: field('Threads') }
+  return {
+    rss,
+    anonymous: field('RssAnon') * 1_024,
+    heap,
+    heapTaken,
+    external,
+    descriptors: readdirSync('/proc/self/fd').length - 1,
+    threads: field('Threads'),
+  }
 }
 
 /**
@@ -35,7 +43,9 @@ export function engineClock(): () => number | undefined {
   let before = timeOfThreads()
   return () => {
     const now = timeOfThreads()
-    const spent = [...now].filter(([thread]) => thread !== process.pid).map(([thread, time]) => time - (before.get(thread) ?? 0))
+    const spent = [...now]
+      .filter(([thread]) => thread !== process.pid)
+      .map(([thread, time]) => time - (before.get(thread) ?? 0))
     before = now
     return spent.length === 0 ? undefined : Math.max(...spent) / 1e6
   }

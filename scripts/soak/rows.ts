@@ -9,7 +9,10 @@ export class Rows<Row extends object> {
   readonly rows: Row[] = []
 
   /** Begins the file anew. `about` is its first line: what was measured, and on what. */
-  constructor(readonly file: string, about: object) {
+  constructor(
+    readonly file: string,
+    about: object,
+  ) {
     mkdirSync(path.dirname(file), { recursive: true })
     writeFileSync(file, `${JSON.stringify(about)}\n`)
   }

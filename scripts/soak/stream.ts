@@ -7,8 +7,8 @@ import { sentences } from '../bench/text.js'
 import { mobyDick } from '../paper/pinned-files.js'
 import { findFile } from '../paper/sources.js'
 import type { Plot } from '../report/plot.js'
-import { engineClock, holdings, type Holdings } from './readings.js'
-import { draw, megabytes, rounded, Rows } from './rows.js'
+import { engineClock, type Holdings, holdings } from './readings.js'
+import { draw, megabytes, Rows, rounded } from './rows.js'
 
 export interface StreamOptions {
   model: string
@@ -53,7 +53,15 @@ const youngTokens = 2_000
  *
  * @returns whether time per token, memory and the probe's perplexity at the end are those of the beginning
  */
-export async function stream({ model: file, tokens: total, sinks, window, text: textFile, out, say }: StreamOptions): Promise<boolean> {
+export async function stream({
+  model: file,
+  tokens: total,
+  sinks,
+  window,
+  text: textFile,
+  out,
+  say,
+}: StreamOptions): Promise<boolean> {
   const text = textFile === undefined ? await mobyDickText() : readFileSync(textFile, 'utf8')
   await using model = await loadModel(file, { gpu: false, threads: 1 })
   const body = model.tokenize(text)
@@ -62,9 +70,19 @@ export async function stream({ model: file, tokens: total, sinks, window, text: 
   // Plain English, which the smallest models read well. A sentence has at least one token.
   const probe = model.tokenize(sentences(probeTokens)).slice(0, probeTokens)
   const rows = new Rows<StreamRow>(path.join(out, 'stream.jsonl'), {
-    what: 'one sequence reads a text without end', model: path.basename(file), modelSha256: createHash('sha256').update(readFileSync(file)).digest('hex'),
-    sinks, window, reanchorEvery, tokens: total, text: textFile === undefined ? mobyDick.file : path.basename(textFile), textTokens: body.length, probeTokens: probe.length,
-    processor: cpus()[0]?.model, node: process.version, date: new Date().toISOString(),
+    what: 'one sequence reads a text without end',
+    model: path.basename(file),
+    modelSha256: createHash('sha256').update(readFileSync(file)).digest('hex'),
+    sinks,
+    window,
+    reanchorEvery,
+    tokens: total,
+    text: textFile === undefined ? mobyDick.file : path.basename(textFile),
+    textTokens: body.length,
+    probeTokens: probe.length,
+    processor: cpus()[0]?.model,
+    node: process.version,
+    date: new Date().toISOString(),
   })
   // In a cache of its own: cells of others would be computed with.
   await using beside = await loadModel(file, { gpu: false, threads: 1, maxSequences: 1 })
@@ -82,8 +100,14 @@ export async function stream({ model: file, tokens: total, sinks, window, text: 
     const last = (rows.rows.length + 1) % spansPerProbe === 0
     const held = holdings()
     rows.add({
-      tokens: read + span, wallMs, ...(engine === undefined ? {} : { engineMs: rounded(engine / span) }), ...(engine === undefined || young === undefined ? {} : { beside: rounded(engine / span / young) }), perplexity: rounded(perplexity(scores)),
-      ...held, outside: held.rss - held.heapTaken, ...(last ? { probe: rounded(await probePerplexity(sequence, probe, probe.length - 2 * window), 8) } : {}),
+      tokens: read + span,
+      wallMs,
+      ...(engine === undefined ? {} : { engineMs: rounded(engine / span) }),
+      ...(engine === undefined || young === undefined ? {} : { beside: rounded(engine / span / young) }),
+      perplexity: rounded(perplexity(scores)),
+      ...held,
+      outside: held.rss - held.heapTaken,
+      ...(last ? { probe: rounded(await probePerplexity(sequence, probe, probe.length - 2 * window), 8) } : {}),
     })
     if (last) say(line(rows.rows.slice(-spansPerProbe)))
   }
@@ -97,7 +121,11 @@ async function mobyDickText(): Promise<string> {
 }
 
 /** Milliseconds of the engine's thread for each token of a sequence that has just filled its window. */
-async function youngTime(model: Model, body: Int32Array, sizes: { sinks: number; window: number }): Promise<number | undefined> {
+async function youngTime(
+  model: Model,
+  body: Int32Array,
+  sizes: { sinks: number; window: number },
+): Promise<number | undefined> {
   await using sequence = model.createSequence({ ...sizes, reanchorEvery })
   const filled = sizes.sinks + sizes.window + reanchorEvery
   await sequence.append(body.slice(0, filled))
@@ -123,7 +151,10 @@ function line(rows: StreamRow[]): string {
 type Judged = 'wallMs' | 'engineMs' | 'beside' | 'rss' | 'outside' | 'heap' | 'probe'
 
 function median(rows: StreamRow[], name: Judged): number {
-  const values = rows.map(row => row[name]).filter(value => value !== undefined).sort((a, b) => a - b)
+  const values = rows
+    .map(row => row[name])
+    .filter(value => value !== undefined)
+    .sort((a, b) => a - b)
   return values.length === 0 ? NaN : (values[(values.length - 1) >> 1]! + values[values.length >> 1]!) / 2
 }
 
@@ -141,16 +172,25 @@ export function verdict(rows: StreamRow[], say: (line: string) => void): boolean
     { what: 'the heap of JavaScript', name: 'heap', within: 1 },
     { what: 'perplexity of the probe', name: 'probe', within: 0.5 },
   ] as const
-  for (const [clock, name] of [['clock on the wall', 'wallMs'], ['engine’s thread', 'engineMs']] as const) {
-    say(`time per token by the ${clock}: ${change(early, late, name).toFixed(2)} % (other programs of the machine change it, so it decides nothing)`)
+  for (const [clock, name] of [
+    ['clock on the wall', 'wallMs'],
+    ['engine’s thread', 'engineMs'],
+  ] as const) {
+    say(
+      `time per token by the ${clock}: ${change(early, late, name).toFixed(2)} % (other programs of the machine change it, so it decides nothing)`,
+    )
   }
-  say(`resident memory: ${change(early, late, 'rss').toFixed(3)} % (with what V8 takes for its heap and does not use, so it decides nothing)`)
+  say(
+    `resident memory: ${change(early, late, 'rss').toFixed(3)} % (with what V8 takes for its heap and does not use, so it decides nothing)`,
+  )
   let holds = true
   for (const { what, name, within } of bounds) {
     const percent = change(early, late, name)
     if (Number.isNaN(percent)) continue
     const within_ = Math.abs(percent) <= within
-    say(`${what}: ${percent.toFixed(3)} % from the second 100,000 tokens to the last; ${within_ ? 'within' : 'NOT within'} ${within} %`)
+    say(
+      `${what}: ${percent.toFixed(3)} % from the second 100,000 tokens to the last; ${within_ ? 'within' : 'NOT within'} ${within} %`,
+    )
     holds &&= within_
   }
   return holds
@@ -162,11 +202,54 @@ function change(early: StreamRow[], late: StreamRow[], name: Judged): number {
 
 function plots(rows: StreamRow[], subtitle: string): Plot[] {
   const x = { title: 'Tokens read' }
-  const points = (y: (row: StreamRow) => number | undefined) => rows.flatMap(row => (y(row) === undefined ? [] : [{ x: row.tokens, y: y(row)! }]))
+  const points = (y: (row: StreamRow) => number | undefined) =>
+    rows.flatMap(row => (y(row) === undefined ? [] : [{ x: row.tokens, y: y(row)! }]))
   return [
-    { id: 'stream-perplexity', title: 'Perplexity of a text without end', subtitle, x, y: { title: 'Perplexity (lower is better)' }, legend: 'Of', series: [{ name: 'each 10,000 tokens of the text', points: points(row => row.perplexity) }, { name: 'the probe, always the same', points: points(row => row.probe), dashed: true }] },
-    { id: 'stream-time', title: 'Time per token', subtitle, x, y: { title: 'Milliseconds a token' }, legend: 'Clock', series: [{ name: 'of the engine’s thread', points: points(row => row.engineMs) }, { name: 'on the wall', points: points(row => row.wallMs), dashed: true }] },
-    { id: 'stream-beside', title: 'Time per token, as a share of a young sequence’s', subtitle, x, y: { title: 'Old / young' }, legend: 'Time', series: [{ name: 'of the engine’s thread', points: points(row => row.beside) }] },
-    { id: 'stream-memory', title: 'Memory', subtitle, x, y: { title: 'Megabytes' }, legend: 'Memory', series: [{ name: 'resident', points: points(row => megabytes(row.rss)) }, { name: 'outside the heap of JavaScript', points: points(row => megabytes(row.outside)) }, { name: 'heap of JavaScript', points: points(row => megabytes(row.heap)) }] },
+    {
+      id: 'stream-perplexity',
+      title: 'Perplexity of a text without end',
+      subtitle,
+      x,
+      y: { title: 'Perplexity (lower is better)' },
+      legend: 'Of',
+      series: [
+        { name: 'each 10,000 tokens of the text', points: points(row => row.perplexity) },
+        { name: 'the probe, always the same', points: points(row => row.probe), dashed: true },
+      ],
+    },
+    {
+      id: 'stream-time',
+      title: 'Time per token',
+      subtitle,
+      x,
+      y: { title: 'Milliseconds a token' },
+      legend: 'Clock',
+      series: [
+        { name: 'of the engine’s thread', points: points(row => row.engineMs) },
+        { name: 'on the wall', points: points(row => row.wallMs), dashed: true },
+      ],
+    },
+    {
+      id: 'stream-beside',
+      title: 'Time per token, as a share of a young sequence’s',
+      subtitle,
+      x,
+      y: { title: 'Old / young' },
+      legend: 'Time',
+      series: [{ name: 'of the engine’s thread', points: points(row => row.beside) }],
+    },
+    {
+      id: 'stream-memory',
+      title: 'Memory',
+      subtitle,
+      x,
+      y: { title: 'Megabytes' },
+      legend: 'Memory',
+      series: [
+        { name: 'resident', points: points(row => megabytes(row.rss)) },
+        { name: 'outside the heap of JavaScript', points: points(row => megabytes(row.outside)) },
+        { name: 'heap of JavaScript', points: points(row => megabytes(row.heap)) },
+      ],
+    },
   ]
 }

@@ -12,11 +12,19 @@ onGpu(`on ${kind}`, () => {
     await using sequence = loaded.createSequence({ sinks: 4, window: 60, reanchorEvery: 16 })
     const [first, ...rest] = loaded.tokenize('Hello world, the user and the assistant are in the system. '.repeat(6))
     await sequence.append([first as number])
-    return [...await sequence.score(rest)]
+    return [...(await sequence.score(rest))]
   }
 
   async function load(options: ModelOptions): Promise<Model> {
-    return await loadModel(model, { kvType: 'f32', flashAttention: 'off', threads: 1, onWarning: message => { throw new Error(message) }, ...options })
+    return await loadModel(model, {
+      kvType: 'f32',
+      flashAttention: 'off',
+      threads: 1,
+      onWarning: message => {
+        throw new Error(message)
+      },
+      ...options,
+    })
   }
 
   test('it computes what the processor does, sinks moved and tokens evicted', async () => {

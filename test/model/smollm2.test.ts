@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { loadModel, streamChat, type ChatMessage } from '../../lib/index.js'
+import { type ChatMessage, loadModel, streamChat } from '../../lib/index.js'
 import { model } from '../tools/real-model.js'
 import { realModelPath } from '../tools/real-model-path.js'
 
@@ -51,7 +51,9 @@ describe('SmolLM2-135M-Instruct', () => {
     // How long its replies are depends on how the build rounds.
     for (let turn = 0; turn < 8 || chat.usage.evictedTokens <= 300; turn++) {
       expect(turn).toBeLessThan(40)
-      const { text, usage } = await chat.ask(`Tell me something about the number ${turn}, with an emoji.`, { maxTokens: 80 })
+      const { text, usage } = await chat.ask(`Tell me something about the number ${turn}, with an emoji.`, {
+        maxTokens: 80,
+      })
       expect(usage.cachedTokens).toBeLessThanOrEqual(4 + 252 + 1)
       expect(text).not.toMatch(/<\|im_|\uFFFD/)
       expect(text.trim().length).toBeGreaterThan(0)
@@ -62,7 +64,8 @@ describe('SmolLM2-135M-Instruct', () => {
   test('answers after turns that were stopped before their first token', async () => {
     for (let seed = 1; seed <= 5; seed++) {
       const chat = model.createChat({ sinks: 4, window: 252, seed })
-      for (let i = 0; i < 3; i++) await expect(chat.ask('Name a river.', { signal: AbortSignal.abort() })).rejects.toThrow()
+      for (let i = 0; i < 3; i++)
+        await expect(chat.ask('Name a river.', { signal: AbortSignal.abort() })).rejects.toThrow()
       expect((await chat.ask('Name a river.', { maxTokens: 8 })).text.trim()).not.toBe('')
       await chat.close()
     }
@@ -82,7 +85,8 @@ describe('SmolLM2-135M-Instruct', () => {
   test('streamChat decodes only what is new', async () => {
     const messages: ChatMessage[] = [{ role: 'user', content: `Remember the word ${'blue '.repeat(60)}` }]
     let text = ''
-    for await (const event of streamChat({ model, messages, maxTokens: 20 })) if (event.type === 'text') text += event.text
+    for await (const event of streamChat({ model, messages, maxTokens: 20 }))
+      if (event.type === 'text') text += event.text
     messages.push({ role: 'assistant', content: text }, { role: 'user', content: 'Which word?' })
     for await (const event of streamChat({ model, messages, maxTokens: 20 })) {
       if (event.type === 'finish') expect(event.usage.promptTokens).toBeLessThan(20)

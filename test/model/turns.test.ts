@@ -4,10 +4,23 @@ import { scriptedTurn } from '../../scripts/evaluation/scripted-turns.js'
 import { model } from '../tools/real-model.js'
 
 const system = 'You are a helpful guide. Answer in two sentences.'
-const questions = ['What is a river?', 'And a lake?', 'Name three fruits.', 'Why do we sleep?', 'How is glass made?', 'What do bees eat?', 'Tell me of the moon.']
+const questions = [
+  'What is a river?',
+  'And a lake?',
+  'Name three fruits.',
+  'Why do we sleep?',
+  'How is glass made?',
+  'What do bees eat?',
+  'Tell me of the moon.',
+]
 
 /** A reply that is generated: what its events have told of messages that left, and whether positions began anew. */
-async function generate(chat: Chat, question: string, maxTokens: number, seed: number): Promise<{ left: ChatMessage[]; rebases: number }> {
+async function generate(
+  chat: Chat,
+  question: string,
+  maxTokens: number,
+  seed: number,
+): Promise<{ left: ChatMessage[]; rebases: number }> {
   const left: ChatMessage[] = []
   let rebases = 0
   for await (const event of chat.stream(question, { maxTokens, seed })) {
@@ -54,7 +67,11 @@ describe('by turns, the cache holds the system prompt and whole messages', () =>
 
   test('when the system prompt changes in mid-conversation, when an exchange is taken back, and when positions begin anew', async () => {
     const chat = model.createChat({ system, evict: 'turn', window: 246, rebaseAfter: 500 })
-    const systems = ['Be brief.', 'You are a sailor who tells long stories of the sea and of the ports that you have been to, and never lies.', system]
+    const systems = [
+      'Be brief.',
+      'You are a sailor who tells long stories of the sea and of the ports that you have been to, and never lies.',
+      system,
+    ]
     let rebases = 0
     for (let turn = 0; turn < 12; turn++) {
       rebases += (await generate(chat, questions[turn % questions.length]!, 35, turn)).rebases
@@ -73,7 +90,10 @@ describe('by turns, the cache holds the system prompt and whole messages', () =>
   })
 
   test('when a long history is restored', async () => {
-    const messages = Array.from({ length: 12 }, (_, i) => scriptedTurn(i + 1, 2)).flatMap(({ question, reply }) => [question, reply])
+    const messages = Array.from({ length: 12 }, (_, i) => scriptedTurn(i + 1, 2)).flatMap(({ question, reply }) => [
+      question,
+      reply,
+    ])
     const chat = model.createChat({ system, evict: 'turn', window: 246, messages })
     await generate(chat, questions[0]!, 10, 1)
     expect(await cacheViolation(model, chat)).toBeUndefined()

@@ -1,10 +1,10 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { loadModel, StreamingLLMError, type ModelOptions } from '../../lib/index.js'
+import { loadModel, type ModelOptions, StreamingLLMError } from '../../lib/index.js'
 import { seeded } from '../tools/random.js'
-import { adapterBytes, mergedBytes, tinyAdapter, type TinyAdapter } from '../tools/tiny-adapters.js'
-import { tinyModel, type TinyKind } from '../tools/tiny-models.js'
+import { adapterBytes, mergedBytes, type TinyAdapter, tinyAdapter } from '../tools/tiny-adapters.js'
+import { type TinyKind, tinyModel } from '../tools/tiny-models.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'streaming-llm-adapters-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -25,12 +25,13 @@ async function scores(path: string, options: ModelOptions = {}): Promise<number[
   const tokens = Array.from({ length: 80 }, () => random.below(model.vocabularySize))
   const sequence = model.createSequence({ sinks: 4, window: 40 })
   await sequence.append(tokens.slice(0, 1))
-  return [...await sequence.score(tokens.slice(1))]
+  return [...(await sequence.score(tokens.slice(1)))]
 }
 
 const farthest = (a: number[], b: number[]) => Math.max(...a.map((each, i) => Math.abs(each - b[i]!)))
 
-const everything = (layers: number, names: string[]) => Array.from({ length: layers }, (_, layer) => names.map(name => `blk.${layer}.${name}.weight`)).flat()
+const everything = (layers: number, names: string[]) =>
+  Array.from({ length: layers }, (_, layer) => names.map(name => `blk.${layer}.${name}.weight`)).flat()
 const attention = ['attn_q', 'attn_k', 'attn_v', 'attn_output']
 const feedForward = ['ffn_gate', 'ffn_up', 'ffn_down']
 
@@ -66,8 +67,17 @@ test('two adapters add up, the scale is 1 unless given, and without alpha the sc
   const path = tinyModel('llama')
   const one = await tinyAdapter(path, everything(3, attention), { seed: 7, alpha: undefined, rank: 2 })
   const two = await tinyAdapter(path, everything(3, feedForward), { seed: 8, alpha: 3 })
-  const merged = await scores(written(await mergedBytes(path, [{ adapter: one, scale: 1 }, { adapter: two, scale: 2 }])))
-  const adapted = await scores(path, { adapters: [{ path: written(adapterBytes(one)) }, { path: written(adapterBytes(two)), scale: 2 }] })
+  const merged = await scores(
+    written(
+      await mergedBytes(path, [
+        { adapter: one, scale: 1 },
+        { adapter: two, scale: 2 },
+      ]),
+    ),
+  )
+  const adapted = await scores(path, {
+    adapters: [{ path: written(adapterBytes(one)) }, { path: written(adapterBytes(two)), scale: 2 }],
+  })
   expect(farthest(adapted, merged)).toBeLessThan(3e-3)
 })
 
@@ -92,7 +102,9 @@ test('model.info lists them', async () => {
   const path = tinyModel('llama')
   const file = written(adapterBytes(await tinyAdapter(path, everything(1, attention))))
   await using model = await loadModel(path, { ...exact, adapters: [{ path: file, scale: 0.5 }] })
-  expect(model.info.adapters).toEqual([{ path: file, name: 'tiny adapter', scale: 0.5, rank: 4, tensors: 4, sizeBytes: expect.any(Number) }])
+  expect(model.info.adapters).toEqual([
+    { path: file, name: 'tiny adapter', scale: 0.5, rank: 4, tensors: 4, sizeBytes: expect.any(Number) },
+  ])
   expect(Object.isFrozen(model.info.adapters[0])).toBe(true)
   await using plain = await loadModel(path, exact)
   expect(plain.info.adapters).toEqual([])
@@ -109,7 +121,11 @@ test('a chat that was saved with another adapter is decoded again, with the same
     await chat.save(file)
     expect((await model.restoreChat(file)).restoredFrom).toEqual({ what: 'cache' })
   }
-  const others: ModelOptions[] = [{}, { adapters: [{ ...adapters[0]!, scale: 0.5 }] }, { adapters: [{ path: written(adapterBytes(await tinyAdapter(path, everything(3, attention), { seed: 9 }))) }] }]
+  const others: ModelOptions[] = [
+    {},
+    { adapters: [{ ...adapters[0]!, scale: 0.5 }] },
+    { adapters: [{ path: written(adapterBytes(await tinyAdapter(path, everything(3, attention), { seed: 9 }))) }] },
+  ]
   for (const other of others) {
     await using model = await loadModel(path, { ...exact, ...other, onWarning: () => {} })
     expect((await model.restoreChat(file)).restoredFrom).toMatchObject({ what: 'tokens' })
@@ -121,8 +137,16 @@ test('a chat that was saved with another adapter is decoded again, with the same
 test('norms in it are left out, and that is told', async () => {
   const path = tinyModel('llama')
   const told: string[] = []
-  const file = written(adapterBytes(await tinyAdapter(path, everything(1, attention)), { more: [{ name: 'blk.0.attn_norm.weight', shape: [128] }] }))
-  await using model = await loadModel(path, { ...exact, adapters: [{ path: file }], onWarning: message => told.push(message) })
+  const file = written(
+    adapterBytes(await tinyAdapter(path, everything(1, attention)), {
+      more: [{ name: 'blk.0.attn_norm.weight', shape: [128] }],
+    }),
+  )
+  await using model = await loadModel(path, {
+    ...exact,
+    adapters: [{ path: file }],
+    onWarning: message => told.push(message),
+  })
   expect(told).toEqual([expect.stringContaining('1 norms')])
   expect(model.info.adapters).toHaveLength(1)
 })
@@ -130,7 +154,10 @@ test('norms in it are left out, and that is told', async () => {
 test('16-bit matrices, and a trial in another process', async () => {
   const path = tinyModel('llama')
   const adapter = await tinyAdapter(path, everything(3, attention))
-  const adapted = await scores(path, { probe: true, adapters: [{ path: written(adapterBytes(adapter, { type: 'f16' })) }] })
+  const adapted = await scores(path, {
+    probe: true,
+    adapters: [{ path: written(adapterBytes(adapter, { type: 'f16' })) }],
+  })
   const merged = await scores(written(await mergedBytes(path, [{ adapter, scale: 1 }])))
   expect(farthest(adapted, merged)).toBeLessThan(0.1)
 })
@@ -141,31 +168,132 @@ describe('refused before llama.cpp sees it:', () => {
   beforeAll(async () => {
     good = await tinyAdapter(path, ['blk.0.attn_q.weight', 'token_embd.weight'])
   })
-  const other = (change: (pair: TinyAdapter['pairs'][number]) => object, at = 0): TinyAdapter => ({ ...good, pairs: good.pairs.map((pair, i) => (i === at ? { ...pair, ...change(pair) } : pair)) })
+  const other = (change: (pair: TinyAdapter['pairs'][number]) => object, at = 0): TinyAdapter => ({
+    ...good,
+    pairs: good.pairs.map((pair, i) => (i === at ? { ...pair, ...change(pair) } : pair)),
+  })
   const cases: [string, () => Buffer, string | RegExp][] = [
-    ['a model', () => adapterBytes(good, { entries: { 'general.type': ['string', 'model'] } }), 'is no adapter: its "general.type" is "model"'],
-    ['a file that does not say what it is', () => adapterBytes(good, { entries: { 'general.type': undefined } }), 'is missing'],
-    ['another kind of adapter', () => adapterBytes(good, { entries: { 'adapter.type': ['string', 'ia3'] } }), 'is of the type "ia3"'],
+    [
+      'a model',
+      () => adapterBytes(good, { entries: { 'general.type': ['string', 'model'] } }),
+      'is no adapter: its "general.type" is "model"',
+    ],
+    [
+      'a file that does not say what it is',
+      () => adapterBytes(good, { entries: { 'general.type': undefined } }),
+      'is missing',
+    ],
+    [
+      'another kind of adapter',
+      () => adapterBytes(good, { entries: { 'adapter.type': ['string', 'ia3'] } }),
+      'is of the type "ia3"',
+    ],
     ['a type that is a number', () => adapterBytes(good, { entries: { 'adapter.type': ['uint32', 3] } }), 'only lora'],
-    ['another architecture', () => adapterBytes(good, { entries: { 'general.architecture': ['string', 'qwen2'] } }), 'is for models of the architecture "qwen2"'],
-    ['a control vector', () => adapterBytes(good, { entries: { 'general.architecture': ['string', 'controlvector'] } }), 'is a control vector'],
-    ['an activated LoRA', () => adapterBytes(good, { entries: { 'adapter.alora.invocation_tokens': ['uint32', [1, 2]] } }), 'aLoRA'],
-    ['an alpha that is a text', () => adapterBytes(good, { entries: { 'adapter.lora.alpha': ['string', '8'] } }), 'adapter.lora.alpha'],
-    ['a part of several', () => adapterBytes(good, { entries: { 'split.count': ['uint16', 2] } }), 'split into several files'],
+    [
+      'another architecture',
+      () => adapterBytes(good, { entries: { 'general.architecture': ['string', 'qwen2'] } }),
+      'is for models of the architecture "qwen2"',
+    ],
+    [
+      'a control vector',
+      () => adapterBytes(good, { entries: { 'general.architecture': ['string', 'controlvector'] } }),
+      'is a control vector',
+    ],
+    [
+      'an activated LoRA',
+      () => adapterBytes(good, { entries: { 'adapter.alora.invocation_tokens': ['uint32', [1, 2]] } }),
+      'aLoRA',
+    ],
+    [
+      'an alpha that is a text',
+      () => adapterBytes(good, { entries: { 'adapter.lora.alpha': ['string', '8'] } }),
+      'adapter.lora.alpha',
+    ],
+    [
+      'a part of several',
+      () => adapterBytes(good, { entries: { 'split.count': ['uint16', 2] } }),
+      'split into several files',
+    ],
     ['no matrices', () => adapterBytes({ ...good, pairs: [] }), 'no pair of matrices'],
-    ['half a pair', () => adapterBytes({ ...good, pairs: [] }, { more: [{ name: 'blk.0.attn_q.weight.lora_a', shape: [128, 4] }] }), 'only one matrix'],
-    ['a tensor of something else', () => adapterBytes(good, { more: [{ name: 'blk.0.attn_q.bias', shape: [128] }] }), 'no part of a LoRA'],
-    ['a tensor that the model does not have', () => adapterBytes(other(() => ({ tensor: 'blk.7.attn_q.weight' }))), 'which .* does not have'],
-    ['another width', () => adapterBytes(other(pair => ({ shape: [64, 128], a: pair.a.slice(0, 64 * 4) }))), 'outer sizes'],
-    ['another output', () => adapterBytes(other(pair => ({ shape: [128, 64], b: pair.b.slice(0, 64 * 4) }))), 'outer sizes'],
-    ['ranks that differ', () => adapterBytes({ ...good, pairs: [] }, { more: [{ name: 'blk.0.attn_q.weight.lora_a', shape: [128, 4] }, { name: 'blk.0.attn_q.weight.lora_b', shape: [8, 128] }] }), 'ranks differ'],
-    ['ranks that differ in the embeddings, which llama.cpp itself would abort over', () => adapterBytes({ ...good, pairs: [] }, { more: [{ name: 'token_embd.weight.lora_a', shape: [4, good.pairs[1]!.shape[1]!] }, { name: 'token_embd.weight.lora_b', shape: [8, 128] }] }), 'ranks differ'],
-    ['matrices of experts for a model without', () => adapterBytes({ ...good, pairs: [] }, { more: [{ name: 'blk.0.attn_q.weight.lora_a', shape: [128, 4, 2] }, { name: 'blk.0.attn_q.weight.lora_b', shape: [4, 128, 2] }] }), 'not as many'],
+    [
+      'half a pair',
+      () => adapterBytes({ ...good, pairs: [] }, { more: [{ name: 'blk.0.attn_q.weight.lora_a', shape: [128, 4] }] }),
+      'only one matrix',
+    ],
+    [
+      'a tensor of something else',
+      () => adapterBytes(good, { more: [{ name: 'blk.0.attn_q.bias', shape: [128] }] }),
+      'no part of a LoRA',
+    ],
+    [
+      'a tensor that the model does not have',
+      () => adapterBytes(other(() => ({ tensor: 'blk.7.attn_q.weight' }))),
+      'which .* does not have',
+    ],
+    [
+      'another width',
+      () => adapterBytes(other(pair => ({ shape: [64, 128], a: pair.a.slice(0, 64 * 4) }))),
+      'outer sizes',
+    ],
+    [
+      'another output',
+      () => adapterBytes(other(pair => ({ shape: [128, 64], b: pair.b.slice(0, 64 * 4) }))),
+      'outer sizes',
+    ],
+    [
+      'ranks that differ',
+      () =>
+        adapterBytes(
+          { ...good, pairs: [] },
+          {
+            more: [
+              { name: 'blk.0.attn_q.weight.lora_a', shape: [128, 4] },
+              { name: 'blk.0.attn_q.weight.lora_b', shape: [8, 128] },
+            ],
+          },
+        ),
+      'ranks differ',
+    ],
+    [
+      'ranks that differ in the embeddings, which llama.cpp itself would abort over',
+      () =>
+        adapterBytes(
+          { ...good, pairs: [] },
+          {
+            more: [
+              { name: 'token_embd.weight.lora_a', shape: [4, good.pairs[1]!.shape[1]!] },
+              { name: 'token_embd.weight.lora_b', shape: [8, 128] },
+            ],
+          },
+        ),
+      'ranks differ',
+    ],
+    [
+      'matrices of experts for a model without',
+      () =>
+        adapterBytes(
+          { ...good, pairs: [] },
+          {
+            more: [
+              { name: 'blk.0.attn_q.weight.lora_a', shape: [128, 4, 2] },
+              { name: 'blk.0.attn_q.weight.lora_b', shape: [4, 128, 2] },
+            ],
+          },
+        ),
+      'not as many',
+    ],
     ['a file cut off', () => adapterBytes(good).subarray(0, -4000), 'cut off'],
-    ['a text', () => Buffer.from('This is no adapter, but a text of more than 64 bytes, which is what is looked at.'), 'no GGUF file'],
+    [
+      'a text',
+      () => Buffer.from('This is no adapter, but a text of more than 64 bytes, which is what is looked at.'),
+      'no GGUF file',
+    ],
   ]
   test.each(cases)('%s', async (_name, bytes, message) => {
-    const wrong = await loadModel(path, { ...exact, adapters: [{ path: written(bytes()) }] }).then(model => model.close(), (error: unknown) => error)
+    const wrong = await loadModel(path, { ...exact, adapters: [{ path: written(bytes()) }] }).then(
+      model => model.close(),
+      (error: unknown) => error,
+    )
     expect(wrong).toBeInstanceOf(StreamingLLMError)
     expect(wrong).toMatchObject({ code: 'ADAPTER_INVALID', message: expect.stringMatching(message) })
   })
@@ -173,14 +301,29 @@ describe('refused before llama.cpp sees it:', () => {
   test('embeddings that the output matrix shares, which llama.cpp itself would abort over', async () => {
     const tied = tinyModel('gemma3')
     const file = written(adapterBytes(await tinyAdapter(tied, ['blk.0.attn_q.weight', 'token_embd.weight'])))
-    await expect(loadModel(tied, { ...exact, adapters: [{ path: file }] })).rejects.toMatchObject({ code: 'ADAPTER_INVALID', message: expect.stringContaining('as its output matrix as well') })
+    await expect(loadModel(tied, { ...exact, adapters: [{ path: file }] })).rejects.toMatchObject({
+      code: 'ADAPTER_INVALID',
+      message: expect.stringContaining('as its output matrix as well'),
+    })
   })
 
   test('a file that is not there, and options that are none', async () => {
-    await expect(loadModel(path, { ...exact, adapters: [{ path: join(folder, 'none.gguf') }] })).rejects.toMatchObject({ code: 'MODEL_NOT_FOUND' })
-    for (const adapters of [{ path }, [path], [{ path: '' }], [{}], [{ path, scale: NaN }], [{ path, scale: 1000 }], Array(17).fill({ path })] as never[]) {
+    await expect(loadModel(path, { ...exact, adapters: [{ path: join(folder, 'none.gguf') }] })).rejects.toMatchObject({
+      code: 'MODEL_NOT_FOUND',
+    })
+    for (const adapters of [
+      { path },
+      [path],
+      [{ path: '' }],
+      [{}],
+      [{ path, scale: NaN }],
+      [{ path, scale: 1000 }],
+      Array(17).fill({ path }),
+    ] as never[]) {
       await expect(loadModel(path, { ...exact, adapters })).rejects.toMatchObject({ code: 'INVALID_OPTION' })
     }
-    await expect(loadModel(path, { ...exact, adapters: [{ path, scal: 1 }] as never })).rejects.toMatchObject({ code: 'UNKNOWN_OPTION' })
+    await expect(loadModel(path, { ...exact, adapters: [{ path, scal: 1 }] as never })).rejects.toMatchObject({
+      code: 'UNKNOWN_OPTION',
+    })
   })
 })

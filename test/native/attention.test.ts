@@ -1,5 +1,5 @@
-import { attentionMaps } from '../../scripts/evaluation/attention.js'
 import { evaluationAddonPath } from '../../scripts/evaluation/addon.js'
+import { attentionMaps } from '../../scripts/evaluation/attention.js'
 import { seeded } from '../tools/random.js'
 import { readReferenceModel } from '../tools/reference/model.js'
 import { tinyModel } from '../tools/tiny-models.js'
@@ -25,12 +25,24 @@ test('attention weights are probabilities over what a token may see', async () =
     }
   }
   // The mean over texts is what the texts give alone.
-  const alone = await Promise.all(Array.from({ length: texts }, (_, i) => attentionMaps({ model: path, tokens: tokens.slice(i * length, (i + 1) * length), length })))
-  maps.weights.forEach((weight, i) => expect(weight).toBeCloseTo(alone.reduce((sum, one) => sum + one.weights[i]!, 0) / texts, 6))
+  const alone = await Promise.all(
+    Array.from({ length: texts }, (_, i) =>
+      attentionMaps({ model: path, tokens: tokens.slice(i * length, (i + 1) * length), length }),
+    ),
+  )
+  maps.weights.forEach((weight, i) =>
+    expect(weight).toBeCloseTo(alone.reduce((sum, one) => sum + one.weights[i]!, 0) / texts, 6),
+  )
 })
 
 test('says what it cannot do', async () => {
-  await expect(attentionMaps({ model: tinyModel('llama'), tokens: new Int32Array(17), length: 16 })).rejects.toMatchObject({ code: 'INVALID_OPTION' })
-  await expect(attentionMaps({ model: tinyModel('llama'), tokens: new Int32Array(16).fill(1e6), length: 16 })).rejects.toMatchObject({ code: 'INVALID_OPTION' })
-  await expect(attentionMaps({ model: tinyModel('mamba'), tokens: new Int32Array(16), length: 16 })).rejects.toMatchObject({ code: 'MODEL_UNSUPPORTED' })
+  await expect(
+    attentionMaps({ model: tinyModel('llama'), tokens: new Int32Array(17), length: 16 }),
+  ).rejects.toMatchObject({ code: 'INVALID_OPTION' })
+  await expect(
+    attentionMaps({ model: tinyModel('llama'), tokens: new Int32Array(16).fill(1e6), length: 16 }),
+  ).rejects.toMatchObject({ code: 'INVALID_OPTION' })
+  await expect(
+    attentionMaps({ model: tinyModel('mamba'), tokens: new Int32Array(16), length: 16 }),
+  ).rejects.toMatchObject({ code: 'MODEL_UNSUPPORTED' })
 })

@@ -36,7 +36,10 @@ posix('a model file that changes while it is mapped', () => {
     const before = structuredClone(chat.messages)
     change(path)
     for (let i = 0; i < 2; i++) {
-      await expect(chat.ask('And now?', ask)).rejects.toMatchObject({ code: 'MODEL_CHANGED', message: expect.stringContaining(path) })
+      await expect(chat.ask('And now?', ask)).rejects.toMatchObject({
+        code: 'MODEL_CHANGED',
+        message: expect.stringContaining(path),
+      })
       expect(chat.messages.slice(0, before.length)).toEqual(before)
     }
     await expect(model.embed(['a text'])).rejects.toMatchObject({ code: 'MODEL_CHANGED' })
@@ -62,7 +65,10 @@ posix('a model file that changes while it is mapped', () => {
     expect(await chat.undo()).toHaveLength(2)
     const before = structuredClone(chat.messages)
     await expect(chat.regenerate().next()).rejects.toMatchObject(changed)
-    const exchange = [{ role: 'user', content: 'CAT' }, { role: 'assistant', content: 'MIAOW' }]
+    const exchange = [
+      { role: 'user', content: 'CAT' },
+      { role: 'assistant', content: 'MIAOW' },
+    ]
     await expect(chat.add(exchange)).rejects.toMatchObject(changed)
     expect(chat.messages).toEqual(before)
     utimesSync(path, loaded, loaded)
@@ -73,10 +79,13 @@ posix('a model file that changes while it is mapped', () => {
   })
 
   test.each<[string, (path: string) => void]>([
-    ['another file takes its place', path => {
-      copyFileSync(tinyModel('llama', { endBias: -20, seed: 7 }), `${path}.new`)
-      renameSync(`${path}.new`, path)
-    }],
+    [
+      'another file takes its place',
+      path => {
+        copyFileSync(tinyModel('llama', { endBias: -20, seed: 7 }), `${path}.new`)
+        renameSync(`${path}.new`, path)
+      },
+    ],
     ['it is deleted', unlinkSync],
   ])('%s: what is mapped stays', async (_name, change) => {
     const path = copy()

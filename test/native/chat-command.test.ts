@@ -8,25 +8,58 @@ import { tinyModel } from '../tools/tiny-models.js'
 
 const program = fileURLToPath(new URL('../../lib/cli/main.ts', import.meta.url))
 const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
-const command = ['--import', tsx, program, 'chat', '--model', tinyModel('llama', { endBias: -20 }), '--temperature', '0', '--max-tokens', '8']
+const command = [
+  '--import',
+  tsx,
+  program,
+  'chat',
+  '--model',
+  tinyModel('llama', { endBias: -20 }),
+  '--temperature',
+  '0',
+  '--max-tokens',
+  '8',
+]
 
 let folder: string
-beforeEach(() => { folder = mkdtempSync(path.join(os.tmpdir(), 'chat-')) })
-afterEach(() => { rmSync(folder, { recursive: true }) })
+beforeEach(() => {
+  folder = mkdtempSync(path.join(os.tmpdir(), 'chat-'))
+})
+afterEach(() => {
+  rmSync(folder, { recursive: true })
+})
 
 /** `streaming-llm chat` with a tiny model and these lines piped in, its data in a folder of its own. */
 function chat(args: string[], ...lines: string[]): Promise<{ code: number | null; stdout: string; stderr: string }> {
-  const child = spawn(process.execPath, [...command, ...args], { env: { ...process.env, XDG_DATA_HOME: folder, LOCALAPPDATA: folder, HOME: folder } })
+  const child = spawn(process.execPath, [...command, ...args], {
+    env: { ...process.env, XDG_DATA_HOME: folder, LOCALAPPDATA: folder, HOME: folder },
+  })
   const said = { stdout: '', stderr: '' }
-  child.stdout.setEncoding('utf8').on('data', (text: string) => { said.stdout += text })
-  child.stderr.setEncoding('utf8').on('data', (text: string) => { said.stderr += text })
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    said.stdout += text
+  })
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    said.stderr += text
+  })
   child.stdin.on('error', () => {}).end(lines.map(line => `${line}\n`).join(''))
   return new Promise(resolve => child.on('close', code => resolve({ code, ...said })))
 }
 
 test('commands in a pipe, with their words on stderr', async () => {
   const file = path.join(folder, 'saved.chat')
-  const { code, stderr } = await chat(['--commands'], '/system Be kind.', 'Hello', '/stats', `/save ${file}`, '/undo', `/load ${file}`, '/regenerate', '/cache', '/exit', '/nonsense')
+  const { code, stderr } = await chat(
+    ['--commands'],
+    '/system Be kind.',
+    'Hello',
+    '/stats',
+    `/save ${file}`,
+    '/undo',
+    `/load ${file}`,
+    '/regenerate',
+    '/cache',
+    '/exit',
+    '/nonsense',
+  )
   expect(code).toBe(0)
   expect(stderr).toContain('System prompt: Be kind.')
   expect(stderr).toContain('last reply  8 tokens')
@@ -72,11 +105,15 @@ test.each([
 })
 
 // A terminal for the program without a native dependency: that of util-linux. Others of that name take other arguments.
-const hasTerminal = process.platform === 'linux' && spawnSync('script', ['--version'], { encoding: 'utf8' }).stdout?.includes('util-linux') === true
+const hasTerminal =
+  process.platform === 'linux' &&
+  spawnSync('script', ['--version'], { encoding: 'utf8' }).stdout?.includes('util-linux') === true
 const onTerminal = hasTerminal ? test : test.skip
 onTerminal(`a terminal${hasTerminal ? '' : ' (left out: there is no script(1) of util-linux)'}`, async () => {
   const quoted = [process.execPath, ...command].map(word => `'${word}'`).join(' ')
-  const child = spawn('script', ['--quiet', '--return', '--command', quoted, '/dev/null'], { env: { ...process.env, XDG_DATA_HOME: folder, TERM: 'xterm' } })
+  const child = spawn('script', ['--quiet', '--return', '--command', quoted, '/dev/null'], {
+    env: { ...process.env, XDG_DATA_HOME: folder, TERM: 'xterm' },
+  })
   let shown = ''
   let from = 0
   const waiting: (() => void)[] = []
@@ -89,7 +126,9 @@ onTerminal(`a terminal${hasTerminal ? '' : ' (left out: there is no script(1) of
   /** Types, and waits for these words and a prompt after them. */
   const type = async (keys: string, words: string) => {
     child.stdin.write(keys)
-    const ended = closed.then(() => { throw new Error(`It ended before '${words}' came:\n${shown}`) })
+    const ended = closed.then(() => {
+      throw new Error(`It ended before '${words}' came:\n${shown}`)
+    })
     const come = new Promise<void>(resolve => {
       waiting[0] = () => {
         const at = shown.indexOf(words, from)
@@ -114,6 +153,8 @@ onTerminal(`a terminal${hasTerminal ? '' : ' (left out: there is no script(1) of
   clearTimeout(late)
   expect(shown).toContain('\x1b[?2004l')
   const history = path.join(folder, 'streaming-llm', 'history')
-  expect(readFileSync(history, 'utf8')).toBe('/help\n/sytem\nOne\n//two\u2424/three\n/cache\n//two\u2424/three\n/exit\n')
+  expect(readFileSync(history, 'utf8')).toBe(
+    '/help\n/sytem\nOne\n//two\u2424/three\n/cache\n//two\u2424/three\n/exit\n',
+  )
   expect(statSync(history).mode & 0o777).toBe(0o600)
 })

@@ -26,6 +26,10 @@ await model.close()
 
 test('a chat that JavaScript has no room for is SAVE_FAILED, with what to do, and goes on', async () => {
   await withChildProgram(program, printed => {
-    expect(printed).toEqual({ code: 'SAVE_FAILED', message: expect.stringMatching(/takes \d+ bytes.*use Node\.js 22 or later/), messages: 4 })
+    expect(printed).toEqual({
+      code: 'SAVE_FAILED',
+      message: expect.stringMatching(/takes \d+ bytes.*use Node\.js 22 or later/),
+      messages: 4,
+    })
   })
 })

@@ -2,12 +2,16 @@ import { loadModel, type Model } from '../../lib/index.js'
 import { tinyModel } from '../tools/tiny-models.js'
 
 let model: Model
-beforeAll(async () => { model = await loadModel(tinyModel('llama', { endBias: -20 }), { gpu: false, threads: 1 }) })
+beforeAll(async () => {
+  model = await loadModel(tinyModel('llama', { endBias: -20 }), { gpu: false, threads: 1 })
+})
 afterAll(() => model.close())
 
 const hour = 3_600_000
 const ownNow = Date.now
-afterEach(() => { Date.now = ownNow })
+afterEach(() => {
+  Date.now = ownNow
+})
 
 /** As when somebody sets the clock, or it is set by the network, before the reader's second event. */
 async function replyAcross(jump: number, timeLimit: number) {

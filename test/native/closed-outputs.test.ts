@@ -16,7 +16,9 @@ beforeEach(() => {
   folder = mkdtempSync(path.join(os.tmpdir(), 'closed-outputs-'))
   saved = path.join(folder, 'saved.chat')
 })
-afterEach(() => { rmSync(folder, { recursive: true }) })
+afterEach(() => {
+  rmSync(folder, { recursive: true })
+})
 
 interface Outcome {
   code: number | null
@@ -25,35 +27,54 @@ interface Outcome {
 }
 
 /** A command of whose output nobody reads one part: the reader of it leaves at once. Its input ends where that is asked for only. */
-function command(args: string[], input: string, { left, ends = true }: { left: 'stdout' | 'stderr'; ends?: boolean }): Promise<Outcome> {
-  const child = spawn(process.execPath, ['--import', tsx, program, ...args], { env: { ...process.env, XDG_DATA_HOME: folder, LOCALAPPDATA: folder } })
+function command(
+  args: string[],
+  input: string,
+  { left, ends = true }: { left: 'stdout' | 'stderr'; ends?: boolean },
+): Promise<Outcome> {
+  const child = spawn(process.execPath, ['--import', tsx, program, ...args], {
+    env: { ...process.env, XDG_DATA_HOME: folder, LOCALAPPDATA: folder },
+  })
   const said = { stdout: '', stderr: '' }
-  for (const output of ['stdout', 'stderr'] as const) child[output].setEncoding('utf8').on('data', (text: string) => { said[output] += text })
+  for (const output of ['stdout', 'stderr'] as const)
+    child[output].setEncoding('utf8').on('data', (text: string) => {
+      said[output] += text
+    })
   child[left].destroy()
   child.stdin.on('error', () => {}).write(input)
   if (ends) child.stdin.end()
-  return new Promise(resolve => child.on('exit', code => {
-    child.stdin.destroy()
-    child.on('close', () => resolve({ code, ...said }))
-  }))
+  return new Promise(resolve =>
+    child.on('exit', code => {
+      child.stdin.destroy()
+      child.on('close', () => resolve({ code, ...said }))
+    }),
+  )
 }
 
 const chat = ['chat', ...model, '--temperature', '0', '--max-tokens', '8']
 
 describe('a reader who leaves', () => {
   test('ends a chat, which is saved, though its input goes on', async () => {
-    expect(await command([...chat, '--save', saved], 'one\ntwo\n', { left: 'stdout', ends: false })).toEqual({ code: 0, stdout: '', stderr: '' })
+    expect(await command([...chat, '--save', saved], 'one\ntwo\n', { left: 'stdout', ends: false })).toEqual({
+      code: 0,
+      stdout: '',
+      stderr: '',
+    })
     expect(existsSync(saved)).toBe(true)
   })
 
   test('does not hide that the chat cannot be saved', async () => {
-    const { code, stderr } = await command([...chat, '--save', path.join(folder, 'no', 'such', 'folder')], 'one\n', { left: 'stdout' })
+    const { code, stderr } = await command([...chat, '--save', path.join(folder, 'no', 'such', 'folder')], 'one\n', {
+      left: 'stdout',
+    })
     expect(code).toBe(1)
     expect(stderr).toMatch(/^the chat could not be saved to [^\n]*\n$/)
   })
 
   test('of what commands say, does not end the replies, and the chat is saved', async () => {
-    const read = await command([...chat, '--commands', '--save', saved], 'one\n/stats\n/stats\n/cache\ntwo\n', { left: 'stderr' })
+    const read = await command([...chat, '--commands', '--save', saved], 'one\n/stats\n/stats\n/cache\ntwo\n', {
+      left: 'stderr',
+    })
     expect(read.code).toBe(0)
     expect(read.stdout.trimEnd().split('\n').length).toBeGreaterThan(1)
     expect(existsSync(saved)).toBe(true)
@@ -68,11 +89,17 @@ describe('a reader who leaves', () => {
     ['inspect', [model[1]!]],
     ['models', []],
   ])('of %s is no failure', async (name, args) => {
-    expect(await command([name, ...args], 'a few words, and some more', { left: 'stdout' })).toEqual({ code: 0, stdout: '', stderr: '' })
+    expect(await command([name, ...args], 'a few words, and some more', { left: 'stdout' })).toEqual({
+      code: 0,
+      stdout: '',
+      stderr: '',
+    })
   })
 
   test('of failures, changes nothing of how a command ends', async () => {
-    expect(await command(['inspect', path.join(folder, 'absent.gguf')], '', { left: 'stderr' })).toMatchObject({ code: 1 })
+    expect(await command(['inspect', path.join(folder, 'absent.gguf')], '', { left: 'stderr' })).toMatchObject({
+      code: 1,
+    })
     expect(await command(['run', ...model, '--no-such-option'], '', { left: 'stderr' })).toMatchObject({ code: 1 })
   })
 })

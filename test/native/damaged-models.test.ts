@@ -5,19 +5,31 @@ import os from 'node:os'
 import path from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { readGguf, writeGguf } from '../tools/gguf-file.js'
-import { tinyModelBytes, type TinyKind } from '../tools/tiny-models.js'
+import { type TinyKind, tinyModelBytes } from '../tools/tiny-models.js'
 
 const child = fileURLToPath(new URL('../tools/damaged-child.mts', import.meta.url))
 const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
 
 let folder: string
-beforeAll(() => { folder = mkdtempSync(path.join(os.tmpdir(), 'damaged-models-')) })
-afterAll(() => { rmSync(folder, { recursive: true }) })
+beforeAll(() => {
+  folder = mkdtempSync(path.join(os.tmpdir(), 'damaged-models-'))
+})
+afterAll(() => {
+  rmSync(folder, { recursive: true })
+})
 
 /** A tiny model with a whole number in place of another, or numbers in place of an array's. */
 function changed(kind: TinyKind, key: string, value: number | number[]): Buffer {
-  const file = readGguf(tinyModelBytes(kind, { layers: kind === 'gemma3' ? 6 : 2, width: 64, heads: 2, contextLength: 256 }))
-  file.entries = file.entries.map(entry => entry.key !== key ? entry : Array.isArray(value) ? { ...entry, type: 9, elementType: 5, values: value } : { ...entry, value })
+  const file = readGguf(
+    tinyModelBytes(kind, { layers: kind === 'gemma3' ? 6 : 2, width: 64, heads: 2, contextLength: 256 }),
+  )
+  file.entries = file.entries.map(entry =>
+    entry.key !== key
+      ? entry
+      : Array.isArray(value)
+        ? { ...entry, type: 9, elementType: 5, values: value }
+        : { ...entry, value },
+  )
   return writeGguf(file)
 }
 
@@ -33,16 +45,29 @@ const cases: [TinyKind, string, number | number[], string][] = [
 
 // Where exceptions may not pass through C, the check is all there is.
 const whereTheyAreThrown = process.platform === 'win32' ? test.skip : test
-whereTheyAreThrown('files whose figures llama.cpp asserts on end no process, with the check of headers and without', () => {
-  const files = cases.map(([kind, key, value], index) => {
-    const file = path.join(folder, `${index}-${kind}.gguf`)
-    writeFileSync(file, changed(kind, key, value))
-    return file
-  })
-  const { status, signal, stdout, stderr } = spawnSync(process.execPath, ['--import', tsx, child, ...files], { encoding: 'utf8', timeout: 500_000, killSignal: 'SIGKILL' })
-  expect({ status, signal, stderr }).toMatchObject({ status: 0, signal: null })
-  expect(stdout.trim().split('\n').map((line, index) => [cases[index]![1], ...JSON.parse(line) as string[]])).toEqual(cases.map(([, key, , code]) => [key, 'GGUF_MALFORMED', code]))
-}, 180_000)
+whereTheyAreThrown(
+  'files whose figures llama.cpp asserts on end no process, with the check of headers and without',
+  () => {
+    const files = cases.map(([kind, key, value], index) => {
+      const file = path.join(folder, `${index}-${kind}.gguf`)
+      writeFileSync(file, changed(kind, key, value))
+      return file
+    })
+    const { status, signal, stdout, stderr } = spawnSync(process.execPath, ['--import', tsx, child, ...files], {
+      encoding: 'utf8',
+      timeout: 500_000,
+      killSignal: 'SIGKILL',
+    })
+    expect({ status, signal, stderr }).toMatchObject({ status: 0, signal: null })
+    expect(
+      stdout
+        .trim()
+        .split('\n')
+        .map((line, index) => [cases[index]![1], ...(JSON.parse(line) as string[])]),
+    ).toEqual(cases.map(([, key, , code]) => [key, 'GGUF_MALFORMED', code]))
+  },
+  180_000,
+)
 
 test('what only shows while a batch is computed is refused by the check of headers', () => {
   const cases: [TinyKind, string, number | number[]][] = [
@@ -57,7 +82,16 @@ test('what only shows while a batch is computed is refused by the check of heade
     writeFileSync(file, changed(kind, key, value))
     return file
   })
-  const { status, stdout } = spawnSync(process.execPath, ['--import', tsx, child, '--checked', ...files], { encoding: 'utf8', timeout: 500_000, killSignal: 'SIGKILL' })
+  const { status, stdout } = spawnSync(process.execPath, ['--import', tsx, child, '--checked', ...files], {
+    encoding: 'utf8',
+    timeout: 500_000,
+    killSignal: 'SIGKILL',
+  })
   expect(status).toBe(0)
-  expect(stdout.trim().split('\n').map(line => (JSON.parse(line) as string[])[0])).toEqual(cases.map(() => 'GGUF_MALFORMED'))
+  expect(
+    stdout
+      .trim()
+      .split('\n')
+      .map(line => (JSON.parse(line) as string[])[0]),
+  ).toEqual(cases.map(() => 'GGUF_MALFORMED'))
 }, 180_000)

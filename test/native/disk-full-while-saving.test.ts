@@ -1,4 +1,4 @@
-import { readFileSync, readdirSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { library, withChildProgram } from '../tools/child-program.js'
 import { tinyModel } from '../tools/tiny-models.js'
@@ -23,10 +23,17 @@ console.log(JSON.stringify({ code, before, old: old.messages.length, after }))
 await model.close()
 `
 
-whereItCanBeLimited('a disk that is full in the midst of saving is an error; the old file stays, and the chat goes on', async () => {
-  await withChildProgram(program, (printed, folder) => {
-    expect(printed).toEqual({ code: 'SAVE_FAILED', before: 4, old: 2, after: 3 })
-    expect(readdirSync(folder).sort()).toEqual(['program.mjs', 'saved.chat'])
-    expect(readFileSync(path.join(folder, 'saved.chat')).length).toBeGreaterThan(0)
-  }, 'trap "" XFSZ; ulimit -f 400;')
-})
+whereItCanBeLimited(
+  'a disk that is full in the midst of saving is an error; the old file stays, and the chat goes on',
+  async () => {
+    await withChildProgram(
+      program,
+      (printed, folder) => {
+        expect(printed).toEqual({ code: 'SAVE_FAILED', before: 4, old: 2, after: 3 })
+        expect(readdirSync(folder).sort()).toEqual(['program.mjs', 'saved.chat'])
+        expect(readFileSync(path.join(folder, 'saved.chat')).length).toBeGreaterThan(0)
+      },
+      'trap "" XFSZ; ulimit -f 400;',
+    )
+  },
+)

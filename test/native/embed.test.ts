@@ -1,14 +1,23 @@
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { loadModel, StreamingLLMError, type Model, type ModelOptions } from '../../lib/index.js'
-import { readReferenceModel } from '../tools/reference/model.js'
-import { Transformer, type Cached } from '../tools/reference/transformer.js'
-import { tinyModel, type TinyKind } from '../tools/tiny-models.js'
+import { loadModel, type Model, type ModelOptions, StreamingLLMError } from '../../lib/index.js'
 import { cpuMilliseconds } from '../tools/cpu-time.js'
+import { readReferenceModel } from '../tools/reference/model.js'
+import { type Cached, Transformer } from '../tools/reference/transformer.js'
+import { type TinyKind, tinyModel } from '../tools/tiny-models.js'
 
 const exact: ModelOptions = { threads: 1, kvType: 'f32', flashAttention: 'off', gpu: false }
 
-const texts = ['Hello world', 'a', 'The system is in the world, and you are in it.', 'Stop. ', 'no'.repeat(150), '  ', 'Hello world', 'assistant user system']
+const texts = [
+  'Hello world',
+  'a',
+  'The system is in the world, and you are in it.',
+  'Stop. ',
+  'no'.repeat(150),
+  '  ',
+  'Hello world',
+  'assistant user system',
+]
 
 type Vector = ArrayLike<number>
 const dot = (a: Vector, b: Vector) => Array.from(a).reduce((sum, each, i) => sum + each * b[i]!, 0)
@@ -27,9 +36,15 @@ function states(path: string, tokens: ArrayLike<number>): Float64Array[] {
   })
 }
 
-const mean = (all: Float64Array[]) => Array.from(all[0]!, (_, i) => all.reduce((sum, each) => sum + each[i]!, 0) / all.length)
+const mean = (all: Float64Array[]) =>
+  Array.from(all[0]!, (_, i) => all.reduce((sum, each) => sum + each[i]!, 0) / all.length)
 
-describe.each<[TinyKind, number]>([['llama', 2e-3], ['qwen2', 2e-3], ['gptneox', 1e-2], ['bloom', 1e-2]])('embeddings of a %s model', (kind, bound) => {
+describe.each<[TinyKind, number]>([
+  ['llama', 2e-3],
+  ['qwen2', 2e-3],
+  ['gptneox', 1e-2],
+  ['bloom', 1e-2],
+])('embeddings of a %s model', (kind, bound) => {
   const path = tinyModel(kind)
   let model: Model
   let truth: Float64Array[][]
@@ -57,23 +72,31 @@ describe.each<[TinyKind, number]>([['llama', 2e-3], ['qwen2', 2e-3], ['gptneox',
   })
 })
 
-test.each<TinyKind>(['llama', 'gemma2', 'gemma3', 'gpt2', 'qwen2vl', 'deepseek2', 'lfm2', 'jamba', 'qwen35', 'mamba'])('%s: alone, in another order and in other batches each text has the same', async kind => {
-  await using model = await loadModel(tinyModel(kind), exact)
-  const together = await model.embed(texts, { pooling: 'last' })
-  for (const [i, text] of texts.entries()) {
-    const [alone] = await model.embed([text], { pooling: 'last' })
-    expect(farthest(alone!, together[i]!)).toBeLessThan(2e-3)
-  }
-  const reversed = await model.embed([...texts].reverse(), { pooling: 'last' })
-  reversed.reverse().forEach((vector, i) => expect(farthest(vector, together[i]!)).toBeLessThan(2e-3))
-  expect(farthest(together[0]!, together[6]!)).toBeLessThan(2e-3)
-  await using small = await loadModel(tinyModel(kind), { ...exact, batchSize: 16 })
-  const inParts = await small.embed(texts, { pooling: 'last' })
-  inParts.forEach((vector, i) => expect(farthest(vector, together[i]!)).toBeLessThan(2e-3))
-})
+test.each<TinyKind>(['llama', 'gemma2', 'gemma3', 'gpt2', 'qwen2vl', 'deepseek2', 'lfm2', 'jamba', 'qwen35', 'mamba'])(
+  '%s: alone, in another order and in other batches each text has the same',
+  async kind => {
+    await using model = await loadModel(tinyModel(kind), exact)
+    const together = await model.embed(texts, { pooling: 'last' })
+    for (const [i, text] of texts.entries()) {
+      const [alone] = await model.embed([text], { pooling: 'last' })
+      expect(farthest(alone!, together[i]!)).toBeLessThan(2e-3)
+    }
+    const reversed = await model.embed([...texts].reverse(), { pooling: 'last' })
+    reversed.reverse().forEach((vector, i) => expect(farthest(vector, together[i]!)).toBeLessThan(2e-3))
+    expect(farthest(together[0]!, together[6]!)).toBeLessThan(2e-3)
+    await using small = await loadModel(tinyModel(kind), { ...exact, batchSize: 16 })
+    const inParts = await small.embed(texts, { pooling: 'last' })
+    inParts.forEach((vector, i) => expect(farthest(vector, together[i]!)).toBeLessThan(2e-3))
+  },
+)
 
 test("the model's file says which pooling is its own", async () => {
-  for (const [number, pooling] of [[1, 'mean'], [2, 'cls'], [3, 'last'], [4, 'mean']] as const) {
+  for (const [number, pooling] of [
+    [1, 'mean'],
+    [2, 'cls'],
+    [3, 'last'],
+    [4, 'mean'],
+  ] as const) {
     await using model = await loadModel(tinyModel('llama', { metadata: { 'llama.pooling_type': number } }), exact)
     expect(await model.embed(['Hello world'])).toEqual(await model.embed(['Hello world'], { pooling }))
   }
@@ -85,7 +108,11 @@ test('many texts, beside a chat that is generating', async () => {
   const ask = { maxTokens: 200, temperature: 0 } as const
   const expected = await model.createChat({ window: 300 }).ask('Hello', ask)
   const many = Array.from({ length: 200 }, (_, i) => `Text ${i} of ${'many '.repeat(i % 7)}`)
-  const [reply, vectors, others] = await Promise.all([model.createChat({ window: 300 }).ask('Hello', ask), model.embed(many), model.embed(texts)])
+  const [reply, vectors, others] = await Promise.all([
+    model.createChat({ window: 300 }).ask('Hello', ask),
+    model.embed(many),
+    model.embed(texts),
+  ])
   expect(reply.text).toBe(expected.text)
   expect(vectors).toHaveLength(200)
   const [alone] = await model.embed([many[123]!])
@@ -101,7 +128,10 @@ test('with an adapter of a model they change', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'streaming-llm-embed-'))
   try {
     const path = tinyModel('llama')
-    writeFileSync(join(folder, 'a.gguf'), adapterBytes(await tinyAdapter(path, ['blk.0.attn_v.weight', 'blk.2.ffn_down.weight'])))
+    writeFileSync(
+      join(folder, 'a.gguf'),
+      adapterBytes(await tinyAdapter(path, ['blk.0.attn_v.weight', 'blk.2.ffn_down.weight'])),
+    )
     await using plain = await loadModel(path, exact)
     await using adapted = await loadModel(path, { ...exact, adapters: [{ path: join(folder, 'a.gguf') }] })
     const [a] = await plain.embed(['Hello world'])
@@ -115,15 +145,22 @@ test('with an adapter of a model they change', async () => {
 test('a text that is longer than the trained length, or has no tokens, is refused by its index; nothing else is lost', async () => {
   await using model = await loadModel(tinyModel('llama', { contextLength: 64 }), exact)
   const whole = 'xyz'.repeat(21) // 63 tokens and the one that begins every text
-  await expect(model.embed(['short', `${whole}x`])).rejects.toMatchObject({ code: 'TEXT_TOO_LONG', message: expect.stringMatching(/text 1 has 65 tokens.* at most 64/) })
+  await expect(model.embed(['short', `${whole}x`])).rejects.toMatchObject({
+    code: 'TEXT_TOO_LONG',
+    message: expect.stringMatching(/text 1 has 65 tokens.* at most 64/),
+  })
   expect(await model.embed([whole])).toHaveLength(1)
   await using bare = await loadModel(tinyModel('gpt2'), exact)
-  await expect(bare.embed(['a', ''])).rejects.toMatchObject({ code: 'INVALID_OPTION', message: expect.stringContaining('text 1') })
+  await expect(bare.embed(['a', ''])).rejects.toMatchObject({
+    code: 'INVALID_OPTION',
+    message: expect.stringContaining('text 1'),
+  })
   expect(await model.embed([''])).toHaveLength(1)
   expect(await model.embed([])).toEqual([])
   await using incomplete = await loadModel(tinyModel('llama', { vocabulary: 'incomplete' }), exact)
   await expect(incomplete.embed(['a\nb'])).rejects.toMatchObject({ code: 'TOKENIZE_FAILED' })
-  for (const wrong of ['text', [1], null, [undefined]] as never[]) await expect(model.embed(wrong)).rejects.toBeInstanceOf(StreamingLLMError)
+  for (const wrong of ['text', [1], null, [undefined]] as never[])
+    await expect(model.embed(wrong)).rejects.toBeInstanceOf(StreamingLLMError)
 })
 
 test('a signal ends it, waiting or not, and the next call works', async () => {
@@ -144,7 +181,10 @@ test('a signal ends it, waiting or not, and the next call works', async () => {
 
 test('closing the model ends it with CLOSED', async () => {
   const model = await loadModel(tinyModel('llama', { contextLength: 4096, width: 512 }), exact)
-  const calls = Promise.allSettled([model.embed(Array.from({ length: 50 }, () => 'world '.repeat(400))), model.embed(['waits'])])
+  const calls = Promise.allSettled([
+    model.embed(Array.from({ length: 50 }, () => 'world '.repeat(400))),
+    model.embed(['waits']),
+  ])
   await new Promise(resolve => setTimeout(resolve, 50))
   await model.close()
   for (const call of await calls) expect(call).toMatchObject({ status: 'rejected', reason: { code: 'CLOSED' } })
@@ -167,7 +207,16 @@ test('a process may exit in the middle of it, and one that is done exits by itse
     const model = await loadModel(${JSON.stringify(tinyModel('llama', { contextLength: 4096, width: 512 }))}, { gpu: false })
     ${end}`
   const tsx = fileURLToPath(new URL('../../node_modules/tsx/dist/loader.mjs', import.meta.url))
-  const run = (end: string) => spawnSync(process.execPath, ['--import', tsx, '--input-type=module', '-e', program(end)], { encoding: 'utf8', timeout: 500_000, killSignal: 'SIGKILL' })
-  expect(run(`void model.embed(Array.from({ length: 50 }, () => 'world '.repeat(400))); setTimeout(() => process.exit(7), 100)`)).toMatchObject({ status: 7, signal: null })
+  const run = (end: string) =>
+    spawnSync(process.execPath, ['--import', tsx, '--input-type=module', '-e', program(end)], {
+      encoding: 'utf8',
+      timeout: 500_000,
+      killSignal: 'SIGKILL',
+    })
+  expect(
+    run(
+      `void model.embed(Array.from({ length: 50 }, () => 'world '.repeat(400))); setTimeout(() => process.exit(7), 100)`,
+    ),
+  ).toMatchObject({ status: 7, signal: null })
   expect(run(`await model.embed(['a'])`)).toMatchObject({ status: 0, signal: null })
 })

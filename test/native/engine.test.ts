@@ -16,8 +16,15 @@ const prompt = (length: number, seed = 7) => {
   const random = seeded(seed)
   return Int32Array.from({ length }, () => 300 + random.below(60))
 }
-const generate = (tokens: Int32Array, maxTokens: number, more: object = {}): NativeJob =>
-  ({ type: 'generate', tokens, maxTokens, timeLimit: 0, stop: [], sampling: greedy, ...more })
+const generate = (tokens: Int32Array, maxTokens: number, more: object = {}): NativeJob => ({
+  type: 'generate',
+  tokens,
+  maxTokens,
+  timeLimit: 0,
+  stop: [],
+  sampling: greedy,
+  ...more,
+})
 
 describe('the engine', () => {
   test('generates through at least two rebases, 200,000 tokens, with every invariant checked at each step', async () => {
@@ -31,7 +38,9 @@ describe('the engine', () => {
       // The end of a turn is a token like any other here: the reply goes on after it.
       let next = prompt(20)
       while (tokens < 200_000) {
-        for await (const event of read(sequence.start(generate(next, 200_000 - tokens, { sampling: { ...greedy, temperature: 1.5, seed: tokens } })))) {
+        for await (const event of read(
+          sequence.start(generate(next, 200_000 - tokens, { sampling: { ...greedy, temperature: 1.5, seed: tokens } })),
+        )) {
           if (event.type === 'rebase') rebases++
           if (event.type === 'finish') {
             tokens += event.completionTokens
@@ -59,7 +68,9 @@ describe('the engine', () => {
     for (const slow of [false, true]) {
       const sequence = model.openSequence({ ...verified, reanchorEvery: 5 })
       let text = ''
-      for await (const event of read(sequence.start(generate(prompt(90), 300, { sampling: { ...greedy, temperature: 1, seed: 5 } })))) {
+      for await (const event of read(
+        sequence.start(generate(prompt(90), 300, { sampling: { ...greedy, temperature: 1, seed: 5 } })),
+      )) {
         if (event.type === 'text') text += event.text
         if (slow) await new Promise(resolve => setTimeout(resolve, 3))
       }
@@ -85,7 +96,9 @@ describe('the engine', () => {
       const sequence = closing.openSequence(verified)
       await drain(sequence.start({ type: 'append', tokens: prompt(100) }))
       let closed = false
-      const over = closing.close().then(() => { closed = true })
+      const over = closing.close().then(() => {
+        closed = true
+      })
       const codes = new Set<string>()
       while (!closed) {
         try {
@@ -101,43 +114,46 @@ describe('the engine', () => {
   })
 
   // The reference is the engine itself, on a sequence that never went astray.
-  test.each([1, 5, 16])('taking back what was not read is exact, evictions and moved sinks included (re-anchored every %i)', async reanchorEvery => {
-    for (let seed = 0; seed < 8; seed++) {
-      const random = seeded(seed)
-      const length = 20 + random.below(120)
-      const taken = 1 + random.below(12)
-      const options = { ...verified, reanchorEvery }
-      const strayed = model.openSequence(options)
-      const stream = strayed.start(generate(prompt(length), 0))
-      let text = ''
-      let texts = 0
-      while (texts < taken) {
-        const event = stream.take()
-        if (event === null) await new Promise<void>(resolve => stream.wait(resolve))
-        else if (event.type === 'text') {
-          text += event.text
-          texts++
+  test.each([1, 5, 16])(
+    'taking back what was not read is exact, evictions and moved sinks included (re-anchored every %i)',
+    async reanchorEvery => {
+      for (let seed = 0; seed < 8; seed++) {
+        const random = seeded(seed)
+        const length = 20 + random.below(120)
+        const taken = 1 + random.below(12)
+        const options = { ...verified, reanchorEvery }
+        const strayed = model.openSequence(options)
+        const stream = strayed.start(generate(prompt(length), 0))
+        let text = ''
+        let texts = 0
+        while (texts < taken) {
+          const event = stream.take()
+          if (event === null) await new Promise<void>(resolve => stream.wait(resolve))
+          else if (event.type === 'text') {
+            text += event.text
+            texts++
+          }
         }
-      }
-      await new Promise(resolve => setTimeout(resolve, 30)) // lets the engine run ahead
-      stream.cancel()
-      const { finish } = await drain(stream)
-      expect(finish.reason).toBe('abort')
+        await new Promise(resolve => setTimeout(resolve, 30)) // lets the engine run ahead
+        stream.cancel()
+        const { finish } = await drain(stream)
+        expect(finish.reason).toBe('abort')
 
-      const straight = model.openSequence(options)
-      const told = await drain(straight.start(generate(prompt(length), finish.completionTokens)))
-      expect(told.text).toBe(text)
-      const after = prompt(40, 99)
-      const scores: number[][] = []
-      for (const sequence of [strayed, straight]) {
-        await drain(sequence.start({ type: 'append', tokens: after.slice(0, 1) }))
-        scores.push((await drain(sequence.start({ type: 'score', tokens: after.slice(1) }))).scores)
-        sequence.close()
+        const straight = model.openSequence(options)
+        const told = await drain(straight.start(generate(prompt(length), finish.completionTokens)))
+        expect(told.text).toBe(text)
+        const after = prompt(40, 99)
+        const scores: number[][] = []
+        for (const sequence of [strayed, straight]) {
+          await drain(sequence.start({ type: 'append', tokens: after.slice(0, 1) }))
+          scores.push((await drain(sequence.start({ type: 'score', tokens: after.slice(1) }))).scores)
+          sequence.close()
+        }
+        // Cells lie in another order, so sums round differently.
+        scores[0]!.forEach((score, i) => expect(Math.abs(score - scores[1]![i]!)).toBeLessThan(1e-3))
       }
-      // Cells lie in another order, so sums round differently.
-      scores[0]!.forEach((score, i) => expect(Math.abs(score - scores[1]![i]!)).toBeLessThan(1e-3))
-    }
-  })
+    },
+  )
 
   test('chats side by side in one batch give what each gives alone', async () => {
     // Room for all prompts at once: where a prompt is cut into batches decides what its tokens see beyond the window.
@@ -151,11 +167,15 @@ describe('the engine', () => {
       sequence.close()
     }
     const sequences = lengths.map(() => model.openSequence(verified))
-    const together = await Promise.all(lengths.map(async (length, i) => {
-      await drain(sequences[i]!.start({ type: 'append', tokens: prompt(length, length) }))
-      return (await drain(sequences[i]!.start({ type: 'score', tokens: prompt(150, 3) }))).scores
-    }))
-    together.forEach((scores, i) => scores.forEach((score, j) => expect(Math.abs(score - alone[i]![j]!)).toBeLessThan(1e-3)))
+    const together = await Promise.all(
+      lengths.map(async (length, i) => {
+        await drain(sequences[i]!.start({ type: 'append', tokens: prompt(length, length) }))
+        return (await drain(sequences[i]!.start({ type: 'score', tokens: prompt(150, 3) }))).scores
+      }),
+    )
+    together.forEach((scores, i) =>
+      scores.forEach((score, j) => expect(Math.abs(score - alone[i]![j]!)).toBeLessThan(1e-3)),
+    )
     await model.close()
   })
 
@@ -169,27 +189,41 @@ describe('the engine', () => {
     const others = [1, 2, 3, 4].map(() => own.openSequence({ ...verified, window: 200 }))
     await drain(others[0]!.start({ type: 'append', tokens: prompt(20) }))
     expect(own.cells).toBeGreaterThan(cells)
-    const [a, b] = await Promise.all([first, reference].map(sequence => drain(sequence.start({ type: 'score', tokens: prompt(100, 1) }))))
+    const [a, b] = await Promise.all(
+      [first, reference].map(sequence => drain(sequence.start({ type: 'score', tokens: prompt(100, 1) }))),
+    )
     a!.scores.forEach((score, i) => expect(Math.abs(score - b!.scores[i]!)).toBeLessThan(1e-3))
     reference.close()
     await own.close()
   })
 
-  test.each(['llama', 'lfm2', 'gemma2'] as const)('64 sequences at once, the most there may be, on a %s model', async kind => {
-    // 256 sequence ids are the most that llama.cpp stands; a recurrent state takes four of them for each sequence.
-    const own = await loadNative(addon, tinyModel(kind, { layers: 2, width: 64 }), { maxSequences: 64 })
-    const sequences = Array.from({ length: 64 }, () => own.openSequence({ ...verified, window: 16, reanchorEvery: 4 }))
-    expect(() => own.openSequence(verified)).toThrow(/64 sequences are open/)
-    const finished = await Promise.all(sequences.map((sequence, i) => drain(sequence.start(generate(prompt(10, i), 24)))))
-    expect(finished.every(({ finish }) => finish.reason === 'length' || finish.reason === 'end')).toBe(true)
-    await own.close()
-  })
+  test.each(['llama', 'lfm2', 'gemma2'] as const)(
+    '64 sequences at once, the most there may be, on a %s model',
+    async kind => {
+      // 256 sequence ids are the most that llama.cpp stands; a recurrent state takes four of them for each sequence.
+      const own = await loadNative(addon, tinyModel(kind, { layers: 2, width: 64 }), { maxSequences: 64 })
+      const sequences = Array.from({ length: 64 }, () =>
+        own.openSequence({ ...verified, window: 16, reanchorEvery: 4 }),
+      )
+      expect(() => own.openSequence(verified)).toThrow(/64 sequences are open/)
+      const finished = await Promise.all(
+        sequences.map((sequence, i) => drain(sequence.start(generate(prompt(10, i), 24)))),
+      )
+      expect(finished.every(({ finish }) => finish.reason === 'length' || finish.reason === 'end')).toBe(true)
+      await own.close()
+    },
+  )
 
   test('a stop string ends the reply before it, wherever tokens begin and end', async () => {
     const sequence = model.openSequence(verified)
     const whole = await drain(sequence.start(generate(prompt(30), 120)))
     sequence.close()
-    for (const [from, length] of [[10, 1], [20, 3], [31, 7], [50, 11]] as const) {
+    for (const [from, length] of [
+      [10, 1],
+      [20, 3],
+      [31, 7],
+      [50, 11],
+    ] as const) {
       const stop = whole.text.slice(from, from + length)
       const again = model.openSequence(verified)
       const { text, finish } = await drain(again.start(generate(prompt(30), 120, { stop: [stop] })))
@@ -203,7 +237,9 @@ describe('the engine', () => {
     const texts = []
     for (const seed of [1, 1, 2]) {
       const sequence = model.openSequence(verified)
-      texts.push((await drain(sequence.start(generate(prompt(30), 60, { sampling: { ...greedy, temperature: 1, seed } })))).text)
+      texts.push(
+        (await drain(sequence.start(generate(prompt(30), 60, { sampling: { ...greedy, temperature: 1, seed } })))).text,
+      )
       sequence.close()
     }
     expect(texts[1]).toBe(texts[0])
@@ -214,7 +250,8 @@ describe('the engine', () => {
     const sequence = model.openSequence({ ...verified, policy: 'dense', sinks: 0, window: 64 })
     let text = ''
     const reply = (async () => {
-      for await (const event of read(sequence.start(generate(prompt(30), 0)))) if (event.type === 'text') text += event.text
+      for await (const event of read(sequence.start(generate(prompt(30), 0))))
+        if (event.type === 'text') text += event.text
     })()
     await expect(reply).rejects.toMatchObject({ code: 'CACHE_FULL' })
     expect(text.length).toBeGreaterThan(20)

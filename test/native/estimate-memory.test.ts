@@ -1,9 +1,9 @@
 import { checkModelFile } from '../../lib/gguf/check.js'
 import { estimateMemory, loadModel, type MemoryEstimateOptions } from '../../lib/index.js'
 import { traitsOfHeader } from '../../lib/model-memory.js'
-import { attentionFamilies, learnedFamilies, recurrentFamilies } from '../tools/family-runs.js'
-import { tinyModel, type TinyKind } from '../tools/tiny-models.js'
 import { allocated } from '../tools/allocated.js'
+import { attentionFamilies, learnedFamilies, recurrentFamilies } from '../tools/family-runs.js'
+import { type TinyKind, tinyModel } from '../tools/tiny-models.js'
 
 // The truth is what llama.cpp says it allocates, in its log.
 
@@ -39,14 +39,26 @@ describe.each(families)('%s', kind => {
     const path = tinyModel(kind)
     const model = await loadModel(path, { gpu: false })
     const { isRecurrent, isHybrid, hasPositions, slidingWindow, trainedLength } = model.nativeInfo
-    expect(traitsOfHeader(await checkModelFile(path))).toEqual({ isRecurrent, isHybrid, hasPositions, slidingWindow, trainedLength })
+    expect(traitsOfHeader(await checkModelFile(path))).toEqual({
+      isRecurrent,
+      isHybrid,
+      hasPositions,
+      slidingWindow,
+      trainedLength,
+    })
     await model.close()
   })
 })
 
 test.each<[TinyKind, MemoryEstimateOptions]>([
-  ['llama', { window: 508, gpuLayers: 3 }], ['llama', { kvType: 'q8_0', window: 508 }], ['llama', { kvType: 'q4_0', window: 508 }], ['qwen2', { kvType: 'f32', window: 508 }],
-  ['llama', { cacheTokens: 3000, window: 508 }], ['llama', { maxSequences: 20, window: 508 }], ['llama', { policy: 'recompute', window: 508 }], ['lfm2', { maxSequences: 20, window: 508 }],
+  ['llama', { window: 508, gpuLayers: 3 }],
+  ['llama', { kvType: 'q8_0', window: 508 }],
+  ['llama', { kvType: 'q4_0', window: 508 }],
+  ['qwen2', { kvType: 'f32', window: 508 }],
+  ['llama', { cacheTokens: 3000, window: 508 }],
+  ['llama', { maxSequences: 20, window: 508 }],
+  ['llama', { policy: 'recompute', window: 508 }],
+  ['lfm2', { maxSequences: 20, window: 508 }],
 ])('%s with %j', async (kind, options) => {
   await compare(tinyModel(kind), options)
 })

@@ -5,10 +5,15 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { checkModelFile } from '../../lib/gguf/check.js'
 import type { Entry } from '../../lib/gguf/header.js'
-import { evaluationAddonPath, type CacheType, type NativeShiftOptions, type WeightType } from '../../scripts/evaluation/addon.js'
+import {
+  type CacheType,
+  evaluationAddonPath,
+  type NativeShiftOptions,
+  type WeightType,
+} from '../../scripts/evaluation/addon.js'
 import { callInChild, program } from '../../scripts/evaluation/child.js'
 import { quantize } from '../../scripts/evaluation/quantize.js'
-import { scoreByShift, type ShiftOptions } from '../../scripts/evaluation/shift.js'
+import { type ShiftOptions, scoreByShift } from '../../scripts/evaluation/shift.js'
 import { shiftRefusal } from '../../scripts/evaluation/shift-support.js'
 import { drain, loadNative, openAddon, verified } from '../tools/native-engine.js'
 import { seeded } from '../tools/random.js'
@@ -27,7 +32,11 @@ const text = (length: number, seed = 7) => {
 }
 
 /** What the engine itself makes of the text. */
-async function engineNll(model: string, tokens: Int32Array, sizes: { sinks: number; window: number }): Promise<number[]> {
+async function engineNll(
+  model: string,
+  tokens: Int32Array,
+  sizes: { sinks: number; window: number },
+): Promise<number[]> {
   const loaded = await loadNative(addon, model)
   try {
     const sequence = loaded.openSequence({ ...verified, ...sizes, reanchorEvery: 1 })
@@ -43,16 +52,25 @@ const differences = (a: ArrayLike<number>, b: ArrayLike<number>) => Array.from(a
 const mean = (values: ArrayLike<number>) => Array.from(values).reduce((sum, value) => sum + value, 0) / values.length
 
 describe('scoring by K-shift', () => {
-  test.each([['llama', 4, 60], ['llama', 0, 33], ['qwen2', 1, 50], ['bloom', 4, 60], ['gemma2', 4, 60]] as const)(
+  test.each([
+    ['llama', 4, 60],
+    ['llama', 0, 33],
+    ['qwen2', 1, 50],
+    ['bloom', 4, 60],
+    ['gemma2', 4, 60],
+  ] as const)(
     'of %s with %i + %i tokens is streaming with the sinks moved at every token',
     async (kind, sinks, window) => {
       const tokens = text(260)
       const model = tinyModel(kind)
       const seen: number[] = []
-      const { nll, milliseconds } = await scoreByShift({ model, tokens, policy: 'shift', sinks, window, ...exact }, (done, total) => {
-        expect(total).toBe(tokens.length - 1)
-        seen.push(done)
-      })
+      const { nll, milliseconds } = await scoreByShift(
+        { model, tokens, policy: 'shift', sinks, window, ...exact },
+        (done, total) => {
+          expect(total).toBe(tokens.length - 1)
+          seen.push(done)
+        },
+      )
       expect(nll.length).toBe(tokens.length - 1)
       expect(milliseconds.every(time => time > 0)).toBe(true)
       expect(seen).toEqual([...seen].sort((a, b) => a - b))
@@ -82,14 +100,23 @@ describe('scoring by K-shift', () => {
   test('a recurrent model sees everything whatever the window', async () => {
     const tokens = text(100)
     const model = tinyModel('mamba')
-    const [short, long] = await Promise.all([20, 500].map(window => scoreByShift({ model, tokens, policy: 'shift', sinks: 4, window, ...exact })))
+    const [short, long] = await Promise.all(
+      [20, 500].map(window => scoreByShift({ model, tokens, policy: 'shift', sinks: 4, window, ...exact })),
+    )
     expect(Math.max(...differences(short!.nll, long!.nll))).toBeLessThan(1e-5)
   })
 
-  test.each([['jamba', 'f32'], ['lfm2', 'f32']] as const)('%s is scored, and sees no more than the cache holds', async (kind, kv) => {
+  test.each([
+    ['jamba', 'f32'],
+    ['lfm2', 'f32'],
+  ] as const)('%s is scored, and sees no more than the cache holds', async (kind, kv) => {
     const tokens = text(120)
     const model = tinyModel(kind)
-    const [short, long] = await Promise.all([20, 500].map(window => scoreByShift({ model, tokens, policy: 'shift', sinks: 4, window, kv, flashAttention: 'off' })))
+    const [short, long] = await Promise.all(
+      [20, 500].map(window =>
+        scoreByShift({ model, tokens, policy: 'shift', sinks: 4, window, kv, flashAttention: 'off' }),
+      ),
+    )
     expect(short!.nll.every(Number.isFinite)).toBe(true)
     const apart = differences(short!.nll, long!.nll)
     expect(Math.max(...apart.slice(0, 24))).toBeLessThan(1e-4)
@@ -117,23 +144,49 @@ describe('scoring by K-shift', () => {
     ['no file', { model: path.join(tmpdir(), 'there-is-no-such-model.gguf') }, 'MODEL_NOT_FOUND'],
     ['no model', { model: fileURLToPath(import.meta.url) }, 'NOT_A_GGUF'],
   ])('%s is a typed error', async (_, given, code) => {
-    const scoring = scoreByShift({ model: tinyModel('llama'), tokens: text(10), policy: 'shift', sinks: 4, window: 60, ...given })
+    const scoring = scoreByShift({
+      model: tinyModel('llama'),
+      tokens: text(10),
+      policy: 'shift',
+      sinks: 4,
+      window: 60,
+      ...given,
+    })
     await expect(scoring).rejects.toMatchObject({ name: 'StreamingLLMError', code })
   })
 
   test('is given up when aborted', async () => {
     const giveUp = new AbortController()
-    const scoring = scoreByShift({ model: tinyModel('llama'), tokens: text(1_000_000), policy: 'shift', sinks: 4, window: 60, signal: giveUp.signal }, () => giveUp.abort(new Error('enough')))
+    const scoring = scoreByShift(
+      {
+        model: tinyModel('llama'),
+        tokens: text(1_000_000),
+        policy: 'shift',
+        sinks: 4,
+        window: 60,
+        signal: giveUp.signal,
+      },
+      () => giveUp.abort(new Error('enough')),
+    )
     await expect(scoring).rejects.toThrow('enough')
   })
 
   const posix = process.platform === 'win32' ? test.skip : test
   posix('leaves no process behind when its own is killed', async () => {
     const parentProgram = fileURLToPath(new URL('../tools/shift-program.ts', import.meta.url))
-    const parent = spawn(process.execPath, ['--import', 'tsx', parentProgram, tinyModel('llama')], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const parent = spawn(process.execPath, ['--import', 'tsx', parentProgram, tinyModel('llama')], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
     await new Promise(resolve => parent.stdout.once('data', resolve))
-    const processes = () => execFileSync('ps', ['-A', '-o', 'pid=,ppid=,stat=']).toString().trim().split('\n').map(line => line.trim().split(/\s+/))
-    const children = processes().filter(([, ppid]) => ppid === String(parent.pid)).map(([pid]) => pid)
+    const processes = () =>
+      execFileSync('ps', ['-A', '-o', 'pid=,ppid=,stat='])
+        .toString()
+        .trim()
+        .split('\n')
+        .map(line => line.trim().split(/\s+/))
+    const children = processes()
+      .filter(([, ppid]) => ppid === String(parent.pid))
+      .map(([pid]) => pid)
     parent.kill('SIGKILL')
     expect(children.length).toBeGreaterThan(0)
     const left = () => processes().filter(([pid, , state]) => children.includes(pid) && !state!.startsWith('Z'))
@@ -145,7 +198,9 @@ describe('scoring by K-shift', () => {
   posix('nor where a message to it fails first', async () => {
     const folder = mkdtempSync(path.join(tmpdir(), 'child-'))
     const addon = path.join(folder, 'addon.cjs')
-    writeFileSync(addon, `
+    writeFileSync(
+      addon,
+      `
       exports.open = () => {}
       exports.compute = progress => {
         require('node:crypto').pbkdf2('a', 'b', 1e9, 64, 'sha512', () => {}) // minutes, on a thread of its own
@@ -154,7 +209,8 @@ describe('scoring by K-shift', () => {
         progress(1)
         return new Promise(() => {})
       }
-    `)
+    `,
+    )
     const parentProgram = `
       const { spawn } = require('node:child_process')
       const child = spawn(process.execPath, ['-e', ${JSON.stringify(program)}], { stdio: ['ignore', 'ignore', 'ignore', 'ipc'], serialization: 'advanced' })
@@ -163,7 +219,11 @@ describe('scoring by K-shift', () => {
     `
     const parent = spawn(process.execPath, ['-e', parentProgram], { stdio: ['ignore', 'pipe', 'inherit'] })
     const pid = Number(await new Promise<Buffer>(resolve => parent.stdout.once('data', resolve)))
-    const alive = () => execFileSync('ps', ['-A', '-o', 'pid=,stat=']).toString().split('\n').some(line => new RegExp(`^ *${pid} +[^Z]`).test(line))
+    const alive = () =>
+      execFileSync('ps', ['-A', '-o', 'pid=,stat='])
+        .toString()
+        .split('\n')
+        .some(line => new RegExp(`^ *${pid} +[^Z]`).test(line))
     for (let i = 0; i < 2000 && alive(); i++) await new Promise(resolve => setTimeout(resolve, 100))
     const left = alive()
     if (left) process.kill(pid, 'SIGKILL')
@@ -180,18 +240,48 @@ describe('where a K-shift would be wrong', () => {
     ['a quantized cache with narrow heads', () => ({ kv: 'q8_0' }), /32 values/],
   ])('%s is refused before anything is decoded', async (_, given, reason) => {
     const decoded: number[] = []
-    const scoring = scoreByShift({ model: tinyModel('llama'), tokens: text(10), policy: 'shift', sinks: 1, window: 4, ...given() }, done => decoded.push(done))
-    await expect(scoring).rejects.toMatchObject({ name: 'StreamingLLMError', code: 'POLICY_UNAVAILABLE', message: expect.stringMatching(reason) })
+    const scoring = scoreByShift(
+      { model: tinyModel('llama'), tokens: text(10), policy: 'shift', sinks: 1, window: 4, ...given() },
+      done => decoded.push(done),
+    )
+    await expect(scoring).rejects.toMatchObject({
+      name: 'StreamingLLMError',
+      code: 'POLICY_UNAVAILABLE',
+      message: expect.stringMatching(reason),
+    })
     expect(decoded).toEqual([])
   })
 
   // The decision is made from the file's header, before llama.cpp sees the file.
   const figure = (value: number): Entry => ({ type: 'float32', value })
   const word = (value: string): Entry => ({ type: 'string', value, byteLength: value.length })
-  const list = (...values: number[]): Entry => ({ type: 'array', elementType: 'int32', length: values.length, position: 0, values })
-  const refusal = (architecture: string, figures: Record<string, Entry>, kv: CacheType = 'f16', hasLearnedPositions = false) => {
-    const usual = { block_count: figure(32), embedding_length: figure(1024), 'attention.head_count': figure(8), ...figures }
-    return shiftRefusal({ architecture, hasLearnedPositions, entries: new Map(Object.entries(usual).map(([name, entry]) => [`${architecture}.${name}`, entry])) }, kv)
+  const list = (...values: number[]): Entry => ({
+    type: 'array',
+    elementType: 'int32',
+    length: values.length,
+    position: 0,
+    values,
+  })
+  const refusal = (
+    architecture: string,
+    figures: Record<string, Entry>,
+    kv: CacheType = 'f16',
+    hasLearnedPositions = false,
+  ) => {
+    const usual = {
+      block_count: figure(32),
+      embedding_length: figure(1024),
+      'attention.head_count': figure(8),
+      ...figures,
+    }
+    return shiftRefusal(
+      {
+        architecture,
+        hasLearnedPositions,
+        entries: new Map(Object.entries(usual).map(([name, entry]) => [`${architecture}.${name}`, entry])),
+      },
+      kv,
+    )
   }
 
   test.each<[string, string, Record<string, Entry>, CacheType, RegExp]>([
@@ -202,17 +292,41 @@ describe('where a K-shift would be wrong', () => {
     ['an attention factor', 'phi3', { 'rope.scaling.attn_factor': figure(1.19) }, 'f16', /1\.19/],
     ['layers without positions', 'smollm3', {}, 'f16', /no positions/],
     ['layers without positions, by size', 'exaone4', { block_count: figure(64) }, 'f16', /no positions/],
-    ['layers without positions, by window', 'smallthinker', { 'attention.sliding_window': figure(4096) }, 'f16', /no positions/],
+    [
+      'layers without positions, by window',
+      'smallthinker',
+      { 'attention.sliding_window': figure(4096) },
+      'f16',
+      /no positions/,
+    ],
     ['ALiBi taken for rotation', 'baichuan', { block_count: figure(40) }, 'f16', /ALiBi/],
     ['learned positions taken for rotation', 'starcoder', {}, 'f16', /learned positions/],
-    ['attention temperature', 'mistral3', { 'attention.temperature_scale': figure(0.1) }, 'f16', /position in the text/],
+    [
+      'attention temperature',
+      'mistral3',
+      { 'attention.temperature_scale': figure(0.1) },
+      'f16',
+      /position in the text/,
+    ],
     ['attention temperature of old', 'llama4', {}, 'f16', /position in the text/],
     ['rotation by layer', 'step35', {}, 'f16', /unlike parts/],
     ['index keys', 'deepseek32', {}, 'f16', /index keys/],
     ['a hybrid with windowed attention only', 'lfm2', { 'attention.sliding_window': figure(32) }, 'f16', /windowed/],
-    ['windows in every layer', 'gemma3', { 'attention.sliding_window': figure(32), 'attention.sliding_window_pattern': list(1, 1, 1) }, 'f16', /windowed/],
+    [
+      'windows in every layer',
+      'gemma3',
+      { 'attention.sliding_window': figure(32), 'attention.sliding_window_pattern': list(1, 1, 1) },
+      'f16',
+      /windowed/,
+    ],
     ['heads of 80 in a q8_0 cache', 'llama', { 'attention.key_length': figure(80) }, 'q8_0', /80 values/],
-    ['heads of 96 in a q4_0 cache', 'phi3', { embedding_length: figure(3072), 'attention.head_count': figure(32) }, 'q4_0', /96 values/],
+    [
+      'heads of 96 in a q4_0 cache',
+      'phi3',
+      { embedding_length: figure(3072), 'attention.head_count': figure(32) },
+      'q4_0',
+      /96 values/,
+    ],
     ['a quarter rotated in a q4_0 cache', 'gptneox', { 'rope.dimension_count': figure(32) }, 'q4_0', /32 of the 128/],
     ['compressed keys in a q8_0 cache', 'deepseek2', { 'attention.kv_lora_rank': figure(512) }, 'q8_0', /compressed/],
     ['heads that the file does not tell', 'llama', { 'attention.head_count': word('many') }, 'q8_0', /does not tell/],
@@ -233,7 +347,12 @@ describe('where a K-shift would be wrong', () => {
     ['the smaller EXAONE', 'exaone4', { block_count: figure(30) }, 'f16'],
     ['the smaller Baichuan', 'baichuan', {}, 'f16'],
     ['ALiBi', 'bloom', { 'attention.key_length': figure(80) }, 'q8_0'],
-    ['windows in some layers', 'gemma3', { 'attention.sliding_window': figure(32), 'attention.sliding_window_pattern': list(1, 1, 0) }, 'f16'],
+    [
+      'windows in some layers',
+      'gemma3',
+      { 'attention.sliding_window': figure(32), 'attention.sliding_window_pattern': list(1, 1, 0) },
+      'f16',
+    ],
     ['a hybrid', 'lfm2', { 'attention.head_count_kv': list(0, 2, 0, 2) }, 'f16'],
     ['sections that are all nothing', 'glm4', { 'rope.dimension_sections': list(0, 0, 0, 0) }, 'f16'],
   ])('%s has none', (_, architecture, figures, kv) => {
@@ -242,15 +361,37 @@ describe('where a K-shift would be wrong', () => {
 
   // The second line of defence: what the header did not tell shows in the child, at a shift that does not count.
   const inChild = (given: Partial<NativeShiftOptions>) =>
-    callInChild('score', [{ model: tinyModel('llama'), tokens: text(10), policy: 'shift', sinks: 1, window: 4, kv: 'f16', flashAttention: 'auto', threads: 1, ...given }], { onProgress: () => {} })
+    callInChild(
+      'score',
+      [
+        {
+          model: tinyModel('llama'),
+          tokens: text(10),
+          policy: 'shift',
+          sinks: 1,
+          window: 4,
+          kv: 'f16',
+          flashAttention: 'auto',
+          threads: 1,
+          ...given,
+        },
+      ],
+      { onProgress: () => {} },
+    )
 
   test('the addon refuses M-RoPE by itself', async () => {
     await expect(inChild({ model: tinyModel('qwen2vl') })).rejects.toMatchObject({ code: 'POLICY_UNAVAILABLE' })
   })
 
-  test.each(['bf16', 'q8_0'] as const)('a shift of %s keys that ends the process ends the child before it has begun', async kv => {
-    await expect(inChild({ kv })).rejects.toMatchObject({ begun: false, how: expect.stringMatching(/^was ended by SIG/) })
-  })
+  test.each(['bf16', 'q8_0'] as const)(
+    'a shift of %s keys that ends the process ends the child before it has begun',
+    async kv => {
+      await expect(inChild({ kv })).rejects.toMatchObject({
+        begun: false,
+        how: expect.stringMatching(/^was ended by SIG/),
+      })
+    },
+  )
 })
 
 describe('quantizing', () => {
@@ -275,7 +416,8 @@ describe('quantizing', () => {
     expect(apart.f16).toBeLessThan(0.01)
     expect(apart.q8_0).toBeLessThan(0.05)
     expect(apart.q8_0!).toBeLessThan(apart.q4_0!)
-    for (const type of ['q5_1', 'q4_1', 'q4_0', 'q4_K_M', 'again']) expect({ type, small: apart[type]! < 1 }).toEqual({ type, small: true })
+    for (const type of ['q5_1', 'q4_1', 'q4_0', 'q4_K_M', 'again'])
+      expect({ type, small: apart[type]! < 1 }).toEqual({ type, small: true })
     expect(apart.q4_0).toBeGreaterThan(0)
     expect(sizes.f32! > sizes.f16! && sizes.f16! > sizes.q8_0! && sizes.q8_0! > sizes.q4_0!).toBe(true)
   })
@@ -289,7 +431,10 @@ describe('quantizing', () => {
 
   test('what is wrong is a typed error, and leaves nothing behind', async () => {
     const unheardOf = inFolder('unheard-of.gguf')
-    const bytes = tinyModelBytes('llama').toString('latin1').replaceAll('llama.', 'zzama.').replace(/(general\.architecture.{12})llama/s, '$1zzama')
+    const bytes = tinyModelBytes('llama')
+      .toString('latin1')
+      .replaceAll('llama.', 'zzama.')
+      .replace(/(general\.architecture.{12})llama/s, '$1zzama')
     writeFileSync(unheardOf, bytes, 'latin1')
     const before = readdirSync(folder)
     const cases: [string, string, string, string][] = [

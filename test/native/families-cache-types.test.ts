@@ -5,7 +5,14 @@ import type { TinyKind, TinyOptions } from '../tools/tiny-models.js'
 type Cache = Pick<NativeContextOptions, 'kvType' | 'flashAttention'>
 
 // `moved`: mean difference between two starting positions, about twice what was measured.
-const cases: [name: string, kind: TinyKind, options: TinyOptions, kvType: Cache['kvType'], flashAttention: Cache['flashAttention'], moved: number][] = [
+const cases: [
+  name: string,
+  kind: TinyKind,
+  options: TinyOptions,
+  kvType: Cache['kvType'],
+  flashAttention: Cache['flashAttention'],
+  moved: number,
+][] = [
   ['head size 64', 'llama', { heads: 2 }, 'f16', 'off', 2e-3],
   ['head size 64', 'llama', { heads: 2 }, 'f16', 'on', 3e-3],
   ['head size 64', 'llama', { heads: 2 }, 'q8_0', 'on', 4e-2],
@@ -23,20 +30,26 @@ const cases: [name: string, kind: TinyKind, options: TinyOptions, kvType: Cache[
 ]
 
 describe('caches of less precision', () => {
-  test.each(cases)('%s (%s, %j), %s, flash attention %s: moving sinks adds nothing to what the cache itself loses', async (_, kind, options, kvType, flashAttention, moved) => {
-    const text = randomTokens(500)
-    const run = (cache: Cache, sequence: Partial<NativeSequenceOptions>) => withModel(kind, options, (model) => scoreText(model, text, sequence), cache)
-    const dense = { policy: 'dense', sinks: 0, window: 500 } as const
-    const exact: Cache = { kvType: 'f32', flashAttention: 'off' }
-    const lossy: Cache = { kvType, flashAttention }
-    const [streaming, exactly] = [await run(lossy, {}), await run(exact, {})]
-    const loss = distance(streaming, exactly)
-    const denseLoss = distance(await run(lossy, dense), await run(exact, dense))
-    // Over fewer keys their noise averages out less.
-    expect(loss.mean).toBeLessThan(2 * denseLoss.mean)
-    // It does not pile up: sinks that were moved for 400 tokens are as good as new ones.
-    expect(distance(streaming.slice(300), exactly.slice(300)).mean).toBeLessThan(1.5 * distance(streaming.slice(0, 200), exactly.slice(0, 200)).mean)
-    expect(Math.abs(mean(streaming) - mean(exactly))).toBeLessThan(0.1)
-    expect(distance(await run(lossy, { firstPosition: 5000 }), streaming).mean).toBeLessThan(moved)
-  })
+  test.each(cases)(
+    '%s (%s, %j), %s, flash attention %s: moving sinks adds nothing to what the cache itself loses',
+    async (_, kind, options, kvType, flashAttention, moved) => {
+      const text = randomTokens(500)
+      const run = (cache: Cache, sequence: Partial<NativeSequenceOptions>) =>
+        withModel(kind, options, model => scoreText(model, text, sequence), cache)
+      const dense = { policy: 'dense', sinks: 0, window: 500 } as const
+      const exact: Cache = { kvType: 'f32', flashAttention: 'off' }
+      const lossy: Cache = { kvType, flashAttention }
+      const [streaming, exactly] = [await run(lossy, {}), await run(exact, {})]
+      const loss = distance(streaming, exactly)
+      const denseLoss = distance(await run(lossy, dense), await run(exact, dense))
+      // Over fewer keys their noise averages out less.
+      expect(loss.mean).toBeLessThan(2 * denseLoss.mean)
+      // It does not pile up: sinks that were moved for 400 tokens are as good as new ones.
+      expect(distance(streaming.slice(300), exactly.slice(300)).mean).toBeLessThan(
+        1.5 * distance(streaming.slice(0, 200), exactly.slice(0, 200)).mean,
+      )
+      expect(Math.abs(mean(streaming) - mean(exactly))).toBeLessThan(0.1)
+      expect(distance(await run(lossy, { firstPosition: 5000 }), streaming).mean).toBeLessThan(moved)
+    },
+  )
 })

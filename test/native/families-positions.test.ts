@@ -27,35 +27,49 @@ const families: [name: string, kind: TinyKind, options: TinyOptions, max: number
 ]
 
 describe('where a text begins', () => {
-  test.each(families)('does not matter: %s (%s)', (_, kind, options, max, mean) => withModel(kind, options, async (model) => {
-    const text = randomTokens(600)
-    const runs: number[][] = []
-    for (const firstPosition of [0, 5000]) {
-      await withSequence(model, { firstPosition }, async (sequence) => {
-        await append(sequence, text.subarray(0, 150)) // in batches of many, the rest one by one
-        runs.push(await score(sequence, text.subarray(150)))
-        // The last token waits to be decoded with what will follow it; 4 + 60 of those before it are left.
-        const { seenTokens, cachedTokens, evictedTokens } = await append(sequence, new Int32Array(0))
-        expect({ seenTokens, cachedTokens, evictedTokens }).toEqual({ seenTokens: 600, cachedTokens: 65, evictedTokens: 535 })
-      })
-    }
-    const apart = distance(runs[0]!, runs[1]!)
-    expect(apart.max).toBeLessThanOrEqual(max)
-    expect(apart.mean).toBeLessThanOrEqual(mean)
-  }))
+  test.each(families)('does not matter: %s (%s)', (_, kind, options, max, mean) =>
+    withModel(kind, options, async model => {
+      const text = randomTokens(600)
+      const runs: number[][] = []
+      for (const firstPosition of [0, 5000]) {
+        await withSequence(model, { firstPosition }, async sequence => {
+          await append(sequence, text.subarray(0, 150)) // in batches of many, the rest one by one
+          runs.push(await score(sequence, text.subarray(150)))
+          // The last token waits to be decoded with what will follow it; 4 + 60 of those before it are left.
+          const { seenTokens, cachedTokens, evictedTokens } = await append(sequence, new Int32Array(0))
+          expect({ seenTokens, cachedTokens, evictedTokens }).toEqual({
+            seenTokens: 600,
+            cachedTokens: 65,
+            evictedTokens: 535,
+          })
+        })
+      }
+      const apart = distance(runs[0]!, runs[1]!)
+      expect(apart.max).toBeLessThanOrEqual(max)
+      expect(apart.mean).toBeLessThanOrEqual(mean)
+    }),
+  )
 
-  test('matters to a model whose attention has a temperature, from its original length on', () => withModel('mistral3', {}, async (model) => {
-    const text = randomTokens(600)
-    const [near, below, beyond] = [await scoreText(model, text), await scoreText(model, text, { firstPosition: 400 }), await scoreText(model, text, { firstPosition: 5000 })]
-    expect(distance(near, below).max).toBeLessThan(4e-3)
-    expect(distance(near, beyond).mean).toBeGreaterThan(0.05)
-  }))
+  test('matters to a model whose attention has a temperature, from its original length on', () =>
+    withModel('mistral3', {}, async model => {
+      const text = randomTokens(600)
+      const [near, below, beyond] = [
+        await scoreText(model, text),
+        await scoreText(model, text, { firstPosition: 400 }),
+        await scoreText(model, text, { firstPosition: 5000 }),
+      ]
+      expect(distance(near, below).max).toBeLessThan(4e-3)
+      expect(distance(near, beyond).mean).toBeGreaterThan(0.05)
+    }))
 
   test('does not matter to such a model where positions are brought back before', async () => {
     // The same weights, once with the temperature, which changes at position 1024, and once without.
     const text = randomTokens(600)
-    const run = (kind: TinyKind, rebaseAfter: number) => withModel(kind, {}, (model) => scoreText(model, text, { firstPosition: 700, rebaseAfter }))
+    const run = (kind: TinyKind, rebaseAfter: number) =>
+      withModel(kind, {}, model => scoreText(model, text, { firstPosition: 700, rebaseAfter }))
     expect(distance(await run('mistral3', 900), await run('llama', 900)).max).toBeLessThan(4e-3)
-    expect(distance((await run('mistral3', 131_072)).slice(400), (await run('llama', 131_072)).slice(400)).mean).toBeGreaterThan(0.02)
+    expect(
+      distance((await run('mistral3', 131_072)).slice(400), (await run('llama', 131_072)).slice(400)).mean,
+    ).toBeGreaterThan(0.02)
   })
 })

@@ -43,18 +43,27 @@ test('what is longer than the window keeps what is next to the gap, and room for
   expect(filled.promptTokens).toBe(room)
   const suffixTokens = Math.floor((room - 3) / 4)
   const cut = Int32Array.from([
-    ...special(model, '<|fim_prefix|>'), ...model.tokenize(before).slice(-(room - 3 - suffixTokens)),
-    ...special(model, '<|fim_suffix|>'), ...model.tokenize(after).slice(0, suffixTokens), ...special(model, '<|fim_middle|>'),
+    ...special(model, '<|fim_prefix|>'),
+    ...model.tokenize(before).slice(-(room - 3 - suffixTokens)),
+    ...special(model, '<|fim_suffix|>'),
+    ...model.tokenize(after).slice(0, suffixTokens),
+    ...special(model, '<|fim_middle|>'),
   ])
   expect(filled.text).toBe((await read(model.createSequence().generate({ tokens: cut, ...greedy }))).text)
   // Without a limit a quarter is left for it.
-  expect((await read(model.fill(before, after, { temperature: 0, timeLimit: 1 }))).promptTokens).toBe(sinks + window - Math.floor((sinks + window) / 4))
+  expect((await read(model.fill(before, after, { temperature: 0, timeLimit: 1 }))).promptTokens).toBe(
+    sinks + window - Math.floor((sinks + window) / 4),
+  )
   // The reply may be longer than that: it goes on as any other.
   expect((await read(model.fill(before, after, { temperature: 0, maxTokens: 700 }))).reason).toBe('length')
 })
 
 test('tokens that the metadata name, with a beginning', async () => {
-  const tokenizer = { 'tokenizer.ggml.fim_pre_token_id': 300, 'tokenizer.ggml.fim_suf_token_id': 301, 'tokenizer.ggml.fim_mid_token_id': 302 }
+  const tokenizer = {
+    'tokenizer.ggml.fim_pre_token_id': 300,
+    'tokenizer.ggml.fim_suf_token_id': 301,
+    'tokenizer.ggml.fim_mid_token_id': 302,
+  }
   await using model = await loadModel(tinyModel('llama', { endBias: -20, metadata: tokenizer }), exact)
   const filled = await read(model.fill('Hello', 'world', greedy))
   const tokens = [1, 300, ...model.tokenize('Hello'), 301, ...model.tokenize('world'), 302]
@@ -64,16 +73,21 @@ test('tokens that the metadata name, with a beginning', async () => {
 
 test('refused by a model without such tokens, and wrong arguments at once', async () => {
   await using model = await loadModel(tinyModel('llama'), exact)
-  expect(() => model.fill('a', 'b')).toThrow(expect.objectContaining({ code: 'FIM_UNAVAILABLE', message: expect.stringContaining('prefix, suffix, middle') }))
+  expect(() => model.fill('a', 'b')).toThrow(
+    expect.objectContaining({ code: 'FIM_UNAVAILABLE', message: expect.stringContaining('prefix, suffix, middle') }),
+  )
   await using other = await loadModel(path, exact)
   expect(() => other.fill('a', undefined as never)).toThrow(expect.objectContaining({ code: 'INVALID_OPTION' }))
-  expect(() => other.fill('a', 'b', { maxToken: 3 } as never)).toThrow(expect.objectContaining({ code: 'UNKNOWN_OPTION' }))
+  expect(() => other.fill('a', 'b', { maxToken: 3 } as never)).toThrow(
+    expect.objectContaining({ code: 'UNKNOWN_OPTION' }),
+  )
   await other.close()
   expect(() => other.fill('a', 'b')).toThrow(expect.objectContaining({ code: 'CLOSED' }))
 })
 
 test('leaving it frees its sequence', async () => {
   await using model = await loadModel(path, { ...exact, maxSequences: 1, whenFull: 'refuse' })
-  for (let i = 0; i < 3; i++) for await (const text of model.fill('Hello', 'world', { temperature: 0 }).text()) if (text !== '') break
+  for (let i = 0; i < 3; i++)
+    for await (const text of model.fill('Hello', 'world', { temperature: 0 }).text()) if (text !== '') break
   expect((await read(model.fill('Hello', 'world', greedy))).reason).toBe('length')
 })

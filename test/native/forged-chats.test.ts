@@ -1,14 +1,15 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { loadModel, StreamingLLMError, type Chat, type Model, type ModelOptions } from '../../lib/index.js'
+import { type Chat, loadModel, type Model, type ModelOptions, StreamingLLMError } from '../../lib/index.js'
 import { encodeSavedChat, readSavedChat, type SavedChat } from '../../lib/saved-chat.js'
-import { tinyModel, type TinyKind } from '../tools/tiny-models.js'
+import { type TinyKind, tinyModel } from '../tools/tiny-models.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'streaming-llm-forged-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-const template = "{% for m in messages %}{{ m['role'] + ': ' + m['content'] + '\\n' }}{% endfor %}{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}"
+const template =
+  "{% for m in messages %}{{ m['role'] + ': ' + m['content'] + '\\n' }}{% endfor %}{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}"
 const exact: ModelOptions = { threads: 1, gpu: false, chatTemplate: template, onWarning: () => {} }
 const go = { maxTokens: 4 } as const
 
@@ -21,7 +22,12 @@ function forge(saved: SavedChat): string {
 
 async function genuine(model: Model, options: object = {}): Promise<SavedChat> {
   const chat = model.createChat({ window: 60, temperature: 0, ...options })
-  for (const said of ['Some words to begin with.', 'And some more, so that the window is full and tokens leave.', 'Go on']) await chat.ask(said, { maxTokens: 20 })
+  for (const said of [
+    'Some words to begin with.',
+    'And some more, so that the window is full and tokens leave.',
+    'Go on',
+  ])
+    await chat.ask(said, { maxTokens: 20 })
   await chat.save(join(folder, 'genuine.chat'))
   await chat.close()
   return readSavedChat(join(folder, 'genuine.chat'))
@@ -60,7 +66,17 @@ function refused(error: unknown): string {
   return error.code
 }
 
-describe.each<[TinyKind, ModelOptions]>([['llama', {}], ['llama', { kvType: 'f32', flashAttention: 'off' }], ['llama', { kvType: 'q8_0' }], ['gemma3', {}], ['jamba', {}], ['mamba', {}], ['qwen2vl', {}], ['deepseek2', {}], ['gpt2', {}]])('a forged chat of a %s model (%j)', (kind, options) => {
+describe.each<[TinyKind, ModelOptions]>([
+  ['llama', {}],
+  ['llama', { kvType: 'f32', flashAttention: 'off' }],
+  ['llama', { kvType: 'q8_0' }],
+  ['gemma3', {}],
+  ['jamba', {}],
+  ['mamba', {}],
+  ['qwen2vl', {}],
+  ['deepseek2', {}],
+  ['gpt2', {}],
+])('a forged chat of a %s model (%j)', (kind, options) => {
   let model: Model
   let saved: SavedChat
   let other: Chat
@@ -82,13 +98,29 @@ describe.each<[TinyKind, ModelOptions]>([['llama', {}], ['llama', { kvType: 'f32
   const first = attention ? 16 : 12 // where the first cell's position is
   test.each<[string, (state: Buffer, cells: number) => void]>([
     ['more cells than there is memory', (state, cells) => state.writeUInt32LE(0xffff_fff0, cells + first - 4)],
-    ['one cell more', (state, cells) => state.writeUInt32LE(state.readUInt32LE(cells + first - 4) + 1, cells + first - 4)],
+    [
+      'one cell more',
+      (state, cells) => state.writeUInt32LE(state.readUInt32LE(cells + first - 4) + 1, cells + first - 4),
+    ],
     ['a position below the first', (state, cells) => state.writeInt32LE(-1, cells + first)],
     ['a position beyond the last', (state, cells) => state.writeInt32LE(2 ** 31 - 1, cells + first)],
     ['several sequences in a cell', (state, cells) => state.writeUInt32LE(7, cells + first + 4)],
     ['numbers that are none', (state, cells) => state.fill(0xff, Math.max(cells + 40, state.length - 4_000))],
     ['cells cut off', (state, cells) => state.fill(0, cells)],
-    ...(attention ? [['the same position twice', (state: Buffer, cells: number) => state.copy(state, cells + first, cells + first + (kind === 'qwen2vl' ? 24 : 12), cells + first + (kind === 'qwen2vl' ? 28 : 16))] as [string, (state: Buffer, cells: number) => void]] : []),
+    ...(attention
+      ? [
+          [
+            'the same position twice',
+            (state: Buffer, cells: number) =>
+              state.copy(
+                state,
+                cells + first,
+                cells + first + (kind === 'qwen2vl' ? 24 : 12),
+                cells + first + (kind === 'qwen2vl' ? 28 : 16),
+              ),
+          ] as [string, (state: Buffer, cells: number) => void],
+        ]
+      : []),
   ])('with %s, is decoded again', async (_name, change) => {
     expect(await isHarmless(model, other, expected, changed(saved, change))).toMatch(/^(tokens|messages)$/)
   })
@@ -106,7 +138,11 @@ describe('a count of tokens that is not that of the tokens', () => {
   const loaded = loadModel(tinyModel('llama', { endBias: -20 }), exact)
   afterAll(async () => (await loaded).close())
 
-  test.each<[string, object]>([['streaming', {}], ['dense', { policy: 'dense', window: 400 }], ['recompute', { policy: 'recompute', window: 30 }]])('of a chat with the policy %s: goes on from its messages, also after undo', async (_name, options) => {
+  test.each<[string, object]>([
+    ['streaming', {}],
+    ['dense', { policy: 'dense', window: 400 }],
+    ['recompute', { policy: 'recompute', window: 30 }],
+  ])('of a chat with the policy %s: goes on from its messages, also after undo', async (_name, options) => {
     const model = await loaded
     const saved = await genuine(model, options)
     for (const more of [1n, -1n, 2n ** 32n - 200n, 2n ** 32n - 5n, 2n ** 40n]) {
@@ -125,11 +161,17 @@ describe('a head that fits no state', () => {
 
   test.each<[string, (saved: SavedChat) => Partial<SavedChat>]>([
     ['sizes that the model cannot have', ({ sizes }) => ({ sizes: { ...sizes, window: 1_000_000 } })],
-    ['sinks that fill all of what the model was trained on', ({ sizes }) => ({ sizes: { ...sizes, sinks: 2_000, window: 48 } })],
+    [
+      'sinks that fill all of what the model was trained on',
+      ({ sizes }) => ({ sizes: { ...sizes, sinks: 2_000, window: 48 } }),
+    ],
     ['positions that are brought back at each token', ({ sizes }) => ({ sizes: { ...sizes, rebaseAfter: 1 } })],
     ['another policy', ({ sizes }) => ({ sizes: { ...sizes, policy: 'recompute', sinks: 0 } })],
     ['another window', ({ sizes }) => ({ sizes: { ...sizes, window: sizes.window + 1 } })],
-    ['messages beyond its tokens', ({ log }) => ({ log: { ...log, entries: log.entries.map(entry => ({ ...entry, end: entry.end + 1_000_000 })) } })],
+    [
+      'messages beyond its tokens',
+      ({ log }) => ({ log: { ...log, entries: log.entries.map(entry => ({ ...entry, end: entry.end + 1_000_000 })) } }),
+    ],
     ['messages in another order', ({ log }) => ({ log: { ...log, entries: [...log.entries].reverse() } })],
     ['no state', () => ({ state: new Uint8Array() })],
     ['a state of nothing', () => ({ state: new Uint8Array(500) })],
@@ -144,7 +186,11 @@ describe('a head that fits no state', () => {
 
   test('a chat with a system prompt that was changed is saved and restored with its cache', async () => {
     const model = await loaded
-    const chat = model.createChat({ system: 'Be as brief as you can be, and then a bit more brief.', window: 200, temperature: 0 })
+    const chat = model.createChat({
+      system: 'Be as brief as you can be, and then a bit more brief.',
+      window: 200,
+      temperature: 0,
+    })
     await chat.ask('Hello', go)
     await chat.setSystem('Be long.')
     await chat.ask('And on', go)
@@ -155,7 +201,7 @@ describe('a head that fits no state', () => {
     await Promise.all([chat.close(), restored.close()])
   })
 
-  test('cells from a file are nobody else\'s beginning', async () => {
+  test("cells from a file are nobody else's beginning", async () => {
     const model = await loaded
     const system = 'A system prompt that is long enough to be worth sharing between chats.'
     const first = model.createChat({ system, window: 200, temperature: 0 })

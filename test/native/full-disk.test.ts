@@ -11,16 +11,26 @@ const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
 const model = tinyModel('llama', { endBias: -20 })
 
 let folder: string
-beforeEach(() => { folder = mkdtempSync(path.join(os.tmpdir(), 'full-disk-')) })
-afterEach(() => { rmSync(folder, { recursive: true }) })
+beforeEach(() => {
+  folder = mkdtempSync(path.join(os.tmpdir(), 'full-disk-'))
+})
+afterEach(() => {
+  rmSync(folder, { recursive: true })
+})
 
 /** A command whose output goes to a disk that is full, or to another one. */
-function onFullDisk(args: string[], input = '', output = '/dev/full'): Promise<{ code: number | null; stderr: string }> {
+function onFullDisk(
+  args: string[],
+  input = '',
+  output = '/dev/full',
+): Promise<{ code: number | null; stderr: string }> {
   const full = openSync(output, 'w')
   const child = spawn(process.execPath, ['--import', tsx, program, ...args], { stdio: ['pipe', full, 'pipe'] })
   closeSync(full)
   let stderr = ''
-  child.stderr!.setEncoding('utf8').on('data', (text: string) => { stderr += text })
+  child.stderr!.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text
+  })
   child.stdin!.on('error', () => {}).end(input)
   return new Promise(resolve => child.on('close', code => resolve({ code, stderr })))
 }
@@ -64,7 +74,11 @@ whereThereIsOne('a file that takes nothing is told with its option and its name'
   ])('%s %s', async (command, option, args) => {
     const saved = path.join(folder, 'saved.chat')
     const save = command === 'chat' ? ['--save', saved] : []
-    const { code, stderr } = await onFullDisk([command, '--model', model, option, '/dev/full', ...args, ...save], 'Hello there\n', '/dev/null')
+    const { code, stderr } = await onFullDisk(
+      [command, '--model', model, option, '/dev/full', ...args, ...save],
+      'Hello there\n',
+      '/dev/null',
+    )
     expect({ code, saved: existsSync(saved) }).toEqual({ code: 1, saved: command === 'chat' })
     expect(stderr).toBe(`${option}: /dev/full cannot be written: ENOSPC: no space left on device, write\n`)
   })

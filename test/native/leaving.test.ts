@@ -1,11 +1,17 @@
-import { loadModel, type Chat, type ChatMessage, type Model, type StreamEvent } from '../../lib/index.js'
+import { type Chat, type ChatMessage, loadModel, type Model, type StreamEvent } from '../../lib/index.js'
 import { seeded } from '../tools/random.js'
 import { tinyModel } from '../tools/tiny-models.js'
 
 let model: Model
 
 beforeAll(async () => {
-  model = await loadModel(tinyModel('llama', { endBias: -20 }), { kvType: 'f32', flashAttention: 'off', batchSize: 32, threads: 1, maxSequences: 8 })
+  model = await loadModel(tinyModel('llama', { endBias: -20 }), {
+    kvType: 'f32',
+    flashAttention: 'off',
+    batchSize: 32,
+    threads: 1,
+    maxSequences: 8,
+  })
 })
 afterAll(() => model.close())
 
@@ -13,7 +19,13 @@ const greedy = { temperature: 0 }
 const ways = ['signal', 'break', 'throw', 'return'] as const
 
 /** Reads a reply and leaves it after `events` events and up to `delay` ms; returns what was delivered. */
-async function leave(chat: Chat, question: string, way: (typeof ways)[number], events: number, delay: number): Promise<string> {
+async function leave(
+  chat: Chat,
+  question: string,
+  way: (typeof ways)[number],
+  events: number,
+  delay: number,
+): Promise<string> {
   const controller = new AbortController()
   const stream = chat.stream(question, { ...greedy, maxTokens: 60, signal: controller.signal })
   let text = ''
@@ -68,7 +80,10 @@ async function leave(chat: Chat, question: string, way: (typeof ways)[number], e
 
 /** What the template makes of a conversation, up to the end of its last reply. */
 const chatMLText = (messages: readonly ChatMessage[]) =>
-  messages.map(({ role, content }) => `<|im_start|>${role}\n${content}<|im_end|>\n`).join('').replace(/<\|im_end\|>\n$/, '')
+  messages
+    .map(({ role, content }) => `<|im_start|>${role}\n${content}<|im_end|>\n`)
+    .join('')
+    .replace(/<\|im_end\|>\n$/, '')
 
 /** What the cache holds, as text; of a window that has moved on, from the oldest token's text on. */
 async function heldText(chat: Chat): Promise<string> {
@@ -81,7 +96,11 @@ async function heldText(chat: Chat): Promise<string> {
 describe('a turn of which nothing was delivered', () => {
   const history = (chat: Chat) => chat.messages.map(({ content }) => content)
 
-  test.each([['break', {}], ['signal', { signal: AbortSignal.abort() }], ['time', { timeLimit: 0.001 }]])('by %s leaves no trace, and the next answer is as if it had never been', async (_name, options) => {
+  test.each([
+    ['break', {}],
+    ['signal', { signal: AbortSignal.abort() }],
+    ['time', { timeLimit: 0.001 }],
+  ])('by %s leaves no trace, and the next answer is as if it had never been', async (_name, options) => {
     const [chat, straight] = [model.createChat(greedy), model.createChat(greedy)]
     for (const one of [chat, straight]) await one.ask('One', { maxTokens: 9 })
     for (let i = 0; i < 3; i++) {
@@ -102,21 +121,32 @@ describe('a turn of which nothing was delivered', () => {
     expect(await heldText(chat)).toBe(chatMLText(chat.messages))
   })
 
-  test.each([['signal', { signal: AbortSignal.abort() }], ['time', { timeLimit: 0.001 }], ['a grammar that is none', { grammar: 'root ::= nothing' }]])('by %s before the first event, with an opening of its own, is as its messages say where it is to be kept', async (_name, options) => {
-    const chat = model.createChat(greedy)
-    await chat.ask('One', { maxTokens: 9 })
-    try {
-      for await (const _ of chat.stream('What?', { ...options, startWith: 'It is ', keepUnanswered: true }));
-    } catch (error) {
-      expect(error).toMatchObject({ code: 'INVALID_OPTION' })
-    }
-    await chat.ask('And?', { maxTokens: 5 })
-    expect(await heldText(chat)).toBe(chatMLText(chat.messages))
-  })
+  test.each([
+    ['signal', { signal: AbortSignal.abort() }],
+    ['time', { timeLimit: 0.001 }],
+    ['a grammar that is none', { grammar: 'root ::= nothing' }],
+  ])(
+    'by %s before the first event, with an opening of its own, is as its messages say where it is to be kept',
+    async (_name, options) => {
+      const chat = model.createChat(greedy)
+      await chat.ask('One', { maxTokens: 9 })
+      try {
+        for await (const _ of chat.stream('What?', { ...options, startWith: 'It is ', keepUnanswered: true }));
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'INVALID_OPTION' })
+      }
+      await chat.ask('And?', { maxTokens: 5 })
+      expect(await heldText(chat)).toBe(chatMLText(chat.messages))
+    },
+  )
 
   test('by time before the first event, with an opening of its own, answers with the opening that is kept', async () => {
     const chat = model.createChat({ ...greedy, window: 1_500 })
-    const { text, usage } = await chat.ask('What is it? '.repeat(250), { timeLimit: 5, startWith: 'It is ', keepUnanswered: true })
+    const { text, usage } = await chat.ask('What is it? '.repeat(250), {
+      timeLimit: 5,
+      startWith: 'It is ',
+      keepUnanswered: true,
+    })
     expect(usage.completionTokens).toBe(0)
     expect(text).toBe('It is ')
     expect(chat.messages.at(-1)).toEqual({ role: 'assistant', content: text })
@@ -136,7 +166,9 @@ describe('a turn of which nothing was delivered', () => {
     await chat.ask('One', { maxTokens: 9 })
     const before = chat.messages
     await expect(chat.ask('Two', { grammar: 'root ::= nothing' })).rejects.toMatchObject({ code: 'INVALID_OPTION' })
-    await expect(chat.ask('Two', { logitBias: [['several words of it', 1]] })).rejects.toMatchObject({ code: 'INVALID_OPTION' })
+    await expect(chat.ask('Two', { logitBias: [['several words of it', 1]] })).rejects.toMatchObject({
+      code: 'INVALID_OPTION',
+    })
     expect(chat.messages).toEqual(before)
     await chat.ask('Three', { maxTokens: 5 })
     expect(await heldText(chat)).toBe(chatMLText(chat.messages))
@@ -167,7 +199,9 @@ describe('leaving a reply', () => {
       const window = random.chance(0.5) ? 600 : 60
       const options = { ...greedy, sinks: 4, window, reanchorEvery: 1 + random.below(20) }
       const chat = model.createChat(options)
-      const before = random.chance(0.5) ? (await chat.ask(`Before. ${'x'.repeat(random.below(90))}`, { maxTokens: 1 + random.below(30) })).text : undefined
+      const before = random.chance(0.5)
+        ? (await chat.ask(`Before. ${'x'.repeat(random.below(90))}`, { maxTokens: 1 + random.below(30) })).text
+        : undefined
       const history = chat.messages.slice()
       const question = `Q${'abc '.repeat(random.below(random.chance(0.3) ? 60 : 10))}`
       const way = ways[random.below(ways.length)]!
@@ -175,7 +209,13 @@ describe('leaving a reply', () => {
       expect(before === undefined || history.length > 0 || window === 60).toBe(true)
 
       // A turn of which nothing was delivered leaves no trace.
-      const turn = text === '' ? [] : [{ role: 'user', content: question }, { role: 'assistant', content: text }]
+      const turn =
+        text === ''
+          ? []
+          : [
+              { role: 'user', content: question },
+              { role: 'assistant', content: text },
+            ]
       if (window === 600) expect(chat.messages).toEqual([...history, ...turn])
       else expect(chat.messages).toEqual([...history, ...turn].slice(-chat.messages.length))
       const next = await chat.ask('And then?', { maxTokens: 12 })

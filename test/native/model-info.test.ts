@@ -14,14 +14,25 @@ test('what a file says, how it remembers, what a chat does by default, what it r
   await withModel(tinyModel('llama', { weights: 'f16' }), model => {
     const { info } = model
     expect(info).toMatchObject({
-      name: 'tiny llama', architecture: 'llama', quantization: 'F16', trainedLength: 2048, vocabularySize: model.vocabularySize, layers: 3, licence: undefined,
-      memory: { kind: 'attention', eviction: 'in place', sinksMove: true }, policy: { eviction: 'evict', sinks: 4, reason: model.memory.reason },
-      device: model.device, chatTemplate: chatML,
+      name: 'tiny llama',
+      architecture: 'llama',
+      quantization: 'F16',
+      trainedLength: 2048,
+      vocabularySize: model.vocabularySize,
+      layers: 3,
+      licence: undefined,
+      memory: { kind: 'attention', eviction: 'in place', sinksMove: true },
+      policy: { eviction: 'evict', sinks: 4, reason: model.memory.reason },
+      device: model.device,
+      chatTemplate: chatML,
     })
     expect(info.parameters).toBe(model.nativeInfo.parameters)
     expect(info.sizeBytes).toBeGreaterThan(info.parameters)
     expect(info.metadata['llama.block_count']).toBe(3)
-    expect(info.metadata['tokenizer.ggml.tokens']).toMatchObject({ arrayLength: model.vocabularySize, values: expect.arrayContaining(['<s>']) })
+    expect(info.metadata['tokenizer.ggml.tokens']).toMatchObject({
+      arrayLength: model.vocabularySize,
+      values: expect.arrayContaining(['<s>']),
+    })
     expect(info.policy!.window).toBeGreaterThan(1000)
     expect(info.policy!.reanchorEvery).toBeGreaterThan(0)
   })
@@ -40,10 +51,14 @@ test('its default policy is the one that a chat then has', async () => {
 test('it is frozen all through, and always the same', async () => {
   await withModel(tinyModel('llama'), model => {
     const { info } = model
-    const frozen = (value: object): boolean => Object.isFrozen(value) && Object.values(value).every(each => typeof each !== 'object' || each === null || frozen(each as object))
+    const frozen = (value: object): boolean =>
+      Object.isFrozen(value) &&
+      Object.values(value).every(each => typeof each !== 'object' || each === null || frozen(each as object))
     expect(frozen(info)).toBe(true)
     expect(model.info).toBe(info)
-    expect(() => { (info as { name: string }).name = 'another' }).toThrow(TypeError)
+    expect(() => {
+      ;(info as { name: string }).name = 'another'
+    }).toThrow(TypeError)
     // What it is made from is not.
     expect(Object.isFrozen(model.device)).toBe(false)
   })

@@ -12,7 +12,12 @@ function naive(tokens: number[], held: number): { matched: number; next: number 
     let best = { matched: 0, next: 0 }
     for (let next = end - 1, found = 0; next - least >= held && found < candidates && best.matched < longest; next--) {
       let matched = 0
-      while (matched < longest && next - 1 - matched >= held && tokens[next - 1 - matched] === tokens[end - 1 - matched]) matched++
+      while (
+        matched < longest &&
+        next - 1 - matched >= held &&
+        tokens[next - 1 - matched] === tokens[end - 1 - matched]
+      )
+        matched++
       if (matched < least) continue
       found++
       if (matched > best.matched) best = { matched, next }
@@ -23,7 +28,12 @@ function naive(tokens: number[], held: number): { matched: number; next: number 
 }
 
 describe('the index of what was said', () => {
-  test.each([[3, 1], [12, 2], [300, 3], [49_152, 4]])('finds what looking through all of it finds, of %i different tokens', (different, seed) => {
+  test.each([
+    [3, 1],
+    [12, 2],
+    [300, 3],
+    [49_152, 4],
+  ])('finds what looking through all of it finds, of %i different tokens', (different, seed) => {
     const random = seeded(seed)
     const index = new NgramIndex()
     const tokens: number[] = []
@@ -113,7 +123,8 @@ describe('the index of what was said', () => {
 
 describe('how many drafts', () => {
   /** Costs relative to one token, as measured on two cores: a batch of two costs as much as two. */
-  const measured = (size: number) => [0, 1, 2.0, 2.35, 2.7, 2.2, 2.7, 3.2, 3.7, 4.2, 4.7, 5.2, 5.7, 6.2, 6.7, 7.2, 7.7][size]!
+  const measured = (size: number) =>
+    [0, 1, 2.0, 2.35, 2.7, 2.2, 2.7, 3.2, 3.7, 4.2, 4.7, 5.2, 5.7, 6.2, 6.7, 7.2, 7.7][size]!
 
   function conversation(costs: (size: number) => number, right: () => boolean, matched: () => number, tokens = 3000) {
     const lengths = new DraftLength()
@@ -138,28 +149,50 @@ describe('how many drafts', () => {
 
   test('where it pays, it finds a size that is good, whatever is dearer on the way there', () => {
     const random = seeded(1)
-    const { speed, chosen } = conversation(measured, () => random.chance(0.95), () => 12)
+    const { speed, chosen } = conversation(
+      measured,
+      () => random.chance(0.95),
+      () => 12,
+    )
     // The best of all sizes at this rate, known from the start.
     const best = Math.max(...Array.from({ length: 15 }, (_, k) => (1 - 0.95 ** (k + 2)) / 0.05 / measured(k + 2)))
     expect(speed).toBeGreaterThan(0.93 * best)
     expect(chosen.at(-1)).toBeGreaterThanOrEqual(4)
   })
 
-  test.each([[0.02, 3], [0.1, 4], [0.3, 5], [0.5, 2]])('where %f of the proposals are right, it costs less than three percent', (rate, matched) => {
+  test.each([
+    [0.02, 3],
+    [0.1, 4],
+    [0.3, 5],
+    [0.5, 2],
+  ])('where %f of the proposals are right, it costs less than three percent', (rate, matched) => {
     const random = seeded(2)
-    const { speed } = conversation(measured, () => random.chance(rate), () => matched, 1500)
+    const { speed } = conversation(
+      measured,
+      () => random.chance(rate),
+      () => matched,
+      1500,
+    )
     expect(speed).toBeGreaterThan(0.97)
   })
 
   test('where a batch of many costs the same as one, it takes as many as it may', () => {
     const random = seeded(3)
-    const { chosen } = conversation(() => 1, () => random.chance(0.9), () => 10)
+    const { chosen } = conversation(
+      () => 1,
+      () => random.chance(0.9),
+      () => 10,
+    )
     expect(chosen.at(-1)).toBeGreaterThanOrEqual(13)
   })
 
   test('where each token costs the same, it tries seldom', () => {
     const random = seeded(4)
-    const { speed, chosen } = conversation(size => size, () => random.chance(0.9), () => 10)
+    const { speed, chosen } = conversation(
+      size => size,
+      () => random.chance(0.9),
+      () => 10,
+    )
     expect(speed).toBeGreaterThan(0.97)
     expect(chosen.filter(drafts => drafts > 0).length).toBeLessThan(0.06 * chosen.length)
   })
@@ -167,7 +200,11 @@ describe('how many drafts', () => {
   test('a pause while a size was tried for the first time is forgotten', () => {
     const random = seeded(5)
     let pauses = 0
-    const { chosen } = conversation(size => (size > 1 && pauses++ < 2 ? 40 : measured(size)), () => random.chance(0.95), () => 16)
+    const { chosen } = conversation(
+      size => (size > 1 && pauses++ < 2 ? 40 : measured(size)),
+      () => random.chance(0.95),
+      () => 16,
+    )
     expect(chosen.slice(-500).filter(drafts => drafts > 0).length).toBeGreaterThan(400)
   })
 

@@ -24,7 +24,10 @@ await model.close()
 `
 
 whereItCanBeSet('a cache for which there is no memory is an error of that chat, and the others go on', async () => {
-  await withChildProgram(() => program, printed => {
-    expect(printed).toEqual({ before: 3, code: 'OUT_OF_MEMORY', after: 3, messages: 4 })
-  })
+  await withChildProgram(
+    () => program,
+    printed => {
+      expect(printed).toEqual({ before: 3, code: 'OUT_OF_MEMORY', after: 3, messages: 4 })
+    },
+  )
 })

@@ -6,16 +6,23 @@ import { tinyModel } from '../tools/tiny-models.js'
 
 test('after questions that were answered wrongly, the stream is as if only the right answers had been said', async () => {
   const random = seeded(3)
-  await using model = await loadModel(tinyModel('llama', { endBias: -20 }), { threads: 1, kvType: 'f32', flashAttention: 'off' })
+  await using model = await loadModel(tinyModel('llama', { endBias: -20 }), {
+    threads: 1,
+    kvType: 'f32',
+    flashAttention: 'off',
+  })
   const questions = Array.from({ length: 12 }, () => ({
-    prompt: [...model.tokenize(`Stop ${random.below(1_000)} is the world and `)], answer: [...model.tokenize(String(random.below(100)))], likely: [] as string[],
+    prompt: [...model.tokenize(`Stop ${random.below(1_000)} is the world and `)],
+    answer: [...model.tokenize(String(random.below(100)))],
+    likely: [] as string[],
   }))
   const history: number[] = []
   for (const question of questions) {
     // A model of random weights says strange things: what it will say is found out first.
     await using trial = model.createSequence({ sinks: 4, window: 1_020 })
     history.push(...question.prompt)
-    for await (const text of trial.generate({ tokens: history, temperature: 0, maxTokens: 1 }).text()) question.likely.push(text)
+    for await (const text of trial.generate({ tokens: history, temperature: 0, maxTokens: 1 }).text())
+      question.likely.push(text)
     history.push(...question.answer)
   }
   await using asked = model.createSequence({ sinks: 4, window: 1_020 })

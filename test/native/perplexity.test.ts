@@ -10,10 +10,15 @@ import { tinyModel } from '../tools/tiny-models.js'
 
 const random = seeded(3)
 const tokens = Int32Array.from({ length: 120 }, () => 300 + random.below(60))
-const mean = (values: Iterable<number>) => { const all = [...values]; return all.reduce((sum, value) => sum + value, 0) / all.length }
+const mean = (values: Iterable<number>) => {
+  const all = [...values]
+  return all.reduce((sum, value) => sum + value, 0) / all.length
+}
 
 let model: Model
-beforeAll(async () => { model = await loadModel(tinyModel('llama'), { threads: 1, kvType: 'f32', flashAttention: 'off' }) })
+beforeAll(async () => {
+  model = await loadModel(tinyModel('llama'), { threads: 1, kvType: 'f32', flashAttention: 'off' })
+})
 afterAll(() => model.close())
 
 test('perplexity is e to the mean of what score gives, and each report continues the last', async () => {
@@ -23,7 +28,9 @@ test('perplexity is e to the mean of what score gives, and each report continues
   await reference.close()
   await using sequence = model.createSequence({ sinks: 4, window: 40 })
   const curve: { token: number; nll: number; perplexity: number }[] = []
-  const { scored, perplexity } = await runningPerplexity(sequence, tokens, { onScores: ({ latest }) => curve.push(...latest) })
+  const { scored, perplexity } = await runningPerplexity(sequence, tokens, {
+    onScores: ({ latest }) => curve.push(...latest),
+  })
   expect(scored).toBe(119)
   expect(curve.map(({ token }) => token)).toEqual(Array.from({ length: 119 }, (_, i) => i + 1))
   curve.forEach(({ nll }, i) => expect(nll).toBeCloseTo(-scores[i]!, 4))
@@ -36,13 +43,19 @@ test('a policy measured at each 7th token gives there what it gives when all are
   for (const every of [1, 7]) {
     await using sequence = model.createSequence({ policy: 'recompute', sinks: 4, window: 30 })
     const at = new Map<number, number>()
-    const { scored } = await runningPerplexity(sequence, tokens, { every, onScores: ({ latest }) => latest.forEach(({ token, nll }) => at.set(token, nll)) })
+    const { scored } = await runningPerplexity(sequence, tokens, {
+      every,
+      onScores: ({ latest }) => latest.forEach(({ token, nll }) => at.set(token, nll)),
+    })
     expect(scored).toBe(Math.ceil(119 / every))
     values.push(at)
   }
   await using streaming = model.createSequence({ policy: 'streaming', sinks: 4, window: 30 })
   const at = new Map<number, number>()
-  const { sampledPerplexity } = await runningPerplexity(streaming, tokens, { sampled: 7, onScores: ({ latest }) => latest.forEach(({ token, nll }) => at.set(token, nll)) })
+  const { sampledPerplexity } = await runningPerplexity(streaming, tokens, {
+    sampled: 7,
+    onScores: ({ latest }) => latest.forEach(({ token, nll }) => at.set(token, nll)),
+  })
   expect(sampledPerplexity).toBeCloseTo(Math.exp(mean([...values[1]!.keys()].map(token => at.get(token)!))), 6)
   for (const [token, nll] of values[1]!) expect(nll).toBeCloseTo(values[0]!.get(token)!, 3)
 })
@@ -52,8 +65,39 @@ test('the command prints what the issue of a policy is, for several policies and
   const curve = join(folder, 'curve.csv')
   const file = join(folder, 'tokens.txt')
   writeFileSync(file, tokens.join(' '))
-  const run = (args: string[], input?: string) => spawnSync(process.execPath, ['--import', 'tsx', fileURLToPath(new URL('../../lib/cli/main.ts', import.meta.url)), 'perplexity', '--model', tinyModel('llama'), '--threads', '1', ...args], { encoding: 'utf8', input, timeout: 500_000, killSignal: 'SIGKILL' })
-  const several = run(['--tokens-file', file, '--policies', 'dense,window,streaming,recompute', '--sinks', '4', '--window', '40', '--kv', 'f32', '--flash-attention', 'off', '--json', '--curve', curve])
+  const run = (args: string[], input?: string) =>
+    spawnSync(
+      process.execPath,
+      [
+        '--import',
+        'tsx',
+        fileURLToPath(new URL('../../lib/cli/main.ts', import.meta.url)),
+        'perplexity',
+        '--model',
+        tinyModel('llama'),
+        '--threads',
+        '1',
+        ...args,
+      ],
+      { encoding: 'utf8', input, timeout: 500_000, killSignal: 'SIGKILL' },
+    )
+  const several = run([
+    '--tokens-file',
+    file,
+    '--policies',
+    'dense,window,streaming,recompute',
+    '--sinks',
+    '4',
+    '--window',
+    '40',
+    '--kv',
+    'f32',
+    '--flash-attention',
+    'off',
+    '--json',
+    '--curve',
+    curve,
+  ])
   expect(several.stderr).toBe('')
   const { results } = JSON.parse(several.stdout) as { results: Record<string, unknown>[] }
   expect(results.map(({ policy, sinks, window, kv, tokens }) => ({ policy, sinks, window, kv, tokens }))).toEqual([
@@ -62,7 +106,11 @@ test('the command prints what the issue of a policy is, for several policies and
     { policy: 'streaming', sinks: 4, window: 40, kv: 'f32', tokens: 120 },
     { policy: 'recompute', sinks: 4, window: 40, kv: 'f32', tokens: 120 },
   ])
-  const lines = readFileSync(curve, 'utf8').trim().split('\n').slice(1).map(line => line.split(','))
+  const lines = readFileSync(curve, 'utf8')
+    .trim()
+    .split('\n')
+    .slice(1)
+    .map(line => line.split(','))
   for (const { policy, perplexity, msPerToken } of results) {
     const own = lines.filter(([name]) => name === policy)
     expect(own).toHaveLength(119)
@@ -70,8 +118,16 @@ test('the command prints what the issue of a policy is, for several policies and
     expect(msPerToken).toBeGreaterThan(0)
   }
   const piped = run(['--tokens', '20', '--json'], 'a few words that are piped in, and some more of them to read')
-  expect((JSON.parse(piped.stdout) as { results: { policy: string; tokens: number }[] }).results[0]).toMatchObject({ policy: 'streaming', tokens: 20 })
-  for (const [args, message] of [[['absent.txt'], 'absent.txt'], [['--policies', 'a,b'], "'a' is not one of"], [['a', '--text-file', 'b'], 'one text at a time'], [['--tokens', '1', file], 'at least 2']] as const) {
+  expect((JSON.parse(piped.stdout) as { results: { policy: string; tokens: number }[] }).results[0]).toMatchObject({
+    policy: 'streaming',
+    tokens: 20,
+  })
+  for (const [args, message] of [
+    [['absent.txt'], 'absent.txt'],
+    [['--policies', 'a,b'], "'a' is not one of"],
+    [['a', '--text-file', 'b'], 'one text at a time'],
+    [['--tokens', '1', file], 'at least 2'],
+  ] as const) {
     const failed = run([...args], '')
     expect(failed.status).not.toBe(0)
     expect(failed.stderr).toContain(message)
@@ -84,11 +140,37 @@ test('score takes a file, a dash or stdin, as perplexity does', () => {
   const file = join(folder, 'text.txt')
   const text = 'a few words that are piped in, and some more of them to read\n'
   writeFileSync(file, text)
-  const score = (args: string[], input = '') => spawnSync(process.execPath, ['--import', 'tsx', fileURLToPath(new URL('../../lib/cli/main.ts', import.meta.url)), 'score', '--model', tinyModel('llama'), '--threads', '1', ...args], { encoding: 'utf8', input, timeout: 500_000, killSignal: 'SIGKILL' })
-  const outputs = [score(['--text-file', file]), score([file]), score(['-'], text), score([], text)].map(({ status, stdout, stderr }) => ({ status, stdout, stderr }))
-  expect(outputs[0]).toMatchObject({ status: 0, stdout: expect.stringMatching(/^\d+ tokens, mean negative/) as string, stderr: '' })
+  const score = (args: string[], input = '') =>
+    spawnSync(
+      process.execPath,
+      [
+        '--import',
+        'tsx',
+        fileURLToPath(new URL('../../lib/cli/main.ts', import.meta.url)),
+        'score',
+        '--model',
+        tinyModel('llama'),
+        '--threads',
+        '1',
+        ...args,
+      ],
+      { encoding: 'utf8', input, timeout: 500_000, killSignal: 'SIGKILL' },
+    )
+  const outputs = [score(['--text-file', file]), score([file]), score(['-'], text), score([], text)].map(
+    ({ status, stdout, stderr }) => ({ status, stdout, stderr }),
+  )
+  expect(outputs[0]).toMatchObject({
+    status: 0,
+    stdout: expect.stringMatching(/^\d+ tokens, mean negative/) as string,
+    stderr: '',
+  })
   expect(outputs.slice(1)).toEqual([outputs[0], outputs[0], outputs[0]])
-  for (const [args, message] of [[['absent.txt'], 'absent.txt'], [[file, '--tokens-file', file], 'one text at a time'], [[], 'stdin has 0'], [['--tokens-file', file], `${file} has something else than a token`]] as const) {
+  for (const [args, message] of [
+    [['absent.txt'], 'absent.txt'],
+    [[file, '--tokens-file', file], 'one text at a time'],
+    [[], 'stdin has 0'],
+    [['--tokens-file', file], `${file} has something else than a token`],
+  ] as const) {
     const { status, stderr } = score([...args])
     expect(status).toBe(1)
     expect(stderr).toContain(message)

@@ -1,9 +1,9 @@
 import { readdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { loadModel, streamChat, type Chat, type ChatMessage, type Model, type ModelOptions } from '../../lib/index.js'
-import { append, randomTokens, score, scoreText, withModel } from '../tools/family-runs.js'
+import { type Chat, type ChatMessage, loadModel, type Model, type ModelOptions, streamChat } from '../../lib/index.js'
 import type { NativeSequence, NativeStream } from '../../lib/native.js'
+import { append, randomTokens, score, scoreText, withModel } from '../tools/family-runs.js'
 import { collectGarbage } from '../tools/garbage.js'
 import { drain, exactContext, greedy, loadNative, openAddon, verified } from '../tools/native-engine.js'
 import { tinyModel } from '../tools/tiny-models.js'
@@ -38,7 +38,10 @@ async function alone(model: Model, index: number): Promise<{ text: string; ties:
   return replies
 }
 
-describe.each([['memory', {}], ['disk', { swap: 'disk' }]] as const)('more chats than places, which swap to %s', (_name, swap) => {
+describe.each([
+  ['memory', {}],
+  ['disk', { swap: 'disk' }],
+] as const)('more chats than places, which swap to %s', (_name, swap) => {
   test(`${chatCount} chats in the cells of 4 all finish, as they would alone, and in fair order`, async () => {
     await using single = await loadModel(path, { ...exact })
     const expected: { text: string; ties: number[] }[][] = []
@@ -47,14 +50,16 @@ describe.each([['memory', {}], ['disk', { swap: 'disk' }]] as const)('more chats
     await using model = await loadModel(path, { ...exact, ...swap, maxSequences: 8, cacheTokens: cellsFor(4) })
     const chats = Array.from({ length: chatCount }, () => model.createChat({ sinks: 4, window: 120 }))
     const ends: number[] = []
-    const replies = await Promise.all(chats.map(async (chat, i) => {
-      const mine = []
-      for (let turn = 0; turn < turns; turn++) {
-        mine.push(await ask(chat, question(i, turn)))
-        ends.push(i)
-      }
-      return mine
-    }))
+    const replies = await Promise.all(
+      chats.map(async (chat, i) => {
+        const mine = []
+        for (let turn = 0; turn < turns; turn++) {
+          mine.push(await ask(chat, question(i, turn)))
+          ends.push(i)
+        }
+        return mine
+      }),
+    )
     let excused = 0
     replies.forEach((mine, i) => {
       for (let turn = 0; turn < turns; turn++) {
@@ -99,10 +104,12 @@ describe('a place in the cache', () => {
     await using model = await loadModel(path, { ...exact, maxSequences: 1 })
     const chats = [0, 1, 5, 5, 2].map(priority => ({ priority, chat: model.createChat() }))
     const order: number[] = []
-    await Promise.all(chats.map(async ({ priority, chat }, i) => {
-      await chat.ask('Go', { maxTokens: 20, priority })
-      order.push(i)
-    }))
+    await Promise.all(
+      chats.map(async ({ priority, chat }, i) => {
+        await chat.ask('Go', { maxTokens: 20, priority })
+        order.push(i)
+      }),
+    )
     expect(order.filter(i => i !== 0)).toEqual([2, 3, 4, 1])
   })
 
@@ -114,7 +121,8 @@ describe('a place in the cache', () => {
     const stop = new AbortController()
     const events: string[] = []
     const read = (async () => {
-      for await (const event of waiting.stream('And I?', { signal: stop.signal })) events.push(event.type === 'finish' ? event.reason : event.type)
+      for await (const event of waiting.stream('And I?', { signal: stop.signal }))
+        events.push(event.type === 'finish' ? event.reason : event.type)
     })()
     await new Promise(resolve => setTimeout(resolve, 50))
     expect(events).toEqual([])
@@ -135,7 +143,10 @@ describe('a place in the cache', () => {
     const before = { messages: waiting.messages, usage: waiting.usage }
     const held = busy.stream('Go', { maxTokens: 50_000 })
     for (let i = 0; i < 3; i++) await held.next()
-    for (const begin of [(options: object) => waiting.stream('And I?', options), (options: object) => waiting.regenerate(options)]) {
+    for (const begin of [
+      (options: object) => waiting.stream('And I?', options),
+      (options: object) => waiting.regenerate(options),
+    ]) {
       for (const options of [{ timeLimit: 100 }, { signal: AbortSignal.timeout(100) }]) {
         const events: string[] = []
         for await (const event of begin(options)) events.push(event.type === 'finish' ? event.reason : event.type)
@@ -172,12 +183,14 @@ describe('a place in the cache', () => {
   test('is found for everybody, however soon the next one asks', async () => {
     await using model = await loadModel(path, { ...exact, maxSequences: 2 })
     const chats = Array.from({ length: 5 }, () => model.createChat({ window: 100, sinks: 4 }))
-    await Promise.all(chats.map(async chat => {
-      for (let turn = 0; turn < 10; turn++) {
-        const asked = [chat.ask('One', { maxTokens: 2 }), chat.undo(), chat.ask('Two', { maxTokens: 2 })]
-        await Promise.all(asked)
-      }
-    }))
+    await Promise.all(
+      chats.map(async chat => {
+        for (let turn = 0; turn < 10; turn++) {
+          const asked = [chat.ask('One', { maxTokens: 2 }), chat.undo(), chat.ask('Two', { maxTokens: 2 })]
+          await Promise.all(asked)
+        }
+      }),
+    )
     for (const chat of chats) expect(chat.messages.length).toBeGreaterThan(2)
   })
 
@@ -185,42 +198,54 @@ describe('a place in the cache', () => {
     await using model = await loadModel(path, { ...exact, maxSequences: 2 })
     const chats = Array.from({ length: 100 }, () => model.createChat({ window: 60, sinks: 4 }))
     for (let turn = 0; turn < 2; turn++) {
-      for (const chat of chats) expect((await chat.ask(`Turn ${turn}`, { maxTokens: 3 })).usage.completionTokens).toBe(3)
+      for (const chat of chats)
+        expect((await chat.ask(`Turn ${turn}`, { maxTokens: 3 })).usage.completionTokens).toBe(3)
     }
   })
 })
 
-test.each(['llama', 'jamba', 'qwen35'] as const)('%s: a sequence that gives its place up in the midst of a rebase goes on with it as if it had not', kind => withModel(kind, {}, async model => {
-  const [tokens, probe] = [randomTokens(260, 1), randomTokens(8, 2)]
-  const options = { ...verified, window: 200, reanchorEvery: 40 }
-  const run = async (between: (sequence: NativeSequence) => Promise<unknown>) => {
-    const sequence = model.openSequence(options)
-    await append(sequence, tokens)
-    await between(sequence)
-    const scores = await score(sequence, probe)
-    sequence.close()
-    return scores
-  }
-  // Cancelled before its beginning, a rebase does nothing.
-  const either = [await run(sequence => drain(sequence.start({ type: 'rebase' }))), await run(async () => {})]
-  const off = (scores: readonly number[], expected: readonly number[]) => Math.max(...scores.map((value, at) => Math.abs(value - expected[at]!)))
-  for (let i = 0; i < 6; i++) {
-    let forked: number[] = []
-    const scores = await run(async sequence => {
-      const stream = sequence.start({ type: 'rebase' })
-      await new Promise(resolve => setTimeout(resolve, 2 * i))
-      stream.cancel()
-      await drain(stream)
-      const fork = sequence.fork()
-      const other = model.openSequence(options)
-      await append(other, randomTokens(20, 9))
-      other.close()
-      forked = await score(fork, probe)
-      fork.close()
-    })
-    for (const each of [scores, forked]) expect(Math.min(...either.map(expected => off(each, expected)))).toBeLessThan(5e-3)
-  }
-}, { maxSequences: 1, waits: true, batchSize: 16 }))
+test.each(['llama', 'jamba', 'qwen35'] as const)(
+  '%s: a sequence that gives its place up in the midst of a rebase goes on with it as if it had not',
+  kind =>
+    withModel(
+      kind,
+      {},
+      async model => {
+        const [tokens, probe] = [randomTokens(260, 1), randomTokens(8, 2)]
+        const options = { ...verified, window: 200, reanchorEvery: 40 }
+        const run = async (between: (sequence: NativeSequence) => Promise<unknown>) => {
+          const sequence = model.openSequence(options)
+          await append(sequence, tokens)
+          await between(sequence)
+          const scores = await score(sequence, probe)
+          sequence.close()
+          return scores
+        }
+        // Cancelled before its beginning, a rebase does nothing.
+        const either = [await run(sequence => drain(sequence.start({ type: 'rebase' }))), await run(async () => {})]
+        const off = (scores: readonly number[], expected: readonly number[]) =>
+          Math.max(...scores.map((value, at) => Math.abs(value - expected[at]!)))
+        for (let i = 0; i < 6; i++) {
+          let forked: number[] = []
+          const scores = await run(async sequence => {
+            const stream = sequence.start({ type: 'rebase' })
+            await new Promise(resolve => setTimeout(resolve, 2 * i))
+            stream.cancel()
+            await drain(stream)
+            const fork = sequence.fork()
+            const other = model.openSequence(options)
+            await append(other, randomTokens(20, 9))
+            other.close()
+            forked = await score(fork, probe)
+            fork.close()
+          })
+          for (const each of [scores, forked])
+            expect(Math.min(...either.map(expected => off(each, expected)))).toBeLessThan(5e-3)
+        }
+      },
+      { maxSequences: 1, waits: true, batchSize: 16 },
+    ),
+)
 
 describe('a reply that nobody holds any more gives its place to the one that waits for it', () => {
   const tokens = randomTokens(20, 5)
@@ -235,7 +260,9 @@ describe('a reply that nobody holds any more gives its place to the one that wai
       await begin(stream)
     })()
     let done = false
-    const waiting = append(other, tokens).then(() => { done = true })
+    const waiting = append(other, tokens).then(() => {
+      done = true
+    })
     await new Promise(resolve => setTimeout(resolve, 50))
     expect(done).toBe(false)
     while (!done) await collectGarbage()
@@ -259,7 +286,12 @@ describe('a fork while all places are taken', () => {
   const tokens = randomTokens(40, 3)
   const probe = randomTokens(10, 4)
 
-  test.each([[1, 0], [2, 0], [2, 1], [3, 2]])('of %i, with %i newer sequences beside it, goes on from what it was copied from', async (maxSequences, others) => {
+  test.each([
+    [1, 0],
+    [2, 0],
+    [2, 1],
+    [3, 2],
+  ])('of %i, with %i newer sequences beside it, goes on from what it was copied from', async (maxSequences, others) => {
     const model = await loadNative(addon, path, { ...exactContext, maxSequences, waits: true })
     const expected = await scoreText(model, Int32Array.from([...tokens, ...probe]), { window: 200 }, tokens.length)
     const from = model.openSequence({ ...verified, window: 200 })
@@ -267,7 +299,8 @@ describe('a fork while all places are taken', () => {
     const newer = Array.from({ length: others }, () => model.openSequence({ ...verified, window: 200 }))
     for (const sequence of newer) await append(sequence, randomTokens(20, 9))
     const forks = [from.fork(), from.fork()]
-    for (const sequence of [...forks, from]) (await score(sequence, probe)).forEach((value, i) => expect(value).toBeCloseTo(expected[i]!, 4))
+    for (const sequence of [...forks, from])
+      (await score(sequence, probe)).forEach((value, i) => expect(value).toBeCloseTo(expected[i]!, 4))
     await model.close()
   })
 
@@ -292,7 +325,8 @@ describe('a fork while all places are taken', () => {
 
     const reply = async (messages: ChatMessage[]) => {
       let text = ''
-      for await (const event of streamChat({ model, messages, ...greedy })) if (event.type === 'text') text += event.text
+      for await (const event of streamChat({ model, messages, ...greedy }))
+        if (event.type === 'text') text += event.text
       return text
     }
     const history = first.slice(0, 1)
@@ -324,6 +358,7 @@ test('waiting for a place counts for the time limit', async () => {
   expect((await waiting.ask('And now?', { maxTokens: 5, timeLimit: 500_000 })).reason).toBe('length')
   const sequence = model.createSequence({ sinks: 4, window: 60 })
   const started = performance.now()
-  for await (const event of sequence.generate({ tokens: [1, 2, 3], timeLimit: 200, maxTokens: 1_000_000 })) if (event.type === 'finish') expect(event.reason).toBe('time')
+  for await (const event of sequence.generate({ tokens: [1, 2, 3], timeLimit: 200, maxTokens: 1_000_000 }))
+    if (event.type === 'finish') expect(event.reason).toBe('time')
   expect(performance.now() - started).toBeGreaterThan(190)
 })

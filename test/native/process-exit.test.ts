@@ -33,9 +33,19 @@ else (async () => {
 
 describe('a process', () => {
   test('ends cleanly in mid-reply, and so does a worker that is terminated', async () => {
-    const given = { program, addon: addonPath(), paths: locateLibraries(), model: tinyModel('llama', { endBias: -20 }), context: exactContext, sequence: verified, sampling: greedy }
+    const given = {
+      program,
+      addon: addonPath(),
+      paths: locateLibraries(),
+      model: tinyModel('llama', { endBias: -20 }),
+      context: exactContext,
+      sequence: verified,
+      sampling: greedy,
+    }
     for (let round = 0; round < 6; round++) {
-      const child = spawn(process.execPath, ['-e', program, JSON.stringify(given)], { stdio: ['ignore', 'ignore', 'pipe'] })
+      const child = spawn(process.execPath, ['-e', program, JSON.stringify(given)], {
+        stdio: ['ignore', 'ignore', 'pipe'],
+      })
       let said = ''
       child.stderr.on('data', data => (said += data))
       const how = await new Promise(resolve => child.on('close', (code, signal) => resolve({ code, signal })))

@@ -4,12 +4,15 @@ import { seeded } from '../tools/random.js'
 import { readReferenceModel } from '../tools/reference/model.js'
 import { negativeLogLikelihoods, type ReferencePolicy } from '../tools/reference/policies.js'
 import { Transformer } from '../tools/reference/transformer.js'
-import { tinyModel, type TinyKind, type TinyOptions } from '../tools/tiny-models.js'
+import { type TinyKind, type TinyOptions, tinyModel } from '../tools/tiny-models.js'
 
 // The engine against a forward pass that shares no code with it or with llama.cpp, token by token, with a float32
 // cache and without flash attention (which rounds a float32 cache to float16).
 
-interface Bounds { each: number; mean: number }
+interface Bounds {
+  each: number
+  mean: number
+}
 
 /** float32 against float64; measured on one machine: at most 3e-5, in the mean 2e-6. */
 const exact: Bounds = { each: 2e-3, mean: 1e-4 }
@@ -27,8 +30,18 @@ const geluTable: Bounds = { each: 2e-3, mean: 4e-4 }
 const models: { name: string; kind: TinyKind; options?: TinyOptions; bounds: Bounds }[] = [
   { name: 'llama', kind: 'llama', options: { keyValueHeads: 4 }, bounds: exact },
   { name: 'llama with grouped heads', kind: 'llama', options: { heads: 4, keyValueHeads: 2 }, bounds: exact },
-  { name: 'llama with one key and value head of size 64', kind: 'llama', options: { heads: 2, keyValueHeads: 1, layers: 2 }, bounds: exact },
-  { name: 'llama with heads of size 96', kind: 'llama', options: { width: 192, heads: 2, keyValueHeads: 2, layers: 2 }, bounds: exact },
+  {
+    name: 'llama with one key and value head of size 64',
+    kind: 'llama',
+    options: { heads: 2, keyValueHeads: 1, layers: 2 },
+    bounds: exact,
+  },
+  {
+    name: 'llama with heads of size 96',
+    kind: 'llama',
+    options: { width: 192, heads: 2, keyValueHeads: 2, layers: 2 },
+    bounds: exact,
+  },
   { name: 'llama with float16 weights', kind: 'llama', options: { weights: 'f16', layers: 2 }, bounds: halfWeights },
   { name: 'qwen2', kind: 'qwen2', bounds: exact },
   { name: 'gptneox', kind: 'gptneox', bounds: geluTable },
@@ -60,20 +73,34 @@ describe.each(models)('log-likelihoods of $name agree with the reference', ({ ki
     return scores.map(score => -score)
   }
 
-  async function expectAgreement(policy: ReferencePolicy, native: Partial<NativeSequenceOptions> = policy, count = tokens.length) {
-    const { largest, mean } = difference(await engine(native, count), negativeLogLikelihoods(reference, tokens.slice(0, count), policy))
-    expect({ ...native, largest, mean, agrees: largest <= bounds.each && mean <= bounds.mean }).toMatchObject({ agrees: true })
+  async function expectAgreement(
+    policy: ReferencePolicy,
+    native: Partial<NativeSequenceOptions> = policy,
+    count = tokens.length,
+  ) {
+    const { largest, mean } = difference(
+      await engine(native, count),
+      negativeLogLikelihoods(reference, tokens.slice(0, count), policy),
+    )
+    expect({ ...native, largest, mean, agrees: largest <= bounds.each && mean <= bounds.mean }).toMatchObject({
+      agrees: true,
+    })
   }
 
-  test.each([0, 1, 2, 4, 8])('streaming with %i sinks: windows of one token, of about as many as sinks, of 28, and longer than the text', async sinks => {
-    for (const window of [1, Math.max(3, sinks - 1), 28, textLength + 10]) await expectAgreement({ policy: 'streaming', sinks, window })
-  })
+  test.each([0, 1, 2, 4, 8])(
+    'streaming with %i sinks: windows of one token, of about as many as sinks, of 28, and longer than the text',
+    async sinks => {
+      for (const window of [1, Math.max(3, sinks - 1), 28, textLength + 10])
+        await expectAgreement({ policy: 'streaming', sinks, window })
+    },
+  )
 
   test('streaming from a later position', async () => {
     const policy = { policy: 'streaming', sinks: 4, window: 20 } as const
     await expectAgreement(policy, { ...policy, firstPosition: 1000 })
     // Rounded angles tell that positions did move; ALiBi knows only differences, and these are whole numbers.
-    if (reference.model.positions !== 'alibi') expect(await engine({ ...policy, firstPosition: 1000 })).not.toEqual(await engine(policy))
+    if (reference.model.positions !== 'alibi')
+      expect(await engine({ ...policy, firstPosition: 1000 })).not.toEqual(await engine(policy))
   })
 
   test('dense', async () => {
@@ -81,7 +108,12 @@ describe.each(models)('log-likelihoods of $name agree with the reference', ({ ki
   })
 
   test('recompute', async () => {
-    for (const [sinks, window] of [[0, 1], [0, 7], [4, 12]] as const) await expectAgreement({ policy: 'recompute', sinks, window }, undefined, 48)
+    for (const [sinks, window] of [
+      [0, 1],
+      [0, 7],
+      [4, 12],
+    ] as const)
+      await expectAgreement({ policy: 'recompute', sinks, window }, undefined, 48)
     // as long as everything fits, all tokens decoded afresh are what a cache that keeps them all holds
     await expectAgreement({ policy: 'dense' }, { policy: 'recompute', sinks: 4, window: textLength })
   })
@@ -89,9 +121,15 @@ describe.each(models)('log-likelihoods of $name agree with the reference', ({ ki
   test('a sink too few, or sinks one position late, would be noticed', async () => {
     const policy = { policy: 'streaming', sinks: 4, window: 12 } as const
     const right = await engine(policy)
-    for (const wrong of [{ ...policy, sinks: 3 }, { ...policy, sinks: 3, window: 13 }, { ...policy, sinksLate: 1 }]) {
+    for (const wrong of [
+      { ...policy, sinks: 3 },
+      { ...policy, sinks: 3, window: 13 },
+      { ...policy, sinksLate: 1 },
+    ]) {
       const { largest, mean } = difference(right, negativeLogLikelihoods(reference, tokens, wrong))
-      expect({ ...wrong, largest, mean, noticed: largest > 5 * bounds.each && mean > 5 * bounds.mean }).toMatchObject({ noticed: true })
+      expect({ ...wrong, largest, mean, noticed: largest > 5 * bounds.each && mean > 5 * bounds.mean }).toMatchObject({
+        noticed: true,
+      })
     }
   })
 })
@@ -100,5 +138,8 @@ function difference(ours: readonly number[], theirs: Float64Array): { largest: n
   expect(ours.length).toBe(theirs.length)
   const differences = ours.map((each, i) => Math.abs(each - theirs[i]!))
   expect(differences.every(Number.isFinite)).toBe(true)
-  return { largest: Math.max(...differences), mean: differences.reduce((sum, each) => sum + each, 0) / differences.length }
+  return {
+    largest: Math.max(...differences),
+    mean: differences.reduce((sum, each) => sum + each, 0) / differences.length,
+  }
 }

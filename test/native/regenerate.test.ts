@@ -1,7 +1,12 @@
-import { loadModel, type Chat } from '../../lib/index.js'
+import { type Chat, loadModel } from '../../lib/index.js'
 import { tinyModel } from '../tools/tiny-models.js'
 
-const loaded = loadModel(tinyModel('llama', { endBias: -20 }), { threads: 1, gpu: false, kvType: 'f32', flashAttention: 'off' })
+const loaded = loadModel(tinyModel('llama', { endBias: -20 }), {
+  threads: 1,
+  gpu: false,
+  kvType: 'f32',
+  flashAttention: 'off',
+})
 afterAll(async () => (await loaded).close())
 
 const go = { maxTokens: 40, seed: 3, temperature: 1 } as const

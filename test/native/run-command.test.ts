@@ -18,14 +18,21 @@ interface Ended {
 }
 
 /** `streaming-llm run` with a tiny model. `during` gets the process and what it has printed, each time that it prints. */
-function run(args: string[], { input, during }: { input?: string; during?: (child: ReturnType<typeof spawn>, stdout: string) => void } = {}): Promise<Ended> {
-  const child = spawn(process.execPath, ['--import', tsx, program, 'run', '--model', model, ...args], { stdio: ['pipe', 'pipe', 'pipe'] })
+function run(
+  args: string[],
+  { input, during }: { input?: string; during?: (child: ReturnType<typeof spawn>, stdout: string) => void } = {},
+): Promise<Ended> {
+  const child = spawn(process.execPath, ['--import', tsx, program, 'run', '--model', model, ...args], {
+    stdio: ['pipe', 'pipe', 'pipe'],
+  })
   const said = { stdout: '', stderr: '' }
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     said.stdout += text
     during?.(child, said.stdout)
   })
-  child.stderr.setEncoding('utf8').on('data', (text: string) => { said.stderr += text })
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    said.stderr += text
+  })
   child.stdin.on('error', () => {}).end(input)
   return new Promise(resolve => child.on('close', (code, signal) => resolve({ code, signal, ...said })))
 }
@@ -44,7 +51,10 @@ test('the prompt from stdin or a file is the same prompt', async () => {
   const file = path.join(folder, 'prompt.txt')
   writeFileSync(file, 'Hello\r\n')
   const [flag, stdin, dash, fromFile] = await Promise.all([
-    run(['--prompt', 'Hello', ...same]), run(same, { input: 'Hello\n' }), run(['--prompt', '-', ...same], { input: 'Hello' }), run(['--prompt-file', file, ...same]),
+    run(['--prompt', 'Hello', ...same]),
+    run(same, { input: 'Hello\n' }),
+    run(['--prompt', '-', ...same], { input: 'Hello' }),
+    run(['--prompt-file', file, ...same]),
   ])
   expect([stdin.stdout, dash.stdout, fromFile.stdout]).toEqual([flag.stdout, flag.stdout, flag.stdout])
   rmSync(folder, { recursive: true })
@@ -53,30 +63,69 @@ test('the prompt from stdin or a file is the same prompt', async () => {
 test('events as JSON, with the text of the plain reply in them', async () => {
   const plain = await run(['--prompt', 'Hello', ...same])
   const { stdout } = await run(['--prompt', 'Hello', '--json', ...same])
-  const events = stdout.trimEnd().split('\n').map(line => JSON.parse(line) as { type: string; text?: string; reason?: string })
-  expect(events.map(({ text }) => text ?? '').join('').trimEnd()).toBe(plain.stdout.trimEnd())
+  const events = stdout
+    .trimEnd()
+    .split('\n')
+    .map(line => JSON.parse(line) as { type: string; text?: string; reason?: string })
+  expect(
+    events
+      .map(({ text }) => text ?? '')
+      .join('')
+      .trimEnd(),
+  ).toBe(plain.stdout.trimEnd())
   expect(events.at(-1)).toMatchObject({ type: 'finish', reason: 'length', usage: { completionTokens: 20 } })
 })
 
 test('a reply that fulfils a schema, or follows a grammar', async () => {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'run-'))
   const [schema, grammar] = [path.join(folder, 'schema.json'), path.join(folder, 'grammar.gbnf')]
-  writeFileSync(schema, JSON.stringify({ type: 'object', properties: { sure: { type: 'boolean' }, count: { enum: [1, 2] } }, required: ['sure', 'count'] }))
+  writeFileSync(
+    schema,
+    JSON.stringify({
+      type: 'object',
+      properties: { sure: { type: 'boolean' }, count: { enum: [1, 2] } },
+      required: ['sure', 'count'],
+    }),
+  )
   writeFileSync(grammar, 'root ::= "yes" | "no"')
   const [cut, fulfilling, following, wrong] = await Promise.all([
     run(['--prompt', 'Hello', '--json-schema', schema, '--max-tokens', '3']),
-    run(['--prompt', 'Hello', '--json-schema', schema]), run(['--prompt', 'Hello', '--grammar', grammar]), run(['--prompt', 'Hello', '--json-schema', grammar]),
+    run(['--prompt', 'Hello', '--json-schema', schema]),
+    run(['--prompt', 'Hello', '--grammar', grammar]),
+    run(['--prompt', 'Hello', '--json-schema', grammar]),
   ])
-  expect(cut).toMatchObject({ code: 1, stdout: expect.stringMatching(/^\{.*\n$/) as string, stderr: expect.stringMatching(/^run: the reply ended \(length\) before its JSON did: [^\n]*\n$/) as string })
-  expect(JSON.parse(fulfilling.stdout)).toEqual({ sure: expect.any(Boolean) as boolean, count: expect.any(Number) as number })
+  expect(cut).toMatchObject({
+    code: 1,
+    stdout: expect.stringMatching(/^\{.*\n$/) as string,
+    stderr: expect.stringMatching(/^run: the reply ended \(length\) before its JSON did: [^\n]*\n$/) as string,
+  })
+  expect(JSON.parse(fulfilling.stdout)).toEqual({
+    sure: expect.any(Boolean) as boolean,
+    count: expect.any(Number) as number,
+  })
   expect(following.stdout).toMatch(/^(yes|no)\n$/)
   expect(wrong).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining('is not JSON') as string })
   rmSync(folder, { recursive: true })
 })
 
 test('log-probabilities are told with the events', async () => {
-  const { stdout } = await run(['--prompt', 'Hello', '--json', '--logprobs', '2', '--evict', 'turn', '--top-k', '1', '--max-tokens', '3'])
-  const tokens = stdout.trimEnd().split('\n').flatMap(line => (JSON.parse(line) as { tokens?: { logprob: number; top: { logprob: number }[] }[] }).tokens ?? [])
+  const { stdout } = await run([
+    '--prompt',
+    'Hello',
+    '--json',
+    '--logprobs',
+    '2',
+    '--evict',
+    'turn',
+    '--top-k',
+    '1',
+    '--max-tokens',
+    '3',
+  ])
+  const tokens = stdout
+    .trimEnd()
+    .split('\n')
+    .flatMap(line => (JSON.parse(line) as { tokens?: { logprob: number; top: { logprob: number }[] }[] }).tokens ?? [])
   expect(tokens.length).toBeGreaterThan(0)
   for (const { logprob, top } of tokens) expect(top.map(each => each.logprob)).toEqual([logprob, expect.any(Number)])
 })

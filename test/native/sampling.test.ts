@@ -1,11 +1,16 @@
-import { loadModel, type GenerateOptions, type Model, type TokenProbability } from '../../lib/index.js'
+import { type GenerateOptions, loadModel, type Model, type TokenProbability } from '../../lib/index.js'
 import { randomTokens } from '../tools/family-runs.js'
 import { tinyModel } from '../tools/tiny-models.js'
 
 let model: Model
 beforeAll(async () => {
   // Replies do not end by themselves.
-  model = await loadModel(tinyModel('llama', { endBias: -50 }), { threads: 1, kvType: 'f32', flashAttention: 'off', gpu: false })
+  model = await loadModel(tinyModel('llama', { endBias: -50 }), {
+    threads: 1,
+    kvType: 'f32',
+    flashAttention: 'off',
+    gpu: false,
+  })
 })
 afterAll(() => model.close())
 
@@ -21,7 +26,7 @@ async function reply(options: GenerateOptions): Promise<{ text: string; tokens: 
     for await (const event of sequence.generate({ tokens: prompt, maxTokens: 60, logprobs: 40, seed: 1, ...options })) {
       if (event.type === 'text') {
         text += event.text
-        tokens.push(...event.tokens ?? [])
+        tokens.push(...(event.tokens ?? []))
       }
       if (event.type === 'finish') reason = event.reason
     }
@@ -56,14 +61,14 @@ describe('log-probabilities', () => {
     }
   })
 
-  test('are the model\'s own, whatever is sampled how', async () => {
+  test("are the model's own, whatever is sampled how", async () => {
     const plain = await reply({ temperature: 0 })
     const { token, logprob } = plain.tokens[0]!
     const biased = await reply({ temperature: 0, logitBias: [[token, 5]], repeatPenalty: 1.5 })
     expect(biased.tokens[0]).toMatchObject({ token, logprob })
   })
 
-  test('none are told where none are asked for, and 0 tells the token\'s alone', async () => {
+  test("none are told where none are asked for, and 0 tells the token's alone", async () => {
     expect((await reply({ logprobs: undefined })).tokens).toEqual([])
     expect((await reply({ logprobs: 0 })).tokens[0]!.top).toEqual([])
   })
@@ -141,7 +146,12 @@ describe('what llama.cpp samples with', () => {
   })
 
   test.each([1, 2] as const)('mirostat %i keeps the surprise near its target', async version => {
-    const surprise = async (tau: number) => mean((await reply({ mirostat: { version, tau }, temperature: 1, maxTokens: 200 })).tokens.slice(50).map(({ logprob }) => -logprob / Math.LN2))
+    const surprise = async (tau: number) =>
+      mean(
+        (await reply({ mirostat: { version, tau }, temperature: 1, maxTokens: 200 })).tokens
+          .slice(50)
+          .map(({ logprob }) => -logprob / Math.LN2),
+      )
     const [low, high] = [await surprise(2), await surprise(6)]
     expect(low).toBeLessThan(high)
     // What it aims at is the surprise among the tokens that it leaves, which is less than that among all.
@@ -162,7 +172,14 @@ describe('what llama.cpp samples with', () => {
 
   test('penalties over the window reach farther than those over 64 tokens', async () => {
     const repeats = async (penaltyTokens: number | 'window') => {
-      const { tokens } = await reply({ ...open, frequencyPenalty: 2, presencePenalty: 2, repeatPenalty: 5, penaltyTokens, maxTokens: 250 })
+      const { tokens } = await reply({
+        ...open,
+        frequencyPenalty: 2,
+        presencePenalty: 2,
+        repeatPenalty: 5,
+        penaltyTokens,
+        maxTokens: 250,
+      })
       return new Set(tokens.map(({ token }) => token)).size
     }
     expect(await repeats('window')).toBeGreaterThan(await repeats(4))
@@ -171,12 +188,18 @@ describe('what llama.cpp samples with', () => {
 
 describe('a grammar', () => {
   test.each([0, 1, 2, 3, 4, 5, 6, 7])('is followed to its end, with nothing after it (seed %i)', async seed => {
-    const { text, reason } = await reply({ ...open, seed, temperature: 2, grammar: 'root ::= "yes" | "no" (" " [0-9]+){2,3} "!"', maxTokens: 500 })
+    const { text, reason } = await reply({
+      ...open,
+      seed,
+      temperature: 2,
+      grammar: 'root ::= "yes" | "no" (" " [0-9]+){2,3} "!"',
+      maxTokens: 500,
+    })
     expect(text).toMatch(/^(yes|no( [0-9]+){2,3}!)$/)
     expect(reason).toBe('end')
   })
 
-  test('counts from the reply\'s start also in greedy sampling, and with penalties', async () => {
+  test("counts from the reply's start also in greedy sampling, and with penalties", async () => {
     const { text } = await reply({ temperature: 0, repeatPenalty: 1.3, grammar: 'root ::= "[" [a-c]{5} "]"' })
     expect(text).toMatch(/^\[[a-c]{5}\]$/)
   })
@@ -196,7 +219,10 @@ describe('a grammar', () => {
     }
     const all = probabilities.reduce((sum, each) => sum + each, 0)
     const expected = probabilities.map(each => (each / all) * 300)
-    const chiSquare = expected.reduce((sum, each, i) => sum + ((counts.get(`${'abcd'[i]}.`) ?? 0) - each) ** 2 / each, 0)
+    const chiSquare = expected.reduce(
+      (sum, each, i) => sum + ((counts.get(`${'abcd'[i]}.`) ?? 0) - each) ** 2 / each,
+      0,
+    )
     expect(chiSquare).toBeLessThan(16.3) // 3 degrees of freedom, one in a thousand
   })
 
@@ -214,8 +240,11 @@ describe('a grammar', () => {
   })
 
   test.each([
-    ['of no sense', 'root ::= ('], ['without a root', 'other ::= "a"'], ['with a rule that is missing', 'root ::= other'],
-    ['with left recursion', 'root ::= root "a" | "b"'], ['that is empty', ''],
+    ['of no sense', 'root ::= ('],
+    ['without a root', 'other ::= "a"'],
+    ['with a rule that is missing', 'root ::= other'],
+    ['with left recursion', 'root ::= root "a" | "b"'],
+    ['that is empty', ''],
   ])('%s is refused', async (_name, grammar) => {
     await expect(async () => reply({ grammar })).rejects.toMatchObject({ code: 'INVALID_OPTION' })
   })
@@ -224,16 +253,43 @@ describe('a grammar', () => {
 describe('numbers at their extremes', () => {
   test('a temperature next to 0 takes the likeliest token', async () => {
     const { text } = await reply({ ...open, temperature: 0 })
-    for (const temperature of [1e-20, 1e-38, 1e-40, 1e-45, 1e-46]) expect({ temperature, text: (await reply({ ...open, temperature })).text }).toEqual({ temperature, text })
+    for (const temperature of [1e-20, 1e-38, 1e-40, 1e-45, 1e-46])
+      expect({ temperature, text: (await reply({ ...open, temperature })).text }).toEqual({ temperature, text })
   })
 
   test('whatever is allowed gives a reply', async () => {
     const extremes: GenerateOptions[] = [
-      { repeatPenalty: 1e-45 }, { repeatPenalty: 3e38 }, { dry: { multiplier: 3e38, base: 3e38, allowedLength: 0 } }, { dry: { base: 1, tokens: 2 ** 20 } },
-      { dynamicTemperature: { range: 3e38, exponent: 3e38 } }, { temperature: 3e38, dynamicTemperature: { range: 3e38, exponent: 0 } }, { temperature: 0.5, dynamicTemperature: { range: 0.5, exponent: 100 } },
-      { topP: 1e-45 }, { minP: 1 }, { minP: 1e-45 }, { typicalP: 1e-45 }, { topNSigma: 3e38 }, { topNSigma: 1e-45 },
-      { mirostat: { version: 1, tau: 32, eta: 1 } }, { mirostat: { version: 2, tau: 0, eta: 1 } }, { adaptiveP: { target: 0, decay: 0.99 } },
-      { logitBias: [[70, 3e38], [71, -3e38]], temperature: 1e-45 }, { logitBias: [[70, 3e38], [71, 3e38], [72, false]], typicalP: 0.5 },
+      { repeatPenalty: 1e-45 },
+      { repeatPenalty: 3e38 },
+      { dry: { multiplier: 3e38, base: 3e38, allowedLength: 0 } },
+      { dry: { base: 1, tokens: 2 ** 20 } },
+      { dynamicTemperature: { range: 3e38, exponent: 3e38 } },
+      { temperature: 3e38, dynamicTemperature: { range: 3e38, exponent: 0 } },
+      { temperature: 0.5, dynamicTemperature: { range: 0.5, exponent: 100 } },
+      { topP: 1e-45 },
+      { minP: 1 },
+      { minP: 1e-45 },
+      { typicalP: 1e-45 },
+      { topNSigma: 3e38 },
+      { topNSigma: 1e-45 },
+      { mirostat: { version: 1, tau: 32, eta: 1 } },
+      { mirostat: { version: 2, tau: 0, eta: 1 } },
+      { adaptiveP: { target: 0, decay: 0.99 } },
+      {
+        logitBias: [
+          [70, 3e38],
+          [71, -3e38],
+        ],
+        temperature: 1e-45,
+      },
+      {
+        logitBias: [
+          [70, 3e38],
+          [71, 3e38],
+          [72, false],
+        ],
+        typicalP: 0.5,
+      },
     ]
     for (const extreme of extremes) {
       const { tokens } = await reply({ ...open, maxTokens: 8, ...extreme })
@@ -243,6 +299,10 @@ describe('numbers at their extremes', () => {
 
   test('ruling out every token is an error, and no token that is ruled out', async () => {
     const all = Array.from({ length: model.vocabularySize }, (_, token): [number, false] => [token, false])
-    for (const temperature of [0, 1]) await expect(reply({ logitBias: all, temperature })).rejects.toMatchObject({ code: 'DECODE_FAILED', message: expect.stringContaining('logitBias') })
+    for (const temperature of [0, 1])
+      await expect(reply({ logitBias: all, temperature })).rejects.toMatchObject({
+        code: 'DECODE_FAILED',
+        message: expect.stringContaining('logitBias'),
+      })
   })
 })

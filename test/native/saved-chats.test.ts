@@ -5,10 +5,10 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { buildSync } from 'esbuild'
-import { loadModel, type Chat, type Model, type ModelOptions } from '../../lib/index.js'
+import { type Chat, loadModel, type Model, type ModelOptions } from '../../lib/index.js'
 import { readSavedChat } from '../../lib/saved-chat.js'
 import { seeded } from '../tools/random.js'
-import { tinyModel, type TinyKind } from '../tools/tiny-models.js'
+import { type TinyKind, tinyModel } from '../tools/tiny-models.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'streaming-llm-saved-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -19,14 +19,21 @@ const sampling = { temperature: 1, seed: 5, repeatPenalty: 1.2, penaltyTokens: '
 
 /** A chat whose window has moved on. */
 async function spoken(chat: Chat, turns = 4): Promise<Chat> {
-  for (let i = 0; i < turns; i++) await chat.ask(`Question ${i}, and some more words to fill the window with.`, { maxTokens: 40 })
+  for (let i = 0; i < turns; i++)
+    await chat.ask(`Question ${i}, and some more words to fill the window with.`, { maxTokens: 40 })
   return chat
 }
 
 const go = { maxTokens: 60 } as const
 
 describe('a chat that was saved', () => {
-  test.each([['by tokens', { window: 120 }], ['by turns', { window: 150, evict: 'turn' }], ['dense', { policy: 'dense', window: 1000 }], ['recompute', { policy: 'recompute', window: 60 }], ['nothing evicted yet', { window: 600 }]] as const)('%s: goes on as the one that was not', async (_name, options) => {
+  test.each([
+    ['by tokens', { window: 120 }],
+    ['by turns', { window: 150, evict: 'turn' }],
+    ['dense', { policy: 'dense', window: 1000 }],
+    ['recompute', { policy: 'recompute', window: 60 }],
+    ['nothing evicted yet', { window: 600 }],
+  ] as const)('%s: goes on as the one that was not', async (_name, options) => {
     const file = join(folder, 'plain.chat')
     await using model = await loadModel(path, exact)
     const chat = await spoken(model.createChat({ system: 'Be brief.', ...options, ...sampling }))
@@ -43,21 +50,40 @@ describe('a chat that was saved', () => {
     expect(restored.usage).toEqual(chat.usage)
   })
 
-  test.each<TinyKind>(['gemma3', 'lfm2', 'jamba', 'qwen35', 'mamba', 'gpt2', 'deepseek2'])('of a %s model: goes on as the one that was not', async kind => {
-    const file = join(folder, `${kind}.chat`)
-    await using model = await loadModel(tinyModel(kind, { endBias: -20 }), { ...exact, chatTemplate: "{% for m in messages %}{{ m['role'] + ': ' + m['content'] + '\\n' }}{% endfor %}{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}", onWarning: () => {} })
-    const chat = await spoken(model.createChat({ window: 100, temperature: 0 }))
-    await chat.save(file)
-    const expected = await chat.ask('Go on', go)
-    const restored = await model.restoreChat(file)
-    expect(restored.restoredFrom).toEqual({ what: 'cache' })
-    expect((await restored.ask('Go on', go)).text).toBe(expected.text)
-  })
+  test.each<TinyKind>(['gemma3', 'lfm2', 'jamba', 'qwen35', 'mamba', 'gpt2', 'deepseek2'])(
+    'of a %s model: goes on as the one that was not',
+    async kind => {
+      const file = join(folder, `${kind}.chat`)
+      await using model = await loadModel(tinyModel(kind, { endBias: -20 }), {
+        ...exact,
+        chatTemplate:
+          "{% for m in messages %}{{ m['role'] + ': ' + m['content'] + '\\n' }}{% endfor %}{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}",
+        onWarning: () => {},
+      })
+      const chat = await spoken(model.createChat({ window: 100, temperature: 0 }))
+      await chat.save(file)
+      const expected = await chat.ask('Go on', go)
+      const restored = await model.restoreChat(file)
+      expect(restored.restoredFrom).toEqual({ what: 'cache' })
+      expect((await restored.ask('Go on', go)).text).toBe(expected.text)
+    },
+  )
 
   test('before its first turn, after one that was left, or put away for another chat, is the same', async () => {
     const warnings: string[] = []
-    await using model = await loadModel(path, { ...exact, maxSequences: 1, onWarning: message => warnings.push(message) })
-    const fresh = model.createChat({ system: 'Be brief.', messages: [{ role: 'user', content: 'One' }, { role: 'assistant', content: 'Two' }], ...sampling })
+    await using model = await loadModel(path, {
+      ...exact,
+      maxSequences: 1,
+      onWarning: message => warnings.push(message),
+    })
+    const fresh = model.createChat({
+      system: 'Be brief.',
+      messages: [
+        { role: 'user', content: 'One' },
+        { role: 'assistant', content: 'Two' },
+      ],
+      ...sampling,
+    })
     await fresh.save(join(folder, 'fresh.chat'))
     const expected = await fresh.ask('Go on', go)
     const restored = await model.restoreChat(join(folder, 'fresh.chat'))
@@ -86,11 +112,16 @@ describe('a chat that was saved', () => {
   })
 
   describe('with other tools than it is restored with', () => {
-    const tools = (name: string) => ({ [name]: { description: `does ${name}`, parameters: { type: 'object' } } as const })
-    const held = async (model: Model, chat: Chat) => model.detokenize(await chat.conversation.keptTokens(), { special: true })
+    const tools = (name: string) => ({
+      [name]: { description: `does ${name}`, parameters: { type: 'object' } } as const,
+    })
+    const held = async (model: Model, chat: Chat) =>
+      model.detokenize(await chat.conversation.keptTokens(), { special: true })
     const warnings: string[] = []
     let model: Model
-    beforeAll(async () => void (model = await loadModel(path, { ...exact, onWarning: message => warnings.push(message) })))
+    beforeAll(
+      async () => void (model = await loadModel(path, { ...exact, onWarning: message => warnings.push(message) })),
+    )
     afterAll(() => model.close())
     const asked = { maxTokens: 3, toolChoice: 'none' } as const
 
@@ -100,7 +131,13 @@ describe('a chat that was saved', () => {
       ['pinned, without a system prompt', { pinSystem: true, system: undefined }, { what: 'cache' }],
     ])('%s, it tells of those that it has now', async (name, options, from) => {
       const file = join(folder, `tools ${name}.chat`)
-      const chat = model.createChat({ system: 'Be brief.', window: 1800, temperature: 0, tools: tools('oldtool'), ...options })
+      const chat = model.createChat({
+        system: 'Be brief.',
+        window: 1800,
+        temperature: 0,
+        tools: tools('oldtool'),
+        ...options,
+      })
       for (const question of ['One', 'Two']) await chat.ask(question, asked)
       await chat.save(file)
       expect((await model.restoreChat(file, { tools: tools('oldtool') })).restoredFrom).toEqual({ what: 'cache' })
@@ -114,7 +151,14 @@ describe('a chat that was saved', () => {
         expect([text.includes('oldtool'), text.includes('newtool')]).toEqual([false, 'tools' in given])
         // As if it had been so from the start, but for the reply: what stays in the cache has seen the old ones.
         const messages = restored.messages.slice(0, -2)
-        const straight = model.createChat({ system: 'Be brief.', window: 1800, messages, temperature: 0, ...options, ...given })
+        const straight = model.createChat({
+          system: 'Be brief.',
+          window: 1800,
+          messages,
+          temperature: 0,
+          ...options,
+          ...given,
+        })
         await straight.ask('Three', { maxTokens: 3 })
         const question = (all: string) => all.slice(0, all.lastIndexOf('assistant'))
         expect(question(text)).toBe(question(await held(model, straight)))
@@ -123,7 +167,10 @@ describe('a chat that was saved', () => {
 
     test('pinned, in a window that has moved on, stays but for them', async () => {
       const file = join(folder, 'moved tools.chat')
-      const chat = await spoken(model.createChat({ pinSystem: true, window: 700, temperature: 0, tools: tools('oldtool') }), 5)
+      const chat = await spoken(
+        model.createChat({ pinSystem: true, window: 700, temperature: 0, tools: tools('oldtool') }),
+        5,
+      )
       expect(chat.usage.evictedTokens).toBeGreaterThan(0)
       await chat.save(file)
       const restored = await model.restoreChat(file, { tools: tools('anothertool') })
@@ -140,7 +187,8 @@ describe('a chat that was saved', () => {
       const file = join(folder, 'template.chat')
       const chat = await spoken(model.createChat({ window: 600, temperature: 0 }), 1)
       await chat.save(file)
-      const chatTemplate = "{% for m in messages %}{{ m['role'] + '> ' + m['content'] + '\\n' }}{% endfor %}{% if add_generation_prompt %}{{ 'assistant> ' }}{% endif %}"
+      const chatTemplate =
+        "{% for m in messages %}{{ m['role'] + '> ' + m['content'] + '\\n' }}{% endfor %}{% if add_generation_prompt %}{{ 'assistant> ' }}{% endif %}"
       const restored = await model.restoreChat(file, { chatTemplate })
       expect(restored.restoredFrom).toEqual({ what: 'messages', reason: 'it was saved with another chat template' })
       await restored.ask('Go on', asked)
@@ -173,7 +221,10 @@ describe('a chat that was saved', () => {
     const chat = await spoken(model.createChat({ system: 'Be brief.', window: 120, ...sampling }))
     await chat.save(file)
     const warnings: string[] = []
-    await using other = await loadModel(tinyModel('llama', { endBias: -19 }), { ...exact, onWarning: message => warnings.push(message) })
+    await using other = await loadModel(tinyModel('llama', { endBias: -19 }), {
+      ...exact,
+      onWarning: message => warnings.push(message),
+    })
     const restored = await other.restoreChat(file)
     expect(restored.restoredFrom).toMatchObject({ what: 'messages', reason: expect.stringContaining('another model') })
     expect(restored.messages).toEqual(chat.messages)
@@ -200,7 +251,7 @@ describe('a file', () => {
     bytes = readFileSync(file)
   })
 
-  test('is its owner\'s alone', () => {
+  test("is its owner's alone", () => {
     if (process.platform !== 'win32') expect(statSync(file).mode & 0o777).toBe(0o600)
   })
 
@@ -209,7 +260,10 @@ describe('a file', () => {
     const damaged = join(folder, 'damaged.chat')
     const refused = async (content: Buffer, reason: RegExp) => {
       writeFileSync(damaged, content)
-      await expect(model.restoreChat(damaged)).rejects.toMatchObject({ code: 'SAVED_CHAT_INVALID', message: expect.stringMatching(reason) })
+      await expect(model.restoreChat(damaged)).rejects.toMatchObject({
+        code: 'SAVED_CHAT_INVALID',
+        message: expect.stringMatching(reason),
+      })
     }
     const random = seeded(3)
     for (let i = 0; i < 60; i++) {
@@ -218,7 +272,8 @@ describe('a file', () => {
       changed[at] = changed[at]! ^ (1 << random.below(8))
       await refused(changed, /damaged|version|no saved chat/)
     }
-    for (let i = 0; i < 40; i++) await refused(bytes.subarray(0, random.below(bytes.length)), /damaged|version|no saved chat/)
+    for (let i = 0; i < 40; i++)
+      await refused(bytes.subarray(0, random.below(bytes.length)), /damaged|version|no saved chat/)
     const other = Buffer.from(bytes)
     other.writeUInt32LE(2, 8)
     await refused(other, /version 2/)
@@ -230,7 +285,11 @@ describe('a file', () => {
   })
 
   test('is the old or the new one when the process is killed at any moment of saving', async () => {
-    const [first, second, target] = ['first.chat', 'second.chat', 'target.chat'].map(name => join(folder, name)) as [string, string, string]
+    const [first, second, target] = ['first.chat', 'second.chat', 'target.chat'].map(name => join(folder, name)) as [
+      string,
+      string,
+      string,
+    ]
     await using model = await loadModel(path, exact)
     const texts: string[] = []
     for (const [i, name] of [first, second].entries()) {
@@ -242,7 +301,13 @@ describe('a file', () => {
     copyFileSync(first, target)
     // One file of plain JavaScript starts several times as fast as what is translated as it is loaded.
     const program = join(folder, 'saving-child.mjs')
-    buildSync({ entryPoints: [fileURLToPath(new URL('../tools/saving-child.mts', import.meta.url))], bundle: true, platform: 'node', format: 'esm', outfile: program })
+    buildSync({
+      entryPoints: [fileURLToPath(new URL('../tools/saving-child.mts', import.meta.url))],
+      bundle: true,
+      platform: 'node',
+      format: 'esm',
+      outfile: program,
+    })
     const random = seeded(11)
     const seen = new Set<number>()
     let unfinished = 0

@@ -15,7 +15,14 @@ const tokensOf = (length: number, seed: number) => {
   const random = seeded(seed)
   return Int32Array.from({ length }, () => 300 + random.below(60))
 }
-const generate = (tokens: Int32Array, maxTokens: number): NativeJob => ({ type: 'generate', tokens, maxTokens, timeLimit: 0, stop: [], sampling: greedy })
+const generate = (tokens: Int32Array, maxTokens: number): NativeJob => ({
+  type: 'generate',
+  tokens,
+  maxTokens,
+  timeLimit: 0,
+  stop: [],
+  sampling: greedy,
+})
 const joined = (...parts: Int32Array[]) => Int32Array.from(parts.flatMap(part => [...part]))
 
 async function scores(sequence: NativeSequence, tokens: Int32Array): Promise<number[]> {
@@ -53,7 +60,8 @@ describe('a beginning that several sequences have in common', () => {
     expect(second.finish.reusedTokens).toBeGreaterThanOrEqual(50)
     expect(second.finish.reusedTokens).toBeLessThan(62)
     // ... and the donor goes on as if nothing had been taken from it.
-    for (const i of [0, 1]) expect(largestDifference(await scores(sequences[i]!, probe), await alone(prompts[i]!, {}))).toBeLessThan(1e-4)
+    for (const i of [0, 1])
+      expect(largestDifference(await scores(sequences[i]!, probe), await alone(prompts[i]!, {}))).toBeLessThan(1e-4)
   })
 
   test('is taken in time from one that is about to evict it', async () => {
@@ -61,7 +69,9 @@ describe('a beginning that several sequences have in common', () => {
     const wide = await loadNative(addon, tinyModel('llama', { contextLength: 8192 }))
     try {
       const sequences = [1, 2].map(() => wide.openSequence({ ...verified, window: 1060, reanchorEvery: 256 }))
-      const [first, second] = await Promise.all(sequences.map(sequence => drain(sequence.start({ type: 'append', tokens: long }))))
+      const [first, second] = await Promise.all(
+        sequences.map(sequence => drain(sequence.start({ type: 'append', tokens: long }))),
+      )
       expect(first!.finish.reusedTokens + second!.finish.reusedTokens).toBeGreaterThan(800)
     } finally {
       await wide.close()
@@ -75,7 +85,9 @@ describe('a beginning that several sequences have in common', () => {
     try {
       const prompts = [2, 3, 4].map(seed => joined(long, tokensOf(12, seed)))
       const sequences = prompts.map(() => big.openSequence({ ...verified, ...limits }))
-      const results = await Promise.all(sequences.map((sequence, i) => drain(sequence.start({ type: 'append', tokens: prompts[i]! }))))
+      const results = await Promise.all(
+        sequences.map((sequence, i) => drain(sequence.start({ type: 'append', tokens: prompts[i]! }))),
+      )
       for (const sequence of sequences) sequence.close()
       const reused = results.map(({ finish }) => finish.reusedTokens).sort((a, b) => a - b)
       expect(reused[0]).toBe(0)
@@ -97,17 +109,22 @@ describe('a beginning that several sequences have in common', () => {
     const { finish } = await drain(late.start({ type: 'append', tokens: prompt }))
     expect(finish.reusedTokens).toBe(50)
     expect(largestDifference(await scores(late, probe), await alone(prompt, limits))).toBeLessThan(1e-4)
-    expect(largestDifference(await scores(donor, probe.subarray(0, 20)), await (async () => {
-      const other = await loadNative(addon, tinyModel('llama'))
-      try {
-        const same = other.openSequence({ ...verified, ...limits })
-        await drain(same.start({ type: 'append', tokens: system }))
-        await scores(same, tokensOf(700, 5))
-        return await scores(same, probe.subarray(0, 20))
-      } finally {
-        await other.close()
-      }
-    })())).toBeLessThan(1e-4)
+    expect(
+      largestDifference(
+        await scores(donor, probe.subarray(0, 20)),
+        await (async () => {
+          const other = await loadNative(addon, tinyModel('llama'))
+          try {
+            const same = other.openSequence({ ...verified, ...limits })
+            await drain(same.start({ type: 'append', tokens: system }))
+            await scores(same, tokensOf(700, 5))
+            return await scores(same, probe.subarray(0, 20))
+          } finally {
+            await other.close()
+          }
+        })(),
+      ),
+    ).toBeLessThan(1e-4)
   })
 
   test('is not taken where what follows the sinks has seen what is gone', async () => {
@@ -118,17 +135,21 @@ describe('a beginning that several sequences have in common', () => {
     expect(finish.reusedTokens).toBe(0)
   })
 
-  test.each(['mamba', 'lfm2', 'gemma2'] as const)('is decoded again by a %s model, whose memory cannot be had in part', async kind => {
-    const other = await loadNative(addon, tinyModel(kind))
-    try {
-      const sequences = [2, 3].map(() => other.openSequence(verified))
-      const results = []
-      for (const [i, sequence] of sequences.entries()) results.push(await drain(sequence.start({ type: 'append', tokens: joined(system, tokensOf(9, 2 + i)) })))
-      expect(results.map(({ finish }) => finish.reusedTokens)).toEqual([0, 0])
-    } finally {
-      await other.close()
-    }
-  })
+  test.each(['mamba', 'lfm2', 'gemma2'] as const)(
+    'is decoded again by a %s model, whose memory cannot be had in part',
+    async kind => {
+      const other = await loadNative(addon, tinyModel(kind))
+      try {
+        const sequences = [2, 3].map(() => other.openSequence(verified))
+        const results = []
+        for (const [i, sequence] of sequences.entries())
+          results.push(await drain(sequence.start({ type: 'append', tokens: joined(system, tokensOf(9, 2 + i)) })))
+        expect(results.map(({ finish }) => finish.reusedTokens)).toEqual([0, 0])
+      } finally {
+        await other.close()
+      }
+    },
+  )
 })
 
 describe('several sequences at once', () => {
@@ -136,19 +157,27 @@ describe('several sequences at once', () => {
     const sequences = Array.from({ length: 4 }, () => model.openSequence({ ...verified, verify: false }))
     const counts = sequences.map(() => 0)
     let stop = false
-    await Promise.all(sequences.map(async (sequence, i) => {
-      const stream = sequence.start({ ...generate(tokensOf(10 + i, i), 0), sampling: { ...greedy, temperature: 1, seed: i } } as NativeJob)
-      for await (const event of read(stream)) {
-        if (event.type === 'text') counts[i]!++
-        if (counts[i]! >= 300) stop = true
-        if (stop) stream.cancel()
-      }
-    }))
+    await Promise.all(
+      sequences.map(async (sequence, i) => {
+        const stream = sequence.start({
+          ...generate(tokensOf(10 + i, i), 0),
+          sampling: { ...greedy, temperature: 1, seed: i },
+        } as NativeJob)
+        for await (const event of read(stream)) {
+          if (event.type === 'text') counts[i]!++
+          if (counts[i]! >= 300) stop = true
+          if (stop) stream.cancel()
+        }
+      }),
+    )
     expect(Math.min(...counts)).toBeGreaterThan(0.8 * Math.max(...counts))
   })
 
   test('a prompt is read in small pieces while others generate', async () => {
-    const wide = await loadNative(addon, tinyModel('llama', { layers: 12, width: 512, contextLength: 8192, endBias: -20 }))
+    const wide = await loadNative(
+      addon,
+      tinyModel('llama', { layers: 12, width: 512, contextLength: 8192, endBias: -20 }),
+    )
     try {
       const talker = wide.openSequence({ ...verified, verify: false })
       const stream = talker.start(generate(tokensOf(20, 3), 0))
@@ -183,10 +212,20 @@ test('one that ends, and whose sinks are decoded anew for it, takes nothing from
   const ending = await loadNative(addon, tinyModel('llama', { endBias: 2 }))
   try {
     const sequences = [1, 2, 3].map(() => ending.openSequence(verified)) // sinks that move at each token
-    for (const [i, sequence] of sequences.entries()) await drain(sequence.start({ type: 'append', tokens: tokensOf(100, i) }))
+    for (const [i, sequence] of sequences.entries())
+      await drain(sequence.start({ type: 'append', tokens: tokensOf(100, i) }))
     let ends = 0
     for (let round = 0; round < 10; round++) {
-      const replies = await Promise.all(sequences.map((sequence, i) => drain(sequence.start({ ...generate(tokensOf(3, i), 40), sampling: { ...greedy, temperature: 1, seed: 10 * round + i } } as NativeJob))))
+      const replies = await Promise.all(
+        sequences.map((sequence, i) =>
+          drain(
+            sequence.start({
+              ...generate(tokensOf(3, i), 40),
+              sampling: { ...greedy, temperature: 1, seed: 10 * round + i },
+            } as NativeJob),
+          ),
+        ),
+      )
       ends += replies.filter(({ finish }) => finish.reason === 'end').length
     }
     expect(ends).toBeGreaterThan(5)

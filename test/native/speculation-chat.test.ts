@@ -1,4 +1,4 @@
-import { loadModel, streamChat, type FinishEvent, type Model, type StreamEvent } from '../../lib/index.js'
+import { type FinishEvent, loadModel, type Model, type StreamEvent, streamChat } from '../../lib/index.js'
 import { tinyModel } from '../tools/tiny-models.js'
 
 let model: Model
@@ -37,18 +37,24 @@ test('chats, sequences and streamChat take it, say what it did, and answer as wi
   expect(chat.messages.at(-1)!.content).toBe(text)
   await chat.close()
 
-  const streamed = await finishOf(streamChat({ model, messages: [{ role: 'user', content: question }], ...options, speculation: true }))
+  const streamed = await finishOf(
+    streamChat({ model, messages: [{ role: 'user', content: question }], ...options, speculation: true }),
+  )
   expect(streamed.finish.usage.speculation).toBeDefined()
   expect(streamed.text).toBe(text)
 
   const sequence = model.createSequence()
-  const generated = await finishOf(sequence.generate({ tokens: model.tokenize(question), ...options, speculation: true }))
+  const generated = await finishOf(
+    sequence.generate({ tokens: model.tokenize(question), ...options, speculation: true }),
+  )
   expect(generated.finish.usage.speculation).toBeDefined()
   await sequence.close()
 })
 
 test('anything else than true or false is refused by name', async () => {
   const chat = model.createChat()
-  expect(() => chat.stream('x', { speculation: 'yes' as unknown as boolean })).toThrow("stream: 'speculation' must be true or false, got 'yes' (string)")
+  expect(() => chat.stream('x', { speculation: 'yes' as unknown as boolean })).toThrow(
+    "stream: 'speculation' must be true or false, got 'yes' (string)",
+  )
   await chat.close()
 })

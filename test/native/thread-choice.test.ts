@@ -12,7 +12,12 @@ class Machine {
   stalls = 0
   total = 0
 
-  constructor(public freeCores: number, cores: number, readonly alone: (threads: number) => number, mayChange = true) {
+  constructor(
+    public freeCores: number,
+    cores: number,
+    readonly alone: (threads: number) => number,
+    mayChange = true,
+  ) {
     this.choice = new ThreadChoice(cores, fullBatch, mayChange)
   }
 
@@ -47,19 +52,22 @@ test('stays with all threads where nothing disturbs, and hardly ever tries fewer
   expect(machine.total / 10_000).toBeLessThan(1.01 * faster(2))
 })
 
-test.each([2, 4, 8])('%i cores: gives up a decode that stalls, goes on with as many threads as there are free cores, and comes back', cores => {
-  const machine = new Machine(cores, cores, faster)
-  machine.decode(100)
-  machine.freeCores = cores - 1
-  machine.total = machine.stalls = 0
-  machine.decode(1000)
-  expect(machine.choice.threads()).toBeLessThanOrEqual(cores - 1)
-  expect(machine.stalls).toBeLessThan(10)
-  expect(machine.total / 1000).toBeLessThan(1.15 * faster(cores - 1))
-  machine.freeCores = cores
-  machine.decode(4000)
-  expect(machine.choice.threads()).toBe(cores)
-})
+test.each([2, 4, 8])(
+  '%i cores: gives up a decode that stalls, goes on with as many threads as there are free cores, and comes back',
+  cores => {
+    const machine = new Machine(cores, cores, faster)
+    machine.decode(100)
+    machine.freeCores = cores - 1
+    machine.total = machine.stalls = 0
+    machine.decode(1000)
+    expect(machine.choice.threads()).toBeLessThanOrEqual(cores - 1)
+    expect(machine.stalls).toBeLessThan(10)
+    expect(machine.total / 1000).toBeLessThan(1.15 * faster(cores - 1))
+    machine.freeCores = cores
+    machine.decode(4000)
+    expect(machine.choice.threads()).toBe(cores)
+  },
+)
 
 test('where it is disturbed from the first token on, it finds out', () => {
   const machine = new Machine(1, 2, faster)

@@ -5,12 +5,13 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { loadModel, type Model, type ModelOptions } from '../../lib/index.js'
 import { adapterBytes, tinyAdapter } from '../tools/tiny-adapters.js'
-import { tinyModel, type TinyKind } from '../tools/tiny-models.js'
+import { type TinyKind, tinyModel } from '../tools/tiny-models.js'
 
 const exact: ModelOptions = { threads: 1, kvType: 'f32', flashAttention: 'off', gpu: false }
 const ask = { maxTokens: 50 } as const
 const sampling = { temperature: 1, seed: 5 } as const
-const plain = "{% for m in messages %}{{ m['role'] + ': ' + m['content'] + '\\n' }}{% endfor %}{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}"
+const plain =
+  "{% for m in messages %}{{ m['role'] + ': ' + m['content'] + '\\n' }}{% endfor %}{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}"
 
 const folder = mkdtempSync(join(tmpdir(), 'streaming-llm-unload-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -24,7 +25,10 @@ async function unloaded(model: Model): Promise<void> {
 
 /** Replies of two chats, with a pause before each where it is asked for. */
 async function talk(model: Model, pause: () => Promise<void>): Promise<string[]> {
-  const chats = [model.createChat({ window: 120, ...sampling }), model.createChat({ window: 90, evict: 'turn', ...sampling })]
+  const chats = [
+    model.createChat({ window: 120, ...sampling }),
+    model.createChat({ window: 90, evict: 'turn', ...sampling }),
+  ]
   const replies: string[] = []
   for (let turn = 0; turn < 3; turn++) {
     for (const chat of chats) {
@@ -35,16 +39,19 @@ async function talk(model: Model, pause: () => Promise<void>): Promise<string[]>
   return replies
 }
 
-test.each<TinyKind>(['llama', 'gemma3', 'lfm2', 'mamba', 'gpt2', 'deepseek2'])('%s: chats go on to the letter after the model was unloaded, several times', async kind => {
-  const path = tinyModel(kind, { endBias: -20 })
-  const options: ModelOptions = { ...exact, chatTemplate: plain, onWarning: () => {} }
-  await using model = await loadModel(path, options)
-  const expected = await talk(model, async () => {})
-  await using sleeper = await loadModel(path, { ...options, unloadAfter: 20 })
-  expect(await talk(sleeper, () => unloaded(sleeper))).toEqual(expected)
-  await using onDisk = await loadModel(path, { ...options, unloadAfter: 20, swap: 'disk' })
-  expect(await talk(onDisk, () => unloaded(onDisk))).toEqual(expected)
-})
+test.each<TinyKind>(['llama', 'gemma3', 'lfm2', 'mamba', 'gpt2', 'deepseek2'])(
+  '%s: chats go on to the letter after the model was unloaded, several times',
+  async kind => {
+    const path = tinyModel(kind, { endBias: -20 })
+    const options: ModelOptions = { ...exact, chatTemplate: plain, onWarning: () => {} }
+    await using model = await loadModel(path, options)
+    const expected = await talk(model, async () => {})
+    await using sleeper = await loadModel(path, { ...options, unloadAfter: 20 })
+    expect(await talk(sleeper, () => unloaded(sleeper))).toEqual(expected)
+    await using onDisk = await loadModel(path, { ...options, unloadAfter: 20, swap: 'disk' })
+    expect(await talk(onDisk, () => unloaded(onDisk))).toEqual(expected)
+  },
+)
 
 test('it is unloaded when nothing is going on, not sooner, and never unless asked for', async () => {
   const path = tinyModel('llama', { endBias: -20 })
@@ -100,11 +107,16 @@ test('undo, another system prompt, scores and a changed model: all as if it had 
     const sequence = model.createSequence({ sinks: 4, window: 30 })
     await sequence.append([1, 2, 3])
     await pause()
-    replies.push([...await sequence.score([...Array(60).keys()].map(i => 300 + i % 40))].map(score => score.toFixed(3)).join())
+    replies.push(
+      [...(await sequence.score([...Array(60).keys()].map(i => 300 + (i % 40))))].map(score => score.toFixed(3)).join(),
+    )
     return replies
   }
   const adapters = [{ path: join(folder, 'adapter.gguf') }]
-  writeFileSync(adapters[0]!.path, adapterBytes(await tinyAdapter(path, ['blk.0.attn_q.weight', 'blk.1.ffn_up.weight'])))
+  writeFileSync(
+    adapters[0]!.path,
+    adapterBytes(await tinyAdapter(path, ['blk.0.attn_q.weight', 'blk.1.ffn_up.weight'])),
+  )
   await using model = await loadModel(path, { ...exact, adapters })
   await using sleeper = await loadModel(path, { ...exact, adapters, unloadAfter: 20 })
   expect(await run(sleeper, () => unloaded(sleeper))).toEqual(await run(model, async () => {}))
@@ -128,7 +140,8 @@ test('a signal ends a turn that waits for the weights; closing meanwhile is clea
   const controller = new AbortController()
   const events: string[] = []
   setTimeout(() => controller.abort(), 1)
-  for await (const event of chat.stream('Hello', { signal: controller.signal, maxTokens: 5000 })) events.push(event.type === 'finish' ? event.reason : event.type)
+  for await (const event of chat.stream('Hello', { signal: controller.signal, maxTokens: 5000 }))
+    events.push(event.type === 'finish' ? event.reason : event.type)
   expect(events.at(-1)).toBe('abort')
   expect((await chat.ask('Again', { maxTokens: 5 })).usage.completionTokens).toBe(5)
   await unloaded(model)
@@ -149,7 +162,10 @@ test('a file that has changed meanwhile, or is gone, is an error of that turn, a
   await unloaded(model)
   const kept = readFileSync(path)
   rmSync(path)
-  await expect(chat.ask('On', ask)).rejects.toMatchObject({ code: 'MODEL_LOAD_FAILED', message: expect.stringContaining('is gone or has changed') })
+  await expect(chat.ask('On', ask)).rejects.toMatchObject({
+    code: 'MODEL_LOAD_FAILED',
+    message: expect.stringContaining('is gone or has changed'),
+  })
   writeFileSync(path, kept.subarray(0, 1000))
   await expect(chat.ask('On', ask)).rejects.toMatchObject({ code: 'MODEL_LOAD_FAILED' })
   await expect(model.embed(['a'])).rejects.toMatchObject({ code: 'MODEL_LOAD_FAILED' })
@@ -174,5 +190,11 @@ test('waiting to unload keeps no process alive', () => {
     await model.createChat({ window: 100 }).ask('Hello', { maxTokens: 5 })
     await model.embed(['a'])`
   const tsx = fileURLToPath(new URL('../../node_modules/tsx/dist/loader.mjs', import.meta.url))
-  expect(spawnSync(process.execPath, ['--import', tsx, '--input-type=module', '-e', program], { encoding: 'utf8', timeout: 500_000, killSignal: 'SIGKILL' })).toMatchObject({ status: 0, signal: null })
+  expect(
+    spawnSync(process.execPath, ['--import', tsx, '--input-type=module', '-e', program], {
+      encoding: 'utf8',
+      timeout: 500_000,
+      killSignal: 'SIGKILL',
+    }),
+  ).toMatchObject({ status: 0, signal: null })
 })

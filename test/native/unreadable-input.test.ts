@@ -11,14 +11,21 @@ const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
 const model = tinyModel('llama', { endBias: -20 })
 
 let folder: string
-beforeEach(() => { folder = mkdtempSync(path.join(os.tmpdir(), 'unreadable-input-')) })
-afterEach(() => { rmSync(folder, { recursive: true }) })
+beforeEach(() => {
+  folder = mkdtempSync(path.join(os.tmpdir(), 'unreadable-input-'))
+})
+afterEach(() => {
+  rmSync(folder, { recursive: true })
+})
 
 function command(args: string[], input: number): Promise<{ code: number | null; stdout: string; stderr: string }> {
   const child = spawn(process.execPath, ['--import', tsx, program, ...args], { stdio: [input, 'pipe', 'pipe'] })
   closeSync(input)
   const said = { stdout: '', stderr: '' }
-  for (const output of ['stdout', 'stderr'] as const) child[output]!.setEncoding('utf8').on('data', (text: string) => { said[output] += text })
+  for (const output of ['stdout', 'stderr'] as const)
+    child[output]!.setEncoding('utf8').on('data', (text: string) => {
+      said[output] += text
+    })
   return new Promise(resolve => child.on('close', code => resolve({ code, ...said })))
 }
 
@@ -26,8 +33,15 @@ const onUnix = process.platform === 'win32' ? describe.skip : describe
 onUnix('an input that cannot be read is told, and nothing is saved', () => {
   test.each([['chat'], ['run'], ['score'], ['perplexity']])('%s: a folder', async name => {
     const saved = path.join(folder, 'saved.chat')
-    const { code, stdout, stderr } = await command([name, '--model', model, ...(name === 'chat' ? ['--save', saved] : [])], openSync(folder, 'r'))
-    expect({ code, stdout, stderr }).toEqual({ code: 1, stdout: '', stderr: `${name}: stdin cannot be read: it is a folder\n` })
+    const { code, stdout, stderr } = await command(
+      [name, '--model', model, ...(name === 'chat' ? ['--save', saved] : [])],
+      openSync(folder, 'r'),
+    )
+    expect({ code, stdout, stderr }).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: `${name}: stdin cannot be read: it is a folder\n`,
+    })
     expect(existsSync(saved)).toBe(false)
   })
 

@@ -66,9 +66,28 @@ if (!isMainThread) {
 `
 
 test('a worker that is terminated in the middle of anything leaves the process and the other threads alone', async () => {
-  const kinds = Array.from({ length: 3 }, () => ['stream', 'streams', 'load', 'log', 'save', 'embed', 'release', 'close']).flat()
+  const kinds = Array.from({ length: 3 }, () => [
+    'stream',
+    'streams',
+    'load',
+    'log',
+    'save',
+    'embed',
+    'release',
+    'close',
+  ]).flat()
   const delays = kinds.map((_, i) => (i * 37) % 50)
-  const given = { program, kinds, delays, addon: addonPath(), paths: locateLibraries(), model: tinyModel('llama', { endBias: -20 }), context: exactContext, sequence: verified, sampling: greedy }
+  const given = {
+    program,
+    kinds,
+    delays,
+    addon: addonPath(),
+    paths: locateLibraries(),
+    model: tinyModel('llama', { endBias: -20 }),
+    context: exactContext,
+    sequence: verified,
+    sampling: greedy,
+  }
   const child = spawn(process.execPath, ['-e', program, JSON.stringify(given)], { stdio: ['ignore', 'pipe', 'pipe'] })
   let said = ''
   child.stdout.on('data', data => (said += data))

@@ -1,4 +1,4 @@
-import { spawn, type ChildProcess } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import net from 'node:net'
 import path from 'node:path'
@@ -10,11 +10,17 @@ const { backendDirectory } = selectLibraries()
 const reference = process.env['STREAMING_LLM_TEST_MODEL'] as string
 const servers: ChildProcess[] = []
 
-afterAll(() => { servers.forEach(server => server.kill('SIGKILL')) })
+afterAll(() => {
+  servers.forEach(server => server.kill('SIGKILL'))
+})
 
 async function startServer(): Promise<string> {
   const port = await freePort()
-  const server = spawn(path.join(backendDirectory, process.platform === 'win32' ? 'ggml-rpc-server.exe' : 'ggml-rpc-server'), ['--host', '127.0.0.1', '--port', String(port), '--threads', String(threads)], { stdio: 'ignore' })
+  const server = spawn(
+    path.join(backendDirectory, process.platform === 'win32' ? 'ggml-rpc-server.exe' : 'ggml-rpc-server'),
+    ['--host', '127.0.0.1', '--port', String(port), '--threads', String(threads)],
+    { stdio: 'ignore' },
+  )
   servers.push(server)
   for (;;) {
     if (server.exitCode !== null) throw new Error(`The server ended with ${server.exitCode}`)
@@ -35,7 +41,10 @@ async function freePort(): Promise<number> {
 function answers(port: number): Promise<boolean> {
   return new Promise(resolve => {
     const socket = net.connect(port, '127.0.0.1')
-    socket.on('connect', () => resolve(true)).on('connect', () => socket.destroy()).on('error', () => resolve(false))
+    socket
+      .on('connect', () => resolve(true))
+      .on('connect', () => socket.destroy())
+      .on('error', () => resolve(false))
   })
 }
 
@@ -50,10 +59,12 @@ async function greedyText(model: Model): Promise<string> {
 /** Of a text so long that the sinks are moved on the servers several times, token by token. */
 async function logProbabilities(model: Model): Promise<number[]> {
   await using sequence = model.createSequence({ sinks: 4, window: 60, reanchorEvery: 20 })
-  const [first, ...rest] = model.tokenize('The quick brown fox jumps over the lazy dog, and the dog sleeps on by the river. '.repeat(10))
+  const [first, ...rest] = model.tokenize(
+    'The quick brown fox jumps over the lazy dog, and the dog sleeps on by the river. '.repeat(10),
+  )
   await sequence.append([first as number])
   const scores: number[] = []
-  for (const token of rest) scores.push(...await sequence.score([token]))
+  for (const token of rest) scores.push(...(await sequence.score([token])))
   return scores
 }
 
@@ -70,7 +81,9 @@ test('a model spread over two servers computes what it computes alone, and each 
   const differences = (await logProbabilities(spread)).map((score, i) => Math.abs(score - (scores[i] as number)))
   expect(Math.max(...differences)).toBeLessThan(1e-3)
   for (const endpoint of rpc) {
-    const megabytes = log.flatMap(line => new RegExp(`\\[${endpoint}\\] model buffer size = +([\\d.]+) MiB`).exec(line)?.[1] ?? [])
+    const megabytes = log.flatMap(
+      line => new RegExp(`\\[${endpoint}\\] model buffer size = +([\\d.]+) MiB`).exec(line)?.[1] ?? [],
+    )
     expect(Number(megabytes[0])).toBeGreaterThan(10)
   }
 })

@@ -10,13 +10,22 @@ import { promisify } from 'node:util'
 export const library = JSON.stringify(new URL('../../lib/index.ts', import.meta.url).href)
 
 /** Calls `use` with a folder that goes afterwards, and with what the program prints there, as JSON. `shell`: what bash does before it. */
-export async function withChildProgram(program: (folder: string) => string, use: (printed: unknown, folder: string) => void, shell = ''): Promise<void> {
+export async function withChildProgram(
+  program: (folder: string) => string,
+  use: (printed: unknown, folder: string) => void,
+  shell = '',
+): Promise<void> {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'child-program-'))
   try {
     const file = path.join(folder, 'program.mjs')
     writeFileSync(file, program(folder))
-    const start = [process.execPath, '--import', pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href, file] as const
-    const [command, ...args] = shell === '' ? start : ['bash', '-c', `${shell} exec "$0" "$@"`, ...start] as const
+    const start = [
+      process.execPath,
+      '--import',
+      pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href,
+      file,
+    ] as const
+    const [command, ...args] = shell === '' ? start : (['bash', '-c', `${shell} exec "$0" "$@"`, ...start] as const)
     const { stdout } = await promisify(execFile)(command, args)
     use(JSON.parse(stdout), folder)
   } finally {

@@ -5,7 +5,8 @@ import { drain, loadNative, openAddon, verified } from './native-engine.js'
 
 const addon = openAddon()
 const alone = process.argv[2] === '--checked'
-for (const path of process.argv.slice(alone ? 3 : 2)) console.log(JSON.stringify([await checked(path), ...(alone ? [] : [await unchecked(path)])]))
+for (const path of process.argv.slice(alone ? 3 : 2))
+  console.log(JSON.stringify([await checked(path), ...(alone ? [] : [await unchecked(path)])]))
 
 async function checked(path: string): Promise<string> {
   try {
@@ -26,7 +27,9 @@ async function unchecked(path: string): Promise<string> {
     const model = await loadNative(addon, path)
     try {
       const sequence = model.openSequence(verified)
-      const read = async () => { await drain(sequence.start({ type: 'append', tokens: Int32Array.from({ length: 40 }, (_, i) => 100 + i) })) }
+      const read = async () => {
+        await drain(sequence.start({ type: 'append', tokens: Int32Array.from({ length: 40 }, (_, i) => 100 + i) }))
+      }
       const first = await read().then(() => 'works', codeOf)
       const again = await read().then(() => 'works', codeOf)
       sequence.close()

@@ -31,12 +31,20 @@ export default class EndsInTime {
 
   onRunComplete() {
     clearTimeout(this.timer)
-    endAfter(patience, () => `Something that a test started still runs ${patience / 1000} s after the last test; the run ends here, as failed.`)
+    endAfter(
+      patience,
+      () =>
+        `Something that a test started still runs ${patience / 1000} s after the last test; the run ends here, as failed.`,
+    )
   }
 
   heard() {
     clearTimeout(this.timer)
-    this.timer = endAfter(silence, () => `Nothing has been heard for ${silence / 1000} s of ${[...this.running].join(', ')}; the run ends here, as failed.`)
+    this.timer = endAfter(
+      silence,
+      () =>
+        `Nothing has been heard for ${silence / 1000} s of ${[...this.running].join(', ')}; the run ends here, as failed.`,
+    )
   }
 }
 

@@ -1,17 +1,44 @@
-import { Model } from '../../lib/model.js'
 import type { ModelOptions } from '../../lib/index.js'
-import type { NativeEmbedding, NativeEmbedRequest, NativeEvent, NativeJob, NativeModel, NativeModelInfo, NativeSequence, NativeSequenceOptions, NativeStream } from '../../lib/native.js'
+import { Model } from '../../lib/model.js'
+import type {
+  NativeEmbedding,
+  NativeEmbedRequest,
+  NativeEvent,
+  NativeJob,
+  NativeModel,
+  NativeModelInfo,
+  NativeSequence,
+  NativeSequenceOptions,
+  NativeStream,
+} from '../../lib/native.js'
 import { parseModelOptions } from '../../lib/options.js'
 
 // What the typed layer does by itself, on an engine of a few lines: one token a character, replies as given.
 
-export const chatML = "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\\n' + m['content'] + '<|im_end|>\\n' }}{% endfor %}"
-  + "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
+export const chatML =
+  "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\\n' + m['content'] + '<|im_end|>\\n' }}{% endfor %}" +
+  "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
 
 export const info: NativeModelInfo = {
-  description: 'fake', parameters: 1, sizeBytes: 1, layers: 1, trainedLength: 4096, vocabularySize: 100_000, hasTokenizer: true,
-  hasEncoder: false, hasDecoder: true, isRecurrent: false, isHybrid: false, isDiffusion: false, hasPositions: true, slidingWindow: 0, chatTemplate: chatML,
-  beginningToken: undefined, beginningText: '', endText: '', specialTokens: ['<|im_start|>', '<|im_end|>'],
+  description: 'fake',
+  parameters: 1,
+  sizeBytes: 1,
+  layers: 1,
+  trainedLength: 4096,
+  vocabularySize: 100_000,
+  hasTokenizer: true,
+  hasEncoder: false,
+  hasDecoder: true,
+  isRecurrent: false,
+  isHybrid: false,
+  isDiffusion: false,
+  hasPositions: true,
+  slidingWindow: 0,
+  chatTemplate: chatML,
+  beginningToken: undefined,
+  beginningText: '',
+  endText: '',
+  specialTokens: ['<|im_start|>', '<|im_end|>'],
 }
 /** What it answers, unless told otherwise. */
 export const reply = 'abcdef'
@@ -25,7 +52,12 @@ export class FakeModel implements NativeModel {
   readonly opened: FakeSequence[] = []
   closed = false
 
-  constructor(readonly info: NativeModelInfo, private readonly maxSequences: number, private readonly waits: boolean, readonly answers: readonly string[]) {}
+  constructor(
+    readonly info: NativeModelInfo,
+    private readonly maxSequences: number,
+    private readonly waits: boolean,
+    readonly answers: readonly string[],
+  ) {}
 
   /** Which answer comes next; the last one ever after. */
   #next = 0
@@ -81,7 +113,10 @@ export class FakeSequence implements NativeSequence {
   /** As where memory runs out in the midst: what fails has been done. */
   failsLate = false
 
-  constructor(readonly model: FakeModel, readonly options: NativeSequenceOptions) {}
+  constructor(
+    readonly model: FakeModel,
+    readonly options: NativeSequenceOptions,
+  ) {}
 
   /** What the cache holds. */
   get kept(): string {
@@ -106,18 +141,34 @@ export class FakeSequence implements NativeSequence {
     const before = this.seen
     const answer = this.model.nextAnswer()
     let reason: 'end' | 'length' | 'abort' = maxTokens > 0 && answer.length >= maxTokens ? 'length' : 'end'
-    const queue: (() => NativeEvent | null)[] = [() => ({ type: 'prefill', done: tokens.length, total: tokens.length }), () => this.evict()]
+    const queue: (() => NativeEvent | null)[] = [
+      () => ({ type: 'prefill', done: tokens.length, total: tokens.length }),
+      () => this.evict(),
+    ]
     for (const text of answer.slice(0, maxTokens || undefined)) {
-      queue.push(() => null, () => {
-        this.add(text)
-        return { type: 'text', text }
-      }, () => this.evict())
+      queue.push(
+        () => null,
+        () => {
+          this.add(text)
+          return { type: 'text', text }
+        },
+        () => this.evict(),
+      )
     }
     queue.push(() => {
       this.busy = false
       const { seen: seenTokens, evicted: evictedTokens } = this
       const counts = { seenTokens, evictedTokens, cachedTokens: seenTokens - evictedTokens }
-      return { type: 'finish', reason, promptTokens: tokens.length, reusedTokens: 0, completionTokens: this.seen - before, promptMs: 1, generationMs: 1, ...counts }
+      return {
+        type: 'finish',
+        reason,
+        promptTokens: tokens.length,
+        reusedTokens: 0,
+        completionTokens: this.seen - before,
+        promptMs: 1,
+        generationMs: 1,
+        ...counts,
+      }
     })
     return {
       take: () => queue.shift()?.() ?? null,
@@ -157,9 +208,21 @@ export class FakeSequence implements NativeSequence {
   private lastEvent(code?: string): NativeStream {
     const { seen: seenTokens, evicted: evictedTokens } = this
     const counts = { seenTokens, evictedTokens, cachedTokens: seenTokens - evictedTokens }
-    let last: NativeEvent | null = code !== undefined ? { type: 'error', code, message: code, ...counts }
-      : { type: 'finish', reason: 'done', tokens: Int32Array.from(this.kept, each => each.charCodeAt(0)), promptTokens: 0, reusedTokens: 0, completionTokens: 0, promptMs: 0, generationMs: 0, ...counts }
-    return { take: () => [last, last = null][0]!, wait: callback => void setImmediate(callback), cancel: () => {} }
+    let last: NativeEvent | null =
+      code !== undefined
+        ? { type: 'error', code, message: code, ...counts }
+        : {
+            type: 'finish',
+            reason: 'done',
+            tokens: Int32Array.from(this.kept, each => each.charCodeAt(0)),
+            promptTokens: 0,
+            reusedTokens: 0,
+            completionTokens: 0,
+            promptMs: 0,
+            generationMs: 0,
+            ...counts,
+          }
+    return { take: () => [last, (last = null)][0]!, wait: callback => void setImmediate(callback), cancel: () => {} }
   }
 
   private add(text: string): void {
@@ -180,14 +243,52 @@ export class FakeSequence implements NativeSequence {
   }
 }
 
-export function fakeModel(changes: Partial<NativeModelInfo> = {}, options: ModelOptions = {}, ...answers: string[]): { model: Model; native: FakeModel } {
+export function fakeModel(
+  changes: Partial<NativeModelInfo> = {},
+  options: ModelOptions = {},
+  ...answers: string[]
+): { model: Model; native: FakeModel } {
   const parsed = parseModelOptions({ onWarning: () => {}, ...options })
-  const native = new FakeModel({ ...info, ...changes }, parsed.maxSequences, parsed.whenFull === 'wait', answers.length === 0 ? [reply] : answers)
-  const header = { path: '/fake.gguf', architecture: 'fake', contextLength: 4096, metadata: new Map(), tensors: new Set<string>(), shapes: new Map(), hasLearnedPositions: false, sizeBytes: 1, tokensPosition: 0, parameters: 1, quantization: 'F32', weightBytes: { layers: [], output: 0, total: 0 }, splitCount: 1 }
-  return { model: new Model(native, header, parsed, { device: { backend: 'CPU', name: 'a processor', memory: { free: 0, total: 0 }, layers: { offloaded: 0, total: 1 } }, notices: [], release: 'fake' }), native }
+  const native = new FakeModel(
+    { ...info, ...changes },
+    parsed.maxSequences,
+    parsed.whenFull === 'wait',
+    answers.length === 0 ? [reply] : answers,
+  )
+  const header = {
+    path: '/fake.gguf',
+    architecture: 'fake',
+    contextLength: 4096,
+    metadata: new Map(),
+    tensors: new Set<string>(),
+    shapes: new Map(),
+    hasLearnedPositions: false,
+    sizeBytes: 1,
+    tokensPosition: 0,
+    parameters: 1,
+    quantization: 'F32',
+    weightBytes: { layers: [], output: 0, total: 0 },
+    splitCount: 1,
+  }
+  return {
+    model: new Model(native, header, parsed, {
+      device: {
+        backend: 'CPU',
+        name: 'a processor',
+        memory: { free: 0, total: 0 },
+        layers: { offloaded: 0, total: 1 },
+      },
+      notices: [],
+      release: 'fake',
+    }),
+    native,
+  }
 }
 
 /** Fails instead of waiting for ever. */
 export function soon<T>(work: Promise<T>): Promise<T> {
-  return Promise.race([work, new Promise<never>((_, reject) => setTimeout(() => reject(new Error('still waiting')), 300_000).unref())])
+  return Promise.race([
+    work,
+    new Promise<never>((_, reject) => setTimeout(() => reject(new Error('still waiting')), 300_000).unref()),
+  ])
 }

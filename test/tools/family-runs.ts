@@ -1,19 +1,37 @@
 import type { NativeContextOptions, NativeModel, NativeSequence, NativeSequenceOptions } from '../../lib/native.js'
 import { drain, loadNative, openAddon, verified } from './native-engine.js'
 import { seeded } from './random.js'
-import { tinyModel, type TinyKind, type TinyOptions } from './tiny-models.js'
+import { type TinyKind, type TinyOptions, tinyModel } from './tiny-models.js'
 
 const addon = openAddon()
 
 /** Families that keep keys and values, and whose positions are differences. */
-export const attentionFamilies: TinyKind[] = ['llama', 'qwen2', 'qwen2vl', 'gptneox', 'bloom', 'mpt', 'gemma2', 'gemma3', 'deepseek2', 'llama-yarn', 'smollm3', 'mistral3']
+export const attentionFamilies: TinyKind[] = [
+  'llama',
+  'qwen2',
+  'qwen2vl',
+  'gptneox',
+  'bloom',
+  'mpt',
+  'gemma2',
+  'gemma3',
+  'deepseek2',
+  'llama-yarn',
+  'smollm3',
+  'mistral3',
+]
 /** Families with a recurrent state, alone or beside attention. */
 export const recurrentFamilies: TinyKind[] = ['lfm2', 'lfm2-windowed', 'jamba', 'qwen35', 'mamba']
 /** Families with learned absolute positions. */
 export const learnedFamilies: TinyKind[] = ['gpt2', 'starcoder', 'mpt-learned']
 
 /** Opens the model, gives it to `use`, and closes it however that ends. */
-export async function withModel<T>(kind: TinyKind, options: TinyOptions, use: (model: NativeModel) => Promise<T>, context: Partial<NativeContextOptions> = {}): Promise<T> {
+export async function withModel<T>(
+  kind: TinyKind,
+  options: TinyOptions,
+  use: (model: NativeModel) => Promise<T>,
+  context: Partial<NativeContextOptions> = {},
+): Promise<T> {
   const model = await loadNative(addon, tinyModel(kind, options), context)
   try {
     return await use(model)
@@ -23,7 +41,11 @@ export async function withModel<T>(kind: TinyKind, options: TinyOptions, use: (m
 }
 
 /** A verified streaming sequence of 4 sinks and a window of 60, re-anchored at each token, unless `options` say otherwise. */
-export async function withSequence<T>(model: NativeModel, options: Partial<NativeSequenceOptions>, use: (sequence: NativeSequence) => Promise<T>): Promise<T> {
+export async function withSequence<T>(
+  model: NativeModel,
+  options: Partial<NativeSequenceOptions>,
+  use: (sequence: NativeSequence) => Promise<T>,
+): Promise<T> {
   const sequence = model.openSequence({ ...verified, ...options })
   try {
     return await use(sequence)
@@ -48,8 +70,13 @@ export async function score(sequence: NativeSequence, tokens: Int32Array): Promi
 }
 
 /** Scores of all tokens of a text but its first `prompt` ones, which are appended at once, in a sequence of its own. */
-export function scoreText(model: NativeModel, text: Int32Array, options: Partial<NativeSequenceOptions> = {}, prompt = 1): Promise<number[]> {
-  return withSequence(model, options, async (sequence) => {
+export function scoreText(
+  model: NativeModel,
+  text: Int32Array,
+  options: Partial<NativeSequenceOptions> = {},
+  prompt = 1,
+): Promise<number[]> {
+  return withSequence(model, options, async sequence => {
     await append(sequence, text.subarray(0, prompt))
     return score(sequence, text.subarray(prompt))
   })
@@ -59,7 +86,8 @@ export const mean = (values: readonly number[]) => values.reduce((sum, value) =>
 
 /** The largest and the mean difference between two runs' scores. */
 export function distance(one: readonly number[], other: readonly number[]): { max: number; mean: number } {
-  if (one.length !== other.length || one.length === 0) throw new Error(`scores of ${one.length} and ${other.length} tokens cannot be compared`)
+  if (one.length !== other.length || one.length === 0)
+    throw new Error(`scores of ${one.length} and ${other.length} tokens cannot be compared`)
   const differences = one.map((value, i) => Math.abs(value - other[i]!))
   return { max: Math.max(...differences), mean: mean(differences) }
 }

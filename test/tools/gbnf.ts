@@ -9,7 +9,10 @@ export type Gbnf =
   | { type: 'repeat'; item: Gbnf; least: number; most: number }
   | { type: 'rule'; name: string }
 
-interface Random { below(limit: number): number; chance(probability: number): boolean }
+interface Random {
+  below(limit: number): number
+  chance(probability: number): boolean
+}
 
 export class GbnfGrammar {
   readonly rules = new Map<string, Gbnf>()
@@ -18,7 +21,7 @@ export class GbnfGrammar {
   constructor(source: string) {
     const parser = new Parser(source)
     for (const { name, body } of parser.rules()) this.rules.set(name, body)
-    for (let changed = true; changed;) {
+    for (let changed = true; changed; ) {
       changed = false
       for (const body of this.rules.values()) if (this.#updateHeight(body)) changed = true
     }
@@ -62,10 +65,10 @@ export class GbnfGrammar {
         return new Set(start < characters.length && part.matches(characters[start]!) ? [start + 1] : [])
       }
       let positions = known.get(part)
-      if (positions === undefined) known.set(part, positions = new Map())
+      if (positions === undefined) known.set(part, (positions = new Map()))
       const before = positions.get(start) ?? new Set<number>()
       let seen = visited.get(part)
-      if (seen === undefined) visited.set(part, seen = new Set())
+      if (seen === undefined) visited.set(part, (seen = new Set()))
       if (seen.has(start)) return before
       seen.add(start)
       positions.set(start, before)
@@ -75,12 +78,16 @@ export class GbnfGrammar {
       positions.set(start, all)
       return all
     }
-    const after = (part: Gbnf, starts: Iterable<number>) => new Set([...starts].flatMap(start => [...ends(part, start)]))
+    const after = (part: Gbnf, starts: Iterable<number>) =>
+      new Set([...starts].flatMap(start => [...ends(part, start)]))
     const find = (part: Exclude<Gbnf, { type: 'character' }>, start: number): Set<number> => {
       switch (part.type) {
-        case 'rule': return ends(this.rules.get(part.name)!, start)
-        case 'sequence': return part.parts.reduce((starts, each) => after(each, starts), new Set([start]))
-        case 'choice': return new Set(part.options.flatMap(option => [...ends(option, start)]))
+        case 'rule':
+          return ends(this.rules.get(part.name)!, start)
+        case 'sequence':
+          return part.parts.reduce((starts, each) => after(each, starts), new Set([start]))
+        case 'choice':
+          return new Set(part.options.flatMap(option => [...ends(option, start)]))
         case 'repeat': {
           let current = new Set([start])
           for (let i = 0; i < part.least; i++) current = after(part.item, current)
@@ -109,14 +116,22 @@ export class GbnfGrammar {
         case 'character': {
           const [from, to] = part.ranges[random.below(part.ranges.length)]!
           // the ends are where mistakes are
-          const codePoint = random.chance(0.2) ? from : random.chance(0.2) ? to : from + random.below(Math.min(to - from + 1, random.chance(0.5) ? 90 : Infinity))
+          const codePoint = random.chance(0.2)
+            ? from
+            : random.chance(0.2)
+              ? to
+              : from + random.below(Math.min(to - from + 1, random.chance(0.5) ? 90 : Infinity))
           return String.fromCodePoint(codePoint)
         }
-        case 'rule': return make(this.rules.get(part.name)!, left - 1)
-        case 'sequence': return part.parts.map(each => make(each, left)).join('')
+        case 'rule':
+          return make(this.rules.get(part.name)!, left - 1)
+        case 'sequence':
+          return part.parts.map(each => make(each, left)).join('')
         case 'choice': {
           const least = Math.min(...part.options.map(option => this.#heights.get(option) ?? Infinity))
-          const possible = part.options.filter(option => (this.#heights.get(option) ?? Infinity) <= Math.max(left, least))
+          const possible = part.options.filter(
+            option => (this.#heights.get(option) ?? Infinity) <= Math.max(left, least),
+          )
           return make(possible[random.below(possible.length)]!, left)
         }
         case 'repeat': {
@@ -134,15 +149,30 @@ export class GbnfGrammar {
   /** How many rules have to be within each other for a sentence of a part to end. */
   #updateHeight(part: Gbnf): boolean {
     let changed = false
-    const visit = (each: Gbnf) => { if (this.#updateHeight(each)) changed = true }
+    const visit = (each: Gbnf) => {
+      if (this.#updateHeight(each)) changed = true
+    }
     const height = (each: Gbnf) => this.#heights.get(each) ?? Infinity
     let own
     switch (part.type) {
-      case 'character': own = 0; break
-      case 'rule': own = 1 + height(this.rules.get(part.name)!); break
-      case 'sequence': part.parts.forEach(visit); own = Math.max(0, ...part.parts.map(height)); break
-      case 'choice': part.options.forEach(visit); own = Math.min(...part.options.map(height)); break
-      case 'repeat': visit(part.item); own = part.least === 0 ? 0 : height(part.item); break
+      case 'character':
+        own = 0
+        break
+      case 'rule':
+        own = 1 + height(this.rules.get(part.name)!)
+        break
+      case 'sequence':
+        part.parts.forEach(visit)
+        own = Math.max(0, ...part.parts.map(height))
+        break
+      case 'choice':
+        part.options.forEach(visit)
+        own = Math.min(...part.options.map(height))
+        break
+      case 'repeat':
+        visit(part.item)
+        own = part.least === 0 ? 0 : height(part.item)
+        break
     }
     if (own < height(part)) {
       this.#heights.set(part, own)
@@ -221,7 +251,8 @@ class Parser {
     const found = this.#take(/[*+?]|\{\s*\d+\s*(,\s*(\d+)?\s*)?\}/y)
     if (found === undefined) return item
     this.#space(nested)
-    const [least, most] = found === '*' ? [0, Infinity] : found === '+' ? [1, Infinity] : found === '?' ? [0, 1] : counts(found)
+    const [least, most] =
+      found === '*' ? [0, Infinity] : found === '+' ? [1, Infinity] : found === '?' ? [0, 1] : counts(found)
     return this.#repeated({ type: 'repeat', item, least, most }, nested)
   }
 
@@ -252,12 +283,17 @@ class Parser {
   }
 
   #failure(): Error {
-    return new Error(`no GBNF at ${this.#position}: ${JSON.stringify(this.source.slice(this.#position, this.#position + 40))}`)
+    return new Error(
+      `no GBNF at ${this.#position}: ${JSON.stringify(this.source.slice(this.#position, this.#position + 40))}`,
+    )
   }
 }
 
 function counts(text: string): [number, number] {
-  const [least, most] = text.slice(1, -1).split(',').map(each => each.trim())
+  const [least, most] = text
+    .slice(1, -1)
+    .split(',')
+    .map(each => each.trim())
   return [Number(least), most === undefined ? Number(least) : most === '' ? Infinity : Number(most)]
 }
 

@@ -3,7 +3,9 @@
 type Scalar = number | bigint | string
 
 /** An entry of the metadata; types by their numbers in the file. */
-export type RawEntry = { key: string; type: number; value: Scalar } | { key: string; type: 9; elementType: number; values: readonly Scalar[] }
+export type RawEntry =
+  | { key: string; type: number; value: Scalar }
+  | { key: string; type: 9; elementType: number; values: readonly Scalar[] }
 
 export interface RawTensor {
   name: string
@@ -23,17 +25,44 @@ export const arrayType = 9
 const stringType = 8
 const alignment = 32
 
-const scalars: Record<number, { size: number; read(bytes: Buffer, at: number): number | bigint; write(bytes: Buffer, value: number | bigint): void }> = {
+const scalars: Record<
+  number,
+  { size: number; read(bytes: Buffer, at: number): number | bigint; write(bytes: Buffer, value: number | bigint): void }
+> = {
   0: { size: 1, read: (b, at) => b.readUInt8(at), write: (b, v) => b.writeUInt8(Number(BigInt.asUintN(8, whole(v)))) },
   1: { size: 1, read: (b, at) => b.readInt8(at), write: (b, v) => b.writeInt8(Number(BigInt.asIntN(8, whole(v)))) },
-  2: { size: 2, read: (b, at) => b.readUInt16LE(at), write: (b, v) => b.writeUInt16LE(Number(BigInt.asUintN(16, whole(v)))) },
-  3: { size: 2, read: (b, at) => b.readInt16LE(at), write: (b, v) => b.writeInt16LE(Number(BigInt.asIntN(16, whole(v)))) },
-  4: { size: 4, read: (b, at) => b.readUInt32LE(at), write: (b, v) => b.writeUInt32LE(Number(BigInt.asUintN(32, whole(v)))) },
-  5: { size: 4, read: (b, at) => b.readInt32LE(at), write: (b, v) => b.writeInt32LE(Number(BigInt.asIntN(32, whole(v)))) },
+  2: {
+    size: 2,
+    read: (b, at) => b.readUInt16LE(at),
+    write: (b, v) => b.writeUInt16LE(Number(BigInt.asUintN(16, whole(v)))),
+  },
+  3: {
+    size: 2,
+    read: (b, at) => b.readInt16LE(at),
+    write: (b, v) => b.writeInt16LE(Number(BigInt.asIntN(16, whole(v)))),
+  },
+  4: {
+    size: 4,
+    read: (b, at) => b.readUInt32LE(at),
+    write: (b, v) => b.writeUInt32LE(Number(BigInt.asUintN(32, whole(v)))),
+  },
+  5: {
+    size: 4,
+    read: (b, at) => b.readInt32LE(at),
+    write: (b, v) => b.writeInt32LE(Number(BigInt.asIntN(32, whole(v)))),
+  },
   6: { size: 4, read: (b, at) => b.readFloatLE(at), write: (b, v) => b.writeFloatLE(Number(v)) },
   7: { size: 1, read: (b, at) => b.readUInt8(at), write: (b, v) => b.writeUInt8(Number(v) === 0 ? 0 : 1) },
-  10: { size: 8, read: (b, at) => b.readBigUInt64LE(at), write: (b, v) => b.writeBigUInt64LE(BigInt.asUintN(64, whole(v))) },
-  11: { size: 8, read: (b, at) => b.readBigInt64LE(at), write: (b, v) => b.writeBigInt64LE(BigInt.asIntN(64, whole(v))) },
+  10: {
+    size: 8,
+    read: (b, at) => b.readBigUInt64LE(at),
+    write: (b, v) => b.writeBigUInt64LE(BigInt.asUintN(64, whole(v))),
+  },
+  11: {
+    size: 8,
+    read: (b, at) => b.readBigInt64LE(at),
+    write: (b, v) => b.writeBigInt64LE(BigInt.asIntN(64, whole(v))),
+  },
   12: { size: 8, read: (b, at) => b.readDoubleLE(at), write: (b, v) => b.writeDoubleLE(Number(v)) },
 }
 
@@ -93,7 +122,12 @@ export function writeGguf({ entries, tensors }: GgufFile): Buffer {
   for (const entry of entries) {
     parts.push(text(entry.key), uint32(entry.type))
     if ('value' in entry) parts.push(scalarBytes(entry.type, entry.value))
-    else parts.push(uint32(entry.elementType), uint64(entry.values.length), ...entry.values.map(value => scalarBytes(entry.elementType, value)))
+    else
+      parts.push(
+        uint32(entry.elementType),
+        uint64(entry.values.length),
+        ...entry.values.map(value => scalarBytes(entry.elementType, value)),
+      )
   }
   let next = 0
   for (const { name, shape, type, data, offset } of tensors) {
@@ -101,7 +135,11 @@ export function writeGguf({ entries, tensors }: GgufFile): Buffer {
     next += padded(data.length)
   }
   const header = Buffer.concat(parts)
-  return Buffer.concat([header, Buffer.alloc(padded(header.length) - header.length), ...tensors.flatMap(({ data }) => [data, Buffer.alloc(padded(data.length) - data.length)])])
+  return Buffer.concat([
+    header,
+    Buffer.alloc(padded(header.length) - header.length),
+    ...tensors.flatMap(({ data }) => [data, Buffer.alloc(padded(data.length) - data.length)]),
+  ])
 }
 
 const padded = (length: number): number => Math.ceil(length / alignment) * alignment

@@ -5,8 +5,19 @@
 
 /** GGUF metadata value types by name; the numbers are the ones in the file. */
 export const valueTypes = {
-  uint8: 0, int8: 1, uint16: 2, int16: 3, uint32: 4, int32: 5, float32: 6, bool: 7,
-  string: 8, array: 9, uint64: 10, int64: 11, float64: 12,
+  uint8: 0,
+  int8: 1,
+  uint16: 2,
+  int16: 3,
+  uint32: 4,
+  int32: 5,
+  float32: 6,
+  bool: 7,
+  string: 8,
+  array: 9,
+  uint64: 10,
+  int64: 11,
+  float64: 12,
 } as const
 
 export type ValueType = keyof typeof valueTypes
@@ -51,17 +62,39 @@ class Bytes {
     if (type === 'string') return this.string(String(value))
     const part = Buffer.alloc(scalarSizes[type])
     switch (type) {
-      case 'uint8': part.writeUInt8(Number(value)); break
-      case 'int8': part.writeInt8(Number(value)); break
-      case 'uint16': part.writeUInt16LE(Number(value)); break
-      case 'int16': part.writeInt16LE(Number(value)); break
-      case 'uint32': part.writeUInt32LE(Number(value)); break
-      case 'int32': part.writeInt32LE(Number(value)); break
-      case 'float32': part.writeFloatLE(Number(value)); break
-      case 'float64': part.writeDoubleLE(Number(value)); break
-      case 'bool': part.writeUInt8(value === true ? 1 : Number(value)); break
-      case 'uint64': part.writeBigUInt64LE(BigInt(value)); break
-      case 'int64': part.writeBigInt64LE(BigInt(value)); break
+      case 'uint8':
+        part.writeUInt8(Number(value))
+        break
+      case 'int8':
+        part.writeInt8(Number(value))
+        break
+      case 'uint16':
+        part.writeUInt16LE(Number(value))
+        break
+      case 'int16':
+        part.writeInt16LE(Number(value))
+        break
+      case 'uint32':
+        part.writeUInt32LE(Number(value))
+        break
+      case 'int32':
+        part.writeInt32LE(Number(value))
+        break
+      case 'float32':
+        part.writeFloatLE(Number(value))
+        break
+      case 'float64':
+        part.writeDoubleLE(Number(value))
+        break
+      case 'bool':
+        part.writeUInt8(value === true ? 1 : Number(value))
+        break
+      case 'uint64':
+        part.writeBigUInt64LE(BigInt(value))
+        break
+      case 'int64':
+        part.writeBigInt64LE(BigInt(value))
+        break
     }
     this.push(part)
   }
@@ -77,12 +110,30 @@ class Bytes {
 }
 
 const scalarSizes: Record<Exclude<ScalarType, 'string'>, number> = {
-  uint8: 1, int8: 1, bool: 1, uint16: 2, int16: 2, uint32: 4, int32: 4, float32: 4, uint64: 8, int64: 8, float64: 8,
+  uint8: 1,
+  int8: 1,
+  bool: 1,
+  uint16: 2,
+  int16: 2,
+  uint32: 4,
+  int32: 4,
+  float32: 4,
+  uint64: 8,
+  int64: 8,
+  float64: 8,
 }
 
 /** Made when they are written, for models too large to hold twice. */
-export interface LateValues { length: number; make(): Float32Array }
-interface Tensor { name: string; shape: readonly number[]; type: WeightType; values: Float32Array | LateValues }
+export interface LateValues {
+  length: number
+  make(): Float32Array
+}
+interface Tensor {
+  name: string
+  shape: readonly number[]
+  type: WeightType
+  values: Float32Array | LateValues
+}
 
 /**
  * Writes one GGUF file. Shapes are in ggml's order: the row length first, so that PyTorch's (out, in) is [in, out].
@@ -139,7 +190,7 @@ export class GgufWriter {
       for (const size of shape) file.uint64(size)
       file.uint32(tensorTypeNumbers[type])
       file.uint64(offset)
-      offset += Math.ceil(values.length * (type === 'f32' ? 4 : 2) / alignment) * alignment
+      offset += Math.ceil((values.length * (type === 'f32' ? 4 : 2)) / alignment) * alignment
     }
     file.pad(alignment)
     yield file.join()

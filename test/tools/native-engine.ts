@@ -1,6 +1,14 @@
 import { loadAddon } from '../../lib/backend/addon.js'
 import { locateLibraries } from '../../lib/backend/locate.js'
-import type { NativeAddon, NativeContextOptions, NativeEvent, NativeModel, NativeSampling, NativeSequenceOptions, NativeStream } from '../../lib/native.js'
+import type {
+  NativeAddon,
+  NativeContextOptions,
+  NativeEvent,
+  NativeModel,
+  NativeSampling,
+  NativeSequenceOptions,
+  NativeStream,
+} from '../../lib/native.js'
 
 /** The addon without the typed layer, for tests of the engine itself. */
 export function openAddon(): NativeAddon {
@@ -10,16 +18,48 @@ export function openAddon(): NativeAddon {
 }
 
 export const greedy: NativeSampling = {
-  temperature: 0, topK: 40, topP: 0.95, minP: 0.05, typicalP: 1,
-  repeatPenalty: 1, frequencyPenalty: 0, presencePenalty: 0, penaltyTokens: 64,
-  dryMultiplier: 0, dryBase: 1.75, dryAllowedLength: 2, dryTokens: 256, dryBreakers: ['\n'], seed: 1,
+  temperature: 0,
+  topK: 40,
+  topP: 0.95,
+  minP: 0.05,
+  typicalP: 1,
+  repeatPenalty: 1,
+  frequencyPenalty: 0,
+  presencePenalty: 0,
+  penaltyTokens: 64,
+  dryMultiplier: 0,
+  dryBase: 1.75,
+  dryAllowedLength: 2,
+  dryTokens: 256,
+  dryBreakers: ['\n'],
+  seed: 1,
 }
 
-export const exactContext: NativeContextOptions = { threads: 1, threadsMayChange: false, batchSize: 128, cacheTokens: 0, maxSequences: 8, kvType: 'f32', flashAttention: 'off' }
+export const exactContext: NativeContextOptions = {
+  threads: 1,
+  threadsMayChange: false,
+  batchSize: 128,
+  cacheTokens: 0,
+  maxSequences: 8,
+  kvType: 'f32',
+  flashAttention: 'off',
+}
 
-export const verified: NativeSequenceOptions = { policy: 'streaming', sinks: 4, window: 60, reanchorEvery: 1, rebaseAfter: 131_072, verify: true, firstPosition: 0 }
+export const verified: NativeSequenceOptions = {
+  policy: 'streaming',
+  sinks: 4,
+  window: 60,
+  reanchorEvery: 1,
+  rebaseAfter: 131_072,
+  verify: true,
+  firstPosition: 0,
+}
 
-export function loadNative(addon: NativeAddon, path: string, options: Partial<NativeContextOptions> = {}): Promise<NativeModel> {
+export function loadNative(
+  addon: NativeAddon,
+  path: string,
+  options: Partial<NativeContextOptions> = {},
+): Promise<NativeModel> {
   return addon.load(path, { gpuLayers: 0, devices: [], ...exactContext, ...options }, () => {}).promise
 }
 
@@ -37,7 +77,12 @@ export async function* read(stream: NativeStream): AsyncGenerator<NativeEvent> {
   }
 }
 
-export async function drain(stream: NativeStream): Promise<{ text: string; scores: number[]; counts: Record<string, number>; finish: Extract<NativeEvent, { type: 'finish' }> }> {
+export async function drain(stream: NativeStream): Promise<{
+  text: string
+  scores: number[]
+  counts: Record<string, number>
+  finish: Extract<NativeEvent, { type: 'finish' }>
+}> {
   let text = ''
   const scores: number[] = []
   const counts: Record<string, number> = {}

@@ -2,7 +2,18 @@
 import { scoreByShift } from '../../scripts/evaluation/shift.js'
 
 let begun = false
-await scoreByShift({ model: process.argv[2]!, tokens: new Int32Array(1_000_000).fill(300), policy: 'shift', sinks: 4, window: 60, kv: 'f32', flashAttention: 'off' }, () => {
-  if (!begun) process.stdout.write('begun\n')
-  begun = true
-})
+await scoreByShift(
+  {
+    model: process.argv[2]!,
+    tokens: new Int32Array(1_000_000).fill(300),
+    policy: 'shift',
+    sinks: 4,
+    window: 60,
+    kv: 'f32',
+    flashAttention: 'off',
+  },
+  () => {
+    if (!begun) process.stdout.write('begun\n')
+    begun = true
+  },
+)

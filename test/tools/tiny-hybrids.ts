@@ -8,7 +8,7 @@ const attends = (layer: number) => layer % 2 === 1
 function hybrid(model: TinyWeights, architecture: string): void {
   const { writer, shape } = model
   common(model, architecture)
-  const heads = indices(shape.layers).map((layer) => attends(layer) ? model.sharedHeads : 0)
+  const heads = indices(shape.layers).map(layer => (attends(layer) ? model.sharedHeads : 0))
   writer.setArray(`${architecture}.attention.head_count_kv`, 'int32', heads)
   writer.set(`${architecture}.attention.layer_norm_rms_epsilon`, 'float32', 1e-5)
   model.embeddings()
@@ -103,7 +103,7 @@ export function qwen35(model: TinyWeights): void {
       model.matrix(`${prefix}attn_gate.weight`, width, values)
       model.matrix(`${prefix}ssm_conv1d.weight`, 4, 2 * keys + values, 1.5, 'f32')
       model.vector(`${prefix}ssm_dt.bias`, heads)
-      model.values(`${prefix}ssm_a`, [heads], (head) => -0.05 * (1 + head))
+      model.values(`${prefix}ssm_a`, [heads], head => -0.05 * (1 + head))
       model.matrix(`${prefix}ssm_beta.weight`, width, heads)
       model.matrix(`${prefix}ssm_alpha.weight`, width, heads)
       model.scale(`${prefix}ssm_norm.weight`, state)

@@ -3,8 +3,8 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFile
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { GgufWriter, type WeightType } from './gguf-writer.js'
-import { families, type Family, type TinyKind } from './tiny-families.js'
-import { vocabularyOf, type VocabularyKind, type VocabularyOptions } from './tiny-vocabulary.js'
+import { type Family, families, type TinyKind } from './tiny-families.js'
+import { type VocabularyKind, type VocabularyOptions, vocabularyOf } from './tiny-vocabulary.js'
 import { TinyWeights } from './tiny-weights.js'
 
 export type { TinyKind } from './tiny-families.js'
@@ -33,8 +33,9 @@ export interface TinyOptions extends VocabularyOptions {
   metadata?: Record<string, number>
 }
 
-export const chatML = "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n' }}"
-  + "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
+export const chatML =
+  "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n' }}" +
+  "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
 
 /**
  * Writes a tiny model with random weights, once for each kind and set of options, and returns the path of the file.
@@ -93,10 +94,14 @@ let sourceHash: string | undefined
 /** Changes with the options and with the code that writes, so that no test meets a file of yesterday's code. */
 function fingerprint(kind: TinyKind, options: TinyOptions): string {
   sourceHash ??= readdirSync(tools)
-    .filter((name) => name.startsWith('tiny-') || name === 'gguf-writer.ts')
+    .filter(name => name.startsWith('tiny-') || name === 'gguf-writer.ts')
     .sort()
     .reduce((hash, name) => hash.update(readFileSync(new URL(name, tools))), createHash('sha256'))
     .digest('hex')
-  const settled = JSON.stringify(Object.entries(options).filter(([, value]) => value !== undefined).sort())
+  const settled = JSON.stringify(
+    Object.entries(options)
+      .filter(([, value]) => value !== undefined)
+      .sort(),
+  )
   return createHash('sha256').update(sourceHash).update(kind).update(settled).digest('hex').slice(0, 16)
 }

@@ -32,7 +32,7 @@ export class SeededRandom {
       const y = 2 * this.uniform() - 1
       const square = x * x + y * y
       if (square === 0 || square >= 1) continue
-      const scale = Math.sqrt(-2 * Math.log(square) / square)
+      const scale = Math.sqrt((-2 * Math.log(square)) / square)
       this.#spare = y * scale
       return x * scale
     }

@@ -22,7 +22,10 @@ function gemma(model: TinyWeights, architecture: 'gemma2' | 'gemma3'): void {
   // Input and output share one matrix. Bytes get short rows, so small logits; and the layers write so much (the norms
   // after them) that little of a token's own embedding is left at the output, where it would make the token repeat.
   const embeddings = model.normal(tokens.length * width, 3 / Math.sqrt(width))
-  for (const id of rare) embeddings.subarray(id * width, (id + 1) * width).forEach((value, i, row) => { row[i] = value * 0.2 })
+  for (const id of rare)
+    embeddings.subarray(id * width, (id + 1) * width).forEach((value, i, row) => {
+      row[i] = value * 0.2
+    })
   writer.tensor('token_embd.weight', [width, tokens.length], embeddings, shape.weights)
   model.scale('output_norm.weight')
   for (const layer of indices(shape.layers)) {

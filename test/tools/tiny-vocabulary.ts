@@ -43,14 +43,83 @@ const printable = Array.from({ length: 94 }, (_, i) => String.fromCharCode(33 + 
 
 // Every piece is made of two that are tokens already, as merging goes pair by pair; the earlier, the sooner merged.
 const pieces: readonly (readonly [string, string])[] = [
-  [' ', 't'], ['h', 'e'], [' ', 'a'], ['i', 'n'], ['r', 'e'], ['o', 'n'], [' t', 'he'], ['e', 'r'], ['a', 't'], [' ', 's'],
-  ['n', 'd'], ['e', 'n'], [' ', 'w'], ['o', 'r'], ['o', 'u'], ['e', 's'], ['i', 's'], [' ', 'o'], [' ', 'c'], ['i', 't'],
-  ['in', 'g'], ['a', 'n'], [' ', 'b'], [' ', 'f'], [' ', 'p'], ['e', 'd'], ['a', 'l'], ['a', 'r'], ['l', 'l'], [' a', 'nd'],
-  [' ', 'in'], [' o', 'f'], [' t', 'o'], ['i', 'on'], [' ', 'm'], [' ', 'd'], ['l', 'e'], ['o', 'm'], ['u', 's'], ['s', 't'],
-  [' ', 'h'], ['i', 'c'], ['e', 'l'], ['l', 'y'], ['r', 'o'], ['v', 'e'], ['c', 'h'], [' w', 'or'], ['l', 'd'], [' wor', 'ld'],
-  ['H', 'e'], ['He', 'll'], ['Hell', 'o'], ['u', 's'], ['us', 'er'], ['s', 's'], ['a', 'ss'], ['is', 't'], ['ist', 'an'], ['istan', 't'],
-  ['ass', 'istant'], ['y', 's'], ['t', 'e'], ['te', 'm'], ['s', 'ys'], ['sys', 'tem'], [' y', 'ou'], [' ', 'y'], [' ', 'is'], [' ', 're'],
-  ['.', ' '], [',', ' '], ['S', 't'], ['e', 'p'], ['St', 'op'], ['o', 'p'], [' ', ' '],
+  [' ', 't'],
+  ['h', 'e'],
+  [' ', 'a'],
+  ['i', 'n'],
+  ['r', 'e'],
+  ['o', 'n'],
+  [' t', 'he'],
+  ['e', 'r'],
+  ['a', 't'],
+  [' ', 's'],
+  ['n', 'd'],
+  ['e', 'n'],
+  [' ', 'w'],
+  ['o', 'r'],
+  ['o', 'u'],
+  ['e', 's'],
+  ['i', 's'],
+  [' ', 'o'],
+  [' ', 'c'],
+  ['i', 't'],
+  ['in', 'g'],
+  ['a', 'n'],
+  [' ', 'b'],
+  [' ', 'f'],
+  [' ', 'p'],
+  ['e', 'd'],
+  ['a', 'l'],
+  ['a', 'r'],
+  ['l', 'l'],
+  [' a', 'nd'],
+  [' ', 'in'],
+  [' o', 'f'],
+  [' t', 'o'],
+  ['i', 'on'],
+  [' ', 'm'],
+  [' ', 'd'],
+  ['l', 'e'],
+  ['o', 'm'],
+  ['u', 's'],
+  ['s', 't'],
+  [' ', 'h'],
+  ['i', 'c'],
+  ['e', 'l'],
+  ['l', 'y'],
+  ['r', 'o'],
+  ['v', 'e'],
+  ['c', 'h'],
+  [' w', 'or'],
+  ['l', 'd'],
+  [' wor', 'ld'],
+  ['H', 'e'],
+  ['He', 'll'],
+  ['Hell', 'o'],
+  ['u', 's'],
+  ['us', 'er'],
+  ['s', 's'],
+  ['a', 'ss'],
+  ['is', 't'],
+  ['ist', 'an'],
+  ['istan', 't'],
+  ['ass', 'istant'],
+  ['y', 's'],
+  ['t', 'e'],
+  ['te', 'm'],
+  ['s', 'ys'],
+  ['sys', 'tem'],
+  [' y', 'ou'],
+  [' ', 'y'],
+  [' ', 'is'],
+  [' ', 're'],
+  ['.', ' '],
+  [',', ' '],
+  ['S', 't'],
+  ['e', 'p'],
+  ['St', 'op'],
+  ['o', 'p'],
+  [' ', ' '],
 ]
 
 const foreign = ['\u00e9', '\u00fc', '\u2014', '\u2019', '\u4f60', '\u597d', '\u{1f642}']
@@ -58,14 +127,22 @@ const foreign = ['\u00e9', '\u00fc', '\u2014', '\u2019', '\u4f60', '\u597d', '\u
 /** Builds the vocabulary of that kind; the same every time. */
 export function vocabularyOf(kind: VocabularyKind, options: VocabularyOptions = {}): Vocabulary {
   switch (kind) {
-    case 'spm': return sentencePiece(true, options)
-    case 'incomplete': return sentencePiece(false, options)
-    case 'bpe': return bytePair([], options)
-    case 'fim': return bytePair(['<|fim_prefix|>', '<|fim_middle|>', '<|fim_suffix|>', '<|fim_pad|>'], options)
-    case 'wordpiece': return wordPiece()
-    case 'unigram': return sentencePiece(true, options, 't5')
-    case 'rwkv': return longestMatch(options)
-    case 'plamo2': return sentencePiece(true, options, 'plamo2')
+    case 'spm':
+      return sentencePiece(true, options)
+    case 'incomplete':
+      return sentencePiece(false, options)
+    case 'bpe':
+      return bytePair([], options)
+    case 'fim':
+      return bytePair(['<|fim_prefix|>', '<|fim_middle|>', '<|fim_suffix|>', '<|fim_pad|>'], options)
+    case 'wordpiece':
+      return wordPiece()
+    case 'unigram':
+      return sentencePiece(true, options, 't5')
+    case 'rwkv':
+      return longestMatch(options)
+    case 'plamo2':
+      return sentencePiece(true, options, 'plamo2')
   }
 }
 
@@ -84,11 +161,15 @@ function collect() {
       types.push(tokenTypes[type])
     },
     id: (text: string) => tokens.indexOf(text),
-    idsOf: (type: keyof typeof tokenTypes) => tokens.flatMap((_, id) => types[id] === tokenTypes[type] ? [id] : []),
+    idsOf: (type: keyof typeof tokenTypes) => tokens.flatMap((_, id) => (types[id] === tokenTypes[type] ? [id] : [])),
   }
 }
 
-function sentencePiece(complete: boolean, { userDefined = [], morePieces = [], spacePrefix = false }: VocabularyOptions, model: 'llama' | 't5' | 'plamo2' = 'llama'): Vocabulary {
+function sentencePiece(
+  complete: boolean,
+  { userDefined = [], morePieces = [], spacePrefix = false }: VocabularyOptions,
+  model: 'llama' | 't5' | 'plamo2' = 'llama',
+): Vocabulary {
   const list = collect()
   list.add('<unk>', 'unknown')
   list.add('<s>', 'control')
@@ -98,7 +179,9 @@ function sentencePiece(complete: boolean, { userDefined = [], morePieces = [], s
   }
   list.add('<|im_start|>', 'control')
   list.add('<|im_end|>', 'control')
-  const merged = [...pieces, ...morePieces].map(([left, right]) => (left + right).replaceAll(' ', model === 'plamo2' ? ' ' : space))
+  const merged = [...pieces, ...morePieces].map(([left, right]) =>
+    (left + right).replaceAll(' ', model === 'plamo2' ? ' ' : space),
+  )
   for (const text of merged) list.add(text)
   list.add(model === 'plamo2' ? ' ' : space)
   for (const text of printable) list.add(text)
@@ -109,13 +192,19 @@ function sentencePiece(complete: boolean, { userDefined = [], morePieces = [], s
     kind: model === 't5' ? 'unigram' : model === 'plamo2' ? 'plamo2' : complete ? 'spm' : 'incomplete',
     tokens: list.tokens,
     types: list.types,
-    rare: new Set([...list.idsOf('byte'), ...list.idsOf('control'), ...list.idsOf('unknown')].filter((id) => !ends.has(id))),
+    rare: new Set(
+      [...list.idsOf('byte'), ...list.idsOf('control'), ...list.idsOf('unknown')].filter(id => !ends.has(id)),
+    ),
     ends,
     write(writer) {
       writer.set('tokenizer.ggml.model', 'string', model)
       writeTokens(writer, list.tokens, list.types)
       // the merge with the highest score goes first
-      writer.setArray('tokenizer.ggml.scores', 'float32', list.types.map((type, id) => type === tokenTypes.normal ? -id : 0))
+      writer.setArray(
+        'tokenizer.ggml.scores',
+        'float32',
+        list.types.map((type, id) => (type === tokenTypes.normal ? -id : 0)),
+      )
       writer.set('tokenizer.ggml.bos_token_id', 'uint32', list.id('<s>'))
       writer.set('tokenizer.ggml.eos_token_id', 'uint32', list.id('</s>'))
       writer.set('tokenizer.ggml.eot_token_id', 'uint32', list.id('<|im_end|>'))
@@ -134,9 +223,12 @@ function byteCharacters(): string[] {
   return Array.from({ length: 256 }, (_, byte) => String.fromCodePoint(plain(byte) ? byte : next++))
 }
 
-function bytePair(more: readonly string[], { preTokenizer = 'qwen2', userDefined = [], morePieces = [] }: VocabularyOptions): Vocabulary {
+function bytePair(
+  more: readonly string[],
+  { preTokenizer = 'qwen2', userDefined = [], morePieces = [] }: VocabularyOptions,
+): Vocabulary {
   const alphabet = byteCharacters()
-  const encode = (text: string) => Array.from(Buffer.from(text, 'utf8'), (byte) => alphabet[byte]).join('')
+  const encode = (text: string) => Array.from(Buffer.from(text, 'utf8'), byte => alphabet[byte]).join('')
   const list = collect()
   for (const character of alphabet) list.add(character)
   const merges: string[] = []
@@ -147,7 +239,7 @@ function bytePair(more: readonly string[], { preTokenizer = 'qwen2', userDefined
   for (const text of ['<|endoftext|>', '<|im_start|>', '<|im_end|>', ...more]) list.add(text, 'control')
   for (const text of userDefined) list.add(text, 'userDefined')
   const ends = new Set([list.id('<|endoftext|>'), list.id('<|im_end|>')])
-  const bytes = alphabet.flatMap((_, byte) => (byte < 32 && byte !== 10) || byte > 126 ? [byte] : [])
+  const bytes = alphabet.flatMap((_, byte) => ((byte < 32 && byte !== 10) || byte > 126 ? [byte] : []))
   return {
     kind: more.length > 0 ? 'fim' : 'bpe',
     tokens: list.tokens,
@@ -183,7 +275,7 @@ function longestMatch({ userDefined = [], morePieces = [] }: VocabularyOptions):
     kind: 'rwkv',
     tokens: list.tokens,
     types: list.types,
-    rare: new Set(list.tokens.flatMap((text, id) => text.startsWith('\\x') ? [id] : [])),
+    rare: new Set(list.tokens.flatMap((text, id) => (text.startsWith('\\x') ? [id] : []))),
     ends: new Set([0]),
     write(writer) {
       writer.set('tokenizer.ggml.model', 'string', 'rwkv')

@@ -28,13 +28,17 @@ const rareBias = -7
 export class TinyWeights {
   readonly random: SeededRandom
 
-  constructor(readonly writer: GgufWriter, readonly shape: TinyShape, readonly vocabulary: Vocabulary) {
+  constructor(
+    readonly writer: GgufWriter,
+    readonly shape: TinyShape,
+    readonly vocabulary: Vocabulary,
+  ) {
     this.random = new SeededRandom(shape.seed)
   }
 
   /** Width of the feed-forward layers: small, to keep the file small. */
   get feedForward(): number {
-    return this.shape.width * 5 / 4
+    return (this.shape.width * 5) / 4
   }
 
   get headWidth(): number {
@@ -70,7 +74,11 @@ export class TinyWeights {
 
   /** Weights of a normalisation. */
   scale(name: string, size = this.shape.width, around = 1): void {
-    this.writer.tensor(name, [size], this.normal(size, 0.1 * around).map((value) => around + value))
+    this.writer.tensor(
+      name,
+      [size],
+      this.normal(size, 0.1 * around).map(value => around + value),
+    )
   }
 
   /** Weights and biases of a layer normalisation. */
@@ -81,7 +89,11 @@ export class TinyWeights {
 
   values(name: string, shape: number[], value: (index: number) => number): void {
     const size = shape.reduce((product, each) => product * each, 1)
-    this.writer.tensor(name, shape, Float32Array.from({ length: size }, (_, index) => value(index)))
+    this.writer.tensor(
+      name,
+      shape,
+      Float32Array.from({ length: size }, (_, index) => value(index)),
+    )
   }
 
   /** The input embeddings, and an output matrix under which bytes are rare and replies end as `endBias` says. */
@@ -126,7 +138,12 @@ export class TinyWeights {
   /** One matrix for each head, from `input` to `output` components. */
   headMatrices(name: string, input: number, output: number, gain = 1): void {
     const { heads, weights } = this.shape
-    this.writer.tensor(name, [input, output, heads], this.normal(input * output * heads, gain / Math.sqrt(input)), weights)
+    this.writer.tensor(
+      name,
+      [input, output, heads],
+      this.normal(input * output * heads, gain / Math.sqrt(input)),
+      weights,
+    )
   }
 
   gatedFeedForward(prefix: string): void {
@@ -157,7 +174,7 @@ export class TinyWeights {
     }
     this.matrix(`${prefix}ssm_dt.weight`, rank, inner)
     this.values(`${prefix}ssm_dt.bias`, [inner], () => -4 + 3 * this.random.uniform())
-    this.values(`${prefix}ssm_a`, [state, inner], (index) => -0.3 * (1 + index % state))
+    this.values(`${prefix}ssm_a`, [state, inner], index => -0.3 * (1 + (index % state)))
     this.values(`${prefix}ssm_d`, [inner], () => 1)
     this.residualMatrix(`${prefix}ssm_out.weight`, inner, 0.4)
   }

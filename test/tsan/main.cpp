@@ -1,5 +1,6 @@
-// The engine without Node, for ThreadSanitizer: `npm run test:tsan` builds and runs it. Several threads, each of which stands
-// for one of JavaScript's (the main one, workers), with a model and an engine of its own, do random things at a time.
+// The engine without Node, for ThreadSanitizer: `npm run test:tsan` builds and runs it. Several threads, each of which
+// stands for one of JavaScript's (the main one, workers), with a model and an engine of its own, do random things at a
+// time.
 //
 //   engine-program LIBRARIES SEED OPERATIONS MODEL.gguf ...      a thread for each model
 #include <cstdio>
@@ -23,7 +24,11 @@ int main(int count, char** arguments) {
   const int operations = std::atoi(arguments[3]);
   const std::vector<std::string> models(arguments + 4, arguments + count);
   try {
-    streaming::LlamaLibrary::open({libraries + "libllama.so", libraries + "libggml.so", libraries + "libggml-base.so", {libraries + "libggml-cpu.so"}, {}});
+    streaming::LlamaLibrary::open({libraries + "libllama.so",
+                                   libraries + "libggml.so",
+                                   libraries + "libggml-base.so",
+                                   {libraries + "libggml-cpu.so"},
+                                   {}});
   } catch (const streaming::Failure& failure) {
     std::fprintf(stderr, "%s: %s\n", failure.code.c_str(), failure.what());
     return 2;
@@ -35,7 +40,8 @@ int main(int count, char** arguments) {
   std::vector<std::unique_ptr<RandomProgram>> programs;
   std::vector<std::string> faults(models.size());
   std::vector<std::thread> threads;
-  for (size_t i = 0; i < models.size(); i++) programs.push_back(std::make_unique<RandomProgram>(models[i], seed + static_cast<uint32_t>(i)));
+  for (size_t i = 0; i < models.size(); i++)
+    programs.push_back(std::make_unique<RandomProgram>(models[i], seed + static_cast<uint32_t>(i)));
   for (size_t i = 0; i < models.size(); i++) {
     threads.emplace_back([&, i] {
       try {

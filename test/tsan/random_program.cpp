@@ -11,8 +11,8 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// Seconds of the process's own time, on however busy a machine: far more than all jobs together take. And the least that it
-// computes in a minute, however few of it the machine leaves it, as long as there is something to do.
+// Seconds of the process's own time, on however busy a machine: far more than all jobs together take. And the least
+// that it computes in a minute, however few of it the machine leaves it, as long as there is something to do.
 constexpr double kPatience = 120, kLeastOfMinute = 0.5;
 
 double seconds_computed() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
@@ -21,12 +21,15 @@ constexpr int kMostSequences = 6;
 
 // Every code that the engine may give here; the others mean that its books are wrong.
 bool expected(const std::string& code) {
-  static const std::vector<std::string> codes{"CLOSED", "EVICTED", "WINDOW_TOO_LARGE", "INVALID_OPTION", "CACHE_FULL", "POLICY_UNAVAILABLE", "TEXT_TOO_LONG", "ABORTED"};
+  static const std::vector<std::string> codes{"CLOSED",         "EVICTED",    "WINDOW_TOO_LARGE",
+                                              "INVALID_OPTION", "CACHE_FULL", "POLICY_UNAVAILABLE",
+                                              "TEXT_TOO_LONG",  "ABORTED"};
   return std::find(codes.begin(), codes.end(), code) != codes.end();
 }
 
 const char* name_of(Job::Kind kind) {
-  static constexpr const char* names[] = {"append", "score", "generate", "rebase", "cut", "replace_sinks", "look", "save", "restore"};
+  static constexpr const char* names[] = {"append",        "score", "generate", "rebase", "cut",
+                                          "replace_sinks", "look",  "save",     "restore"};
   return names[kind];
 }
 
@@ -43,7 +46,9 @@ void RandomProgram::load() {
   options.unload_after_ms = below(2) == 0 ? 0 : 1 + below(10);
   options.flash_attention = below(2) == 0 ? LLAMA_FLASH_ATTN_TYPE_ENABLED : LLAMA_FLASH_ATTN_TYPE_DISABLED;
   // A thread of libuv's pool loads, and hands over what it has loaded.
-  std::thread([&] { model_ = Model::load(path_, where, options.unload_after_ms > 0, [](float) { return true; }); }).join();
+  std::thread([&] {
+    model_ = Model::load(path_, where, options.unload_after_ms > 0, [](float) { return true; });
+  }).join();
   engine_ = std::make_shared<Engine>(model_, options);
   embedder_ = std::make_shared<Embedder>(model_, options);
   counts_["load"]++;
@@ -117,7 +122,8 @@ void RandomProgram::open() {
 }
 
 std::shared_ptr<RandomProgram::Client> RandomProgram::add(int handle, const CachePolicy::Limits& limits) {
-  return clients_.emplace_back(std::make_shared<Client>(Client{.engine = engine_, .handle = handle, .limits = limits, .stream = nullptr}));
+  return clients_.emplace_back(
+      std::make_shared<Client>(Client{.engine = engine_, .handle = handle, .limits = limits, .stream = nullptr}));
 }
 
 void RandomProgram::open_restored() {
@@ -163,7 +169,9 @@ std::vector<Token> RandomProgram::some_tokens(int most) {
 }
 
 Job RandomProgram::some_job(Client& client) {
-  static constexpr Job::Kind kinds[] = {Job::append, Job::append, Job::score, Job::generate, Job::generate, Job::generate, Job::generate, Job::generate, Job::rebase, Job::cut, Job::cut, Job::replace_sinks, Job::look, Job::save};
+  static constexpr Job::Kind kinds[] = {Job::append,   Job::append,        Job::score,    Job::generate, Job::generate,
+                                        Job::generate, Job::generate,      Job::generate, Job::rebase,   Job::cut,
+                                        Job::cut,      Job::replace_sinks, Job::look,     Job::save};
   Job job;
   job.kind = kinds[below(static_cast<int>(std::size(kinds)))];
   job.priority = below(3);
@@ -206,7 +214,9 @@ void RandomProgram::take(Client& client) {
   }
   if (event->type != StreamEvent::error) return;
   counts_["error " + event->reason]++;
-  if (!expected(event->reason)) throw std::runtime_error(std::string(name_of(client.kind)) + " ended with " + event->reason + ": " + event->content);
+  if (!expected(event->reason))
+    throw std::runtime_error(std::string(name_of(client.kind)) + " ended with " + event->reason + ": " +
+                             event->content);
 }
 
 // From now on its reader takes whatever comes.
@@ -232,7 +242,10 @@ void RandomProgram::read_to_the_end() {
   while (std::any_of(clients_.begin(), clients_.end(), [](const auto& client) { return client->busy(); })) {
     loop_->run(50ms);
     const bool is_idle = Clock::now() > minute && seconds_computed() - computed < kLeastOfMinute;
-    if (is_idle || seconds_computed() > give_up) throw std::runtime_error("no end, " + std::string(is_idle ? "and nothing is computed: " : "though much is computed: ") + jobs_at_work());
+    if (is_idle || seconds_computed() > give_up)
+      throw std::runtime_error("no end, " +
+                               std::string(is_idle ? "and nothing is computed: " : "though much is computed: ") +
+                               jobs_at_work());
     if (Clock::now() > minute) minute += 1min, computed = seconds_computed();
   }
 }
@@ -241,7 +254,9 @@ std::string RandomProgram::jobs_at_work() const {
   std::string jobs;
   for (const auto& client : clients_) {
     if (!client->stream) continue;
-    jobs += std::string(jobs.empty() ? "" : ", ") + name_of(client->kind) + (client->closed ? " of a closed sequence" : "") + (client->stream->cancelled() ? ", left" : "") + (client->busy() ? "" : ", done");
+    jobs += std::string(jobs.empty() ? "" : ", ") + name_of(client->kind) +
+            (client->closed ? " of a closed sequence" : "") + (client->stream->cancelled() ? ", left" : "") +
+            (client->busy() ? "" : ", done");
   }
   return jobs;
 }
@@ -252,18 +267,20 @@ void RandomProgram::embed() {
   if (embedding_ && below(2) == 0) *embedding_ = true;
   embedding_ = std::make_shared<std::atomic<bool>>(false);
   Embedder::Request request{{"some text", "and another, which is longer"}, Embedder::mean, true, 1000};
-  embedder_->start([embedder = embedder_.get(), request = std::move(request), aborted = embedding_, releases = below(4) == 0] {
-    try {
-      embedder->embed(request, *aborted);
-    } catch (const Failure& failure) {
-      if (!expected(failure.code)) throw;
-    }
-    if (releases) embedder->release();
-  });
+  embedder_->start(
+      [embedder = embedder_.get(), request = std::move(request), aborted = embedding_, releases = below(4) == 0] {
+        try {
+          embedder->embed(request, *aborted);
+        } catch (const Failure& failure) {
+          if (!expected(failure.code)) throw;
+        }
+        if (releases) embedder->release();
+      });
   counts_["embed"]++;
 }
 
-// As model.close() does it: on a thread of its own, while what is running is still read; the next model is loaded meanwhile.
+// As model.close() does it: on a thread of its own, while what is running is still read; the next model is loaded
+// meanwhile.
 void RandomProgram::close_model() {
   closers_.emplace_back([engine = std::move(engine_), embedder = std::move(embedder_)] {
     embedder->stop();

@@ -11,15 +11,16 @@
 #include "engine.h"
 #include "event_loop.h"
 
-// Does with one model what JavaScript could do, at random from a seed, on one thread: opens sequences, gives them jobs of all
-// kinds, reads their streams fast, slowly or not at all, leaves them, forks and closes, embeds, and closes the model in the
-// midst of it. The files of objects in native/ (sequence_object.cpp and its like) allow the same and no more.
+// Does with one model what JavaScript could do, at random from a seed, on one thread: opens sequences, gives them jobs
+// of all kinds, reads their streams fast, slowly or not at all, leaves them, forks and closes, embeds, and closes the
+// model in the midst of it. The files of objects in native/ (sequence_object.cpp and its like) allow the same and no
+// more.
 class RandomProgram {
  public:
   RandomProgram(std::string model, uint32_t seed) : path_(std::move(model)), random_(seed) {}
 
-  // Does so many operations, then reads what is running to its end and closes everything. Throws std::runtime_error where a
-  // job has no end, or ends with an error that says that the engine's books are wrong.
+  // Does so many operations, then reads what is running to its end and closes everything. Throws std::runtime_error
+  // where a job has no end, or ends with an error that says that the engine's books are wrong.
   void run(int operations);
   // How often each operation was done, and each job ended, by its reason or code.
   const std::map<std::string, int>& counts() const { return counts_; }

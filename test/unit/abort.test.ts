@@ -12,8 +12,14 @@ function counted(): { controller: AbortController; listeners: () => number } {
   let count = 0
   const add = signal.addEventListener.bind(signal)
   const remove = signal.removeEventListener.bind(signal)
-  signal.addEventListener = (...args: Parameters<typeof add>) => { count++; add(...args) }
-  signal.removeEventListener = (...args: Parameters<typeof remove>) => { count--; remove(...args) }
+  signal.addEventListener = (...args: Parameters<typeof add>) => {
+    count++
+    add(...args)
+  }
+  signal.removeEventListener = (...args: Parameters<typeof remove>) => {
+    count--
+    remove(...args)
+  }
   return { controller, listeners: () => count }
 }
 
@@ -55,7 +61,9 @@ test('who forgets about it in the midst of it is not told, and one that throws k
 test('waiting ends with the signal, by its reason', async () => {
   const { controller, listeners } = counted()
   const reason = new Error('enough')
-  const waits = Array.from({ length: 30 }, (_, i) => (i % 2 === 0 ? sleep(100_000, controller.signal) : untilAborted(new Promise(() => {}), controller.signal)))
+  const waits = Array.from({ length: 30 }, (_, i) =>
+    i % 2 === 0 ? sleep(100_000, controller.signal) : untilAborted(new Promise(() => {}), controller.signal),
+  )
   setTimeout(() => controller.abort(reason), 5)
   for (const outcome of await Promise.allSettled(waits)) expect(outcome).toEqual({ status: 'rejected', reason })
   await expect(sleep(1, controller.signal)).rejects.toBe(reason)
@@ -64,14 +72,30 @@ test('waiting ends with the signal, by its reason', async () => {
 })
 
 test('one whose methods throw is refused with a typed error, or forgotten', () => {
-  const alike = { aborted: false, reason: undefined, addEventListener() {}, removeEventListener() { throw new RangeError('no') }, throwIfAborted() {} } as unknown as AbortSignal
+  const alike = {
+    aborted: false,
+    reason: undefined,
+    addEventListener() {},
+    removeEventListener() {
+      throw new RangeError('no')
+    },
+    throwIfAborted() {},
+  } as unknown as AbortSignal
   expect(() => onAbort(alike, () => {})()).not.toThrow()
-  const deaf = { ...alike, addEventListener() { throw new RangeError('no') } } as unknown as AbortSignal
-  expect(() => onAbort(deaf, () => {})).toThrow(expect.objectContaining({ code: 'INVALID_OPTION', details: { option: 'signal', expected: 'an AbortSignal' } }))
+  const deaf = {
+    ...alike,
+    addEventListener() {
+      throw new RangeError('no')
+    },
+  } as unknown as AbortSignal
+  expect(() => onAbort(deaf, () => {})).toThrow(
+    expect.objectContaining({ code: 'INVALID_OPTION', details: { option: 'signal', expected: 'an AbortSignal' } }),
+  )
 })
 
 test('one that has fired is thrown by what it tells, whatever its own method does', () => {
-  const fired = (more: object) => ({ aborted: true, addEventListener() {}, removeEventListener() {}, ...more }) as unknown as AbortSignal
+  const fired = (more: object) =>
+    ({ aborted: true, addEventListener() {}, removeEventListener() {}, ...more }) as unknown as AbortSignal
   expect(() => throwIfAborted(fired({ reason: new Error('mine'), throwIfAborted() {} }))).toThrow('mine')
   expect(() => throwIfAborted(fired({}))).toThrow(expect.objectContaining({ name: 'AbortError' }))
   expect(() => throwIfAborted(undefined)).not.toThrow()

@@ -1,4 +1,4 @@
-import { streamChat, StreamingLLMError, type Chat, type ChatMessage, type StreamEvent } from '../../lib/index.js'
+import { type Chat, type ChatMessage, type StreamEvent, StreamingLLMError, streamChat } from '../../lib/index.js'
 import { chatML, fakeModel, reply, soon } from '../tools/fake-model.js'
 
 // Says first how many messages there are: no turn can be rendered by itself.
@@ -36,8 +36,10 @@ describe('a turn', () => {
     await chat.ask('One')
     await chat.ask('Two')
     expect(native.opened).toHaveLength(1)
-    expect(native.opened[0]!.text).toBe('<|im_start|>system\nS<|im_end|>\n<|im_start|>user\nOne<|im_end|>\n<|im_start|>assistant\nabcdef'
-      + '<|im_end|>\n<|im_start|>user\nTwo<|im_end|>\n<|im_start|>assistant\nabcdef')
+    expect(native.opened[0]!.text).toBe(
+      '<|im_start|>system\nS<|im_end|>\n<|im_start|>user\nOne<|im_end|>\n<|im_start|>assistant\nabcdef' +
+        '<|im_end|>\n<|im_start|>user\nTwo<|im_end|>\n<|im_start|>assistant\nabcdef',
+    )
     expect(contents(chat)).toEqual(['One', reply, 'Two', reply])
   })
 
@@ -78,7 +80,11 @@ describe('a turn', () => {
     await chat.ask('Before')
     const { usage: before } = chat
     const events = await read(chat.stream('One', { signal: AbortSignal.abort() }))
-    expect(events.at(-1)).toMatchObject({ type: 'finish', reason: 'abort', usage: { promptTokens: 0, completionTokens: 0, ...before } })
+    expect(events.at(-1)).toMatchObject({
+      type: 'finish',
+      reason: 'abort',
+      usage: { promptTokens: 0, completionTokens: 0, ...before },
+    })
     expect(contents(chat)).toEqual(['Before', reply])
     expect(chat.usage).toEqual(before)
     await read(chat.stream('One', { signal: AbortSignal.abort(), keepUnanswered: true }))
@@ -115,7 +121,10 @@ describe('a turn', () => {
 
   test('of a restored chat cuts the history, not what is said now', async () => {
     const { model, native } = fakeModel()
-    const messages: ChatMessage[] = Array.from({ length: 50 }, (_, i) => ({ role: i % 2 === 0 ? 'user' : 'assistant', content: `said ${i}` }))
+    const messages: ChatMessage[] = Array.from({ length: 50 }, (_, i) => ({
+      role: i % 2 === 0 ? 'user' : 'assistant',
+      content: `said ${i}`,
+    }))
     const chat = model.createChat({ sinks: 4, window: 60, messages })
     const long = 'x'.repeat(500)
     await chat.ask(long)
@@ -146,18 +155,21 @@ describe('a template that changes earlier turns', () => {
     expect(chat.usage.seenTokens).toBe(chat.usage.cachedTokens)
   })
 
-  test.each(['window', 'all'] as const)('decodes only messages that are still in the window again, keeping %s', async keepMessages => {
-    const { model, native } = fakeModel({ chatTemplate: counting })
-    const chat = model.createChat({ sinks: 4, window: 200, keepMessages })
-    for (let turn = 0; turn < 20; turn++) await chat.ask(`turn ${turn}`)
-    // It says how many messages it was given: those within the window, whatever is kept besides.
-    expect(Number.parseInt(native.opened.at(-1)!.text, 10)).toBeLessThan(12)
-    expect(native.opened.at(-1)!.text).toContain('turn 18')
-    expect(contents(chat).slice(-2)).toEqual(['turn 19', reply])
-    if (keepMessages === 'all') expect(chat.messages).toHaveLength(40)
-    else expect(chat.messages.length).toBeLessThan(12)
-    expect(chat.usage.seenTokens).toBe(chat.usage.cachedTokens + chat.usage.evictedTokens)
-  })
+  test.each(['window', 'all'] as const)(
+    'decodes only messages that are still in the window again, keeping %s',
+    async keepMessages => {
+      const { model, native } = fakeModel({ chatTemplate: counting })
+      const chat = model.createChat({ sinks: 4, window: 200, keepMessages })
+      for (let turn = 0; turn < 20; turn++) await chat.ask(`turn ${turn}`)
+      // It says how many messages it was given: those within the window, whatever is kept besides.
+      expect(Number.parseInt(native.opened.at(-1)!.text, 10)).toBeLessThan(12)
+      expect(native.opened.at(-1)!.text).toContain('turn 18')
+      expect(contents(chat).slice(-2)).toEqual(['turn 19', reply])
+      if (keepMessages === 'all') expect(chat.messages).toHaveLength(40)
+      else expect(chat.messages.length).toBeLessThan(12)
+      expect(chat.usage.seenTokens).toBe(chat.usage.cachedTokens + chat.usage.evictedTokens)
+    },
+  )
 })
 
 describe('the pinned system prompt', () => {
@@ -171,8 +183,13 @@ describe('the pinned system prompt', () => {
 
   test('is pinned beyond that where asked for, and refused where it cannot be', async () => {
     const { model } = fakeModel()
-    expect(model.createChat({ system: 'S'.repeat(170), pinSystem: true, window: 396 }).limits).toMatchObject({ sinks: 200, window: 200 })
-    expect(await codeOf(() => model.createChat({ system: 'S'.repeat(500), pinSystem: true, window: 396 }))).toBe('WINDOW_TOO_LARGE')
+    expect(model.createChat({ system: 'S'.repeat(170), pinSystem: true, window: 396 }).limits).toMatchObject({
+      sinks: 200,
+      window: 200,
+    })
+    expect(await codeOf(() => model.createChat({ system: 'S'.repeat(500), pinSystem: true, window: 396 }))).toBe(
+      'WINDOW_TOO_LARGE',
+    )
   })
 
   test('leaves room in a limited cache for its move', () => {
@@ -217,7 +234,8 @@ test('a sequence is free for the next call when its reader stops at the last eve
 })
 
 describe('streamChat', () => {
-  const say = (...texts: string[]): ChatMessage[] => texts.map((content, i) => ({ role: i % 2 === 0 ? 'user' : 'assistant', content }))
+  const say = (...texts: string[]): ChatMessage[] =>
+    texts.map((content, i) => ({ role: i % 2 === 0 ? 'user' : 'assistant', content }))
 
   test('finds the chat again, also after a reader that stopped at the last event', async () => {
     const { model, native } = fakeModel()
@@ -245,7 +263,9 @@ describe('streamChat', () => {
   test('a message that cannot be tokenized does not cost the conversation its cache', async () => {
     const { model, native } = fakeModel()
     await read(streamChat({ model, messages: say('One') }))
-    expect(await codeOf(() => read(streamChat({ model, messages: say('One', reply, '\u2014') })))).toBe('TOKENIZE_FAILED')
+    expect(await codeOf(() => read(streamChat({ model, messages: say('One', reply, '\u2014') })))).toBe(
+      'TOKENIZE_FAILED',
+    )
     await read(streamChat({ model, messages: say('One', reply, 'Two') }))
     expect(native.opened).toHaveLength(1)
   })
@@ -274,9 +294,19 @@ test('a signal that can be listened to only once costs its own turn, and no othe
   const chat = model.createChat()
   const tired = () => {
     let times = 0
-    return { aborted: false, addEventListener() { if (times++ > 0) throw new RangeError('tired') }, removeEventListener() {} } as unknown as AbortSignal
+    return {
+      aborted: false,
+      addEventListener() {
+        if (times++ > 0) throw new RangeError('tired')
+      },
+      removeEventListener() {},
+    } as unknown as AbortSignal
   }
-  const outcomes = await Promise.allSettled([chat.ask('a', { signal: tired() }), chat.ask('b', { signal: tired() }), chat.ask('c')])
+  const outcomes = await Promise.allSettled([
+    chat.ask('a', { signal: tired() }),
+    chat.ask('b', { signal: tired() }),
+    chat.ask('c'),
+  ])
   expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'fulfilled'])
   expect(outcomes[0]).toMatchObject({ reason: { code: 'INVALID_OPTION' } })
   expect(chat.messages).toHaveLength(2)

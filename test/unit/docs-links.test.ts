@@ -3,11 +3,19 @@ import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
-const pages = ['README.md', 'CHANGELOG.md', ...readdirSync(join(root, 'docs')).filter(name => name.endsWith('.md')).map(name => join('docs', name))]
+const pages = [
+  'README.md',
+  'CHANGELOG.md',
+  ...readdirSync(join(root, 'docs'))
+    .filter(name => name.endsWith('.md'))
+    .map(name => join('docs', name)),
+]
 
 test.each(pages)('%s: what it links to is there', page => {
   const text = readFileSync(join(root, page), 'utf8')
-  const links = [...text.matchAll(/\]\(([^)#\s]+)(?:#[^)]*)?\)/g)].map(match => match[1]!).filter(link => !/^[a-z]+:/.test(link))
+  const links = [...text.matchAll(/\]\(([^)#\s]+)(?:#[^)]*)?\)/g)]
+    .map(match => match[1]!)
+    .filter(link => !/^[a-z]+:/.test(link))
   expect(links.filter(link => !existsSync(resolve(root, dirname(page), link)))).toEqual([])
 })
 
@@ -17,7 +25,10 @@ function anchors(page: string): Set<string> {
   const counts = new Map<string, number>()
   const names = new Set([...text.matchAll(/<a id="([^"]+)"/g)].map(match => match[1]!))
   for (const [, title] of text.replace(/^```[\s\S]*?^```$/gm, '').matchAll(/^#+ (.*)$/gm)) {
-    const name = title!.toLowerCase().replaceAll(/[^\p{L}\p{N}_ -]/gu, '').replaceAll(' ', '-')
+    const name = title!
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N}_ -]/gu, '')
+      .replaceAll(' ', '-')
     const before = counts.get(name) ?? 0
     counts.set(name, before + 1)
     names.add(before === 0 ? name : `${name}-${before}`)
@@ -27,12 +38,16 @@ function anchors(page: string): Set<string> {
 
 test.each(pages)('%s: the places on pages that it links to are there', page => {
   const links = [...readFileSync(join(root, page), 'utf8').matchAll(/\]\(([^)#\s:]*)#([^)\s]+)\)/g)]
-  const missing = links.filter(([, other, anchor]) => !anchors(other === '' ? page : join(dirname(page), other!)).has(anchor!))
+  const missing = links.filter(
+    ([, other, anchor]) => !anchors(other === '' ? page : join(dirname(page), other!)).has(anchor!),
+  )
   expect(missing.map(([link]) => link)).toEqual([])
 })
 
 test('each feature that is compared links to a test', () => {
-  const rows = readFileSync(join(root, 'docs', 'compare.md'), 'utf8').split('\n').filter(line => /^\| (?!\*\*|---|\| )/.test(line))
+  const rows = readFileSync(join(root, 'docs', 'compare.md'), 'utf8')
+    .split('\n')
+    .filter(line => /^\| (?!\*\*|---|\| )/.test(line))
   const without = rows.filter(row => !row.includes('](') || !/test\/|performance\.md/.test(row))
   expect(rows.length).toBeGreaterThan(25)
   expect(without).toEqual([])

@@ -2,7 +2,12 @@ import { jest } from '@jest/globals'
 import { Embedder } from '../../lib/embedder.js'
 import type { NativeEmbedding, NativeEmbedRequest } from '../../lib/native.js'
 
-const request = (...texts: string[]): NativeEmbedRequest => ({ texts, pooling: 'mean', normalize: true, mostTokens: 10 })
+const request = (...texts: string[]): NativeEmbedRequest => ({
+  texts,
+  pooling: 'mean',
+  normalize: true,
+  mostTokens: 10,
+})
 const soon = (milliseconds: number) => new Promise(resolve => setTimeout(resolve, milliseconds))
 
 /** Takes 10 ms a text. */
@@ -32,7 +37,11 @@ class FakeNative {
 test('one at a time, each gets its own', async () => {
   const native = new FakeNative()
   const embedder = new Embedder(native)
-  const all = await Promise.all([embedder.embed(request('a')), embedder.embed(request('bb', 'ccc')), embedder.embed(request('dddd'))])
+  const all = await Promise.all([
+    embedder.embed(request('a')),
+    embedder.embed(request('bb', 'ccc')),
+    embedder.embed(request('dddd')),
+  ])
   expect(all.map(vectors => vectors.map(([value]) => value))).toEqual([[1], [2, 3], [4]])
   expect(native.most).toBe(1)
 })
@@ -66,7 +75,9 @@ test('who aborts while he waits is told at once; what never began is not begun',
   const controller = new AbortController()
   const second = embedder.embed(request('b'), controller.signal)
   let isFirstOver = false
-  void first.then(() => { isFirstOver = true })
+  void first.then(() => {
+    isFirstOver = true
+  })
   controller.abort(new Error('enough'))
   await expect(second).rejects.toThrow('enough')
   expect(isFirstOver).toBe(false)

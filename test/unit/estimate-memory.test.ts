@@ -1,13 +1,31 @@
-import { estimateOf, parseEstimateOptions, type DeviceNeed, type MemoryEstimateOptions } from '../../lib/estimate-memory.js'
+import {
+  type DeviceNeed,
+  estimateOf,
+  type MemoryEstimateOptions,
+  parseEstimateOptions,
+} from '../../lib/estimate-memory.js'
 import { checkModelFile, type ModelHeader } from '../../lib/gguf/check.js'
 import { estimateMemory } from '../../lib/index.js'
-import { tinyModel } from '../tools/tiny-models.js'
 import type { NativeDevice } from '../../lib/native.js'
+import { tinyModel } from '../tools/tiny-models.js'
 
 const model = tinyModel('llama')
-const gpu = (memoryFree: number, memoryTotal = 8e9): NativeDevice => ({ name: 'CUDA0', type: 'gpu', description: 'a card', backend: 'CUDA', memoryFree, memoryTotal })
-const processor: Omit<DeviceNeed, 'needed' | 'layers'> = { place: 'processor', name: 'a processor', free: 4e9, total: 8e9 }
-const estimate = (header: ModelHeader, options: MemoryEstimateOptions, devices: NativeDevice[] = []) => estimateOf(header, parseEstimateOptions(options), { devices, notices: [] }, processor)
+const gpu = (memoryFree: number, memoryTotal = 8e9): NativeDevice => ({
+  name: 'CUDA0',
+  type: 'gpu',
+  description: 'a card',
+  backend: 'CUDA',
+  memoryFree,
+  memoryTotal,
+})
+const processor: Omit<DeviceNeed, 'needed' | 'layers'> = {
+  place: 'processor',
+  name: 'a processor',
+  free: 4e9,
+  total: 8e9,
+}
+const estimate = (header: ModelHeader, options: MemoryEstimateOptions, devices: NativeDevice[] = []) =>
+  estimateOf(header, parseEstimateOptions(options), { devices, notices: [] }, processor)
 
 test('all parts are in the total, and it fits where that much is free', async () => {
   const found = await estimateMemory(model, { gpu: false, window: 1000 })
@@ -23,15 +41,22 @@ test('all parts are in the total, and it fits where that much is free', async ()
 test('it does not fit where less is free', async () => {
   const header = await checkModelFile(model)
   const { total } = estimate(header, {})
-  const tight = estimateOf(header, parseEstimateOptions({}), { devices: [], notices: [] }, { ...processor, free: total - 1 })
+  const tight = estimateOf(
+    header,
+    parseEstimateOptions({}),
+    { devices: [], notices: [] },
+    { ...processor, free: total - 1 },
+  )
   expect(tight.fits).toBe(false)
-  expect(estimateOf(header, parseEstimateOptions({}), { devices: [], notices: [] }, { ...processor, free: total }).fits).toBe(true)
+  expect(
+    estimateOf(header, parseEstimateOptions({}), { devices: [], notices: [] }, { ...processor, free: total }).fits,
+  ).toBe(true)
 })
 
 test('smaller types, fewer chats and shorter windows take less', async () => {
   const header = await checkModelFile(model)
   const { cache } = estimate(header, { window: 1000 })
-  expect(estimate(header, { window: 1000, kvType: 'q8_0' }).cache).toBe(cache * 1.0625 / 2)
+  expect(estimate(header, { window: 1000, kvType: 'q8_0' }).cache).toBe((cache * 1.0625) / 2)
   expect(estimate(header, { window: 1000, kvType: 'f32' }).cache).toBe(cache * 2)
   expect(estimate(header, { window: 1000, chats: 4 }).cache).toBeGreaterThan(cache * 3)
   expect(estimate(header, { window: 100 }).cache).toBeLessThan(cache / 2)
@@ -44,7 +69,10 @@ describe('with a GPU', () => {
     const alone = estimate(header, {})
     const { devices, weights, cache, fits } = estimate(header, { gpuLayers: 99 }, [gpu(4e9)])
     const [here, there] = devices
-    expect(devices).toEqual([expect.objectContaining({ place: 'processor', layers: 0 }), { place: 'gpu', name: 'a card', free: 4e9, total: 8e9, layers: 4, needed: expect.any(Number) }])
+    expect(devices).toEqual([
+      expect.objectContaining({ place: 'processor', layers: 0 }),
+      { place: 'gpu', name: 'a card', free: 4e9, total: 8e9, layers: 4, needed: expect.any(Number) },
+    ])
     expect({ weights, cache, fits }).toEqual({ weights: alone.weights, cache: alone.cache, fits: true })
     expect(there!.needed).toBeGreaterThan(alone.weights * 0.7 + alone.cache)
     expect(here!.needed).toBeLessThan(alone.total - alone.cache)
@@ -85,7 +113,10 @@ test.each<[MemoryEstimateOptions, string, string]>([
   [{ window: 1_000_000 }, 'WINDOW_TOO_LARGE', 'trained on'],
   [{ kvType: 'q8_0', flashAttention: false }, 'INVALID_OPTION', 'needs flash attention'],
 ])('%j is refused', async (options, code, message) => {
-  await expect(estimateMemory(model, { gpu: false, ...options })).rejects.toMatchObject({ code, message: expect.stringContaining(message) })
+  await expect(estimateMemory(model, { gpu: false, ...options })).rejects.toMatchObject({
+    code,
+    message: expect.stringContaining(message),
+  })
 })
 
 test('what is no model is refused as loadModel refuses it', async () => {

@@ -11,8 +11,10 @@ describe('what a cache holds', () => {
 
   test('is parsed into whole messages', () => {
     expect(parseCached(`${opening}${asked}${replied}<|im_end|>\n${asked}${replied}`, 'S')).toEqual([
-      { role: 'user', content: 'One?' }, { role: 'assistant', content: 'Yes.' },
-      { role: 'user', content: 'One?' }, { role: 'assistant', content: 'Yes.' },
+      { role: 'user', content: 'One?' },
+      { role: 'assistant', content: 'Yes.' },
+      { role: 'user', content: 'One?' },
+      { role: 'assistant', content: 'Yes.' },
     ])
   })
 
@@ -77,7 +79,14 @@ test('the faults of replies are counted', () => {
     reply('Why? Because.'),
     reply('Hm.'),
   ])
-  expect(faults).toMatchObject({ loops: 1 / 8, copies: 1 / 8, empty: 1 / 8, endless: 1 / 8, controls: 1 / 8, asUser: 2 / 8 })
+  expect(faults).toMatchObject({
+    loops: 1 / 8,
+    copies: 1 / 8,
+    empty: 1 / 8,
+    endless: 1 / 8,
+    controls: 1 / 8,
+    asUser: 2 / 8,
+  })
   expect(faults.compression).toBeGreaterThan(0)
   expect(faults.distinctPairs).toBeLessThan(1)
 })

@@ -1,9 +1,12 @@
-import { streamChat, type Chat, type ChatMessage } from '../../lib/index.js'
-import { fakeModel, reply, type FakeSequence } from '../tools/fake-model.js'
+import { type Chat, type ChatMessage, streamChat } from '../../lib/index.js'
+import { type FakeSequence, fakeModel, reply } from '../tools/fake-model.js'
 
 const opening = (system: string) => `<|im_start|>system\n${system}<|im_end|>\n`
 const asked = (text: string) => `<|im_start|>user\n${text}<|im_end|>\n<|im_start|>assistant\n`
-const exchange = (question: string): ChatMessage[] => [{ role: 'user', content: question }, { role: 'assistant', content: reply }]
+const exchange = (question: string): ChatMessage[] => [
+  { role: 'user', content: question },
+  { role: 'assistant', content: reply },
+]
 const inCache = (...questions: string[]) => questions.map(question => asked(question) + reply).join('<|im_end|>\n')
 
 async function regenerate(chat: Chat): Promise<void> {
@@ -11,7 +14,10 @@ async function regenerate(chat: Chat): Promise<void> {
 }
 
 /** Two turns, then something that fails, and a turn when all is well again: what the cache has of it. */
-async function failing(act: (chat: Chat) => Promise<unknown>, late = false): Promise<{ chat: Chat; told: () => string }> {
+async function failing(
+  act: (chat: Chat) => Promise<unknown>,
+  late = false,
+): Promise<{ chat: Chat; told: () => string }> {
   const { model, native } = fakeModel()
   const chat = model.createChat({ system: 'S', window: 1000 })
   for (const question of ['One', 'Two']) await chat.ask(question)
@@ -44,11 +50,14 @@ describe('what fails leaves no trace', () => {
     expect(told()).toBe(opening('S') + inCache('One', 'Two', 'Four'))
   })
 
-  test.each(changes.filter(([name]) => name !== 'setSystem'))('%s, where the engine has done it all the same', async (_name, act) => {
-    const { chat, told } = await failing(act, true)
-    await chat.ask('Four')
-    expect(told()).toBe(opening('S') + inCache('One', 'Two', 'Four'))
-  })
+  test.each(changes.filter(([name]) => name !== 'setSystem'))(
+    '%s, where the engine has done it all the same',
+    async (_name, act) => {
+      const { chat, told } = await failing(act, true)
+      await chat.ask('Four')
+      expect(told()).toBe(opening('S') + inCache('One', 'Two', 'Four'))
+    },
+  )
 
   test('setSystem, where the engine has done it all the same', async () => {
     const { model, native } = fakeModel()

@@ -3,7 +3,9 @@ import { info } from '../tools/fake-model.js'
 
 const tokens = { prefix: 1001, suffix: 1002, middle: 1003 }
 const from = (first: number, count: number) => Array.from({ length: count }, (_, i) => first + i)
-const prompt = (before: number, after: number, room: number, beginning?: number) => [...fillPrompt(tokens, beginning, from(100, before), from(500, after), room)]
+const prompt = (before: number, after: number, room: number, beginning?: number) => [
+  ...fillPrompt(tokens, beginning, from(100, before), from(500, after), room),
+]
 
 test('prefix, suffix, middle; the beginning where there is one', () => {
   expect(prompt(3, 2, 100)).toEqual([1001, 100, 101, 102, 1002, 500, 501, 1003])

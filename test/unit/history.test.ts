@@ -1,4 +1,4 @@
-import { streamChat, type ChatMessage } from '../../lib/index.js'
+import { type ChatMessage, streamChat } from '../../lib/index.js'
 import { fakeModel, reply, soon } from '../tools/fake-model.js'
 
 const opening = (system: string) => `<|im_start|>system\n${system}<|im_end|>\n`
@@ -96,7 +96,9 @@ describe('regenerate', () => {
     expect(chat.messages).toEqual([assistant(long)])
     await expect(read()).rejects.toMatchObject({ code: 'EVICTED' })
     await soon(chat.ask('Still alive?'))
-    expect(() => chat.regenerate({ temprature: 1 } as object)).toThrow(expect.objectContaining({ code: 'UNKNOWN_OPTION' }))
+    expect(() => chat.regenerate({ temprature: 1 } as object)).toThrow(
+      expect.objectContaining({ code: 'UNKNOWN_OPTION' }),
+    )
   })
 })
 
@@ -151,7 +153,9 @@ describe('startWith', () => {
     expect((await chat.ask('One', { startWith: 'Well, ' })).text).toBe(`Well, ${reply}`)
     expect(native.opened[0]!.text).toBe(`${asked('One')}Well, ${reply}`)
     expect(chat.messages.at(-1)).toEqual(assistant(`Well, ${reply}`))
-    expect(() => chat.stream('Two', { startWith: 'a', grammar: 'root ::= "a"' })).toThrow(expect.objectContaining({ code: 'INVALID_OPTION' }))
+    expect(() => chat.stream('Two', { startWith: 'a', grammar: 'root ::= "a"' })).toThrow(
+      expect.objectContaining({ code: 'INVALID_OPTION' }),
+    )
   })
 })
 
@@ -161,7 +165,9 @@ describe('add', () => {
     const chat = model.createChat()
     await chat.add([user('One'), assistant('Two'), user('Three'), assistant('Four')])
     await chat.ask('Five')
-    expect(native.opened[0]!.text).toBe(`${asked('One')}Two<|im_end|>\n${asked('Three')}Four<|im_end|>\n${asked('Five')}${reply}`)
+    expect(native.opened[0]!.text).toBe(
+      `${asked('One')}Two<|im_end|>\n${asked('Three')}Four<|im_end|>\n${asked('Five')}${reply}`,
+    )
     await expect(chat.add([user('Six')])).rejects.toMatchObject({ code: 'INVALID_OPTION' })
   })
 })
@@ -178,18 +184,26 @@ describe('setSystem', () => {
     expect(chat.limits.sinks).toBe(opening('Sing now').length)
     expect(chat.limits.sinks + chat.limits.window).toBe(before.sinks + before.window)
     await chat.ask('Two')
-    expect(native.opened[0]!.text).toBe(`${opening('Sing now') + asked('One') + reply}<|im_end|>\n${asked('Two')}${reply}`)
+    expect(native.opened[0]!.text).toBe(
+      `${opening('Sing now') + asked('One') + reply}<|im_end|>\n${asked('Two')}${reply}`,
+    )
     await chat.undo()
     expect(native.opened[0]!.text).toBe(opening('Sing now') + asked('One') + reply)
   })
 
-  test.each([['not pinned', { system: 'Speak', pinSystem: false }, 'Sing'], ['none', {}, 'Sing'], ['taken away', { system: 'Speak' }, undefined]])('%s: the messages in the window are decoded again', async (_name, options, system) => {
+  test.each([
+    ['not pinned', { system: 'Speak', pinSystem: false }, 'Sing'],
+    ['none', {}, 'Sing'],
+    ['taken away', { system: 'Speak' }, undefined],
+  ])('%s: the messages in the window are decoded again', async (_name, options, system) => {
     const { model, native } = fakeModel()
     const chat = model.createChat(options)
     await chat.ask('One')
     await chat.setSystem(system)
     await chat.ask('Two')
-    expect(native.opened.at(-1)!.text).toBe(`${(system === undefined ? '' : opening(system)) + asked('One') + reply}<|im_end|>\n${asked('Two')}${reply}`)
+    expect(native.opened.at(-1)!.text).toBe(
+      `${(system === undefined ? '' : opening(system)) + asked('One') + reply}<|im_end|>\n${asked('Two')}${reply}`,
+    )
     expect(native.sequences.size).toBe(1)
   })
 
@@ -215,8 +229,9 @@ describe('setSystem', () => {
 })
 
 // Leaves out what earlier replies had thought, as reasoning models' templates do.
-const forgetting = `{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\\n' }}{% if m['role'] == 'assistant' and not loop.last %}{{ m['content'].split('</think>')[-1] }}{% else %}{{ m['content'] }}{% endif %}{{ '<|im_end|>\\n' }}{% endfor %}`
-  + `{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}`
+const forgetting =
+  `{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\\n' }}{% if m['role'] == 'assistant' and not loop.last %}{{ m['content'].split('</think>')[-1] }}{% else %}{{ m['content'] }}{% endif %}{{ '<|im_end|>\\n' }}{% endfor %}` +
+  `{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}`
 
 describe('a template that drops the reasoning of earlier turns', () => {
   test('is decoded again from the first difference', async () => {
@@ -226,20 +241,25 @@ describe('a template that drops the reasoning of earlier turns', () => {
     await chat.ask('Two')
     const third = await chat.ask('Three')
     expect(native.opened).toHaveLength(1)
-    expect(native.opened[0]!.text).toBe(`${opening('S') + asked('One')}Yes<|im_end|>\n${asked('Two')}Yes<|im_end|>\n${asked('Three')}<think>Well</think>Yes`)
+    expect(native.opened[0]!.text).toBe(
+      `${opening('S') + asked('One')}Yes<|im_end|>\n${asked('Two')}Yes<|im_end|>\n${asked('Three')}<think>Well</think>Yes`,
+    )
     // The last reply without its reasoning, and the turn.
     expect(third.usage.promptTokens).toBe(`Yes<|im_end|>\n${asked('Three')}`.length)
     expect(chat.messages[1]).toEqual({ ...assistant('Yes'), reasoning: 'Well' })
     await chat.undo(2)
     await chat.ask('Four')
-    expect(native.opened[0]!.text).toBe(`${opening('S') + asked('One')}Yes<|im_end|>\n${asked('Four')}<think>Well</think>Yes`)
+    expect(native.opened[0]!.text).toBe(
+      `${opening('S') + asked('One')}Yes<|im_end|>\n${asked('Four')}<think>Well</think>Yes`,
+    )
   })
 })
 
 describe('a template that changes earlier turns', () => {
   // Marks the latest question.
-  const marking = `{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\\n' + m['content'] }}{% if loop.last %}{{ ' (answer this)' }}{% endif %}{{ '<|im_end|>\\n' }}{% endfor %}`
-    + `{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}`
+  const marking =
+    `{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\\n' + m['content'] }}{% if loop.last %}{{ ' (answer this)' }}{% endif %}{{ '<|im_end|>\\n' }}{% endfor %}` +
+    `{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}`
 
   test('is decoded again from the first difference', async () => {
     const { model, native } = fakeModel({ chatTemplate: marking })
@@ -268,7 +288,9 @@ describe('a template that changes earlier turns', () => {
       if (i > 0) expect(usage.promptTokens).toBeLessThan(150)
     }
     expect(native.opened).toHaveLength(1)
-    expect(native.opened[0]!.kept.endsWith(`Question 11 (answer this)<|im_end|>\n<|im_start|>assistant\n${reply}`)).toBe(true)
+    expect(
+      native.opened[0]!.kept.endsWith(`Question 11 (answer this)<|im_end|>\n<|im_start|>assistant\n${reply}`),
+    ).toBe(true)
     expect(native.opened[0]!.kept.startsWith(opening('S'))).toBe(true)
   })
 })
@@ -302,7 +324,10 @@ describe('streamChat', () => {
     expect(native.opened.at(-1)!.text).toBe(`${asked('One')}no!<|im_end|>\n${asked('Two')}${reply}`)
     // What went on for longer is left as it was.
     expect(native.opened[0]!.text).toBe(`${asked('One')}${reply}<|im_end|>\n${asked('Two')}${reply}`)
-    const on = await read({ model, messages: [user('One'), assistant(reply), user('Two'), assistant(reply), user('Three')] })
+    const on = await read({
+      model,
+      messages: [user('One'), assistant(reply), user('Two'), assistant(reply), user('Three')],
+    })
     expect(on.promptTokens).toBe(`<|im_end|>\n${asked('Three')}`.length)
   })
 

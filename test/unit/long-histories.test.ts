@@ -2,7 +2,8 @@ import { jest } from '@jest/globals'
 import type { Chat, ChatMessage, StreamEvent } from '../../lib/index.js'
 import { FakeModel, fakeModel } from '../tools/fake-model.js'
 
-const messages = (count: number): ChatMessage[] => Array.from({ length: count }, (_, i) => ({ role: i % 2 === 0 ? 'user' : 'assistant', content: `${i}` }))
+const messages = (count: number): ChatMessage[] =>
+  Array.from({ length: count }, (_, i) => ({ role: i % 2 === 0 ? 'user' : 'assistant', content: `${i}` }))
 
 /** The end of a turn that is left at the event loop's next turn, and what the engine has got by then. */
 async function left(chat: Chat, said: string | ChatMessage[]): Promise<StreamEvent[]> {

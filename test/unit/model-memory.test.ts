@@ -4,12 +4,27 @@ import { modelMemory } from '../../lib/model-memory.js'
 import type { NativeModelInfo } from '../../lib/native.js'
 import type { PolicyOptions } from '../../lib/options.js'
 
-const info = { isHybrid: false, isRecurrent: false, slidingWindow: 0, hasPositions: true, trainedLength: 32_768 } as NativeModelInfo
+const info = {
+  isHybrid: false,
+  isRecurrent: false,
+  slidingWindow: 0,
+  hasPositions: true,
+  trainedLength: 32_768,
+} as NativeModelInfo
 
-function memory(architecture: string, figures: Record<string, number> = {}, more: Partial<NativeModelInfo> & { learned?: boolean } = {}) {
+function memory(
+  architecture: string,
+  figures: Record<string, number> = {},
+  more: Partial<NativeModelInfo> & { learned?: boolean } = {},
+) {
   const { learned = false, ...changes } = more
   const metadata = new Map(Object.entries(figures).map(([key, value]) => [`${architecture}.${key}`, value]))
-  return modelMemory({ ...info, ...changes }, { path: 'm.gguf', architecture, metadata, hasLearnedPositions: learned } as unknown as ModelHeader)
+  return modelMemory({ ...info, ...changes }, {
+    path: 'm.gguf',
+    architecture,
+    metadata,
+    hasLearnedPositions: learned,
+  } as unknown as ModelHeader)
 }
 
 const limits = (of: ReturnType<typeof memory>, options: PolicyOptions, trainedLength = 32_768, cacheTokens?: number) =>
@@ -27,8 +42,18 @@ describe('the memory of a model', () => {
     ['starcoder', {}, { learned: true }, { eviction: 'refill', lastPosition: 32_768 }], // although llama.cpp calls it RoPE
     ['deepseek4', {}, {}, { eviction: 'refill' }],
     ['llama4', {}, {}, { eviction: 'in place', positionLimit: 8192 }],
-    ['mistral3', { 'attention.temperature_scale': 0.1, 'rope.scaling.original_context_length': 16_384 }, {}, { positionLimit: 16_384 }],
-    ['deepseek2', { 'attention.temperature_scale': 0.1, 'attention.temperature_length': 4096 }, {}, { positionLimit: 4096 }],
+    [
+      'mistral3',
+      { 'attention.temperature_scale': 0.1, 'rope.scaling.original_context_length': 16_384 },
+      {},
+      { positionLimit: 16_384 },
+    ],
+    [
+      'deepseek2',
+      { 'attention.temperature_scale': 0.1, 'attention.temperature_length': 4096 },
+      {},
+      { positionLimit: 4096 },
+    ],
     ['mistral3', { 'attention.temperature_scale': 0 }, {}, { eviction: 'in place', sinksMove: true }],
   ] as const)('%s with %j %j', (architecture, figures, more, expected) => {
     const found = memory(architecture, figures, more)
@@ -37,7 +62,9 @@ describe('the memory of a model', () => {
   })
 
   test('a temperature without a length would end the process at the first decode', () => {
-    expect(() => memory('deepseek2', { 'attention.temperature_scale': 0.1 })).toThrow(expect.objectContaining({ code: 'MODEL_UNSUPPORTED' }))
+    expect(() => memory('deepseek2', { 'attention.temperature_scale': 0.1 })).toThrow(
+      expect.objectContaining({ code: 'MODEL_UNSUPPORTED' }),
+    )
   })
 })
 
@@ -47,9 +74,17 @@ describe('policies and sizes', () => {
   test('all policies keep the same number of tokens', () => {
     const given = { sinks: 4, window: 1020 }
     expect(limits(attention, given)).toMatchObject({ policy: 'streaming', sinks: 4, window: 1020, reanchorEvery: 256 })
-    expect(limits(attention, { ...given, policy: 'window' })).toMatchObject({ policy: 'streaming', sinks: 0, window: 1024 })
+    expect(limits(attention, { ...given, policy: 'window' })).toMatchObject({
+      policy: 'streaming',
+      sinks: 0,
+      window: 1024,
+    })
     expect(limits(attention, { ...given, policy: 'dense' })).toMatchObject({ policy: 'dense', sinks: 0, window: 1024 })
-    expect(limits(attention, { ...given, policy: 'recompute' })).toMatchObject({ policy: 'recompute', sinks: 0, window: 1024 })
+    expect(limits(attention, { ...given, policy: 'recompute' })).toMatchObject({
+      policy: 'recompute',
+      sinks: 0,
+      window: 1024,
+    })
   })
 
   test.each([undefined, 2048] as const)('defaults fit a cache of %s tokens', cacheTokens => {
@@ -72,18 +107,29 @@ describe('policies and sizes', () => {
     expect(limits(learned, { window: 1020 }, 1024)).toMatchObject({ policy: 'refill', sinks: 4, window: 1020 })
     for (const policy of ['streaming', 'dense', 'window', 'recompute'] as const) {
       expect(limits(learned, { policy }, 1024).window).toBeLessThanOrEqual(1024)
-      expect(() => limits(learned, { policy, sinks: 4, window: 1021 }, 1024)).toThrow(expect.objectContaining({ code: 'WINDOW_TOO_LARGE' }))
+      expect(() => limits(learned, { policy, sinks: 4, window: 1021 }, 1024)).toThrow(
+        expect.objectContaining({ code: 'WINDOW_TOO_LARGE' }),
+      )
     }
-    expect(() => limits(learned, { policy: 'recompute', sinks: 4, window: 1020 }, 1024)).toThrow(expect.objectContaining({ code: 'WINDOW_TOO_LARGE' }))
+    expect(() => limits(learned, { policy: 'recompute', sinks: 4, window: 1020 }, 1024)).toThrow(
+      expect.objectContaining({ code: 'WINDOW_TOO_LARGE' }),
+    )
   })
 
-  test.each(['jamba', 'mamba'])('%s fits its default window, and the sinks of its bookmarks, into the cache it is given', architecture => {
-    const of = memory(architecture, {}, { isHybrid: architecture === 'jamba', isRecurrent: architecture === 'mamba', hasPositions: false })
-    for (const cacheTokens of [512, 1024, 4096]) {
-      const { sinks, window } = limits(of, {}, 32_768, cacheTokens)
-      expect(128 + sinks + window + 3 * sinks + 64).toBeLessThanOrEqual(cacheTokens)
-    }
-  })
+  test.each(['jamba', 'mamba'])(
+    '%s fits its default window, and the sinks of its bookmarks, into the cache it is given',
+    architecture => {
+      const of = memory(
+        architecture,
+        {},
+        { isHybrid: architecture === 'jamba', isRecurrent: architecture === 'mamba', hasPositions: false },
+      )
+      for (const cacheTokens of [512, 1024, 4096]) {
+        const { sinks, window } = limits(of, {}, 32_768, cacheTokens)
+        expect(128 + sinks + window + 3 * sinks + 64).toBeLessThanOrEqual(cacheTokens)
+      }
+    },
+  )
 
   test.each([
     [{ policy: 'window', window: 2046 }, 'at most 2042'],
@@ -96,7 +142,10 @@ describe('policies and sizes', () => {
   })
 
   test('sinks that mean nothing to a model stay where they are', () => {
-    const { reanchorEvery, window } = limits(memory('jamba', {}, { isHybrid: true, hasPositions: false }), { window: 500, reanchorEvery: 7 })
+    const { reanchorEvery, window } = limits(memory('jamba', {}, { isHybrid: true, hasPositions: false }), {
+      window: 500,
+      reanchorEvery: 7,
+    })
     expect({ reanchorEvery, window }).toEqual({ reanchorEvery: 2 ** 30, window: 500 })
   })
 })

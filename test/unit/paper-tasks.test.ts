@@ -1,19 +1,28 @@
 import { expect, test } from '@jest/globals'
+import { StreamingLLMError } from '../../lib/errors.js'
 import type { Model, Sequence } from '../../lib/index.js'
 import { accuracyCurve, accuracyOf, accuracyText, interval } from '../../scripts/paper/accuracy.js'
 import { answerAll, complete, stopsFor } from '../../scripts/paper/answers.js'
-import { StreamingLLMError } from '../../lib/errors.js'
-import { choose, parseArc, questionText } from '../../scripts/paper/arc-questions.js'
 import { table5 } from '../../scripts/paper/arc.js'
+import { choose, parseArc, questionText } from '../../scripts/paper/arc-questions.js'
 import type { Outcomes, Setting } from '../../scripts/paper/experiment.js'
 import { linesBack, linesBetween, registerLines } from '../../scripts/paper/register-lines.js'
 import { figure9 } from '../../scripts/paper/stream-eval.js'
 
-const published = '{"id":"x","question":{"stem":"What burns?","choices":[{"text":"ice","label":"A"},{"text":"wood","label":"B"}]},"answerKey":"B"}'
-const columns = '{"id":"x","question":"What burns?","choices":{"text":["ice","wood"],"label":["A","B"]},"answerKey":"B"}'
+const published =
+  '{"id":"x","question":{"stem":"What burns?","choices":[{"text":"ice","label":"A"},{"text":"wood","label":"B"}]},"answerKey":"B"}'
+const columns =
+  '{"id":"x","question":"What burns?","choices":{"text":["ice","wood"],"label":["A","B"]},"answerKey":"B"}'
 
 test('both forms of ARC are read alike', () => {
-  const question = { question: 'What burns?', choices: [{ label: 'A', text: 'ice' }, { label: 'B', text: 'wood' }], answer: 'B' }
+  const question = {
+    question: 'What burns?',
+    choices: [
+      { label: 'A', text: 'ice' },
+      { label: 'B', text: 'wood' },
+    ],
+    answer: 'B',
+  }
   expect(parseArc(`${published}\n${columns}\n\n`)).toEqual([question, question])
   expect(questionText(question)).toBe('Question: What burns?\nA. ice\nB. wood')
 })
@@ -42,7 +51,9 @@ test('each question of StreamEval asks for the line 20 lines back, with words th
     const asked = lines.pop()!
     records.push(...lines)
     expect(records.at(-1 - linesBack)).toBe(`${asked}${answer}>`)
-    const words = records.slice(-1 - linesBack).flatMap(line => line.slice('line '.length, line.indexOf(':')).split('-'))
+    const words = records
+      .slice(-1 - linesBack)
+      .flatMap(line => line.slice('line '.length, line.indexOf(':')).split('-'))
     expect(new Set(words).size).toBe(words.length)
   }
   expect(records).toHaveLength(1_000)
@@ -66,7 +77,10 @@ test('accuracy over parts of a stream', () => {
   expect(accuracyOf(answers)).toEqual({ right: 3, questions: 6 })
   expect(accuracyOf(answers, 0, 20)).toEqual({ right: 2, questions: 2 })
   expect(accuracyOf(answers, 20)).toEqual({ right: 1, questions: 4 })
-  expect(accuracyCurve(answers, 3)).toEqual([{ x: 20, y: 100 * 2 / 3 }, { x: 50, y: 100 / 3 }])
+  expect(accuracyCurve(answers, 3)).toEqual([
+    { x: 20, y: (100 * 2) / 3 },
+    { x: 50, y: 100 / 3 },
+  ])
   expect(accuracyCurve({ right: [], seen: [] }, 3)).toEqual([])
 })
 
@@ -79,7 +93,17 @@ function speaker(say: (stream: string) => string, capacity = Infinity) {
   }
   const sequence = {
     append: async (tokens: ArrayLike<number>) => add(tokens),
-    generate: ({ tokens, stop, maxTokens, temperature }: { tokens: number[]; stop: string[]; maxTokens: number; temperature: number }) => ({
+    generate: ({
+      tokens,
+      stop,
+      maxTokens,
+      temperature,
+    }: {
+      tokens: number[]
+      stop: string[]
+      maxTokens: number
+      temperature: number
+    }) => ({
       async *text() {
         if (maxTokens !== 1 || temperature !== 0 || stop.length > 16) throw new Error('not what a question needs')
         add(tokens)
@@ -98,7 +122,11 @@ function speaker(say: (stream: string) => string, capacity = Infinity) {
 }
 
 const codes = (text: string) => [...text].map(character => character.charCodeAt(0))
-const ask = (prompt: string, answer: string) => ({ prompt: codes(prompt), answer: codes(answer), likely: [...'0123456789'] })
+const ask = (prompt: string, answer: string) => ({
+  prompt: codes(prompt),
+  answer: codes(answer),
+  likely: [...'0123456789'],
+})
 
 test('the right answer stays in the stream, whatever the model says', async () => {
   const knows = speaker(stream => (stream.endsWith('?') ? '4' : '2'))
@@ -145,11 +173,17 @@ test('Table 5 names what it lacks, and shows what there is beside the paper', ()
   const { tables } = table.present(outcomes)
   const row = tables[0]!.rows.find(([name]) => name === 'StreamingLLM')!
   expect(row.slice(1)).toEqual([50, 'not measured: no network', 71.34, 55.03, 80.89, 65.61, 91.37, 80.2])
-  expect(tables[1]!.rows.find(each => each[0] === 'ARC-Easy' && each[1] === 'StreamingLLM')!.slice(2)).toEqual([2, 600, '50.0 % (9.5 to 90.5)', '0.0 % (0.0 to 79.3)'])
+  expect(tables[1]!.rows.find(each => each[0] === 'ARC-Easy' && each[1] === 'StreamingLLM')!.slice(2)).toEqual([
+    2,
+    600,
+    '50.0 % (9.5 to 90.5)',
+    '0.0 % (0.0 to 79.3)',
+  ])
 })
 
 test('Figure 9 goes beyond 100,000 tokens in the full run and stays within a minute in the quick one', () => {
-  const tokens = (quick: boolean) => figure9(setting({}, quick)).cells.map(cell => cell.work.reduce((sum, work) => sum + work.tokens, 0))
+  const tokens = (quick: boolean) =>
+    figure9(setting({}, quick)).cells.map(cell => cell.work.reduce((sum, work) => sum + work.tokens, 0))
   expect(Math.min(...tokens(false).slice(0, 2))).toBeGreaterThan(100_000)
   expect(tokens(true).reduce((sum, each) => sum + each, 0)).toBeLessThan(60 * 230)
   const keys = figure9(setting({})).cells.map(cell => JSON.stringify(cell.key))

@@ -1,13 +1,15 @@
 import { readFileSync } from 'node:fs'
+import { type Addons, prepareAddons } from '../../scripts/package/addons.js'
 import { nodeApiFunctions, symbolsOfNodeApi } from '../../scripts/prebuild/compile.js'
-import { compareVersions, faults, type AddonFacts } from '../../scripts/prebuild/inspect.js'
-import { prepareAddons, type Addons } from '../../scripts/package/addons.js'
+import { type AddonFacts, compareVersions, faults } from '../../scripts/prebuild/inspect.js'
 import { isOfCppRuntime, systemCppLibrary } from '../../scripts/prebuild/system-libcxx.js'
-import { exported, parseTargets, targetNames, triple, type TargetName } from '../../scripts/prebuild/targets.js'
+import { exported, parseTargets, type TargetName, targetNames, triple } from '../../scripts/prebuild/targets.js'
 
 test('the loader and the packages of libraries know every target, and no other', () => {
   const loader = readFileSync(new URL('../../lib/backend/addon.ts', import.meta.url), 'utf8')
-  const cases = [...loader.matchAll(/case '([\w-]+)': return require\('\.\.\/\.\.\/prebuilds\/([\w-]+)\/streaming_llm\.node'\)/g)]
+  const cases = [
+    ...loader.matchAll(/case '([\w-]+)': return require\('\.\.\/\.\.\/prebuilds\/([\w-]+)\/streaming_llm\.node'\)/g),
+  ]
   expect(cases.map(([, name]) => name).sort()).toEqual([...targetNames].sort())
   for (const [, name, folder] of cases) expect(folder).toBe(name)
   const locate = readFileSync(new URL('../../lib/backend/locate.ts', import.meta.url), 'utf8')
@@ -21,11 +23,29 @@ test('targets by name', () => {
   expect(triple('linux-arm64')).toBe('aarch64-linux-gnu.2.34')
 })
 
-test.each(['__ZNSt3__16thread4joinEv', '__ZNKSt9exception4whatEv', '__ZTISt12out_of_range', '__ZTVN10__cxxabiv117__class_type_infoE', '__ZSt9terminatev', '__Znwm', '__ZdlPvm', '___cxa_throw', '___gxx_personality_v0'])('%s is of C++', symbol => {
+test.each([
+  '__ZNSt3__16thread4joinEv',
+  '__ZNKSt9exception4whatEv',
+  '__ZTISt12out_of_range',
+  '__ZTVN10__cxxabiv117__class_type_infoE',
+  '__ZSt9terminatev',
+  '__Znwm',
+  '__ZdlPvm',
+  '___cxa_throw',
+  '___gxx_personality_v0',
+])('%s is of C++', symbol => {
   expect(isOfCppRuntime(symbol)).toBe(true)
 })
 
-test.each(['_napi_create_object', '_malloc', '__Unwind_Resume', '__ZN9streaming5ModelD1Ev', '_dlopen', '__tlv_atexit', '___cxa_throw_more'.slice(1)])('%s is not', symbol => {
+test.each([
+  '_napi_create_object',
+  '_malloc',
+  '__Unwind_Resume',
+  '__ZN9streaming5ModelD1Ev',
+  '_dlopen',
+  '__tlv_atexit',
+  '___cxa_throw_more'.slice(1),
+])('%s is not', symbol => {
   expect(isOfCppRuntime(symbol)).toBe(false)
 })
 
@@ -51,9 +71,26 @@ test('versions are compared by their numbers', () => {
 })
 
 const sound: Record<string, AddonFacts> = {
-  'linux-x64': { architecture: 'x86_64', exports: exported, libraries: ['libstdc++.so.6', 'libgcc_s.so.1', 'libc.so.6', 'ld-linux-x86-64.so.2'], imports: ['napi_call_function', 'dlopen@GLIBC_2.34', '_ZSt9terminatev@GLIBCXX_3.4'] },
-  'darwin-arm64': { architecture: 'aarch64', exports: [...exported, '__mh_dylib_header'], libraries: ['/usr/lib/libc++.1.dylib', '/usr/lib/libSystem.B.dylib'], imports: ['_napi_call_function', '___cxa_throw', '_dlopen', 'dyld_stub_binder'], oldestSystem: '14.0', signed: true },
-  'win32-x64': { architecture: 'x86_64', exports: exported, libraries: ['KERNEL32.dll', 'api-ms-win-crt-heap-l1-1-0.dll'], imports: ['LoadLibraryExW', 'malloc'] },
+  'linux-x64': {
+    architecture: 'x86_64',
+    exports: exported,
+    libraries: ['libstdc++.so.6', 'libgcc_s.so.1', 'libc.so.6', 'ld-linux-x86-64.so.2'],
+    imports: ['napi_call_function', 'dlopen@GLIBC_2.34', '_ZSt9terminatev@GLIBCXX_3.4'],
+  },
+  'darwin-arm64': {
+    architecture: 'aarch64',
+    exports: [...exported, '__mh_dylib_header'],
+    libraries: ['/usr/lib/libc++.1.dylib', '/usr/lib/libSystem.B.dylib'],
+    imports: ['_napi_call_function', '___cxa_throw', '_dlopen', 'dyld_stub_binder'],
+    oldestSystem: '14.0',
+    signed: true,
+  },
+  'win32-x64': {
+    architecture: 'x86_64',
+    exports: exported,
+    libraries: ['KERNEL32.dll', 'api-ms-win-crt-heap-l1-1-0.dll'],
+    imports: ['LoadLibraryExW', 'malloc'],
+  },
 }
 
 test.each(Object.entries(sound))('a sound addon for %s', (name, facts) => {
@@ -75,13 +112,17 @@ test.each<[TargetName, Partial<AddonFacts>, string]>([
   ['win32-x64', { libraries: ['NODE.EXE'] }, 'it needs NODE.EXE'],
   ['win32-x64', { imports: ['napi_call_function'] }, 'it takes Node-API from a program of a fixed name'],
 ])('a fault of %s is found: %j', (name, change, words) => {
-  const found = faults(name, { ...sound[name] as AddonFacts, ...change }, ['napi_call_function'])
+  const found = faults(name, { ...(sound[name] as AddonFacts), ...change }, ['napi_call_function'])
   expect(found.join('\n')).toContain(words)
 })
 
 describe('the addons of a package that is packed', () => {
   /** prebuilds/ with what is there of each platform. */
-  function place(there: Partial<Record<TargetName, 'current' | 'outdated' | 'built here'>>): { addons: Addons; built: () => number; said: string[] } {
+  function place(there: Partial<Record<TargetName, 'current' | 'outdated' | 'built here'>>): {
+    addons: Addons
+    built: () => number
+    said: string[]
+  } {
     let built = 0
     const said: string[] = []
     const addons: Addons = {
@@ -113,6 +154,8 @@ describe('the addons of a package that is packed', () => {
     expect(built()).toBe(0)
     expect(said.join()).toContain('no addon for')
     await expect(prepareAddons(place({ 'linux-x64': 'outdated' }).addons)).rejects.toThrow('not of the sources')
-    await expect(prepareAddons(place({ 'linux-x64': 'built here', 'darwin-arm64': 'current' }).addons)).rejects.toThrow('linux-x64')
+    await expect(prepareAddons(place({ 'linux-x64': 'built here', 'darwin-arm64': 'current' }).addons)).rejects.toThrow(
+      'linux-x64',
+    )
   })
 })

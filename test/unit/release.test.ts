@@ -1,8 +1,15 @@
-import { readFileSync, readdirSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { changelogSection, obstacles, type Readiness } from '../../scripts/release/readiness.js'
 
-const changelog = '# Changelog\n\n## [Unreleased]\n\nSomething.\n\n## [1.2.0] - 2026-01-02\n\n### Added\n\n- This.\n\n## [1.1.0]\n\n- That.\n'
-const ready: Readiness = { version: '1.2.0', changelog, changes: '', tags: ['v1.2.0'], packageJson: { repository: 'somewhere' } }
+const changelog =
+  '# Changelog\n\n## [Unreleased]\n\nSomething.\n\n## [1.2.0] - 2026-01-02\n\n### Added\n\n- This.\n\n## [1.1.0]\n\n- That.\n'
+const ready: Readiness = {
+  version: '1.2.0',
+  changelog,
+  changes: '',
+  tags: ['v1.2.0'],
+  packageJson: { repository: 'somewhere' },
+}
 
 test('the section of a version', () => {
   expect(changelogSection(changelog, '1.2.0')).toEqual({ date: '2026-01-02', text: '### Added\n\n- This.' })
@@ -30,9 +37,13 @@ test.each<[Partial<Readiness>, string]>([
 })
 
 test('workflows call scripts that there are', () => {
-  const { scripts } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { scripts: Record<string, string> }
+  const { scripts } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+    scripts: Record<string, string>
+  }
   const folder = new URL('../../.github/workflows/', import.meta.url)
-  const called = readdirSync(folder).flatMap(name => [...readFileSync(new URL(name, folder), 'utf8').matchAll(/npm run ([\w:]+)/g)].map(match => match[1] as string))
+  const called = readdirSync(folder).flatMap(name =>
+    [...readFileSync(new URL(name, folder), 'utf8').matchAll(/npm run ([\w:]+)/g)].map(match => match[1] as string),
+  )
   expect(called.length).toBeGreaterThan(2)
   for (const name of called) expect(Object.keys(scripts)).toContain(name)
 })

@@ -5,7 +5,9 @@ import { processSpace } from '../../lib/files/process-owner.js'
 import { makeSwapFolder, removeSwapFolder } from '../../lib/swap-folder.js'
 
 let folder: string
-beforeEach(() => { folder = mkdtempSync(join(tmpdir(), 'swap-folder-')) })
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'swap-folder-'))
+})
 afterEach(() => rmSync(folder, { recursive: true }))
 
 const gone = 999_999_999 // more than any system gives
@@ -24,9 +26,13 @@ test('a folder of its own, that goes with its files', async () => {
 test('those of processes that are gone go, with their files, and nothing else does', async () => {
   const left = [`streaming-llm-swap-${gone}-${space}-aB3dE6`, `streaming-llm-swap-${gone}-${space}-000000`]
   const others = [
-    `streaming-llm-swap-${process.pid}-${space}-aB3dE6`, `streaming-llm-swap-${process.ppid}-${space}-aB3dE6`,
-    `streaming-llm-swap-${gone}-00000000-aB3dE6`, `streaming-llm-swap-${gone}-${space}-aB3dE67`,
-    `a-streaming-llm-swap-${gone}-${space}-aB3dE6`, `streaming-llm-swap-0-${space}-aB3dE6`, `streaming-llm-swap--1-${space}-aB3dE6`,
+    `streaming-llm-swap-${process.pid}-${space}-aB3dE6`,
+    `streaming-llm-swap-${process.ppid}-${space}-aB3dE6`,
+    `streaming-llm-swap-${gone}-00000000-aB3dE6`,
+    `streaming-llm-swap-${gone}-${space}-aB3dE67`,
+    `a-streaming-llm-swap-${gone}-${space}-aB3dE6`,
+    `streaming-llm-swap-0-${space}-aB3dE6`,
+    `streaming-llm-swap--1-${space}-aB3dE6`,
   ]
   for (const name of [...left, ...others]) {
     mkdirSync(join(folder, name))
@@ -48,5 +54,8 @@ onUnix('a link in their place is not followed', async () => {
 })
 
 test('without a place for it, it says what to do', async () => {
-  await expect(makeSwapFolder(join(folder, 'absent'))).rejects.toMatchObject({ code: 'MODEL_LOAD_FAILED', message: expect.stringContaining("or use 'memory'") })
+  await expect(makeSwapFolder(join(folder, 'absent'))).rejects.toMatchObject({
+    code: 'MODEL_LOAD_FAILED',
+    message: expect.stringContaining("or use 'memory'"),
+  })
 })

@@ -2,11 +2,25 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
 import { z } from 'zod'
-import { estimateMemory, loadModel, streamChat, type Chat, type ChatOptions, type GenerateOptions, type JsonSchema, type Model, type RestoreOptions, type StandardSchema, type StreamChatOptions, type Tool, type Tools } from '../../lib/index.js'
+import {
+  type Chat,
+  type ChatOptions,
+  estimateMemory,
+  type GenerateOptions,
+  type JsonSchema,
+  loadModel,
+  type Model,
+  type RestoreOptions,
+  type StandardSchema,
+  type StreamChatOptions,
+  streamChat,
+  type Tool,
+  type Tools,
+} from '../../lib/index.js'
 
 // What is checked here is checked by TypeScript: nothing of it is run, but for the test at the end.
 
-type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ? 1 : 2) ? true : false
+type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
 function expectType<Expected>() {
   return <Actual>(_value: Actual, ..._same: Same<Actual, Expected> extends true ? [] : [never]): void => {}
 }
@@ -14,7 +28,9 @@ function expectType<Expected>() {
 const numbers = z.object({ a: z.number(), b: z.string().transform(text => text.length) })
 type Numbers = { a: number; b: number }
 const json: JsonSchema = { type: 'object', properties: { city: { type: 'string' } } }
-interface City { city: string }
+interface City {
+  city: string
+}
 
 export function toolsOfAChat(model: Model): void {
   model.createChat({
@@ -34,14 +50,22 @@ export function toolsOfAChat(model: Model): void {
           return { city }
         },
       },
-      method: { parameters: numbers, execute(args) { return expectType<Numbers>()(args) } },
+      method: {
+        parameters: numbers,
+        execute(args) {
+          return expectType<Numbers>()(args)
+        },
+      },
       // @ts-expect-error there is no such argument
       typo: { parameters: numbers, execute: args => args.c },
       // @ts-expect-error the schema says otherwise
       wrong: { parameters: numbers, execute: (args: { a: string }) => args },
       written: { parameters: numbers, execute: (args: { a: number }) => args },
       without: { parameters: numbers },
-      json: { parameters: { type: 'object', properties: { city: { type: 'string' } }, required: ['city'] }, execute: ({ city }) => expectType<any>()(city) },
+      json: {
+        parameters: { type: 'object', properties: { city: { type: 'string' } }, required: ['city'] },
+        execute: ({ city }) => expectType<any>()(city),
+      },
       jsonTyped: { parameters: json, execute: ({ city }: City) => expectType<string>()(city) },
       none: { description: 'the time', execute: () => new Date() },
       noneArgs: { execute: (_, { id }) => id },
@@ -67,7 +91,9 @@ export function toolsFromElsewhere(model: Model, chosen: boolean, given: Standar
   model.createChat({ tools: record })
   model.createChat({ tools })
   model.createChat({ tools: { one, untyped } })
-  model.createChat({ tools: { ...record, one, add: { parameters: given, execute: args => expectType<Numbers>()(args) } } })
+  model.createChat({
+    tools: { ...record, one, add: { parameters: given, execute: args => expectType<Numbers>()(args) } },
+  })
   model.createChat({ tools: Object.fromEntries([['a', one]]) })
   model.createChat({ tools: chosen ? tools : undefined })
   model.createChat({ tools: undefined })
@@ -83,7 +109,12 @@ export function toolsFromElsewhere(model: Model, chosen: boolean, given: Standar
   void model.restoreChat('x', { tools: { add: { parameters: numbers, execute: args => expectType<Numbers>()(args) } } })
   const stateless: StreamChatOptions = { model, messages: [], tools }
   streamChat(stateless)
-  streamChat({ model, messages: [], maxTokens: 5, tools: { add: { parameters: numbers, execute: args => expectType<Numbers>()(args) } } })
+  streamChat({
+    model,
+    messages: [],
+    maxTokens: 5,
+    tools: { add: { parameters: numbers, execute: args => expectType<Numbers>()(args) } },
+  })
   streamChat({ model, messages: [] })
 }
 
@@ -93,7 +124,10 @@ export function documented(model: Model): Chat[] {
   const chat = model.createChat({
     tools: {
       add: { parameters: z.object({ a: z.number(), b: z.number() }), execute: ({ a, b }) => a + b },
-      greet: { parameters: { type: 'object', properties: { name: { type: 'string' } } }, execute: ({ name }: { name?: string }) => `Hello ${name}` },
+      greet: {
+        parameters: { type: 'object', properties: { name: { type: 'string' } } },
+        execute: ({ name }: { name?: string }) => `Hello ${name}`,
+      },
     },
   })
   return [chat, model.createChat({ tools: { double } })]
@@ -102,7 +136,9 @@ export function documented(model: Model): Chat[] {
 export async function values(chat: Chat, options: GenerateOptions): Promise<void> {
   expectType<Numbers>()((await chat.ask('x', { responseFormat: numbers })).value)
   expectType<unknown>()((await chat.ask('x', { responseFormat: json })).value)
-  expectType<unknown>()((await chat.ask('x', { responseFormat: z.toJSONSchema(numbers, { io: 'input' }) as JsonSchema })).value)
+  expectType<unknown>()(
+    (await chat.ask('x', { responseFormat: z.toJSONSchema(numbers, { io: 'input' }) as JsonSchema })).value,
+  )
   expectType<string[]>()((await chat.ask('x', { responseFormat: z.array(z.string()), temperature: 1 })).value)
   expectType<Numbers>()((await chat.ask('x', { responseFormat: {} as StandardSchema<Numbers> })).value)
   expectType<unknown>()((await chat.ask('x', options)).value)
@@ -119,21 +155,65 @@ export async function values(chat: Chat, options: GenerateOptions): Promise<void
 }
 
 // `undefined` is an option that is not given, also under exactOptionalPropertyTypes.
-export async function undefinedOptions(model: Model, some: { text: string | undefined; number: number | undefined; texts: string[] | undefined; signal: AbortSignal | undefined }): Promise<void> {
-  const chat = model.createChat({ system: process.env['SYSTEM'], window: some.number, temperature: some.number, dry: { base: some.number }, tools: undefined, messages: undefined })
-  await chat.ask('x', { signal: some.signal, maxTokens: some.number, stop: some.texts, startWith: some.text, grammar: { source: 'x', triggers: some.texts }, responseFormat: undefined })
-  await loadModel('x', { cacheTokens: some.number, sha256: some.text, signal: some.signal, onProgress: undefined, adapters: [{ path: 'x', scale: some.number }] })
+export async function undefinedOptions(
+  model: Model,
+  some: {
+    text: string | undefined
+    number: number | undefined
+    texts: string[] | undefined
+    signal: AbortSignal | undefined
+  },
+): Promise<void> {
+  const chat = model.createChat({
+    system: process.env['SYSTEM'],
+    window: some.number,
+    temperature: some.number,
+    dry: { base: some.number },
+    tools: undefined,
+    messages: undefined,
+  })
+  await chat.ask('x', {
+    signal: some.signal,
+    maxTokens: some.number,
+    stop: some.texts,
+    startWith: some.text,
+    grammar: { source: 'x', triggers: some.texts },
+    responseFormat: undefined,
+  })
+  await loadModel('x', {
+    cacheTokens: some.number,
+    sha256: some.text,
+    signal: some.signal,
+    onProgress: undefined,
+    adapters: [{ path: 'x', scale: some.number }],
+  })
   await estimateMemory('x', { chats: some.number })
   await model.restoreChat('x', { chatTemplate: some.text })
-  streamChat({ model, messages: [], system: some.text, seed: some.number, tools: { a: { description: some.text, parameters: numbers, execute: args => expectType<Numbers>()(args) } } })
+  streamChat({
+    model,
+    messages: [],
+    system: some.text,
+    seed: some.number,
+    tools: { a: { description: some.text, parameters: numbers, execute: args => expectType<Numbers>()(args) } },
+  })
 }
 
 test('the types are right, also under exactOptionalPropertyTypes', () => {
-  expect([toolsOfAChat, toolsFromElsewhere, documented, values, undefinedOptions]).toEqual(Array.from({ length: 5 }, () => expect.any(Function)))
+  expect([toolsOfAChat, toolsFromElsewhere, documented, values, undefinedOptions]).toEqual(
+    Array.from({ length: 5 }, () => expect.any(Function)),
+  )
   const file = fileURLToPath(import.meta.url)
-  const { options } = ts.getParsedCommandLineOfConfigFile(join(file, '..', '..', '..', 'tsconfig.json'), {}, { ...ts.sys, onUnRecoverableConfigFileDiagnostic: () => {} })!
+  const { options } = ts.getParsedCommandLineOfConfigFile(
+    join(file, '..', '..', '..', 'tsconfig.json'),
+    {},
+    { ...ts.sys, onUnRecoverableConfigFileDiagnostic: () => {} },
+  )!
   for (const exactOptionalPropertyTypes of [false, true]) {
     const program = ts.createProgram([file], { ...options, exactOptionalPropertyTypes })
-    expect(program.getSemanticDiagnostics(program.getSourceFile(file)).map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'))).toEqual([])
+    expect(
+      program
+        .getSemanticDiagnostics(program.getSourceFile(file))
+        .map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n')),
+    ).toEqual([])
   }
 })

@@ -93,11 +93,16 @@ export function endlessRule(flat: FlatRules): number | undefined {
   const empty = emptyRules(flat)
   const beginnings = flat.rules.map(elements => beginningsOf(elements!, empty))
   const component = components(beginnings.map(each => each.map(({ rule }) => rule)))
-  const found = beginnings.findIndex((each, rule) => each.some(beginning => !beginning.last && component[beginning.rule] === component[rule]))
+  const found = beginnings.findIndex((each, rule) =>
+    each.some(beginning => !beginning.last && component[beginning.rule] === component[rule]),
+  )
   return found === -1 ? undefined : found
 }
 
-interface Beginning { rule: number; /** Nothing follows it. */ last: boolean }
+interface Beginning {
+  rule: number /** Nothing follows it. */
+  last: boolean
+}
 
 /** The rules that a rule can begin with, given those that may be passed over. */
 function beginningsOf(elements: readonly number[], passedOver: readonly boolean[]): Beginning[] {
@@ -137,7 +142,7 @@ function components(edges: readonly (readonly number[])[]): number[] {
       if (parent !== undefined) lowest[parent] = Math.min(lowest[parent]!, lowest[top.node]!)
       if (lowest[top.node] !== order[top.node]) continue
       let node
-      do component[node = pending.pop()!] = top.node
+      do component[(node = pending.pop()!)] = top.node
       while (node !== top.node)
     }
   }

@@ -2,7 +2,10 @@
 export type CodePoints = readonly (readonly [number, number])[]
 
 /** What a text can hold: everything but surrogates, which UTF-8 has no place for. */
-export const everyCodePoint: CodePoints = [[0, 0xd7ff], [0xe000, 0x10ffff]]
+export const everyCodePoint: CodePoints = [
+  [0, 0xd7ff],
+  [0xe000, 0x10ffff],
+]
 
 export function codePoints(characters: string): CodePoints {
   return union(Array.from(characters, character => [character.codePointAt(0)!, character.codePointAt(0)!] as const))

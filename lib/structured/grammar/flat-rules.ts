@@ -7,7 +7,10 @@ export const alternative = -2
 const firstTerminal = -3
 
 /** What one element matches: a character of a set or outside of it, any character, or a token, whose text only a model knows. */
-export type Terminal = { readonly ranges: readonly (readonly [number, number])[]; readonly inverted: boolean } | 'any' | 'token'
+export type Terminal =
+  | { readonly ranges: readonly (readonly [number, number])[]; readonly inverted: boolean }
+  | 'any'
+  | 'token'
 
 export function isTerminal(element: number): boolean {
   return element < 0 && element !== alternative
@@ -147,7 +150,9 @@ class FlatRulesReader {
     const count = most !== Infinity && most > 0 ? most : Math.max(least, 1)
     // llama.cpp reads a larger upper bound than its limit as none
     if (count * weight >= repetitionThreshold) {
-      throw this.#problem(`${count} repetitions of what has ${weight} rule${weight === 1 ? '' : 's'}; their product must be below ${repetitionThreshold}`)
+      throw this.#problem(
+        `${count} repetitions of what has ${weight} rule${weight === 1 ? '' : 's'}; their product must be below ${repetitionThreshold}`,
+      )
     }
     const item = elements.slice(start)
     if (least === 0) elements.length = start
@@ -155,7 +160,7 @@ class FlatRulesReader {
     let last: number | undefined
     for (let i = 0; i < (most === Infinity ? 1 : most - least); i++) {
       const rule = this.#newRule()
-      const body = this.#rules[rule] = [] as number[]
+      const body = (this.#rules[rule] = [] as number[])
       for (const element of item) this.#add(body, element)
       if (most === Infinity) this.#add(body, rule)
       else if (last !== undefined) this.#add(body, last)
@@ -194,7 +199,8 @@ class FlatRulesReader {
     this.#position++
     while (!this.#take('"')) {
       const codePoint = this.#readCharacter()
-      if (!this.#characters.has(codePoint)) this.#characters.set(codePoint, this.#newTerminal({ ranges: [[codePoint, codePoint]], inverted: false }))
+      if (!this.#characters.has(codePoint))
+        this.#characters.set(codePoint, this.#newTerminal({ ranges: [[codePoint, codePoint]], inverted: false }))
       this.#add(elements, this.#characters.get(codePoint)!)
     }
   }
@@ -257,13 +263,15 @@ class FlatRulesReader {
   }
 
   #newRule(): number {
-    if (this.#rules.length >= mostRules) throw this.#problem(`the grammar has more than ${mostRules} rules, those of groups and repetitions included`)
+    if (this.#rules.length >= mostRules)
+      throw this.#problem(`the grammar has more than ${mostRules} rules, those of groups and repetitions included`)
     this.#lines.push(this.#currentLine())
     return this.#rules.push([]) - 1
   }
 
   #add(elements: number[], element: number): void {
-    if (++this.#elements > mostElements) throw this.#problem(`the grammar has more than ${mostElements} elements, repetitions included`)
+    if (++this.#elements > mostElements)
+      throw this.#problem(`the grammar has more than ${mostElements} elements, repetitions included`)
     elements.push(element)
   }
 
@@ -298,7 +306,10 @@ class FlatRulesReader {
   }
 
   #expected(what: string): Problem {
-    const found = this.#position < this.source.length ? JSON.stringify(String.fromCodePoint(this.source.codePointAt(this.#position)!)) : 'the end'
+    const found =
+      this.#position < this.source.length
+        ? JSON.stringify(String.fromCodePoint(this.source.codePointAt(this.#position)!))
+        : 'the end'
     return this.#problem(`${what} was expected, and ${found} is there`)
   }
 

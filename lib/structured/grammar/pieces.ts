@@ -13,7 +13,11 @@ export interface Piece {
 export const nothing: Piece = { text: '""', kind: 'item', literal: '' }
 
 export function literal(characters: string): Piece {
-  return { text: `"${Array.from(characters, each => escaped(each, '"\\')).join('')}"`, kind: 'item', literal: characters }
+  return {
+    text: `"${Array.from(characters, each => escaped(each, '"\\')).join('')}"`,
+    kind: 'item',
+    literal: characters,
+  }
 }
 
 /** One character out of a set that is not empty. */
@@ -21,7 +25,9 @@ export function characterOf(set: CodePoints): Piece {
   const first = set[0]!
   if (set.length === 1 && first[0] === first[1]) return literal(String.fromCodePoint(first[0]))
   const one = (codePoint: number) => escaped(String.fromCodePoint(codePoint), '[]\\-')
-  const ranges = set.map(([from, to]) => from === to ? one(from) : `${one(from)}${to === from + 1 ? '' : '-'}${one(to)}`)
+  const ranges = set.map(([from, to]) =>
+    from === to ? one(from) : `${one(from)}${to === from + 1 ? '' : '-'}${one(to)}`,
+  )
   return { text: `[${ranges.join('')}]`, kind: 'item' }
 }
 
@@ -35,11 +41,15 @@ export function sequence(...pieces: readonly Piece[]): Piece {
   for (const piece of pieces) {
     const last = joined.at(-1)
     if (piece.literal === '') continue
-    if (piece.literal !== undefined && last?.literal !== undefined) joined[joined.length - 1] = literal(last.literal + piece.literal)
+    if (piece.literal !== undefined && last?.literal !== undefined)
+      joined[joined.length - 1] = literal(last.literal + piece.literal)
     else joined.push(piece)
   }
   if (joined.length < 2) return joined[0] ?? nothing
-  return { text: joined.map(piece => piece.kind === 'choice' ? `(${piece.text})` : piece.text).join(' '), kind: 'sequence' }
+  return {
+    text: joined.map(piece => (piece.kind === 'choice' ? `(${piece.text})` : piece.text)).join(' '),
+    kind: 'sequence',
+  }
 }
 
 /** At least one option; the same option twice counts once. */

@@ -18,10 +18,18 @@ function wellFormed(text: string): number[] {
 }
 
 /** One alternative of a rule, with numbers for the places in it that are all different. */
-interface Option { rule: number; elements: readonly number[]; firstPlace: number }
+interface Option {
+  rule: number
+  elements: readonly number[]
+  firstPlace: number
+}
 
 /** How far an alternative has been read, that began at `origin`. */
-interface State { option: Option; at: number; origin: number }
+interface State {
+  option: Option
+  at: number
+  origin: number
+}
 
 interface Position {
   states: State[]
@@ -38,8 +46,16 @@ class Walk {
   #places = 0
   #steps = 0
 
-  constructor(readonly flat: FlatRules, readonly text: readonly number[]) {
-    this.#positions = Array.from({ length: text.length + 1 }, () => ({ states: [], known: new Set(), waiting: new Map(), empty: new Set() }))
+  constructor(
+    readonly flat: FlatRules,
+    readonly text: readonly number[],
+  ) {
+    this.#positions = Array.from({ length: text.length + 1 }, () => ({
+      states: [],
+      known: new Set(),
+      waiting: new Map(),
+      empty: new Set(),
+    }))
   }
 
   reaches(): boolean {
@@ -78,7 +94,7 @@ class Walk {
   #end({ option: { rule }, origin }: State, index: number): void {
     const { waiting, empty } = this.#positions[origin]!
     if (origin === index) empty.add(rule)
-    for (const state of [...waiting.get(rule) ?? []]) this.#advance(state, index)
+    for (const state of [...(waiting.get(rule) ?? [])]) this.#advance(state, index)
   }
 
   #advance(state: State, index: number): void {

@@ -27,7 +27,12 @@ export class GrammarRules {
   /** A name for a rule that refers to itself, and so has to be known before its body is. */
   reserve(hint: string): string {
     // llama.cpp's names are letters, digits and hyphens
-    const base = hint.toLowerCase().replace(/[^a-z0-9]+/g, '-').replace(/^-|-$/g, '').slice(0, 40) || 'rule'
+    const base =
+      hint
+        .toLowerCase()
+        .replace(/[^a-z0-9]+/g, '-')
+        .replace(/^-|-$/g, '')
+        .slice(0, 40) || 'rule'
     let count = this.#counters.get(base) ?? 0
     let name
     do {
@@ -61,7 +66,10 @@ export class GrammarRules {
     }
     if (least === 1 && most === 1) return piece
     const item = this.rule(hint, piece)
-    if (most === Infinity) return least > chunk ? sequence(this.#times(hint, item, least), repeated(item, '*')) : repeated(item, unbounded(least))
+    if (most === Infinity)
+      return least > chunk
+        ? sequence(this.#times(hint, item, least), repeated(item, '*'))
+        : repeated(item, unbounded(least))
     if (most <= chunk) return repeated(item, bounded(least, most))
     return sequence(this.#times(hint, item, least), this.#upTo(hint, item, most - least))
   }
@@ -69,7 +77,10 @@ export class GrammarRules {
   #times(hint: string, item: Piece, count: number): Piece {
     if (count === 0) return nothing
     if (count <= chunk) return count === 1 ? item : repeated(item, bounded(count, count))
-    return sequence(this.#times(hint, this.#chunk(hint, item), Math.floor(count / chunk)), this.#times(hint, item, count % chunk))
+    return sequence(
+      this.#times(hint, this.#chunk(hint, item), Math.floor(count / chunk)),
+      this.#times(hint, item, count % chunk),
+    )
   }
 
   #upTo(hint: string, item: Piece, most: number): Piece {
@@ -105,7 +116,10 @@ export class GrammarRules {
 
 /** The names of rules that a body refers to: what is neither a literal nor a set of characters nor a count. */
 function namesIn(body: string): string[] {
-  return Array.from(body.matchAll(/"(?:\\.|[^"\\])*"|\[(?:\\.|[^\]\\])*\]|\{[^}]*\}|([a-z0-9-]+)/g), ([, name]) => name).filter(name => name !== undefined)
+  return Array.from(
+    body.matchAll(/"(?:\\.|[^"\\])*"|\[(?:\\.|[^\]\\])*\]|\{[^}]*\}|([a-z0-9-]+)/g),
+    ([, name]) => name,
+  ).filter(name => name !== undefined)
 }
 
 /** What is repeated may not be repeated once more without a rule between: llama.cpp multiplies the counts. */

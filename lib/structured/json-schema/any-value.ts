@@ -15,11 +15,14 @@ export function anyValue(rules: GrammarRules, depth = mostDepth): Piece {
   if (depth === 0) return rules.rule('value-0', choice(single))
   const inner = anyValue(rules, depth - 1)
   const member = rules.rule(`member-${depth}`, sequence(anyString(rules), colon(rules), inner))
-  return rules.rule(`value-${depth}`, choice([
-    ...single,
-    sequence(literal('['), listed(rules, `items-${depth}`, inner), literal(']')),
-    sequence(literal('{'), listed(rules, `members-${depth}`, member), literal('}')),
-  ]))
+  return rules.rule(
+    `value-${depth}`,
+    choice([
+      ...single,
+      sequence(literal('['), listed(rules, `items-${depth}`, inner), literal(']')),
+      sequence(literal('{'), listed(rules, `members-${depth}`, member), literal('}')),
+    ]),
+  )
 }
 
 /** Any number of the same, with commas between. */

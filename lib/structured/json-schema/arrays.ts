@@ -1,5 +1,5 @@
 import { literal, nothing, type Piece, sequence } from '../grammar/pieces.js'
-import { pathTo, Problem } from '../problem.js'
+import { Problem, pathTo } from '../problem.js'
 import { comma } from './json-text.js'
 import type { Compiler } from './objects.js'
 import type { Conjunction, Shape } from './shape.js'
@@ -7,10 +7,15 @@ import type { Conjunction, Shape } from './shape.js'
 /** Arrays, whose first items may have schemas of their own. */
 export function arrayPiece(compiler: Compiler, { path, items }: Shape, hint: string): Piece {
   const { rules } = compiler
-  const { first, rest, count: { least } } = items
+  const {
+    first,
+    rest,
+    count: { least },
+  } = items
   // an array ends where no item is possible any more, and where its first items do, unless it has to be longer
   const end = first.findIndex(nodes => !compiler.isPossible(nodes))
-  const closes = end !== -1 || (rest === undefined ? first.length > 0 && least <= first.length : !compiler.isPossible(rest))
+  const closes =
+    end !== -1 || (rest === undefined ? first.length > 0 && least <= first.length : !compiler.isPossible(rest))
   const most = Math.min(items.count.most, closes ? (end === -1 ? first.length : end) : Infinity)
   if (least > most) throw new Problem(pathTo(path, 'minItems'), `asks for ${least} items, and ${most} are possible`)
   if (most === 0) return literal('[]')

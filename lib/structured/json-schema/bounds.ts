@@ -6,7 +6,10 @@ export interface Bound {
 }
 
 /** A range of numbers; an end that is absent is infinite. */
-export interface Bounds { low?: Bound; high?: Bound }
+export interface Bounds {
+  low?: Bound
+  high?: Bound
+}
 
 export function intersectBounds(a: Bounds, b: Bounds): Bounds {
   return { low: stronger(a.low, b.low, 1), high: stronger(a.high, b.high, -1) }
@@ -18,8 +21,10 @@ export function isEmpty({ low, high }: Bounds): boolean {
 }
 
 export function isWithin(value: number, { low, high }: Bounds): boolean {
-  return (low === undefined || value > low.value || (value === low.value && !low.open))
-    && (high === undefined || value < high.value || (value === high.value && !high.open))
+  return (
+    (low === undefined || value > low.value || (value === low.value && !low.open)) &&
+    (high === undefined || value < high.value || (value === high.value && !high.open))
+  )
 }
 
 function stronger(a: Bound | undefined, b: Bound | undefined, direction: 1 | -1): Bound | undefined {

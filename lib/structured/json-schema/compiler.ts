@@ -58,34 +58,49 @@ export class SchemaCompiler implements Compiler {
 
   #choice(shapes: readonly Shape[], hint: string, path: string): Piece {
     if (shapes.length === 0) throw new Problem(path, 'allows no value')
-    return choice(shapes.flatMap(shape => {
-      try {
-        return this.#shape(shape, hint)
-      } catch (error) {
-        // what counts repetitions does not know whose they are
-        throw error instanceof Problem && error.where === '' ? new Problem(shape.path, error.message) : error
-      }
-    }))
+    return choice(
+      shapes.flatMap(shape => {
+        try {
+          return this.#shape(shape, hint)
+        } catch (error) {
+          // what counts repetitions does not know whose they are
+          throw error instanceof Problem && error.where === '' ? new Problem(shape.path, error.message) : error
+        }
+      }),
+    )
   }
 
   #shape(shape: Shape, hint: string): Piece[] {
-    if (shape.values !== undefined) return [oneOfTexts(this.rules, hint, shape.values.map(value => JSON.stringify(value)))]
+    if (shape.values !== undefined)
+      return [
+        oneOfTexts(
+          this.rules,
+          hint,
+          shape.values.map(value => JSON.stringify(value)),
+        ),
+      ]
     if (isAny(shape)) return [anyValue(this.rules)]
     return kindsMeant(shape).map(kind => this.#kind(shape, kind, hint))
   }
 
   #kind(shape: Shape, kind: Kind, hint: string): Piece {
     switch (kind) {
-      case 'null': return nullPiece
-      case 'boolean': return booleanPiece
+      case 'null':
+        return nullPiece
+      case 'boolean':
+        return booleanPiece
       case 'number': {
         const piece = numberPiece(this.rules, shape.bounds, shape.whole)
-        if (piece === undefined) throw new Problem(shape.path, `allows no ${shape.whole ? 'integer' : 'number of at most 15 digits'}`)
+        if (piece === undefined)
+          throw new Problem(shape.path, `allows no ${shape.whole ? 'integer' : 'number of at most 15 digits'}`)
         return piece
       }
-      case 'string': return stringPiece(this.rules, shape)
-      case 'array': return this.rules.rule(`${hint}-array`, arrayPiece(this, shape, hint))
-      case 'object': return this.rules.rule(`${hint}-object`, objectPiece(this, shape, hint))
+      case 'string':
+        return stringPiece(this.rules, shape)
+      case 'array':
+        return this.rules.rule(`${hint}-array`, arrayPiece(this, shape, hint))
+      case 'object':
+        return this.rules.rule(`${hint}-object`, objectPiece(this, shape, hint))
     }
   }
 }
@@ -93,5 +108,7 @@ export class SchemaCompiler implements Compiler {
 /** A schema without `type` means the kinds that its keywords speak of, though JSON Schema allows all others too. */
 function kindsMeant(shape: Shape): readonly Kind[] {
   const spoken = kinds.filter(kind => constrains(shape, kind))
-  return spoken.length > 0 && kinds.every(kind => shape.kinds.has(kind)) ? spoken : kinds.filter(kind => shape.kinds.has(kind))
+  return spoken.length > 0 && kinds.every(kind => shape.kinds.has(kind))
+    ? spoken
+    : kinds.filter(kind => shape.kinds.has(kind))
 }

@@ -1,5 +1,8 @@
 /** A number of no sign in digits: no zeros in front but a single one, none at the end of the fraction. */
-export interface Decimal { integer: string; fraction: string }
+export interface Decimal {
+  integer: string
+  fraction: string
+}
 
 /** The digits that JavaScript writes a finite number from 0 with, the fewest that read as the same number, without an exponent. */
 export function decimal(value: number): Decimal {

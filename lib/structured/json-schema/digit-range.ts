@@ -20,7 +20,10 @@ export interface DigitLimits {
 export class DigitRange {
   readonly #length: number
 
-  constructor(readonly rules: GrammarRules, readonly limits: DigitLimits) {
+  constructor(
+    readonly rules: GrammarRules,
+    readonly limits: DigitLimits,
+  ) {
     this.#length = limits.low.integer.length
   }
 
@@ -39,7 +42,8 @@ export class DigitRange {
     // at the low end or below it only more digits help, at the high end only zeros do
     if (alongLow && !alongHigh && onLow && !lowOpen) return this.#anything(position)
     if (!alongLow && onHigh) return highOpen ? undefined : this.#zeros(position)
-    const digits = position < this.#length + this.limits.places ? this.#digits(position, alongLow, alongHigh) : undefined
+    const digits =
+      position < this.#length + this.limits.places ? this.#digits(position, alongLow, alongHigh) : undefined
     const more = digits === undefined || position > this.#length ? digits : sequence(literal('.'), digits)
     const mayEnd = (!alongLow || (onLow && !lowOpen)) && !(onHigh && highOpen)
     if (!mayEnd) return more
@@ -66,12 +70,16 @@ export class DigitRange {
     }
     if (options.length === 0) return undefined
     // a rule of its own, as the digits of an end go fifteen deep
-    return this.rules.rule('digits', choice(options.map(({ from, to, rest }) => sequence(characterOf([[0x30 + from, 0x30 + to]]), rest))))
+    return this.rules.rule(
+      'digits',
+      choice(options.map(({ from, to, rest }) => sequence(characterOf([[0x30 + from, 0x30 + to]]), rest))),
+    )
   }
 
   #anything(position: number): Piece {
     const { places } = this.limits
-    if (position > this.#length) return this.rules.repeat('digit', characterOf([[0x30, 0x39]]), 0, this.#length + places - position)
+    if (position > this.#length)
+      return this.rules.repeat('digit', characterOf([[0x30, 0x39]]), 0, this.#length + places - position)
     return sequence(this.#repeatedDigit(this.#length - position), this.#fraction(characterOf([[0x30, 0x39]])))
   }
 
@@ -80,13 +88,17 @@ export class DigitRange {
   }
 
   #zeros(position: number): Piece {
-    if (position > this.#length) return this.rules.repeat('zero', literal('0'), 0, this.#length + this.limits.places - position)
+    if (position > this.#length)
+      return this.rules.repeat('zero', literal('0'), 0, this.#length + this.limits.places - position)
     return this.#fraction(literal('0'))
   }
 
   #fraction(digit: Piece): Piece {
     if (this.limits.places === 0) return nothing
-    return this.rules.optional('fraction', sequence(literal('.'), this.rules.repeat('digit', digit, 1, this.limits.places)))
+    return this.rules.optional(
+      'fraction',
+      sequence(literal('.'), this.rules.repeat('digit', digit, 1, this.limits.places)),
+    )
   }
 
   #isZeroFrom({ fraction }: Decimal, position: number): boolean {

@@ -1,6 +1,6 @@
-import type { Json } from './snapshot.js'
-import { canonical, type Conjunction, kindOf, type Properties, type Shape } from './shape.js'
+import { type Conjunction, canonical, kindOf, type Properties, type Shape } from './shape.js'
 import type { Shapes } from './shapes.js'
+import type { Json } from './snapshot.js'
 
 /** How far into properties of properties a difference is looked for. */
 const mostDepth = 3
@@ -20,7 +20,9 @@ export function areDisjoint(a: Shape, b: Shape, shapes: Shapes, depth = mostDept
     if (!a.properties.required.has(name)) return shapes.of(named(a.properties, name)).length === 0
     if (!b.properties.required.has(name)) return shapes.of(named(b.properties, name)).length === 0
     const others = shapes.of(named(b.properties, name))
-    return shapes.of(named(a.properties, name)).every(one => others.every(other => areDisjoint(one, other, shapes, depth - 1)))
+    return shapes
+      .of(named(a.properties, name))
+      .every(one => others.every(other => areDisjoint(one, other, shapes, depth - 1)))
   })
 }
 

@@ -3,7 +3,11 @@ import { characterOf, choice, literal, type Piece, sequence } from '../grammar/p
 import type { GrammarRules } from '../grammar/rules.js'
 
 /** What JSON does not take within a string as it is: control characters, the quote and the backslash. */
-const toEscape: CodePoints = [[0, 0x1f], [0x22, 0x22], [0x5c, 0x5c]]
+const toEscape: CodePoints = [
+  [0, 0x1f],
+  [0x22, 0x22],
+  [0x5c, 0x5c],
+]
 export const plainCharacters = complement(toEscape)
 
 export const quote = literal('"')
@@ -28,7 +32,15 @@ export function anyCharacter(rules: GrammarRules): Piece {
   const code = choice([
     sequence(characterOf(codePoints('0123456789abcefABCEF')), hexDigits(3)),
     sequence(d, characterOf(codePoints('01234567')), hexDigits(2)),
-    sequence(d, characterOf(codePoints('89abAB')), hexDigits(2), literal('\\u'), d, characterOf(codePoints('cdefCDEF')), hexDigits(2)),
+    sequence(
+      d,
+      characterOf(codePoints('89abAB')),
+      hexDigits(2),
+      literal('\\u'),
+      d,
+      characterOf(codePoints('cdefCDEF')),
+      hexDigits(2),
+    ),
   ])
   const escape = choice([characterOf(codePoints('"\\/bfnrt')), sequence(literal('u'), rules.rule('code-unit', code))])
   return rules.rule('character', choice([characterOf(plainCharacters), sequence(literal('\\'), escape)]))
@@ -55,7 +67,8 @@ export function writtenCharacter(set: CodePoints): Piece {
   }
   if (short.length > 0) options.push(sequence(literal('\\'), characterOf(codePoints(short.join('')))))
   for (const sixteen of [0, 1] as const) {
-    if (long[sixteen].length > 0) options.push(sequence(literal(`\\u00${sixteen}`), characterOf(codePoints(long[sixteen].join('')))))
+    if (long[sixteen].length > 0)
+      options.push(sequence(literal(`\\u00${sixteen}`), characterOf(codePoints(long[sixteen].join('')))))
   }
   return choice(options)
 }

@@ -13,14 +13,16 @@ export function oneOfTexts(rules: GrammarRules, hint: string, texts: readonly st
   const groups = new Map<string, string[]>()
   for (const text of texts) {
     const first = text === '' ? '' : String.fromCodePoint(text.codePointAt(0)!)
-    groups.set(first, [...groups.get(first) ?? [], text])
+    groups.set(first, [...(groups.get(first) ?? []), text])
   }
-  return choice([...groups.values()].map(group => {
-    const beginning = commonBeginning(group)
-    const rests = group.map(text => text.slice(beginning.length))
-    if (rests.length === 1) return literal(group[0]!)
-    return sequence(literal(beginning), rules.rule(hint, oneOfTexts(rules, hint, rests, depth + 1)))
-  }))
+  return choice(
+    [...groups.values()].map(group => {
+      const beginning = commonBeginning(group)
+      const rests = group.map(text => text.slice(beginning.length))
+      if (rests.length === 1) return literal(group[0]!)
+      return sequence(literal(beginning), rules.rule(hint, oneOfTexts(rules, hint, rests, depth + 1)))
+    }),
+  )
 }
 
 function commonBeginning(texts: readonly string[]): string {

@@ -1,8 +1,8 @@
 import { characterOf, choice, literal, nothing, type Piece, sequence } from '../grammar/pieces.js'
 import type { GrammarRules } from '../grammar/rules.js'
+import type { Bound, Bounds } from './bounds.js'
 import { type Decimal, decimal } from './decimal.js'
 import { DigitRange } from './digit-range.js'
-import type { Bound, Bounds } from './bounds.js'
 
 /**
  * As many digits as a number can have and be the same when it is read as a double and written again; and two numbers
@@ -39,7 +39,10 @@ export function numberPiece(rules: GrammarRules, bounds: Bounds, whole: boolean)
 }
 
 /** The distance of a bound from zero. */
-interface Edge { at: Decimal; open: boolean }
+interface Edge {
+  at: Decimal
+  open: boolean
+}
 
 function edge({ value, open }: Bound): Edge {
   return { at: decimal(Math.abs(value)), open }
@@ -57,29 +60,69 @@ function magnitudes(rules: GrammarRules, from: Edge, to: Edge | undefined, whole
   const last = end?.at.integer.length ?? first
   for (let length = first; length <= Math.min(last, most); length++) {
     const least = length === first ? from : { at: { integer: `1${'0'.repeat(length - 1)}`, fraction: '' }, open: false }
-    const greatest = length === last && end !== undefined ? end : { at: { integer: '9'.repeat(length), fraction: '9'.repeat(mostDigits) }, open: false }
+    const greatest =
+      length === last && end !== undefined
+        ? end
+        : { at: { integer: '9'.repeat(length), fraction: '9'.repeat(mostDigits) }, open: false }
     const places = whole ? 0 : Math.max(0, mostDigits - length)
-    const piece = new DigitRange(rules, { low: least.at, lowOpen: least.open, high: greatest.at, highOpen: greatest.open, places }).piece()
+    const piece = new DigitRange(rules, {
+      low: least.at,
+      lowOpen: least.open,
+      high: greatest.at,
+      highOpen: greatest.open,
+      places,
+    }).piece()
     if (piece !== undefined) options.push(piece)
   }
   if (end === undefined && first < mostDigits) {
-    options.push(sequence(digit(1), rules.repeat('digit', digit(0), first, first), moreDigits(rules, mostDigits - first - 1, whole)))
+    options.push(
+      sequence(
+        digit(1),
+        rules.repeat('digit', digit(0), first, first),
+        moreDigits(rules, mostDigits - first - 1, whole),
+      ),
+    )
   }
   return options.length === 0 ? undefined : choice(options)
 }
 
 function limited(to: Edge | undefined): Edge {
   const largest = String(largestInteger)
-  const isLess = to !== undefined && (to.at.integer.length < largest.length || (to.at.integer.length === largest.length && to.at.integer <= largest))
+  const isLess =
+    to !== undefined &&
+    (to.at.integer.length < largest.length || (to.at.integer.length === largest.length && to.at.integer <= largest))
   return isLess ? to : edge({ value: largestInteger, open: false })
 }
 
 function anyNumber(rules: GrammarRules, whole: boolean): Piece {
   const sign = rules.optional('minus', literal('-'))
-  if (whole) return rules.rule('integer', choice([literal('0'), sequence(sign, digit(1), moreDigits(rules, mostDigits - 1, true))]))
-  const fraction = rules.optional('fraction', sequence(literal('.'), rules.repeat('digit', digit(0), 1, mostDigits - 1)))
-  const exponent = sequence(characterOf([[0x45, 0x45], [0x65, 0x65]]), rules.optional('sign', characterOf([[0x2b, 0x2b], [0x2d, 0x2d]])), rules.repeat('digit', digit(0), 1, 2))
-  const magnitude = choice([sequence(literal('0'), fraction), sequence(digit(1), moreDigits(rules, mostDigits - 1, false))])
+  if (whole)
+    return rules.rule(
+      'integer',
+      choice([literal('0'), sequence(sign, digit(1), moreDigits(rules, mostDigits - 1, true))]),
+    )
+  const fraction = rules.optional(
+    'fraction',
+    sequence(literal('.'), rules.repeat('digit', digit(0), 1, mostDigits - 1)),
+  )
+  const exponent = sequence(
+    characterOf([
+      [0x45, 0x45],
+      [0x65, 0x65],
+    ]),
+    rules.optional(
+      'sign',
+      characterOf([
+        [0x2b, 0x2b],
+        [0x2d, 0x2d],
+      ]),
+    ),
+    rules.repeat('digit', digit(0), 1, 2),
+  )
+  const magnitude = choice([
+    sequence(literal('0'), fraction),
+    sequence(digit(1), moreDigits(rules, mostDigits - 1, false)),
+  ])
   return rules.rule('number', sequence(sign, magnitude, rules.optional('exponent', exponent)))
 }
 
@@ -88,10 +131,10 @@ function moreDigits(rules: GrammarRules, left: number, whole: boolean): Piece {
   if (whole) return rules.repeat('digit', digit(0), 0, left)
   let piece = nothing
   for (let digits = 1; digits <= left; digits++) {
-    piece = rules.optional(`digits-${digits}`, choice([
-      sequence(digit(0), piece),
-      sequence(literal('.'), rules.repeat('digit', digit(0), 1, digits)),
-    ]))
+    piece = rules.optional(
+      `digits-${digits}`,
+      choice([sequence(digit(0), piece), sequence(literal('.'), rules.repeat('digit', digit(0), 1, digits))]),
+    )
   }
   return piece
 }

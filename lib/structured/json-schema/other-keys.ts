@@ -8,7 +8,10 @@ import type { Shape } from './shape.js'
 import { stringPiece } from './strings.js'
 
 /** The letters of names that begin alike, each with what may follow. */
-interface Branches { readonly children: Map<string, Branches>; isName: boolean }
+interface Branches {
+  readonly children: Map<string, Branches>
+  isName: boolean
+}
 
 const longestName = 200
 /** Characters of a key that the model makes up: a small model that has begun one may not come to an end by itself. */
@@ -19,11 +22,16 @@ const longestKey = 64
  * of them can be hidden behind an escape.
  */
 export function otherKey(rules: GrammarRules, names: readonly string[], path: string): Piece {
-  if (names.length === 0) return rules.rule('any-key', sequence(quote, rules.repeat('character', anyCharacter(rules), 0, longestKey), quote))
+  if (names.length === 0)
+    return rules.rule('any-key', sequence(quote, rules.repeat('character', anyCharacter(rules), 0, longestKey), quote))
   const root: Branches = { children: new Map(), isName: false }
   for (const name of names) {
     const characters = Array.from(name)
-    if (characters.length > longestName) throw new Problem(path, `has a name of more than ${longestName} characters, beside which no other properties are supported`)
+    if (characters.length > longestName)
+      throw new Problem(
+        path,
+        `has a name of more than ${longestName} characters, beside which no other properties are supported`,
+      )
     let at = root
     for (const character of characters) {
       if (!at.children.has(character)) at.children.set(character, { children: new Map(), isName: false })
@@ -36,18 +44,33 @@ export function otherKey(rules: GrammarRules, names: readonly string[], path: st
 
 /** A key as one of some shapes of strings wants it. */
 export function keyOf(rules: GrammarRules, shapes: readonly Shape[]): Piece {
-  return rules.rule('key', choice(shapes.map(shape => {
-    if (shape.values !== undefined) return oneOfTexts(rules, 'key', shape.values.filter(value => typeof value === 'string').map(value => JSON.stringify(value)))
-    const { least, most } = shape.length
-    const isFree = shape.pattern === undefined && shape.format === undefined
-    return stringPiece(rules, isFree ? { ...shape, length: { least, most: Math.min(most, Math.max(least, longestKey)) } } : shape)
-  })))
+  return rules.rule(
+    'key',
+    choice(
+      shapes.map(shape => {
+        if (shape.values !== undefined)
+          return oneOfTexts(
+            rules,
+            'key',
+            shape.values.filter(value => typeof value === 'string').map(value => JSON.stringify(value)),
+          )
+        const { least, most } = shape.length
+        const isFree = shape.pattern === undefined && shape.format === undefined
+        return stringPiece(
+          rules,
+          isFree ? { ...shape, length: { least, most: Math.min(most, Math.max(least, longestKey)) } } : shape,
+        )
+      }),
+    ),
+  )
 }
 
 /** What may follow after the beginning of some names, up to the closing quote. */
 function different(rules: GrammarRules, { children, isName }: Branches): Piece {
   const anything = rules.repeat('key-character', writtenCharacter(complement([])), 0, longestKey)
-  const options = [...children].map(([character, branches]) => sequence(escapedLiteral(character), rules.rule('other-key-rest', different(rules, branches))))
+  const options = [...children].map(([character, branches]) =>
+    sequence(escapedLiteral(character), rules.rule('other-key-rest', different(rules, branches))),
+  )
   options.push(sequence(writtenCharacter(complement(codePoints([...children.keys()].join('')))), anything, quote))
   return choice(isName ? options : [...options, quote])
 }

@@ -1,15 +1,36 @@
 import { list, nearest } from '../../options/check.js'
-import { pathTo, Problem } from '../problem.js'
+import { Problem, pathTo } from '../problem.js'
 import { type Bounds, intersectBounds, isEmpty } from './bounds.js'
 import { formats } from './formats.js'
 import type { Node } from './node.js'
-import { anyShape, canonical, type Conjunction, type Count, intersectValues, type Kind, kinds, narrow, type Shape } from './shape.js'
+import {
+  anyShape,
+  type Conjunction,
+  type Count,
+  canonical,
+  intersectValues,
+  type Kind,
+  kinds,
+  narrow,
+  type Shape,
+} from './shape.js'
 import type { Json, JsonObject } from './snapshot.js'
 
 /** They say nothing of what is valid, or, as `$defs`, nothing until they are referred to. */
 const ignored = new Set([
-  'title', 'description', 'default', 'examples', 'deprecated', 'readOnly', 'writeOnly',
-  '$schema', '$id', 'id', '$comment', '$defs', 'definitions',
+  'title',
+  'description',
+  'default',
+  'examples',
+  'deprecated',
+  'readOnly',
+  'writeOnly',
+  '$schema',
+  '$id',
+  'id',
+  '$comment',
+  '$defs',
+  'definitions',
 ])
 
 type Keyword = (read: Reading, value: Json, path: string) => void
@@ -32,60 +53,132 @@ const keywords = new Map<string, Keyword>([
   ['exclusiveMinimum', (read, value, path) => addBounds(read, { low: { value: number(value, path), open: true } })],
   ['maximum', (read, value, path) => addBounds(read, { high: { value: number(value, path), open: false } })],
   ['exclusiveMaximum', (read, value, path) => addBounds(read, { high: { value: number(value, path), open: true } })],
-  ['multipleOf', (read, value, path) => {
-    if (value !== 1) throw new Problem(path, 'is supported as 1 only, which asks for integers')
-    read.shape.whole = true
-  }],
-  ['minLength', (read, value, path) => { read.shape.length = { ...read.shape.length, least: count(value, path) } }],
-  ['maxLength', (read, value, path) => { read.shape.length = { ...read.shape.length, most: count(value, path) } }],
-  ['pattern', (read, value, path) => { read.shape.pattern = { source: string(value, path), path, ofLibrary: read.ofLibrary } }],
-  ['format', (read, value, path) => {
-    const name = string(value, path)
-    if (!formats.has(name) && isNameOfPattern(read)) return
-    if (!formats.has(name)) throw new Problem(path, `'${name}' is not supported; the known ones are ${list([...formats.keys()], 'and')}`)
-    read.shape.format = { name, path }
-  }],
-  ['contentEncoding', (read, _, path) => {
-    if (!isNameOfPattern(read)) throw new Problem(path, 'is not supported')
-  }],
-  ['items', (read, value, path) => {
-    // before draft 2020-12, an array here was what prefixItems is now
-    if (Array.isArray(value)) addFirstItems(read, value, path)
-    else read.shape.items = { ...read.shape.items, rest: [read.child(value, path)] }
-  }],
-  ['additionalItems', (read, value, path) => {
-    if (!Array.isArray(read.object.items)) throw new Problem(path, "needs an array as 'items'")
-    read.shape.items = { ...read.shape.items, rest: [read.child(value, path)] }
-  }],
-  ['prefixItems', (read, value, path) => {
-    if (Array.isArray(read.object.items)) throw new Problem(path, "cannot stand beside an array as 'items'")
-    addFirstItems(read, nonEmptyArray(value, path), path)
-  }],
+  [
+    'multipleOf',
+    (read, value, path) => {
+      if (value !== 1) throw new Problem(path, 'is supported as 1 only, which asks for integers')
+      read.shape.whole = true
+    },
+  ],
+  [
+    'minLength',
+    (read, value, path) => {
+      read.shape.length = { ...read.shape.length, least: count(value, path) }
+    },
+  ],
+  [
+    'maxLength',
+    (read, value, path) => {
+      read.shape.length = { ...read.shape.length, most: count(value, path) }
+    },
+  ],
+  [
+    'pattern',
+    (read, value, path) => {
+      read.shape.pattern = { source: string(value, path), path, ofLibrary: read.ofLibrary }
+    },
+  ],
+  [
+    'format',
+    (read, value, path) => {
+      const name = string(value, path)
+      if (!formats.has(name) && isNameOfPattern(read)) return
+      if (!formats.has(name))
+        throw new Problem(path, `'${name}' is not supported; the known ones are ${list([...formats.keys()], 'and')}`)
+      read.shape.format = { name, path }
+    },
+  ],
+  [
+    'contentEncoding',
+    (read, _, path) => {
+      if (!isNameOfPattern(read)) throw new Problem(path, 'is not supported')
+    },
+  ],
+  [
+    'items',
+    (read, value, path) => {
+      // before draft 2020-12, an array here was what prefixItems is now
+      if (Array.isArray(value)) addFirstItems(read, value, path)
+      else read.shape.items = { ...read.shape.items, rest: [read.child(value, path)] }
+    },
+  ],
+  [
+    'additionalItems',
+    (read, value, path) => {
+      if (!Array.isArray(read.object.items)) throw new Problem(path, "needs an array as 'items'")
+      read.shape.items = { ...read.shape.items, rest: [read.child(value, path)] }
+    },
+  ],
+  [
+    'prefixItems',
+    (read, value, path) => {
+      if (Array.isArray(read.object.items)) throw new Problem(path, "cannot stand beside an array as 'items'")
+      addFirstItems(read, nonEmptyArray(value, path), path)
+    },
+  ],
   ['minItems', (read, value, path) => addItemCount(read, { least: count(value, path) })],
   ['maxItems', (read, value, path) => addItemCount(read, { most: count(value, path) })],
-  ['uniqueItems', (_, value, path) => {
-    if (value !== false) throw new Problem(path, 'is not supported')
-  }],
-  ['properties', (read, value, path) => {
-    const named = Object.entries(object(value, path)).map(([name, schema]): [string, Conjunction] => [name, [read.child(schema, pathTo(path, name))]])
-    read.shape.properties = { ...read.shape.properties, named: new Map(named) }
-  }],
-  ['required', (read, value, path) => {
-    const required = new Set(array(value, path).map((name, i) => string(name, pathTo(path, i))))
-    read.shape.properties = { ...read.shape.properties, required }
-  }],
-  ['additionalProperties', (read, value, path) => {
-    read.shape.properties = { ...read.shape.properties, others: [read.child(value, path)] }
-  }],
-  ['propertyNames', (read, value, path) => {
-    read.shape.properties = { ...read.shape.properties, names: [read.child(value, path)] }
-  }],
+  [
+    'uniqueItems',
+    (_, value, path) => {
+      if (value !== false) throw new Problem(path, 'is not supported')
+    },
+  ],
+  [
+    'properties',
+    (read, value, path) => {
+      const named = Object.entries(object(value, path)).map(([name, schema]): [string, Conjunction] => [
+        name,
+        [read.child(schema, pathTo(path, name))],
+      ])
+      read.shape.properties = { ...read.shape.properties, named: new Map(named) }
+    },
+  ],
+  [
+    'required',
+    (read, value, path) => {
+      const required = new Set(array(value, path).map((name, i) => string(name, pathTo(path, i))))
+      read.shape.properties = { ...read.shape.properties, required }
+    },
+  ],
+  [
+    'additionalProperties',
+    (read, value, path) => {
+      read.shape.properties = { ...read.shape.properties, others: [read.child(value, path)] }
+    },
+  ],
+  [
+    'propertyNames',
+    (read, value, path) => {
+      read.shape.properties = { ...read.shape.properties, names: [read.child(value, path)] }
+    },
+  ],
   ['minProperties', (read, value, path) => addPropertyCount(read, { least: count(value, path) })],
   ['maxProperties', (read, value, path) => addPropertyCount(read, { most: count(value, path) })],
-  ['$ref', (read, value, path) => { read.node.reference = string(value, path) }],
-  ['allOf', (read, value, path) => { read.node.allOf = children(read, value, path) }],
-  ['anyOf', (read, value, path) => { read.node.anyOf = children(read, value, path) }],
-  ['oneOf', (read, value, path) => { read.node.oneOf = children(read, value, path) }],
+  [
+    '$ref',
+    (read, value, path) => {
+      read.node.reference = string(value, path)
+    },
+  ],
+  [
+    'allOf',
+    (read, value, path) => {
+      read.node.allOf = children(read, value, path)
+    },
+  ],
+  [
+    'anyOf',
+    (read, value, path) => {
+      read.node.anyOf = children(read, value, path)
+    },
+  ],
+  [
+    'oneOf',
+    (read, value, path) => {
+      read.node.oneOf = children(read, value, path)
+    },
+  ],
 ])
 
 /** The schemas of a snapshot. Those that only `$ref` leads to are read when it does. */
@@ -93,16 +186,21 @@ export class SchemaReader {
   readonly #nodes = new Map<Json, Node>()
   #count = 0
 
-  constructor(readonly whole: Json, readonly ofLibrary: boolean) {}
+  constructor(
+    readonly whole: Json,
+    readonly ofLibrary: boolean,
+  ) {}
 
   /** The schema that a `$ref` names; `path` is where the `$ref` is. */
   resolve(reference: string, path: string): Node {
     if (reference === '#') return this.read(this.whole, '')
     const [, container, pointer] = /^#\/(\$defs|definitions)\/([^/]+)$/.exec(reference) ?? []
-    if (container === undefined) throw new Problem(path, `'${reference}' is not supported; '#', '#/$defs/...' and '#/definitions/...' are`)
+    if (container === undefined)
+      throw new Problem(path, `'${reference}' is not supported; '#', '#/$defs/...' and '#/definitions/...' are`)
     const name = unescaped(pointer!, path)
     const definitions = (this.whole as JsonObject)[container]
-    if (!isObject(definitions) || !(name in definitions)) throw new Problem(path, `refers to '${reference}', which is not there`)
+    if (!isObject(definitions) || !(name in definitions))
+      throw new Problem(path, `refers to '${reference}', which is not there`)
     return this.read(definitions[name]!, pathTo(container, name))
   }
 
@@ -118,7 +216,13 @@ export class SchemaReader {
   }
 
   #readKeywords(node: Node, object: JsonObject): void {
-    const read: Reading = { node, shape: node.own!, object, ofLibrary: this.ofLibrary, child: (value, path) => this.read(value, path) }
+    const read: Reading = {
+      node,
+      shape: node.own!,
+      object,
+      ofLibrary: this.ofLibrary,
+      child: (value, path) => this.read(value, path),
+    }
     for (const [name, value] of Object.entries(object)) {
       if (ignored.has(name)) continue
       const path = pathTo(node.path, name)
@@ -132,7 +236,11 @@ export class SchemaReader {
 
 /** Whether what a library says of a string besides is a name for its pattern, or for one of several. */
 function isNameOfPattern({ ofLibrary, object: { pattern, allOf } }: Reading): boolean {
-  return ofLibrary && (pattern !== undefined || (Array.isArray(allOf) && allOf.some(each => isObject(each) && each.pattern !== undefined)))
+  return (
+    ofLibrary &&
+    (pattern !== undefined ||
+      (Array.isArray(allOf) && allOf.some(each => isObject(each) && each.pattern !== undefined)))
+  )
 }
 
 function readType(read: Reading, value: Json, path: string): void {
@@ -184,12 +292,19 @@ function contradictions(shape: Shape, path: string): void {
     [properties.required.size > properties.count.most, 'required names more properties than maxProperties allows'],
   ]
   for (const [contradicts, message] of pairs) if (contradicts) throw new Problem(path, `allows no value: ${message}`)
-  if (narrow(shape) === undefined) throw new Problem(path, 'allows no value: none of enum or const fulfils the other keywords')
+  if (narrow(shape) === undefined)
+    throw new Problem(path, 'allows no value: none of enum or const fulfils the other keywords')
 }
 
 function unknown(name: string, path: string): Problem {
   const suggestions = nearest(name, [...keywords.keys()]).filter(each => each !== name)
-  const help = suggestions.length === 0 ? '' : `; did you mean ${list(suggestions.map(each => `'${each}'`), 'or')}?`
+  const help =
+    suggestions.length === 0
+      ? ''
+      : `; did you mean ${list(
+          suggestions.map(each => `'${each}'`),
+          'or',
+        )}?`
   return new Problem(path, `is not supported${help}`)
 }
 
@@ -231,6 +346,7 @@ function number(value: Json, path: string): number {
 }
 
 function count(value: Json, path: string): number {
-  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) throw new Problem(path, 'must be an integer from 0')
+  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0)
+    throw new Problem(path, 'must be an integer from 0')
   return value
 }

@@ -1,16 +1,19 @@
-import { pathTo, Problem } from '../problem.js'
-import { intersectBounds, type Bounds, isEmpty, isWithin } from './bounds.js'
+import { Problem, pathTo } from '../problem.js'
+import { type Bounds, intersectBounds, isEmpty, isWithin } from './bounds.js'
 import type { Node } from './node.js'
 import type { Json } from './snapshot.js'
 
 export const kinds = ['null', 'boolean', 'number', 'string', 'array', 'object'] as const
-export type Kind = typeof kinds[number]
+export type Kind = (typeof kinds)[number]
 
 /** Schemas that a value has to fulfil together. */
 export type Conjunction = readonly Node[]
 
 /** How many of something there may be; `most` may be infinite. */
-export interface Count { least: number; most: number }
+export interface Count {
+  least: number
+  most: number
+}
 
 /**
  * What one schema asks for itself, with what it refers to or chooses between set aside. As in JSON Schema, what it says
@@ -56,17 +59,36 @@ const anyCount: Count = { least: 0, most: Infinity }
 
 /** Every value. */
 export function anyShape(path: string): Shape {
-  return { path, kinds: new Set(kinds), whole: false, bounds: {}, length: anyCount, items: { count: anyCount, first: [] }, properties: { count: anyCount, required: new Set() } }
+  return {
+    path,
+    kinds: new Set(kinds),
+    whole: false,
+    bounds: {},
+    length: anyCount,
+    items: { count: anyCount, first: [] },
+    properties: { count: anyCount, required: new Set() },
+  }
 }
 
 /** Whether a shape says anything about values of a kind, but that they are of it. */
 export function constrains({ whole, bounds, length, pattern, format, items, properties }: Shape, kind: Kind): boolean {
   switch (kind) {
-    case 'number': return whole || bounds.low !== undefined || bounds.high !== undefined
-    case 'string': return pattern !== undefined || format !== undefined || isLimited(length)
-    case 'array': return isLimited(items.count) || items.first.length > 0 || items.rest !== undefined
-    case 'object': return isLimited(properties.count) || properties.named !== undefined || properties.required.size > 0 || properties.others !== undefined || properties.names !== undefined
-    default: return false
+    case 'number':
+      return whole || bounds.low !== undefined || bounds.high !== undefined
+    case 'string':
+      return pattern !== undefined || format !== undefined || isLimited(length)
+    case 'array':
+      return isLimited(items.count) || items.first.length > 0 || items.rest !== undefined
+    case 'object':
+      return (
+        isLimited(properties.count) ||
+        properties.named !== undefined ||
+        properties.required.size > 0 ||
+        properties.others !== undefined ||
+        properties.names !== undefined
+      )
+    default:
+      return false
   }
 }
 
@@ -97,7 +119,8 @@ export function narrow(shape: Shape): Shape | undefined {
   if (isEmpty(shape.bounds)) left.delete('number')
   if (shape.length.least > shape.length.most) left.delete('string')
   if (shape.items.count.least > shape.items.count.most) left.delete('array')
-  if (Math.max(shape.properties.count.least, shape.properties.required.size) > shape.properties.count.most) left.delete('object')
+  if (Math.max(shape.properties.count.least, shape.properties.required.size) > shape.properties.count.most)
+    left.delete('object')
   const values = shape.values?.filter(value => left.has(kindOf(value)) && fits(value, shape))
   for (const kind of left) if (values !== undefined && !values.some(value => kindOf(value) === kind)) left.delete(kind)
   return left.size === 0 ? undefined : { ...shape, kinds: left, values }
@@ -105,14 +128,17 @@ export function narrow(shape: Shape): Shape | undefined {
 
 export function kindOf(value: Json): Kind {
   if (value === null) return 'null'
-  return Array.isArray(value) ? 'array' : typeof value as Kind
+  return Array.isArray(value) ? 'array' : (typeof value as Kind)
 }
 
 /** Equal values have equal texts: JSON Schema leaves the order of keys out of account. */
 export function canonical(value: Json): string {
   if (typeof value !== 'object' || value === null) return JSON.stringify(value)
   if (Array.isArray(value)) return `[${value.map(canonical).join()}]`
-  return `{${Object.keys(value).sort().map(key => `${JSON.stringify(key)}:${canonical(value[key]!)}`).join()}}`
+  return `{${Object.keys(value)
+    .sort()
+    .map(key => `${JSON.stringify(key)}:${canonical(value[key]!)}`)
+    .join()}}`
 }
 
 /** Whether a value that is written out fulfils what else the shape says of its kind. */
@@ -125,7 +151,10 @@ function fits(value: Json, shape: Shape): boolean {
     return shape.length.least <= length && length <= shape.length.most
   }
   if (constrains(shape, kindOf(value))) {
-    throw new Problem(pathTo(shape.path, 'enum'), `lists an ${kindOf(value)} where other keywords speak of ${kindOf(value)}s too; it has to be without these`)
+    throw new Problem(
+      pathTo(shape.path, 'enum'),
+      `lists an ${kindOf(value)} where other keywords speak of ${kindOf(value)}s too; it has to be without these`,
+    )
   }
   return true
 }
@@ -138,28 +167,42 @@ function intersectCounts(a: Count, b: Count): Count {
   return { least: Math.max(a.least, b.least), most: Math.min(a.most, b.most) }
 }
 
-export function intersectValues(a: readonly Json[] | undefined, b: readonly Json[] | undefined): readonly Json[] | undefined {
+export function intersectValues(
+  a: readonly Json[] | undefined,
+  b: readonly Json[] | undefined,
+): readonly Json[] | undefined {
   if (a === undefined || b === undefined) return a ?? b
   const known = new Set(b.map(canonical))
   return a.filter(value => known.has(canonical(value)))
 }
 
-function onlyOne<T extends { path: string }>(a: T | undefined, b: T | undefined, key: (each: T) => string): T | undefined {
-  if (a !== undefined && b !== undefined && key(a) !== key(b)) throw new Problem(b.path, `is not supported together with ${a.path}`)
+function onlyOne<T extends { path: string }>(
+  a: T | undefined,
+  b: T | undefined,
+  key: (each: T) => string,
+): T | undefined {
+  if (a !== undefined && b !== undefined && key(a) !== key(b))
+    throw new Problem(b.path, `is not supported together with ${a.path}`)
   return a ?? b
 }
 
 function intersectItems(a: Items, b: Items): Items {
-  const first = Array.from({ length: Math.max(a.first.length, b.first.length) }, (_, i) => [...a.first[i] ?? a.rest ?? [], ...b.first[i] ?? b.rest ?? []])
+  const first = Array.from({ length: Math.max(a.first.length, b.first.length) }, (_, i) => [
+    ...(a.first[i] ?? a.rest ?? []),
+    ...(b.first[i] ?? b.rest ?? []),
+  ])
   return { count: intersectCounts(a.count, b.count), first, rest: both(a.rest, b.rest) }
 }
 
 function intersectProperties(a: Properties, b: Properties): Properties {
-  const names = new Set([...a.named?.keys() ?? [], ...b.named?.keys() ?? []])
+  const names = new Set([...(a.named?.keys() ?? []), ...(b.named?.keys() ?? [])])
   const of = ({ named, others }: Properties, name: string) => named?.get(name) ?? others ?? []
   return {
     count: intersectCounts(a.count, b.count),
-    named: a.named === undefined && b.named === undefined ? undefined : new Map(Array.from(names, name => [name, [...of(a, name), ...of(b, name)]])),
+    named:
+      a.named === undefined && b.named === undefined
+        ? undefined
+        : new Map(Array.from(names, name => [name, [...of(a, name), ...of(b, name)]])),
     required: new Set([...a.required, ...b.required]),
     others: both(a.others, b.others),
     names: both(a.names, b.names),
@@ -167,5 +210,5 @@ function intersectProperties(a: Properties, b: Properties): Properties {
 }
 
 function both(a: Conjunction | undefined, b: Conjunction | undefined): Conjunction | undefined {
-  return a === undefined || b === undefined ? a ?? b : [...a, ...b]
+  return a === undefined || b === undefined ? (a ?? b) : [...a, ...b]
 }

@@ -1,4 +1,4 @@
-import { pathTo, Problem } from '../problem.js'
+import { Problem, pathTo } from '../problem.js'
 import { areDisjoint } from './disjoint.js'
 import type { Node } from './node.js'
 import type { SchemaReader } from './reader.js'
@@ -23,7 +23,12 @@ export class Shapes {
 
   /** Schemas to be fulfilled together, each once, without those that ask for nothing, and what they refer to for those that do nothing else. */
   conjunction(nodes: Conjunction): Conjunction {
-    const targets = new Map(nodes.map(node => this.#target(node)).filter(node => !isBare(node)).map(node => [node.id, node]))
+    const targets = new Map(
+      nodes
+        .map(node => this.#target(node))
+        .filter(node => !isBare(node))
+        .map(node => [node.id, node]),
+    )
     return [...targets.values()].sort((a, b) => a.id - b.id)
   }
 
@@ -41,7 +46,8 @@ export class Shapes {
 
   /** To be called for each two shapes that are compared, as properties of properties make many of few. */
   countComparison({ path }: Shape): void {
-    if (++this.#comparisons > mostComparisons) throw new Problem(path, `would have to be compared with other branches more than ${mostComparisons} times`)
+    if (++this.#comparisons > mostComparisons)
+      throw new Problem(path, `would have to be compared with other branches more than ${mostComparisons} times`)
   }
 
   #ofNode(node: Node, within: readonly Node[]): readonly Shape[] {
@@ -59,7 +65,12 @@ export class Shapes {
     let shapes: readonly Shape[] = own === undefined ? [] : [own]
     if (node.reference !== undefined) shapes = this.#product(shapes, this.#ofNode(this.#lookUp(node), path), node)
     for (const child of node.allOf) shapes = this.#product(shapes, this.#ofNode(child, path), node)
-    if (node.anyOf !== undefined) shapes = this.#product(shapes, node.anyOf.flatMap(child => this.#ofNode(child, path)), node)
+    if (node.anyOf !== undefined)
+      shapes = this.#product(
+        shapes,
+        node.anyOf.flatMap(child => this.#ofNode(child, path)),
+        node,
+      )
     if (node.oneOf !== undefined) {
       const branches = node.oneOf.map(child => this.#product(shapes, this.#ofNode(child, path), node))
       this.#checkDisjoint(branches, node)
@@ -70,7 +81,10 @@ export class Shapes {
 
   #product(a: readonly Shape[], b: readonly Shape[], node: Node): readonly Shape[] {
     if (a.length * b.length > mostPairs) throw tooMany(node)
-    return this.#limited(a.flatMap(one => b.map(other => intersect(one, other))).filter(shape => shape !== undefined), node)
+    return this.#limited(
+      a.flatMap(one => b.map(other => intersect(one, other))).filter(shape => shape !== undefined),
+      node,
+    )
   }
 
   #limited(shapes: readonly Shape[], node: Node): readonly Shape[] {
@@ -80,10 +94,15 @@ export class Shapes {
 
   /** Nothing here can count how many branches a value fulfils, so it has to be impossible that it fulfils two. */
   #checkDisjoint(branches: readonly (readonly Shape[])[], node: Node): void {
-    branches.forEach((branch, i) => branches.slice(0, i).forEach((other, j) => {
-      if (branch.every(a => other.every(b => areDisjoint(a, b, this)))) return
-      throw new Problem(pathTo(node.path, 'oneOf'), `is supported where no value can fulfil two of the branches, by their type, enum or const, or by those of a property that both require; branches ${j} and ${i} are not so. Use anyOf, or add such a property`)
-    }))
+    branches.forEach((branch, i) =>
+      branches.slice(0, i).forEach((other, j) => {
+        if (branch.every(a => other.every(b => areDisjoint(a, b, this)))) return
+        throw new Problem(
+          pathTo(node.path, 'oneOf'),
+          `is supported where no value can fulfil two of the branches, by their type, enum or const, or by those of a property that both require; branches ${j} and ${i} are not so. Use anyOf, or add such a property`,
+        )
+      }),
+    )
   }
 
   #target(node: Node): Node {
@@ -103,7 +122,8 @@ export class Shapes {
 
 function checkPath(node: Node, within: readonly Node[]): void {
   if (within.includes(node)) throw new Problem(node.path, 'refers back to itself with no property or item in between')
-  if (within.length > mostReferences) throw new Problem(node.path, `is reached by more than ${mostReferences} references or combinations in a row`)
+  if (within.length > mostReferences)
+    throw new Problem(node.path, `is reached by more than ${mostReferences} references or combinations in a row`)
 }
 
 /** Asks for nothing, but for what `$ref` may lead to. */

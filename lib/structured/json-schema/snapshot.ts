@@ -1,9 +1,11 @@
 import { reasonOf } from '../../options/check.js'
-import { pathTo, Problem } from '../problem.js'
+import { Problem, pathTo } from '../problem.js'
 
 export type Json = null | boolean | number | string | Json[] | JsonObject
 /** Without a prototype, so that `__proto__` is a key like any other. */
-export interface JsonObject { [key: string]: Json }
+export interface JsonObject {
+  [key: string]: Json
+}
 
 /** How much a copy may hold: values, levels of nesting, characters. */
 export interface SnapshotLimits {
@@ -40,7 +42,9 @@ export function plainJson(value: unknown, schema = false): unknown {
   try {
     return JSON.parse(JSON.stringify(snapshot(value, schema ? schemaLimits : dataLimits)))
   } catch (error) {
-    throw error instanceof Problem ? new Error(`${error.where === '' ? 'it' : `'${error.where}'`} ${error.message}`) : error
+    throw error instanceof Problem
+      ? new Error(`${error.where === '' ? 'it' : `'${error.where}'`} ${error.message}`)
+      : error
   }
 }
 
@@ -59,9 +63,15 @@ class Copier {
     if (typeof value === 'string') this.#countText(value)
     if (value === null || typeof value === 'boolean' || typeof value === 'string') return value
     if (typeof value === 'number' && Number.isFinite(value)) return value
-    if (typeof value !== 'object') throw new Problem(path, `must be JSON, got ${typeof value === 'number' ? value : `a value of type ${typeof value}`}`)
-    if (this.#containers.has(value)) throw new Problem(path, 'is an object that contains itself; a schema does so by $ref')
-    if (this.#containers.size >= this.#limits.depth) throw new Problem(path, `is nested more than ${this.#limits.depth} deep`)
+    if (typeof value !== 'object')
+      throw new Problem(
+        path,
+        `must be JSON, got ${typeof value === 'number' ? value : `a value of type ${typeof value}`}`,
+      )
+    if (this.#containers.has(value))
+      throw new Problem(path, 'is an object that contains itself; a schema does so by $ref')
+    if (this.#containers.size >= this.#limits.depth)
+      throw new Problem(path, `is nested more than ${this.#limits.depth} deep`)
     this.#containers.add(value)
     const copy = Array.isArray(value) ? this.#copyArray(value, path) : this.#copyObject(value, path)
     this.#containers.delete(value)
@@ -77,7 +87,10 @@ class Copier {
     const prototype = Object.getPrototypeOf(object)
     // Object.prototype of whichever realm: a test runner's differs from that of its tests
     if (prototype !== null && Object.getPrototypeOf(prototype) !== null) {
-      throw new Problem(path, "must be a plain object; a schema library's own objects have to be converted to JSON Schema first")
+      throw new Problem(
+        path,
+        "must be a plain object; a schema library's own objects have to be converted to JSON Schema first",
+      )
     }
     const copy: JsonObject = Object.create(null)
     for (const key of Object.keys(object)) {
@@ -96,6 +109,7 @@ class Copier {
 
 function read(object: object, key: string | number, path: string): unknown {
   const property = Object.getOwnPropertyDescriptor(object, key)
-  if (property?.get !== undefined || property?.set !== undefined) throw new Problem(pathTo(path, key), 'is a getter; a plain value is needed')
+  if (property?.get !== undefined || property?.set !== undefined)
+    throw new Problem(pathTo(path, key), 'is a getter; a plain value is needed')
   return property?.value
 }

@@ -14,7 +14,11 @@ const formatLimit: RepetitionLimit = { characters: 20, groups: 3 }
 /** Strings of a length, of a pattern or of a format. */
 export function stringPiece(rules: GrammarRules, { length, pattern, format }: Shape): Piece {
   if (pattern !== undefined && format !== undefined) {
-    if (!pattern.ofLibrary) throw new Problem(pattern.path, `is not supported together with ${format.path}, as no grammar is known for both at once`)
+    if (!pattern.ofLibrary)
+      throw new Problem(
+        pattern.path,
+        `is not supported together with ${format.path}, as no grammar is known for both at once`,
+      )
     try {
       return patterned(rules, limited(readPattern(pattern.source, pattern.path)), length, pattern.path)
     } catch (error) {
@@ -22,7 +26,8 @@ export function stringPiece(rules: GrammarRules, { length, pattern, format }: Sh
       if (!(error instanceof Problem)) throw error
     }
   }
-  if (format !== undefined) return patterned(rules, readPattern(`^(${formats.get(format.name)!})$`, format.path), length, format.path)
+  if (format !== undefined)
+    return patterned(rules, readPattern(`^(${formats.get(format.name)!})$`, format.path), length, format.path)
   if (pattern !== undefined) return patterned(rules, readPattern(pattern.source, pattern.path), length, pattern.path)
   if (length.least === 0 && length.most === Infinity) return anyString(rules)
   return sequence(quote, rules.repeat('character', anyCharacter(rules), length.least, length.most), quote)
@@ -38,11 +43,21 @@ function limited(branches: readonly Branch[]): Branch[] {
 
 function patterned(rules: GrammarRules, branches: readonly Branch[], length: Count, path: string): Piece {
   const writer = new PatternWriter(rules)
-  const fitting = withLength(branches.filter(({ expression }) => isPossible(expression)), length, path)
+  const fitting = withLength(
+    branches.filter(({ expression }) => isPossible(expression)),
+    length,
+    path,
+  )
   const anything = () => rules.repeat('character', anyCharacter(rules), 0, Infinity)
-  return sequence(quote, choice(fitting.map(({ expression, atStart, atEnd }) => {
-    return sequence(atStart ? nothing : anything(), writer.piece(expression), atEnd ? nothing : anything())
-  })), quote)
+  return sequence(
+    quote,
+    choice(
+      fitting.map(({ expression, atStart, atEnd }) => {
+        return sequence(atStart ? nothing : anything(), writer.piece(expression), atEnd ? nothing : anything())
+      }),
+    ),
+    quote,
+  )
 }
 
 /** The branches of a pattern with the length asked for, as far as that is plain from each. */
@@ -55,10 +70,22 @@ function withLength(branches: readonly Branch[], { least, most }: Count, path: s
     if (own.least >= least && longest <= most) return [branch]
     if (atStart && atEnd && expression.kind === 'repeat' && expression.item.kind === 'set') {
       const { count } = expression
-      return [{ ...branch, expression: { ...expression, count: { least: Math.max(count.least, least), most: Math.min(count.most, most) } } }]
+      return [
+        {
+          ...branch,
+          expression: {
+            ...expression,
+            count: { least: Math.max(count.least, least), most: Math.min(count.most, most) },
+          },
+        },
+      ]
     }
-    throw new Problem(path, 'is supported beside minLength or maxLength only where every match has such a length, or where it is one set of characters repeated between ^ and $')
+    throw new Problem(
+      path,
+      'is supported beside minLength or maxLength only where every match has such a length, or where it is one set of characters repeated between ^ and $',
+    )
   })
-  if (fitting.length === 0) throw new Problem(path, least === 0 && most === Infinity ? 'matches no text' : 'matches no text with such a length')
+  if (fitting.length === 0)
+    throw new Problem(path, least === 0 && most === Infinity ? 'matches no text' : 'matches no text with such a length')
   return fitting
 }

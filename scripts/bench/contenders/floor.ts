@@ -26,7 +26,16 @@ export class FloorContender implements Contender {
   async start({ model, cache, sinks, threads, fill }: ContenderSetting): Promise<void> {
     const { llama, ggml, ggmlBase, cpuBackends } = locateLibraries()
     const cells = Math.ceil((cache + sinks + heldCells + batchTokens) / cellStep) * cellStep
-    this.#process = new LineProcess(buildFloor(), [llama, ggml, ggmlBase, cpuBackends.join('\n'), model, String(cells), String(threads), this.#pool ? '1' : '0'])
+    this.#process = new LineProcess(buildFloor(), [
+      llama,
+      ggml,
+      ggmlBase,
+      cpuBackends.join('\n'),
+      model,
+      String(cells),
+      String(threads),
+      this.#pool ? '1' : '0',
+    ])
     await this.#process.ask(`fill ${fill.slice(0, cache + 1).join(' ')}`)
   }
 

@@ -1,7 +1,6 @@
 import type { ChatContender, ChatSetting, ChatTurn } from '../chat-contender.js'
 import { LlamaServer } from '../llama-cpp/server-process.js'
 
-
 interface Message {
   role: 'system' | 'user' | 'assistant'
   content: string
@@ -34,12 +33,18 @@ export class LlamaServerChat implements ChatContender {
     const start = performance.now()
     this.#messages.push({ role: 'user', content: text })
     // How long a prompt is in tokens only the server can tell.
-    while (this.#messages.length > 1 && await this.#promptTokens(this.#server) + maxTokens > this.#cache) this.#messages.splice(0, 2)
+    while (this.#messages.length > 1 && (await this.#promptTokens(this.#server)) + maxTokens > this.#cache)
+      this.#messages.splice(0, 2)
     let reply = ''
     let tokens = 0
     let first: number | undefined
     const events = this.#server.stream('/v1/chat/completions', {
-      messages: [...this.#system, ...this.#messages], stream: true, stream_options: { include_usage: true }, max_tokens: maxTokens, temperature: 0, cache_prompt: true,
+      messages: [...this.#system, ...this.#messages],
+      stream: true,
+      stream_options: { include_usage: true },
+      max_tokens: maxTokens,
+      temperature: 0,
+      cache_prompt: true,
     })
     for await (const event of events) {
       const { choices, usage } = event as Chunk
@@ -61,12 +66,20 @@ export class LlamaServerChat implements ChatContender {
 
   async #promptTokens({ url }: LlamaServer): Promise<number> {
     const post = async (path: string, body: object): Promise<unknown> => {
-      const response = await fetch(url + path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
+      const response = await fetch(url + path, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      })
       if (!response.ok) throw new Error(`llama-server refused ${path}: ${response.status} ${await response.text()}`)
       return await response.json()
     }
-    const { prompt } = await post('/apply-template', { messages: [...this.#system, ...this.#messages] }) as { prompt: string }
-    const { tokens } = await post('/tokenize', { content: prompt, add_special: true, parse_special: true }) as { tokens: number[] }
+    const { prompt } = (await post('/apply-template', { messages: [...this.#system, ...this.#messages] })) as {
+      prompt: string
+    }
+    const { tokens } = (await post('/tokenize', { content: prompt, add_special: true, parse_special: true })) as {
+      tokens: number[]
+    }
     return tokens.length
   }
 }

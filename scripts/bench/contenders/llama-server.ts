@@ -1,4 +1,4 @@
-import { once, EventEmitter } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 import { setTimeout } from 'node:timers/promises'
 import type { Contender, ContenderSetting } from '../contender.js'
 import { LlamaServer } from '../llama-cpp/server-process.js'
@@ -47,17 +47,21 @@ export class LlamaServerContender implements Contender {
 
   async #read(server: LlamaServer, prompt: number[], sinks: number): Promise<void> {
     try {
-      const events = server.stream('/completion', {
-        prompt,
-        stream: true,
-        ignore_eos: true,
-        n_predict: 1_000_000_000,
-        n_keep: sinks,
-        temperature: 0,
-        // The shortest way to a greedy choice that it has.
-        samplers: ['top_k'],
-        top_k: 1,
-      }, this.#abort.signal)
+      const events = server.stream(
+        '/completion',
+        {
+          prompt,
+          stream: true,
+          ignore_eos: true,
+          n_predict: 1_000_000_000,
+          n_keep: sinks,
+          temperature: 0,
+          // The shortest way to a greedy choice that it has.
+          samplers: ['top_k'],
+          top_k: 1,
+        },
+        this.#abort.signal,
+      )
       let tokens = 0
       for await (const event of events) {
         const now = performance.now()

@@ -1,5 +1,5 @@
 import type { ChatContender, ChatSetting, ChatTurn } from '../chat-contender.js'
-import { openNodeLlamaCpp, type ChatSession, type Opened } from '../node-llama-cpp/open.js'
+import { type ChatSession, type Opened, openNodeLlamaCpp } from '../node-llama-cpp/open.js'
 
 /** node-llama-cpp's `LlamaChatSession`, which drops old messages when the context is full and reads the rest anew. */
 export class NodeLlamaCppChat implements ChatContender {
@@ -21,8 +21,12 @@ export class NodeLlamaCppChat implements ChatContender {
     await this.#session.prompt(text, {
       maxTokens,
       temperature: 0,
-      onTextChunk: () => { first ??= performance.now() },
-      onToken: each => { tokens += each.length },
+      onTextChunk: () => {
+        first ??= performance.now()
+      },
+      onToken: each => {
+        tokens += each.length
+      },
     })
     const end = performance.now()
     return { firstTokenMs: (first ?? end) - start, totalMs: end - start, tokens }

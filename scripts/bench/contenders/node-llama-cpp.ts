@@ -1,5 +1,5 @@
 import type { Contender, ContenderSetting } from '../contender.js'
-import { openNodeLlamaCpp, type Opened } from '../node-llama-cpp/open.js'
+import { type Opened, openNodeLlamaCpp } from '../node-llama-cpp/open.js'
 
 /**
  * node-llama-cpp's `sequence.evaluate`, with its own context shift: whenever the context is full it drops the oldest 100
@@ -17,7 +17,9 @@ export class NodeLlamaCppContender implements Contender {
     await this.#next()
     const dropped = Math.min(100, Math.ceil(contextSize / 2))
     if (sequence.nextTokenIndex < contextSize - dropped - 1) {
-      throw new Error(`node-llama-cpp has ${sequence.nextTokenIndex} tokens in a context of ${contextSize}: it is not full`)
+      throw new Error(
+        `node-llama-cpp has ${sequence.nextTokenIndex} tokens in a context of ${contextSize}: it is not full`,
+      )
     }
   }
 

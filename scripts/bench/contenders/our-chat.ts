@@ -1,4 +1,4 @@
-import { loadModel, type Chat, type Model } from '../../../lib/index.js'
+import { type Chat, loadModel, type Model } from '../../../lib/index.js'
 import type { ChatContender, ChatSetting, ChatTurn } from '../chat-contender.js'
 
 /** This library's chat, as `createChat` makes it: sinks and window are as many tokens as the context of the others. */
@@ -7,7 +7,13 @@ export class OurChat implements ChatContender {
   #chat: Chat | undefined
 
   async start({ model, cache, threads, system }: ChatSetting): Promise<void> {
-    this.#model = await loadModel(model, { threads, gpu: false, flashAttention: 'on', kvType: 'f16', onWarning: () => {} })
+    this.#model = await loadModel(model, {
+      threads,
+      gpu: false,
+      flashAttention: 'on',
+      kvType: 'f16',
+      onWarning: () => {},
+    })
     const sinks = 4
     this.#chat = this.#model.createChat({ system, sinks, window: cache - sinks })
   }

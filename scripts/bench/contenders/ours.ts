@@ -23,7 +23,14 @@ export class OurContender implements Contender {
     this.#fill = fill
     // Batches of 512 are what recomputation does best with.
     const batchSize = this.#policy === 'recompute' ? 512 : undefined
-    this.#model = await loadModel(model, { threads, gpu: false, flashAttention: 'on', kvType: 'f16', batchSize, onWarning: () => {} })
+    this.#model = await loadModel(model, {
+      threads,
+      gpu: false,
+      flashAttention: 'on',
+      kvType: 'f16',
+      batchSize,
+      onWarning: () => {},
+    })
     this.#sequence = this.#model.createSequence({ policy: this.#policy, sinks, window: cache - sinks })
     await this.#sequence.append(fill.slice(0, cache + 1))
   }
@@ -32,7 +39,8 @@ export class OurContender implements Contender {
     if (this.#sequence === undefined) throw new TypeError('start() comes first')
     const { times } = await timedTokens(this.#sequence, count, () => this.#more())
     const { cachedTokens, evictedTokens } = this.#sequence.usage
-    if (this.#policy === 'streaming' && evictedTokens === 0) throw new Error(`nothing has been evicted: the cache of ${cachedTokens} tokens was not full`)
+    if (this.#policy === 'streaming' && evictedTokens === 0)
+      throw new Error(`nothing has been evicted: the cache of ${cachedTokens} tokens was not full`)
     return times
   }
 

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { StreamingLLMError } from '../../../lib/errors.js'
@@ -8,8 +8,27 @@ import { userCacheFolder } from '../../../lib/user-cache.js'
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..', '..', '..')
 // The addon's own opening of llama.cpp's libraries and its threads, so that the floor runs on exactly what the addon runs on.
-const sources = ['scripts/bench/floor/floor.cpp', 'native/assertions.cpp', 'native/backends.cpp', 'native/llama_library.cpp', 'native/shared_library.cpp', 'native/thread_pool.cpp']
-const headers = ['native/largest_logit.h', 'native/assertions.h', 'native/backends.h', 'native/guarded.h', 'native/llama_library.h', 'native/shared_library.h', 'native/thread_pool.h', 'native/failure.h', ...readdirSync(path.join(root, 'native/include/llama.cpp')).filter(name => name.endsWith('.h')).map(name => `native/include/llama.cpp/${name}`)]
+const sources = [
+  'scripts/bench/floor/floor.cpp',
+  'native/assertions.cpp',
+  'native/backends.cpp',
+  'native/llama_library.cpp',
+  'native/shared_library.cpp',
+  'native/thread_pool.cpp',
+]
+const headers = [
+  'native/largest_logit.h',
+  'native/assertions.h',
+  'native/backends.h',
+  'native/guarded.h',
+  'native/llama_library.h',
+  'native/shared_library.h',
+  'native/thread_pool.h',
+  'native/failure.h',
+  ...readdirSync(path.join(root, 'native/include/llama.cpp'))
+    .filter(name => name.endsWith('.h'))
+    .map(name => `native/include/llama.cpp/${name}`),
+]
 const flags = ['-std=c++20', '-O3', '-Inative', '-Inative/include/llama.cpp']
 const libraries = process.platform === 'linux' ? ['-ldl', '-pthread'] : []
 
@@ -33,13 +52,20 @@ export function buildFloor(): string {
   const unfinished = `${program}.${process.pid}`
   for (const compiler of compilers) {
     const [command = '', ...own] = compiler.split(' ')
-    const { error, status, stderr } = spawnSync(command, [...own, ...flags, ...sources, ...libraries, '-o', unfinished], { cwd: root, encoding: 'utf8' })
+    const { error, status, stderr } = spawnSync(
+      command,
+      [...own, ...flags, ...sources, ...libraries, '-o', unfinished],
+      { cwd: root, encoding: 'utf8' },
+    )
     if (error) continue
-    if (status !== 0) throw failure(`${compiler} could not compile the floor:\n${stderr.trimEnd().split('\n').slice(-20).join('\n')}`)
+    if (status !== 0)
+      throw failure(`${compiler} could not compile the floor:\n${stderr.trimEnd().split('\n').slice(-20).join('\n')}`)
     renameSync(unfinished, program)
     return program
   }
-  throw failure(`The floor could not be compiled: none of ${compilers.join(', ')} is there. Install a C++20 compiler, or set CXX to one.`)
+  throw failure(
+    `The floor could not be compiled: none of ${compilers.join(', ')} is there. Install a C++20 compiler, or set CXX to one.`,
+  )
 }
 
 function failure(message: string): StreamingLLMError {

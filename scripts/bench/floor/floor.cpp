@@ -10,8 +10,9 @@
 //
 // On stdin a line for each request, on stdout a line of JSON for each answer:
 //
-//   fill TOKEN TOKEN ...   decodes all but the last one, with which the loop begins; answers the context's size in cells
-//   generate COUNT         answers {"times":[...],"tokens":[...]}: milliseconds from token to token, and the tokens
+//   fill TOKEN TOKEN ...   decodes all but the last one, with which the loop begins; answers the context's size in
+//   cells generate COUNT         answers {"times":[...],"tokens":[...]}: milliseconds from token to token, and the
+//   tokens
 //
 // One thread does everything here; llama.cpp computes on THREADS, this one among them.
 #include <algorithm>
@@ -46,7 +47,8 @@ class Loop {
     auto model_params = llama().llama_model_default_params();
     model_params.n_gpu_layers = 0;
     model_ = llama().llama_model_load_from_file(path.c_str(), model_params);
-    if (!model_) throw Failure("MODEL_LOAD_FAILED", "llama.cpp cannot load " + path + ": " + LlamaLibrary::take_errors());
+    if (!model_)
+      throw Failure("MODEL_LOAD_FAILED", "llama.cpp cannot load " + path + ": " + LlamaLibrary::take_errors());
     auto params = llama().llama_context_default_params();
     params.n_ctx = static_cast<uint32_t>(cells);
     params.n_batch = params.n_ubatch = kBatchTokens;
@@ -73,7 +75,8 @@ class Loop {
   void fill(std::vector<llama_token> tokens) {
     if (tokens.size() < 2) throw Failure("INVALID_OPTION", "there must be two tokens or more to fill the cache with");
     for (const auto token : tokens) {
-      if (token < 0 || token >= vocabulary_) throw Failure("INVALID_OPTION", "token " + std::to_string(token) + " is not in the vocabulary");
+      if (token < 0 || token >= vocabulary_)
+        throw Failure("INVALID_OPTION", "token " + std::to_string(token) + " is not in the vocabulary");
     }
     next_ = tokens.back();
     tokens.pop_back();
@@ -103,7 +106,9 @@ class Loop {
     }
     const llama_batch batch{count, tokens, nullptr, positions_, counts_.data(), ids_.data(), outputs_};
     const int result = llama().llama_decode(context_, batch);
-    if (result != 0) throw Failure("DECODE_FAILED", "llama_decode returned " + std::to_string(result) + ": " + LlamaLibrary::take_errors());
+    if (result != 0)
+      throw Failure("DECODE_FAILED",
+                    "llama_decode returned " + std::to_string(result) + ": " + LlamaLibrary::take_errors());
   }
 
   std::optional<streaming::ThreadPool> pool_;  // outlives the context, which the destructor frees
@@ -123,7 +128,8 @@ class Loop {
 int to_int(const std::string& word) {
   int value = 0;
   const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
-  if (error != std::errc() || end != word.data() + word.size()) throw Failure("INVALID_OPTION", "\"" + word + "\" is not a whole number");
+  if (error != std::errc() || end != word.data() + word.size())
+    throw Failure("INVALID_OPTION", "\"" + word + "\" is not a whole number");
   return value;
 }
 
@@ -172,7 +178,8 @@ std::vector<std::string> lines(const std::string& text) {
 
 int main(int count, char** arguments) {
   try {
-    if (count != 9) throw Failure("INVALID_OPTION", "usage: floor LLAMA GGML GGML_BASE BACKENDS MODEL CELLS THREADS POOL");
+    if (count != 9)
+      throw Failure("INVALID_OPTION", "usage: floor LLAMA GGML GGML_BASE BACKENDS MODEL CELLS THREADS POOL");
     LlamaLibrary::open({arguments[1], arguments[2], arguments[3], lines(arguments[4]), {}});
     Loop loop(arguments[5], to_int(arguments[6]), to_int(arguments[7]), to_int(arguments[8]) != 0);
     for (std::string line; std::getline(std::cin, line);) {

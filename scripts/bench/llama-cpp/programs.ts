@@ -25,7 +25,8 @@ export function isBuilt(): boolean {
 }
 
 /** Why they are left out where they are not built, and what to do about it. */
-export const notBuilt = 'llama-server and llama-batched-bench are not built here; build them with: npm run bench:llama-cpp (some minutes)'
+export const notBuilt =
+  'llama-server and llama-batched-bench are not built here; build them with: npm run bench:llama-cpp (some minutes)'
 
 /** @throws {StreamingLLMError} LIBRARY_NOT_FOUND where they are not built */
 export function llamaCppPrograms(): LlamaCppPrograms {

@@ -1,4 +1,4 @@
-import { spawn, type ChildProcess } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { llamaCppPrograms } from './programs.js'
 
 const keptLogBytes = 4_000
@@ -29,10 +29,38 @@ export class LlamaServer {
   /** Starts one, and resolves once the model is loaded and warm. */
   static async start({ model, cache, threads }: ServerSetting): Promise<LlamaServer> {
     const { server, workingDirectory } = llamaCppPrograms()
-    const child = spawn(server, [
-      '--model', model, '--ctx-size', String(cache), '--parallel', '1', '--context-shift', '--flash-attn', 'on', '--threads', String(threads), '--threads-batch', String(threads),
-      '--host', '127.0.0.1', '--port', '0', '--gpu-layers', '0', '--fit', 'off', '--cache-ram', '0', '--no-ui', '--no-slots', '--offline',
-    ], { cwd: workingDirectory, stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(
+      server,
+      [
+        '--model',
+        model,
+        '--ctx-size',
+        String(cache),
+        '--parallel',
+        '1',
+        '--context-shift',
+        '--flash-attn',
+        'on',
+        '--threads',
+        String(threads),
+        '--threads-batch',
+        String(threads),
+        '--host',
+        '127.0.0.1',
+        '--port',
+        '0',
+        '--gpu-layers',
+        '0',
+        '--fit',
+        'off',
+        '--cache-ram',
+        '0',
+        '--no-ui',
+        '--no-slots',
+        '--offline',
+      ],
+      { cwd: workingDirectory, stdio: ['ignore', 'pipe', 'pipe'] },
+    )
     const guard = guardOf(child)
     let log = ''
     let failed: Error | undefined
@@ -56,7 +84,10 @@ export class LlamaServer {
     const url = await Promise.race([listening, ended])
     if (url === undefined) {
       guard.kill('SIGKILL')
-      const errors = log.split('\n').filter(line => / E /.test(line)).join('\n')
+      const errors = log
+        .split('\n')
+        .filter(line => / E /.test(line))
+        .join('\n')
       throw new Error(`llama-server ended before it was ready: ${failed?.message ?? (errors || log.trim())}`)
     }
     return new LlamaServer(url, child, ended, guard)
@@ -78,9 +109,15 @@ export class LlamaServer {
   }
 
   /** The events of a streamed answer, each parsed. */
-  async* stream(path: string, body: object, signal?: AbortSignal): AsyncGenerator<unknown, void, void> {
-    const response = await fetch(this.url + path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body), signal })
-    if (!response.ok || response.body === null) throw new Error(`llama-server refused ${path}: ${response.status} ${await response.text()}`)
+  async *stream(path: string, body: object, signal?: AbortSignal): AsyncGenerator<unknown, void, void> {
+    const response = await fetch(this.url + path, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+      signal,
+    })
+    if (!response.ok || response.body === null)
+      throw new Error(`llama-server refused ${path}: ${response.status} ${await response.text()}`)
     let rest = ''
     for await (const text of response.body.pipeThrough(new TextDecoderStream())) {
       const lines = (rest + text).split('\n')

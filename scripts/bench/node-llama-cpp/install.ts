@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import path from 'node:path'
-import { locateLibraries, type LlamaLibraries } from '../../../lib/backend/locate.js'
+import { type LlamaLibraries, locateLibraries } from '../../../lib/backend/locate.js'
 import { StreamingLLMError } from '../../../lib/errors.js'
 import { withFileLock } from '../../../lib/models/file-lock.js'
 import { userCacheFolder } from '../../../lib/user-cache.js'
@@ -29,7 +29,10 @@ export async function installNodeLlamaCpp(say: (line: string) => void = line => 
     // Elsewhere first: what is broken off must not look installed.
     const workshop = await mkdtemp(`${folder}.`)
     try {
-      await npmInstall(workshop, [`node-llama-cpp@${nodeLlamaCppVersion}`, `${binariesPackage()}@${nodeLlamaCppVersion}`])
+      await npmInstall(workshop, [
+        `node-llama-cpp@${nodeLlamaCppVersion}`,
+        `${binariesPackage()}@${nodeLlamaCppVersion}`,
+      ])
       await rename(workshop, folder)
     } finally {
       await rm(workshop, { recursive: true, force: true })
@@ -51,13 +54,30 @@ function binariesPackage(): string {
 
 async function npmInstall(target: string, packages: string[]): Promise<void> {
   // Its install script would look for a GPU and build for it, and the optional packages are those of all machines.
-  const args = ['install', '--prefix', target, '--no-save', '--ignore-scripts', '--omit=optional', '--no-audit', '--no-fund', '--loglevel=error', ...packages]
+  const args = [
+    'install',
+    '--prefix',
+    target,
+    '--no-save',
+    '--ignore-scripts',
+    '--omit=optional',
+    '--no-audit',
+    '--no-fund',
+    '--loglevel=error',
+    ...packages,
+  ]
   const own = process.env['npm_execpath']
   const [command, all] = own && path.basename(own) === 'npm-cli.js' ? [process.execPath, [own, ...args]] : ['npm', args]
   let errors = ''
   const code = await new Promise<number | null>((resolve, reject) => {
-    const child = spawn(command, all, { cwd: target, stdio: ['ignore', 'ignore', 'pipe'], shell: process.platform === 'win32' && command === 'npm' })
-    child.stderr.setEncoding('utf8').on('data', (text: string) => { errors = (errors + text).slice(-4_000) })
+    const child = spawn(command, all, {
+      cwd: target,
+      stdio: ['ignore', 'ignore', 'pipe'],
+      shell: process.platform === 'win32' && command === 'npm',
+    })
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      errors = (errors + text).slice(-4_000)
+    })
     child.on('error', cause => reject(failure(cause.message, cause)))
     child.on('close', resolve)
   })
@@ -65,7 +85,10 @@ async function npmInstall(target: string, packages: string[]): Promise<void> {
 }
 
 function failure(reason: string, cause?: unknown): StreamingLLMError {
-  return new StreamingLLMError('DOWNLOAD_FAILED',
-    `npm could not install node-llama-cpp ${nodeLlamaCppVersion}, to compare with: ${reason}\n`
-    + 'Try again where npm\'s registry can be reached (npm ping), or leave node-llama-cpp out of the comparison.', { cause })
+  return new StreamingLLMError(
+    'DOWNLOAD_FAILED',
+    `npm could not install node-llama-cpp ${nodeLlamaCppVersion}, to compare with: ${reason}\n` +
+      "Try again where npm's registry can be reached (npm ping), or leave node-llama-cpp out of the comparison.",
+    { cause },
+  )
 }

@@ -7,16 +7,22 @@ import { installNodeLlamaCpp } from './install.js'
 export interface Sequence {
   /** Tokens in the context. */
   readonly nextTokenIndex: number
-  evaluate(tokens: number[], options: { temperature: number; yieldEogToken: boolean }): AsyncGenerator<number, void, void>
+  evaluate(
+    tokens: number[],
+    options: { temperature: number; yieldEogToken: boolean },
+  ): AsyncGenerator<number, void, void>
 }
 
 export interface ChatSession {
-  prompt(text: string, options: {
-    maxTokens: number
-    temperature: number
-    onTextChunk(text: string): void
-    onToken(tokens: number[]): void
-  }): Promise<string>
+  prompt(
+    text: string,
+    options: {
+      maxTokens: number
+      temperature: number
+      onTextChunk(text: string): void
+      onToken(tokens: number[]): void
+    },
+  ): Promise<string>
 }
 
 interface Disposable {
@@ -42,7 +48,14 @@ interface Llama extends Disposable {
 }
 
 interface Library {
-  getLlama(options: { gpu: false; build: 'never'; skipDownload: boolean; progressLogs: boolean; logLevel: 'error'; maxThreads: number }): Promise<Llama>
+  getLlama(options: {
+    gpu: false
+    build: 'never'
+    skipDownload: boolean
+    progressLogs: boolean
+    logLevel: 'error'
+    maxThreads: number
+  }): Promise<Llama>
   LlamaChatSession: new (options: { contextSequence: Sequence; systemPrompt?: string }) => ChatSession
 }
 
@@ -55,12 +68,32 @@ export interface Opened {
 }
 
 /** Opens a model by node-llama-cpp: no GPU, flash attention, its own batch size, exactly `threads` threads. */
-export async function openNodeLlamaCpp({ model: modelPath, cache, threads }: { model: string; cache: number; threads: number }): Promise<Opened> {
+export async function openNodeLlamaCpp({
+  model: modelPath,
+  cache,
+  threads,
+}: {
+  model: string
+  cache: number
+  threads: number
+}): Promise<Opened> {
   const entry = path.join(await installNodeLlamaCpp(), 'dist', 'index.js')
-  const library = await import(pathToFileURL(entry).href) as Library
+  const library = (await import(pathToFileURL(entry).href)) as Library
   // 0: no limit but the context's own number.
-  const llama = await library.getLlama({ gpu: false, build: 'never', skipDownload: true, progressLogs: false, logLevel: 'error', maxThreads: 0 })
+  const llama = await library.getLlama({
+    gpu: false,
+    build: 'never',
+    skipDownload: true,
+    progressLogs: false,
+    logLevel: 'error',
+    maxThreads: 0,
+  })
   const model = await llama.loadModel({ modelPath, ignoreMemorySafetyChecks: true })
-  const context = await model.createContext({ contextSize: cache, flashAttention: true, threads: { ideal: threads, min: threads }, ignoreMemorySafetyChecks: true })
+  const context = await model.createContext({
+    contextSize: cache,
+    flashAttention: true,
+    threads: { ideal: threads, min: threads },
+    ignoreMemorySafetyChecks: true,
+  })
   return { library, sequence: context.getSequence(), contextSize: context.contextSize, close: () => llama.dispose() }
 }

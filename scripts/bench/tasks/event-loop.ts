@@ -16,7 +16,11 @@ async function delayWhile(work: () => Promise<void>): Promise<Delay> {
   await work()
   histogram.disable()
   const milliseconds = (nanoseconds: number) => nanoseconds / 1e6
-  return { p50: milliseconds(histogram.percentile(50)), p99: milliseconds(histogram.percentile(99)), max: milliseconds(histogram.max) }
+  return {
+    p50: milliseconds(histogram.percentile(50)),
+    p99: milliseconds(histogram.percentile(99)),
+    max: milliseconds(histogram.max),
+  }
 }
 
 /** Of a process that does nothing. */
@@ -34,7 +38,13 @@ export interface Streaming {
 }
 
 /** While chats stream at once, their text read event by event. */
-export async function streamingDelay({ path, threads, cache, milliseconds, questions }: Streaming): Promise<{ delay: Delay; tokens: number }> {
+export async function streamingDelay({
+  path,
+  threads,
+  cache,
+  milliseconds,
+  questions,
+}: Streaming): Promise<{ delay: Delay; tokens: number }> {
   await using model = await loadModel(path, { threads, gpu: false, flashAttention: 'on', onWarning: () => {} })
   const chats = questions.map(() => model.createChat({ sinks: 4, window: cache - 4 }))
   // The first turn compiles the template and makes the context.
@@ -42,13 +52,18 @@ export async function streamingDelay({ path, threads, cache, milliseconds, quest
   let tokens = 0
   const delay = await delayWhile(async () => {
     const until = performance.now() + milliseconds
-    await Promise.all(chats.map(async (chat, i) => {
-      while (performance.now() < until) {
-        for await (const event of chat.stream(questions[i]!, { seed: i, timeLimit: Math.max(1, until - performance.now()) })) {
-          if (event.type === 'finish') tokens += event.usage.completionTokens
+    await Promise.all(
+      chats.map(async (chat, i) => {
+        while (performance.now() < until) {
+          for await (const event of chat.stream(questions[i]!, {
+            seed: i,
+            timeLimit: Math.max(1, until - performance.now()),
+          })) {
+            if (event.type === 'finish') tokens += event.usage.completionTokens
+          }
         }
-      }
-    }))
+      }),
+    )
   })
   return { delay, tokens }
 }

@@ -31,7 +31,7 @@ async function filled(model: Model, { cache, sinks }: Common, fill: number[]): P
 /** Something to go on with where the model ends its text. */
 function tokensAgain(fill: number[]): () => number[] {
   let at = 0
-  return () => fill.slice(at = (at + 8) % (fill.length - 8), at + 8)
+  return () => fill.slice((at = (at + 8) % (fill.length - 8)), at + 8)
 }
 
 export interface Chats extends Common {
@@ -55,7 +55,7 @@ export async function chatsAtOnce(task: Chats, progress: Progress): Promise<numb
     const round = async (tokens: number) => {
       const start = performance.now()
       await Promise.all(sequences.map((sequence, j) => timedTokens(sequence, tokens, tokensAgain(task.fills[j]!))))
-      return count * tokens / (performance.now() - start) * 1_000
+      return ((count * tokens) / (performance.now() - start)) * 1_000
     }
     await round(4) // warms up
     const measured: number[] = []
@@ -78,15 +78,20 @@ export interface Ages extends Common {
 }
 
 /** Two sequences, one older than the other, in alternating blocks. */
-export async function oldAndYoung(task: Ages, progress: Progress): Promise<{ old: Course; young: Course; seen: number[] }> {
+export async function oldAndYoung(
+  task: Ages,
+  progress: Progress,
+): Promise<{ old: Course; young: Course; seen: number[] }> {
   await using model = await load(task)
   await using another = await load(task)
-  const sequences = task.ages.map((_, i) => (i === 0 || task.shared ? model : another).createSequence({ sinks: task.sinks, window: task.cache - task.sinks }))
+  const sequences = task.ages.map((_, i) =>
+    (i === 0 || task.shared ? model : another).createSequence({ sinks: task.sinks, window: task.cache - task.sinks }),
+  )
   const all = task.ages[0] + task.ages[1]
   let done = 0
   for (const [i, sequence] of sequences.entries()) {
     const fill = task.fills[i]!
-    for (let at = 0; at < task.ages[i]!;) {
+    for (let at = 0; at < task.ages[i]!; ) {
       const piece = fill.slice(0, Math.min(fill.length, task.ages[i]! - at))
       await sequence.append(piece)
       at += piece.length
@@ -111,7 +116,10 @@ export interface MemoryTask extends Common {
 }
 
 /** Anonymous memory in bytes after collections, by the number of tokens generated. */
-export async function memoryOverTokens(task: MemoryTask, progress: Progress): Promise<{ tokens: number; bytes: number; heap: number }[]> {
+export async function memoryOverTokens(
+  task: MemoryTask,
+  progress: Progress,
+): Promise<{ tokens: number; bytes: number; heap: number }[]> {
   await using model = await load(task)
   const sequence = await filled(model, task, task.fills[0]!)
   const samples: { tokens: number; bytes: number; heap: number }[] = []
@@ -136,7 +144,10 @@ export interface Pace extends Common {
 }
 
 /** Milliseconds between tokens of a running sequence, alone and while the prompt of another one is decoded. */
-export async function paceBesidePrompt(task: Pace, progress: Progress): Promise<{ alone: number[]; beside: number[]; promptMs: number; promptAloneMs: number }> {
+export async function paceBesidePrompt(
+  task: Pace,
+  progress: Progress,
+): Promise<{ alone: number[]; beside: number[]; promptMs: number; promptAloneMs: number }> {
   await using model = await load(task)
   const running = await filled(model, task, task.fills[0]!)
   const again = tokensAgain(task.fills[0]!)
@@ -158,7 +169,11 @@ export async function paceBesidePrompt(task: Pace, progress: Progress): Promise<
   const generating = (async () => {
     while (!over.signal.aborted) {
       let before = performance.now()
-      for await (const event of running.generate({ temperature: 0, signal: over.signal, tokens: beside.length === 0 ? [] : again() })) {
+      for await (const event of running.generate({
+        temperature: 0,
+        signal: over.signal,
+        tokens: beside.length === 0 ? [] : again(),
+      })) {
         if (event.type !== 'text') continue
         const now = performance.now()
         beside.push(now - before)
@@ -188,16 +203,22 @@ export async function sharesOfTime(task: Fairness, progress: Progress): Promise<
     progress(sequences.length / task.fills.length)
   }
   const until = performance.now() + task.milliseconds
-  return await Promise.all(sequences.map(async (sequence, i) => {
-    const again = tokensAgain(task.fills[i]!)
-    let tokens = 0
-    for (let prompt: number[] = []; performance.now() < until; prompt = again()) {
-      for await (const event of sequence.generate({ temperature: 0, tokens: prompt, timeLimit: Math.max(1, until - performance.now()) })) {
-        if (event.type === 'finish') tokens += event.usage.completionTokens
+  return await Promise.all(
+    sequences.map(async (sequence, i) => {
+      const again = tokensAgain(task.fills[i]!)
+      let tokens = 0
+      for (let prompt: number[] = []; performance.now() < until; prompt = again()) {
+        for await (const event of sequence.generate({
+          temperature: 0,
+          tokens: prompt,
+          timeLimit: Math.max(1, until - performance.now()),
+        })) {
+          if (event.type === 'finish') tokens += event.usage.completionTokens
+        }
       }
-    }
-    return tokens
-  }))
+      return tokens
+    }),
+  )
 }
 
 function timeout(milliseconds: number): Promise<void> {

@@ -11,8 +11,17 @@ export interface PromptTask {
 }
 
 /** Milliseconds until the prompt was read and the first token after it was here. */
-export async function ourPrompt({ path, threads, cache, sinks, tokens }: PromptTask, progress: (share: number) => void): Promise<number> {
-  await using model = await loadModel(path, { threads, gpu: false, flashAttention: 'on', kvType: 'f16', onWarning: () => {} })
+export async function ourPrompt(
+  { path, threads, cache, sinks, tokens }: PromptTask,
+  progress: (share: number) => void,
+): Promise<number> {
+  await using model = await loadModel(path, {
+    threads,
+    gpu: false,
+    flashAttention: 'on',
+    kvType: 'f16',
+    onWarning: () => {},
+  })
   const warm = model.createSequence({ sinks, window: cache - sinks })
   await warm.append(tokens.slice(0, 64).reverse())
   await warm.close()

@@ -20,8 +20,17 @@ export interface Pair {
 }
 
 /** Each prompt in two new chats of one loaded model, another one first each time. */
-export async function speculationPairs({ path, threads, cache, prompts, tokens }: SpeculationTask, progress: (share: number) => void): Promise<Pair[]> {
-  await using model = await loadModel(path, { threads, gpu: false, flashAttention: 'on', kvType: 'f16', onWarning: () => {} })
+export async function speculationPairs(
+  { path, threads, cache, prompts, tokens }: SpeculationTask,
+  progress: (share: number) => void,
+): Promise<Pair[]> {
+  await using model = await loadModel(path, {
+    threads,
+    gpu: false,
+    flashAttention: 'on',
+    kvType: 'f16',
+    onWarning: () => {},
+  })
   const reply = async (prompt: string, speculation: boolean) => {
     await using chat = model.createChat({ sinks: 4, window: cache - 4 })
     let text = ''
@@ -39,9 +48,18 @@ export async function speculationPairs({ path, threads, cache, prompts, tokens }
   const pairs: Pair[] = []
   for (const [i, prompt] of prompts.entries()) {
     const replies = new Map<boolean, Awaited<ReturnType<typeof reply>>>()
-    for (const speculation of i % 2 === 0 ? [false, true] : [true, false]) replies.set(speculation, await reply(prompt, speculation))
+    for (const speculation of i % 2 === 0 ? [false, true] : [true, false])
+      replies.set(speculation, await reply(prompt, speculation))
     const [off, on] = [replies.get(false)!, replies.get(true)!]
-    if (off.tokens > 1 && on.tokens > 1) pairs.push({ off: off.perToken, on: on.perToken, tokens: on.tokens, same: off.text === on.text, prompt, reply: on.text })
+    if (off.tokens > 1 && on.tokens > 1)
+      pairs.push({
+        off: off.perToken,
+        on: on.perToken,
+        tokens: on.tokens,
+        same: off.text === on.text,
+        prompt,
+        reply: on.text,
+      })
     progress((i + 1) / prompts.length)
   }
   return pairs

@@ -21,12 +21,19 @@ export interface Start {
 export async function ourStart({ path, threads, cache, tokens }: StartTask): Promise<Start> {
   const { loadModel } = await import('../../../lib/index.js')
   const start = performance.now()
-  await using model = await loadModel(path, { threads, gpu: false, flashAttention: 'on', kvType: 'f16', onWarning: () => {} })
+  await using model = await loadModel(path, {
+    threads,
+    gpu: false,
+    flashAttention: 'on',
+    kvType: 'f16',
+    onWarning: () => {},
+  })
   const loaded = performance.now()
   const sequence = model.createSequence({ sinks: 4, window: cache - 4 })
   let firstTokenMs = NaN
   for await (const event of sequence.generate({ tokens, temperature: 0, maxTokens: 1 })) {
-    if (event.type === 'text' || event.type === 'finish') firstTokenMs = Math.min(performance.now() - loaded, Number.isNaN(firstTokenMs) ? Infinity : firstTokenMs)
+    if (event.type === 'text' || event.type === 'finish')
+      firstTokenMs = Math.min(performance.now() - loaded, Number.isNaN(firstTokenMs) ? Infinity : firstTokenMs)
   }
   return { loadMs: loaded - start, firstTokenMs }
 }

@@ -1,5 +1,13 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { streamChat, StreamingLLMError, type Chat, type ChatMessage, type ChatOptions, type GenerateOptions, type StreamEvent } from '../../../lib/index.js'
+import {
+  type Chat,
+  type ChatMessage,
+  type ChatOptions,
+  type GenerateOptions,
+  type StreamEvent,
+  StreamingLLMError,
+  streamChat,
+} from '../../../lib/index.js'
 import type { TextStream } from '../../../lib/text-stream.js'
 import { Fault } from './fault.js'
 import type { Operation, Reading } from './program.js'
@@ -34,13 +42,19 @@ const patience = { cpu: 20, clock: 180 }
 export async function act(world: World, operation: Operation): Promise<Outcome> {
   const outcome: Outcome = { operation }
   const clock = new AbortController()
-  const hangs = outOfPatience(clock.signal).then(() => { throw new Fault('hang', `${operation.do} has not ended after ${patience.cpu} s of CPU time, or ${patience.clock} s`) })
+  const hangs = outOfPatience(clock.signal).then(() => {
+    throw new Fault('hang', `${operation.do} has not ended after ${patience.cpu} s of CPU time, or ${patience.clock} s`)
+  })
   hangs.catch(() => {})
   try {
     await Promise.race([perform(world, outcome), hangs])
   } catch (error) {
     if (error instanceof Fault) throw error
-    if (!StreamingLLMError.isInstance(error)) throw new Fault('untyped', `${operation.do} ended with what is no error of the library: ${error instanceof Error ? error.stack : String(error)}`)
+    if (!StreamingLLMError.isInstance(error))
+      throw new Fault(
+        'untyped',
+        `${operation.do} ended with what is no error of the library: ${error instanceof Error ? error.stack : String(error)}`,
+      )
     outcome.error = error
   } finally {
     clock.abort()
@@ -69,8 +83,10 @@ async function perform(world: World, outcome: Outcome): Promise<void> {
     case 'create':
       outcome.made = [{ chat: world.model.createChat({ ...plainText(world), ...operation.options }) }]
       return
-    case 'turn': return read(signal => chat!.stream(operation.said, { ...operation.options, signal }), operation.reading, outcome)
-    case 'regenerate': return read(signal => chat!.regenerate({ ...operation.options, signal }), operation.reading, outcome)
+    case 'turn':
+      return read(signal => chat!.stream(operation.said, { ...operation.options, signal }), operation.reading, outcome)
+    case 'regenerate':
+      return read(signal => chat!.regenerate({ ...operation.options, signal }), operation.reading, outcome)
     case 'ask':
       try {
         outcome.text = (await chat!.ask(operation.said, operation.options)).text
@@ -89,31 +105,54 @@ async function perform(world: World, outcome: Outcome): Promise<void> {
     case 'candidates':
       outcome.made = await chat!.candidates(operation.said, operation.as.length, operation.options)
       return
-    case 'add': return chat!.add(operation.messages)
-    case 'setSystem': return chat!.setSystem(operation.system)
-    case 'save': return chat!.save(world.file(operation.file))
+    case 'add':
+      return chat!.add(operation.messages)
+    case 'setSystem':
+      return chat!.setSystem(operation.system)
+    case 'save':
+      return chat!.save(world.file(operation.file))
     case 'restore':
       outcome.made = [{ chat: await world.model.restoreChat(world.file(operation.file)) }]
       return
-    case 'close': return chat!.close()
+    case 'close':
+      return chat!.close()
     case 'stateless': {
       const before = world.conversations.get(operation.conversation) ?? []
       const history: ChatMessage[] = [...before.slice(0, 2 * operation.keep), { role: 'user', content: operation.said }]
       outcome.history = history
-      return read(signal => streamChat({ model: world.model, messages: history, sinks: 4, window: 120, ...plainText(world), ...operation.options, signal }), operation.reading, outcome)
+      return read(
+        signal =>
+          streamChat({
+            model: world.model,
+            messages: history,
+            sinks: 4,
+            window: 120,
+            ...plainText(world),
+            ...operation.options,
+            signal,
+          }),
+        operation.reading,
+        outcome,
+      )
     }
     case 'wait':
       await pause(operation.milliseconds)
       return
-    case 'restart': return world.model.close()
-    case 'together': throw new Error('operations that run together are performed one by one')
+    case 'restart':
+      return world.model.close()
+    case 'together':
+      throw new Error('operations that run together are performed one by one')
   }
 }
 
 class Out extends Error {}
 
 /** Reads a reply as it is wanted. What was told before an error is kept. */
-async function read(start: (signal: AbortSignal) => TextStream, { leave, slow, double }: Reading, outcome: Outcome): Promise<void> {
+async function read(
+  start: (signal: AbortSignal) => TextStream,
+  { leave, slow, double }: Reading,
+  outcome: Outcome,
+): Promise<void> {
   const controller = new AbortController()
   const events: StreamEvent[] = (outcome.events = [])
   const stream = start(controller.signal)

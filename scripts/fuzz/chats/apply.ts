@@ -24,7 +24,10 @@ export function apply(world: World, outcome: Outcome, company: Company): string[
   if (outcome.skipped === true) return []
   if (error !== undefined && !mayFail(world, outcome, company)) {
     const { code, message } = error as StreamingLLMError
-    throw new Fault(`error ${code}: ${message.replaceAll(/\d+/g, '#')}`, `${operation.do} failed with ${code}: ${message}`)
+    throw new Fault(
+      `error ${code}: ${message.replaceAll(/\d+/g, '#')}`,
+      `${operation.do} failed with ${code}: ${message}`,
+    )
   }
   if (outcome.events !== undefined) judgeEvents(outcome)
   const live = 'chat' in operation ? world.chats.get(operation.chat) : undefined
@@ -32,44 +35,81 @@ export function apply(world: World, outcome: Outcome, company: Company): string[
   switch (operation.do) {
     case 'create': {
       const { messages = [], system, keepMessages } = operation.options
-      if (!failed) begin(world, operation.as, outcome.made![0]!, [new ExpectedChat(messages, system, { beginning: world.beginning, keepsAll: keepMessages === 'all' })])
+      if (!failed)
+        begin(world, operation.as, outcome.made![0]!, [
+          new ExpectedChat(messages, system, { beginning: world.beginning, keepsAll: keepMessages === 'all' }),
+        ])
       return [operation.as]
     }
     case 'turn':
     case 'ask': {
-      const said: ChatMessage[] = typeof operation.said === 'string' ? [{ role: 'user', content: operation.said }] : operation.said
-      change(live, before => replies(outcome).map(text => text === undefined ? before : before.clone().say([...said, { role: 'assistant', content: text }])))
+      const said: ChatMessage[] =
+        typeof operation.said === 'string' ? [{ role: 'user', content: operation.said }] : operation.said
+      change(live, before =>
+        replies(outcome).map(text =>
+          text === undefined ? before : before.clone().say([...said, { role: 'assistant', content: text }]),
+        ),
+      )
       return [operation.chat]
     }
     case 'regenerate': {
       // A regeneration decodes no prompt, so that one that was kept without an answer may look as if it had never begun.
       const nothing = neverBegan(outcome)
-      if ((error as StreamingLLMError | undefined)?.code === 'EVICTED' || (nothing && operation.options.keepUnanswered !== true)) return [operation.chat]
-      if (!company.others && live !== undefined && !live.possible.some(({ hasReply }) => hasReply)) throw new Fault('regenerate', 'regenerate answered again where there was no reply to a message in the window')
+      if (
+        (error as StreamingLLMError | undefined)?.code === 'EVICTED' ||
+        (nothing && operation.options.keepUnanswered !== true)
+      )
+        return [operation.chat]
+      if (!company.others && live !== undefined && !live.possible.some(({ hasReply }) => hasReply))
+        throw new Fault('regenerate', 'regenerate answered again where there was no reply to a message in the window')
       change(live, before => {
         const without = before.clone()
         without.removeLast(1)
-        return (nothing ? [undefined, operation.options.startWith ?? ''] : replies(outcome)).map(text => text === undefined ? before : without.clone().say([{ role: 'assistant', content: text }]))
+        return (nothing ? [undefined, operation.options.startWith ?? ''] : replies(outcome)).map(text =>
+          text === undefined ? before : without.clone().say([{ role: 'assistant', content: text }]),
+        )
       })
       return [operation.chat]
     }
     case 'undo': {
       if (failed) return [operation.chat]
       const removed = outcome.removed!
-      change(live, before => {
-        const most = before.lastExchanges(operation.exchanges)
-        if (company.others ? removed.length > before.present.length : removed.length !== most) return []
-        const after = before.clone()
-        return JSON.stringify(after.removeLast(removed.length)) === JSON.stringify(removed) ? [after] : []
-      }, () => `undo returned ${JSON.stringify(removed)}`)
+      change(
+        live,
+        before => {
+          const most = before.lastExchanges(operation.exchanges)
+          if (company.others ? removed.length > before.present.length : removed.length !== most) return []
+          const after = before.clone()
+          return JSON.stringify(after.removeLast(removed.length)) === JSON.stringify(removed) ? [after] : []
+        },
+        () => `undo returned ${JSON.stringify(removed)}`,
+      )
       return [operation.chat]
     }
     case 'fork':
-      if (!failed) begin(world, operation.as, outcome.made![0]!, live!.possible.map(each => each.clone()))
+      if (!failed)
+        begin(
+          world,
+          operation.as,
+          outcome.made![0]!,
+          live!.possible.map(each => each.clone()),
+        )
       return [operation.chat, operation.as]
     case 'candidates':
       if (!failed) {
-        outcome.made!.forEach((made, i) => begin(world, operation.as[i]!, made, live!.possible.map(each => each.clone().say([{ role: 'user', content: operation.said }, { role: 'assistant', content: made.text! }]))))
+        outcome.made!.forEach((made, i) =>
+          begin(
+            world,
+            operation.as[i]!,
+            made,
+            live!.possible.map(each =>
+              each.clone().say([
+                { role: 'user', content: operation.said },
+                { role: 'assistant', content: made.text! },
+              ]),
+            ),
+          ),
+        )
       }
       return [operation.chat, ...operation.as]
     case 'add':
@@ -87,14 +127,24 @@ export function apply(world: World, outcome: Outcome, company: Company): string[
       return [operation.chat]
     case 'save':
       // One that is read at the same time may be the one before.
-      if (!failed) world.files.set(operation.file, [...(company.others ? world.files.get(operation.file) ?? [] : []), ...live!.possible.map(each => each.clone())])
+      if (!failed)
+        world.files.set(operation.file, [
+          ...(company.others ? (world.files.get(operation.file) ?? []) : []),
+          ...live!.possible.map(each => each.clone()),
+        ])
       return [operation.chat]
     case 'restore': {
       if (failed) return []
       const made = outcome.made![0]!
       const from = made.chat.restoredFrom!
-      if (from.what !== 'cache' && from.reason !== nothingDecoded && from.reason !== waitedAlready) throw new Fault('restored', `a chat was restored from its ${from.what} alone: ${from.reason}`)
-      begin(world, operation.as, made, world.files.get(operation.file)!.map(each => each.clone()))
+      if (from.what !== 'cache' && from.reason !== nothingDecoded && from.reason !== waitedAlready)
+        throw new Fault('restored', `a chat was restored from its ${from.what} alone: ${from.reason}`)
+      begin(
+        world,
+        operation.as,
+        made,
+        world.files.get(operation.file)!.map(each => each.clone()),
+      )
       return [operation.as]
     }
     case 'close':
@@ -102,10 +152,12 @@ export function apply(world: World, outcome: Outcome, company: Company): string[
       return []
     case 'stateless': {
       const text = textOf(outcome.events!)
-      if (text !== '') world.conversations.set(operation.conversation, [...outcome.history!, { role: 'assistant', content: text }])
+      if (text !== '')
+        world.conversations.set(operation.conversation, [...outcome.history!, { role: 'assistant', content: text }])
       return []
     }
-    default: return []
+    default:
+      return []
   }
 }
 
@@ -113,10 +165,18 @@ function begin(world: World, name: string, { chat }: { chat: LiveChat['chat'] },
   world.chats.set(name, { chat, possible })
 }
 
-function change(live: LiveChat | undefined, each: (before: ExpectedChat) => ExpectedChat[], what: () => string = () => 'it'): void {
+function change(
+  live: LiveChat | undefined,
+  each: (before: ExpectedChat) => ExpectedChat[],
+  what: () => string = () => 'it',
+): void {
   if (live === undefined) return
   const after = live.possible.flatMap(each)
-  if (after.length === 0) throw new Fault('changed', `${what()}, which could not be; the chat held ${JSON.stringify(live.possible[0]!.messages)}`)
+  if (after.length === 0)
+    throw new Fault(
+      'changed',
+      `${what()}, which could not be; the chat held ${JSON.stringify(live.possible[0]!.messages)}`,
+    )
   live.possible = after
 }
 
@@ -125,38 +185,66 @@ function replies(outcome: Outcome): (string | undefined)[] {
   const { operation, error, events = [] } = outcome
   const { keepUnanswered, startWith = '' } = (operation as { options: GenerateOptions }).options
   // Who waits for the whole answer is not told what came before it failed, or whether time was over.
-  if (operation.do === 'ask') return error !== undefined ? [undefined, outcome.leftBehind] : outcome.text === '' ? [undefined, ''] : [outcome.text]
+  if (operation.do === 'ask')
+    return error !== undefined
+      ? [undefined, outcome.leftBehind]
+      : outcome.text === ''
+        ? [undefined, '']
+        : [outcome.text]
   if (neverBegan(outcome)) return [undefined]
   const text = textOf(events)
   const last = events.at(-1)
   const isOver = last?.type === 'finish' && last.reason !== 'abort' && last.reason !== 'time'
   if (text !== '' || isOver) return [text]
   // What fails before the first event may have been refused before it began.
-  return keepUnanswered !== true ? [undefined] : error !== undefined && events.length === 0 ? [undefined, startWith] : [startWith]
+  return keepUnanswered !== true
+    ? [undefined]
+    : error !== undefined && events.length === 0
+      ? [undefined, startWith]
+      : [startWith]
 }
 
 function textOf(events: readonly StreamEvent[]): string {
-  return events.map(event => event.type === 'text' ? event.text : '').join('')
+  return events.map(event => (event.type === 'text' ? event.text : '')).join('')
 }
 
 /** Left in the queue behind another turn, or of no trace all the same. */
 function neverBegan({ events, error }: Outcome): boolean {
   if (error !== undefined || events?.length !== 1) return false
   const [only] = events
-  return only!.type === 'finish' && only.usage.promptTokens === 0 && only.usage.completionTokens === 0 && ['abort', 'time'].includes(only.reason)
+  return (
+    only!.type === 'finish' &&
+    only.usage.promptTokens === 0 &&
+    only.usage.completionTokens === 0 &&
+    ['abort', 'time'].includes(only.reason)
+  )
 }
 
 function mayFail(world: World, { operation, error }: Outcome, { closed, restarts, others }: Company): boolean {
   const { code, message } = error as StreamingLLMError
   const options = 'chat' in operation ? world.chats.get(operation.chat)?.chat.limits : undefined
   switch (code) {
-    case 'CLOSED': return restarts || ('chat' in operation && closed.has(operation.chat))
-    case 'NO_SEQUENCE_LEFT': return world.setup.whenFull === 'refuse' && ['create', 'fork', 'candidates', 'restore', 'stateless'].includes(operation.do) && !message.includes('sequence id')
-    case 'CACHE_FULL': return options?.policy === 'dense'
-    case 'WINDOW_TOO_LARGE': return ['create', 'setSystem', 'restore', 'stateless'].includes(operation.do)
-    case 'INVALID_OPTION': return operation.do === 'create' && /^'(rebaseAfter|reanchorEvery)'/.test(message)
-    case 'EVICTED': return operation.do === 'regenerate' && (others || world.chats.get(operation.chat)!.possible.some(({ hasReply }) => !hasReply))
-    default: return false
+    case 'CLOSED':
+      return restarts || ('chat' in operation && closed.has(operation.chat))
+    case 'NO_SEQUENCE_LEFT':
+      return (
+        world.setup.whenFull === 'refuse' &&
+        ['create', 'fork', 'candidates', 'restore', 'stateless'].includes(operation.do) &&
+        !message.includes('sequence id')
+      )
+    case 'CACHE_FULL':
+      return options?.policy === 'dense'
+    case 'WINDOW_TOO_LARGE':
+      return ['create', 'setSystem', 'restore', 'stateless'].includes(operation.do)
+    case 'INVALID_OPTION':
+      return operation.do === 'create' && /^'(rebaseAfter|reanchorEvery)'/.test(message)
+    case 'EVICTED':
+      return (
+        operation.do === 'regenerate' &&
+        (others || world.chats.get(operation.chat)!.possible.some(({ hasReply }) => !hasReply))
+      )
+    default:
+      return false
   }
 }
 
@@ -165,7 +253,8 @@ function judgeEvents({ operation, events = [], error, wentAway }: Outcome): void
   const { options } = operation as { options: { maxTokens?: number; logprobs?: number; startWith?: string } }
   const wrong = (what: string) => new Fault('events', `${operation.do}: ${what}: ${JSON.stringify(events)}`)
   const finishes = events.filter(({ type }) => type === 'finish')
-  if (finishes.length > 1 || (finishes.length === 1 && events.at(-1)!.type !== 'finish')) throw wrong('finish is not the last event')
+  if (finishes.length > 1 || (finishes.length === 1 && events.at(-1)!.type !== 'finish'))
+    throw wrong('finish is not the last event')
   if (finishes.length === 0 && error === undefined && wentAway !== true) throw wrong('no finish')
   let done = -1
   for (const event of events) {
@@ -176,6 +265,8 @@ function judgeEvents({ operation, events = [], error, wentAway }: Outcome): void
   const last = events.at(-1)
   if (last?.type !== 'finish') return
   const { usage } = last
-  if (usage.cachedTokens > 0 && usage.seenTokens !== usage.cachedTokens + usage.evictedTokens) throw wrong('usage does not add up')
-  if (options.maxTokens !== undefined && usage.completionTokens > options.maxTokens) throw wrong('more tokens than were asked for')
+  if (usage.cachedTokens > 0 && usage.seenTokens !== usage.cachedTokens + usage.evictedTokens)
+    throw wrong('usage does not add up')
+  if (options.maxTokens !== undefined && usage.completionTokens > options.maxTokens)
+    throw wrong('more tokens than were asked for')
 }

@@ -1,6 +1,6 @@
 import type { ChatMessage, ChatOptions, GenerateOptions } from '../../../lib/index.js'
 import type { SeededRandom } from '../../../test/tools/tiny-random.js'
-import { memories, type Leave, type Memory, type Operation, type Program, type Reading, type Setup } from './program.js'
+import { type Leave, type Memory, memories, type Operation, type Program, type Reading, type Setup } from './program.js'
 
 /** Chats that are open at a time, at most. */
 const mostChats = 6
@@ -11,9 +11,35 @@ export function drawProgram(random: SeededRandom, length: number, only?: Memory)
 }
 
 /** Jamba attends in every other layer; each third of Gemma's sees everything. */
-const layersOf: Record<Memory, readonly number[]> = { llama: [1, 1, 2], qwen2vl: [1, 1, 2], gemma3: [1, 3], jamba: [2], mamba: [1, 2] }
+const layersOf: Record<Memory, readonly number[]> = {
+  llama: [1, 1, 2],
+  qwen2vl: [1, 1, 2],
+  gemma3: [1, 3],
+  jamba: [2],
+  mamba: [1, 2],
+}
 
-const words = ['the', ' cat', ' and', ' you', 'Stop', '. ', 'Hello', ' world', '\n', ' is', ', ', 'é', '你好', '🙂', '漢', '<|im_end|>', ' x', '7', '  ']
+const words = [
+  'the',
+  ' cat',
+  ' and',
+  ' you',
+  'Stop',
+  '. ',
+  'Hello',
+  ' world',
+  '\n',
+  ' is',
+  ', ',
+  'é',
+  '你好',
+  '🙂',
+  '漢',
+  '<|im_end|>',
+  ' x',
+  '7',
+  '  ',
+]
 
 class Drawing {
   #random: SeededRandom
@@ -68,29 +94,80 @@ class Drawing {
 
   #simple(chat: string): Operation {
     const full = this.#chats.length >= mostChats
-    switch (this.#weighted({ turn: 42, ask: 4, regenerate: 7, undo: 9, fork: 6, candidates: 2, add: 5, setSystem: 5, save: 4, restore: 4, create: 6, close: full ? 12 : 3, stateless: 5, wait: 2, restart: 0.4 })) {
-      case 'ask': return { do: 'ask', chat, said: this.#text(), options: this.#reply() }
-      case 'regenerate': return { do: 'regenerate', chat, options: this.#reply(), reading: this.#reading() }
-      case 'undo': return { do: 'undo', chat, exchanges: this.#chance(0.7) ? 1 : this.#between(1, 4) }
-      case 'fork': if (!full) return { do: 'fork', chat, as: this.#newChat() }
+    switch (
+      this.#weighted({
+        turn: 42,
+        ask: 4,
+        regenerate: 7,
+        undo: 9,
+        fork: 6,
+        candidates: 2,
+        add: 5,
+        setSystem: 5,
+        save: 4,
+        restore: 4,
+        create: 6,
+        close: full ? 12 : 3,
+        stateless: 5,
+        wait: 2,
+        restart: 0.4,
+      })
+    ) {
+      case 'ask':
+        return { do: 'ask', chat, said: this.#text(), options: this.#reply() }
+      case 'regenerate':
+        return { do: 'regenerate', chat, options: this.#reply(), reading: this.#reading() }
+      case 'undo':
+        return { do: 'undo', chat, exchanges: this.#chance(0.7) ? 1 : this.#between(1, 4) }
+      case 'fork':
+        if (!full) return { do: 'fork', chat, as: this.#newChat() }
         break
-      case 'candidates': if (!full) return { do: 'candidates', chat, said: this.#text(), options: this.#reply(), as: Array.from({ length: this.#between(1, 3) }, () => this.#newChat()) }
+      case 'candidates':
+        if (!full)
+          return {
+            do: 'candidates',
+            chat,
+            said: this.#text(),
+            options: this.#reply(),
+            as: Array.from({ length: this.#between(1, 3) }, () => this.#newChat()),
+          }
         break
-      case 'add': return { do: 'add', chat, messages: this.#exchanges(this.#between(1, 2)) }
-      case 'setSystem': return { do: 'setSystem', chat, ...(this.#chance(0.8) && { system: this.#text() }) }
-      case 'save': return { do: 'save', chat, file: this.#file(0.5) }
-      case 'restore': if (!full && this.#files.length > 0) return { do: 'restore', file: this.#one(this.#files), as: this.#newChat() }
+      case 'add':
+        return { do: 'add', chat, messages: this.#exchanges(this.#between(1, 2)) }
+      case 'setSystem':
+        return { do: 'setSystem', chat, ...(this.#chance(0.8) && { system: this.#text() }) }
+      case 'save':
+        return { do: 'save', chat, file: this.#file(0.5) }
+      case 'restore':
+        if (!full && this.#files.length > 0) return { do: 'restore', file: this.#one(this.#files), as: this.#newChat() }
         break
-      case 'create': if (!full) return this.#create()
+      case 'create':
+        if (!full) return this.#create()
         break
-      case 'close': return this.#close(chat)
-      case 'stateless': return { do: 'stateless', conversation: this.#conversation(), keep: this.#chance(0.7) ? 1_000 : this.#between(0, 3), said: this.#text(), options: this.#reply(), reading: this.#reading() }
-      case 'wait': return { do: 'wait', milliseconds: this.#between(1, 5) }
+      case 'close':
+        return this.#close(chat)
+      case 'stateless':
+        return {
+          do: 'stateless',
+          conversation: this.#conversation(),
+          keep: this.#chance(0.7) ? 1_000 : this.#between(0, 3),
+          said: this.#text(),
+          options: this.#reply(),
+          reading: this.#reading(),
+        }
+      case 'wait':
+        return { do: 'wait', milliseconds: this.#between(1, 5) }
       case 'restart':
         this.#chats = []
         return { do: 'restart' }
     }
-    return { do: 'turn', chat, said: this.#chance(0.9) ? this.#text() : [...this.#exchanges(1), this.#user()], options: this.#reply(), reading: this.#reading() }
+    return {
+      do: 'turn',
+      chat,
+      said: this.#chance(0.9) ? this.#text() : [...this.#exchanges(1), this.#user()],
+      options: this.#reply(),
+      reading: this.#reading(),
+    }
   }
 
   #create(): Operation {
@@ -110,15 +187,21 @@ class Drawing {
     const system = this.#chance(0.4) ? this.#text() : undefined
     const reanchorEvery = this.#chance(0.5) ? 1 : this.#between(2, Math.floor(window / 2))
     return {
-      policy, window, reanchorEvery,
+      policy,
+      window,
+      reanchorEvery,
       ...(sinks !== undefined && { sinks }),
       ...(system !== undefined && { system }),
       ...(system !== undefined && this.#chance(0.3) && { pinSystem: this.#chance(0.7) }),
       ...(this.#chance(0.25) && { evict: 'turn' as const }),
       ...(this.#chance(0.25) && { keepMessages: 'all' as const }),
-      ...(this.#chance(0.2) && { messages: this.#exchanges(this.#between(1, 6)), restore: this.#chance(0.7) ? 'window' as const : 'all' as const }),
+      ...(this.#chance(0.2) && {
+        messages: this.#exchanges(this.#between(1, 6)),
+        restore: this.#chance(0.7) ? ('window' as const) : ('all' as const),
+      }),
       // A few tokens more than the least.
-      ...(policy === 'streaming' && this.#chance(0.15) && { rebaseAfter: 40 + window + 2 * reanchorEvery + this.#between(0, 60) }),
+      ...(policy === 'streaming' &&
+        this.#chance(0.15) && { rebaseAfter: 40 + window + 2 * reanchorEvery + this.#between(0, 60) }),
       ...(this.#chance(0.7) ? { temperature: 0 } : { temperature: 0.8, seed: this.#between(0, 1_000) }),
     }
   }
@@ -146,7 +229,11 @@ class Drawing {
   }
 
   #leave(): Leave {
-    return { way: this.#one(['break', 'return', 'throw', 'abort'] as const), after: this.#chance(0.3) ? this.#between(0, 1) : this.#between(1, 9), pause: this.#chance(0.7) ? 0 : this.#between(0, 3) }
+    return {
+      way: this.#one(['break', 'return', 'throw', 'abort'] as const),
+      after: this.#chance(0.3) ? this.#between(0, 1) : this.#between(1, 9),
+      pause: this.#chance(0.7) ? 0 : this.#between(0, 3),
+    }
   }
 
   #exchanges(count: number): ChatMessage[] {

@@ -38,7 +38,11 @@ export class ExpectedChat {
   readonly #keepsAll: boolean
 
   /** `beginning`: the text of the token that all prompts begin with. */
-  constructor(messages: readonly ChatMessage[], system: string | undefined, { beginning, keepsAll }: { beginning: string; keepsAll: boolean }) {
+  constructor(
+    messages: readonly ChatMessage[],
+    system: string | undefined,
+    { beginning, keepsAll }: { beginning: string; keepsAll: boolean },
+  ) {
     this.#beginning = beginning
     this.#keepsAll = keepsAll
     this.system = system
@@ -75,7 +79,8 @@ export class ExpectedChat {
   lastExchanges(count: number): number {
     const { present } = this
     let from = present.length
-    for (let i = 0; i < count && from > 0; i++) from = present.slice(0, from - 1).findLastIndex(({ role }) => role === 'assistant') + 1
+    for (let i = 0; i < count && from > 0; i++)
+      from = present.slice(0, from - 1).findLastIndex(({ role }) => role === 'assistant') + 1
     return present.length - from
   }
 
@@ -90,11 +95,14 @@ export class ExpectedChat {
    * been learned.
    */
   compare(observed: Observed): string | undefined {
-    if (observed.system !== this.system) return `system: expected ${JSON.stringify(this.system)}, got ${JSON.stringify(observed.system)}`
+    if (observed.system !== this.system)
+      return `system: expected ${JSON.stringify(this.system)}, got ${JSON.stringify(observed.system)}`
     const { seenTokens, cachedTokens, evictedTokens } = observed.usage
     // Where all is to be decoded again with the next turn, the rest is neither.
-    if (cachedTokens > 0 ? seenTokens !== cachedTokens + evictedTokens : seenTokens < evictedTokens) return `usage: ${seenTokens} tokens seen are not ${cachedTokens} cached and ${evictedTokens} evicted`
-    if (observed.keptTokens !== cachedTokens) return `usage: ${cachedTokens} tokens are said to be cached, and ${observed.keptTokens} are kept`
+    if (cachedTokens > 0 ? seenTokens !== cachedTokens + evictedTokens : seenTokens < evictedTokens)
+      return `usage: ${seenTokens} tokens seen are not ${cachedTokens} cached and ${evictedTokens} evicted`
+    if (observed.keptTokens !== cachedTokens)
+      return `usage: ${cachedTokens} tokens are said to be cached, and ${observed.keptTokens} are kept`
     const decoded = observed.keptTokens > 0
     const whole = this.#rendered(0)
     if (decoded) {
@@ -104,11 +112,24 @@ export class ExpectedChat {
     const anew = this.#said.findIndex((_, i) => clean(this.#rendered(i).text) === clean(observed.kept))
     // The last bytes of a character that has been cut are there, whosever they are.
     const rest = clean(observed.window).length + (observed.window.startsWith('\ufffd') ? 1 : 0)
-    const wrong = this.#missing(observed, this.#leaving(observed, i => clean(whole.text.slice(whole.ends[i])).length >= rest))
+    const wrong = this.#missing(
+      observed,
+      this.#leaving(observed, i => clean(whole.text.slice(whole.ends[i])).length >= rest),
+    )
     // The same text may be what is left of a history, and a history that was decoded anew.
-    if (wrong !== undefined && (anew < 0 || this.#missing(observed, this.#leaving(observed, i => i < anew)) !== undefined)) return wrong
+    if (
+      wrong !== undefined &&
+      (anew < 0 ||
+        this.#missing(
+          observed,
+          this.#leaving(observed, i => i < anew),
+        ) !== undefined)
+    )
+      return wrong
     const gone = this.#said.length - observed.present.length
-    this.#said.forEach((message, i) => { message.left = i < gone })
+    this.#said.forEach((message, i) => {
+      message.left = i < gone
+    })
     return undefined
   }
 
@@ -125,28 +146,37 @@ export class ExpectedChat {
     if (observed.usage.evictedTokens === 0) {
       // What was told to have left, and brought back, has left all the same where the rest was decoded anew since.
       const gone = this.#said.findIndex(({ left }) => !left)
-      return kept === clean(whole) || (gone > 0 && kept === clean(this.#rendered(gone).text)) ? undefined : `kept: ${apart(clean(whole), kept)}`
+      return kept === clean(whole) || (gone > 0 && kept === clean(this.#rendered(gone).text))
+        ? undefined
+        : `kept: ${apart(clean(whole), kept)}`
     }
     // Where the conversation was decoded anew, it began with what was in the window then.
     const texts = this.#said.map((_, i) => clean(this.#rendered(i).text))
     if (texts.some(text => text === kept || (text.startsWith(sinks) && text.endsWith(window)))) return undefined
-    return texts.some(text => text.endsWith(window)) ? `kept: sinks: ${apart(clean(whole), sinks)}` : `kept: ${endsApart(clean(whole), window)}`
+    return texts.some(text => text.endsWith(window))
+      ? `kept: sinks: ${apart(clean(whole), sinks)}`
+      : `kept: ${endsApart(clean(whole), window)}`
   }
 
   #missing(observed: Observed, left: readonly boolean[]): string | undefined {
     const all = this.#said.map(plain)
     const expected = all.filter((_, i) => !left[i])
     const { messages, present } = observed
-    const same = (one: readonly ChatMessage[], other: readonly ChatMessage[]) => JSON.stringify(one) === JSON.stringify(other)
-    const differs = (wanted: readonly ChatMessage[], got: readonly ChatMessage[]) => `messages: ${apart(JSON.stringify(wanted), JSON.stringify(got))}`
+    const same = (one: readonly ChatMessage[], other: readonly ChatMessage[]) =>
+      JSON.stringify(one) === JSON.stringify(other)
+    const differs = (wanted: readonly ChatMessage[], got: readonly ChatMessage[]) =>
+      `messages: ${apart(JSON.stringify(wanted), JSON.stringify(got))}`
     const shown = this.#keepsAll ? all : present
     if (!same(shown, messages)) return differs(shown, messages)
     if (same(expected, present)) return undefined
-    if (present.length > expected.length || !same(all.slice(all.length - present.length), present)) return differs(expected, present)
+    if (present.length > expected.length || !same(all.slice(all.length - present.length), present))
+      return differs(expected, present)
     // Told to have left, and brought back since.
     const { text, ends } = this.#rendered(0)
     const behind = clean(text.slice(ends[all.length - present.length - 1])).length
-    return clean(observed.window).length - behind <= clean(observed.windowStart).length ? undefined : differs(expected, present)
+    return clean(observed.window).length - behind <= clean(observed.windowStart).length
+      ? undefined
+      : differs(expected, present)
   }
 
   /** The prompt (ChatML) from the message `from` on, and where each message ends in it: up to and with the opening of the reply to it. */

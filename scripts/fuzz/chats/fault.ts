@@ -3,7 +3,11 @@ export class Fault extends Error {
   override readonly name = 'Fault'
 
   /** `at`: how many operations had been begun. */
-  constructor(readonly kind: string, message: string, readonly at = 0) {
+  constructor(
+    readonly kind: string,
+    message: string,
+    readonly at = 0,
+  ) {
     super(message)
   }
 }
@@ -13,7 +17,8 @@ export function apart(expected: string, got: string): string {
   let same = 0
   while (same < expected.length && expected[same] === got[same]) same++
   const from = Math.max(0, same - 60)
-  const part = (text: string) => `${from > 0 ? '…' : ''}${JSON.stringify(text.slice(from, same + 120))}${text.length > same + 120 ? '…' : ''}`
+  const part = (text: string) =>
+    `${from > 0 ? '…' : ''}${JSON.stringify(text.slice(from, same + 120))}${text.length > same + 120 ? '…' : ''}`
   return `expected ${part(expected)}, got ${part(got)}`
 }
 

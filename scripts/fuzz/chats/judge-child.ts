@@ -15,6 +15,6 @@ async function verdictOn(program: Program): Promise<Verdict | null> {
     return null
   } catch (error) {
     if (error instanceof Fault) return { kind: error.kind, message: error.message, at: error.at }
-    return { kind: 'broken', message: error instanceof Error ? error.stack ?? error.message : String(error) }
+    return { kind: 'broken', message: error instanceof Error ? (error.stack ?? error.message) : String(error) }
   }
 }

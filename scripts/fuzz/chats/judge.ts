@@ -1,4 +1,4 @@
-import { fork, type ChildProcess } from 'node:child_process'
+import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import type { Program } from './program.js'
 
@@ -27,10 +27,15 @@ export class Judge {
   }
 
   #run(program: Program): Promise<Verdict | undefined> {
-    const child = (this.#child ??= fork(fileURLToPath(new URL('judge-child.ts', import.meta.url)), [], { execArgv: process.execArgv, stdio: ['ignore', 'ignore', 'pipe', 'ipc'] }))
+    const child = (this.#child ??= fork(fileURLToPath(new URL('judge-child.ts', import.meta.url)), [], {
+      execArgv: process.execArgv,
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    }))
     return new Promise(resolve => {
       let errors = ''
-      const heard = (text: Buffer) => { errors = (errors + text.toString()).slice(-2_000) }
+      const heard = (text: Buffer) => {
+        errors = (errors + text.toString()).slice(-2_000)
+      }
       const done = (verdict: Verdict | undefined) => {
         clearTimeout(timer)
         child.stderr!.off('data', heard)

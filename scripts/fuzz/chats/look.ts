@@ -19,7 +19,13 @@ export interface Told {
  * Looks at what a chat's sequence holds, and compares it with what it should hold; then what its cache makes of it with what a
  * new sequence does. Does not decode anything in it. Throws a Fault.
  */
-export async function look(world: World, reference: Reference, name: string, live: LiveChat, told?: Told): Promise<void> {
+export async function look(
+  world: World,
+  reference: Reference,
+  name: string,
+  live: LiveChat,
+  told?: Told,
+): Promise<void> {
   const { conversation } = live.chat
   const release = (await conversation.runner.acquire())!
   let kept: Int32Array
@@ -43,12 +49,19 @@ export function compareSize({ model }: World, name: string, { chat }: LiveChat, 
   const { cachedTokens, evictedTokens } = chat.conversation.runner.counts
   const full = sinks + window
   // A recurrent model decodes again what was taken back.
-  const waiting = model.memory.kind === 'hybrid' || model.memory.kind === 'recurrent' ? 48 : policy === 'recompute' ? 2 : 1
+  const waiting =
+    model.memory.kind === 'hybrid' || model.memory.kind === 'recurrent' ? 48 : policy === 'recompute' ? 2 : 1
   const most = full + waiting
-  if (cachedTokens > most) throw new Fault('size', `${name}: ${cachedTokens} tokens are kept, and there should be ${most} at most`)
-  if (policy === 'dense' && evictedTokens > 0) throw new Fault('size', `${name}: a dense cache has evicted ${evictedTokens} tokens`)
+  if (cachedTokens > most)
+    throw new Fault('size', `${name}: ${cachedTokens} tokens are kept, and there should be ${most} at most`)
+  if (policy === 'dense' && evictedTokens > 0)
+    throw new Fault('size', `${name}: a dense cache has evicted ${evictedTokens} tokens`)
   const exact = policy === 'streaming' && evict === 'token' && waiting === 1
-  if (exact && evictedTokens > 0 && evictedTokens !== evictedBefore && cachedTokens !== most) throw new Fault('size', `${name}: ${cachedTokens} tokens are kept although some were evicted, and there should be ${most}`)
+  if (exact && evictedTokens > 0 && evictedTokens !== evictedBefore && cachedTokens !== most)
+    throw new Fault(
+      'size',
+      `${name}: ${cachedTokens} tokens are kept although some were evicted, and there should be ${most}`,
+    )
 }
 
 function compareBooks(world: World, name: string, live: LiveChat, kept: Int32Array): void {
@@ -57,9 +70,15 @@ function compareBooks(world: World, name: string, live: LiveChat, kept: Int32Arr
   const { sinks } = chat.limits
   const text = (from: number, to?: number) => model.detokenize(kept.subarray(from, to), { special: true })
   const observed: Observed = {
-    messages: chat.messages, present: chat.conversation.log.present.map(({ message: { role, content } }) => ({ role, content })), system: chat.system,
-    kept: text(0), sinks: text(0, sinks), window: text(sinks), windowStart: text(sinks, sinks + broughtBack),
-    keptTokens: kept.length, usage: chat.usage,
+    messages: chat.messages,
+    present: chat.conversation.log.present.map(({ message: { role, content } }) => ({ role, content })),
+    system: chat.system,
+    kept: text(0),
+    sinks: text(0, sinks),
+    window: text(sinks),
+    windowStart: text(sinks, sinks + broughtBack),
+    keptTokens: kept.length,
+    usage: chat.usage,
   }
   // Rather one that holds what is there than one of which some would have left.
   const isThere = (each: ExpectedChat) => JSON.stringify(each.present) === JSON.stringify(observed.present)
@@ -70,9 +89,21 @@ function compareBooks(world: World, name: string, live: LiveChat, kept: Int32Arr
   live.possible = [possible[right]!]
 }
 
-async function compareLogits(world: World, reference: Reference, { chat, possible }: LiveChat, kept: Int32Array, state: Uint8Array, told?: Told): Promise<string | undefined> {
+async function compareLogits(
+  world: World,
+  reference: Reference,
+  { chat, possible }: LiveChat,
+  kept: Int32Array,
+  state: Uint8Array,
+  told?: Told,
+): Promise<string | undefined> {
   const { conversation } = chat
-  const tokens = comparable(world, chat, kept, possible.some(({ hadOtherSystem }) => hadOtherSystem))
+  const tokens = comparable(
+    world,
+    chat,
+    kept,
+    possible.some(({ hadOtherSystem }) => hadOtherSystem),
+  )
   if (tokens === undefined) return undefined
   const isWhole = conversation.runner.counts.evictedTokens === 0 && tokens.length === kept.length
   const replied = told !== undefined && isWhole && endsWith(tokens, told.tokens) ? told : { tokens: [], scores: [] }
@@ -87,25 +118,39 @@ async function compareLogits(world: World, reference: Reference, { chat, possibl
  * Now and then layers make much of a last bit, and it matters which token was decoded by itself. So new sequences are asked in
  * each of which that is another one, until one of them is as far from the others as what was found.
  */
-async function isRounding(reference: Reference, tokens: Int32Array, scored: number, found: Thought, expected: Thought): Promise<boolean> {
+async function isRounding(
+  reference: Reference,
+  tokens: Int32Array,
+  scored: number,
+  found: Thought,
+  expected: Thought,
+): Promise<boolean> {
   const noise = farthest(expected, await reference.fresh(tokens, scored, [1]))
-  if (noise > bound / 100 && disagreement(found, expected, bound + 30 * Math.min(noise, bound)) === undefined) return true
+  if (noise > bound / 100 && disagreement(found, expected, bound + 30 * Math.min(noise, bound)) === undefined)
+    return true
   const step = Math.max(1, Math.floor(tokens.length / mostCuts))
   for (let at = tokens.length - scored - 1; at > 0; at -= step) {
-    if (disagreement(found, await reference.fresh(tokens, scored, [at, 1, mostTokens]), bound) === undefined) return true
+    if (disagreement(found, await reference.fresh(tokens, scored, [at, 1, mostTokens]), bound) === undefined)
+      return true
   }
   return false
 }
 
 /** The tokens that a new sequence is given, to have the same in its cache; undefined: it would not. */
-function comparable(world: World, chat: LiveChat['chat'], kept: Int32Array, hadOtherSystem: boolean): Int32Array | undefined {
+function comparable(
+  world: World,
+  chat: LiveChat['chat'],
+  kept: Int32Array,
+  hadOtherSystem: boolean,
+): Int32Array | undefined {
   const { policy, window, sinks, reanchorEvery } = chat.limits
   const { memory } = world.model
   if (kept.length === 0 || kept.length > mostTokens) return undefined
   if (policy === 'recompute') return kept.subarray(-(window + 1))
   // Of a prompt that was left, more may wait than there is room for.
   if (kept.length > sinks + window + (policy === 'dense' ? 0 : 1)) return undefined
-  const inPlace = hadOtherSystem && policy === 'streaming' && (memory.kind === 'attention' || memory.kind === 'sliding window')
+  const inPlace =
+    hadOtherSystem && policy === 'streaming' && (memory.kind === 'attention' || memory.kind === 'sliding window')
   const whole = chat.conversation.runner.counts.evictedTokens === 0 && !inPlace
   if (whole || policy === 'refill') return kept
   // What one layer keeps of a token has seen no other token; and positions must be without a gap.

@@ -1,11 +1,11 @@
 import { Command, Option } from 'commander'
-import { runCommand, wholeNumber } from '../../command.js'
 import { SeededRandom } from '../../../test/tools/tiny-random.js'
+import { runCommand, wholeNumber } from '../../command.js'
 import { runTarget } from '../run-target.js'
 import type { Fault } from '../target.js'
 import { drawProgram } from './draw.js'
 import { Judge } from './judge.js'
-import { memories, shown, type Memory } from './program.js'
+import { type Memory, memories, shown } from './program.js'
 import { shrink } from './shrink.js'
 import { chatsTarget, programLength } from './target.js'
 
@@ -19,11 +19,17 @@ interface Flags {
 }
 
 const program = new Command('fuzz:chats')
-  .description('Runs random programs over chats: create, stream, leave, undo, regenerate, fork, save and all the rest, many at once in too few places. Compares what they hold with what they should hold, and logits with those of a fresh sequence. Ends with 1 where something differs.')
+  .description(
+    'Runs random programs over chats: create, stream, leave, undo, regenerate, fork, save and all the rest, many at once in too few places. Compares what they hold with what they should hold, and logits with those of a fresh sequence. Ends with 1 where something differs.',
+  )
   .option('--operations <count>', 'operations in all', wholeNumber, 20_000)
   .option('--minutes <count>', 'minutes in all; with --operations, at least so many of both', wholeNumber)
   .option('--seed <number>', "the first program's seed; each program has the next one", wholeNumber)
-  .addOption(new Option('--memory <kinds...>', 'models with these kinds of memory').choices([...memories]).default([...memories]))
+  .addOption(
+    new Option('--memory <kinds...>', 'models with these kinds of memory')
+      .choices([...memories])
+      .default([...memories]),
+  )
   .option('--shorten <count>', 'faults, at most, whose programs are made as short as they can be', wholeNumber, 3)
   .action(run)
 
@@ -34,7 +40,10 @@ async function run({ operations, minutes, seed, memory, shorten }: Flags): Promi
   const first = seed ?? Math.floor(Date.now() / 86_400_000) * 10_000_000
   let faults = 0
   for (const kind of memory) {
-    const amount = { inputs: Math.ceil(operations / memory.length / programLength), ...(minutes !== undefined && { seconds: (minutes * 60) / memory.length }) }
+    const amount = {
+      inputs: Math.ceil(operations / memory.length / programLength),
+      ...(minutes !== undefined && { seconds: (minutes * 60) / memory.length }),
+    }
     const found: Fault[] = []
     const outcome = await runTarget(`chats-${kind}`, chatsTarget(kind), first, amount, {
       onFault: fault => {
@@ -42,7 +51,9 @@ async function run({ operations, minutes, seed, memory, shorten }: Flags): Promi
         found.push(fault)
       },
     })
-    console.log(`${kind}: ${outcome.tried * programLength} operations in ${outcome.seconds.toFixed(0)} s, programs from seed ${first} on, ${found.length} faults`)
+    console.log(
+      `${kind}: ${outcome.tried * programLength} operations in ${outcome.seconds.toFixed(0)} s, programs from seed ${first} on, ${found.length} faults`,
+    )
     for (const fault of found.slice(0, Math.max(0, shorten - faults))) await reportShortest(kind, fault.seed)
     faults += found.length
   }

@@ -75,10 +75,15 @@ function line(operation: Operation): string {
 }
 
 function literal(value: unknown): string {
-  return JSON.stringify(value).replaceAll(/"([A-Za-z]+)":/g, '$1: ').replaceAll(/,(?=\w+: )/g, ', ')
+  return JSON.stringify(value)
+    .replaceAll(/"([A-Za-z]+)":/g, '$1: ')
+    .replaceAll(/,(?=\w+: )/g, ', ')
 }
 
 /** How many operations it has, those that run at once counted one by one. */
 export function countOperations(operations: readonly Operation[]): number {
-  return operations.reduce((sum, operation) => sum + (operation.do === 'together' ? countOperations(operation.operations) : 1), 0)
+  return operations.reduce(
+    (sum, operation) => sum + (operation.do === 'together' ? countOperations(operation.operations) : 1),
+    0,
+  )
 }

@@ -23,8 +23,14 @@ export class Reference {
 
   private constructor(model: Model) {
     this.#model = model
-    const ends = Array.from(new Set([model.nativeInfo.endText, '<|im_end|>'])).flatMap(text => Array.from(model.tokenize(text, { special: true })))
-    this.#sampling = { ...greedy, biasTokens: Int32Array.from(ends), biasValues: Float32Array.from(ends, () => -Infinity) }
+    const ends = Array.from(new Set([model.nativeInfo.endText, '<|im_end|>'])).flatMap(text =>
+      Array.from(model.tokenize(text, { special: true })),
+    )
+    this.#sampling = {
+      ...greedy,
+      biasTokens: Int32Array.from(ends),
+      biasValues: Float32Array.from(ends, () => -Infinity),
+    }
   }
 
   /** One for each model, which lasts. */
@@ -35,7 +41,17 @@ export class Reference {
   }
 
   static async #open(path: string): Promise<Reference> {
-    return new Reference(await loadModel(path, { gpu: false, threads: 1, kvType: 'f32', flashAttention: 'off', batchSize: 128, maxSequences: 1, onWarning: () => {} }))
+    return new Reference(
+      await loadModel(path, {
+        gpu: false,
+        threads: 1,
+        kvType: 'f32',
+        flashAttention: 'off',
+        batchSize: 128,
+        maxSequences: 1,
+        onWarning: () => {},
+      }),
+    )
   }
 
   /** What follows a saved sequence. */
@@ -53,25 +69,44 @@ export class Reference {
    */
   fresh(tokens: Int32Array, scored = 0, parts: readonly number[] = [mostTokens]): Promise<Thought> {
     const jobs: NativeJob[] = []
-    for (let from = 0; from < tokens.length - scored;) {
+    for (let from = 0; from < tokens.length - scored; ) {
       const to = Math.min(from + (parts[jobs.length] ?? parts.at(-1)!), tokens.length - scored)
       jobs.push({ type: 'append', tokens: tokens.subarray(from, to) })
       from = to
     }
     if (scored > 0) jobs.push({ type: 'score', tokens: tokens.subarray(tokens.length - scored) })
-    return this.#think({ policy: 'dense', sinks: 0, window: mostTokens + 64, reanchorEvery: 1, rebaseAfter: 2 ** 30, verify: false, firstPosition: 0 }, jobs)
+    return this.#think(
+      {
+        policy: 'dense',
+        sinks: 0,
+        window: mostTokens + 64,
+        reanchorEvery: 1,
+        rebaseAfter: 2 ** 30,
+        verify: false,
+        firstPosition: 0,
+      },
+      jobs,
+    )
   }
 
   async #think(sizes: NativeSequenceOptions, jobs: NativeJob[]): Promise<Thought> {
     const native = this.#model.openSequence({ ...sizes, verify: true })
     const thought: Thought = { scores: [], next: [] }
-    const generate: NativeJob = { type: 'generate', tokens: new Int32Array(), maxTokens: 1, timeLimit: 0, stop: [], sampling: this.#sampling, alternatives }
+    const generate: NativeJob = {
+      type: 'generate',
+      tokens: new Int32Array(),
+      maxTokens: 1,
+      timeLimit: 0,
+      stop: [],
+      sampling: this.#sampling,
+      alternatives,
+    }
     try {
       const runner = new JobRunner(native)
       for (const job of [...jobs, generate]) {
         for await (const event of runner.run(job)) {
           if (event.type === 'scores') thought.scores.push(...event.values)
-          if (event.type === 'text') thought.next.push(...event.tokens ?? [])
+          if (event.type === 'text') thought.next.push(...(event.tokens ?? []))
         }
       }
     } finally {
@@ -93,15 +128,30 @@ export async function closeReferences(): Promise<void> {
 }
 
 const greedy: NativeSampling = {
-  temperature: 0, topK: 40, topP: 0.95, minP: 0.05, typicalP: 1,
-  repeatPenalty: 1, frequencyPenalty: 0, presencePenalty: 0, penaltyTokens: 64,
-  dryMultiplier: 0, dryBase: 1.75, dryAllowedLength: 2, dryTokens: 256, dryBreakers: ['\n'], seed: 1,
+  temperature: 0,
+  topK: 40,
+  topP: 0.95,
+  minP: 0.05,
+  typicalP: 1,
+  repeatPenalty: 1,
+  frequencyPenalty: 0,
+  presencePenalty: 0,
+  penaltyTokens: 64,
+  dryMultiplier: 0,
+  dryBase: 1.75,
+  dryAllowedLength: 2,
+  dryTokens: 256,
+  dryBreakers: ['\n'],
+  seed: 1,
 }
 
 /** How far the logarithms of two thoughts about the same tokens are apart, at most. */
 export function farthest(one: Thought, other: Thought): number {
   const known = new Map(other.next[0]?.likeliest.map(({ token, logProbability }) => [token, logProbability]))
-  const next = one.next[0]?.likeliest.map(({ token, logProbability }) => Math.abs(logProbability - (known.get(token) ?? logProbability))) ?? []
+  const next =
+    one.next[0]?.likeliest.map(({ token, logProbability }) =>
+      Math.abs(logProbability - (known.get(token) ?? logProbability)),
+    ) ?? []
   return Math.max(0, ...one.scores.map((score, i) => Math.abs(score - other.scores[i]!)), ...next)
 }
 
@@ -109,18 +159,22 @@ export function farthest(one: Thought, other: Thought): number {
 export function disagreement(one: Thought, other: Thought, bound: number): string | undefined {
   const far = (a: number, b: number) => !(Math.abs(a - b) <= bound)
   for (const [i, score] of one.scores.entries()) {
-    if (far(score, other.scores[i]!)) return `token ${i - one.scores.length} of the reply has log-probability ${score}, and ${other.scores[i]} in a fresh sequence`
+    if (far(score, other.scores[i]!))
+      return `token ${i - one.scores.length} of the reply has log-probability ${score}, and ${other.scores[i]} in a fresh sequence`
   }
   const [here, there] = [one.next[0], other.next[0]]
   // A token that is no whole character is told with those that make it one.
   if (here === undefined && there === undefined) return undefined
-  if (here === undefined || there === undefined) return `${one.next.length} tokens follow, and ${other.next.length} in a fresh sequence`
+  if (here === undefined || there === undefined)
+    return `${one.next.length} tokens follow, and ${other.next.length} in a fresh sequence`
   for (const { token, logProbability } of here.likeliest) {
     const its = there.likeliest.find(each => each.token === token)
-    if (its !== undefined && far(logProbability, its.logProbability)) return `the next token is ${token} with log-probability ${logProbability}, and ${its.logProbability} in a fresh sequence`
+    if (its !== undefined && far(logProbability, its.logProbability))
+      return `the next token is ${token} with log-probability ${logProbability}, and ${its.logProbability} in a fresh sequence`
   }
   const [best, second] = there.likeliest
   const clear = best!.logProbability - second!.logProbability > 2 * bound
-  if (here.likeliest[0]!.token !== best!.token && clear) return `the likeliest next token is ${here.likeliest[0]!.token}, and ${best!.token} in a fresh sequence`
+  if (here.likeliest[0]!.token !== best!.token && clear)
+    return `the likeliest next token is ${here.likeliest[0]!.token}, and ${best!.token} in a fresh sequence`
   return undefined
 }

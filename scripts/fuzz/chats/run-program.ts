@@ -19,10 +19,12 @@ export async function runProgram(program: Program): Promise<void> {
       try {
         const touched = await step(world, reference, operation)
         done += countOperations([operation])
-        const all = Math.floor(done / lookAtAllEvery) > Math.floor((done - countOperations([operation])) / lookAtAllEvery)
+        const all =
+          Math.floor(done / lookAtAllEvery) > Math.floor((done - countOperations([operation])) / lookAtAllEvery)
         for (const [name, live] of world.chats) if (all && !touched.has(name)) await look(world, reference, name, live)
       } catch (error) {
-        if (error instanceof Fault) throw new Fault(error.kind, `operation ${i + 1} (${operation.do}): ${error.message}`, i + 1)
+        if (error instanceof Fault)
+          throw new Fault(error.kind, `operation ${i + 1} (${operation.do}): ${error.message}`, i + 1)
         throw error
       }
     }
@@ -36,10 +38,12 @@ async function step(world: World, reference: Reference, operation: Operation): P
   const operations = operation.do === 'together' ? operation.operations : [operation]
   const company: Company = {
     others: operations.length > 1,
-    closed: new Set(operations.flatMap(each => each.do === 'close' ? [each.chat] : [])),
+    closed: new Set(operations.flatMap(each => (each.do === 'close' ? [each.chat] : []))),
     restarts: operations.some(each => each.do === 'restart'),
   }
-  const evicted = new Map(Array.from(world.chats, ([name, { chat }]) => [name, chat.conversation.runner.counts.evictedTokens]))
+  const evicted = new Map(
+    Array.from(world.chats, ([name, { chat }]) => [name, chat.conversation.runner.counts.evictedTokens]),
+  )
   const outcomes = await Promise.all(operations.map(each => act(world, each)))
   const touched = new Set<string>()
   for (const outcome of outcomes) for (const name of apply(world, outcome, company)) touched.add(name)
@@ -62,16 +66,26 @@ async function step(world: World, reference: Reference, operation: Operation): P
 function toldBy({ events, operation }: Outcome): Told | undefined {
   const { options } = operation as { options?: { speculation?: boolean } }
   if (events === undefined || options?.speculation === true) return undefined
-  const tokens = events.flatMap(event => event.type === 'text' ? event.tokens ?? [] : [])
-  return tokens.length === 0 ? undefined : { tokens: tokens.map(({ token }) => token), scores: tokens.map(({ logprob }) => logprob) }
+  const tokens = events.flatMap(event => (event.type === 'text' ? (event.tokens ?? []) : []))
+  return tokens.length === 0
+    ? undefined
+    : { tokens: tokens.map(({ token }) => token), scores: tokens.map(({ logprob }) => logprob) }
 }
 
 /** What the last event said of the conversation is what it says now. */
-function compareUsage({ events = [], operation }: Outcome, name: string, usage: { seenTokens: number; cachedTokens: number; evictedTokens: number }): void {
+function compareUsage(
+  { events = [], operation }: Outcome,
+  name: string,
+  usage: { seenTokens: number; cachedTokens: number; evictedTokens: number },
+): void {
   const last = events.at(-1)
   if (last?.type !== 'finish' || !('chat' in operation) || operation.chat !== name) return
   for (const key of ['seenTokens', 'cachedTokens', 'evictedTokens'] as const) {
-    if (last.usage[key] !== usage[key]) throw new Fault('finish', `${name}: its last event told ${key} ${last.usage[key]}, and its usage says ${usage[key]}`)
+    if (last.usage[key] !== usage[key])
+      throw new Fault(
+        'finish',
+        `${name}: its last event told ${key} ${last.usage[key]}, and its usage says ${usage[key]}`,
+      )
   }
 }
 

@@ -20,7 +20,11 @@ export async function shrink(program: Program, shows: Shows, most = 400): Promis
   let before
   do {
     before = JSON.stringify(best)
-    for (let length = Math.ceil(best.operations.length / 2); length >= 1; length = length === 1 ? 0 : Math.ceil(length / 2)) {
+    for (
+      let length = Math.ceil(best.operations.length / 2);
+      length >= 1;
+      length = length === 1 ? 0 : Math.ceil(length / 2)
+    ) {
       for (let at = best.operations.length - length; at > -length; at -= length) {
         const from = Math.max(0, at)
         await attempt([...best.operations.slice(0, from), ...best.operations.slice(at + length)])
@@ -50,7 +54,8 @@ function* plainerOnes(operation: Operation): Generator<Operation[]> {
     for (const i of operations.keys()) {
       const rest = operations.toSpliced(i, 1)
       yield rest.length === 1 ? rest : [{ ...operation, operations: rest }]
-      for (const [plainer] of plainerOnes(operations[i]!)) yield [{ ...operation, operations: operations.toSpliced(i, 1, plainer!) }]
+      for (const [plainer] of plainerOnes(operations[i]!))
+        yield [{ ...operation, operations: operations.toSpliced(i, 1, plainer!) }]
     }
     return
   }
@@ -58,8 +63,10 @@ function* plainerOnes(operation: Operation): Generator<Operation[]> {
     yield [{ ...operation, reading: {} }]
     for (const reading of without(operation.reading)) yield [{ ...operation, reading }]
     const { leave } = operation.reading
-    if (leave !== undefined && leave.pause > 0) yield [{ ...operation, reading: { ...operation.reading, leave: { ...leave, pause: 0 } } }]
-    if (leave !== undefined && leave.way !== 'break') yield [{ ...operation, reading: { ...operation.reading, leave: { ...leave, way: 'break' } } }]
+    if (leave !== undefined && leave.pause > 0)
+      yield [{ ...operation, reading: { ...operation.reading, leave: { ...leave, pause: 0 } } }]
+    if (leave !== undefined && leave.way !== 'break')
+      yield [{ ...operation, reading: { ...operation.reading, leave: { ...leave, way: 'break' } } }]
   }
   if (operation.do === 'create') {
     for (const options of without(operation.options)) yield [{ ...operation, options }]
@@ -68,9 +75,11 @@ function* plainerOnes(operation: Operation): Generator<Operation[]> {
   }
   if ('said' in operation && operation.said !== 'x') {
     yield [{ ...operation, said: 'x' } as Operation]
-    if (typeof operation.said === 'string' && operation.said.length > 3) yield [{ ...operation, said: operation.said.slice(0, operation.said.length / 2) } as Operation]
+    if (typeof operation.said === 'string' && operation.said.length > 3)
+      yield [{ ...operation, said: operation.said.slice(0, operation.said.length / 2) } as Operation]
   }
-  if (operation.do === 'add' && operation.messages.length > 2) yield [{ ...operation, messages: operation.messages.slice(-2) }]
+  if (operation.do === 'add' && operation.messages.length > 2)
+    yield [{ ...operation, messages: operation.messages.slice(-2) }]
   if (operation.do === 'candidates' && operation.as.length > 1) yield [{ ...operation, as: operation.as.slice(0, 1) }]
 }
 
@@ -84,5 +93,11 @@ function without<T extends object>(whole: T): T[] {
 
 function plainerSetups(setup: Setup): Setup[] {
   const { unloadAfter, cacheTokens, ...plain } = setup
-  return [plain, { ...plain, ...(unloadAfter !== undefined && { unloadAfter }) }, { ...plain, ...(cacheTokens !== undefined && { cacheTokens }) }, { ...setup, swap: 'memory' }, { ...setup, maxSequences: 4, whenFull: 'wait' }]
+  return [
+    plain,
+    { ...plain, ...(unloadAfter !== undefined && { unloadAfter }) },
+    { ...plain, ...(cacheTokens !== undefined && { cacheTokens }) },
+    { ...setup, swap: 'memory' },
+    { ...setup, maxSequences: 4, whenFull: 'wait' },
+  ]
 }

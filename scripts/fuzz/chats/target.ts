@@ -1,6 +1,6 @@
 import type { FuzzTarget } from '../target.js'
 import { drawProgram } from './draw.js'
-import { shown, type Memory } from './program.js'
+import { type Memory, shown } from './program.js'
 import { runProgram } from './run-program.js'
 
 /** Operations of a program: enough for conversations to fill their windows, few enough to be made shorter soon. */
@@ -9,7 +9,8 @@ export const programLength = 100
 /** Random programs over all of a chat's methods, of one kind of memory or all of them. */
 export function chatsTarget(memory?: Memory): FuzzTarget {
   return {
-    description: 'Random programs over chats: what they hold is what they should hold, and logits are those of a fresh sequence.',
+    description:
+      'Random programs over chats: what they hold is what they should hold, and logits are those of a fresh sequence.',
     secondsPerInput: 60,
     async attempt(random, _, { describe }) {
       const program = drawProgram(random, programLength, memory)
@@ -18,4 +19,3 @@ export function chatsTarget(memory?: Memory): FuzzTarget {
     },
   }
 }
-

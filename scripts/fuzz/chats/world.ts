@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { loadModel, type Chat, type ChatMessage, type Model } from '../../../lib/index.js'
+import { type Chat, type ChatMessage, loadModel, type Model } from '../../../lib/index.js'
 import type { NativeSequenceOptions } from '../../../lib/native.js'
 import { tinyModel } from '../../../test/tools/tiny-models.js'
 import type { ExpectedChat } from './expected-chat.js'
@@ -50,7 +50,9 @@ export class World {
   /** Texts of control tokens that no reply is to have. */
   get controls(): string[] {
     const { specialTokens, endText } = this.model.nativeInfo
-    return specialTokens.filter(text => text !== endText && text !== '<|im_end|>' && this.model.tokenize(text, { special: true }).length === 1)
+    return specialTokens.filter(
+      text => text !== endText && text !== '<|im_end|>' && this.model.tokenize(text, { special: true }).length === 1,
+    )
   }
 
   file(name: string): string {
@@ -60,8 +62,17 @@ export class World {
   async load(): Promise<void> {
     const { batchSize, maxSequences, whenFull, swap, unloadAfter, cacheTokens } = this.setup
     const model = await loadModel(this.path, {
-      gpu: false, threads: 1, kvType: 'f32', flashAttention: 'off', onWarning: () => {},
-      batchSize, maxSequences, whenFull, swap, unloadAfter, cacheTokens,
+      gpu: false,
+      threads: 1,
+      kvType: 'f32',
+      flashAttention: 'off',
+      onWarning: () => {},
+      batchSize,
+      maxSequences,
+      whenFull,
+      swap,
+      unloadAfter,
+      cacheTokens,
     })
     verified(model)
     this.#model = model

@@ -13,7 +13,9 @@ const names = Object.keys(targets).filter(name => !name.startsWith('chats'))
 const leastSeconds = 10
 
 const program = new Command('fuzz:ci')
-  .description('Runs random programs over chats, then the fuzzers, which share evenly what is left of the time. Seeds are told, those of today unless one is given. Ends with 1 where something was found.')
+  .description(
+    'Runs random programs over chats, then the fuzzers, which share evenly what is left of the time. Seeds are told, those of today unless one is given. Ends with 1 where something was found.',
+  )
   .option('--minutes <count>', 'minutes in all', wholeNumber, 8)
   .option('--operations <count>', 'operations of the random programs', wholeNumber, 20_000)
   .option('--seed <number>', 'the first seed of each', wholeNumber)
@@ -23,11 +25,19 @@ const program = new Command('fuzz:ci')
     const seeded = seed === undefined ? [] : ['--seed', String(seed)]
     const failed: string[] = []
     try {
-      if (!(await succeeds('chats/main.ts', ['--operations', String(operations), '--shorten', '1', ...seeded], interrupted.signal))) failed.push('chats')
+      if (
+        !(await succeeds(
+          'chats/main.ts',
+          ['--operations', String(operations), '--shorten', '1', ...seeded],
+          interrupted.signal,
+        ))
+      )
+        failed.push('chats')
       const left = minutes * 60 - (performance.now() - started) / 1_000
       const seconds = Math.max(leastSeconds, Math.floor(left / names.length))
       for (const name of names) {
-        if (!(await succeeds('main.ts', [name, '--seconds', String(seconds), ...seeded], interrupted.signal))) failed.push(name)
+        if (!(await succeeds('main.ts', [name, '--seconds', String(seconds), ...seeded], interrupted.signal)))
+          failed.push(name)
       }
     } finally {
       interrupted.release()

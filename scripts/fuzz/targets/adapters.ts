@@ -1,9 +1,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { readGguf, type GgufFile } from '../../../test/tools/gguf-file.js'
+import { type GgufFile, readGguf } from '../../../test/tools/gguf-file.js'
 import { adapterBytes, tinyAdapter } from '../../../test/tools/tiny-adapters.js'
-import { tinyModelBytes, type TinyKind } from '../../../test/tools/tiny-models.js'
+import { type TinyKind, tinyModelBytes } from '../../../test/tools/tiny-models.js'
 import { mutated, pick } from '../gguf-mutations.js'
 import { loadAndUse } from '../load-and-use.js'
 import type { FuzzTarget } from '../target.js'
@@ -14,7 +14,10 @@ interface Prepared {
 }
 
 const changed: readonly [TinyKind, readonly string[]][] = [
-  ['llama', ['blk.0.attn_q.weight', 'blk.1.attn_v.weight', 'blk.2.ffn_down.weight', 'output.weight', 'token_embd.weight']],
+  [
+    'llama',
+    ['blk.0.attn_q.weight', 'blk.1.attn_v.weight', 'blk.2.ffn_down.weight', 'output.weight', 'token_embd.weight'],
+  ],
   ['gemma2', ['blk.0.attn_q.weight', 'blk.1.ffn_up.weight']],
   ['qwen2vl', ['blk.0.attn_k.weight', 'blk.1.attn_output.weight']],
   ['jamba', ['blk.1.attn_q.weight', 'blk.0.ssm_in.weight']],
@@ -22,7 +25,8 @@ const changed: readonly [TinyKind, readonly string[]][] = [
 ]
 
 export const target: FuzzTarget = {
-  description: 'Files of LoRA adapters for tiny models, changed in a few places, then loaded with the model and used: it is refused with a typed error, or works.',
+  description:
+    'Files of LoRA adapters for tiny models, changed in a few places, then loaded with the model and used: it is refused with a typed error, or works.',
   prepare: async (): Promise<Prepared> => {
     const folder = mkdtempSync(path.join(os.tmpdir(), 'streaming-llm-fuzz-adapters-'))
     process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
@@ -41,7 +45,11 @@ export const target: FuzzTarget = {
     describe(`for ${name}: ${changes.join('; ')}`)
     const adapter = path.join(folder, 'adapter.gguf')
     writeFileSync(adapter, bytes)
-    count(await loadAndUse(model, folder, random.integer(4), { adapters: [{ path: adapter, scale: pick(random, [1, 0.5, -1, 0]) }] }))
+    count(
+      await loadAndUse(model, folder, random.integer(4), {
+        adapters: [{ path: adapter, scale: pick(random, [1, 0.5, -1, 0]) }],
+      }),
+    )
   },
   secondsPerInput: 10,
 }

@@ -1,7 +1,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { readGguf, type GgufFile } from '../../../test/tools/gguf-file.js'
+import { type GgufFile, readGguf } from '../../../test/tools/gguf-file.js'
 import { families, type TinyKind } from '../../../test/tools/tiny-families.js'
 import { tinyModelBytes } from '../../../test/tools/tiny-models.js'
 import { mutated, pick } from '../gguf-mutations.js'
@@ -19,14 +19,22 @@ const encoders = new Set<TinyKind>(['bert'])
 const moreFiles = process.env.STREAMING_LLM_FUZZ_MODELS
 
 export const target: FuzzTarget = {
-  description: 'Headers of tiny models of all families, changed in a few places, then loaded and used: a reply past the window, a saved chat. A model is refused with a typed error, or works, or its turns fail with typed errors.',
+  description:
+    'Headers of tiny models of all families, changed in a few places, then loaded and used: a reply past the window, a saved chat. A model is refused with a typed error, or works, or its turns fail with typed errors.',
   prepare: async (): Promise<Prepared> => {
     const folder = mkdtempSync(path.join(os.tmpdir(), 'streaming-llm-fuzz-headers-'))
     process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
     const kinds = (Object.keys(families) as TinyKind[]).filter(kind => !encoders.has(kind))
-    const bases = moreFiles === undefined
-      ? kinds.map(kind => ({ name: kind, file: readGguf(tinyModelBytes(kind, { width: 64, heads: 2, contextLength: 256, weights: 'f16' })) }))
-      : readdirSync(moreFiles).filter(name => name.endsWith('.gguf')).sort().map(name => ({ name, file: readGguf(readFileSync(path.join(moreFiles, name))) }))
+    const bases =
+      moreFiles === undefined
+        ? kinds.map(kind => ({
+            name: kind,
+            file: readGguf(tinyModelBytes(kind, { width: 64, heads: 2, contextLength: 256, weights: 'f16' })),
+          }))
+        : readdirSync(moreFiles)
+            .filter(name => name.endsWith('.gguf'))
+            .sort()
+            .map(name => ({ name, file: readGguf(readFileSync(path.join(moreFiles, name))) }))
     return { folder, bases }
   },
   attempt: async (random, prepared, { describe, count }) => {

@@ -2,12 +2,12 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { StreamingLLMError } from '../../../lib/errors.js'
-import { estimateMemory, loadModel, streamChat, type Chat, type Model } from '../../../lib/index.js'
+import { type Chat, estimateMemory, loadModel, type Model, streamChat } from '../../../lib/index.js'
 import { parseModelOptions } from '../../../lib/options.js'
 import { tinyModel } from '../../../test/tools/tiny-models.js'
 import type { SeededRandom } from '../../../test/tools/tiny-random.js'
 import { randomOptions, randomValue, valueFor } from '../option-values.js'
-import { expect, isOurMistake, type FuzzTarget } from '../target.js'
+import { expect, type FuzzTarget, isOurMistake } from '../target.js'
 
 interface Prepared {
   model: Model
@@ -23,24 +23,112 @@ interface Door {
   call(prepared: Prepared, given: never, random: SeededRandom): unknown
 }
 
-const sampling = ['temperature', 'dynamicTemperature', 'topK', 'topP', 'minP', 'typicalP', 'topNSigma', 'xtc', 'mirostat', 'adaptiveP', 'repeatPenalty', 'frequencyPenalty', 'presencePenalty', 'penaltyTokens', 'dry', 'logitBias', 'seed']
-const generation = [...sampling, 'maxTokens', 'stop', 'timeLimit', 'signal', 'priority', 'logprobs', 'grammar', 'responseFormat', 'startWith', 'toolChoice', 'maxToolRounds', 'speculation', 'keepUnanswered']
+const sampling = [
+  'temperature',
+  'dynamicTemperature',
+  'topK',
+  'topP',
+  'minP',
+  'typicalP',
+  'topNSigma',
+  'xtc',
+  'mirostat',
+  'adaptiveP',
+  'repeatPenalty',
+  'frequencyPenalty',
+  'presencePenalty',
+  'penaltyTokens',
+  'dry',
+  'logitBias',
+  'seed',
+]
+const generation = [
+  ...sampling,
+  'maxTokens',
+  'stop',
+  'timeLimit',
+  'signal',
+  'priority',
+  'logprobs',
+  'grammar',
+  'responseFormat',
+  'startWith',
+  'toolChoice',
+  'maxToolRounds',
+  'speculation',
+  'keepUnanswered',
+]
 const policy = ['policy', 'sinks', 'window', 'reanchorEvery', 'rebaseAfter']
-const conversation = [...policy, ...sampling, 'system', 'pinSystem', 'pinShare', 'evict', 'messages', 'restore', 'tools', 'reasoning', 'keepMessages', 'chatTemplate']
-const loading = ['gpu', 'gpuLayers', 'threads', 'batchSize', 'cacheTokens', 'libraries', 'rpc', 'maxSequences', 'whenFull', 'swap', 'unloadAfter', 'kvType', 'flashAttention', 'mmap', 'probe', 'signal', 'onProgress', 'onLog', 'onWarning', 'chatTemplate', 'adapters', 'sha256']
+const conversation = [
+  ...policy,
+  ...sampling,
+  'system',
+  'pinSystem',
+  'pinShare',
+  'evict',
+  'messages',
+  'restore',
+  'tools',
+  'reasoning',
+  'keepMessages',
+  'chatTemplate',
+]
+const loading = [
+  'gpu',
+  'gpuLayers',
+  'threads',
+  'batchSize',
+  'cacheTokens',
+  'libraries',
+  'rpc',
+  'maxSequences',
+  'whenFull',
+  'swap',
+  'unloadAfter',
+  'kvType',
+  'flashAttention',
+  'mmap',
+  'probe',
+  'signal',
+  'onProgress',
+  'onLog',
+  'onWarning',
+  'chatTemplate',
+  'adapters',
+  'sha256',
+]
 const elsewhere = ['gpu', 'libraries', 'rpc', 'probe']
 
 /** Tools for what asks for calls, and messages to take back. */
-const talked = { tools: { f: { parameters: { type: 'object', properties: { a: { type: 'integer' } } }, execute: () => 'done' }, g: {} }, messages: [{ role: 'user', content: 'One' }, { role: 'assistant', content: 'Two' }], window: 120 }
+const talked = {
+  tools: {
+    f: { parameters: { type: 'object', properties: { a: { type: 'integer' } } }, execute: () => 'done' },
+    g: {},
+  },
+  messages: [
+    { role: 'user', content: 'One' },
+    { role: 'assistant', content: 'Two' },
+  ],
+  window: 120,
+}
 
-async function withChat(model: Model, use: (chat: Chat) => unknown, options: object = talked, keeps = false): Promise<void> {
+async function withChat(
+  model: Model,
+  use: (chat: Chat) => unknown,
+  options: object = talked,
+  keeps = false,
+): Promise<void> {
   const chat = model.createChat(options)
   const before = JSON.stringify(chat.messages)
   try {
     await use(chat)
   } catch (error) {
-    const refused = StreamingLLMError.isInstance(error) && (error.code === 'INVALID_OPTION' || error.code === 'UNKNOWN_OPTION')
-    expect(!refused || keeps || JSON.stringify(chat.messages) === before, `what was refused has changed the messages: ${String(error)}`)
+    const refused =
+      StreamingLLMError.isInstance(error) && (error.code === 'INVALID_OPTION' || error.code === 'UNKNOWN_OPTION')
+    expect(
+      !refused || keeps || JSON.stringify(chat.messages) === before,
+      `what was refused has changed the messages: ${String(error)}`,
+    )
     throw error
   } finally {
     await chat.close()
@@ -59,44 +147,128 @@ function keepsAll(given: unknown): boolean {
 /** Every door that takes something, and the names that it knows. */
 const doors: Door[] = [
   { name: 'options of loadModel', names: loading, call: (_, given) => parseModelOptions(given) },
-  { name: 'loadModel', names: loading.filter(name => !elsewhere.includes(name)), call: async ({ file }, given) => (await loadModel(file, over(given, { gpu: false }))).close() },
-  { name: 'estimateMemory', names: loading.filter(name => !elsewhere.includes(name)), call: ({ file }, given) => estimateMemory(file, over(given, { gpu: false })) },
-  { name: 'createChat', names: conversation, call: ({ model }, given) => withChat(model, chat => chat.ask('Hello', { maxTokens: 2 }), given) },
+  {
+    name: 'loadModel',
+    names: loading.filter(name => !elsewhere.includes(name)),
+    call: async ({ file }, given) => (await loadModel(file, over(given, { gpu: false }))).close(),
+  },
+  {
+    name: 'estimateMemory',
+    names: loading.filter(name => !elsewhere.includes(name)),
+    call: ({ file }, given) => estimateMemory(file, over(given, { gpu: false })),
+  },
+  {
+    name: 'createChat',
+    names: conversation,
+    call: ({ model }, given) => withChat(model, chat => chat.ask('Hello', { maxTokens: 2 }), given),
+  },
   { name: 'createChat', names: conversation, call: ({ model }, given) => model.createChat(given).close() },
   { name: 'createSequence', names: policy, call: async ({ model }, given) => model.createSequence(given).close() },
-  { name: 'restoreChat', names: [...sampling, 'tools', 'chatTemplate'], call: async ({ model, saved }, given) => (await model.restoreChat(saved, given)).close() },
+  {
+    name: 'restoreChat',
+    names: [...sampling, 'tools', 'chatTemplate'],
+    call: async ({ model, saved }, given) => (await model.restoreChat(saved, given)).close(),
+  },
   { name: 'restoreChat of', names: [], call: async ({ model }, given) => (await model.restoreChat(given)).close() },
-  { name: 'ask', names: generation, call: ({ model }, given) => withChat(model, chat => chat.ask('Hello', given), talked, keepsAll(given)) },
-  { name: 'chat.stream', names: generation, call: ({ model }, given, random) => withChat(model, chat => read(chat.stream('Hello', given), random), talked, keepsAll(given)) },
-  { name: 'regenerate', names: generation, call: ({ model }, given, random) => withChat(model, chat => read(chat.regenerate(given), random), talked, keepsAll(given)) },
-  { name: 'candidates', names: generation, call: ({ model }, given, random) => withChat(model, async chat => {
-    for (const { chat: own } of await chat.candidates('Hello', random.integer(3) === 0 ? valueFor(random, 'count') as number : 2, given)) await own.close()
-  }) },
-  { name: 'generate', names: [...generation, 'token list'], call: ({ model }, given, random) => withSequence(model, sequence => read(sequence.generate(renamed(given)), random)) },
+  {
+    name: 'ask',
+    names: generation,
+    call: ({ model }, given) => withChat(model, chat => chat.ask('Hello', given), talked, keepsAll(given)),
+  },
+  {
+    name: 'chat.stream',
+    names: generation,
+    call: ({ model }, given, random) =>
+      withChat(model, chat => read(chat.stream('Hello', given), random), talked, keepsAll(given)),
+  },
+  {
+    name: 'regenerate',
+    names: generation,
+    call: ({ model }, given, random) =>
+      withChat(model, chat => read(chat.regenerate(given), random), talked, keepsAll(given)),
+  },
+  {
+    name: 'candidates',
+    names: generation,
+    call: ({ model }, given, random) =>
+      withChat(model, async chat => {
+        for (const { chat: own } of await chat.candidates(
+          'Hello',
+          random.integer(3) === 0 ? (valueFor(random, 'count') as number) : 2,
+          given,
+        ))
+          await own.close()
+      }),
+  },
+  {
+    name: 'generate',
+    names: [...generation, 'token list'],
+    call: ({ model }, given, random) =>
+      withSequence(model, sequence => read(sequence.generate(renamed(given)), random)),
+  },
   { name: 'stream', names: generation, call: ({ model }, given, random) => read(model.stream('Hello', given), random) },
   { name: 'fill', names: generation, call: ({ model }, given, random) => read(model.fill('a', 'b', given), random) },
-  { name: 'streamChat', names: [...generation, ...conversation], call: ({ model }, given, random) => read(streamChat(over({ messages: talked.messages.slice(0, 1) }, over(given, { model }))), random) },
-  { name: 'embed', names: ['pooling', 'normalize', 'signal'], call: ({ model }, given) => model.embed(['Hello'], given) },
+  {
+    name: 'streamChat',
+    names: [...generation, ...conversation],
+    call: ({ model }, given, random) =>
+      read(streamChat(over({ messages: talked.messages.slice(0, 1) }, over(given, { model }))), random),
+  },
+  {
+    name: 'embed',
+    names: ['pooling', 'normalize', 'signal'],
+    call: ({ model }, given) => model.embed(['Hello'], given),
+  },
   { name: 'embed texts', names: [], value: 'text list', call: ({ model }, given) => model.embed(given) },
   { name: 'tokenize', names: ['special'], call: ({ model }, given) => model.tokenize('Hello', given) },
   { name: 'tokenize text', names: [], value: 'content', call: ({ model }, given) => model.tokenize(given) },
   { name: 'countTokens', names: [], value: 'content', call: ({ model }, given) => model.countTokens(given) },
   { name: 'detokenize', names: ['special'], call: ({ model }, given) => model.detokenize([5], given) },
   { name: 'detokenize tokens', names: [], value: 'token list', call: ({ model }, given) => model.detokenize(given) },
-  { name: 'said', names: ['role', 'content', 'toolCalls', 'toolCallId', 'reasoning'], call: ({ model }, given) => withChat(model, chat => chat.ask(given, { maxTokens: 1 })) },
-  { name: 'said', names: [], value: 'said', call: ({ model }, given) => withChat(model, chat => chat.ask(given, { maxTokens: 1 })) },
+  {
+    name: 'said',
+    names: ['role', 'content', 'toolCalls', 'toolCallId', 'reasoning'],
+    call: ({ model }, given) => withChat(model, chat => chat.ask(given, { maxTokens: 1 })),
+  },
+  {
+    name: 'said',
+    names: [],
+    value: 'said',
+    call: ({ model }, given) => withChat(model, chat => chat.ask(given, { maxTokens: 1 })),
+  },
   { name: 'add', names: [], value: 'messages', call: ({ model }, given) => withChat(model, chat => chat.add(given)) },
-  { name: 'setSystem', names: [], value: 'system', call: ({ model }, given) => withChat(model, chat => chat.setSystem(given)) },
-  { name: 'undo', names: [], value: 'exchanges', call: ({ model }, given) => withChat(model, chat => chat.undo(given)) },
-  { name: 'append', names: [], value: 'token list', call: ({ model }, given) => withSequence(model, sequence => sequence.append(given)) },
-  { name: 'score', names: [], value: 'token list', call: ({ model }, given) => withSequence(model, sequence => sequence.score(given)) },
+  {
+    name: 'setSystem',
+    names: [],
+    value: 'system',
+    call: ({ model }, given) => withChat(model, chat => chat.setSystem(given)),
+  },
+  {
+    name: 'undo',
+    names: [],
+    value: 'exchanges',
+    call: ({ model }, given) => withChat(model, chat => chat.undo(given)),
+  },
+  {
+    name: 'append',
+    names: [],
+    value: 'token list',
+    call: ({ model }, given) => withSequence(model, sequence => sequence.append(given)),
+  },
+  {
+    name: 'score',
+    names: [],
+    value: 'token list',
+    call: ({ model }, given) => withSequence(model, sequence => sequence.score(given)),
+  },
 ]
 
 /** Whose signal gives it as its reason, which is thrown as it is. */
 const own = new Set(['fuzz'])
 
 const options: FuzzTarget = {
-  description: 'Values of every kind for every public option, most of them such as it may have: success or a typed error, which names the option, and what is refused leaves no trace.',
+  description:
+    'Values of every kind for every public option, most of them such as it may have: success or a typed error, which names the option, and what is refused leaves no trace.',
   async prepare(): Promise<Prepared> {
     const folder = mkdtempSync(path.join(os.tmpdir(), 'streaming-llm-fuzz-options-'))
     process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
@@ -110,7 +282,11 @@ const options: FuzzTarget = {
     const door = doors[random.integer(doors.length)]!
     const names: string[] = []
     const isValue = door.names.length === 0 || random.integer(30) === 0
-    const given = !isValue ? randomOptions(random, door.names, names) : door.value !== undefined && random.integer(2) === 0 ? valueFor(random, door.value) : randomValue(random, 3)
+    const given = !isValue
+      ? randomOptions(random, door.names, names)
+      : door.value !== undefined && random.integer(2) === 0
+        ? valueFor(random, door.value)
+        : randomValue(random, 3)
     describe(`${door.name}: ${names.join(', ') || typeof given}`)
     const misspelt = names.find(name => name.endsWith('Q'))
     let outcome = 'success'
@@ -121,10 +297,16 @@ const options: FuzzTarget = {
       if (StreamingLLMError.isInstance(error)) {
         outcome = error.code
         expect(!isOurMistake(error), `a mistake of ours: ${(error.cause as Error | undefined)?.stack}`)
-        if (error.code === 'UNKNOWN_OPTION') expect(error.message.includes(String(error.details.option).slice(0, 20)), `the message does not name it: ${error.message}`)
+        if (error.code === 'UNKNOWN_OPTION')
+          expect(
+            error.message.includes(String(error.details.option).slice(0, 20)),
+            `the message does not name it: ${error.message}`,
+          )
       } else {
         // What a signal gives as its reason is thrown as it is.
-        const reason = error instanceof Error && (error.name === 'AbortError' || error.name === 'TimeoutError' || own.has(String(error.cause)))
+        const reason =
+          error instanceof Error &&
+          (error.name === 'AbortError' || error.name === 'TimeoutError' || own.has(String(error.cause)))
         if (!reason && error !== null && error !== undefined) throw error
         outcome = 'aborted'
       }
@@ -135,7 +317,10 @@ const options: FuzzTarget = {
 
 export default options
 
-async function withSequence(model: Model, use: (sequence: ReturnType<Model['createSequence']>) => unknown): Promise<void> {
+async function withSequence(
+  model: Model,
+  use: (sequence: ReturnType<Model['createSequence']>) => unknown,
+): Promise<void> {
   const sequence = model.createSequence({ window: 100 })
   try {
     await use(sequence)
@@ -146,7 +331,12 @@ async function withSequence(model: Model, use: (sequence: ReturnType<Model['crea
 
 /** So that replies are short. */
 function limited(door: string, given: unknown): unknown {
-  if (typeof given !== 'object' || given === null || !['ask', 'chat.stream', 'regenerate', 'candidates', 'generate', 'stream', 'streamChat', 'fill'].includes(door)) return given
+  if (
+    typeof given !== 'object' ||
+    given === null ||
+    !['ask', 'chat.stream', 'regenerate', 'candidates', 'generate', 'stream', 'streamChat', 'fill'].includes(door)
+  )
+    return given
   try {
     return Object.isExtensible(given) && !('maxTokens' in given) ? Object.assign(given, { maxTokens: 3 }) : given
   } catch {
@@ -158,7 +348,8 @@ function limited(door: string, given: unknown): unknown {
 function over(given: unknown, more: object): never {
   try {
     if (typeof given === 'object' && given !== null && !Array.isArray(given)) {
-      for (const [name, descriptor] of Object.entries(Object.getOwnPropertyDescriptors(more))) Object.defineProperty(given, name, { ...descriptor, enumerable: true, configurable: true })
+      for (const [name, descriptor] of Object.entries(Object.getOwnPropertyDescriptors(more)))
+        Object.defineProperty(given, name, { ...descriptor, enumerable: true, configurable: true })
     }
   } catch {
     // left as it is
@@ -169,7 +360,8 @@ function over(given: unknown, more: object): never {
 function renamed(given: unknown): never {
   try {
     const tokens = Object.getOwnPropertyDescriptor(given, 'token list')
-    if (tokens !== undefined && delete (given as Record<string, unknown>)['token list']) Object.defineProperty(given, 'tokens', tokens)
+    if (tokens !== undefined && delete (given as Record<string, unknown>)['token list'])
+      Object.defineProperty(given, 'tokens', tokens)
   } catch {
     // left as it is
   }

@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { loadModel, StreamingLLMError, type Chat, type Model } from '../../../lib/index.js'
+import { type Chat, loadModel, type Model, StreamingLLMError } from '../../../lib/index.js'
 import { encodeSavedChat, readSavedChat, type SavedChat } from '../../../lib/saved-chat.js'
-import { tinyModel, type TinyKind } from '../../../test/tools/tiny-models.js'
+import { type TinyKind, tinyModel } from '../../../test/tools/tiny-models.js'
 import type { SeededRandom } from '../../../test/tools/tiny-random.js'
 import { expect, type FuzzTarget } from '../target.js'
 
@@ -22,11 +22,13 @@ interface Prepared {
 }
 
 const kinds: TinyKind[] = ['llama', 'gemma3', 'jamba', 'mamba', 'gpt2', 'qwen2vl', 'deepseek2', 'lfm2']
-const template = "{% for m in messages %}{{ m['role'] + ': ' + m['content'] + '\\n' }}{% endfor %}{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}"
+const template =
+  "{% for m in messages %}{{ m['role'] + ': ' + m['content'] + '\\n' }}{% endfor %}{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}"
 
 /** Saved chats that were changed anywhere, with the checksum that they then have, or another one. */
 export const target: FuzzTarget = {
-  description: 'changed and forged saved chats: a typed error, or a chat that answers, while another chat of the model stays as it was',
+  description:
+    'changed and forged saved chats: a typed error, or a chat that answers, while another chat of the model stays as it was',
 
   async prepare(): Promise<Prepared> {
     const folder = mkdtempSync(join(tmpdir(), 'streaming-llm-fuzz-saved-'))
@@ -34,11 +36,24 @@ export const target: FuzzTarget = {
     const file = join(folder, 'forged.chat')
     const places: Place[] = []
     for (const kind of kinds) {
-      const model = await loadModel(tinyModel(kind, { endBias: -20 }), { threads: 1, gpu: false, maxSequences: 3, chatTemplate: template, onWarning: () => {} })
+      const model = await loadModel(tinyModel(kind, { endBias: -20 }), {
+        threads: 1,
+        gpu: false,
+        maxSequences: 3,
+        chatTemplate: template,
+        onWarning: () => {},
+      })
       const saved: SavedChat[] = []
-      for (const options of [{ window: 60 }, { window: 60, evict: 'turn' }, { policy: 'dense', window: 400 }, { policy: 'recompute', window: 30 }, { window: 80, system: 'Be brief, and kind.', keepMessages: 'all' }] as const) {
+      for (const options of [
+        { window: 60 },
+        { window: 60, evict: 'turn' },
+        { policy: 'dense', window: 400 },
+        { policy: 'recompute', window: 30 },
+        { window: 80, system: 'Be brief, and kind.', keepMessages: 'all' },
+      ] as const) {
         const chat = model.createChat({ ...options, temperature: 0 })
-        for (const said of ['Some words.', 'More words, so that tokens leave the window.', 'Go on']) await chat.ask(said, { maxTokens: 12 })
+        for (const said of ['Some words.', 'More words, so that tokens leave the window.', 'Go on'])
+          await chat.ask(said, { maxTokens: 12 })
         await chat.save(file)
         saved.push(await readSavedChat(file))
         await chat.close()
@@ -83,7 +98,7 @@ export const target: FuzzTarget = {
       outcome = `${how.name} ${error.code}`
     }
     count(outcome)
-    expect(random.integer(4) > 0 || await next(other) === says, 'another chat of the model says something else')
+    expect(random.integer(4) > 0 || (await next(other)) === says, 'another chat of the model says something else')
   },
 }
 
@@ -114,7 +129,28 @@ function forged(chat: SavedChat, told = JSON.stringify({ ...chat, state: undefin
   return { bytes: Buffer.concat([...encodeSavedChat(chat)]), told }
 }
 
-const scraps = ['{', '}', '[', ']', ',', ':', '"', 'null', '"__proto__":{"a":1},', '"constructor":1,', '1e999', '-0', '9'.repeat(400), '\\ud800', '\\u0000', '[[[['.repeat(5_000), '\uFFFD', '"log":', '"left":true,', '"end":-1,']
+const scraps = [
+  '{',
+  '}',
+  '[',
+  ']',
+  ',',
+  ':',
+  '"',
+  'null',
+  '"__proto__":{"a":1},',
+  '"constructor":1,',
+  '1e999',
+  '-0',
+  '9'.repeat(400),
+  '\\ud800',
+  '\\u0000',
+  '[[[['.repeat(5_000),
+  '\uFFFD',
+  '"log":',
+  '"left":true,',
+  '"end":-1,',
+]
 
 /** The head as text, with anything put in between or taken out, and a checksum that is right. */
 function withText(random: SeededRandom, from: SavedChat): Forged {
@@ -127,14 +163,40 @@ function withText(random: SeededRandom, from: SavedChat): Forged {
   const places = like === undefined ? [] : [...text.matchAll(like)]
   if (places.length > 0) {
     const { 0: old, index } = pick(random, places)
-    const fresh = old === 'true' ? 'false' : old === 'false' ? 'true' : String(pick(random, [Number(old) + 1, Number(old) - 1, 0, 1, 2 ** 30, 2 ** 31, 2 ** 53 - 1, Number(old) * 2, '1e3', '-0', 0.5]))
+    const fresh =
+      old === 'true'
+        ? 'false'
+        : old === 'false'
+          ? 'true'
+          : String(
+              pick(random, [
+                Number(old) + 1,
+                Number(old) - 1,
+                0,
+                1,
+                2 ** 30,
+                2 ** 31,
+                2 ** 53 - 1,
+                Number(old) * 2,
+                '1e3',
+                '-0',
+                0.5,
+              ]),
+            )
     text = text.slice(0, index) + fresh + text.slice(index + old.length)
-  } else for (let times = random.integer(3); times >= 0; times--) {
-    const at = random.integer(text.length)
-    text = text.slice(0, at) + (random.integer(4) === 0 ? '' : pick(random, scraps)) + text.slice(at + random.integer(12))
-  }
+  } else
+    for (let times = random.integer(3); times >= 0; times--) {
+      const at = random.integer(text.length)
+      text =
+        text.slice(0, at) + (random.integer(4) === 0 ? '' : pick(random, scraps)) + text.slice(at + random.integer(12))
+    }
   const changed = Buffer.from(text)
-  start.writeUInt32LE(random.integer(8) === 0 ? pick(random, [0, 1, changed.length - 1, changed.length + 1, 2 ** 32 - 1]) : changed.length, start.length - 4)
+  start.writeUInt32LE(
+    random.integer(8) === 0
+      ? pick(random, [0, 1, changed.length - 1, changed.length + 1, 2 ** 32 - 1])
+      : changed.length,
+    start.length - 4,
+  )
   const digest = createHash('sha256').update(start).update(changed).update(state).digest()
   return { bytes: Buffer.concat([start, changed, state, digest]), told: text }
 }
@@ -152,7 +214,28 @@ async function next(chat: Chat): Promise<string> {
   }
 }
 
-const values = [null, true, false, 0, 1, -1, 0.5, 7, 1e9, 2 ** 31, 2 ** 53, -(2 ** 31), '', 'streaming', 'x'.repeat(300), [], {}, [[]], { a: 1 }, '\uD800']
+const values = [
+  null,
+  true,
+  false,
+  0,
+  1,
+  -1,
+  0.5,
+  7,
+  1e9,
+  2 ** 31,
+  2 ** 53,
+  -(2 ** 31),
+  '',
+  'streaming',
+  'x'.repeat(300),
+  [],
+  {},
+  [[]],
+  { a: 1 },
+  '\uD800',
+]
 
 /** The head with some of its values exchanged, taken away or added, wherever they are. */
 function withHead(random: SeededRandom, { state, ...head }: SavedChat): SavedChat {
@@ -169,7 +252,10 @@ function withHead(random: SeededRandom, { state, ...head }: SavedChat): SavedCha
         continue
       }
       if (random.integer(8) === 0) delete at[name]
-      else at[random.integer(12) === 0 ? 'another' : name] = structuredClone(typeof inner === 'number' && random.integer(2) === 0 ? inner + random.integer(5) - 2 : pick(random, values))
+      else
+        at[random.integer(12) === 0 ? 'another' : name] = structuredClone(
+          typeof inner === 'number' && random.integer(2) === 0 ? inner + random.integer(5) - 2 : pick(random, values),
+        )
       break
     }
   }
@@ -185,7 +271,23 @@ function withState(random: SeededRandom, saved: SavedChat): SavedChat {
   else {
     for (let i = 0; i <= random.integer(3); i++) {
       const at = 4 * random.integer(Math.floor(Math.min(area, state.length) / 4))
-      state.writeInt32LE(pick(random, [0, 1, -1, 2, 5, 60, 100, 0x7fff_ffff, -0x8000_0000, 0x7f80_0000, 0x7fc0_0000, state.readInt32LE(at) + random.integer(3) - 1 | 0]), at)
+      state.writeInt32LE(
+        pick(random, [
+          0,
+          1,
+          -1,
+          2,
+          5,
+          60,
+          100,
+          0x7fff_ffff,
+          -0x8000_0000,
+          0x7f80_0000,
+          0x7fc0_0000,
+          (state.readInt32LE(at) + random.integer(3) - 1) | 0,
+        ]),
+        at,
+      )
     }
   }
   return { ...saved, state }

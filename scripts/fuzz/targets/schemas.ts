@@ -1,16 +1,16 @@
-import { Ajv2020 } from 'ajv/dist/2020.js'
 import type { Ajv } from 'ajv'
+import { Ajv2020 } from 'ajv/dist/2020.js'
 import formats from 'ajv-formats'
 import { StreamingLLMError } from '../../../lib/errors.js'
+import { extendDigest } from '../../../lib/message-log.js'
 import { parseGenerateOptions, parseMessages } from '../../../lib/options.js'
 import { checkGrammar } from '../../../lib/structured/grammar-check.js'
 import { jsonSchemaGrammar } from '../../../lib/structured/json-schema.js'
-import { extendDigest } from '../../../lib/message-log.js'
 import { parseTools } from '../../../lib/tools/tools.js'
 import { GbnfGrammar } from '../../../test/tools/gbnf.js'
 import type { SeededRandom } from '../../../test/tools/tiny-random.js'
 import { randomSchema } from '../random-schema.js'
-import { expect, isOurMistake, type FuzzTarget } from '../target.js'
+import { expect, type FuzzTarget, isOurMistake } from '../target.js'
 
 /** Beyond this a grammar is read, but its sentences are not made one by one. */
 const readableGrammar = 200_000
@@ -19,8 +19,9 @@ const hugeCount = /\{\d{4}/
 const ofAjvAlone = /"__proto__":|"(?:enum|const)":.*"constructor":/
 
 export default {
-  description: 'Random schemas, of JSON and of what looks like it, as responseFormat, as parameters of tools and as arguments'
-    + ' of calls: a typed error, or a grammar whose sentences are JSON that Ajv finds valid by the schema.',
+  description:
+    'Random schemas, of JSON and of what looks like it, as responseFormat, as parameters of tools and as arguments' +
+    ' of calls: a typed error, or a grammar whose sentences are JSON that Ajv finds valid by the schema.',
   async attempt(random, _, { describe, count }) {
     const hostile = random.integer(2) === 0
     const schema = randomSchema(random, hostile)
@@ -31,7 +32,9 @@ export default {
       if (tools !== undefined) JSON.stringify(tools.told)
     }
     if (random.integer(4) === 0) {
-      const messages = typed(() => parseMessages([{ role: 'assistant', content: '', toolCalls: [{ id: '1', name: 'f', arguments: schema }] }]))
+      const messages = typed(() =>
+        parseMessages([{ role: 'assistant', content: '', toolCalls: [{ id: '1', name: 'f', arguments: schema }] }]),
+      )
       for (const message of messages ?? []) extendDigest('', message)
     }
     const grammar = typed(() => {
@@ -39,7 +42,12 @@ export default {
       checkGrammar(text, 'fuzz')
       return text
     })
-    const outcome = grammar === undefined ? 'refused' : hostile || grammar.length > readableGrammar ? 'a grammar' : sound(schema, grammar, random)
+    const outcome =
+      grammar === undefined
+        ? 'refused'
+        : hostile || grammar.length > readableGrammar
+          ? 'a grammar'
+          : sound(schema, grammar, random)
     count(`${hostile ? 'hostile' : 'JSON'}: ${outcome}`)
   },
 } satisfies FuzzTarget
@@ -49,8 +57,14 @@ function typed<T>(work: () => T): T | undefined {
   try {
     return work()
   } catch (error) {
-    expect(StreamingLLMError.isInstance(error) && error.code === 'INVALID_OPTION', `an error that is not typed: ${error instanceof Error ? error.stack : 'not an Error'}`)
-    expect(!isOurMistake(error as StreamingLLMError), `a mistake of ours: ${((error as StreamingLLMError).cause as Error | undefined)?.stack}`)
+    expect(
+      StreamingLLMError.isInstance(error) && error.code === 'INVALID_OPTION',
+      `an error that is not typed: ${error instanceof Error ? error.stack : 'not an Error'}`,
+    )
+    expect(
+      !isOurMistake(error as StreamingLLMError),
+      `a mistake of ours: ${((error as StreamingLLMError).cause as Error | undefined)?.stack}`,
+    )
     return undefined
   }
 }
@@ -77,7 +91,10 @@ function sound(schema: unknown, grammar: string, random: SeededRandom): string {
     return 'a grammar' // what only Ajv refuses, such as a format of no standard
   }
   const read = new GbnfGrammar(grammar)
-  const chances = { below: (limit: number) => random.integer(Number.isFinite(limit) ? limit : 0x10ffff), chance: (probability: number) => random.uniform() < probability }
+  const chances = {
+    below: (limit: number) => random.integer(Number.isFinite(limit) ? limit : 0x10ffff),
+    chance: (probability: number) => random.uniform() < probability,
+  }
   for (let i = 0; i < 5; i++) {
     const text = read.sentence(chances, 12)
     let value: unknown

@@ -26,26 +26,38 @@ webpack({
 `
 
 export const bundlers: Check[] = [
-  ...(['esm', 'cjs'] as const).map((format): Check => ({
-    name: `esbuild-${format}`,
-    title: `a server bundled by esbuild (${format}), the package external`,
-    run: async context => {
-      const project = await context.installed()
-      await project.write('server.mjs', server)
-      const bundle = `bundle/esbuild.${format === 'esm' ? 'mjs' : 'cjs'}`
-      await project.node(path.join(await toolFolder('esbuild'), 'bin', 'esbuild'), 'server.mjs', '--bundle', '--platform=node', `--format=${format}`, '--external:streaming-llm', `--outfile=${bundle}`)
-      context.expectTokens(await project.node(bundle, context.model))
-    },
-  })),
-  ...(['module', 'commonjs'] as const).map((type): Check => ({
-    name: `webpack-${type}`,
-    title: `a server bundled by webpack (${type}), the package external`,
-    run: async context => {
-      const project = await context.installed()
-      await project.write('server.mjs', server)
-      await project.write(`webpack-${type}.mjs`, webpackScript(await toolFolder('webpack'), type))
-      await project.node(`webpack-${type}.mjs`)
-      context.expectTokens(await project.node(`bundle/webpack.${type === 'module' ? 'mjs' : 'cjs'}`, context.model))
-    },
-  })),
+  ...(['esm', 'cjs'] as const).map(
+    (format): Check => ({
+      name: `esbuild-${format}`,
+      title: `a server bundled by esbuild (${format}), the package external`,
+      run: async context => {
+        const project = await context.installed()
+        await project.write('server.mjs', server)
+        const bundle = `bundle/esbuild.${format === 'esm' ? 'mjs' : 'cjs'}`
+        await project.node(
+          path.join(await toolFolder('esbuild'), 'bin', 'esbuild'),
+          'server.mjs',
+          '--bundle',
+          '--platform=node',
+          `--format=${format}`,
+          '--external:streaming-llm',
+          `--outfile=${bundle}`,
+        )
+        context.expectTokens(await project.node(bundle, context.model))
+      },
+    }),
+  ),
+  ...(['module', 'commonjs'] as const).map(
+    (type): Check => ({
+      name: `webpack-${type}`,
+      title: `a server bundled by webpack (${type}), the package external`,
+      run: async context => {
+        const project = await context.installed()
+        await project.write('server.mjs', server)
+        await project.write(`webpack-${type}.mjs`, webpackScript(await toolFolder('webpack'), type))
+        await project.node(`webpack-${type}.mjs`)
+        context.expectTokens(await project.node(`bundle/webpack.${type === 'module' ? 'mjs' : 'cjs'}`, context.model))
+      },
+    }),
+  ),
 ]

@@ -1,6 +1,6 @@
 import path from 'node:path'
-import { onLinuxX64, type Check } from '../check.js'
-import { toolFolder, type ToolName } from '../tools.js'
+import { type Check, onLinuxX64 } from '../check.js'
+import { type ToolName, toolFolder } from '../tools.js'
 
 const required = `
 const { loadModel } = require('streaming-llm')
@@ -57,7 +57,9 @@ export const runtimes: Check[] = [
     unavailable: onLinuxX64,
     run: async context => {
       const project = await context.installed()
-      context.expectTokens(await project.run(path.join(await toolFolder('bun'), 'bin', 'bun'), ['smoke.mjs', context.model]))
+      context.expectTokens(
+        await project.run(path.join(await toolFolder('bun'), 'bin', 'bun'), ['smoke.mjs', context.model]),
+      )
     },
   },
   {
@@ -66,7 +68,15 @@ export const runtimes: Check[] = [
     unavailable: onLinuxX64,
     run: async context => {
       const project = await context.installed()
-      context.expectTokens(await project.run(path.join(await toolFolder('deno'), 'deno'), ['run', '-A', '--node-modules-dir=manual', 'smoke.mjs', context.model]))
+      context.expectTokens(
+        await project.run(path.join(await toolFolder('deno'), 'deno'), [
+          'run',
+          '-A',
+          '--node-modules-dir=manual',
+          'smoke.mjs',
+          context.model,
+        ]),
+      )
     },
   },
   {

@@ -21,7 +21,12 @@ export function add(a: Float64Array, b: Float64Array): Float64Array {
 }
 
 /** Root mean square norm (Zhang and Sennrich 2019), or layer norm (Ba et al. 2016), which takes out the mean first. */
-export function normalize(kind: 'rms' | 'layer', { weight, bias }: Norm, x: Float64Array, epsilon: number): Float64Array {
+export function normalize(
+  kind: 'rms' | 'layer',
+  { weight, bias }: Norm,
+  x: Float64Array,
+  epsilon: number,
+): Float64Array {
   const mean = kind === 'rms' ? 0 : x.reduce((sum, each) => sum + each, 0) / x.length
   const variance = x.reduce((sum, each) => sum + (each - mean) ** 2, 0) / x.length
   const scale = 1 / Math.sqrt(variance + epsilon)
@@ -41,5 +46,6 @@ export const activations = {
 export function alibiSlopes(heads: number): number[] {
   const power = 2 ** Math.floor(Math.log2(heads))
   return Array.from({ length: heads }, (_, head) =>
-    head < power ? 2 ** (-8 * (head + 1) / power) : 2 ** (-4 * (2 * (head - power) + 1) / power))
+    head < power ? 2 ** ((-8 * (head + 1)) / power) : 2 ** ((-4 * (2 * (head - power) + 1)) / power),
+  )
 }

@@ -3,9 +3,15 @@ import { readFileSync } from 'node:fs'
 export type MetadataValue = number | boolean | string | MetadataValue[]
 
 /** Sizes in ggml's order: the row length first. */
-export interface Tensor { shape: number[]; values: Float64Array }
+export interface Tensor {
+  shape: number[]
+  values: Float64Array
+}
 
-export interface GgufContents { metadata: Map<string, MetadataValue>; tensors: Map<string, Tensor> }
+export interface GgufContents {
+  metadata: Map<string, MetadataValue>
+  tensors: Map<string, Tensor>
+}
 
 /**
  * Reads a whole GGUF file of f32 and f16 tensors into float64. Written from the format's description, apart from the
@@ -44,7 +50,7 @@ class Cursor {
   constructor(readonly bytes: Buffer) {}
 
   take(length: number): Buffer {
-    return this.bytes.subarray(this.at, this.at += length)
+    return this.bytes.subarray(this.at, (this.at += length))
   }
 
   uint32(): number {
@@ -62,32 +68,48 @@ class Cursor {
   /** A metadata value of that type. */
   value(type: number): MetadataValue {
     switch (type) {
-      case 0: return this.take(1).readUInt8()
-      case 1: return this.take(1).readInt8()
-      case 2: return this.take(2).readUInt16LE()
-      case 3: return this.take(2).readInt16LE()
-      case 4: return this.uint32()
-      case 5: return this.take(4).readInt32LE()
-      case 6: return this.take(4).readFloatLE()
-      case 7: return this.take(1).readUInt8() !== 0
-      case 8: return this.string()
+      case 0:
+        return this.take(1).readUInt8()
+      case 1:
+        return this.take(1).readInt8()
+      case 2:
+        return this.take(2).readUInt16LE()
+      case 3:
+        return this.take(2).readInt16LE()
+      case 4:
+        return this.uint32()
+      case 5:
+        return this.take(4).readInt32LE()
+      case 6:
+        return this.take(4).readFloatLE()
+      case 7:
+        return this.take(1).readUInt8() !== 0
+      case 8:
+        return this.string()
       case 9: {
         const elements = this.uint32()
         return Array.from({ length: this.uint64() }, () => this.value(elements))
       }
-      case 10: return this.uint64()
-      case 11: return Number(this.take(8).readBigInt64LE())
-      case 12: return this.take(8).readDoubleLE()
-      default: throw new Error(`no metadata type ${type}`)
+      case 10:
+        return this.uint64()
+      case 11:
+        return Number(this.take(8).readBigInt64LE())
+      case 12:
+        return this.take(8).readDoubleLE()
+      default:
+        throw new Error(`no metadata type ${type}`)
     }
   }
 
   /** A tensor's numbers, which lie at that offset in the file. */
   numbers(offset: number, size: number, type: number): Float64Array {
     switch (type) {
-      case 0: return Float64Array.from({ length: size }, (_, i) => this.bytes.readFloatLE(offset + 4 * i))
-      case 1: return Float64Array.from({ length: size }, (_, i) => half(this.bytes.readUInt16LE(offset + 2 * i)))
-      default: throw new Error(`tensors of type ${type} are not read here, only f32 and f16`)
+      case 0:
+        return Float64Array.from({ length: size }, (_, i) => this.bytes.readFloatLE(offset + 4 * i))
+      case 1:
+        return Float64Array.from({ length: size }, (_, i) => half(this.bytes.readUInt16LE(offset + 2 * i)))
+      default:
+        throw new Error(`tensors of type ${type} are not read here, only f32 and f16`)
     }
   }
 }

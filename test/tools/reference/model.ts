@@ -1,9 +1,17 @@
-import { readGguf, type GgufContents } from './gguf-reader.js'
+import { type GgufContents, readGguf } from './gguf-reader.js'
 
 /** A matrix, a row of `inputs` numbers for each output, and a bias where the model has one. */
-export interface Linear { inputs: number; outputs: number; weight: Float64Array; bias?: Float64Array }
+export interface Linear {
+  inputs: number
+  outputs: number
+  weight: Float64Array
+  bias?: Float64Array
+}
 
-export interface Norm { weight: Float64Array; bias?: Float64Array }
+export interface Norm {
+  weight: Float64Array
+  bias?: Float64Array
+}
 
 export interface Layer {
   attentionNorm: Norm
@@ -90,7 +98,11 @@ export function readReferenceModel(path: string): ReferenceModel {
 
   return {
     ...architecture,
-    width, heads, keyValueHeads, headWidth, vocabulary,
+    width,
+    heads,
+    keyValueHeads,
+    headWidth,
+    vocabulary,
     rotated: number('rope.dimension_count', headWidth),
     frequencyBase: number('rope.freq_base', 10000),
     epsilon: number(architecture.norm === 'rms' ? 'attention.layer_norm_rms_epsilon' : 'attention.layer_norm_epsilon'),
@@ -124,15 +136,20 @@ function weightsOf({ tensors }: GgufContents) {
     const [inputs, outputs] = shape as [number, number]
     return { inputs, outputs, weight: values, bias: tensors.get(`${name}.bias`)?.values }
   }
-  const norm = (name: string): Norm => ({ weight: tensor(`${name}.weight`).values, bias: tensors.get(`${name}.bias`)?.values })
-  const optional = <T>(read: (name: string) => T, name: string) => tensors.has(`${name}.weight`) ? read(name) : undefined
+  const norm = (name: string): Norm => ({
+    weight: tensor(`${name}.weight`).values,
+    bias: tensors.get(`${name}.bias`)?.values,
+  })
+  const optional = <T>(read: (name: string) => T, name: string) =>
+    tensors.has(`${name}.weight`) ? read(name) : undefined
   return { linear, norm, optional, embeddings: tensor('token_embd.weight') }
 }
 
 /** Some of a matrix's outputs: query, key and value lie one after the other in the fused one. */
 function rows({ inputs, weight, bias }: Linear, first: number, count: number): Linear {
   return {
-    inputs, outputs: count,
+    inputs,
+    outputs: count,
     weight: weight.subarray(first * inputs, (first + count) * inputs),
     bias: bias?.subarray(first, first + count),
   }

@@ -1,4 +1,4 @@
-import type { Transformer, Cached } from './transformer.js'
+import type { Cached, Transformer } from './transformer.js'
 
 /**
  * What a token may see, besides itself, of the tokens before it:
@@ -20,14 +20,21 @@ export type ReferencePolicy =
   | { policy: 'recompute'; sinks: number; window: number }
 
 /** Element i: the negative log-likelihood (natural) of token i + 1 after what token i and the policy let it see. */
-export function negativeLogLikelihoods(transformer: Transformer, tokens: ArrayLike<number>, policy: ReferencePolicy): Float64Array {
+export function negativeLogLikelihoods(
+  transformer: Transformer,
+  tokens: ArrayLike<number>,
+  policy: ReferencePolicy,
+): Float64Array {
   const result = new Float64Array(tokens.length - 1)
   const cache: Cached[] = []
   for (let i = 0; i < result.length; i++) {
     const token = tokens[i]!
     const next = tokens[i + 1]!
     if (policy.policy === 'recompute') {
-      result[i] = transformer.negativeLogLikelihood(decodeAfresh(transformer, tokens, Math.max(0, i - policy.sinks - policy.window), i), next)
+      result[i] = transformer.negativeLogLikelihood(
+        decodeAfresh(transformer, tokens, Math.max(0, i - policy.sinks - policy.window), i),
+        next,
+      )
       continue
     }
     const { cached, hidden } = transformer.decode(token, cache, positionsOf(policy, i, cache.length + 1))
@@ -52,5 +59,5 @@ function decodeAfresh(transformer: Transformer, tokens: ArrayLike<number>, first
 function positionsOf(policy: ReferencePolicy, decoded: number, count: number): number[] {
   const positions = Array.from({ length: count }, (_, i) => i)
   if (policy.policy !== 'streaming' || decoded <= policy.sinks + policy.window) return positions
-  return positions.map(position => position < policy.sinks ? position : position + (policy.sinksLate ?? 0))
+  return positions.map(position => (position < policy.sinks ? position : position + (policy.sinksLate ?? 0)))
 }

@@ -2,10 +2,16 @@ import { activations, add, alibiSlopes, apply, normalize } from './arithmetic.js
 import type { Layer, ReferenceModel } from './model.js'
 
 /** What one token leaves in the cache, by layer: keys before any rotation, and values. */
-export interface Cached { keys: Float64Array[]; values: Float64Array[] }
+export interface Cached {
+  keys: Float64Array[]
+  values: Float64Array[]
+}
 
 /** One token through the layers. `hidden` is the state that the output matrix reads. */
-export interface Decoded { cached: Cached; hidden: Float64Array }
+export interface Decoded {
+  cached: Cached
+  hidden: Float64Array
+}
 
 /**
  * The decoder-only transformer, in float64 and one token at a time, written from the papers (Vaswani et al. 2017,
@@ -35,7 +41,11 @@ export class Transformer {
       cached.values.push(apply(layer.value, input))
       const visible = [...seen, cached]
       const attended = this.#attend(
-        apply(layer.query, input), visible.map(({ keys }) => keys[index]!), visible.map(({ values }) => values[index]!), positions)
+        apply(layer.query, input),
+        visible.map(({ keys }) => keys[index]!),
+        visible.map(({ values }) => values[index]!),
+        positions,
+      )
       const attention = apply(layer.attentionOutput, attended)
       if (model.parallelResidual) x = add(add(x, attention), this.#feedForward(layer, norm(layer.feedForwardNorm, x)))
       else {
@@ -59,10 +69,18 @@ export class Transformer {
     const raised = apply(up, x)
     if (gate === undefined) return apply(down, raised.map(activation))
     const opened = apply(gate, x)
-    return apply(down, raised.map((each, i) => each * activation(opened[i]!)))
+    return apply(
+      down,
+      raised.map((each, i) => each * activation(opened[i]!)),
+    )
   }
 
-  #attend(query: Float64Array, keys: Float64Array[], values: Float64Array[], positions: readonly number[]): Float64Array {
+  #attend(
+    query: Float64Array,
+    keys: Float64Array[],
+    values: Float64Array[],
+    positions: readonly number[],
+  ): Float64Array {
     const { heads, keyValueHeads, headWidth } = this.model
     const own = positions.at(-1)!
     const rotatedQuery = this.#rotate(query, heads, own)
@@ -71,7 +89,7 @@ export class Transformer {
     const weights = new Float64Array(keys.length)
     for (let head = 0; head < heads; head++) {
       const from = head * headWidth
-      const shared = Math.floor(head * keyValueHeads / heads) * headWidth
+      const shared = Math.floor((head * keyValueHeads) / heads) * headWidth
       let largest = -Infinity
       for (let i = 0; i < keys.length; i++) {
         const key = rotatedKeys[i]!
@@ -113,10 +131,13 @@ export class Transformer {
 
   #anglesAt(position: number): { cosines: Float64Array; sines: Float64Array } {
     const { rotated, frequencyBase } = this.model
-    return this.#angles[position] ??= (() => {
-      const angles = Float64Array.from({ length: rotated / 2 }, (_, pair) => position * frequencyBase ** (-2 * pair / rotated))
+    return (this.#angles[position] ??= (() => {
+      const angles = Float64Array.from(
+        { length: rotated / 2 },
+        (_, pair) => position * frequencyBase ** ((-2 * pair) / rotated),
+      )
       return { cosines: angles.map(Math.cos), sines: angles.map(Math.sin) }
-    })()
+    })())
   }
 }
 

@@ -1,12 +1,20 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { gpuBackends, gpuPackage, type GpuHost } from '../../../lib/backend/gpu-backends.js'
+import { type GpuHost, gpuBackends, gpuPackage } from '../../../lib/backend/gpu-backends.js'
 import { vendorsOfCards } from '../../../lib/backend/hardware.js'
 
 const modules = path.resolve('/modules')
 const file = (name: string, ...parts: string[]): string => path.join(modules, '@node-llama-cpp', name, ...parts)
-const packaged = { llama: '', ggml: '', ggmlBase: '', cpuBackends: [], accelerators: [], release: 'v0.4.0', packaged: true }
+const packaged = {
+  llama: '',
+  ggml: '',
+  ggmlBase: '',
+  cpuBackends: [],
+  accelerators: [],
+  release: 'v0.4.0',
+  packaged: true,
+}
 
 /** A machine with these packages, and these files in them or elsewhere. */
 function host(platform: string, arch: string, packages: string[], files: string[]): GpuHost {
@@ -25,7 +33,12 @@ test('CUDA before Vulkan, and the second package of CUDA after the first', () =>
   const cuda = file('linux-x64-cuda', 'bins', 'linux-x64-cuda', 'libggml-cuda.so')
   const older = file('linux-x64-cuda-ext', 'bins', 'linux-x64-cuda', 'fallback', 'libggml-cuda.so')
   const vulkan = file('linux-x64-vulkan', 'bins', 'linux-x64-vulkan', 'libggml-vulkan.so')
-  const machine = host('linux', 'x64', ['@node-llama-cpp/linux-x64-cuda', '@node-llama-cpp/linux-x64-cuda-ext', '@node-llama-cpp/linux-x64-vulkan'], [vulkan, older, cuda])
+  const machine = host(
+    'linux',
+    'x64',
+    ['@node-llama-cpp/linux-x64-cuda', '@node-llama-cpp/linux-x64-cuda-ext', '@node-llama-cpp/linux-x64-vulkan'],
+    [vulkan, older, cuda],
+  )
   expect(gpuBackends({ ...packaged, backendDirectory: file('linux-x64', 'bins') }, machine)).toEqual([
     { kind: 'cuda', file: cuda, packageName: '@node-llama-cpp/linux-x64-cuda' },
     { kind: 'cuda', file: older, packageName: '@node-llama-cpp/linux-x64-cuda-ext' },
@@ -36,14 +49,18 @@ test('CUDA before Vulkan, and the second package of CUDA after the first', () =>
 test('Metal lies with the other libraries of a Mac', () => {
   const folder = file('mac-arm64-metal', 'bins', 'mac-arm64-metal')
   const metal = path.join(folder, 'libggml-metal.so')
-  expect(gpuBackends({ ...packaged, backendDirectory: folder }, host('darwin', 'arm64', [], [metal]))).toEqual([{ kind: 'metal', file: metal }])
+  expect(gpuBackends({ ...packaged, backendDirectory: folder }, host('darwin', 'arm64', [], [metal]))).toEqual([
+    { kind: 'metal', file: metal },
+  ])
 })
 
 test('beside libraries that were built from source, packages are passed over: they are of another build', () => {
   const vulkan = path.join('/built', 'libggml-vulkan.so')
   const cuda = file('linux-x64-cuda', 'bins', 'linux-x64-cuda', 'libggml-cuda.so')
   const machine = host('linux', 'x64', ['@node-llama-cpp/linux-x64-cuda'], [vulkan, cuda])
-  expect(gpuBackends({ ...packaged, packaged: undefined, backendDirectory: '/built' }, machine)).toEqual([{ kind: 'vulkan', file: vulkan }])
+  expect(gpuBackends({ ...packaged, packaged: undefined, backendDirectory: '/built' }, machine)).toEqual([
+    { kind: 'vulkan', file: vulkan },
+  ])
 })
 
 test('nothing is installed', () => {

@@ -1,12 +1,16 @@
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { locateLibraries, type Host } from '../../../lib/backend/locate.js'
+import { type Host, locateLibraries } from '../../../lib/backend/locate.js'
 import { StreamingLLMError } from '../../../lib/errors.js'
 
 let modules: string
-beforeEach(() => { modules = mkdtempSync(path.join(os.tmpdir(), 'locate-')) })
-afterEach(() => { rmSync(modules, { recursive: true }) })
+beforeEach(() => {
+  modules = mkdtempSync(path.join(os.tmpdir(), 'locate-'))
+})
+afterEach(() => {
+  rmSync(modules, { recursive: true })
+})
 
 function host(platform: string, arch: string, musl = false): Host {
   return {
@@ -49,27 +53,75 @@ function failure(action: () => unknown): StreamingLLMError {
 const packages: Record<string, { short: string; names: string[] }> = {
   'linux-x64': {
     short: 'linux-x64',
-    names: ['libggml-base.so', 'libggml-cpu-haswell.so', 'libggml-cpu-x64.so', 'libggml.v0.4.0.so', 'libllama-common.so', 'libllama.v0.4.0.so', 'llama-addon.node'],
+    names: [
+      'libggml-base.so',
+      'libggml-cpu-haswell.so',
+      'libggml-cpu-x64.so',
+      'libggml.v0.4.0.so',
+      'libllama-common.so',
+      'libllama.v0.4.0.so',
+      'llama-addon.node',
+    ],
   },
   'linux-arm64': {
     short: 'linux-arm64',
-    names: ['libggml-base.so', 'libggml-cpu-armv8.0_1.so', 'libggml-cpu-armv9.2_2.so', 'libggml.v0.4.0.so', 'libllama-common.so', 'libllama.v0.4.0.so', 'llama-addon.node'],
+    names: [
+      'libggml-base.so',
+      'libggml-cpu-armv8.0_1.so',
+      'libggml-cpu-armv9.2_2.so',
+      'libggml.v0.4.0.so',
+      'libllama-common.so',
+      'libllama.v0.4.0.so',
+      'llama-addon.node',
+    ],
   },
   'win32-x64': {
     short: 'win-x64',
-    names: ['ggml-base.dll', 'ggml-cpu-x64.dll', 'ggml.v0.4.0.dll', 'llama-addon.lib', 'llama-addon.node', 'llama-common.dll', 'llama.v0.4.0.dll'],
+    names: [
+      'ggml-base.dll',
+      'ggml-cpu-x64.dll',
+      'ggml.v0.4.0.dll',
+      'llama-addon.lib',
+      'llama-addon.node',
+      'llama-common.dll',
+      'llama.v0.4.0.dll',
+    ],
   },
   'win32-arm64': {
     short: 'win-arm64',
-    names: ['ggml-base.dll', 'ggml-cpu.dll', 'ggml.v0.4.0.dll', 'llama-addon.lib', 'llama-addon.node', 'llama-common.dll', 'llama.v0.4.0.dll'],
+    names: [
+      'ggml-base.dll',
+      'ggml-cpu.dll',
+      'ggml.v0.4.0.dll',
+      'llama-addon.lib',
+      'llama-addon.node',
+      'llama-common.dll',
+      'llama.v0.4.0.dll',
+    ],
   },
   'darwin-x64': {
     short: 'mac-x64',
-    names: ['libggml-base.dylib', 'libggml-blas.so', 'libggml-cpu-haswell.so', 'libggml.v0.4.0.dylib', 'libllama-common.dylib', 'libllama.v0.4.0.dylib'],
+    names: [
+      'libggml-base.dylib',
+      'libggml-blas.so',
+      'libggml-cpu-haswell.so',
+      'libggml.v0.4.0.dylib',
+      'libllama-common.dylib',
+      'libllama.v0.4.0.dylib',
+    ],
   },
   'darwin-arm64': {
     short: 'mac-arm64-metal',
-    names: ['libggml-base.dylib', 'libggml-blas.so', 'libggml-cpu-apple_m1.so', 'libggml-cpu-apple_m2_m3.so', 'libggml-metal.so', 'libggml.metal.v0.4.0.dylib', 'libllama-common.dylib', 'libllama.metal.v0.4.0.dylib'],
+    names: [
+      'libggml-base.dylib',
+      'libggml-blas.so',
+      'libggml-cpu-apple_m1.so',
+      'libggml-cpu-apple_m2_m3.so',
+      'libggml-metal.so',
+      'libggml.metal.v0.4.0.dylib',
+      'libllama-common.dylib',
+      'libllama.metal.v0.4.0.dylib',
+    ],
   },
 }
 
@@ -88,7 +140,8 @@ test.each(Object.entries(packages))('%s', (key, { short, names }) => {
 
 test('the packages installed here', () => {
   const found = locateLibraries()
-  for (const file of [found.llama, found.ggml, found.ggmlBase, found.backendDirectory]) expect(existsSync(file)).toBe(true)
+  for (const file of [found.llama, found.ggml, found.ggmlBase, found.backendDirectory])
+    expect(existsSync(file)).toBe(true)
 })
 
 test.each(['v0.4.0', 'v0.4.12', 'v0.5.1'])('release %s is accepted', release => {
@@ -101,7 +154,9 @@ test.each(['v0.3.9', 'v0.6.0', 'v1.4.0', 'b4000', 'v0.4.0-rc', undefined, 5])('r
   const error = failure(() => locateLibraries(host('linux', 'x64')))
   expect(error.code).toBe('LIBRARY_MISMATCH')
   expect(error.message).toContain(path.join(bins, '_nlcBuildMetadata.json'))
-  expect(error.message).toContain(`names release ${typeof release === 'string' ? release : 'none'}, wanted is v0.4.x or v0.5.x`)
+  expect(error.message).toContain(
+    `names release ${typeof release === 'string' ? release : 'none'}, wanted is v0.4.x or v0.5.x`,
+  )
 })
 
 test('not installed: the command that installs it', () => {
@@ -117,18 +172,29 @@ test('musl has none, whatever is installed', () => {
   expect(error.message).toContain('musl')
 })
 
-test.each([['freebsd', 'x64'], ['linux', 'ia32'], ['constructor', '']])('%s %s has none', (platform, arch) => {
+test.each([
+  ['freebsd', 'x64'],
+  ['linux', 'ia32'],
+  ['constructor', ''],
+])('%s %s has none', (platform, arch) => {
   const error = failure(() => locateLibraries(host(platform, arch)))
   expect(error.code).toBe('LIBRARY_NOT_FOUND')
   expect(error.message).toContain(`${platform}-${arch}`)
 })
 
-test.each(['libllama.v0.4.0.so', 'libggml.v0.4.0.so', 'libggml-base.so'])('without %s the package is incomplete', name => {
-  install('linux-x64', packages['linux-x64']!.names.filter(each => each !== name), metadata('v0.4.0'))
-  const error = failure(() => locateLibraries(host('linux', 'x64')))
-  expect(error.code).toBe('LIBRARY_NOT_FOUND')
-  expect(error.message).toContain('incomplete')
-})
+test.each(['libllama.v0.4.0.so', 'libggml.v0.4.0.so', 'libggml-base.so'])(
+  'without %s the package is incomplete',
+  name => {
+    install(
+      'linux-x64',
+      packages['linux-x64']!.names.filter(each => each !== name),
+      metadata('v0.4.0'),
+    )
+    const error = failure(() => locateLibraries(host('linux', 'x64')))
+    expect(error.code).toBe('LIBRARY_NOT_FOUND')
+    expect(error.message).toContain('incomplete')
+  },
+)
 
 test.each(['', '{', 'null'])('metadata %j', text => {
   install('linux-x64', packages['linux-x64']!.names, text)

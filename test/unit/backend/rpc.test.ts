@@ -14,7 +14,10 @@ afterEach(() => {
 })
 
 /** Something that listens, and does `answer` with what it is told. */
-async function server(answer: (socket: net.Socket, told: Buffer) => void, onConnection: (socket: net.Socket) => void = () => {}): Promise<string> {
+async function server(
+  answer: (socket: net.Socket, told: Buffer) => void,
+  onConnection: (socket: net.Socket) => void = () => {},
+): Promise<string> {
   const sockets = new Set<net.Socket>()
   const listener = net.createServer(socket => {
     sockets.add(socket)
@@ -39,7 +42,10 @@ function hello(...version: number[]): Buffer {
 }
 
 async function problem(endpoint: string, release = 'v0.4.0', patienceMs = 300_000): Promise<string> {
-  const error = await checkRpcServers([endpoint], release, { patienceMs }).then(() => undefined, (reason: unknown) => reason)
+  const error = await checkRpcServers([endpoint], release, { patienceMs }).then(
+    () => undefined,
+    (reason: unknown) => reason,
+  )
   if (error === undefined) return ''
   if (!StreamingLLMError.isInstance(error)) throw error
   expect(error.code).toBe('RPC_UNAVAILABLE')
@@ -97,12 +103,19 @@ test('aborting does not wait for an answer', async () => {
   const reason = new Error('enough')
   const controller = new AbortController()
   setTimeout(() => controller.abort(reason), 20)
-  await expect(checkRpcServers([endpoint], 'v0.4.0', { signal: controller.signal, patienceMs: 1e6 })).rejects.toBe(reason)
+  await expect(checkRpcServers([endpoint], 'v0.4.0', { signal: controller.signal, patienceMs: 1e6 })).rejects.toBe(
+    reason,
+  )
 })
 
 test('a server that a model holds is not asked, since it could not answer; it is once the last model has let go', async () => {
   let asked = 0
-  const endpoint = await server(socket => socket.write(hello(6, 0, 0)), () => { asked++ })
+  const endpoint = await server(
+    socket => socket.write(hello(6, 0, 0)),
+    () => {
+      asked++
+    },
+  )
   const [first, second] = [holdRpcServers([endpoint]), holdRpcServers([endpoint])]
   await checkRpcServers([endpoint], 'v0.4.0')
   first()
@@ -116,7 +129,15 @@ test('a server that a model holds is not asked, since it could not answer; it is
 test('libraries without RPC say how to get some', () => {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'rpc-'))
   stop.push(() => rmSync(folder, { recursive: true }))
-  const libraries = { llama: '', ggml: '', ggmlBase: '', cpuBackends: [], accelerators: [], backendDirectory: folder, release: 'v0.4.0' }
+  const libraries = {
+    llama: '',
+    ggml: '',
+    ggmlBase: '',
+    cpuBackends: [],
+    accelerators: [],
+    backendDirectory: folder,
+    release: 'v0.4.0',
+  }
   expect(() => needRpcLibrary(libraries)).toThrow('npx streaming-llm build --rpc')
   writeFileSync(path.join(folder, 'libggml-rpc.so'), '')
   expect(needRpcLibrary(libraries)).toBe(path.join(folder, 'libggml-rpc.so'))
@@ -126,6 +147,19 @@ test.each([[['192.168.1.2:50052']], [['localhost:1', 'host-2.example:65535']]])(
   expect(parseModelOptions({ rpc: servers }).rpc).toEqual(servers)
 })
 
-test.each([[[]], ['host:1'], [['host']], [['host:0']], [['host:65536']], [['a b:1']], [['http://host:1']], [['host:1', 'host:1']], [[1]], [Array.from({ length: 17 }, (_, i) => `host:${i + 1}`)]])('rpc: %j is refused', servers => {
-  expect(() => parseModelOptions({ rpc: servers })).toThrow("an array of 1 to 16 different strings such as '192.168.1.2:50052'")
+test.each([
+  [[]],
+  ['host:1'],
+  [['host']],
+  [['host:0']],
+  [['host:65536']],
+  [['a b:1']],
+  [['http://host:1']],
+  [['host:1', 'host:1']],
+  [[1]],
+  [Array.from({ length: 17 }, (_, i) => `host:${i + 1}`)],
+])('rpc: %j is refused', servers => {
+  expect(() => parseModelOptions({ rpc: servers })).toThrow(
+    "an array of 1 to 16 different strings such as '192.168.1.2:50052'",
+  )
 })

@@ -34,16 +34,29 @@ interface Build {
 }
 
 /** A folder as `streaming-llm build` leaves it, with nothing in its files. */
-function build(name: string, { release = 'v0.4.0', platform = process.platform, arch = process.arch, files = ['libllama.built.v0.4.0.so', 'libggml.built.v0.4.0.so', 'libggml-base.built.v0.4.0.so'], addon, time }: Build = {}): string {
+function build(
+  name: string,
+  {
+    release = 'v0.4.0',
+    platform = process.platform,
+    arch = process.arch,
+    files = ['libllama.built.v0.4.0.so', 'libggml.built.v0.4.0.so', 'libggml-base.built.v0.4.0.so'],
+    addon,
+    time,
+  }: Build = {},
+): string {
   const folder = path.join(cache, 'streaming-llm', 'builds', name)
   mkdirSync(folder, { recursive: true })
   for (const file of files) writeFileSync(path.join(folder, file), '')
   if (addon !== undefined) writeFileSync(path.join(folder, 'streaming_llm.node'), '')
   const metadata = path.join(folder, metadataFile)
-  writeFileSync(metadata, JSON.stringify({
-    buildOptions: { customCmakeOptions: {}, platform, arch, gpu: false, llamaCpp: { repo: 'r', release } },
-    ...(addon === undefined ? {} : { streamingLLM: { addon, source: release } }),
-  }))
+  writeFileSync(
+    metadata,
+    JSON.stringify({
+      buildOptions: { customCmakeOptions: {}, platform, arch, gpu: false, llamaCpp: { repo: 'r', release } },
+      ...(addon === undefined ? {} : { streamingLLM: { addon, source: release } }),
+    }),
+  )
   if (time !== undefined) utimesSync(metadata, time, time)
   return folder
 }
@@ -101,7 +114,9 @@ test('the addon that was built along comes with them where it is of this version
 })
 
 test('an addon that is of another version is told of where the own one cannot be loaded', () => {
-  const none = () => { throw new Error('not here') }
+  const none = () => {
+    throw new Error('not here')
+  }
   const libraries = { addonOutdated: true, backendDirectory: 'THE-FOLDER' }
   const error = failure(() => loadAddonFor(libraries, { prebuilt: none, built: none, isBuilt: true }))
   expect(error.code).toBe('ADDON_NOT_FOUND')
@@ -118,10 +133,30 @@ test('an addon that was built along and is broken', () => {
 
 test.each<[string, () => unknown, StreamingLLMError['code'], string]>([
   ['no build at all', () => selectLibraries('built'), 'LIBRARY_NOT_FOUND', 'npx streaming-llm build'],
-  ['a folder that is not there', () => selectLibraries(path.join(cache, 'nowhere')), 'LIBRARY_NOT_FOUND', 'no finished llama.cpp libraries'],
-  ['another release', () => selectLibraries(build('a', { release: 'v9.9.9' })), 'LIBRARY_MISMATCH', 'v9.9.9; wanted is v0.4.x'],
-  ['another machine', () => selectLibraries(build('b', { platform: 'plan9' })), 'LIBRARY_MISMATCH', `for plan9-${process.arch}`],
-  ['a library that is gone', () => selectLibraries(build('c', { files: ['libllama.built.v0.4.0.so', 'libggml-base.built.v0.4.0.so'] })), 'LIBRARY_NOT_FOUND', 'no ggml library of v0.4.0'],
+  [
+    'a folder that is not there',
+    () => selectLibraries(path.join(cache, 'nowhere')),
+    'LIBRARY_NOT_FOUND',
+    'no finished llama.cpp libraries',
+  ],
+  [
+    'another release',
+    () => selectLibraries(build('a', { release: 'v9.9.9' })),
+    'LIBRARY_MISMATCH',
+    'v9.9.9; wanted is v0.4.x',
+  ],
+  [
+    'another machine',
+    () => selectLibraries(build('b', { platform: 'plan9' })),
+    'LIBRARY_MISMATCH',
+    `for plan9-${process.arch}`,
+  ],
+  [
+    'a library that is gone',
+    () => selectLibraries(build('c', { files: ['libllama.built.v0.4.0.so', 'libggml-base.built.v0.4.0.so'] })),
+    'LIBRARY_NOT_FOUND',
+    'no ggml library of v0.4.0',
+  ],
 ])('%s', (_, action, code, words) => {
   const error = failure(action)
   expect(error.code).toBe(code)

@@ -1,10 +1,17 @@
 import { Command } from 'commander'
-import { addSharedOptions, modelOptions, toNumber, type SharedFlags } from '../../../lib/cli/shared-options.js'
+import { addSharedOptions, modelOptions, type SharedFlags, toNumber } from '../../../lib/cli/shared-options.js'
 import { dim, statusLine } from '../../../lib/cli/status-line.js'
 import { parseTokens, summary } from '../../../lib/cli/token-scores.js'
 import type { FinishEvent } from '../../../lib/events.js'
 
-test.each([['4', 4], ['-1', -1], ['0.5', 0.5], ['.5', 0.5], ['1e3', 1000], ['007', 7]])('%s is a number', (text, value) => {
+test.each([
+  ['4', 4],
+  ['-1', -1],
+  ['0.5', 0.5],
+  ['.5', 0.5],
+  ['1e3', 1000],
+  ['007', 7],
+])('%s is a number', (text, value) => {
   expect(toNumber(text)).toBe(value)
 })
 
@@ -32,7 +39,9 @@ test('the status line tells of a reply that was cut off', () => {
     usage: { promptTokens: 1, reusedTokens: 0, completionTokens: 2, seenTokens: 3, cachedTokens: 3, evictedTokens: 0 },
     timings: { promptMs: 1, generationMs: 1, tokensPerSecond: 12.34 },
   }
-  expect(statusLine(finish)).toBe('[3 tokens seen · 3 in cache · 0 evicted · 12.3 tokens/s · cut off at the most tokens]')
+  expect(statusLine(finish)).toBe(
+    '[3 tokens seen · 3 in cache · 0 evicted · 12.3 tokens/s · cut off at the most tokens]',
+  )
   expect(dim('x', {})).toBe('x')
 })
 

@@ -17,8 +17,8 @@ let home: string
 let restore: () => Promise<void>
 
 beforeEach(async () => {
-  hub = await FakeHub.start();
-  ({ home, restore } = await tempHome(hub.endpoint))
+  hub = await FakeHub.start()
+  ;({ home, restore } = await tempHome(hub.endpoint))
   process.env['XDG_CACHE_HOME'] = join(home, 'cache')
   hub.files.set('m.F32.gguf', readFileSync(tinyModel('llama')))
 })
@@ -28,17 +28,32 @@ afterEach(async () => {
 })
 
 /** `streaming-llm` with these arguments, whose stdin is no terminal. `during` gets the process whenever the storage is asked. */
-function run(args: string[], { during, read = true }: { during?: (child: ReturnType<typeof spawn>) => void; read?: boolean } = {}): Promise<{ code: number | null; stdout: string; stderr: string }> {
-  const child = spawn(process.execPath, ['--import', tsx, program, ...args], { stdio: ['ignore', 'pipe', 'pipe'], env: process.env })
+function run(
+  args: string[],
+  { during, read = true }: { during?: (child: ReturnType<typeof spawn>) => void; read?: boolean } = {},
+): Promise<{ code: number | null; stdout: string; stderr: string }> {
+  const child = spawn(process.execPath, ['--import', tsx, program, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: process.env,
+  })
   const said = { stdout: '', stderr: '' }
-  if (read) child.stdout.setEncoding('utf8').on('data', (text: string) => { said.stdout += text })
+  if (read)
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      said.stdout += text
+    })
   else child.stdout.destroy()
-  child.stderr.setEncoding('utf8').on('data', (text: string) => { said.stderr += text })
-  const watching = setInterval(() => { if (hub.downloads > 0) during?.(child) }, 20)
-  return new Promise(resolve => child.on('close', code => {
-    clearInterval(watching)
-    resolve({ code, ...said })
-  }))
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    said.stderr += text
+  })
+  const watching = setInterval(() => {
+    if (hub.downloads > 0) during?.(child)
+  }, 20)
+  return new Promise(resolve =>
+    child.on('close', code => {
+      clearInterval(watching)
+      resolve({ code, ...said })
+    }),
+  )
 }
 const json = (text: string) => JSON.parse(text) as Record<string, never>
 
@@ -49,8 +64,17 @@ test('pull: the path on stdout and nothing else; again, nothing is downloaded', 
   expect(stderr).toMatch(/^Downloading m\.F32\.gguf \(\d+\.\d MB\)\n$/)
   const again = json((await run(['pull', reference, '--verify', '--json'])).stdout)
   expect(again).toEqual({
-    reference, path: stdout.trimEnd(), sizeBytes: hub.files.get('m.F32.gguf')!.length, downloadedBytes: 0,
-    parts: [{ path: stdout.trimEnd(), sizeBytes: hub.files.get('m.F32.gguf')!.length, sha256: sha256(hub.files.get('m.F32.gguf')!) }],
+    reference,
+    path: stdout.trimEnd(),
+    sizeBytes: hub.files.get('m.F32.gguf')!.length,
+    downloadedBytes: 0,
+    parts: [
+      {
+        path: stdout.trimEnd(),
+        sizeBytes: hub.files.get('m.F32.gguf')!.length,
+        sha256: sha256(hub.files.get('m.F32.gguf')!),
+      },
+    ],
   })
   expect(hub.downloads).toBe(1)
 })
@@ -60,7 +84,11 @@ unlessWindows('pull: Ctrl-C ends with 130, and the next one goes on where it was
   hub.files.set('m.F32.gguf', Buffer.concat([readFileSync(tinyModel('llama')), Buffer.alloc(5_000_000)]))
   hub.pace = 30
   let sent = 0
-  const broken = await run(['pull', reference], { during: child => { if (sent++ === 10) child.kill('SIGINT') } })
+  const broken = await run(['pull', reference], {
+    during: child => {
+      if (sent++ === 10) child.kill('SIGINT')
+    },
+  })
   expect(broken).toMatchObject({ code: 130, stdout: '' })
   expect(broken.stderr).toContain('Interrupted')
   hub.pace = 0
@@ -106,14 +134,21 @@ test('models: a table, JSON, the path, and removal that wants a yes', async () =
   expect((await run(['models'])).stdout).toContain('No models are in')
   const path = (await run(['pull', reference])).stdout
   const table = (await run(['models'])).stdout
-  expect(table).toMatch(/^NAME +TYPE +SIZE +LAST USED +REFERENCE\nm\.F32 +F32 +1\.\d MB +\d{4}-\d\d-\d\d +hf:owner\/repo\/m\.F32\.gguf\n$/)
-  expect(json((await run(['models', '--json'])).stdout)).toMatchObject({ models: [{ name: 'm.F32', reference, path: path.trimEnd() }], unfinished: [] })
+  expect(table).toMatch(
+    /^NAME +TYPE +SIZE +LAST USED +REFERENCE\nm\.F32 +F32 +1\.\d MB +\d{4}-\d\d-\d\d +hf:owner\/repo\/m\.F32\.gguf\n$/,
+  )
+  expect(json((await run(['models', '--json'])).stdout)).toMatchObject({
+    models: [{ name: 'm.F32', reference, path: path.trimEnd() }],
+    unfinished: [],
+  })
   expect((await run(['models', 'path', 'hf:owner/repo:F32'])).stdout).toBe(path)
   expect((await run(['models', 'path'])).stdout.trimEnd()).toBe(join(home, 'hub'))
 
   const refused = await run(['models', 'remove', reference])
   expect(refused.code).toBe(1)
-  expect(refused.stderr).toMatch(/Remove hf:owner\/repo\/m\.F32\.gguf \(1\.\d MB\)\? Nobody can be asked here: give --yes\./)
+  expect(refused.stderr).toMatch(
+    /Remove hf:owner\/repo\/m\.F32\.gguf \(1\.\d MB\)\? Nobody can be asked here: give --yes\./,
+  )
   await access(path.trimEnd())
   const removed = await run(['models', 'remove', reference, '--yes'])
   expect(removed).toMatchObject({ code: 0, stdout: '' })
@@ -123,10 +158,35 @@ test('models: a table, JSON, the path, and removal that wants a yes', async () =
 
 test('inspect: of a model that is not in the cache only the header is fetched', async () => {
   hub.files.set('m.F32.gguf', Buffer.concat([readFileSync(tinyModel('llama')), Buffer.alloc(20_000_000)]))
-  const { code, stdout, stderr } = await run(['inspect', reference, '--sinks', '4', '--window', '508', '--kv-type', 'q8_0', '--chats', '2'])
+  const { code, stdout, stderr } = await run([
+    'inspect',
+    reference,
+    '--sinks',
+    '4',
+    '--window',
+    '508',
+    '--kv-type',
+    'q8_0',
+    '--chats',
+    '2',
+  ])
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
-  expect(stdout).toMatch(/^tiny llama\nfile +hf:owner\/repo\/m\.F32\.gguf \(2\d\.\d MB, not downloaded\)\narchitecture +llama\n/)
-  for (const words of ['3, 128 wide', '4, of keys and values 2', 'bos 1 "<s>"', 'eos 2 "</s>"', 'attention: its attention sees', 'by default 4 sinks and a window of', 'Chat template', 'Memory for 2 chats of 4 + 508 tokens, q8_0', 'It fits: ', 'Only loading tells']) expect(stdout).toContain(words)
+  expect(stdout).toMatch(
+    /^tiny llama\nfile +hf:owner\/repo\/m\.F32\.gguf \(2\d\.\d MB, not downloaded\)\narchitecture +llama\n/,
+  )
+  for (const words of [
+    '3, 128 wide',
+    '4, of keys and values 2',
+    'bos 1 "<s>"',
+    'eos 2 "</s>"',
+    'attention: its attention sees',
+    'by default 4 sinks and a window of',
+    'Chat template',
+    'Memory for 2 chats of 4 + 508 tokens, q8_0',
+    'It fits: ',
+    'Only loading tells',
+  ])
+    expect(stdout).toContain(words)
   expect(hub.storageHits.map(({ range }) => range)).toEqual(['bytes=0-2097151'])
   expect(stdout).not.toContain('\x1b')
 })
@@ -135,16 +195,35 @@ test('inspect: JSON with what the text has, metadata where they are asked for, a
   const file = tinyModel('gemma3')
   const without = json((await run(['inspect', file, '--json', '--kv', 'f32'])).stdout)
   expect(without).toMatchObject({
-    reference: file, path: file, isLocal: true, architecture: 'gemma3', quantization: 'F32', layers: 6, heads: 4, keyValueHeads: 2, width: 128,
-    memory: { kind: 'sliding window' }, policy: { eviction: 'evict', sinks: 4 }, chatTemplate: chatML, estimate: { fits: true, devices: [{ place: 'processor', layers: 7 }] },
+    reference: file,
+    path: file,
+    isLocal: true,
+    architecture: 'gemma3',
+    quantization: 'F32',
+    layers: 6,
+    heads: 4,
+    keyValueHeads: 2,
+    width: 128,
+    memory: { kind: 'sliding window' },
+    policy: { eviction: 'evict', sinks: 4 },
+    chatTemplate: chatML,
+    estimate: { fits: true, devices: [{ place: 'processor', layers: 7 }] },
   })
   expect(without).not.toHaveProperty('metadata')
-  expect(json((await run(['inspect', file, '--json', '--metadata'])).stdout)['metadata']).toMatchObject({ 'gemma3.attention.sliding_window': 32 })
+  expect(json((await run(['inspect', file, '--json', '--metadata'])).stdout)['metadata']).toMatchObject({
+    'gemma3.attention.sliding_window': 32,
+  })
   expect((await run(['inspect', file, '--metadata'])).stdout).toContain('\ngemma3.attention.sliding_window = 32\n')
   expect((await run(['inspect', file, '--template'])).stdout).toBe(`${chatML}\n`)
-  expect(await run(['inspect', tinyModel('gemma3', { chatTemplate: null }), '--template'])).toMatchObject({ code: 1, stdout: '' })
+  expect(await run(['inspect', tinyModel('gemma3', { chatTemplate: null }), '--template'])).toMatchObject({
+    code: 1,
+    stdout: '',
+  })
 })
 
 unlessWindows('a reader that leaves, as head does, is no failure', async () => {
-  expect(await run(['inspect', tinyModel('llama'), '--metadata'], { read: false })).toMatchObject({ code: 0, stderr: '' })
+  expect(await run(['inspect', tinyModel('llama'), '--metadata'], { read: false })).toMatchObject({
+    code: 0,
+    stderr: '',
+  })
 })

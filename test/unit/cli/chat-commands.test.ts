@@ -4,8 +4,8 @@ import path from 'node:path'
 import { Command } from 'commander'
 import { completions } from '../../../lib/cli/chat-commands.js'
 import type { ChatSession } from '../../../lib/cli/chat-session.js'
-import { addSamplingOptions } from '../../../lib/cli/sampling-options.js'
 import { passOn } from '../../../lib/cli/reply.js'
+import { addSamplingOptions } from '../../../lib/cli/sampling-options.js'
 import { FakeChat, fakeSession } from './fake-chat.js'
 
 let folder: string
@@ -39,18 +39,25 @@ test('what is no command is a message, and so is what begins with two slashes', 
 test.each([
   ['/regenrate', 'There is no command /regenrate; did you mean /regenerate?'],
   ['/s', 'There is no command /s; did you mean /system, /save, /stats or /set?'],
-  ['/usr/bin is a folder', 'There is no command /usr/bin; /help lists the commands. A message that begins with a slash is written with two.'],
+  [
+    '/usr/bin is a folder',
+    'There is no command /usr/bin; /help lists the commands. A message that begins with a slash is written with two.',
+  ],
   ['/', 'There is no command /; /help'],
   ['/HELP', 'There is no command /HELP; did you mean /help?'],
 ])('%j is refused and never sent', async (line, message) => {
   const chat = new FakeChat()
-  await expect(type(fakeSession(chat), line)).rejects.toMatchObject({ code: 'INVALID_OPTION', message: expect.stringContaining(message) as string })
+  await expect(type(fakeSession(chat), line)).rejects.toMatchObject({
+    code: 'INVALID_OPTION',
+    message: expect.stringContaining(message) as string,
+  })
   expect(chat.heard).toEqual([])
 })
 
 test('/help names all commands in lines that fit', async () => {
   const help = await type(fakeSession(), '/help')
-  for (const name of ['help', 'system', 'regenerate', 'undo', 'save', 'load', 'stats', 'cache', 'set', 'exit']) expect(help).toContain(`/${name}`)
+  for (const name of ['help', 'system', 'regenerate', 'undo', 'save', 'load', 'stats', 'cache', 'set', 'exit'])
+    expect(help).toContain(`/${name}`)
   expect(Math.max(...help!.split('\n').map(line => line.length))).toBeLessThan(90)
 })
 
@@ -86,7 +93,8 @@ test('/undo says what is left', async () => {
   expect(await type(session, '/undo')).toBe('Taken back: 2 messages. The last one now: you said three')
   expect(await type(session, '/undo 3')).toBe('Taken back: 6 messages. The chat begins anew.')
   expect(await type(session, '/undo')).toBe('Nothing to take back is in the window.')
-  for (const wrong of ['0', '1.5', 'x']) await expect(type(session, `/undo ${wrong}`)).rejects.toMatchObject({ code: 'INVALID_OPTION' })
+  for (const wrong of ['0', '1.5', 'x'])
+    await expect(type(session, `/undo ${wrong}`)).rejects.toMatchObject({ code: 'INVALID_OPTION' })
 })
 
 describe('/save and /load', () => {
@@ -103,8 +111,25 @@ describe('/save and /load', () => {
     const loaded = new FakeChat()
     const chat = new FakeChat()
     const session = fakeSession(chat, {}, { [path.join(folder, 'a b.chat')]: loaded })
-    for (const name of [`"${folder}/a b"`, `'${folder}/a b'`, `"${folder}/a`, `${folder}/"a"`, `"${folder}/a'`, '"~/a b"', '"']) await type(session, `/save ${name}`)
-    expect(chat.saved).toEqual([`${folder}/a b`, `${folder}/a b`, `"${folder}/a`, `${folder}/"a"`, `"${folder}/a'`, path.join(os.homedir(), 'a b'), '"'])
+    for (const name of [
+      `"${folder}/a b"`,
+      `'${folder}/a b'`,
+      `"${folder}/a`,
+      `${folder}/"a"`,
+      `"${folder}/a'`,
+      '"~/a b"',
+      '"',
+    ])
+      await type(session, `/save ${name}`)
+    expect(chat.saved).toEqual([
+      `${folder}/a b`,
+      `${folder}/a b`,
+      `"${folder}/a`,
+      `${folder}/"a"`,
+      `"${folder}/a'`,
+      path.join(os.homedir(), 'a b'),
+      '"',
+    ])
     await type(session, `/load "${path.join(folder, 'a b.chat')}"`)
     expect(session.chat).toBe(loaded)
   })
@@ -123,8 +148,14 @@ describe('/save and /load', () => {
 
   test.each([
     [{ what: 'cache' } as const, 'It goes on as if it had never stopped.'],
-    [{ what: 'tokens', reason: 'its cache is older' } as const, 'Sinks and window are decoded again with the next message: its cache is older.'],
-    [{ what: 'messages', reason: 'it was saved with another model' } as const, 'The messages are decoded again with the next one: it was saved with another model.'],
+    [
+      { what: 'tokens', reason: 'its cache is older' } as const,
+      'Sinks and window are decoded again with the next message: its cache is older.',
+    ],
+    [
+      { what: 'messages', reason: 'it was saved with another model' } as const,
+      'The messages are decoded again with the next one: it was saved with another model.',
+    ],
     [{ what: 'messages', reason: 'nothing of it had been decoded' } as const, 'Nothing of it has been decoded yet.'],
   ])('the loaded chat takes the place of the other: %j', async (restoredFrom, words) => {
     const loaded = Object.assign(new FakeChat(), { restoredFrom, messages: [{ role: 'user', content: 'x' }] })
@@ -173,7 +204,12 @@ describe('/set', () => {
     expect(await type(session, '/set penaltyTokens window')).toContain('penaltyTokens "window"')
     expect(await type(session, '/set dry {"multiplier": 1}')).toContain('dry {"multiplier":1}')
     await type(session, 'hello')
-    expect(chat.options[0]).toMatchObject({ temperature: 0.2, topP: 0.9, penaltyTokens: 'window', dry: { multiplier: 1 } })
+    expect(chat.options[0]).toMatchObject({
+      temperature: 0.2,
+      topP: 0.9,
+      penaltyTokens: 'window',
+      dry: { multiplier: 1 },
+    })
     for (const name of ['temperature', 'topP', 'penaltyTokens']) await type(session, `/set ${name}`)
     expect(await type(session, '/set dry none')).toBe('No option is set.')
   })
@@ -184,7 +220,16 @@ describe('/set', () => {
     ['xtc', { xtc: {} }],
     ['mirostat version=2,tau=4', { mirostat: { version: 2, tau: 4 } }],
     ['logit-bias 42=-5', { logitBias: [[42, -5]] }],
-    ['logit-bias 42=-5 " hello=false" \'a b\'=1', { logitBias: [[42, -5], [' hello', false], ['a b', 1]] }],
+    [
+      'logit-bias 42=-5 " hello=false" \'a b\'=1',
+      {
+        logitBias: [
+          [42, -5],
+          [' hello', false],
+          ['a b', 1],
+        ],
+      },
+    ],
     ['logit-bias [["x",false]]', { logitBias: [['x', false]] }],
     ['temperature .5', { temperature: 0.5 }],
     ['penalty-tokens window', { penaltyTokens: 'window' }],
@@ -201,7 +246,11 @@ describe('/set', () => {
 
   test('and each flag of sampling', async () => {
     const flags = addSamplingOptions(new Command()).options.map(({ long }) => long!.slice(2))
-    for (const flag of flags) await type(fakeSession(), `/set ${flag} ${flag === 'logit-bias' ? '42=-5' : ['dynamic-temperature', 'xtc', 'mirostat', 'adaptive-p', 'dry'].includes(flag) ? '' : '1'}`)
+    for (const flag of flags)
+      await type(
+        fakeSession(),
+        `/set ${flag} ${flag === 'logit-bias' ? '42=-5' : ['dynamic-temperature', 'xtc', 'mirostat', 'adaptive-p', 'dry'].includes(flag) ? '' : '1'}`,
+      )
   })
 
   test.each([
@@ -213,7 +262,12 @@ describe('/set', () => {
     expect(session.options).toEqual({ seed: 1 })
   })
 
-  test.each([['temprature 1', "did you mean 'temperature'?"], ['temprature', "did you mean 'temperature'?"], ['topK many', "'topK' must be a whole number"], ['signal 1', 'an AbortSignal']])('%j is refused', async (argument, message) => {
+  test.each([
+    ['temprature 1', "did you mean 'temperature'?"],
+    ['temprature', "did you mean 'temperature'?"],
+    ['topK many', "'topK' must be a whole number"],
+    ['signal 1', 'an AbortSignal'],
+  ])('%j is refused', async (argument, message) => {
     const session = fakeSession(new FakeChat(), { seed: 1 })
     await expect(type(session, `/set ${argument}`)).rejects.toThrow(message)
     expect(session.options).toEqual({ seed: 1 })

@@ -14,8 +14,13 @@ import { StreamingLLMError } from '../../../lib/errors.js'
 import { FakeChat, fakeSession } from './fake-chat.js'
 
 let folder: string
-beforeEach(() => { folder = mkdtempSync(path.join(os.tmpdir(), 'cli-')) })
-afterEach(() => { rmSync(folder, { recursive: true }); jest.restoreAllMocks() })
+beforeEach(() => {
+  folder = mkdtempSync(path.join(os.tmpdir(), 'cli-'))
+})
+afterEach(() => {
+  rmSync(folder, { recursive: true })
+  jest.restoreAllMocks()
+})
 
 const none = turnStatistics(undefined)
 const status = '[1,234 tokens seen · 64 in cache · 1,170 evicted · 40.0 tokens/s'
@@ -25,7 +30,10 @@ function sink(): Writable & { text(): string } {
   let all = ''
   const stream = new Writable({
     highWaterMark: 1,
-    write(chunk: Buffer, _encoding, done) { all += chunk.toString(); setImmediate(done) },
+    write(chunk: Buffer, _encoding, done) {
+      all += chunk.toString()
+      setImmediate(done)
+    },
   })
   return Object.assign(stream, { text: () => all })
 }
@@ -77,12 +85,16 @@ describe('piped input with commands', () => {
     const chat = new FakeChat()
     const [input, output, errors] = [new PassThrough(), sink(), sink()]
     input.end(text)
-    const failure = await pipedChat(fakeSession(chat), none, { commands: true, input, output, errors }).catch((error: Error) => error)
+    const failure = await pipedChat(fakeSession(chat), none, { commands: true, input, output, errors }).catch(
+      (error: Error) => error,
+    )
     return { chat, failure, output: output.text(), errors: errors.text() }
   }
 
   test('does them, with their words on stderr, and reads messages of several lines', async () => {
-    const { chat, output, errors } = await pipe('/system Be short.\none\\\ntwo\n"""\n/three\n"""\n//four\n/exit\nnever\n')
+    const { chat, output, errors } = await pipe(
+      '/system Be short.\none\\\ntwo\n"""\n/three\n"""\n//four\n/exit\nnever\n',
+    )
     expect(chat.heard).toEqual(['one\ntwo', '/three', '/four'])
     expect(output).toBe('you said one\ntwo\nyou said /three\nyou said /four\n')
     expect(errors).toBe('System prompt: Be short.\n')
@@ -90,7 +102,10 @@ describe('piped input with commands', () => {
 
   test('ends at one that there is not', async () => {
     const { chat, failure } = await pipe('/undoo\nnever\n')
-    expect(failure).toMatchObject({ code: 'INVALID_OPTION', message: expect.stringContaining('did you mean /undo?') as string })
+    expect(failure).toMatchObject({
+      code: 'INVALID_OPTION',
+      message: expect.stringContaining('did you mean /undo?') as string,
+    })
     expect(chat.heard).toEqual([])
   })
 
@@ -148,7 +163,10 @@ describe('statistics', () => {
     const input = new PassThrough()
     input.end('one\ntwo\n')
     await pipedChat(fakeSession(), statistics, { input, output: sink() })
-    const lines = readFileSync(file, 'utf8').trim().split('\n').map(line => JSON.parse(line) as Record<string, unknown>)
+    const lines = readFileSync(file, 'utf8')
+      .trim()
+      .split('\n')
+      .map(line => JSON.parse(line) as Record<string, unknown>)
     statistics.close()
     expect(lines).toHaveLength(2)
     expect(lines[1]).toMatchObject({ turn: 2, reason: 'end', completionTokens: 4, seenTokens: 1234, generationMs: 100 })
@@ -163,10 +181,23 @@ describe('a terminal', () => {
     const output = sink()
     const errors = sink()
     let ended = false
-    const done = terminalChat(fakeSession(chat), none, { input, output, errors }, history).finally(() => { ended = true })
+    const done = terminalChat(fakeSession(chat), none, { input, output, errors }, history).finally(() => {
+      ended = true
+    })
     done.catch(() => {})
     const replies = () => errors.text().split(status).length - 1
-    return { chat, history, input, output, errors, done, replied: (times: number) => until(() => replies() === times), type: (keys: string) => input.write(keys), ended: () => ended, signal: (turn: number) => chat.options[turn]?.signal }
+    return {
+      chat,
+      history,
+      input,
+      output,
+      errors,
+      done,
+      replied: (times: number) => until(() => replies() === times),
+      type: (keys: string) => input.write(keys),
+      ended: () => ended,
+      signal: (turn: number) => chat.options[turn]?.signal,
+    }
   }
 
   test('a message, its reply, a status line; Ctrl-D ends', async () => {
@@ -273,7 +304,9 @@ describe('a terminal', () => {
     const { output, done, type, replied } = start()
     type('hello\r')
     await replied(1)
-    output._write = (_chunk, _encoding, answer) => { answer(Object.assign(new Error('write EPIPE'), { code: 'EPIPE' })) }
+    output._write = (_chunk, _encoding, answer) => {
+      answer(Object.assign(new Error('write EPIPE'), { code: 'EPIPE' }))
+    }
     type('x')
     await expect(done).rejects.toBeInstanceOf(ReaderLeft)
   })

@@ -64,7 +64,11 @@ export class FakeChat implements CommandedChat {
 }
 
 /** A session with it. `saved` are the chats that can be loaded, by their files. */
-export function fakeSession(chat = new FakeChat(), options: GenerateOptions = {}, saved: Record<string, FakeChat> = {}): ChatSession {
+export function fakeSession(
+  chat = new FakeChat(),
+  options: GenerateOptions = {},
+  saved: Record<string, FakeChat> = {},
+): ChatSession {
   const model: CommandedModel = {
     path: '/models/tiny.gguf',
     info: { name: 'Tiny', quantization: 'Q4_1', parameters: 1234567 },

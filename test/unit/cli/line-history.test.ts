@@ -9,9 +9,15 @@ beforeEach(() => {
   folder = mkdtempSync(path.join(os.tmpdir(), 'history-'))
   file = path.join(folder, 'ours', 'history')
 })
-afterEach(() => { rmSync(folder, { recursive: true }) })
+afterEach(() => {
+  rmSync(folder, { recursive: true })
+})
 
-const open = (warn: (message: string) => void = message => { throw new Error(message) }) => keptHistory(file, warn)
+const open = (
+  warn: (message: string) => void = message => {
+    throw new Error(message)
+  },
+) => keptHistory(file, warn)
 
 test('what one session adds the next one has, latest first', () => {
   const first = open()

@@ -1,4 +1,4 @@
-import { MessageComposer, type Entry } from '../../../lib/cli/message-composer.js'
+import { type Entry, MessageComposer } from '../../../lib/cli/message-composer.js'
 
 function compose(...lines: string[]): (Entry | undefined)[] {
   const composer = new MessageComposer()
@@ -11,16 +11,32 @@ test('a line is a message', () => {
 })
 
 test('a line with a backslash at its end goes on', () => {
-  expect(compose('a\\', 'b\\', 'c', 'd')).toEqual([undefined, undefined, { text: 'a\nb\nc', asIs: false }, { text: 'd', asIs: false }])
+  expect(compose('a\\', 'b\\', 'c', 'd')).toEqual([
+    undefined,
+    undefined,
+    { text: 'a\nb\nc', asIs: false },
+    { text: 'd', asIs: false },
+  ])
 })
 
 test('a block is what stands between the quotes', () => {
-  expect(compose(' """', '/a\\', '', 'b', '"""', 'c')).toEqual([undefined, undefined, undefined, undefined, { text: '/a\\\n\nb', asIs: true }, { text: 'c', asIs: false }])
+  expect(compose(' """', '/a\\', '', 'b', '"""', 'c')).toEqual([
+    undefined,
+    undefined,
+    undefined,
+    undefined,
+    { text: '/a\\\n\nb', asIs: true },
+    { text: 'c', asIs: false },
+  ])
   expect(compose('"""', '"""')).toEqual([undefined, { text: '', asIs: true }])
 })
 
 test('quotes inside a line, or in a message that goes on, begin no block', () => {
-  expect(compose('"""a', 'b\\', '"""')).toEqual([{ text: '"""a', asIs: false }, undefined, { text: 'b\n"""', asIs: false }])
+  expect(compose('"""a', 'b\\', '"""')).toEqual([
+    { text: '"""a', asIs: false },
+    undefined,
+    { text: 'b\n"""', asIs: false },
+  ])
 })
 
 describe('pasted lines', () => {

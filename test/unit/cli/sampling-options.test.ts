@@ -1,10 +1,12 @@
 import { Command } from 'commander'
-import { addSamplingOptions, samplingOptions, type SamplingFlags } from '../../../lib/cli/sampling-options.js'
-import { parseGenerateOptions } from '../../../lib/options.js'
+import { addSamplingOptions, type SamplingFlags, samplingOptions } from '../../../lib/cli/sampling-options.js'
 import { samplingSchemas } from '../../../lib/options/sampling.js'
+import { parseGenerateOptions } from '../../../lib/options.js'
 
 function parse(...args: string[]) {
-  const command = addSamplingOptions(new Command()).exitOverride().configureOutput({ writeErr: () => {} })
+  const command = addSamplingOptions(new Command())
+    .exitOverride()
+    .configureOutput({ writeErr: () => {} })
   command.parse(args, { from: 'user' })
   return samplingOptions(command.opts<SamplingFlags>())
 }
@@ -16,13 +18,27 @@ test.each([
   [['--penalty-tokens', '8', '--frequency-penalty', '-0.5'], { penaltyTokens: 8, frequencyPenalty: -0.5 }],
   [['--dry', '--xtc', 'probability=0.3'], { dry: {}, xtc: { probability: 0.3 } }],
   [['--mirostat', 'version=2,tau=4'], { mirostat: { version: 2, tau: 4 } }],
-  [['--logit-bias', '42=-5', ' a=b=false', '--min-p', '0.1'], { minP: 0.1, logitBias: [[42, -5], [' a=b', false]] }],
+  [
+    ['--logit-bias', '42=-5', ' a=b=false', '--min-p', '0.1'],
+    {
+      minP: 0.1,
+      logitBias: [
+        [42, -5],
+        [' a=b', false],
+      ],
+    },
+  ],
 ])('%j', (args, options) => {
   expect(parse(...args)).toEqual(options)
   expect(() => parseGenerateOptions(options)).not.toThrow()
 })
 
-test.each([[['--top-k', 'x'], 'It must be a number.'], [['--dry', 'strong'], 'It must be name=number'], [['--dry', 'base=x'], 'It must be a number.'], [['--logit-bias', '5'], 'It must be token=number']])('%j is refused', (args, message) => {
+test.each([
+  [['--top-k', 'x'], 'It must be a number.'],
+  [['--dry', 'strong'], 'It must be name=number'],
+  [['--dry', 'base=x'], 'It must be a number.'],
+  [['--logit-bias', '5'], 'It must be token=number'],
+])('%j is refused', (args, message) => {
   expect(() => parse(...args)).toThrow(message)
 })
 

@@ -1,12 +1,27 @@
 import { execFileSync } from 'node:child_process'
-import { chmodSync, existsSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, readlinkSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { replaceFile } from '../../../lib/files/replace-file.js'
 
 let folder: string
-beforeEach(() => { folder = mkdtempSync(join(tmpdir(), 'streaming-llm-replace-')) })
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'streaming-llm-replace-'))
+})
 afterEach(() => rmSync(folder, { recursive: true, force: true }))
 
 const text = (content: string) => [Buffer.from(content)]
@@ -71,7 +86,7 @@ onUnix('what is no file', () => {
     expect(lstatSync('/dev/null').isCharacterDevice()).toBe(true)
   })
 
-  test('what was left behind by a process that is gone goes, another machine\'s stays', async () => {
+  test("what was left behind by a process that is gone goes, another machine's stays", async () => {
     const file = join(folder, 'a.chat')
     await replaceFile(file, text('one'))
     const prefix = await partPrefix(file)

@@ -2,9 +2,9 @@ import { execFileSync, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { decodeText, readTextFile, textLines } from '../../../lib/files/text-file.js'
-import { readPrompts } from '../../../lib/cli/prompts-chat.js'
 import { readFormatFile } from '../../../lib/cli/format-files.js'
+import { readPrompts } from '../../../lib/cli/prompts-chat.js'
+import { decodeText, readTextFile, textLines } from '../../../lib/files/text-file.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'streaming-llm-text-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -47,7 +47,7 @@ test('what cannot be read is told as an option that is wrong', () => {
 
 const onUnix = process.platform === 'win32' ? describe.skip : describe
 onUnix('what is no file', () => {
-  test('a pipe is read to its end, as a shell\'s <(command) is one', () => {
+  test("a pipe is read to its end, as a shell's <(command) is one", () => {
     const pipe = join(folder, 'pipe')
     execFileSync('mkfifo', [pipe])
     spawn('sh', ['-c', 'echo some words > "$0"', pipe], { stdio: 'ignore' })
@@ -55,6 +55,8 @@ onUnix('what is no file', () => {
   })
 
   test('a device without an end is given up', () => {
-    expect(() => readPrompts('/dev/zero')).toThrow(expect.objectContaining({ code: 'INVALID_OPTION', message: expect.stringContaining('256 MB') }))
+    expect(() => readPrompts('/dev/zero')).toThrow(
+      expect.objectContaining({ code: 'INVALID_OPTION', message: expect.stringContaining('256 MB') }),
+    )
   })
 })

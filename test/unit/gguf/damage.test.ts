@@ -1,9 +1,9 @@
-import { closeSync, openSync, ftruncateSync, readFileSync, writeFileSync, writeSync } from 'node:fs'
+import { closeSync, ftruncateSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import { checkModelFile } from '../../../lib/gguf/check.js'
 import { StreamingLLMError } from '../../../lib/errors.js'
+import { checkModelFile } from '../../../lib/gguf/check.js'
 import { readModelFile } from '../../../lib/gguf/open.js'
-import { tinyModel, type TinyKind } from '../../tools/tiny-models.js'
+import { type TinyKind, tinyModel } from '../../tools/tiny-models.js'
 import { SeededRandom } from '../../tools/tiny-random.js'
 import { temporaryDirectory } from './model-draft.js'
 
@@ -13,7 +13,10 @@ const path = join(temporaryDirectory(), 'model.gguf')
 const codes = ['NOT_A_GGUF', 'GGUF_TRUNCATED', 'GGUF_MALFORMED', 'MODEL_UNSUPPORTED']
 
 async function outcome(): Promise<string> {
-  const failure: unknown = await checkModelFile(path).then(() => undefined, (error: unknown) => error)
+  const failure: unknown = await checkModelFile(path).then(
+    () => undefined,
+    (error: unknown) => error,
+  )
   if (failure === undefined) return 'passes'
   if (!StreamingLLMError.isInstance(failure)) throw failure
   expect(codes).toContain(failure.code)
@@ -47,7 +50,11 @@ test('a model cut off anywhere is found to be truncated', async () => {
   }
 })
 
-test.each<[TinyKind, number]>([['llama', 2], ['gpt2', 3], ['jamba', 4]])('bytes of the header of a %s model overwritten', async (kind, seed) => {
+test.each<[TinyKind, number]>([
+  ['llama', 2],
+  ['gpt2', 3],
+  ['jamba', 4],
+])('bytes of the header of a %s model overwritten', async (kind, seed) => {
   const { header, size } = await small(kind)
   const random = new SeededRandom(seed)
   const seen = new Set<string>()

@@ -30,7 +30,7 @@ export class ModelDraft {
 
   /** Sets an entry, in the place of the old one if there is one. */
   with(key: string, type: ScalarType, value: Value | Value[]): this {
-    const at = this.entries.findIndex((entry) => entry.key === key)
+    const at = this.entries.findIndex(entry => entry.key === key)
     this.entries.splice(at < 0 ? this.entries.length : at, at < 0 ? 0 : 1, { key, type, value })
     return this
   }
@@ -61,7 +61,9 @@ export class ModelDraft {
 /** A directory that is gone after the test file. */
 export function temporaryDirectory(): string {
   const directory = mkdtempSync(join(tmpdir(), 'streaming-llm-gguf-'))
-  afterAll(() => { rmSync(directory, { recursive: true, force: true }) })
+  afterAll(() => {
+    rmSync(directory, { recursive: true, force: true })
+  })
   return directory
 }
 
@@ -77,7 +79,10 @@ export async function failureOf(path: string, bytes: Uint8Array): Promise<Stream
 }
 
 export async function failureOfFile(path: string): Promise<StreamingLLMError> {
-  const failure: unknown = await checkModelFile(path).then(() => undefined, (error: unknown) => error)
+  const failure: unknown = await checkModelFile(path).then(
+    () => undefined,
+    (error: unknown) => error,
+  )
   expect(failure).toBeInstanceOf(StreamingLLMError)
   return failure as StreamingLLMError
 }

@@ -24,7 +24,10 @@ test('a path that no file can have', async () => {
   expect((await failureOfFile('')).code).toBe('MODEL_NOT_FOUND')
 })
 
-const safetensors = Buffer.concat([Buffer.from([0x40, 0, 0, 0, 0, 0, 0, 0]), Buffer.from('{"__metadata__":{"format":"pt"}}')])
+const safetensors = Buffer.concat([
+  Buffer.from([0x40, 0, 0, 0, 0, 0, 0, 0]),
+  Buffer.from('{"__metadata__":{"format":"pt"}}'),
+])
 
 test.each<[string, string | Buffer]>([
   ['a web page', '<!DOCTYPE html>\n<html><head><title>Sign in</title></head></html>'],
@@ -44,7 +47,11 @@ test.each<[string, string | Buffer]>([
   const failure = await failureOf(path, Buffer.from(content as string))
   expect(failure.code).toBe('NOT_A_GGUF')
   expect(failure.message).toContain(what)
-  expect(failure.details.firstBytes).toBe(Buffer.from(content as string).subarray(0, 16).toString('hex'))
+  expect(failure.details.firstBytes).toBe(
+    Buffer.from(content as string)
+      .subarray(0, 16)
+      .toString('hex'),
+  )
 })
 
 test('a file of no known kind is shown by its first bytes', async () => {

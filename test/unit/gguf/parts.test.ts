@@ -7,11 +7,14 @@ const directory = temporaryDirectory()
 const part = (number: number) => join(directory, `model-0000${number}-of-00003.gguf`)
 
 function split(draft: ModelDraft, number: number, tensors = 4): ModelDraft {
-  return draft.with('split.no', 'uint16', number - 1).with('split.count', 'uint16', 3).with('split.tensors.count', 'int32', tensors)
+  return draft
+    .with('split.no', 'uint16', number - 1)
+    .with('split.count', 'uint16', 3)
+    .with('split.tensors.count', 'int32', tensors)
 }
 
 function later(number: number, ...names: string[]): ModelDraft {
-  const draft = new ModelDraft().withTensors(...names.map((name) => ({ name, shape: [32] })))
+  const draft = new ModelDraft().withTensors(...names.map(name => ({ name, shape: [32] })))
   draft.entries = []
   return split(draft, number)
 }

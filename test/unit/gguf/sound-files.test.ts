@@ -1,9 +1,9 @@
-import { writeFileSync, statSync } from 'node:fs'
+import { statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { checkModelFile } from '../../../lib/gguf/check.js'
 import { quantizationName } from '../../../lib/gguf/file-types.js'
 import { tokenTexts } from '../../../lib/gguf/token-texts.js'
-import { chatML, tinyModel, type TinyKind } from '../../tools/tiny-models.js'
+import { chatML, type TinyKind, tinyModel } from '../../tools/tiny-models.js'
 import { ModelDraft, temporaryDirectory } from './model-draft.js'
 
 const directory = temporaryDirectory()
@@ -16,7 +16,7 @@ async function check(draft: ModelDraft) {
 
 const decoders: TinyKind[] = ['llama', 'qwen2', 'qwen2vl', 'bloom', 'gpt2', 'gemma2', 'jamba', 'lfm2', 'mamba']
 
-test.each(decoders)('a %s model passes', async (kind) => {
+test.each(decoders)('a %s model passes', async kind => {
   const path = tinyModel(kind)
   const header = await checkModelFile(path)
   expect(header).toMatchObject({
@@ -33,16 +33,26 @@ test.each(decoders)('a %s model passes', async (kind) => {
 })
 
 test('metadata keep scalars, strings, short arrays of numbers, and of other arrays their length and first texts', async () => {
-  const header = await check(new ModelDraft()
-    .with('test.flag', 'bool', true)
-    .with('test.small', 'int8', -5)
-    .with('test.half', 'float32', 0.5)
-    .with('test.big', 'uint64', 2n ** 60n)
-    .with('test.number', 'uint64', 7)
-    .with('test.text', 'string', 'gr\u00fc\u00df')
-    .with('test.figures', 'int32', [1, 2])
-    .with('test.many', 'int32', Array.from({ length: 2000 }, () => 1))
-    .with('test.languages', 'string', Array.from({ length: 20 }, (_, index) => `l${index}`)))
+  const header = await check(
+    new ModelDraft()
+      .with('test.flag', 'bool', true)
+      .with('test.small', 'int8', -5)
+      .with('test.half', 'float32', 0.5)
+      .with('test.big', 'uint64', 2n ** 60n)
+      .with('test.number', 'uint64', 7)
+      .with('test.text', 'string', 'gr\u00fc\u00df')
+      .with('test.figures', 'int32', [1, 2])
+      .with(
+        'test.many',
+        'int32',
+        Array.from({ length: 2000 }, () => 1),
+      )
+      .with(
+        'test.languages',
+        'string',
+        Array.from({ length: 20 }, (_, index) => `l${index}`),
+      ),
+  )
   expect(Object.fromEntries(header.metadata)).toMatchObject({
     'general.architecture': 'llama',
     'tokenizer.ggml.tokens': { arrayLength: 4 },
@@ -75,24 +85,26 @@ test('version 2 passes', async () => {
 
 test('strings larger than the reading window are read, or passed over where nobody needs them', async () => {
   const template = 'x'.repeat(300_000)
-  const header = await check(new ModelDraft()
-    .with('tokenizer.chat_template', 'string', template)
-    .with('tokenizer.huggingface.json', 'string', 'y'.repeat(5_000_000))
-    .with('test.merges', 'string', ['a b', 'z'.repeat(400_000), 'c d']))
+  const header = await check(
+    new ModelDraft()
+      .with('tokenizer.chat_template', 'string', template)
+      .with('tokenizer.huggingface.json', 'string', 'y'.repeat(5_000_000))
+      .with('test.merges', 'string', ['a b', 'z'.repeat(400_000), 'c d']),
+  )
   expect(header.chatTemplate).toBe(template)
   expect(header.metadata.get('tokenizer.huggingface.json')).toEqual({ byteLength: 5_000_000 })
   expect(header.metadata.get('test.merges')).toEqual({ arrayLength: 3, values: ['a b'] })
 })
 
 test.each<[string, (draft: ModelDraft) => ModelDraft]>([
-  ['an id that means "none"', (draft) => draft.with('tokenizer.ggml.eos_token_id', 'uint32', 0xffff_ffff)],
+  ['an id that means "none"', draft => draft.with('tokenizer.ggml.eos_token_id', 'uint32', 0xffff_ffff)],
   // llama.cpp warns of these and goes on
-  ['a padding token beyond the vocabulary', (draft) => draft.with('tokenizer.ggml.padding_token_id', 'uint32', 4)],
-  ['more scores than tokens', (draft) => draft.with('tokenizer.ggml.scores', 'float32', [0, 0, 0, 0, 0])],
-  ['several empty tokens', (draft) => draft.with('tokenizer.ggml.tokens', 'string', ['', '', '', 'a'])],
-  ['head counts for each layer', (draft) => draft.with('llama.attention.head_count', 'int32', [0, 4])],
-  ['experts', (draft) => draft.with('llama.expert_count', 'uint32', 8).with('llama.expert_used_count', 'uint32', 2)],
-  ['a data part that ends with the last tensor', (draft) => draft],
+  ['a padding token beyond the vocabulary', draft => draft.with('tokenizer.ggml.padding_token_id', 'uint32', 4)],
+  ['more scores than tokens', draft => draft.with('tokenizer.ggml.scores', 'float32', [0, 0, 0, 0, 0])],
+  ['several empty tokens', draft => draft.with('tokenizer.ggml.tokens', 'string', ['', '', '', 'a'])],
+  ['head counts for each layer', draft => draft.with('llama.attention.head_count', 'int32', [0, 4])],
+  ['experts', draft => draft.with('llama.expert_count', 'uint32', 8).with('llama.expert_used_count', 'uint32', 2)],
+  ['a data part that ends with the last tensor', draft => draft],
 ])('%s passes', async (_, edit) => {
   await expect(check(edit(new ModelDraft()))).resolves.toMatchObject({ architecture: 'llama' })
 })
@@ -101,10 +113,20 @@ test('the weights are counted, and their quantization named', async () => {
   const header = await checkModelFile(tinyModel('llama', { weights: 'f16' }))
   expect(header.quantization).toBe('F16')
   expect(header.weightBytes.total).toBeLessThan(header.sizeBytes)
-  expect(header.weightBytes.total).toBeGreaterThan(header.weightBytes.output + header.weightBytes.layers.reduce((sum, bytes) => sum + bytes, 0))
+  expect(header.weightBytes.total).toBeGreaterThan(
+    header.weightBytes.output + header.weightBytes.layers.reduce((sum, bytes) => sum + bytes, 0),
+  )
   expect(header.parameters).toBeGreaterThan(header.weightBytes.total / 4)
   expect(quantizationName(15, new Map([['Q6_K', 9]]))).toBe('Q4_K_M')
-  expect(quantizationName(99, new Map([['Q6_K', 9], ['F32', 1]]))).toBe('Q6_K')
+  expect(
+    quantizationName(
+      99,
+      new Map([
+        ['Q6_K', 9],
+        ['F32', 1],
+      ]),
+    ),
+  ).toBe('Q6_K')
 })
 
 test('texts of single tokens are read where they are asked for', async () => {

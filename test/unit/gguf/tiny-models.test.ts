@@ -1,8 +1,8 @@
 import { readFileSync, statSync } from 'node:fs'
 import { checkModelFile } from '../../../lib/gguf/check.js'
 import { readModelFile } from '../../../lib/gguf/open.js'
-import { tinyModel, tinyModelBytes } from '../../tools/tiny-models.js'
 import { GgufWriter } from '../../tools/gguf-writer.js'
+import { tinyModel, tinyModelBytes } from '../../tools/tiny-models.js'
 import { SeededRandom } from '../../tools/tiny-random.js'
 
 test('a model is the same each time, and written once', () => {
@@ -15,8 +15,16 @@ test('a model is the same each time, and written once', () => {
 })
 
 test('each option makes another model', async () => {
-  const variants = [{}, { seed: 2 }, { layers: 2 }, { weights: 'f16' as const }, { chatTemplate: null }, { contextLength: 256 }, { endBias: 6 }]
-  const paths = variants.map((options) => tinyModel('llama', options))
+  const variants = [
+    {},
+    { seed: 2 },
+    { layers: 2 },
+    { weights: 'f16' as const },
+    { chatTemplate: null },
+    { contextLength: 256 },
+    { endBias: 6 },
+  ]
+  const paths = variants.map(options => tinyModel('llama', options))
   expect(new Set(paths).size).toBe(variants.length)
   for (const path of paths) await checkModelFile(path)
   expect(await checkModelFile(tinyModel('llama', { chatTemplate: null }))).not.toHaveProperty('chatTemplate')

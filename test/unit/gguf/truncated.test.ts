@@ -3,7 +3,7 @@ import { failureOf, ModelDraft, temporaryDirectory } from './model-draft.js'
 
 const path = join(temporaryDirectory(), 'model.gguf')
 
-test.each([0, 1, 3, 4, 8, 23])('a file of %i bytes is shorter than any header', async (length) => {
+test.each([0, 1, 3, 4, 8, 23])('a file of %i bytes is shorter than any header', async length => {
   const failure = await failureOf(path, new ModelDraft().toBuffer().subarray(0, length))
   expect(failure.code).toBe('GGUF_TRUNCATED')
   expect(failure.details).toMatchObject({ expectedBytes: 24, actualBytes: length })

@@ -24,7 +24,7 @@ test.each<[string, ModelDraft]>([
   ['holds a draft model (eagle3)', architecture('eagle3')],
   ['holds a model that makes speech (wavtokenizer-dec)', architecture('wavtokenizer-dec')],
   ['holds an embedding model', new ModelDraft().with('llama.attention.causal', 'bool', false)],
-  ['without a vocabulary and without a language model\'s figures', architecture('flux').without('tokenizer.ggml.model')],
+  ["without a vocabulary and without a language model's figures", architecture('flux').without('tokenizer.ggml.model')],
   ['holds a vocabulary and no weights', new ModelDraft().withTensors()],
   ['has no vocabulary', new ModelDraft().with('tokenizer.ggml.model', 'string', 'no_vocab')],
 ])('a file that %s', async (what, draft) => {

@@ -1,12 +1,12 @@
-import { access, mkdir, readFile, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { readFileSync } from 'node:fs'
+import { access, mkdir, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { cacheContents } from '../../../lib/models/cached-models.js'
 import { findCached } from '../../../lib/models/find-cached.js'
 import { RepoCache } from '../../../lib/models/hub-cache.js'
+import { parseReference } from '../../../lib/models/reference.js'
 import { removeCached, removeUnfinished } from '../../../lib/models/remove-cached.js'
 import { resolveModel } from '../../../lib/models/resolve-model.js'
-import { parseReference } from '../../../lib/models/reference.js'
 import { writeReference } from '../../../lib/models/write-reference.js'
 import { tinyModel } from '../../tools/tiny-models.js'
 import { commit, FakeHub, sha256 } from './fake-hub.js'
@@ -15,12 +15,16 @@ import { tempHome } from './temp-home.js'
 let hub: FakeHub
 let home: string
 let restore: () => Promise<void>
-const exists = (path: string) => access(path).then(() => true, () => false)
+const exists = (path: string) =>
+  access(path).then(
+    () => true,
+    () => false,
+  )
 const later = 'f'.repeat(40)
 
 beforeEach(async () => {
-  hub = await FakeHub.start();
-  ({ home, restore } = await tempHome(hub.endpoint))
+  hub = await FakeHub.start()
+  ;({ home, restore } = await tempHome(hub.endpoint))
   process.env['XDG_CACHE_HOME'] = join(home, 'cache')
 })
 afterEach(async () => {
@@ -44,18 +48,34 @@ test('what was downloaded, with its reference, quantization, size and path', asy
   const path = await resolveModel('hf:owner/repo/sub/m.Q4_K_M.gguf')
   const { models } = await cacheContents()
   expect(models).toHaveLength(1)
-  expect(models[0]).toMatchObject({ name: 'm.Q4_K_M', reference: 'hf:owner/repo/sub/m.Q4_K_M.gguf', quantization: 'Q4_K_M', sizeBytes: 2000, path, missingParts: 0 })
+  expect(models[0]).toMatchObject({
+    name: 'm.Q4_K_M',
+    reference: 'hf:owner/repo/sub/m.Q4_K_M.gguf',
+    quantization: 'Q4_K_M',
+    sizeBytes: 2000,
+    path,
+    missingParts: 0,
+  })
   expect(Date.now() - models[0]!.lastUsed.getTime()).toBeLessThan(60_000)
 })
 
 test('a name that is no file is told of what the cache has of that name', async () => {
   hub.add('Tiny-Instruct.Q4_K_M.gguf', 2000)
   await resolveModel('hf:owner/repo/Tiny-Instruct.Q4_K_M.gguf')
-  const told = (name: string) => resolveModel(name).then(() => '', (error: Error) => error.message)
+  const told = (name: string) =>
+    resolveModel(name).then(
+      () => '',
+      (error: Error) => error.message,
+    )
   for (const name of ['Tiny-Instruct', 'tiny-instruct.q4_k_m', 'Tiny-Instruct.Q4_K_M.gguf', 'repo', 'tiny']) {
-    expect(await told(name)).toBe(`There is no file at ${join(process.cwd(), name)}. Of that name, the cache has hf:owner/repo/Tiny-Instruct.Q4_K_M.gguf`)
+    expect(await told(name)).toBe(
+      `There is no file at ${join(process.cwd(), name)}. Of that name, the cache has hf:owner/repo/Tiny-Instruct.Q4_K_M.gguf`,
+    )
   }
-  for (const name of ['Tiny-Ins', 'Other-Instruct']) expect(await told(name)).toContain('. For a Hugging Face model write hf:owner/repo/file.gguf or hf:owner/repo:QUANT')
+  for (const name of ['Tiny-Ins', 'Other-Instruct'])
+    expect(await told(name)).toContain(
+      '. For a Hugging Face model write hf:owner/repo/file.gguf or hf:owner/repo:QUANT',
+    )
   expect(await told('./Tiny-Instruct')).toContain('. For a Hugging Face model write hf:owner/repo/file.gguf')
 })
 
@@ -76,9 +96,20 @@ test('a split model is one, as large as its parts; parts that are missing are co
   const path = await resolveModel(`hf:owner/repo/${names[1]}`)
   const [model, ...rest] = (await cacheContents()).models
   expect(rest).toEqual([])
-  expect(model).toMatchObject({ name: 'm-Q8_0', reference: `hf:owner/repo/${names[0]}`, sizeBytes: 3000, path, missingParts: 0, quantization: 'Q8_0' })
+  expect(model).toMatchObject({
+    name: 'm-Q8_0',
+    reference: `hf:owner/repo/${names[0]}`,
+    sizeBytes: 3000,
+    path,
+    missingParts: 0,
+    quantization: 'Q8_0',
+  })
   await removeCached({ models: [], hub: join(home, 'hub') }, { ...model!, files: [model!.files[0]!] })
-  expect((await cacheContents()).models[0]).toMatchObject({ sizeBytes: 2000, missingParts: 1, reference: `hf:owner/repo/${names[0]}` })
+  expect((await cacheContents()).models[0]).toMatchObject({
+    sizeBytes: 2000,
+    missingParts: 1,
+    reference: `hf:owner/repo/${names[0]}`,
+  })
   expect(await remove(`hf:owner/repo/${names[2]}`)).toBe(2000)
   expect(await listed()).toEqual([])
 })
@@ -91,7 +122,11 @@ test('content that two revisions share is there once, and goes from both', async
   const path = await resolveModel('hf:owner/repo/m.gguf')
   const [model, ...rest] = (await cacheContents()).models
   expect(rest).toEqual([])
-  expect(model).toMatchObject({ reference: 'hf:owner/repo/m.gguf', path, hub: { commits: expect.arrayContaining([commit, later]) } })
+  expect(model).toMatchObject({
+    reference: 'hf:owner/repo/m.gguf',
+    path,
+    hub: { commits: expect.arrayContaining([commit, later]) },
+  })
   expect(await remove(`hf:owner/repo@${commit}/m.gguf`)).toBe(1000)
   expect(await exists(join(home, 'hub', 'models--owner--repo'))).toBe(false)
 })
@@ -125,7 +160,10 @@ test('files of our own folder are listed by their path, and their quantization r
   await writeFile(join(own(), 'x.Q4_1.gguf'), 'no model at all')
   await writeFile(join(own(), 'x.Q4_1.gguf.lock'), '')
   const { models } = await cacheContents()
-  expect(models.map(({ reference, quantization }) => [reference, quantization]).sort()).toEqual([[path, undefined], [join(own(), 'x.Q4_1.gguf'), 'Q4_1']])
+  expect(models.map(({ reference, quantization }) => [reference, quantization]).sort()).toEqual([
+    [path, undefined],
+    [join(own(), 'x.Q4_1.gguf'), 'Q4_1'],
+  ])
   expect(await remove(path)).toBeGreaterThan(100_000)
   expect(await exists(path)).toBe(false)
 })
@@ -178,11 +216,18 @@ describe('by reference', () => {
     ['/no/such.gguf', 'is not in the cache'],
   ])('%s: %s', async (reference, message) => {
     const contents = await cacheContents()
-    expect(() => findCached(contents, reference)).toThrow(expect.objectContaining({ code: 'MODEL_NOT_FOUND', message: expect.stringContaining(message) }))
+    expect(() => findCached(contents, reference)).toThrow(
+      expect.objectContaining({ code: 'MODEL_NOT_FOUND', message: expect.stringContaining(message) }),
+    )
   })
 })
 
-test.each(['hf:owner/repo/m.gguf', 'hf:owner/repo@v1.0/a/m.gguf', 'hf:owner/repo@refs/pr/3/m.gguf', 'hf:owner/repo@feature%2Fx/m.gguf'])('%s is taken apart and put together', reference => {
+test.each([
+  'hf:owner/repo/m.gguf',
+  'hf:owner/repo@v1.0/a/m.gguf',
+  'hf:owner/repo@refs/pr/3/m.gguf',
+  'hf:owner/repo@feature%2Fx/m.gguf',
+])('%s is taken apart and put together', reference => {
   const parsed = parseReference(reference)
   expect(parsed.kind === 'hub-file' && writeReference(parsed)).toBe(reference)
 })

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { mkdir, readFile, readdir, stat, utimes, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, stat, utimes, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { RepoCache } from '../../../lib/models/hub-cache.js'
@@ -16,8 +16,8 @@ const reference = 'hf:owner/repo/m.gguf'
 const blobs = () => join(home, 'hub', 'models--owner--repo', 'blobs')
 
 beforeEach(async () => {
-  hub = await FakeHub.start();
-  ({ home, restore } = await tempHome(hub.endpoint))
+  hub = await FakeHub.start()
+  ;({ home, restore } = await tempHome(hub.endpoint))
 })
 afterEach(async () => {
   await hub.stop()
@@ -82,7 +82,9 @@ test('can be aborted, rejects with the reason, and goes on later', async () => {
   const reason = new Error('enough')
   const running = resolveModel(reference, {
     signal: controller.signal,
-    onProgress: progress => { if (progress.receivedBytes > 0) controller.abort(reason) },
+    onProgress: progress => {
+      if (progress.receivedBytes > 0) controller.abort(reason)
+    },
   })
   await expect(running).rejects.toBe(reason)
   const partial = join(blobs(), `${sha256(content)}.incomplete`)
@@ -108,14 +110,21 @@ test('can be aborted while the hub keeps silent', async () => {
 test('an error of the listener ends it and comes out as it is', async () => {
   hub.add('m.gguf', 500_000)
   const error = new Error('from the listener')
-  await expect(resolveModel(reference, { onProgress: () => { throw error } })).rejects.toBe(error)
+  await expect(
+    resolveModel(reference, {
+      onProgress: () => {
+        throw error
+      },
+    }),
+  ).rejects.toBe(error)
 })
 
 test('refuses content with another checksum and deletes it', async () => {
   const content = hub.add('m.gguf')
   hub.served = Buffer.alloc(content.length)
   await expect(resolveModel(reference)).rejects.toMatchObject({
-    code: 'CHECKSUM_MISMATCH', details: { expected: sha256(content), actual: sha256(hub.served) },
+    code: 'CHECKSUM_MISMATCH',
+    details: { expected: sha256(content), actual: sha256(hub.served) },
   })
   expect(await readdir(blobs())).toEqual([])
 })
@@ -130,13 +139,18 @@ test('compares the sha256 option before and after a download', async () => {
   const path = await resolveModel(reference, { sha256: sha256(content) })
   expect(await readdir(blobs())).toEqual(['a1'.repeat(20)])
   await writeFile(path, Buffer.alloc(content.length))
-  await expect(resolveModel(reference, { sha256: sha256(content) })).rejects.toMatchObject({ code: 'CHECKSUM_MISMATCH' })
+  await expect(resolveModel(reference, { sha256: sha256(content) })).rejects.toMatchObject({
+    code: 'CHECKSUM_MISMATCH',
+  })
 })
 
 test.each([900, 1100])('refuses %i bytes where 1000 are due', async bytes => {
   hub.add('m.gguf')
   hub.served = Buffer.alloc(bytes)
-  await expect(resolveModel(reference)).rejects.toMatchObject({ code: 'DOWNLOAD_FAILED', message: expect.stringContaining('1000 bytes') })
+  await expect(resolveModel(reference)).rejects.toMatchObject({
+    code: 'DOWNLOAD_FAILED',
+    message: expect.stringContaining('1000 bytes'),
+  })
   expect(await readdir(blobs())).toEqual([])
 })
 
@@ -146,16 +160,18 @@ test('tries again while the hub is busy, and says so when it stays busy', async 
   await resolveModel(reference)
   hub.stuck = 500
   const impatient = await hubSettings({ patience: { backoffMs: 1 } })
-  await expect(hubModel(impatient, { kind: 'hub-file', repo: 'owner/repo', revision: 'main', file: 'x.gguf' }, {}))
-    .rejects.toMatchObject({ code: 'DOWNLOAD_FAILED', message: expect.stringContaining('HTTP 500') })
+  await expect(
+    hubModel(impatient, { kind: 'hub-file', repo: 'owner/repo', revision: 'main', file: 'x.gguf' }, {}),
+  ).rejects.toMatchObject({ code: 'DOWNLOAD_FAILED', message: expect.stringContaining('HTTP 500') })
 })
 
 test('gives up on a server that brings no new byte, and keeps what came', async () => {
   const content = hub.add('m.gguf', 300_000)
   hub.cuts = [100_000, ...Array<number>(20).fill(0)]
   const impatient = await hubSettings({ patience: { backoffMs: 1, downloadAttempts: 3 } })
-  await expect(hubModel(impatient, { kind: 'hub-file', repo: 'owner/repo', revision: 'main', file: 'm.gguf' }, {}))
-    .rejects.toMatchObject({ code: 'DOWNLOAD_FAILED' })
+  await expect(
+    hubModel(impatient, { kind: 'hub-file', repo: 'owner/repo', revision: 'main', file: 'm.gguf' }, {}),
+  ).rejects.toMatchObject({ code: 'DOWNLOAD_FAILED' })
   expect(hub.downloads).toBeLessThanOrEqual(4)
   expect((await stat(join(blobs(), `${sha256(content)}.incomplete`))).size).toBeGreaterThan(0)
 })
@@ -164,21 +180,28 @@ test('does not wait for ever on a connection that has gone quiet', async () => {
   hub.add('m.gguf', 300_000)
   hub.pace = 10_000
   const impatient = await hubSettings({ patience: { stallMs: 1000, downloadAttempts: 1 } })
-  await expect(hubModel(impatient, { kind: 'hub-file', repo: 'owner/repo', revision: 'main', file: 'm.gguf' }, {}))
-    .rejects.toMatchObject({ code: 'DOWNLOAD_FAILED', message: expect.stringContaining('sent nothing for 1 s') })
+  await expect(
+    hubModel(impatient, { kind: 'hub-file', repo: 'owner/repo', revision: 'main', file: 'm.gguf' }, {}),
+  ).rejects.toMatchObject({ code: 'DOWNLOAD_FAILED', message: expect.stringContaining('sent nothing for 1 s') })
 })
 
 test('two processes fetch a file once', async () => {
   const content = hub.add('m.gguf', 4_000_000)
   hub.pace = 20
-  const resolveInProcess = () => new Promise<string>((resolve, reject) => {
-    const script = fileURLToPath(new URL('resolve-child.ts', import.meta.url))
-    // The environment by name: jest's process.env is a copy, which a child does not inherit by itself.
-    const child = spawn(process.execPath, ['--import', 'tsx', script, reference], { env: process.env, stdio: ['ignore', 'pipe', 'inherit'] })
-    let output = ''
-    child.stdout.on('data', (text: Buffer) => { output += text.toString() })
-    child.on('close', code => code === 0 ? resolve(output.trim()) : reject(new Error(`exit code ${code}`)))
-  })
+  const resolveInProcess = () =>
+    new Promise<string>((resolve, reject) => {
+      const script = fileURLToPath(new URL('resolve-child.ts', import.meta.url))
+      // The environment by name: jest's process.env is a copy, which a child does not inherit by itself.
+      const child = spawn(process.execPath, ['--import', 'tsx', script, reference], {
+        env: process.env,
+        stdio: ['ignore', 'pipe', 'inherit'],
+      })
+      let output = ''
+      child.stdout.on('data', (text: Buffer) => {
+        output += text.toString()
+      })
+      child.on('close', code => (code === 0 ? resolve(output.trim()) : reject(new Error(`exit code ${code}`))))
+    })
   const paths = await Promise.all([resolveInProcess(), resolveInProcess()])
   expect(paths[0]).toBe(paths[1])
   expect((await readFile(paths[0] ?? '')).equals(content)).toBe(true)
@@ -190,7 +213,13 @@ test('two calls in one process fetch a file once, and the waiting one reports to
   hub.add('m.gguf', 2_000_000)
   hub.pace = 20
   const reports = [0, 0]
-  const calls = reports.map((_, index) => resolveModel(reference, { onProgress: () => { reports[index] = (reports[index] ?? 0) + 1 } }))
+  const calls = reports.map((_, index) =>
+    resolveModel(reference, {
+      onProgress: () => {
+        reports[index] = (reports[index] ?? 0) + 1
+      },
+    }),
+  )
   const [first, second] = await Promise.all(calls)
   expect(first).toBe(second)
   expect(hub.downloads).toBe(1)

@@ -63,10 +63,15 @@ export class FakeHub {
   }
 
   async stop(): Promise<void> {
-    await Promise.all(this.#servers.map(server => new Promise(resolve => {
-      server.close(resolve)
-      server.closeAllConnections()
-    })))
+    await Promise.all(
+      this.#servers.map(
+        server =>
+          new Promise(resolve => {
+            server.close(resolve)
+            server.closeAllConnections()
+          }),
+      ),
+    )
     this.#servers = []
   }
 
@@ -98,32 +103,49 @@ export class FakeHub {
       return
     }
     if (this.smallFileEtag !== undefined) {
-      response.writeHead(200, { 'x-repo-commit': this.commit, etag: `W/"${this.smallFileEtag}"`, 'content-length': content.length })
+      response
+        .writeHead(200, {
+          'x-repo-commit': this.commit,
+          etag: `W/"${this.smallFileEtag}"`,
+          'content-length': content.length,
+        })
         .end(method === 'HEAD' ? undefined : content)
       return
     }
-    response.writeHead(302, {
-      location: `${this.#storage}/${encodeURIComponent(file ?? '')}?signature=1`,
-      'x-repo-commit': this.commit,
-      'x-linked-etag': `"${sha256(content)}"`,
-      'x-linked-size': content.length,
-    }).end()
+    response
+      .writeHead(302, {
+        location: `${this.#storage}/${encodeURIComponent(file ?? '')}?signature=1`,
+        'x-repo-commit': this.commit,
+        'x-linked-etag': `"${sha256(content)}"`,
+        'x-linked-size': content.length,
+      })
+      .end()
   }
 
   #list(url: URL, response: ServerResponse): void {
     const from = Number(url.searchParams.get('cursor') ?? 0)
     const names = [...this.files.keys()]
-    const page = names.slice(from, from + this.pageSize).map(path => ({ type: 'file', path, size: this.files.get(path)?.length }))
+    const page = names
+      .slice(from, from + this.pageSize)
+      .map(path => ({ type: 'file', path, size: this.files.get(path)?.length }))
     const next = from + this.pageSize
-    response.writeHead(200, next < names.length
-      ? { link: `<${this.endpoint}${url.pathname}?recursive=true&cursor=${next}>; rel="next"` } : {})
+    response
+      .writeHead(
+        200,
+        next < names.length
+          ? { link: `<${this.endpoint}${url.pathname}?recursive=true&cursor=${next}>; rel="next"` }
+          : {},
+      )
       .end(JSON.stringify([{ type: 'directory', path: 'folder' }, ...page]))
   }
 
   async #store(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { method = '', url = '', headers } = request
     this.storageHits.push({ method, url, range: headers.range, authorization: headers.authorization })
-    const content = this.served ?? this.files.get(decodeURIComponent(new URL(url, this.endpoint).pathname.slice(1))) ?? Buffer.alloc(0)
+    const content =
+      this.served ??
+      this.files.get(decodeURIComponent(new URL(url, this.endpoint).pathname.slice(1))) ??
+      Buffer.alloc(0)
     const [, from, to] = (this.ignoreRange ? null : /^bytes=(\d+)-(\d*)$/.exec(headers.range ?? '')) ?? []
     const start = Number(from ?? 0)
     const body = content.subarray(start, to ? Number(to) + 1 : undefined)

@@ -1,8 +1,8 @@
-import { mkdir, readFile, readdir, readlink, stat, type symlink, unlink, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, readlink, stat, type symlink, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { RepoCache } from '../../../lib/models/hub-cache.js'
-import { resolveModel, type ModelProgress } from '../../../lib/models/resolve-model.js'
-import { FakeHub, commit, sha256 } from './fake-hub.js'
+import { type ModelProgress, resolveModel } from '../../../lib/models/resolve-model.js'
+import { commit, FakeHub, sha256 } from './fake-hub.js'
 import { tempHome } from './temp-home.js'
 
 let hub: FakeHub
@@ -11,8 +11,8 @@ let restore: () => Promise<void>
 const root = () => join(home, 'hub', 'models--owner--repo')
 
 beforeEach(async () => {
-  hub = await FakeHub.start();
-  ({ home, restore } = await tempHome(hub.endpoint))
+  hub = await FakeHub.start()
+  ;({ home, restore } = await tempHome(hub.endpoint))
 })
 afterEach(async () => {
   await hub.stop()
@@ -58,14 +58,18 @@ describe('the cache', () => {
     hub.add('m.gguf')
     process.env['HF_HUB_CACHE'] = join(home, 'a')
     expect(await resolveModel('hf:owner/repo/m.gguf')).toContain(join(home, 'a', 'models--'))
-    expect(await resolveModel('hf:owner/repo/m.gguf', { cacheDirectory: join(home, 'b') })).toContain(join(home, 'b', 'models--'))
+    expect(await resolveModel('hf:owner/repo/m.gguf', { cacheDirectory: join(home, 'b') })).toContain(
+      join(home, 'b', 'models--'),
+    )
   })
 
   test('holds the file itself where links are impossible', async () => {
     const cache = new RepoCache(join(home, 'hub'), 'owner/repo')
     await mkdir(join(root(), 'blobs'), { recursive: true })
     await writeFile(cache.blob('etag'), 'content')
-    const refuse = async () => { throw Object.assign(new Error('not permitted'), { code: 'EPERM' }) }
+    const refuse = async () => {
+      throw Object.assign(new Error('not permitted'), { code: 'EPERM' })
+    }
     const path = await cache.expose(commit, 'm.gguf', 'etag', refuse as typeof symlink)
     expect(await readFile(path, 'utf8')).toBe('content')
     expect((await stat(path)).isFile()).toBe(true)
@@ -84,7 +88,8 @@ describe('the cache', () => {
     hub.add('m.gguf')
     await writeFile(join(home, 'hub'), 'no folder')
     await expect(resolveModel('hf:owner/repo/m.gguf')).rejects.toMatchObject({
-      code: 'DOWNLOAD_FAILED', message: expect.stringContaining(join(home, 'hub')),
+      code: 'DOWNLOAD_FAILED',
+      message: expect.stringContaining(join(home, 'hub')),
     })
   })
 })
@@ -110,31 +115,39 @@ describe('tokens', () => {
   test('are asked for where access is refused', async () => {
     hub.stuck = 401
     await expect(resolveModel('hf:owner/repo/m.gguf')).rejects.toMatchObject({
-      code: 'DOWNLOAD_FAILED', message: expect.stringMatching(/Set HF_TOKEN .*accept the licence at/), details: { status: 401 },
+      code: 'DOWNLOAD_FAILED',
+      message: expect.stringMatching(/Set HF_TOKEN .*accept the licence at/),
+      details: { status: 401 },
     })
     hub.stuck = 403
     process.env['HF_TOKEN'] = 'hf_secret'
     await expect(resolveModel('hf:owner/repo/m.gguf')).rejects.toMatchObject({
-      code: 'DOWNLOAD_FAILED', message: expect.stringMatching(/token in HF_TOKEN .*accept the licence at/),
+      code: 'DOWNLOAD_FAILED',
+      message: expect.stringMatching(/token in HF_TOKEN .*accept the licence at/),
     })
     expect(hub.hubHits).toHaveLength(2)
   })
 })
 
 describe('what there is not', () => {
-  test.each([['EntryNotFound', 'no such file'], ['RepoNotFound', 'no such repository'], [undefined, 'no such repository, revision or file']])(
-    'is told apart: %s', async (errorCode, text) => {
-      hub.stuck = 404
-      hub.errorCode = errorCode
-      await expect(resolveModel('hf:owner/repo/m.gguf')).rejects.toMatchObject({
-        code: 'MODEL_NOT_FOUND', message: expect.stringContaining(text),
-      })
+  test.each([
+    ['EntryNotFound', 'no such file'],
+    ['RepoNotFound', 'no such repository'],
+    [undefined, 'no such repository, revision or file'],
+  ])('is told apart: %s', async (errorCode, text) => {
+    hub.stuck = 404
+    hub.errorCode = errorCode
+    await expect(resolveModel('hf:owner/repo/m.gguf')).rejects.toMatchObject({
+      code: 'MODEL_NOT_FOUND',
+      message: expect.stringContaining(text),
     })
+  })
 
   test('a server that is no hub is told', async () => {
     hub.stuck = 200
     await expect(resolveModel('hf:owner/repo/m.gguf')).rejects.toMatchObject({
-      code: 'DOWNLOAD_FAILED', message: expect.stringContaining('HF_ENDPOINT'),
+      code: 'DOWNLOAD_FAILED',
+      message: expect.stringContaining('HF_ENDPOINT'),
     })
     process.env['HF_ENDPOINT'] = 'nowhere'
     await expect(resolveModel('hf:owner/repo/m.gguf')).rejects.toMatchObject({ code: 'INVALID_OPTION' })
@@ -163,10 +176,12 @@ describe('quants', () => {
   test('that are not there, or twice, are answered with those that are', async () => {
     for (const name of ['m.Q8_0.gguf', 'a.Q4_0.gguf', 'b.Q4_0.gguf']) hub.add(name)
     await expect(resolveModel('hf:owner/repo:Q4_K_M')).rejects.toMatchObject({
-      code: 'MODEL_NOT_FOUND', message: expect.stringContaining('Quants there: Q4_0, Q8_0.'),
+      code: 'MODEL_NOT_FOUND',
+      message: expect.stringContaining('Quants there: Q4_0, Q8_0.'),
     })
     await expect(resolveModel('hf:owner/repo:Q4_0')).rejects.toMatchObject({
-      code: 'MODEL_NOT_FOUND', message: expect.stringMatching(/a\.Q4_0\.gguf, b\.Q4_0\.gguf.*hf:owner\/repo\/a\.Q4_0\.gguf/),
+      code: 'MODEL_NOT_FOUND',
+      message: expect.stringMatching(/a\.Q4_0\.gguf, b\.Q4_0\.gguf.*hf:owner\/repo\/a\.Q4_0\.gguf/),
     })
   })
 })
@@ -176,19 +191,23 @@ describe('split models', () => {
     for (const part of [1, 2, 3]) hub.add(`q/m-Q8_0-0000${part}-of-00003.gguf`)
   })
 
-  test.each(['hf:owner/repo:Q8_0', 'hf:owner/repo/q/m-Q8_0-00001-of-00003.gguf', 'hf:owner/repo/q/m-Q8_0-00002-of-00003.gguf'])(
-    '%s brings all parts', async reference => {
-      const files = new Set<string>()
-      const path = await resolveModel(reference, { onProgress: progress => files.add(progress.file) })
-      expect(path).toBe(join(root(), 'snapshots', commit, 'q', 'm-Q8_0-00001-of-00003.gguf'))
-      expect(await readdir(join(path, '..'))).toEqual([...hub.files.keys()].map(name => name.slice(2)))
-      expect([...files]).toEqual([...hub.files.keys()])
-    })
+  test.each([
+    'hf:owner/repo:Q8_0',
+    'hf:owner/repo/q/m-Q8_0-00001-of-00003.gguf',
+    'hf:owner/repo/q/m-Q8_0-00002-of-00003.gguf',
+  ])('%s brings all parts', async reference => {
+    const files = new Set<string>()
+    const path = await resolveModel(reference, { onProgress: progress => files.add(progress.file) })
+    expect(path).toBe(join(root(), 'snapshots', commit, 'q', 'm-Q8_0-00001-of-00003.gguf'))
+    expect(await readdir(join(path, '..'))).toEqual([...hub.files.keys()].map(name => name.slice(2)))
+    expect([...files]).toEqual([...hub.files.keys()])
+  })
 
   test('a part that the hub lacks is named', async () => {
     hub.files.delete('q/m-Q8_0-00003-of-00003.gguf')
     await expect(resolveModel('hf:owner/repo:Q8_0')).rejects.toMatchObject({
-      code: 'MODEL_NOT_FOUND', message: expect.stringContaining('m-Q8_0-00003-of-00003.gguf'),
+      code: 'MODEL_NOT_FOUND',
+      message: expect.stringContaining('m-Q8_0-00003-of-00003.gguf'),
     })
   })
 })
@@ -202,7 +221,8 @@ describe('without a network', () => {
     expect(await resolveModel('hf:owner/repo/m.Q4_0.gguf')).toBe(path)
     expect(await resolveModel('hf:owner/repo:Q4_0')).toBe(path)
     await expect(resolveModel('hf:owner/repo/other.gguf')).rejects.toMatchObject({
-      code: 'MODEL_NOT_FOUND', message: expect.stringContaining('HF_HUB_OFFLINE'),
+      code: 'MODEL_NOT_FOUND',
+      message: expect.stringContaining('HF_HUB_OFFLINE'),
     })
     await expect(resolveModel('hf:owner/repo:Q8_0')).rejects.toThrow('Quants there: Q4_0.')
     expect(hub.hubHits).toEqual([])
@@ -217,7 +237,9 @@ describe('without a network', () => {
     expect(await resolveModel('hf:owner/repo/m.Q4_0.gguf')).toBe(path)
     expect(await resolveModel('hf:owner/repo:Q4_0')).toBe(path)
     await expect(resolveModel('hf:owner/repo/other.gguf')).rejects.toMatchObject({
-      code: 'DOWNLOAD_FAILED', message: expect.stringContaining('ECONNREFUSED'), cause: expect.anything(),
+      code: 'DOWNLOAD_FAILED',
+      message: expect.stringContaining('ECONNREFUSED'),
+      cause: expect.anything(),
     })
   })
 

@@ -9,7 +9,7 @@ let folder: string
 let restore: () => Promise<void>
 
 beforeEach(async () => {
-  ({ home: folder, restore } = await tempHome())
+  ;({ home: folder, restore } = await tempHome())
 })
 afterEach(() => restore())
 
@@ -39,7 +39,9 @@ test('any part of a split model gives the first, and a missing part is named', a
   await writeFile(part(1), '1')
   await writeFile(part(2), '2')
   await expect(resolveModel(part(2))).rejects.toMatchObject({
-    code: 'MODEL_NOT_FOUND', message: expect.stringContaining(part(3)), details: { path: part(3) },
+    code: 'MODEL_NOT_FOUND',
+    message: expect.stringContaining(part(3)),
+    details: { path: part(3) },
   })
   await writeFile(part(3), '3')
   expect(await resolveModel(part(2))).toBe(part(1))

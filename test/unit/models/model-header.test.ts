@@ -13,8 +13,8 @@ let restore: () => Promise<void>
 const model = tinyModel('llama')
 
 beforeEach(async () => {
-  hub = await FakeHub.start();
-  ({ restore } = await tempHome(hub.endpoint))
+  hub = await FakeHub.start()
+  ;({ restore } = await tempHome(hub.endpoint))
 })
 afterEach(async () => {
   await hub.stop()
@@ -44,7 +44,10 @@ test('a quant is looked up, and a revision kept to', async () => {
   addLarge()
   const { header } = await readModelHeader('hf:owner/repo:Q4_0')
   expect(header.path).toBe('hf:owner/repo/m.Q4_0.gguf')
-  await expect(readModelHeader('hf:owner/repo:Q8_0')).rejects.toMatchObject({ code: 'MODEL_NOT_FOUND', message: expect.stringContaining('Q4_0') })
+  await expect(readModelHeader('hf:owner/repo:Q8_0')).rejects.toMatchObject({
+    code: 'MODEL_NOT_FOUND',
+    message: expect.stringContaining('Q4_0'),
+  })
   await expect(readModelHeader('hf:owner/repo@v2/m.Q4_0.gguf')).rejects.toMatchObject({ code: 'MODEL_NOT_FOUND' })
 })
 
@@ -60,8 +63,12 @@ test('one that is in the cache is taken from there, and nobody is asked', async 
 
 test('all parts of a split model, whichever is named, of the commit that the first one has', async () => {
   const part = (number: number) => `m-Q4_0-0000${number}-of-00002.gguf`
-  const draft = (number: number, ...names: string[]) => new ModelDraft().withTensors(...names.map(name => ({ name, shape: [32] })))
-    .with('split.no', 'uint16', number - 1).with('split.count', 'uint16', 2).with('split.tensors.count', 'int32', 2)
+  const draft = (number: number, ...names: string[]) =>
+    new ModelDraft()
+      .withTensors(...names.map(name => ({ name, shape: [32] })))
+      .with('split.no', 'uint16', number - 1)
+      .with('split.count', 'uint16', 2)
+      .with('split.tensors.count', 'int32', 2)
   hub.files.set(part(1), draft(1, 'a').toBuffer())
   const second = draft(2, 'b')
   second.entries = second.entries.filter(({ key }) => key.startsWith('split.'))
@@ -70,29 +77,43 @@ test('all parts of a split model, whichever is named, of the commit that the fir
     const { header } = await readModelHeader(reference)
     expect(header).toMatchObject({ path: `hf:owner/repo/${part(1)}`, splitCount: 2, parameters: 64 })
   }
-  expect(hub.hubHits.filter(({ method, url }) => method === 'HEAD' && url.includes('00002-of')).every(({ url }) => url.includes(commit))).toBe(true)
+  expect(
+    hub.hubHits
+      .filter(({ method, url }) => method === 'HEAD' && url.includes('00002-of'))
+      .every(({ url }) => url.includes(commit)),
+  ).toBe(true)
 })
 
 test('offline, one that is not there is not found', async () => {
   addLarge()
   process.env['HF_HUB_OFFLINE'] = '1'
-  await expect(readModelHeader('hf:owner/repo/m.Q4_0.gguf')).rejects.toMatchObject({ code: 'MODEL_NOT_FOUND', message: expect.stringContaining('HF_HUB_OFFLINE') })
+  await expect(readModelHeader('hf:owner/repo/m.Q4_0.gguf')).rejects.toMatchObject({
+    code: 'MODEL_NOT_FOUND',
+    message: expect.stringContaining('HF_HUB_OFFLINE'),
+  })
   expect(hub.hubHits).toHaveLength(0)
 })
 
 test('broken connections are tried again, and a server that sends no parts is told', async () => {
   addLarge()
   hub.cuts = [1000]
-  await expect(readModelHeader('hf:owner/repo/m.Q4_0.gguf')).resolves.toMatchObject({ header: { architecture: 'llama' } })
+  await expect(readModelHeader('hf:owner/repo/m.Q4_0.gguf')).resolves.toMatchObject({
+    header: { architecture: 'llama' },
+  })
   expect(hub.storageHits).toHaveLength(2)
   // Of everything, the beginning is taken.
   hub.ignoreRange = true
-  await expect(readModelHeader('hf:owner/repo/m.Q4_0.gguf')).resolves.toMatchObject({ header: { architecture: 'llama' } })
+  await expect(readModelHeader('hf:owner/repo/m.Q4_0.gguf')).resolves.toMatchObject({
+    header: { architecture: 'llama' },
+  })
 })
 
 test('what is no model is told as for a file', async () => {
   hub.files.set('m.gguf', Buffer.from('<!doctype html><html>'.repeat(10)))
-  await expect(readModelHeader('hf:owner/repo/m.gguf')).rejects.toMatchObject({ code: 'NOT_A_GGUF', message: expect.stringContaining('a web page') })
+  await expect(readModelHeader('hf:owner/repo/m.gguf')).rejects.toMatchObject({
+    code: 'NOT_A_GGUF',
+    message: expect.stringContaining('a web page'),
+  })
   hub.files.set('short.gguf', readFileSync(model).subarray(0, 5000))
   await expect(readModelHeader('hf:owner/repo/short.gguf')).rejects.toMatchObject({ code: 'GGUF_TRUNCATED' })
 })

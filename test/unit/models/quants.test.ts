@@ -1,9 +1,19 @@
 import { filesOfQuant, quantsAmong } from '../../../lib/models/quants.js'
 
 const files = [
-  'README.md', 'Model-7B.Q4_K_M.gguf', 'Model-7B.Q4_K_S.gguf', 'Model-7B.IQ4_XS.gguf', 'Model-7B.Q4_0.gguf',
-  'Model-7B.Q4_0_4_4.gguf', 'model_7b_q8_0.gguf', 'Model-7B-f16.gguf', 'mmproj-Model-7B-Q8_0.gguf', 'UD/Model-7B-UD-Q2_K_XL.gguf',
-  'BF16/Model-7B-BF16-00001-of-00002.gguf', 'BF16/Model-7B-BF16-00002-of-00002.gguf', '../evil-Q3_K_M.gguf',
+  'README.md',
+  'Model-7B.Q4_K_M.gguf',
+  'Model-7B.Q4_K_S.gguf',
+  'Model-7B.IQ4_XS.gguf',
+  'Model-7B.Q4_0.gguf',
+  'Model-7B.Q4_0_4_4.gguf',
+  'model_7b_q8_0.gguf',
+  'Model-7B-f16.gguf',
+  'mmproj-Model-7B-Q8_0.gguf',
+  'UD/Model-7B-UD-Q2_K_XL.gguf',
+  'BF16/Model-7B-BF16-00001-of-00002.gguf',
+  'BF16/Model-7B-BF16-00002-of-00002.gguf',
+  '../evil-Q3_K_M.gguf',
 ]
 
 test.each([
@@ -25,5 +35,15 @@ test.each([
 })
 
 test('lists the quants, without image projectors', () => {
-  expect(quantsAmong(files)).toEqual(['BF16', 'F16', 'IQ4_XS', 'Q4_0', 'Q4_0_4_4', 'Q4_K_M', 'Q4_K_S', 'Q8_0', 'UD-Q2_K_XL'])
+  expect(quantsAmong(files)).toEqual([
+    'BF16',
+    'F16',
+    'IQ4_XS',
+    'Q4_0',
+    'Q4_0_4_4',
+    'Q4_K_M',
+    'Q4_K_S',
+    'Q8_0',
+    'UD-Q2_K_XL',
+  ])
 })

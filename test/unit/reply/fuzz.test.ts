@@ -1,21 +1,55 @@
 import { ReplyReader } from '../../../lib/reply/reply-reader.js'
-import { callSyntaxes, type CallSyntaxName } from '../../../lib/tools/call-syntax.js'
+import { type CallSyntaxName, callSyntaxes } from '../../../lib/tools/call-syntax.js'
 import { writeCalls } from '../../../lib/tools/write-calls.js'
-import { cut, random, readPieces, tools, written } from './replies.js'
 import { cpuMilliseconds } from '../../tools/cpu-time.js'
+import { cut, random, readPieces, tools, written } from './replies.js'
 
 const names = Object.keys(callSyntaxes) as CallSyntaxName[]
 
 /** Replies of all that may matter to a reader: marks, calls in whole and in part, and what stands between. */
 function reply(name: CallSyntaxName, next: (below: number) => number): string {
   const syntax = callSyntaxes[name]
-  const call = () => writeCalls(syntax, [
-    { id: 'abcdefghi', name: 'get_weather', arguments: { city: pick([...loose, 'x']), days: next(9) } },
-    { id: '123456789', name: next(3) === 0 ? 'nothing' : 'now', arguments: {} },
-  ].slice(0, 1 + next(2)))
+  const call = () =>
+    writeCalls(
+      syntax,
+      [
+        { id: 'abcdefghi', name: 'get_weather', arguments: { city: pick([...loose, 'x']), days: next(9) } },
+        { id: '123456789', name: next(3) === 0 ? 'nothing' : 'now', arguments: {} },
+      ].slice(0, 1 + next(2)),
+    )
   const loose = [
-    ...syntax.open, syntax.close ?? ']', '{', '}', '[', ']', '"', '\\', ':', ',', ';', ' ', '\n', '          ', 'text', '🌍', '\ud83c', '<', '</', '>',
-    '{"name": "now"', '"arguments": {', '"name"', 'now', '[ARGS]', '<parameter=city>', '</parameter>', '</function>', '```', '\0', '123', 'null',
+    ...syntax.open,
+    syntax.close ?? ']',
+    '{',
+    '}',
+    '[',
+    ']',
+    '"',
+    '\\',
+    ':',
+    ',',
+    ';',
+    ' ',
+    '\n',
+    '          ',
+    'text',
+    '🌍',
+    '\ud83c',
+    '<',
+    '</',
+    '>',
+    '{"name": "now"',
+    '"arguments": {',
+    '"name"',
+    'now',
+    '[ARGS]',
+    '<parameter=city>',
+    '</parameter>',
+    '</function>',
+    '```',
+    '\0',
+    '123',
+    'null',
   ]
   const pick = (items: readonly string[]) => items[next(items.length)]!
   return Array.from({ length: 1 + next(12) }, () => {
@@ -44,7 +78,7 @@ describe.each(names)('%s', name => {
       for (const part of parts) {
         if (part.type !== 'tool-call') continue
         const pieces = parts.filter(other => other.type === 'tool-call-arguments' && other.index === part.index)
-        expect(JSON.parse(pieces.map(piece => 'text' in piece ? piece.text : '').join(''))).toEqual(part.arguments)
+        expect(JSON.parse(pieces.map(piece => ('text' in piece ? piece.text : '')).join(''))).toEqual(part.arguments)
       }
     }
   })
@@ -86,20 +120,25 @@ describe('time grows with the length, not faster', () => {
     'plain text': repeated('some words '),
     'white space': repeated(' \n'),
     'starts of marks': repeated('<tool_cal'),
-    'marks': repeated('<tool_call>'),
-    'calls': repeated('<tool_call>{"name": "now"}</tool_call>'),
+    marks: repeated('<tool_call>'),
+    calls: repeated('<tool_call>{"name": "now"}</tool_call>'),
     'a long argument': `<tool_call>{"name": "now", "arguments": {"a": "${repeated('\\" {')}"}}</tool_call>`,
     'deep nesting': `<tool_call>{"name": "now", "arguments": ${repeated('{"a":[')}`,
     'many keys': `<tool_call>{${repeated('"a": 1, ')}`,
     'a broken call': `<tool_call>${repeated('x </tool_')}`,
-    'separators': `<tool_call>{"name": "now"}${repeated(' ,')}`,
-    'reasoning': `<think>${repeated('hm </thin')}`,
+    separators: `<tool_call>{"name": "now"}${repeated(' ,')}`,
+    reasoning: `<think>${repeated('hm </thin')}`,
     'a bracket': `{"name"${repeated(' ')}`,
-    'parameters': `<function=get_weather><parameter=city>${repeated('\n</param')}`,
+    parameters: `<function=get_weather><parameter=city>${repeated('\n</param')}`,
   }
 
   test.each(Object.entries(texts))('%s', (_, text) => {
-    for (const syntax of [callSyntaxes.hermes, callSyntaxes.llama3, callSyntaxes.mistral, callSyntaxes['qwen3-coder']]) {
+    for (const syntax of [
+      callSyntaxes.hermes,
+      callSyntaxes.llama3,
+      callSyntaxes.mistral,
+      callSyntaxes['qwen3-coder'],
+    ]) {
       for (const length of [1, text.length]) {
         const reader = new ReplyReader({ tools, syntax })
         const started = cpuMilliseconds()

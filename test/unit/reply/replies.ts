@@ -5,7 +5,16 @@ import type { ToolDefinitions } from '../../../lib/tools/tool-definitions.js'
 export const tools: ToolDefinitions = {
   get_weather: {
     description: 'Tells the weather',
-    parameters: { type: 'object', properties: { city: { type: 'string' }, days: { type: 'integer' }, detailed: { type: 'boolean' }, units: { type: 'object' } }, required: ['city'] },
+    parameters: {
+      type: 'object',
+      properties: {
+        city: { type: 'string' },
+        days: { type: 'integer' },
+        detailed: { type: 'boolean' },
+        units: { type: 'object' },
+      },
+      required: ['city'],
+    },
   },
   now: { description: 'Tells the time' },
 }
@@ -16,7 +25,8 @@ export function merged(parts: readonly ReplyPart[]): ReplyPart[] {
   for (const part of parts) {
     const last = joined.at(-1)
     if ((part.type === 'text' || part.type === 'reasoning') && last?.type === part.type) last.text += part.text
-    else if (part.type === 'tool-call-arguments' && last?.type === part.type && last.index === part.index) last.text += part.text
+    else if (part.type === 'tool-call-arguments' && last?.type === part.type && last.index === part.index)
+      last.text += part.text
     else joined.push({ ...part })
   }
   return joined
@@ -42,24 +52,28 @@ export function read(text: string, options: ReplyReaderOptions = {}): ReplyPart[
 
 /** Text and calls put together again. */
 export function written(parts: readonly ReplyPart[]): string {
-  return parts.map(part => part.type === 'text' ? part.text : part.type === 'tool-call' || part.type === 'invalid-tool-call' ? part.raw : '').join('')
+  return parts
+    .map(part =>
+      part.type === 'text' ? part.text : part.type === 'tool-call' || part.type === 'invalid-tool-call' ? part.raw : '',
+    )
+    .join('')
 }
 
 /** Numbers that are the same in each run. */
 export function random(seed: number): (below: number) => number {
-  let state = seed * 2654435761 >>> 0
+  let state = (seed * 2654435761) >>> 0
   return below => {
-    state = state + 0x6d2b79f5 >>> 0
-    let mixed = Math.imul(state ^ state >>> 15, 1 | state)
-    mixed = mixed + Math.imul(mixed ^ mixed >>> 7, 61 | mixed) ^ mixed
-    return ((mixed ^ mixed >>> 14) >>> 0) % below
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return ((mixed ^ (mixed >>> 14)) >>> 0) % below
   }
 }
 
 /** A text cut at random places, also within characters of two halves. */
 export function cut(text: string, next: (below: number) => number): string[] {
   const pieces: string[] = []
-  for (let at = 0; at < text.length;) {
+  for (let at = 0; at < text.length; ) {
     const length = 1 + next(next(2) === 0 ? 3 : 20)
     pieces.push(text.slice(at, at + length))
     at += length

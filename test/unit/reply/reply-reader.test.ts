@@ -1,8 +1,14 @@
 import { ReplyReader } from '../../../lib/reply/reply-reader.js'
 import { read, readPieces, tools, written } from './replies.js'
 
-const call = (raw: string, args: Record<string, unknown>, name = 'get_weather', index = 0) =>
-  ({ type: 'tool-call', index, id: `id${index}`, name, arguments: args, raw })
+const call = (raw: string, args: Record<string, unknown>, name = 'get_weather', index = 0) => ({
+  type: 'tool-call',
+  index,
+  id: `id${index}`,
+  name,
+  arguments: args,
+  raw,
+})
 const start = (name = 'get_weather', index = 0) => ({ type: 'tool-call-start', index, id: `id${index}`, name })
 const pieces = (text: string, index = 0) => ({ type: 'tool-call-arguments', index, text })
 const text = (text: string) => ({ type: 'text', text })
@@ -17,7 +23,7 @@ describe('text', () => {
 
   test('is passed on at once, but for what may be a mark, with the white space before it', () => {
     const reader = new ReplyReader({ tools })
-    const push = (text: string) => reader.push(text).map(part => 'text' in part ? part.text : part.type)
+    const push = (text: string) => reader.push(text).map(part => ('text' in part ? part.text : part.type))
     expect(push('Hello')).toEqual(['Hello'])
     expect(push(' <')).toEqual([])
     expect(push('b')).toEqual([' <b'])
@@ -58,12 +64,17 @@ describe('reasoning', () => {
   })
 
   test('begins only where nothing was said yet', () => {
-    expect(read('The tag <think> opens it, </think> closes it.')).toEqual([text('The tag <think> opens it, </think> closes it.')])
+    expect(read('The tag <think> opens it, </think> closes it.')).toEqual([
+      text('The tag <think> opens it, </think> closes it.'),
+    ])
     expect(read('<think>a</think><think>b</think>c')).toEqual([reasoning('ab'), text('c')])
   })
 
   test('in other forms, or left alone', () => {
-    expect(read('[THINK]a[/THINK]b', { reasoning: { open: '[THINK]', close: '[/THINK]' } })).toEqual([reasoning('a'), text('b')])
+    expect(read('[THINK]a[/THINK]b', { reasoning: { open: '[THINK]', close: '[/THINK]' } })).toEqual([
+      reasoning('a'),
+      text('b'),
+    ])
     expect(read('<think>a</think>b', { reasoning: false })).toEqual([text('<think>a</think>b')])
   })
 
@@ -74,8 +85,19 @@ describe('reasoning', () => {
 
   test('before calls, and after them', () => {
     const raw = '<tool_call>\n{"name": "now", "arguments": {}}\n</tool_call>'
-    expect(read(`<think>\nhm\n</think>\n\n${raw}`)).toEqual([reasoning('hm'), start('now'), pieces('{}'), call(raw, {}, 'now')])
-    expect(read(`${raw}\n<think>hm</think>Yes`)).toEqual([start('now'), pieces('{}'), call(raw, {}, 'now'), reasoning('hm'), text('Yes')])
+    expect(read(`<think>\nhm\n</think>\n\n${raw}`)).toEqual([
+      reasoning('hm'),
+      start('now'),
+      pieces('{}'),
+      call(raw, {}, 'now'),
+    ])
+    expect(read(`${raw}\n<think>hm</think>Yes`)).toEqual([
+      start('now'),
+      pieces('{}'),
+      call(raw, {}, 'now'),
+      reasoning('hm'),
+      text('Yes'),
+    ])
   })
 })
 
@@ -84,7 +106,10 @@ describe('a call', () => {
 
   test('with text before it', () => {
     expect(read(`Let me look.\n${raw}`)).toEqual([
-      text('Let me look.'), start(), pieces('{"city": "Paris", "days": 2}'), call(`\n${raw}`, { city: 'Paris', days: 2 }),
+      text('Let me look.'),
+      start(),
+      pieces('{"city": "Paris", "days": 2}'),
+      call(`\n${raw}`, { city: 'Paris', days: 2 }),
     ])
   })
 
@@ -100,22 +125,37 @@ describe('a call', () => {
   })
 
   test('with braces, quotes, line breaks and other writing in its strings', () => {
-    const args = { city: 'a "quoted" {brace} ]\\ </tool_call> 世界 🌍 \u2028\ud800', units: { deep: [{ er: '\n\t' }, [], {}, null, -1.5e3, true] } }
+    const args = {
+      city: 'a "quoted" {brace} ]\\ </tool_call> 世界 🌍 \u2028\ud800',
+      units: { deep: [{ er: '\n\t' }, [], {}, null, -1.5e3, true] },
+    }
     const reply = `<tool_call>{"name":"get_weather","arguments":${JSON.stringify(args)}}</tool_call>`
     expect(read(reply)).toEqual([start(), pieces(JSON.stringify(args)), call(reply, args)])
   })
 
   test('with a bare line break in a string, as models write them', () => {
-    expect(read('<tool_call>{"name": "get_weather", "arguments": {"city": "a\n\tb"}}</tool_call>').at(-1)).toMatchObject({ arguments: { city: 'a\n\tb' } })
+    expect(
+      read('<tool_call>{"name": "get_weather", "arguments": {"city": "a\n\tb"}}</tool_call>').at(-1),
+    ).toMatchObject({ arguments: { city: 'a\n\tb' } })
   })
 
   test('with its keys in another order, under another name, with further ones', () => {
-    const parts = read('<tool_call>{"id": "c7", "type": "function", "parameters": {"city": "x"}, "n": 1.5, "name": "get_weather"}</tool_call>')
-    expect(parts).toMatchObject([start(), pieces('{"city": "x"}'), { type: 'tool-call', arguments: { city: 'x' }, writtenId: 'c7' }])
+    const parts = read(
+      '<tool_call>{"id": "c7", "type": "function", "parameters": {"city": "x"}, "n": 1.5, "name": "get_weather"}</tool_call>',
+    )
+    expect(parts).toMatchObject([
+      start(),
+      pieces('{"city": "x"}'),
+      { type: 'tool-call', arguments: { city: 'x' }, writtenId: 'c7' },
+    ])
   })
 
   test.each([
-    ['none', ''], ['null', ', "arguments": null'], ['empty text', ', "arguments": ""'], ['text', ', "arguments": "{}"'], ['an object', ', "arguments": {}'],
+    ['none', ''],
+    ['null', ', "arguments": null'],
+    ['empty text', ', "arguments": ""'],
+    ['text', ', "arguments": "{}"'],
+    ['an object', ', "arguments": {}'],
   ])('without arguments: %s', (_, args) => {
     const raw = `<tool_call>{"name": "now"${args}}</tool_call>`
     expect(read(raw)).toEqual([start('now'), pieces('{}'), call(raw, {}, 'now')])
@@ -136,20 +176,34 @@ describe('a call', () => {
       [`<tool_call>\n${one}\n`, `<tool_call>\n${two}\n`],
     ] as const) {
       expect(read(first + second)).toEqual([
-        start('now'), pieces('{}'), call(first, {}, 'now'),
-        start('get_weather', 1), pieces('{"city": "x"}', 1), call(second, { city: 'x' }, 'get_weather', 1),
+        start('now'),
+        pieces('{}'),
+        call(first, {}, 'now'),
+        start('get_weather', 1),
+        pieces('{"city": "x"}', 1),
+        call(second, { city: 'x' }, 'get_weather', 1),
       ])
     }
   })
 
   test('then text', () => {
-    expect(read(`${raw}\nSo.`)).toMatchObject([start(), pieces('{"city": "Paris", "days": 2}'), { type: 'tool-call', raw }, text('\nSo.')])
+    expect(read(`${raw}\nSo.`)).toMatchObject([
+      start(),
+      pieces('{"city": "Paris", "days": 2}'),
+      { type: 'tool-call', raw },
+      text('\nSo.'),
+    ])
   })
 
   test('without its end, followed by text or by nothing', () => {
     const open = '<tool_call>{"name": "now"}'
     expect(read(open)).toEqual([start('now'), pieces('{}'), call(open, {}, 'now')])
-    expect(read(`${open}\nSo </tool_call>`)).toEqual([start('now'), pieces('{}'), call(`${open}\n`, {}, 'now'), text('So </tool_call>')])
+    expect(read(`${open}\nSo </tool_call>`)).toEqual([
+      start('now'),
+      pieces('{}'),
+      call(`${open}\n`, {}, 'now'),
+      text('So </tool_call>'),
+    ])
   })
 
   test('with a bracket too many', () => {
@@ -174,7 +228,11 @@ describe('no call', () => {
   }
 
   test('an unknown tool', () => {
-    const parts = invalid('<tool_call>{"name": "get_wether", "arguments": {"a": 1}}</tool_call> ok', 'no tool named "get_wether"', { name: 'get_wether' })
+    const parts = invalid(
+      '<tool_call>{"name": "get_wether", "arguments": {"a": 1}}</tool_call> ok',
+      'no tool named "get_wether"',
+      { name: 'get_wether' },
+    )
     expect(parts.map(part => part.type)).toEqual(['invalid-tool-call', 'text'])
     invalid('<tool_call>{"name": "constructor", "arguments": {}}</tool_call>', 'no tool')
     invalid('<tool_call>{"name": "__proto__", "arguments": {}}</tool_call>', 'no tool')
@@ -202,13 +260,27 @@ describe('no call', () => {
     invalid('<tool_call>{"name": "now", "arguments": {,}}</tool_call>', 'JSON', { index: 0, id: 'id0', name: 'now' })
   })
 
-  test.each(['<tool_call>', '<tool_call>\n', '<tool_call>{', '<tool_call>{"na', '<tool_call>{"name": "now", "arguments": {"a": "b', '<tool_call>nonsense </tool_c'])('without an end: %s', reply => {
-    expect(invalid(reply, 'no end|JSON').map(part => part.type).filter(type => type === 'invalid-tool-call')).toHaveLength(1)
+  test.each([
+    '<tool_call>',
+    '<tool_call>\n',
+    '<tool_call>{',
+    '<tool_call>{"na',
+    '<tool_call>{"name": "now", "arguments": {"a": "b',
+    '<tool_call>nonsense </tool_c',
+  ])('without an end: %s', reply => {
+    expect(
+      invalid(reply, 'no end|JSON')
+        .map(part => part.type)
+        .filter(type => type === 'invalid-tool-call'),
+    ).toHaveLength(1)
   })
 
   test('a mark within a broken call begins the next one', () => {
     expect(read('<tool_call>{broken <tool_call>{"name": "now"}</tool_call>')).toMatchObject([
-      { type: 'invalid-tool-call', raw: '<tool_call>{broken ' }, start('now'), pieces('{}'), { type: 'tool-call' },
+      { type: 'invalid-tool-call', raw: '<tool_call>{broken ' },
+      start('now'),
+      pieces('{}'),
+      { type: 'tool-call' },
     ])
   })
 })
@@ -217,7 +289,9 @@ test('pieces make no difference where marks are cut', () => {
   const reply = '<think>a</think> b \n<tool_call>\n{"name": "now"}\n</tool_call>\nc'
   for (let first = 0; first <= reply.length; first++) {
     for (let second = first; second <= reply.length; second += 3) {
-      expect(readPieces([reply.slice(0, first), reply.slice(first, second), reply.slice(second)])).toEqual(readPieces([reply]))
+      expect(readPieces([reply.slice(0, first), reply.slice(first, second), reply.slice(second)])).toEqual(
+        readPieces([reply]),
+      )
     }
   }
 })

@@ -1,4 +1,4 @@
-import { callSyntaxes, syntaxMarks, type CallSyntaxName } from '../../../lib/tools/call-syntax.js'
+import { type CallSyntaxName, callSyntaxes, syntaxMarks } from '../../../lib/tools/call-syntax.js'
 import { writeCalls } from '../../../lib/tools/write-calls.js'
 import { read, tools, written } from './replies.js'
 
@@ -15,7 +15,11 @@ describe.each(names)('%s', name => {
   const syntax = callSyntaxes[name]
 
   test('what is written is read again', () => {
-    expect(reader(name)(writeCalls(syntax, [weather]))).toMatchObject([{ type: 'tool-call-start' }, { type: 'tool-call-arguments' }, { type: 'tool-call', name: 'get_weather', arguments: args }])
+    expect(reader(name)(writeCalls(syntax, [weather]))).toMatchObject([
+      { type: 'tool-call-start' },
+      { type: 'tool-call-arguments' },
+      { type: 'tool-call', name: 'get_weather', arguments: args },
+    ])
     const several = reader(name)(writeCalls(syntax, [weather, now, weather]))
     expect(types(several)).toEqual([...one, ...one, ...one])
     expect(several.filter(part => part.type === 'tool-call').map(part => part.arguments)).toEqual([args, {}, args])
@@ -29,7 +33,7 @@ describe.each(names)('%s', name => {
 
   test('the pieces of the arguments are their JSON', () => {
     const parts = reader(name)(writeCalls(syntax, [weather]))
-    const text = parts.map(part => part.type === 'tool-call-arguments' ? part.text : '').join('')
+    const text = parts.map(part => (part.type === 'tool-call-arguments' ? part.text : '')).join('')
     expect(JSON.parse(text)).toEqual(args)
   })
 
@@ -37,10 +41,13 @@ describe.each(names)('%s', name => {
     const call = writeCalls(syntax, [weather])
     if (!syntax.bare) expect(reader(name)(`I look.\n\n${call}`)[0]).toEqual({ type: 'text', text: 'I look.' })
     const unknown = reader(name)(writeCalls(syntax, [{ ...now, name: 'nothing' }]))
-    if (!syntax.bare) expect(unknown).toMatchObject([{ type: 'invalid-tool-call', reason: 'There is no tool named "nothing".' }])
+    if (!syntax.bare)
+      expect(unknown).toMatchObject([{ type: 'invalid-tool-call', reason: 'There is no tool named "nothing".' }])
     for (let length = 0; length < call.length; length++) {
       const parts = reader(name)(call.slice(0, length))
-      expect(parts.filter(part => part.type === 'tool-call' || part.type === 'invalid-tool-call').length).toBeLessThanOrEqual(1)
+      expect(
+        parts.filter(part => part.type === 'tool-call' || part.type === 'invalid-tool-call').length,
+      ).toBeLessThanOrEqual(1)
     }
   })
 })
@@ -59,8 +66,17 @@ describe('llama3', () => {
   })
 
   test.each([
-    '{"city": "x"}', '{}', '{', '{"name"', '{"name": "get_weath', '{"name": "other", "parameters": {}}', '{"name": ["now"]}',
-    `Like so: ${call}`, `{"parameters": {}, "name": "now"}`, `{${' '.repeat(100)}"name": "now"}`, '{name: now}',
+    '{"city": "x"}',
+    '{}',
+    '{',
+    '{"name"',
+    '{"name": "get_weath',
+    '{"name": "other", "parameters": {}}',
+    '{"name": ["now"]}',
+    `Like so: ${call}`,
+    `{"parameters": {}, "name": "now"}`,
+    `{${' '.repeat(100)}"name": "now"}`,
+    '{name: now}',
   ])('%s is text', reply => {
     expect(readLlama(reply)).toEqual([{ type: 'text', text: reply }])
   })
@@ -81,13 +97,21 @@ describe('llama3', () => {
 
 describe('mistral', () => {
   test('lists, with ids of the model', () => {
-    const parts = reader('mistral')('[TOOL_CALLS] [{"name": "now", "arguments": {}, "id": "a1b2c3d4e"}, {"name": "now", "arguments": {}}]')
+    const parts = reader('mistral')(
+      '[TOOL_CALLS] [{"name": "now", "arguments": {}, "id": "a1b2c3d4e"}, {"name": "now", "arguments": {}}]',
+    )
     expect(types(parts)).toEqual([...one, ...one])
     expect(parts[2]).toMatchObject({ id: 'id0', writtenId: 'a1b2c3d4e' })
     expect(parts[5]).not.toHaveProperty('writtenId')
   })
 
-  test.each(['[TOOL_CALLS]now[ARGS]{}', '[TOOL_CALLS]now{}', '[TOOL_CALLS] now [ARGS] {}', '[TOOL_CALLS]now[ARGS]', '[TOOL_CALLS]now[CALL_ID]a1b2c3d4e[ARGS]{}'])('%s', reply => {
+  test.each([
+    '[TOOL_CALLS]now[ARGS]{}',
+    '[TOOL_CALLS]now{}',
+    '[TOOL_CALLS] now [ARGS] {}',
+    '[TOOL_CALLS]now[ARGS]',
+    '[TOOL_CALLS]now[CALL_ID]a1b2c3d4e[ARGS]{}',
+  ])('%s', reply => {
     const parts = reader('mistral')(reply + reply)
     expect(types(parts)).toEqual([...one, ...one])
     if (reply.includes('CALL_ID')) expect(parts[2]).toMatchObject({ writtenId: 'a1b2c3d4e' })
@@ -101,8 +125,18 @@ describe('mistral', () => {
 describe('headed', () => {
   test('DeepSeek: both ways, with or without what stands around all calls', () => {
     for (const name of ['deepseek', 'deepseek-v3.1'] as const) {
-      expect(types(reader(name)('<｜tool▁call▁begin｜>function<｜tool▁sep｜>now\n```json\n{"a": "```"}\n```<｜tool▁call▁end｜>'))).toEqual(one)
-      expect(types(reader(name)('Hm.<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>now<｜tool▁sep｜>{}<｜tool▁call▁end｜><｜tool▁calls▁end｜>'))).toEqual(['text', ...one])
+      expect(
+        types(
+          reader(name)('<｜tool▁call▁begin｜>function<｜tool▁sep｜>now\n```json\n{"a": "```"}\n```<｜tool▁call▁end｜>'),
+        ),
+      ).toEqual(one)
+      expect(
+        types(
+          reader(name)(
+            'Hm.<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>now<｜tool▁sep｜>{}<｜tool▁call▁end｜><｜tool▁calls▁end｜>',
+          ),
+        ),
+      ).toEqual(['text', ...one])
     }
   })
 
@@ -117,23 +151,34 @@ describe('qwen3-coder', () => {
   const readCoder = reader('qwen3-coder')
 
   test('values are text or JSON, as the schema says', () => {
-    const parts = readCoder('<tool_call>\n<function=get_weather>\n<parameter=city>\n{"a": 1}\n\n</parameter>\n<parameter=days>\n 7 \n</parameter>\n<parameter=detailed>True</parameter>\n<parameter=other>\n12\n</parameter>\n</function>\n</tool_call>')
+    const parts = readCoder(
+      '<tool_call>\n<function=get_weather>\n<parameter=city>\n{"a": 1}\n\n</parameter>\n<parameter=days>\n 7 \n</parameter>\n<parameter=detailed>True</parameter>\n<parameter=other>\n12\n</parameter>\n</function>\n</tool_call>',
+    )
     expect(parts.at(-1)).toMatchObject({ arguments: { city: '{"a": 1}\n', days: 7, detailed: true, other: '12' } })
   })
 
   test('text is passed on before it is whole', () => {
     const parts = readCoder('<function=get_weather><parameter=city>a <b> </par \u{1F30D}\n')
-    expect(parts.filter(part => part.type === 'tool-call-arguments').map(part => part.text).join('')).toBe('{"city": "a <b> </par \u{1F30D}')
+    expect(
+      parts
+        .filter(part => part.type === 'tool-call-arguments')
+        .map(part => part.text)
+        .join(''),
+    ).toBe('{"city": "a <b> </par \u{1F30D}')
     expect(parts.at(-1)).toMatchObject({ type: 'invalid-tool-call', reason: 'The call has no end.' })
   })
 
   test('what is no JSON though it should be is text', () => {
-    expect(readCoder('<function=get_weather>\n<parameter=days>\nmany\n</parameter>\n</function>').at(-1)).toMatchObject({ arguments: { days: 'many' } })
+    expect(readCoder('<function=get_weather>\n<parameter=days>\nmany\n</parameter>\n</function>').at(-1)).toMatchObject(
+      { arguments: { days: 'many' } },
+    )
   })
 
   test.each([
-    '<tool_call>{"name": "now"}</tool_call>', '<tool_call>\n<function=now>\nhello</function></tool_call>',
-    '<tool_call><function=now\n></function></tool_call>', '<tool_call><function=get_weather><parameter=city>a</parameter><parameter=city>b</parameter></function></tool_call>',
+    '<tool_call>{"name": "now"}</tool_call>',
+    '<tool_call>\n<function=now>\nhello</function></tool_call>',
+    '<tool_call><function=now\n></function></tool_call>',
+    '<tool_call><function=get_weather><parameter=city>a</parameter><parameter=city>b</parameter></function></tool_call>',
   ])('%s is none', reply => {
     expect(readCoder(reply).at(-1)).toMatchObject({ type: 'invalid-tool-call', raw: reply })
   })

@@ -1,6 +1,9 @@
 import { missingByLog, missingPrograms } from '../../../lib/source-build/missing.js'
 
-const has = (...programs: string[]) => (program: string) => Promise.resolve(programs.includes(program))
+const has =
+  (...programs: string[]) =>
+  (program: string) =>
+    Promise.resolve(programs.includes(program))
 let compiler: string | undefined
 beforeEach(() => {
   compiler = process.env['CXX']
@@ -19,7 +22,9 @@ test('nothing is missing where all of it is there', async () => {
 test('all that is missing is told at once, with the command that brings it', async () => {
   const missing = await missingPrograms({ git: true }, has(), 'linux')
   expect(missing).toHaveLength(4)
-  expect(missing.join('\n')).toMatch(/apt-get install git[\s\S]*apt-get install cmake[\s\S]*C\+\+20[\s\S]*apt-get install g\+\+[\s\S]*apt-get install make/)
+  expect(missing.join('\n')).toMatch(
+    /apt-get install git[\s\S]*apt-get install cmake[\s\S]*C\+\+20[\s\S]*apt-get install g\+\+[\s\S]*apt-get install make/,
+  )
 })
 
 test('CXX names the one compiler that counts', async () => {
@@ -36,7 +41,10 @@ test('on Windows the compiler is on no path, and cmake-js looks for it', async (
 test.each([
   ['CMake Error: Could NOT find CUDAToolkit\n-- CUDA Toolkit not found', 'CUDA toolkit'],
   ['  Failed to find nvcc.\n  Compiler requires the CUDA toolkit.', 'CUDA toolkit'],
-  ['error: #error -- unsupported GNU version! gcc versions later than 13 are not supported!', 'CMAKE_CUDA_HOST_COMPILER'],
+  [
+    'error: #error -- unsupported GNU version! gcc versions later than 13 are not supported!',
+    'CMAKE_CUDA_HOST_COMPILER',
+  ],
   ['Could NOT find Vulkan (missing: Vulkan_LIBRARY Vulkan_INCLUDE_DIR glslc)', 'glslc'],
   ['No CMAKE_CXX_COMPILER could be found.', 'C++20 compiler'],
   ["c++: error: unrecognized command-line option '-std=c++20'", 'a newer compiler'],
@@ -52,5 +60,7 @@ test.each([
 })
 
 test('a log of another failure names nothing', () => {
-  expect(missingByLog("error: 'x' was not declared in this scope\nninja: build stopped: subcommand failed.")).toEqual([])
+  expect(missingByLog("error: 'x' was not declared in this scope\nninja: build stopped: subcommand failed.")).toEqual(
+    [],
+  )
 })

@@ -4,13 +4,26 @@ import { buildName, checkBuildOptions, cmakeDefinitions } from '../../../lib/sou
 const here = { platform: 'linux', arch: 'x64' }
 
 test('what is not asked for is switched off by name, so that a folder that was configured otherwise is configured anew', () => {
-  expect(cmakeDefinitions({})).toEqual({ GGML_CUDA: 'OFF', GGML_METAL: 'OFF', GGML_VULKAN: 'OFF', GGML_RPC: 'OFF', STREAMING_LLM_NATIVE: 'OFF' })
-  expect(cmakeDefinitions({ cuda: true, native: true })).toMatchObject({ GGML_CUDA: 'ON', STREAMING_LLM_NATIVE: 'ON', GGML_RPC: 'OFF' })
+  expect(cmakeDefinitions({})).toEqual({
+    GGML_CUDA: 'OFF',
+    GGML_METAL: 'OFF',
+    GGML_VULKAN: 'OFF',
+    GGML_RPC: 'OFF',
+    STREAMING_LLM_NATIVE: 'OFF',
+  })
+  expect(cmakeDefinitions({ cuda: true, native: true })).toMatchObject({
+    GGML_CUDA: 'ON',
+    STREAMING_LLM_NATIVE: 'ON',
+    GGML_RPC: 'OFF',
+  })
 })
 
 test('definitions are passed on, and win', () => {
-  expect(cmakeDefinitions({ definitions: ['CMAKE_CUDA_ARCHITECTURES=80;89', 'GGML_RPC=ON', 'A=b=c'] }))
-    .toMatchObject({ CMAKE_CUDA_ARCHITECTURES: '80;89', GGML_RPC: 'ON', A: 'b=c' })
+  expect(cmakeDefinitions({ definitions: ['CMAKE_CUDA_ARCHITECTURES=80;89', 'GGML_RPC=ON', 'A=b=c'] })).toMatchObject({
+    CMAKE_CUDA_ARCHITECTURES: '80;89',
+    GGML_RPC: 'ON',
+    A: 'b=c',
+  })
 })
 
 test('builds that differ have different names, which are folders of their own on every system', () => {
@@ -42,6 +55,10 @@ test.each([
   throw new Error('It was taken.')
 })
 
-test.each([[{ metal: true, rpc: true }, 'darwin'], [{ cuda: true, jobs: 3, tag: 'v0.4.0' }, 'win32'], [{ vulkan: true, source: 'x' }, 'linux']])('%j on %s is taken', (options, platform) => {
+test.each([
+  [{ metal: true, rpc: true }, 'darwin'],
+  [{ cuda: true, jobs: 3, tag: 'v0.4.0' }, 'win32'],
+  [{ vulkan: true, source: 'x' }, 'linux'],
+])('%j on %s is taken', (options, platform) => {
   expect(() => checkBuildOptions(options, platform)).not.toThrow()
 })

@@ -9,20 +9,31 @@ import { canRun, runProgram } from '../../../lib/source-build/program.js'
 import { stepRunner } from '../../../lib/source-build/steps.js'
 
 let folder: string
-beforeEach(() => { folder = mkdtempSync(path.join(os.tmpdir(), 'source-build-')) })
-afterEach(() => { rmSync(folder, { recursive: true }) })
+beforeEach(() => {
+  folder = mkdtempSync(path.join(os.tmpdir(), 'source-build-'))
+})
+afterEach(() => {
+  rmSync(folder, { recursive: true })
+})
 
 const node = (program: string): [string, string[]] => [process.execPath, ['-e', program]]
 
 async function failure(promise: Promise<unknown>): Promise<StreamingLLMError> {
-  const error = await promise.then(() => { throw new Error('It went well.') }, (reason: unknown) => reason)
+  const error = await promise.then(
+    () => {
+      throw new Error('It went well.')
+    },
+    (reason: unknown) => reason,
+  )
   if (!StreamingLLMError.isInstance(error)) throw error
   return error
 }
 
 test('a step that goes well gives what the program said, and the log has it all', async () => {
   const logFile = path.join(folder, 'log')
-  const result = await stepRunner(logFile)('It failed', options => runProgram(...node('console.log("out"); console.error("err")'), options))
+  const result = await stepRunner(logFile)('It failed', options =>
+    runProgram(...node('console.log("out"); console.error("err")'), options),
+  )
   expect(result.stdout).toBe('out\n')
   const log = await readFile(logFile, 'utf8')
   expect(log).toMatch(/^> .*-e/)
@@ -32,8 +43,13 @@ test('a step that goes well gives what the program said, and the log has it all'
 
 test('a step that fails tells the last lines of the log, and what is missing', async () => {
   const logFile = path.join(folder, 'log')
-  const program = 'for (let i = 0; i < 100; i++) console.log("line", i); console.log("cc1plus: No space left on device"); process.exitCode = 3'
-  const error = await failure(stepRunner(logFile)('llama.cpp could not be compiled', options => runProgram(...node(program), { ...options, name: 'cmake' })))
+  const program =
+    'for (let i = 0; i < 100; i++) console.log("line", i); console.log("cc1plus: No space left on device"); process.exitCode = 3'
+  const error = await failure(
+    stepRunner(logFile)('llama.cpp could not be compiled', options =>
+      runProgram(...node(program), { ...options, name: 'cmake' }),
+    ),
+  )
   expect(error.code).toBe('BUILD_FAILED')
   expect(error.message).toContain('llama.cpp could not be compiled: cmake ended with 3')
   expect(error.message).toContain('line 99\n')
@@ -43,7 +59,9 @@ test('a step that fails tells the last lines of the log, and what is missing', a
 })
 
 test('a program that is not there', async () => {
-  const error = await failure(stepRunner(path.join(folder, 'log'))('It failed', options => runProgram('no-such-program', [], options)))
+  const error = await failure(
+    stepRunner(path.join(folder, 'log'))('It failed', options => runProgram('no-such-program', [], options)),
+  )
   expect(error.message).toContain('no-such-program could not be started')
   expect(await canRun('no-such-program')).toBe(false)
   expect(await canRun(process.execPath)).toBe(true)
@@ -65,7 +83,9 @@ unlessWindows('aborting ends what the program has started, too', async () => {
 })
 
 test('what was aborted before does not start', async () => {
-  await expect(runProgram('no-such-program', [], { signal: AbortSignal.abort(new Error('before')) })).rejects.toThrow('before')
+  await expect(runProgram('no-such-program', [], { signal: AbortSignal.abort(new Error('before')) })).rejects.toThrow(
+    'before',
+  )
 })
 
 test.each([
@@ -80,9 +100,14 @@ test.each([
 
 test('the release of a folder of source', async () => {
   const file = path.join(folder, 'CMakeLists.txt')
-  writeFileSync(file, 'project("llama.cpp" C CXX)\nset(LLAMA_VERSION_MAJOR 0)\nset(LLAMA_VERSION_MINOR 5)\nset(LLAMA_VERSION_PATCH 12)\n')
+  writeFileSync(
+    file,
+    'project("llama.cpp" C CXX)\nset(LLAMA_VERSION_MAJOR 0)\nset(LLAMA_VERSION_MINOR 5)\nset(LLAMA_VERSION_PATCH 12)\n',
+  )
   expect(await readRelease(folder)).toBe('v0.5.12')
-  const never = () => { throw new Error('It must not run anything.') }
+  const never = () => {
+    throw new Error('It must not run anything.')
+  }
   expect(await llamaSource({ source: folder }, never, never)).toEqual({ folder, release: 'v0.5.12', name: 'local' })
 })
 

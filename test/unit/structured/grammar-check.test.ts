@@ -1,9 +1,9 @@
 import { StreamingLLMError } from '../../../lib/errors.js'
 import { mayBeginWith } from '../../../lib/structured/grammar/prefix.js'
 import { checkGrammar, checkSource } from '../../../lib/structured/grammar-check.js'
+import { cpuMilliseconds } from '../../tools/cpu-time.js'
 import { GbnfGrammar } from '../../tools/gbnf.js'
 import { seeded } from '../../tools/random.js'
-import { cpuMilliseconds } from '../../tools/cpu-time.js'
 
 function failure(source: unknown): StreamingLLMError {
   try {
@@ -29,7 +29,19 @@ test.each([
   ['a literal', 'root ::= "yes"'],
   ['choices', 'root ::= "yes" | "no" | '],
   ['an empty rule', 'root ::= '],
-  ['several rules, comments and empty lines', lines('# what it is for', '', 'root ::= answer "." # the end', '', 'answer ::=', '  "a" | other', 'other ::= [a-z]+', '')],
+  [
+    'several rules, comments and empty lines',
+    lines(
+      '# what it is for',
+      '',
+      'root ::= answer "." # the end',
+      '',
+      'answer ::=',
+      '  "a" | other',
+      'other ::= [a-z]+',
+      '',
+    ),
+  ],
   ['a group over several lines', lines('root ::= (', '  "a" |', '  # a comment', '  "b"', ')* "c"')],
   ['a choice that goes on after the bar', lines('root ::= "a" |', '  "b"')],
   ['sets', 'root ::= [^"\\\\\\x7F\\u00e4\\U0001F600] [a-] [-a] [a\\-z] [\\[\\]] [ä-ü] . [\\n\\r\\t]'],
@@ -42,14 +54,22 @@ test.each([
   ['rules before root', lines('a ::= "x"', 'root ::= a')],
   ['a rule that nothing refers to', lines('root ::= "x"', 'b ::= "y"')],
   ['hyphens and digits', lines('root ::= 1-a-', '1-a- ::= "x"')],
-  ['what may be empty by way of others, repeated without limit, which llama.cpp finds its way out of', lines('root ::= space* ("a"?)* (space "b")+', 'space ::= [ ]*', 'tail ::= space tail | "x"')],
+  [
+    'what may be empty by way of others, repeated without limit, which llama.cpp finds its way out of',
+    lines('root ::= space* ("a"?)* (space "b")+', 'space ::= [ ]*', 'tail ::= space tail | "x"'),
+  ],
   ['an empty set, which matches the empty text', 'root ::= [] "a"'],
 ])('takes %s', (_, source) => {
   expect(() => checkGrammar(source, 'someCall')).not.toThrow()
 })
 
 test.each<[string, unknown, RegExp, number?]>([
-  ['a rule that a bar at the end of the line before swallows', lines('root ::= "a" |', 'b ::= "c"'), /the end of the line was expected, and ":" is there/, 2],
+  [
+    'a rule that a bar at the end of the line before swallows',
+    lines('root ::= "a" |', 'b ::= "c"'),
+    /the end of the line was expected, and ":" is there/,
+    2,
+  ],
   ['what is no string', 5, /must be a string/],
   ['nothing', '', /has no rule 'root'/],
   ['no root', 'answer ::= "x"', /has no rule 'root'/],
@@ -72,7 +92,12 @@ test.each<[string, unknown, RegExp, number?]>([
   ['a count that is missing', 'root ::= "a"{,5}', /a number was expected/, 1],
   ['a count that is open', 'root ::= "a"{5', /'}' was expected/, 1],
   ['counts the wrong way round', 'root ::= "a"{5,3}', /a repetition from 5 to 3 times/, 1],
-  ['two thousand repetitions', 'root ::= "a"{2000}', /2000 repetitions of what has 1 rule; their product must be below 2000/, 1],
+  [
+    'two thousand repetitions',
+    'root ::= "a"{2000}',
+    /2000 repetitions of what has 1 rule; their product must be below 2000/,
+    1,
+  ],
   ['an upper bound that llama.cpp would not keep to', 'root ::= "a"{0,3000}', /3000 repetitions/, 1],
   ['a count beyond all numbers', `root ::= "a"{${'9'.repeat(400)}}`, /repetitions/, 1],
   ['repetitions of repetitions', 'root ::= "a"{50}{50}', /50 repetitions of what has 50 rules/, 1],
@@ -81,11 +106,31 @@ test.each<[string, unknown, RegExp, number?]>([
   ['half of a character', lines('root ::= a', 'a ::= "\ud800"'), /half of a surrogate pair/, 2],
   ['a token without a name', 'root ::= <>', /a token/, 1],
   ['left recursion', lines('root ::= "x" a', 'a ::= a "x" | "y"'), /left recursion/, 2],
-  ['left recursion by way of others', lines('root ::= a', 'a ::= b', 'b ::= c | "x"', 'c ::= ("y" | a)'), /left recursion/, 2],
-  ['left recursion behind what may be empty', lines('root ::= "x" a', 'b ::= "y"?', 'a ::= b a "z" | "w"'), /left recursion/, 3],
-  ['left recursion behind what may be empty by way of others, which llama.cpp does not see', lines('root ::= d a', 'a ::= b a "z" | "w"', 'b ::= c c', 'c ::= d', 'd ::= | "e"'), /left recursion/, 2],
+  [
+    'left recursion by way of others',
+    lines('root ::= a', 'a ::= b', 'b ::= c | "x"', 'c ::= ("y" | a)'),
+    /left recursion/,
+    2,
+  ],
+  [
+    'left recursion behind what may be empty',
+    lines('root ::= "x" a', 'b ::= "y"?', 'a ::= b a "z" | "w"'),
+    /left recursion/,
+    3,
+  ],
+  [
+    'left recursion behind what may be empty by way of others, which llama.cpp does not see',
+    lines('root ::= d a', 'a ::= b a "z" | "w"', 'b ::= c c', 'c ::= d', 'd ::= | "e"'),
+    /left recursion/,
+    2,
+  ],
   ['what may be empty, repeated without limit', 'root ::= ("a" | "")* "b"', /left recursion/, 1],
-  ['two rules that begin with each other behind what may be empty', lines('root ::= "x" a', 'a ::= b c "z" | "w"', 'b ::= d', 'c ::= b a', 'd ::= "y"?'), /left recursion/, 2],
+  [
+    'two rules that begin with each other behind what may be empty',
+    lines('root ::= "x" a', 'a ::= b c "z" | "w"', 'b ::= d', 'c ::= b a', 'd ::= "y"?'),
+    /left recursion/,
+    2,
+  ],
 ])('refuses %s', (...[, source, message, line]) => {
   expectFailure(source, message, line)
 })
@@ -110,24 +155,59 @@ describe('limits', () => {
   test('what repetitions grow to', () => {
     expectFailure(`root ::= "${'a'.repeat(1000)}"{1000}`, /more than 250000 elements/, 1)
     expectFailure(`root ::= ${'"a"{0,1999} '.repeat(30)}`, /more than 50000 rules/, 1)
-    expectFailure(lines('root ::= "a"', ...Array.from({ length: 60_000 }, (_, i) => `r${i} ::= "a"`)), /more than 50000 rules/, 50_001)
+    expectFailure(
+      lines('root ::= "a"', ...Array.from({ length: 60_000 }, (_, i) => `r${i} ::= "a"`)),
+      /more than 50000 rules/,
+      50_001,
+    )
   })
 
   test('rules that begin with rules', () => {
-    const chain = (length: number, body: (next: string) => string) => lines('root ::= r0', ...Array.from({ length }, (_, i) => `r${i} ::= ${i === length - 1 ? '"x"' : body(`r${i + 1}`)}`))
-    expect(() => checkGrammar(chain(900, next => next), 'c')).not.toThrow()
-    expectFailure(chain(1001, next => next), /more than 1000 deep/)
-    expectFailure(chain(40_000, next => next), /more than 1000 deep/)
-    expect(() => checkGrammar(chain(15, next => `${next} "a" | ${next}`), 'c')).not.toThrow()
+    const chain = (length: number, body: (next: string) => string) =>
+      lines(
+        'root ::= r0',
+        ...Array.from({ length }, (_, i) => `r${i} ::= ${i === length - 1 ? '"x"' : body(`r${i + 1}`)}`),
+      )
+    expect(() =>
+      checkGrammar(
+        chain(900, next => next),
+        'c',
+      ),
+    ).not.toThrow()
+    expectFailure(
+      chain(1001, next => next),
+      /more than 1000 deep/,
+    )
+    expectFailure(
+      chain(40_000, next => next),
+      /more than 1000 deep/,
+    )
+    expect(() =>
+      checkGrammar(
+        chain(15, next => `${next} "a" | ${next}`),
+        'c',
+      ),
+    ).not.toThrow()
     // llama.cpp would look at each of 2^40 ways
-    expectFailure(chain(40, next => `${next} "a" | ${next}`), /too many ways/)
-    expect(() => checkGrammar(chain(1500, next => `"a" ${next}`), 'c')).not.toThrow()
+    expectFailure(
+      chain(40, next => `${next} "a" | ${next}`),
+      /too many ways/,
+    )
+    expect(() =>
+      checkGrammar(
+        chain(1500, next => `"a" ${next}`),
+        'c',
+      ),
+    ).not.toThrow()
     expectFailure('root ::= ("a" | "b" | ){0,1500}', /1500 repetitions|more than 1000 deep/)
   })
 
   test('none takes long', () => {
     const start = cpuMilliseconds()
-    const backwards = lines('root ::= r0', ...Array.from({ length: 20_000 }, (_, i) => `r${i} ::= ${i === 19_999 ? '' : `r${i + 1} r${i + 1}`}`).reverse())
+    const backwards = lines(
+      'root ::= r0',
+      ...Array.from({ length: 20_000 }, (_, i) => `r${i} ::= ${i === 19_999 ? '' : `r${i + 1} r${i + 1}`}`).reverse(),
+    )
     failure(backwards)
     expect(() => checkGrammar(`root ::= ${'"a" | '.repeat(80_000)}"b"`, 'c')).not.toThrow()
     expect(cpuMilliseconds() - start).toBeLessThan(3000)
@@ -168,16 +248,22 @@ describe('triggers', () => {
     ['root ::= ', ['a']],
   ])('%s refuses', (source, triggers) => {
     for (const trigger of triggers) {
-      expect(() => begins(source, trigger)).toThrow(expect.objectContaining({
-        code: 'INVALID_OPTION',
-        message: expect.stringContaining(`someCall: no text of the grammar begins with its trigger ${JSON.stringify(trigger)}`),
-        details: expect.objectContaining({ call: 'someCall', option: 'grammar.triggers[0]' }),
-      }))
+      expect(() => begins(source, trigger)).toThrow(
+        expect.objectContaining({
+          code: 'INVALID_OPTION',
+          message: expect.stringContaining(
+            `someCall: no text of the grammar begins with its trigger ${JSON.stringify(trigger)}`,
+          ),
+          details: expect.objectContaining({ call: 'someCall', option: 'grammar.triggers[0]' }),
+        }),
+      )
     }
   })
 
   test('the one of several that is wrong is named', () => {
-    expect(() => begins('root ::= "a" | "b"', 'a', 'c', 'b')).toThrow(expect.objectContaining({ details: expect.objectContaining({ option: 'grammar.triggers[1]' }) }))
+    expect(() => begins('root ::= "a" | "b"', 'a', 'c', 'b')).toThrow(
+      expect.objectContaining({ details: expect.objectContaining({ option: 'grammar.triggers[1]' }) }),
+    )
   })
 
   test('agree with another reader of grammars', () => {
@@ -197,14 +283,16 @@ describe('triggers', () => {
       const source = `root ::= ${part(3)} "."\nrest ::= "a" rest | ${JSON.stringify(letters())}`
       const grammar = new GbnfGrammar(source)
       const texts = Array.from({ length: 20 }, () => grammar.sentence(random, 8))
-      for (const text of texts) for (const length of [1, 2, 5]) {
-        const beginning = Array.from(text).slice(0, length).join('')
-        expect([source, beginning, mayBeginWith(checkSource(source), beginning)]).toEqual([source, beginning, true])
-      }
+      for (const text of texts)
+        for (const length of [1, 2, 5]) {
+          const beginning = Array.from(text).slice(0, length).join('')
+          expect([source, beginning, mayBeginWith(checkSource(source), beginning)]).toEqual([source, beginning, true])
+        }
       // a text that is refused begins no sentence; one that is whole is one by both
       for (let j = 0; j < 10; j++) {
         const text = `${letters()}${letters()}.`
-        if (grammar.accepts(text)) expect([source, text, mayBeginWith(checkSource(source), text)]).toEqual([source, text, true])
+        if (grammar.accepts(text))
+          expect([source, text, mayBeginWith(checkSource(source), text)]).toEqual([source, text, true])
         else if (!mayBeginWith(checkSource(source), text)) refused++
       }
     }
@@ -213,7 +301,13 @@ describe('triggers', () => {
 
   test('none takes long', () => {
     const start = cpuMilliseconds()
-    begins(lines('root ::= r0', ...Array.from({ length: 900 }, (_, i) => `r${i} ::= ${i === 899 ? '[a-z]*' : `r${i + 1} | "b" r${i + 1}`}`)), 'b'.repeat(256))
+    begins(
+      lines(
+        'root ::= r0',
+        ...Array.from({ length: 900 }, (_, i) => `r${i} ::= ${i === 899 ? '[a-z]*' : `r${i + 1} | "b" r${i + 1}`}`),
+      ),
+      'b'.repeat(256),
+    )
     begins('root ::= (("a" | "a" "a")+ | ("a" | "b")+)+ "c"', 'a'.repeat(256))
     begins(`root ::= (${'"a" | '.repeat(80_000)}"b") root`, 'a'.repeat(256))
     expect(cpuMilliseconds() - start).toBeLessThan(30_000) // a second or less; by all ways at once it takes minutes

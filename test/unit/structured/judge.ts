@@ -1,5 +1,5 @@
-import { Ajv2020 } from 'ajv/dist/2020.js'
 import { Ajv } from 'ajv'
+import { Ajv2020 } from 'ajv/dist/2020.js'
 import formats from 'ajv-formats'
 import { StreamingLLMError } from '../../../lib/errors.js'
 import { checkGrammar } from '../../../lib/structured/grammar-check.js'
@@ -17,7 +17,10 @@ export class Judged {
   readonly grammar: GbnfGrammar
   readonly isValid: (value: unknown) => boolean
 
-  constructor(readonly schema: unknown, draft: 2020 | 7 = 2020) {
+  constructor(
+    readonly schema: unknown,
+    draft: 2020 | 7 = 2020,
+  ) {
     this.text = jsonSchemaGrammar(schema)
     checkGrammar(this.text, 'test')
     this.grammar = new GbnfGrammar(this.text)
@@ -36,7 +39,8 @@ export class Judged {
       const text = this.grammar.sentence(random, depth)
       const value = parsed(text)
       if (!this.isValid(value)) throw new Error(`${text} is not valid by ${JSON.stringify(this.schema)}\n${this.text}`)
-      if (i < 10 && text.length < 3000 && !this.grammar.accepts(text)) throw new Error(`${text} is not recognised again`)
+      if (i < 10 && text.length < 3000 && !this.grammar.accepts(text))
+        throw new Error(`${text} is not recognised again`)
     }
     return this
   }

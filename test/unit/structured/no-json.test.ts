@@ -19,9 +19,33 @@ const cycle = () => {
   self['self'] = self
   return self
 }
-const throwing = () => ({ get type() { throw new TypeError('a getter') } })
-const trap = () => new Proxy({}, { get: () => { throw new TypeError('a trap') }, ownKeys: () => { throw new RangeError('keys') } })
-const strangeLibrary = () => ({ '~standard': { vendor: { toString() { throw new Error('no name') } }, jsonSchema: { input: () => null } } })
+const throwing = () => ({
+  get type() {
+    throw new TypeError('a getter')
+  },
+})
+const trap = () =>
+  new Proxy(
+    {},
+    {
+      get: () => {
+        throw new TypeError('a trap')
+      },
+      ownKeys: () => {
+        throw new RangeError('keys')
+      },
+    },
+  )
+const strangeLibrary = () => ({
+  '~standard': {
+    vendor: {
+      toString() {
+        throw new Error('no name')
+      },
+    },
+    jsonSchema: { input: () => null },
+  },
+})
 
 function expectRefused(work: () => unknown): void {
   let thrown: unknown
@@ -34,8 +58,14 @@ function expectRefused(work: () => unknown): void {
 }
 
 const notSchemas: [string, () => unknown][] = [
-  ['a proxy whose members have no end', endless], ['a revoked proxy', revoked], ['a proxy that throws', trap], ['a getter that throws', throwing],
-  ['a function', () => () => 1], ['a BigInt', () => ({ type: 'object', minimum: 5n })], ['a cycle', cycle], ['a schema of a strange library', strangeLibrary],
+  ['a proxy whose members have no end', endless],
+  ['a revoked proxy', revoked],
+  ['a proxy that throws', trap],
+  ['a getter that throws', throwing],
+  ['a function', () => () => 1],
+  ['a BigInt', () => ({ type: 'object', minimum: 5n })],
+  ['a cycle', cycle],
+  ['a schema of a strange library', strangeLibrary],
 ]
 
 test.each(notSchemas)('responseFormat: %s', (_, make) => {
@@ -44,29 +74,48 @@ test.each(notSchemas)('responseFormat: %s', (_, make) => {
 
 test.each(notSchemas)('parameters of a tool: %s', (_, make) => {
   expectRefused(() => parseTools({ tool: { parameters: make() } }, 'createChat'))
-  expectRefused(() => parseTools({ tool: { parameters: { type: 'object', properties: { a: make(), b: 5n } } } }, 'createChat'))
+  expectRefused(() =>
+    parseTools({ tool: { parameters: { type: 'object', properties: { a: make(), b: 5n } } } }, 'createChat'),
+  )
 })
 
 test.each<[string, () => unknown]>([
-  ['a function', () => ({ run: () => 1 })], ['a BigInt', () => ({ count: 5n })], ['a cycle', cycle], ['a revoked proxy', revoked], ['a proxy that throws', trap],
-  ['a getter that throws', throwing], ['a symbol', () => ({ of: Symbol('x') })], ['not a number', () => ({ x: Number.NaN })],
-  ['something deep', () => {
-    let deep: object = {}
-    for (let i = 0; i < 20_000; i++) deep = { deep }
-    return deep
-  }],
+  ['a function', () => ({ run: () => 1 })],
+  ['a BigInt', () => ({ count: 5n })],
+  ['a cycle', cycle],
+  ['a revoked proxy', revoked],
+  ['a proxy that throws', trap],
+  ['a getter that throws', throwing],
+  ['a symbol', () => ({ of: Symbol('x') })],
+  ['not a number', () => ({ x: Number.NaN })],
+  [
+    'something deep',
+    () => {
+      let deep: object = {}
+      for (let i = 0; i < 20_000; i++) deep = { deep }
+      return deep
+    },
+  ],
 ])('arguments of a call: %s', (_, make) => {
-  expectRefused(() => parseMessages([{ role: 'assistant', content: '', toolCalls: [{ id: '1', name: 'f', arguments: make() }] }]))
+  expectRefused(() =>
+    parseMessages([{ role: 'assistant', content: '', toolCalls: [{ id: '1', name: 'f', arguments: make() }] }]),
+  )
 })
 
 test('arguments of a call are a copy, as JSON has them', () => {
   const given = { text: 'x', list: [1, { a: null }], left: undefined }
-  const [message] = parseMessages([{ role: 'assistant', content: '', toolCalls: [{ id: '1', name: 'f', arguments: given }] }])
+  const [message] = parseMessages([
+    { role: 'assistant', content: '', toolCalls: [{ id: '1', name: 'f', arguments: given }] },
+  ])
   given.list.length = 0
   expect(message!.toolCalls).toStrictEqual([{ id: '1', name: 'f', arguments: { text: 'x', list: [1, { a: null }] } }])
 })
 
-test.each<[string, () => unknown]>([['a revoked proxy', revoked], ['a proxy that throws', trap], ['a getter that throws', throwing]])('options, messages and tools: %s', (_, make) => {
+test.each<[string, () => unknown]>([
+  ['a revoked proxy', revoked],
+  ['a proxy that throws', trap],
+  ['a getter that throws', throwing],
+])('options, messages and tools: %s', (_, make) => {
   expectRefused(() => parseGenerateOptions(make()))
   expectRefused(() => parseGenerateOptions({ stop: make() }))
   expectRefused(() => parseChatOptions({ messages: make() }))
@@ -76,7 +125,12 @@ test.each<[string, () => unknown]>([['a revoked proxy', revoked], ['a proxy that
 })
 
 test('a library that fails at a reply', async () => {
-  const validate = () => { throw new TypeError('a bug of theirs') }
+  const validate = () => {
+    throw new TypeError('a bug of theirs')
+  }
   const format = { schema: {}, ofLibrary: true, grammar: '', validate }
-  await expect(readOutput(format, '{}', 'end', [])).rejects.toMatchObject({ code: 'OUTPUT_INVALID', message: expect.stringContaining('a bug of theirs') })
+  await expect(readOutput(format, '{}', 'end', [])).rejects.toMatchObject({
+    code: 'OUTPUT_INVALID',
+    message: expect.stringContaining('a bug of theirs'),
+  })
 })

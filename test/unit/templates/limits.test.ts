@@ -2,10 +2,26 @@ import { Interpreter } from '@huggingface/jinja'
 import { StreamingLLMError } from '../../../lib/errors.js'
 import { ChatTemplate, piecesText } from '../../../lib/templates/chat-template.js'
 import { hookedMethods } from '../../../lib/templates/jinja-runtime.js'
-import { chatml, cleaning, gemma, headers, inst, json, make, reasoning, system, thrown, user, assistant } from './samples.js'
+import {
+  assistant,
+  chatml,
+  cleaning,
+  gemma,
+  headers,
+  inst,
+  json,
+  make,
+  reasoning,
+  system,
+  thrown,
+  user,
+} from './samples.js'
 
 const specialTokens = ['<s>']
-const rendering = (source: string, options = {}) => () => new ChatTemplate(source, { specialTokens, ...options }).render([user('x')], true)
+const rendering =
+  (source: string, options = {}) =>
+  () =>
+    new ChatTemplate(source, { specialTokens, ...options }).render([user('x')], true)
 const failure = (work: () => unknown) => {
   const error = thrown(work)
   expect(error).toBeInstanceOf(StreamingLLMError)
@@ -14,25 +30,40 @@ const failure = (work: () => unknown) => {
 }
 
 test('what there is none of is undefined, as for others', () => {
-  const source = "{% set system = messages | selectattr('role', 'equalto', 'system') | list | first %}{% if system %}S{% else %}none{% endif %}"
-    + "{{ [] | first }}{{ [] | last }}{{ ([] | first) is defined }}{{ [] | first | default('d') }}"
-  expect(piecesText(new ChatTemplate(source, { specialTokens }).render([{ role: 'user', content: 'x' }], true))).toBe('nonefalsed')
+  const source =
+    "{% set system = messages | selectattr('role', 'equalto', 'system') | list | first %}{% if system %}S{% else %}none{% endif %}" +
+    "{{ [] | first }}{{ [] | last }}{{ ([] | first) is defined }}{{ [] | first | default('d') }}"
+  expect(piecesText(new ChatTemplate(source, { specialTokens }).render([{ role: 'user', content: 'x' }], true))).toBe(
+    'nonefalsed',
+  )
 })
 
 describe('templates that fail', () => {
-  test.each([
-    ['{% for x in %}'], ['{{ "open'], ['{% if true %}'], ['{{ 1 +* 2 }}'], ['{# open'],
-  ])('does not compile: %s', source => {
-    expect(failure(() => new ChatTemplate(source, { specialTokens })).message).toMatch(/failed to compile: .*`chatTemplate`/)
-  })
+  test.each([['{% for x in %}'], ['{{ "open'], ['{% if true %}'], ['{{ 1 +* 2 }}'], ['{# open']])(
+    'does not compile: %s',
+    source => {
+      expect(failure(() => new ChatTemplate(source, { specialTokens })).message).toMatch(
+        /failed to compile: .*`chatTemplate`/,
+      )
+    },
+  )
 
-  test.each(['{% if true %}', '{{ x', '{% for m in messages %}{{ m }}', '{% set x = [1, ', '{% macro f(x) %}'])('one that ends too early says so: %j', source => {
-    expect(failure(() => new ChatTemplate(source, { specialTokens })).message).toMatch(/failed to compile: Unexpected end of input/)
-  })
+  test.each(['{% if true %}', '{{ x', '{% for m in messages %}{{ m }}', '{% set x = [1, ', '{% macro f(x) %}'])(
+    'one that ends too early says so: %j',
+    source => {
+      expect(failure(() => new ChatTemplate(source, { specialTokens })).message).toMatch(
+        /failed to compile: Unexpected end of input/,
+      )
+    },
+  )
 
   test.each([
-    ['{{ nothing + 1 }}'], ['{{ nothing() }}'], ['{{ messages | unheard_of }}'], ['{{ messages + 1 }}'],
-    ['{% macro f(x) %}{{ f(x) }}{% endmacro %}{{ f(1) }}'], ['{% for m in 5 %}{% endfor %}'],
+    ['{{ nothing + 1 }}'],
+    ['{{ nothing() }}'],
+    ['{{ messages | unheard_of }}'],
+    ['{{ messages + 1 }}'],
+    ['{% macro f(x) %}{{ f(x) }}{% endmacro %}{{ f(1) }}'],
+    ['{% for m in 5 %}{% endfor %}'],
   ])('does not render: %s', source => {
     expect(failure(rendering(source)).message).toMatch(/failed to render: .*`chatTemplate`/)
   })
@@ -55,25 +86,43 @@ describe('templates that fail', () => {
 
 describe('hostile templates', () => {
   // Doubled that often, what begins with one character has more of them than memory could hold.
-  const doubled = (start: string, times: number) => `{% set ns = namespace(s=${start}) %}{% for i in range(${times}) %}{% set ns.s = ns.s + ns.s %}{% endfor %}`
+  const doubled = (start: string, times: number) =>
+    `{% set ns = namespace(s=${start}) %}{% for i in range(${times}) %}{% set ns.s = ns.s + ns.s %}{% endfor %}`
   /** A list of ten lists of ten lists each, and so on. */
-  const nested = (levels: number) => `{% set ns = namespace(l=['x']) %}{% for i in range(${levels}) %}{% set ns.l = [ns.l${', ns.l'.repeat(9)}] %}{% endfor %}`
-  const manyNames = (count: number, name: (i: number) => string) => Array.from({ length: count }, (_, i) => name(i)).join(',')
+  const nested = (levels: number) =>
+    `{% set ns = namespace(l=['x']) %}{% for i in range(${levels}) %}{% set ns.l = [ns.l${', ns.l'.repeat(9)}] %}{% endfor %}`
+  const manyNames = (count: number, name: (i: number) => string) =>
+    Array.from({ length: count }, (_, i) => name(i)).join(',')
 
   test.each([
     ['loops in loops', '{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}'],
     ['a huge range', '{% for a in range(1000000000) %}{% endfor %}'],
     ['a range that gets nowhere', '{% for a in range(2 ** 60, 2 ** 60 + 4000000) %}{% endfor %}'],
     ['a range without an end', '{% for a in range(10 ** 308 * 10) %}{% endfor %}'],
-    ['endless macros', '{% macro f(n) %}{% for i in range(50) %}{{ f(n) if n < 3 else f(n) }}{% endfor %}{% endmacro %}{{ f(0) }}'],
+    [
+      'endless macros',
+      '{% macro f(n) %}{% for i in range(50) %}{{ f(n) if n < 3 else f(n) }}{% endfor %}{% endmacro %}{{ f(0) }}',
+    ],
     ['doubling', `${doubled('"ab"', 100)}{{ ns.s }}`],
     ['doubling what is not written', `${doubled('"ab"', 100)}{{ ns.s | length }}`],
     ['doubling a list', `${doubled('[1]', 100)}{{ ns.s | length }}`],
-    ['a slow comparison of everything', '{% for a in range(3000) %}{% for b in range(3000) %}{{ a * b }}{% endfor %}{% endfor %}'],
-    ['splitting what was doubled', "{% set ns = namespace(s='x,x,x,x,') %}{% for i in range(25) %}{% set ns.s = ns.s ~ ns.s %}{% endfor %}{{ ns.s.split(',') | length }}"],
+    [
+      'a slow comparison of everything',
+      '{% for a in range(3000) %}{% for b in range(3000) %}{{ a * b }}{% endfor %}{% endfor %}',
+    ],
+    [
+      'splitting what was doubled',
+      "{% set ns = namespace(s='x,x,x,x,') %}{% for i in range(25) %}{% set ns.s = ns.s ~ ns.s %}{% endfor %}{{ ns.s.split(',') | length }}",
+    ],
     ['splitting it at white space', `${doubled('"x "', 19)}{{ ns.s.split() | length }}`],
-    ['splitting by an alias', `${doubled('"x,"', 18)}{% set f = ns.s.split %}{% for i in range(9) %}{{ f(",") | length }}{% endfor %}`],
-    ['splitting in a call block', `${doubled('"x,"', 18)}{% set f = ns.s.split %}{% for i in range(9) %}{% call f(",", -1) %}{% endcall %}{% endfor %}`],
+    [
+      'splitting by an alias',
+      `${doubled('"x,"', 18)}{% set f = ns.s.split %}{% for i in range(9) %}{{ f(",") | length }}{% endfor %}`,
+    ],
+    [
+      'splitting in a call block',
+      `${doubled('"x,"', 18)}{% set f = ns.s.split %}{% for i in range(9) %}{% call f(",", -1) %}{% endcall %}{% endfor %}`,
+    ],
     ['joining with something long', `${doubled('"x"', 15)}{{ range(9000) | join(ns.s) | length }}`],
     ['joining characters with something long', `${doubled('"x"', 15)}{{ ns.s | join(ns.s) | length }}`],
     ['replacing nothing with something long', `${doubled('"x"', 15)}{{ ns.s.replace("", ns.s) | length }}`],
@@ -93,16 +142,34 @@ describe('hostile templates', () => {
     ['a range up to lists in lists', `${nested(20)}{{ range(ns.l) }}`],
     ['pairs of too many characters', `${doubled('"x"', 19)}{{ namespace([ns.s]) }}`],
     ['sorting again and again', '{% for i in range(1000) %}{% set x = range(10000) | sort %}{% endfor %}'],
-    ['searching what is everywhere and nowhere', `${doubled('"x"', 19)}{% set m = ns.s[:200000] %}{{ (m ~ "y") in ns.s }}{{ ("y" ~ m) in ns.s }}`],
-    ['comparing long texts', `${doubled('"x"', 19)}{% for i in range(100000) %}{{ (ns.s ~ i) == (ns.s ~ i) }}{% endfor %}`],
+    [
+      'searching what is everywhere and nowhere',
+      `${doubled('"x"', 19)}{% set m = ns.s[:200000] %}{{ (m ~ "y") in ns.s }}{{ ("y" ~ m) in ns.s }}`,
+    ],
+    [
+      'comparing long texts',
+      `${doubled('"x"', 19)}{% for i in range(100000) %}{{ (ns.s ~ i) == (ns.s ~ i) }}{% endfor %}`,
+    ],
     ['long keys', `${doubled('"x"', 19)}{% for i in range(10000) %}{% set x = {ns.s ~ i: 1} %}{% endfor %}`],
-    ['characters of ever new texts', `${doubled('"x"', 19)}{% for i in range(100000) %}{% set x = (ns.s ~ i)[0] %}{% endfor %}`],
+    [
+      'characters of ever new texts',
+      `${doubled('"x"', 19)}{% for i in range(100000) %}{% set x = (ns.s ~ i)[0] %}{% endfor %}`,
+    ],
     ['slices of long texts', `${doubled('"x"', 19)}{% for i in range(1000) %}{% set x = ns.s[1:] %}{% endfor %}`],
     ['cases of long texts', `${doubled('"x"', 19)}{% for i in range(1000) %}{% set x = ns.s | upper %}{% endfor %}`],
     ['tests of long texts', `${doubled('"x"', 19)}{% for i in range(1000) %}{% set x = ns.s is lower %}{% endfor %}`],
-    ['macros with many parameters', `{% macro f(${manyNames(5_000, i => `a${i}`)}) %}{% endmacro %}{% for i in range(10000) %}{{ f() }}{% endfor %}`],
-    ['a long macro defined over and over', `{% for i in range(10000) %}{% macro f() %}${'{{ 1 }}'.repeat(10_000)}{% endmacro %}{% endfor %}`],
-    ['a long call block over and over', `{% macro g() %}{% endmacro %}{% for i in range(10000) %}{% call g() %}${'{{ 1 }}'.repeat(10_000)}{% endcall %}{% endfor %}`],
+    [
+      'macros with many parameters',
+      `{% macro f(${manyNames(5_000, i => `a${i}`)}) %}{% endmacro %}{% for i in range(10000) %}{{ f() }}{% endfor %}`,
+    ],
+    [
+      'a long macro defined over and over',
+      `{% for i in range(10000) %}{% macro f() %}${'{{ 1 }}'.repeat(10_000)}{% endmacro %}{% endfor %}`,
+    ],
+    [
+      'a long call block over and over',
+      `{% macro g() %}{% endmacro %}{% for i in range(10000) %}{% call g() %}${'{{ 1 }}'.repeat(10_000)}{% endcall %}{% endfor %}`,
+    ],
     ['dates over and over', '{% for i in range(100000) %}{{ strftime_now("%B %b") }}{% endfor %}'],
     ['a date of much', `${doubled('"%B"', 17)}{{ strftime_now(ns.s) | length }}`],
     ['many arguments', `${doubled('[1]', 17)}{% for i in range(100) %}{{ namespace(*ns.s) }}{% endfor %}`],
@@ -113,8 +180,12 @@ describe('hostile templates', () => {
   })
 
   test('says what was too much', () => {
-    expect(failure(rendering('{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}')).details).toEqual({
-      doing: 'render', exceeded: 'steps', limit: expect.any(Number),
+    expect(
+      failure(rendering('{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}')).details,
+    ).toEqual({
+      doing: 'render',
+      exceeded: 'steps',
+      limit: expect.any(Number),
     })
     const error = failure(rendering(`${doubled('"ab"', 100)}{{ ns.s }}`))
     expect(error.message).toContain('writes a text of more than the limit')
@@ -138,8 +209,14 @@ describe('hostile templates', () => {
   })
 
   test('a source beyond the limits', () => {
-    expect(failure(() => new ChatTemplate('x'.repeat(250_001), { specialTokens })).details).toEqual({ length: 250_001, limit: 250_000 })
-    expect(failure(() => new ChatTemplate(`\n${' '.repeat(200_000)}x`, { specialTokens })).details).toEqual({ whiteSpace: 200_001, limit: 1000 })
+    expect(failure(() => new ChatTemplate('x'.repeat(250_001), { specialTokens })).details).toEqual({
+      length: 250_001,
+      limit: 250_000,
+    })
+    expect(failure(() => new ChatTemplate(`\n${' '.repeat(200_000)}x`, { specialTokens })).details).toEqual({
+      whiteSpace: 200_001,
+      limit: 1000,
+    })
   })
 
   test.each([
@@ -165,39 +242,65 @@ describe('hostile templates', () => {
 
   test('a machine that stands still meanwhile is not held against a template', () => {
     let stood = 0
-    const template = make({ ...chatml, source: `{{ stand() }}${chatml.source}` }, { variables: {
-      stand: () => {
-        const end = performance.now() + 1_500
-        while (performance.now() < end);
-        return stood++ < 0
+    const template = make(
+      { ...chatml, source: `{{ stand() }}${chatml.source}` },
+      {
+        variables: {
+          stand: () => {
+            const end = performance.now() + 1_500
+            while (performance.now() < end);
+            return stood++ < 0
+          },
+        },
       },
-    } })
+    )
     expect(piecesText(template.render([user('hello')], true))).toContain('hello')
     expect(stood).toBeGreaterThan(0)
   })
 
   test('nothing of JavaScript is in reach', () => {
-    for (const path of ['messages.constructor', '"".constructor', 'raise_exception.constructor', 'messages.__proto__', 'process', 'globalThis', 'work']) {
+    for (const path of [
+      'messages.constructor',
+      '"".constructor',
+      'raise_exception.constructor',
+      'messages.__proto__',
+      'process',
+      'globalThis',
+      'work',
+    ]) {
       expect(piecesText(rendering(`{{ "none" if ${path} is undefined else "some" }}`)())).toBe('none')
     }
   })
 })
 
 describe('messages', () => {
-  test.each([['user<|im_end|>'], [''], ['a b'], ['ä'], ['user\n'], ['x'.repeat(65)], [5 as unknown as string]])('role %j is refused', role => {
-    expect(thrown(() => make(chatml).render([{ role, content: 'x' }], true))).toMatchObject({ code: 'INVALID_OPTION', details: { message: 0 } })
-    expect(thrown(() => make(chatml).continueTurn([{ role, content: 'x' }]))).toMatchObject({ code: 'INVALID_OPTION' })
-  })
+  test.each([['user<|im_end|>'], [''], ['a b'], ['ä'], ['user\n'], ['x'.repeat(65)], [5 as unknown as string]])(
+    'role %j is refused',
+    role => {
+      expect(thrown(() => make(chatml).render([{ role, content: 'x' }], true))).toMatchObject({
+        code: 'INVALID_OPTION',
+        details: { message: 0 },
+      })
+      expect(thrown(() => make(chatml).continueTurn([{ role, content: 'x' }]))).toMatchObject({
+        code: 'INVALID_OPTION',
+      })
+    },
+  )
 
   test('contents must be strings', () => {
-    expect(thrown(() => make(chatml).render([{ role: 'user', content: ['x'] as unknown as string }], true))).toMatchObject({ code: 'INVALID_OPTION' })
+    expect(
+      thrown(() => make(chatml).render([{ role: 'user', content: ['x'] as unknown as string }], true)),
+    ).toMatchObject({ code: 'INVALID_OPTION' })
     expect(thrown(() => make(chatml).render([undefined as never], true))).toMatchObject({ code: 'INVALID_OPTION' })
   })
 
   test('so many that no text of them could be tokenized are no fault of the template', () => {
     const content = 'x'.repeat(2 ** 20)
     const history = Array.from({ length: 600 }, () => user(content)) // more than a string can hold
-    expect(thrown(() => make(chatml).render(history, true))).toMatchObject({ code: 'TEXT_TOO_LONG', details: { message: 64, limit: 64 * 2 ** 20 } })
+    expect(thrown(() => make(chatml).render(history, true))).toMatchObject({
+      code: 'TEXT_TOO_LONG',
+      details: { message: 64, limit: 64 * 2 ** 20 },
+    })
     expect(thrown(() => make(chatml).continueTurn(history))).toMatchObject({ code: 'TEXT_TOO_LONG' })
     expect(make(chatml).render(history.slice(0, 20), true)).toHaveLength(1)
   })
@@ -213,7 +316,9 @@ describe('cost', () => {
   // A ratio within one run: what else the machine does meets both sides.
   test('a turn costs the same with 20,000 special tokens as with one', () => {
     const few = make(chatml, { specialTokens: ['<|im_end|>'] })
-    const many = make(chatml, { specialTokens: ['<|im_end|>', ...Array.from({ length: 20_000 }, (_, i) => `<|reserved_${i}|>`)] })
+    const many = make(chatml, {
+      specialTokens: ['<|im_end|>', ...Array.from({ length: 20_000 }, (_, i) => `<|reserved_${i}|>`)],
+    })
     const timed = (template: ChatTemplate, i: number) => {
       const start = performance.now()
       template.continueTurn([user(`What about ${i}? And <|im_end|> here, please.`)])
@@ -231,17 +336,31 @@ describe('cost', () => {
 
   test('long messages are rendered, by templates that look through them', () => {
     const paragraph = 'A line of some words, and what there is to say.\n'
-    const messages = [user(paragraph.repeat(40_000)), assistant(`<think>${paragraph.repeat(20_000)}</think>${paragraph}`), user('x')]
+    const messages = [
+      user(paragraph.repeat(40_000)),
+      assistant(`<think>${paragraph.repeat(20_000)}</think>${paragraph}`),
+      user('x'),
+    ]
     for (const sample of [chatml, headers, inst, reasoning, json, cleaning]) {
       expect(piecesText(make(sample).render(messages, true)).length).toBeGreaterThan(1_900_000)
     }
   })
 
   test('many tools are rendered', () => {
-    const parameters = { type: 'object', properties: Object.fromEntries(Array.from({ length: 10 }, (_, i) => [`p${i}`, { type: 'string', description: 'What it is.' }])) }
-    const tools = Array.from({ length: 300 }, (_, i) => ({ type: 'function', function: { name: `tool_${i}`, description: 'Does it.', parameters } }))
+    const parameters = {
+      type: 'object',
+      properties: Object.fromEntries(
+        Array.from({ length: 10 }, (_, i) => [`p${i}`, { type: 'string', description: 'What it is.' }]),
+      ),
+    }
+    const tools = Array.from({ length: 300 }, (_, i) => ({
+      type: 'function',
+      function: { name: `tool_${i}`, description: 'Does it.', parameters },
+    }))
     const source = `{% for t in tools %}{{ t.function | tojson(indent=4) }}{% for n, p in t.function.parameters.properties.items() %}{{ n ~ p.type ~ p.description }}{% endfor %}{% endfor %}${chatml.source}`
-    expect(piecesText(make({ ...chatml, source }, { variables: { tools } }).render([user('x')], true)).length).toBeGreaterThan(300_000)
+    expect(
+      piecesText(make({ ...chatml, source }, { variables: { tools } }).render([user('x')], true)).length,
+    ).toBeGreaterThan(300_000)
   })
 
   test('jinja has the methods that its work is counted by', () => {

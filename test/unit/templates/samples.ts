@@ -21,7 +21,11 @@ export const chatml: Sample = {
     '{%- endfor -%}',
     "{%- if add_generation_prompt -%}{{ '<|im_start|>assistant\\n' }}{%- endif -%}",
   ),
-  options: { bosToken: '<|im_start|>', eosToken: '<|im_end|>', specialTokens: ['<|endoftext|>', '<|im_start|>', '<|im_end|>'] },
+  options: {
+    bosToken: '<|im_start|>',
+    eosToken: '<|im_end|>',
+    specialTokens: ['<|endoftext|>', '<|im_start|>', '<|im_end|>'],
+  },
 }
 
 /** Headers in the way of Llama 3: trimmed contents, the first token with the first message, a date in the system turn. */
@@ -38,9 +42,15 @@ export const headers: Sample = {
     '{%- if add_generation_prompt -%}{{- "<|start_header_id|>assistant<|end_header_id|>\\n\\n" -}}{%- endif -%}',
   ),
   options: {
-    bosToken: '<|begin_of_text|>', eosToken: '<|eot_id|>',
-    specialTokens: ['<|begin_of_text|>', '<|start_header_id|>', '<|end_header_id|>', '<|eot_id|>',
-      ...Array.from({ length: 250 }, (_, i) => `<|reserved_special_token_${i}|>`)],
+    bosToken: '<|begin_of_text|>',
+    eosToken: '<|eot_id|>',
+    specialTokens: [
+      '<|begin_of_text|>',
+      '<|start_header_id|>',
+      '<|end_header_id|>',
+      '<|eot_id|>',
+      ...Array.from({ length: 250 }, (_, i) => `<|reserved_special_token_${i}|>`),
+    ],
   },
 }
 
@@ -65,7 +75,7 @@ export const lastUser: Sample = {
     "{%- if messages[0].role == 'system' -%}{%- set sys = messages[0].content -%}{%- set rest = messages[1:] -%}{%- else -%}{%- set sys = '' -%}{%- set rest = messages -%}{%- endif -%}",
     '{{- bos_token -}}',
     "{%- for m in rest -%}{%- if m.role == 'user' -%}[INST]{%- if loop.last and sys %} {{ sys + '\\n\\n' + m.content }}{%- else %} {{ m.content }}{%- endif -%}[/INST]",
-    "{%- else %} {{ m.content }}{{ eos_token }}{%- endif -%}{%- endfor -%}",
+    '{%- else %} {{ m.content }}{{ eos_token }}{%- endif -%}{%- endfor -%}',
   ),
   options: inst.options,
 }
@@ -79,7 +89,11 @@ export const gemma: Sample = {
     "{{ '<start_of_turn>' + role + '\\n' + m['content'] | trim + '<end_of_turn>\\n' }}{% endfor %}",
     "{% if add_generation_prompt %}{{ '<start_of_turn>model\\n' }}{% endif %}",
   ),
-  options: { bosToken: '<bos>', eosToken: '<eos>', specialTokens: ['<pad>', '<eos>', '<bos>', '<start_of_turn>', '<end_of_turn>'] },
+  options: {
+    bosToken: '<bos>',
+    eosToken: '<eos>',
+    specialTokens: ['<pad>', '<eos>', '<bos>', '<start_of_turn>', '<end_of_turn>'],
+  },
 }
 
 /** ChatML that drops the reasoning of replies before the latest question, and refuses a conversation without a question. */
@@ -115,17 +129,29 @@ export const deepseek: Sample = {
   source: lines(
     "{% if not add_generation_prompt is defined %}{% set add_generation_prompt = false %}{% endif %}{% set ns = namespace(sys='') %}",
     "{%- for m in messages %}{%- if m['role'] == 'system' %}{% set ns.sys = m['content'] %}{%- endif %}{%- endfor %}",
-    "{{ bos_token }}{{ ns.sys }}",
+    '{{ bos_token }}{{ ns.sys }}',
     "{%- for m in messages %}{%- if m['role'] == 'user' %}{{ '<｜User｜>' + m['content'] }}{%- endif %}",
     "{%- if m['role'] == 'assistant' %}{% set content = m['content'] %}{% if '</think>' in content %}{% set content = content.split('</think>')[-1] %}{% endif %}{{ '<｜Assistant｜>' + content + eos_token }}{%- endif %}{%- endfor -%}",
     "{% if add_generation_prompt %}{{ '<｜Assistant｜><think>\\n' }}{% endif %}",
   ),
-  options: { bosToken: '<｜begin▁of▁sentence｜>', eosToken: '<｜end▁of▁sentence｜>', specialTokens: ['<｜begin▁of▁sentence｜>', '<｜end▁of▁sentence｜>', '<｜User｜>', '<｜Assistant｜>', '<think>', '</think>'] },
+  options: {
+    bosToken: '<｜begin▁of▁sentence｜>',
+    eosToken: '<｜end▁of▁sentence｜>',
+    specialTokens: [
+      '<｜begin▁of▁sentence｜>',
+      '<｜end▁of▁sentence｜>',
+      '<｜User｜>',
+      '<｜Assistant｜>',
+      '<think>',
+      '</think>',
+    ],
+  },
 }
 
 /** Control tokens put together from the role. */
 export const roleTokens: Sample = {
-  source: "{% for m in messages %}{{ '<|' + m['role'] + '|>\\n' + m['content'] + '<|end|>\\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|>\\n' }}{% endif %}",
+  source:
+    "{% for m in messages %}{{ '<|' + m['role'] + '|>\\n' + m['content'] + '<|end|>\\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|>\\n' }}{% endif %}",
   options: { eosToken: '<|end|>', specialTokens: ['<|system|>', '<|user|>', '<|assistant|>', '<|end|>'] },
 }
 
@@ -142,29 +168,48 @@ export const seams: Sample = {
 
 /** Writes contents as JSON with escapes. */
 export const json: Sample = {
-  source: "{% for m in messages %}<|im_start|>{{ m.content | tojson(ensure_ascii=true) }}<|im_end|>\n{% endfor %}",
+  source: '{% for m in messages %}<|im_start|>{{ m.content | tojson(ensure_ascii=true) }}<|im_end|>\n{% endfor %}',
   options: chatml.options,
 }
 
 /** Cleans contents of its own tokens. */
 export const cleaning: Sample = {
-  source: "{% for m in messages %}<|im_start|>{{ m.role + '\\n' + m.content | replace('<|im_end|>', '') }}<|im_end|>\n{% endfor %}{{ '<|im_start|>assistant\n' }}",
+  source:
+    "{% for m in messages %}<|im_start|>{{ m.role + '\\n' + m.content | replace('<|im_end|>', '') }}<|im_end|>\n{% endfor %}{{ '<|im_start|>assistant\n' }}",
   options: chatml.options,
 }
 
-export const samples = { chatml, headers, inst, lastUser, gemma, reasoning, reasoningTokens, deepseek, roleTokens, seams, json, cleaning }
+export const samples = {
+  chatml,
+  headers,
+  inst,
+  lastUser,
+  gemma,
+  reasoning,
+  reasoningTokens,
+  deepseek,
+  roleTokens,
+  seams,
+  json,
+  cleaning,
+}
 
-export const make = (sample: Sample, options: Partial<ChatTemplateOptions> = {}) => new ChatTemplate(sample.source, { ...sample.options, ...options })
+export const make = (sample: Sample, options: Partial<ChatTemplateOptions> = {}) =>
+  new ChatTemplate(sample.source, { ...sample.options, ...options })
 
 const compiled = new Map<string, Template>()
 
 /** What plain jinja makes of the messages. */
 export function plain(sample: Sample, messages: readonly ChatMessage[], addGenerationPrompt: boolean): string {
   let template = compiled.get(sample.source)
-  if (template === undefined) compiled.set(sample.source, template = new Template(sample.source))
+  if (template === undefined) compiled.set(sample.source, (template = new Template(sample.source)))
   return template.render({
-    messages, add_generation_prompt: addGenerationPrompt, tools: null, documents: null,
-    bos_token: sample.options.bosToken ?? '', eos_token: sample.options.eosToken ?? '',
+    messages,
+    add_generation_prompt: addGenerationPrompt,
+    tools: null,
+    documents: null,
+    bos_token: sample.options.bosToken ?? '',
+    eos_token: sample.options.eosToken ?? '',
   })
 }
 

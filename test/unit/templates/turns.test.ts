@@ -1,6 +1,23 @@
 import type { ChatMessage } from '../../../lib/messages.js'
 import { piecesText } from '../../../lib/templates/chat-template.js'
-import { assistant, chatml, deepseek, gemma, headers, inst, lastUser, make, plain, reasoning, roleTokens, samples, system, thrown, tool, user } from './samples.js'
+import {
+  assistant,
+  chatml,
+  deepseek,
+  gemma,
+  headers,
+  inst,
+  lastUser,
+  make,
+  plain,
+  reasoning,
+  roleTokens,
+  samples,
+  system,
+  thrown,
+  tool,
+  user,
+} from './samples.js'
 
 const history = (exchanges: number): ChatMessage[] =>
   Array.from({ length: exchanges }, (_, i) => [user(`q${i} <|im_end|>?`), assistant(`a${i} of it`)]).flat()
@@ -27,14 +44,16 @@ describe('traits found by the probe', () => {
   })
 
   test('a template that counts turns is not incremental', () => {
-    const source = "{% for m in messages %}<|im_start|>{{ m.role }} {{ loop.index }}\n{{ m.content }}<|im_end|>\n{% endfor %}<|im_start|>assistant {{ (messages | length + 1) ~ '\n' }}"
+    const source =
+      "{% for m in messages %}<|im_start|>{{ m.role }} {{ loop.index }}\n{{ m.content }}<|im_end|>\n{% endfor %}<|im_start|>assistant {{ (messages | length + 1) ~ '\n' }}"
     const template = make({ ...chatml, source })
     expect(template.incremental).toBe(false)
     expect(thrown(() => template.continueTurn([user('x')]))).toMatchObject({ code: 'TEMPLATE_FAILED' })
   })
 
   test('a template that shows only the latest exchanges is not incremental', () => {
-    const source = "{% for m in messages[-5:] %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}{{ '<|im_start|>assistant\n' }}"
+    const source =
+      "{% for m in messages[-5:] %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}{{ '<|im_start|>assistant\n' }}"
     expect(make({ ...chatml, source }).incremental).toBe(false)
   })
 })
@@ -82,18 +101,21 @@ describe('continueTurn is the end of the whole rendering', () => {
 })
 
 describe('renderSystem', () => {
-  test.each(['chatml', 'headers', 'reasoning', 'roleTokens', 'cleaning'] as const)('%s: a prefix of every conversation', name => {
-    const sample = samples[name]
-    for (const text of ['Be short.', ' spaced \n', 'a<|im_end|>b', 'x'.repeat(2000)]) {
-      const prefix = piecesText(make(sample).renderSystem(text)!)
-      expect(prefix).toContain(text.trim().slice(0, 1))
-      for (const rest of [[user('hello')], [user(' <|im_start|>')], [user('a'), assistant('b'), user('c')]]) {
-        const whole = plain(sample, [system(text), ...rest], true)
-        expect(whole.startsWith(prefix)).toBe(true)
-        expect(whole.slice(prefix.length)).toMatch(/^<\|/) // a turn begins there
+  test.each(['chatml', 'headers', 'reasoning', 'roleTokens', 'cleaning'] as const)(
+    '%s: a prefix of every conversation',
+    name => {
+      const sample = samples[name]
+      for (const text of ['Be short.', ' spaced \n', 'a<|im_end|>b', 'x'.repeat(2000)]) {
+        const prefix = piecesText(make(sample).renderSystem(text)!)
+        expect(prefix).toContain(text.trim().slice(0, 1))
+        for (const rest of [[user('hello')], [user(' <|im_start|>')], [user('a'), assistant('b'), user('c')]]) {
+          const whole = plain(sample, [system(text), ...rest], true)
+          expect(whole.startsWith(prefix)).toBe(true)
+          expect(whole.slice(prefix.length)).toMatch(/^<\|/) // a turn begins there
+        }
       }
-    }
-  })
+    },
+  )
 
   test('ends with the message', () => {
     expect(make(chatml).renderSystem('S')).toEqual([{ special: true, text: '<|im_start|>system\nS<|im_end|>\n' }])
@@ -106,16 +128,23 @@ describe('renderSystem', () => {
   })
 
   test('ends with the message where the template leaves the last message open', () => {
-    const source = "{% for m in messages %}{% if loop.first and m.role != 'system' %}{{ '<|im_start|>system\\nBe of use.<|im_end|>\\n' }}{% endif %}{{ '<|im_start|>' + m.role + '\\n' + m.content }}{% if not loop.last or add_generation_prompt %}{{ '<|im_end|>\\n' }}{% endif %}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
-    expect(make({ ...chatml, source }).renderSystem('S')).toEqual([{ special: true, text: '<|im_start|>system\nS<|im_end|>\n' }])
+    const source =
+      "{% for m in messages %}{% if loop.first and m.role != 'system' %}{{ '<|im_start|>system\\nBe of use.<|im_end|>\\n' }}{% endif %}{{ '<|im_start|>' + m.role + '\\n' + m.content }}{% if not loop.last or add_generation_prompt %}{{ '<|im_end|>\\n' }}{% endif %}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
+    expect(make({ ...chatml, source }).renderSystem('S')).toEqual([
+      { special: true, text: '<|im_start|>system\nS<|im_end|>\n' },
+    ])
   })
 
   test('of templates without headers', () => {
-    const source = "{% for m in messages %}{{ m.content + eos_token }}{% endfor %}"
+    const source = '{% for m in messages %}{{ m.content + eos_token }}{% endfor %}'
     expect(make({ ...inst, source }).renderSystem('S')).toEqual([{ special: true, text: 'S</s>' }])
   })
 
-  test.each([['inst', inst], ['lastUser', lastUser], ['gemma', gemma]] as const)('%s has none', (_, sample) => {
+  test.each([
+    ['inst', inst],
+    ['lastUser', lastUser],
+    ['gemma', gemma],
+  ] as const)('%s has none', (_, sample) => {
     expect(make(sample).renderSystem('S')).toBeUndefined()
   })
 })

@@ -1,10 +1,14 @@
-import { withAnswers } from '../../../lib/tools/call-answers.js'
 import type { ChatMessage } from '../../../lib/index.js'
+import { withAnswers } from '../../../lib/tools/call-answers.js'
 import { fakeModel } from '../../tools/fake-model.js'
 
 const call = (id: string) => ({ id, name: 'f', arguments: {} })
 const reply = (...ids: string[]): ChatMessage => ({ role: 'assistant', content: '', toolCalls: ids.map(call) })
-const answer = (content: string, toolCallId?: string): ChatMessage => ({ role: 'tool', content, ...(toolCallId === undefined ? {} : { toolCallId }) })
+const answer = (content: string, toolCallId?: string): ChatMessage => ({
+  role: 'tool',
+  content,
+  ...(toolCallId === undefined ? {} : { toolCallId }),
+})
 const cancelled = (id: string) => answer('Error: the call was cancelled', id)
 const user: ChatMessage = { role: 'user', content: 'Q' }
 const plain: ChatMessage = { role: 'assistant', content: 'A' }
@@ -12,14 +16,54 @@ const refused = { code: 'INVALID_OPTION', details: expect.objectContaining({ opt
 
 describe('answers to calls', () => {
   test.each<[string, ChatMessage | undefined, ChatMessage[], ChatMessage[]]>([
-    ['get the ids of their calls, in order', reply('a', 'b'), [answer('1'), answer('2')], [answer('1', 'a'), answer('2', 'b')]],
-    ['that are named leave the others', reply('a', 'b'), [answer('1'), answer('2', 'a')], [answer('1', 'b'), answer('2', 'a')]],
-    ['that are missing are told to be cancelled', reply('a', 'b'), [answer('1', 'a'), user], [cancelled('b'), answer('1', 'a'), user]],
-    ['of two calls with one id are two', reply('a', 'a'), [answer('1'), answer('2')], [answer('1', 'a'), answer('2', 'a')]],
-    ['of two calls with one id that are named are two', reply('a', 'a'), [answer('1', 'a'), answer('2', 'a')], [answer('1', 'a'), answer('2', 'a')]],
-    ['of two calls with one id, of which one is missing', reply('a', 'a'), [answer('1')], [cancelled('a'), answer('1', 'a')]],
-    ['within what is said', undefined, [user, reply('a'), answer('1'), plain], [user, reply('a'), answer('1', 'a'), plain]],
-    ['that are missing within what is said', undefined, [user, reply('a'), plain, user], [user, reply('a'), cancelled('a'), plain, user]],
+    [
+      'get the ids of their calls, in order',
+      reply('a', 'b'),
+      [answer('1'), answer('2')],
+      [answer('1', 'a'), answer('2', 'b')],
+    ],
+    [
+      'that are named leave the others',
+      reply('a', 'b'),
+      [answer('1'), answer('2', 'a')],
+      [answer('1', 'b'), answer('2', 'a')],
+    ],
+    [
+      'that are missing are told to be cancelled',
+      reply('a', 'b'),
+      [answer('1', 'a'), user],
+      [cancelled('b'), answer('1', 'a'), user],
+    ],
+    [
+      'of two calls with one id are two',
+      reply('a', 'a'),
+      [answer('1'), answer('2')],
+      [answer('1', 'a'), answer('2', 'a')],
+    ],
+    [
+      'of two calls with one id that are named are two',
+      reply('a', 'a'),
+      [answer('1', 'a'), answer('2', 'a')],
+      [answer('1', 'a'), answer('2', 'a')],
+    ],
+    [
+      'of two calls with one id, of which one is missing',
+      reply('a', 'a'),
+      [answer('1')],
+      [cancelled('a'), answer('1', 'a')],
+    ],
+    [
+      'within what is said',
+      undefined,
+      [user, reply('a'), answer('1'), plain],
+      [user, reply('a'), answer('1', 'a'), plain],
+    ],
+    [
+      'that are missing within what is said',
+      undefined,
+      [user, reply('a'), plain, user],
+      [user, reply('a'), cancelled('a'), plain, user],
+    ],
     ['may come later, of the last reply', undefined, [user, reply('a')], [user, reply('a')]],
     ['of no call are as they are given', plain, [answer('1')], [answer('1')]],
   ])('%s', (_name, last, said, expected) => expect(withAnswers(last, said)).toEqual(expected))
@@ -29,7 +73,9 @@ describe('answers to calls', () => {
     ['too many', reply('a'), [answer('1'), answer('2')]],
     ['twice to the same', reply('a', 'b'), [answer('1', 'a'), answer('2', 'a')]],
     ['to another call within what is said', undefined, [user, reply('a'), answer('1', 'b'), plain]],
-  ])('%s are refused', (_name, last, said) => expect(() => withAnswers(last, said)).toThrow(expect.objectContaining(refused)))
+  ])('%s are refused', (_name, last, said) =>
+    expect(() => withAnswers(last, said)).toThrow(expect.objectContaining(refused)),
+  )
 })
 
 describe('candidates and add', () => {

@@ -4,7 +4,10 @@
 type Matcher = (text: string, at: number, next: (at: number) => boolean) => boolean
 
 const empty: Matcher = (_, at, next) => next(at)
-const sequence = (first: Matcher, second: Matcher): Matcher => (text, at, next) => first(text, at, middle => second(text, middle, next))
+const sequence =
+  (first: Matcher, second: Matcher): Matcher =>
+  (text, at, next) =>
+    first(text, at, middle => second(text, middle, next))
 
 /** Throws for what is no grammar, and for rules that aren't there. */
 export class Gbnf {
@@ -49,7 +52,8 @@ export class Gbnf {
 
   #sequence(grouped: boolean): Matcher {
     let matcher = empty
-    while (this.#at < this.#source.length && !'|)\n'.includes(this.#source[this.#at]!)) matcher = sequence(matcher, this.#repeated(grouped))
+    while (this.#at < this.#source.length && !'|)\n'.includes(this.#source[this.#at]!))
+      matcher = sequence(matcher, this.#repeated(grouped))
     return matcher
   }
 
@@ -61,9 +65,19 @@ export class Gbnf {
     if (bounds === null) return one
     const [mark, least, comma, most] = bounds
     const from = mark === '+' ? 1 : mark.startsWith('{') ? Number(least) : 0
-    const to = mark === '?' ? 1 : mark.startsWith('{') && comma === '' ? from : mark.startsWith('{') && most !== '' ? Number(most) : Infinity
-    const repeat = (count: number): Matcher => (text, at, next) =>
-      count < to && one(text, at, after => after > at && repeat(count + 1)(text, after, next)) || count >= from && next(at)
+    const to =
+      mark === '?'
+        ? 1
+        : mark.startsWith('{') && comma === ''
+          ? from
+          : mark.startsWith('{') && most !== ''
+            ? Number(most)
+            : Infinity
+    const repeat =
+      (count: number): Matcher =>
+      (text, at, next) =>
+        (count < to && one(text, at, after => after > at && repeat(count + 1)(text, after, next))) ||
+        (count >= from && next(at))
     return repeat(0)
   }
 
@@ -103,7 +117,8 @@ export class Gbnf {
   }
 
   #expect(text: string): void {
-    if (!this.#source.startsWith(text, this.#at)) throw new Error(`No ${text}: ${JSON.stringify(this.#source.slice(this.#at, this.#at + 40))}`)
+    if (!this.#source.startsWith(text, this.#at))
+      throw new Error(`No ${text}: ${JSON.stringify(this.#source.slice(this.#at, this.#at + 40))}`)
     this.#at += text.length
   }
 

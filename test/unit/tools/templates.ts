@@ -5,9 +5,17 @@ const chat = "{{ '<|im_start|>' + m.role + '\\n' + (m.content or '') + '<|im_end
 const opening = "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
 
 /** A header with the role's name, whatever it is; nothing about tools. */
-export const plain = lines('{% for m in messages %}', "{{ '<|im_start|>' + m.role + '\\n' + m.content + '<|im_end|>\\n' }}", '{% endfor %}', opening)
+export const plain = lines(
+  '{% for m in messages %}',
+  "{{ '<|im_start|>' + m.role + '\\n' + m.content + '<|im_end|>\\n' }}",
+  '{% endfor %}',
+  opening,
+)
 
-export const smollm2 = lines("{% if messages[0].role != 'system' %}{{ '<|im_start|>system\\nYou are named SmolLM<|im_end|>\\n' }}{% endif %}", plain)
+export const smollm2 = lines(
+  "{% if messages[0].role != 'system' %}{{ '<|im_start|>system\\nYou are named SmolLM<|im_end|>\\n' }}{% endif %}",
+  plain,
+)
 
 /** Users and assistants in turns, nobody else. */
 export const strict = lines(
@@ -26,7 +34,10 @@ export const hermes = lines(
   "{% if m.role == 'assistant' %}{{ '<|im_start|>assistant\\n' + m.content }}",
   "{% for c in m.tool_calls or [] %}{{ '<tool_call>\\n{\"name\": \"' + c.function.name + '\", \"arguments\": ' + (c.function.arguments if c.function.arguments is string else c.function.arguments | tojson) + '}\\n</tool_call>' }}{% endfor %}{{ '<|im_end|>\\n' }}",
   "{% elif m.role == 'tool' %}{{ '<|im_start|>user\\n<tool_response>\\n' + m.content + '\\n</tool_response><|im_end|>\\n' }}",
-  "{% elif m.role == 'user' %}", chat, '{% endif %}{% endfor %}', opening,
+  "{% elif m.role == 'user' %}",
+  chat,
+  '{% endif %}{% endfor %}',
+  opening,
 )
 
 /** Does without a conversation in which there are no tools. */
@@ -36,8 +47,10 @@ export const hermesAlways = hermes.replace('{% if tools %}', '{% for t in tools 
 export const smollm3 = lines(
   "{{ '<|im_start|>system\\n' + (messages[0].content if messages[0].role == 'system' else '') }}",
   "{% if xml_tools %}{{ '\\nTools:\\n' }}{% for t in xml_tools %}{{ t ~ '\\n' }}{% endfor %}{{ 'Write\\n<tool_call>\\n{\"name\": <name>, \"arguments\": <arguments>}\\n</tool_call>' }}{% endif %}{{ '<|im_end|>\\n' }}",
-  "{% for m in messages %}{% if m.role == 'user' or m.role == 'assistant' %}", chat,
-  "{% elif m.role == 'tool' %}{{ '<|im_start|>user\\n' + m.content + '<|im_end|>\\n' }}{% endif %}{% endfor %}", opening,
+  "{% for m in messages %}{% if m.role == 'user' or m.role == 'assistant' %}",
+  chat,
+  "{% elif m.role == 'tool' %}{{ '<|im_start|>user\\n' + m.content + '<|im_end|>\\n' }}{% endif %}{% endfor %}",
+  opening,
 )
 
 /** Tools in the first user's message unless told otherwise, one call at a time, JSON without a mark. */
@@ -47,13 +60,15 @@ export const llama3 = lines(
   "{{ bos_token + '<|start|>system<|end|>\\n\\n' }}{% if tools is not none and not tools_in_user_message %}{% for t in tools %}{{ (t | tojson) + '\\n\\n' }}{% endfor %}{% endif %}{{ system + '<|eot|>' }}",
   "{% if tools is not none and tools_in_user_message %}{{ '<|start|>user<|end|>\\n\\n' }}{% for t in tools %}{{ (t | tojson) + '\\n\\n' }}{% endfor %}{{ messages[0].content + '<|eot|>' }}{% set messages = messages[1:] %}{% endif %}",
   "{% for m in messages %}{% if 'tool_calls' in m %}{% if m.tool_calls | length != 1 %}{{ raise_exception('one!') }}{% endif %}{% set c = m.tool_calls[0].function %}",
-  "{{ '<|start|>assistant<|end|>\\n\\n{\"name\": \"' + c.name + '\", \"parameters\": ' + (c.arguments | tojson) + '}<|eot|>' }}",
+  '{{ \'<|start|>assistant<|end|>\\n\\n{"name": "\' + c.name + \'", "parameters": \' + (c.arguments | tojson) + \'}<|eot|>\' }}',
   "{% elif m.role == 'tool' %}{{ '<|start|>ipython<|end|>\\n\\n' + (m.content | tojson) + '<|eot|>' }}",
   "{% else %}{{ '<|start|>' + m.role + '<|end|>\\n\\n' + m.content + '<|eot|>' }}{% endif %}{% endfor %}",
 )
 
 /** As `llama3`, but tools stay in the user's message. */
-export const toolsWithUser = llama3.replace('{% if not tools_in_user_message is defined %}{% set tools_in_user_message = true %}{% endif %}', '').replaceAll('tools_in_user_message', 'true')
+export const toolsWithUser = llama3
+  .replace('{% if not tools_in_user_message is defined %}{% set tools_in_user_message = true %}{% endif %}', '')
+  .replaceAll('tools_in_user_message', 'true')
 
 /** Tools before the latest user message, calls as a list with ids of nine characters, else it raises. */
 export const mistral = lines(
@@ -65,19 +80,48 @@ export const mistral = lines(
   "{% elif m.role == 'assistant' %}{{ m.content + eos_token }}{% else %}{{ raise_exception('role!') }}{% endif %}{% endfor %}",
 )
 
-const calls = (call: string, before = '', after = '') => lines(
-  "{% for m in messages %}{% if m.role == 'assistant' and m.tool_calls %}{{ '<|im_start|>assistant\\n' + (m.content or '') }}", before, '{% for c in m.tool_calls %}{% set f = c.function %}', call, '{% endfor %}', after, "{{ '<|im_end|>\\n' }}{% else %}", chat, '{% endif %}{% endfor %}', opening,
-)
+const calls = (call: string, before = '', after = '') =>
+  lines(
+    "{% for m in messages %}{% if m.role == 'assistant' and m.tool_calls %}{{ '<|im_start|>assistant\\n' + (m.content or '') }}",
+    before,
+    '{% for c in m.tool_calls %}{% set f = c.function %}',
+    call,
+    '{% endfor %}',
+    after,
+    "{{ '<|im_end|>\\n' }}{% else %}",
+    chat,
+    '{% endif %}{% endfor %}',
+    opening,
+  )
 
-export const mistralNamed = calls("{{ '[TOOL_CALLS]' + f.name + '[ARGS]' + (f.arguments if f.arguments is string else f.arguments | tojson) }}")
+export const mistralNamed = calls(
+  "{{ '[TOOL_CALLS]' + f.name + '[ARGS]' + (f.arguments if f.arguments is string else f.arguments | tojson) }}",
+)
 /** Wants arguments as text. */
 export const functionary = calls("{{ '<function=' + f.name + '>' + f.arguments + '</function>' }}")
-export const deepseek = calls("{{ '<｜tool▁call▁begin｜>' + c.type + '<｜tool▁sep｜>' + f.name + '\\n```json\\n' + f.arguments + '\\n```<｜tool▁call▁end｜>' }}", "{{ '<｜tool▁calls▁begin｜>' }}", "{{ '<｜tool▁calls▁end｜>' }}")
-export const deepseek31 = calls("{{ '<｜tool▁call▁begin｜>' + f.name + '<｜tool▁sep｜>' + f.arguments + '<｜tool▁call▁end｜>' }}", "{{ '<｜tool▁calls▁begin｜>' }}", "{{ '<｜tool▁calls▁end｜>' }}")
-export const coder = calls("{{ '<tool_call>\\n<function=' + f.name + '>\\n' }}{% for k, v in f.arguments | items %}{{ '<parameter=' + k + '>\\n' + (v if v is string else v | tojson) + '\\n</parameter>\\n' }}{% endfor %}{{ '</function>\\n</tool_call>' }}")
+export const deepseek = calls(
+  "{{ '<｜tool▁call▁begin｜>' + c.type + '<｜tool▁sep｜>' + f.name + '\\n```json\\n' + f.arguments + '\\n```<｜tool▁call▁end｜>' }}",
+  "{{ '<｜tool▁calls▁begin｜>' }}",
+  "{{ '<｜tool▁calls▁end｜>' }}",
+)
+export const deepseek31 = calls(
+  "{{ '<｜tool▁call▁begin｜>' + f.name + '<｜tool▁sep｜>' + f.arguments + '<｜tool▁call▁end｜>' }}",
+  "{{ '<｜tool▁calls▁begin｜>' }}",
+  "{{ '<｜tool▁calls▁end｜>' }}",
+)
+export const coder = calls(
+  "{{ '<tool_call>\\n<function=' + f.name + '>\\n' }}{% for k, v in f.arguments | items %}{{ '<parameter=' + k + '>\\n' + (v if v is string else v | tojson) + '\\n</parameter>\\n' }}{% endfor %}{{ '</function>\\n</tool_call>' }}",
+)
 export const phi4 = calls("{{ '<|tool_call|>' + (f | tojson) + '<|/tool_call|>' }}")
-export const lists = calls("{{ (f | tojson) + ('' if loop.last else ', ') }}", "{{ '<tool_call>[' }}", "{{ ']</tool_call>' }}")
+export const lists = calls(
+  "{{ (f | tojson) + ('' if loop.last else ', ') }}",
+  "{{ '<tool_call>[' }}",
+  "{{ ']</tool_call>' }}",
+)
 /** In a way that nobody knows. */
 export const unknown = calls("{{ '<call ' + f.name + '>' + (f.arguments | tojson) + '</call>' }}")
 /** Writes what isn't there. */
-export const careless = calls("{{ '<tool_call>\\n' + (f | tojson) + '\\n</tool_call>' }}").replace("(m.content or '') }}{% for", "(m.content if m.content is not none else 'None') }}{% for")
+export const careless = calls("{{ '<tool_call>\\n' + (f | tojson) + '\\n</tool_call>' }}").replace(
+  "(m.content or '') }}{% for",
+  "(m.content if m.content is not none else 'None') }}{% for",
+)

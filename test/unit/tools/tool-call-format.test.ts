@@ -1,12 +1,13 @@
 import { reasoningFormat, reasoningIsOpen, thinkTags } from '../../../lib/reply/reasoning-format.js'
 import { CompiledTemplate } from '../../../lib/templates/compiled-template.js'
-import { genericFormat, toolCallFormat, type ToolCallFormat } from '../../../lib/tools/tool-call-format.js'
+import { genericFormat, type ToolCallFormat, toolCallFormat } from '../../../lib/tools/tool-call-format.js'
 import { toolInstructions } from '../../../lib/tools/tool-instructions.js'
 import { callMessage, resultMessages, toolVariables } from '../../../lib/tools/tool-messages.js'
 import { read, tools } from '../reply/replies.js'
 import * as templates from './templates.js'
 
-const format = (name: keyof typeof templates): ToolCallFormat => toolCallFormat(templates[name], { bosToken: '<s>', eosToken: '</s>' })
+const format = (name: keyof typeof templates): ToolCallFormat =>
+  toolCallFormat(templates[name], { bosToken: '<s>', eosToken: '</s>' })
 const known = Object.keys(templates) as (keyof typeof templates)[]
 
 describe('found out from a template', () => {
@@ -32,13 +33,26 @@ describe('found out from a template', () => {
   ] as const)('%s: %s', (name, syntax, toolsVariable, rendersCalls, argumentsAs, emptyContent, parallel, results) => {
     const found = format(name)
     expect({ ...found, syntax: found.syntax.name }).toEqual({
-      syntax, toolsVariable, rendersCalls, argumentsAs, emptyContent, parallel, results,
+      syntax,
+      toolsVariable,
+      rendersCalls,
+      argumentsAs,
+      emptyContent,
+      parallel,
+      results,
       variables: name === 'llama3' ? { tools_in_user_message: false } : {},
     })
   })
 
   test('a template that does not compile, says nothing, raises, or never ends', () => {
-    for (const source of ['', '{% for', '{{ raise_exception("no") }}', '{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}', '{{ messages }}', 'x'.repeat(2_000_000)]) {
+    for (const source of [
+      '',
+      '{% for',
+      '{{ raise_exception("no") }}',
+      '{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}',
+      '{{ messages }}',
+      'x'.repeat(2_000_000),
+    ]) {
       expect(toolCallFormat(source)).toBe(genericFormat)
     }
   })
@@ -62,13 +76,24 @@ describe.each(known)('messages for %s', name => {
     const messages = [
       { role: 'user', content: 'QUESTION' },
       callMessage(found, '', made),
-      ...resultMessages(found, made.map(({ id, name }) => ({ id, name, result: { ok: `${name}!` } }))),
+      ...resultMessages(
+        found,
+        made.map(({ id, name }) => ({ id, name, result: { ok: `${name}!` } })),
+      ),
       callMessage(found, 'It rains.', []),
     ]
     const text = template.render(messages, false, toolVariables(found, tools))
     // What needs no mark at the start of a reply is found here by the header before it.
-    const parts = read(text.slice(text.lastIndexOf('QUESTION') + 'QUESTION'.length), { syntax: { ...found.syntax, bare: false, open: found.syntax.bare ? ['<|start|>assistant<|end|>'] : found.syntax.open } })
-    expect(parts.filter(part => part.type === 'tool-call').map(part => part.arguments)).toEqual(made.map(call => call.arguments))
+    const parts = read(text.slice(text.lastIndexOf('QUESTION') + 'QUESTION'.length), {
+      syntax: {
+        ...found.syntax,
+        bare: false,
+        open: found.syntax.bare ? ['<|start|>assistant<|end|>'] : found.syntax.open,
+      },
+    })
+    expect(parts.filter(part => part.type === 'tool-call').map(part => part.arguments)).toEqual(
+      made.map(call => call.arguments),
+    )
     if (!found.syntax.bare) expect(parts.filter(part => part.type === 'invalid-tool-call')).toEqual([])
     for (const call of made) expect(text).toMatch(new RegExp(`\\{\\\\?"ok\\\\?":\\\\?"${call.name}!\\\\?"\\}`))
     expect(text).toContain('It rains.')
@@ -77,7 +102,14 @@ describe.each(known)('messages for %s', name => {
   test('the tools are named: by the template, or by the instructions', () => {
     const system = found.toolsVariable === undefined ? toolInstructions(found, tools) : 'Be brief.'
     if (name === 'strict') return expect(system).toContain('get_weather')
-    const text = template.render([{ role: 'system', content: system }, { role: 'user', content: 'QUESTION' }], true, toolVariables(found, tools))
+    const text = template.render(
+      [
+        { role: 'system', content: system },
+        { role: 'user', content: 'QUESTION' },
+      ],
+      true,
+      toolVariables(found, tools),
+    )
     expect(text.indexOf('get_weather')).toBeGreaterThan(0)
     expect(text.indexOf('Tells the time')).toBeLessThan(text.indexOf('QUESTION'))
   })
@@ -85,19 +117,34 @@ describe.each(known)('messages for %s', name => {
 
 describe('messages', () => {
   test('text before calls is kept', () => {
-    expect(callMessage(format('hermes'), 'I look.', calls)).toMatchObject({ content: 'I look.', tool_calls: [{ id: 'abcdefghi', type: 'function', function: { name: 'get_weather', arguments: calls[0]!.arguments } }, {}] })
-    expect(callMessage(format('plain'), 'I look.', calls.slice(1))).toEqual({ role: 'assistant', content: 'I look.\n<tool_call>\n{"name": "now", "arguments": {}}\n</tool_call>' })
+    expect(callMessage(format('hermes'), 'I look.', calls)).toMatchObject({
+      content: 'I look.',
+      tool_calls: [
+        { id: 'abcdefghi', type: 'function', function: { name: 'get_weather', arguments: calls[0]!.arguments } },
+        {},
+      ],
+    })
+    expect(callMessage(format('plain'), 'I look.', calls.slice(1))).toEqual({
+      role: 'assistant',
+      content: 'I look.\n<tool_call>\n{"name": "now", "arguments": {}}\n</tool_call>',
+    })
     expect(callMessage(format('hermes'), 'No.', [])).toEqual({ role: 'assistant', content: 'No.' })
   })
 
   test('arguments as text where the template wants text', () => {
-    expect(callMessage(format('functionary'), '', calls).tool_calls![0]!.function.arguments).toBe('{"city":"Rome \\"x\\"","days":2}')
+    expect(callMessage(format('functionary'), '', calls).tool_calls![0]!.function.arguments).toBe(
+      '{"city":"Rome \\"x\\"","days":2}',
+    )
   })
 
   test('results', () => {
-    const results = [{ id: 'a', name: 'now', result: 'noon' }, { id: 'b', name: 'get_weather', result: undefined }]
+    const results = [
+      { id: 'a', name: 'now', result: 'noon' },
+      { id: 'b', name: 'get_weather', result: undefined },
+    ]
     expect(resultMessages(format('hermes'), results)).toEqual([
-      { role: 'tool', content: 'noon', tool_call_id: 'a', name: 'now' }, { role: 'tool', content: 'null', tool_call_id: 'b', name: 'get_weather' },
+      { role: 'tool', content: 'noon', tool_call_id: 'a', name: 'now' },
+      { role: 'tool', content: 'null', tool_call_id: 'b', name: 'get_weather' },
     ])
     expect(resultMessages(format('plain'), results)).toEqual([
       { role: 'user', content: '<tool_response>\nnoon\n</tool_response>\n<tool_response>\nnull\n</tool_response>' },
@@ -112,7 +159,9 @@ describe('instructions', () => {
     const text = toolInstructions(found, tools)
     const example = text.slice(text.indexOf('exactly in this form'))
     const parts = read(example.slice(example.indexOf('\n') + 1), { syntax: found.syntax, tools: { example_tool: {} } })
-    expect(parts).toContainEqual(expect.objectContaining({ type: 'tool-call', arguments: { example_argument: 'its value' } }))
+    expect(parts).toContainEqual(
+      expect.objectContaining({ type: 'tool-call', arguments: { example_argument: 'its value' } }),
+    )
   })
 
   test('none without tools', () => {

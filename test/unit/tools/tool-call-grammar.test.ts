@@ -1,7 +1,7 @@
-import { callSyntaxes, type CallSyntaxName } from '../../../lib/tools/call-syntax.js'
+import { type CallSyntaxName, callSyntaxes } from '../../../lib/tools/call-syntax.js'
 import { literal, looseLiteral, renameRules, untilRules } from '../../../lib/tools/grammar-text.js'
 import { genericFormat } from '../../../lib/tools/tool-call-format.js'
-import { toolCallGrammar, type GrammarSubject } from '../../../lib/tools/tool-call-grammar.js'
+import { type GrammarSubject, toolCallGrammar } from '../../../lib/tools/tool-call-grammar.js'
 import { writeCalls } from '../../../lib/tools/write-calls.js'
 import { read, tools } from '../reply/replies.js'
 import { Gbnf } from './gbnf.js'
@@ -22,15 +22,26 @@ const json = [
 const asked: GrammarSubject[] = []
 const parametersGrammar = (tool: GrammarSubject) => {
   asked.push(tool)
-  const rule = { string: 'string', integer: 'number', boolean: '"true" | "false"', object: 'object' }[tool.parameters.type as string]
+  const rule = { string: 'string', integer: 'number', boolean: '"true" | "false"', object: 'object' }[
+    tool.parameters.type as string
+  ]
   return `root ::= ${rule}\n${json}`
 }
-const make = (name: CallSyntaxName, choice: Parameters<typeof toolCallGrammar>[2] = 'auto', more: object = {}, parallel = true) => {
+const make = (
+  name: CallSyntaxName,
+  choice: Parameters<typeof toolCallGrammar>[2] = 'auto',
+  more: object = {},
+  parallel = true,
+) => {
   const made = toolCallGrammar(format(name, parallel), tools, choice, { parametersGrammar, ...more })!
   return { ...made, gbnf: new Gbnf(made.grammar) }
 }
 
-const weather = { id: 'abcdefghi', name: 'get_weather', arguments: { city: 'Zürich "x"', days: 3, detailed: true, units: { t: ['C'] } } }
+const weather = {
+  id: 'abcdefghi',
+  name: 'get_weather',
+  arguments: { city: 'Zürich "x"', days: 3, detailed: true, units: { t: ['C'] } },
+}
 const now = { id: '123456789', name: 'now', arguments: {} }
 
 describe.each(names)('%s', name => {
@@ -47,7 +58,13 @@ describe.each(names)('%s', name => {
 
   test('takes nothing else', () => {
     const { gbnf } = make(name)
-    for (const text of ['', 'text', written(weather).slice(0, -1), `${written(weather)} so`, written({ ...now, name: 'other' })]) {
+    for (const text of [
+      '',
+      'text',
+      written(weather).slice(0, -1),
+      `${written(weather)} so`,
+      written({ ...now, name: 'other' }),
+    ]) {
       expect(gbnf.takes(text)).toBe(false)
     }
   })
@@ -89,13 +106,15 @@ describe.each(names)('%s with an answer of its own form', name => {
     const { gbnf, triggers } = make(name, 'auto', { answer })
     expect(triggers).toEqual([])
     for (const text of [written, given]) expect(gbnf.takes(text)).toBe(true)
-    for (const text of ['', 'text', written + given, given + written, `so ${given}`]) expect(gbnf.takes(text)).toBe(false)
+    for (const text of ['', 'text', written + given, given + written, `so ${given}`])
+      expect(gbnf.takes(text)).toBe(false)
   })
 
   test('takes either after the reasoning', () => {
     const { gbnf, triggers } = make(name, 'auto', { answer, reasoningClose: '</think>' })
     expect(triggers).toEqual(['</think>'])
-    for (const text of [written, given]) expect([gbnf.takes(`</think>\n${text}`), gbnf.takes(text)]).toEqual([true, false])
+    for (const text of [written, given])
+      expect([gbnf.takes(`</think>\n${text}`), gbnf.takes(text)]).toEqual([true, false])
   })
 
   test('takes calls alone where they are required', () => {
@@ -107,9 +126,14 @@ describe.each(names)('%s with an answer of its own form', name => {
     const options = { syntax: callSyntaxes[name], callsOrText: true }
     const quoting = JSON.stringify({ call: written, think: '<think>' })
     expect(read(quoting, options)).toEqual([{ type: 'text', text: quoting }])
-    expect(read(`<think>Hm.</think>\n${quoting}`, options)).toEqual([{ type: 'reasoning', text: 'Hm.' }, { type: 'text', text: quoting }])
+    expect(read(`<think>Hm.</think>\n${quoting}`, options)).toEqual([
+      { type: 'reasoning', text: 'Hm.' },
+      { type: 'text', text: quoting },
+    ])
     expect(read(written, options)).toEqual(read(written, { syntax: callSyntaxes[name] }))
-    expect(read(`<think>Hm.</think>\n${written}`, options)).toEqual(read(`<think>Hm.</think>\n${written}`, { syntax: callSyntaxes[name] }))
+    expect(read(`<think>Hm.</think>\n${written}`, options)).toEqual(
+      read(`<think>Hm.</think>\n${written}`, { syntax: callSyntaxes[name] }),
+    )
   })
 })
 
@@ -119,19 +143,24 @@ test('no grammar without a call', () => {
 })
 
 test('a tool that is not there', () => {
-  expect(() => toolCallGrammar(genericFormat, tools, { tool: 'toString' }, { parametersGrammar })).toThrow(expect.objectContaining({ code: 'INVALID_OPTION' }))
+  expect(() => toolCallGrammar(genericFormat, tools, { tool: 'toString' }, { parametersGrammar })).toThrow(
+    expect.objectContaining({ code: 'INVALID_OPTION' }),
+  )
 })
 
 test('a tool without parameters has an empty schema; names of any kind', () => {
   asked.length = 0
   const made = toolCallGrammar(genericFormat, { 'a"b\\c': {} }, 'auto', { parametersGrammar })!
   expect(asked).toEqual([{ name: 'a"b\\c', parameters: { type: 'object', properties: {} } }])
-  expect(new Gbnf(made.grammar).takes(writeCalls(genericFormat.syntax, [{ id: '', name: 'a"b\\c', arguments: {} }]))).toBe(true)
+  expect(
+    new Gbnf(made.grammar).takes(writeCalls(genericFormat.syntax, [{ id: '', name: 'a"b\\c', arguments: {} }])),
+  ).toBe(true)
 })
 
 describe('qwen3-coder', () => {
   const element = (key: string, value: string) => `<parameter=${key}>\n${value}\n</parameter>\n`
-  const call = (...elements: string[]) => `<tool_call>\n<function=get_weather>\n${elements.join('')}</function>\n</tool_call>`
+  const call = (...elements: string[]) =>
+    `<tool_call>\n<function=get_weather>\n${elements.join('')}</function>\n</tool_call>`
 
   test('arguments in their order, the needed ones always', () => {
     const { gbnf } = make('qwen3-coder')
@@ -144,17 +173,29 @@ describe('qwen3-coder', () => {
 
   test('text with starts of its own end in it', () => {
     const { gbnf } = make('qwen3-coder')
-    for (const text of ['\n', '\n\n\n', '</parameter', '\n</parameter\n', '\n<\n</p\n</', 'a < b']) expect(gbnf.takes(call(element('city', text)))).toBe(true)
+    for (const text of ['\n', '\n\n\n', '</parameter', '\n</parameter\n', '\n<\n</p\n</', 'a < b'])
+      expect(gbnf.takes(call(element('city', text)))).toBe(true)
   })
 
   test('a choice of texts, and definitions that are referred to', () => {
     asked.length = 0
-    const parameters = { type: 'object', properties: { unit: { enum: ['C', 'F'] }, more: { $ref: '#/$defs/x' } }, $defs: { x: { type: 'integer' } } }
-    const made = toolCallGrammar(format('qwen3-coder'), { get_weather: { parameters } }, 'auto', { parametersGrammar: tool => { asked.push(tool); return 'root ::= [0-9]' } })!
+    const parameters = {
+      type: 'object',
+      properties: { unit: { enum: ['C', 'F'] }, more: { $ref: '#/$defs/x' } },
+      $defs: { x: { type: 'integer' } },
+    }
+    const made = toolCallGrammar(format('qwen3-coder'), { get_weather: { parameters } }, 'auto', {
+      parametersGrammar: tool => {
+        asked.push(tool)
+        return 'root ::= [0-9]'
+      },
+    })!
     const gbnf = new Gbnf(made.grammar)
     expect(gbnf.takes(call(element('unit', 'C'), element('more', '7')))).toBe(true)
     expect(gbnf.takes(call(element('unit', 'K')))).toBe(false)
-    expect(asked).toEqual([{ name: 'get_weather', parameters: { $ref: '#/$defs/x', $defs: { x: { type: 'integer' } } } }])
+    expect(asked).toEqual([
+      { name: 'get_weather', parameters: { $ref: '#/$defs/x', $defs: { x: { type: 'integer' } } } },
+    ])
   })
 })
 
@@ -175,7 +216,10 @@ describe('text of grammars', () => {
       const gbnf = new Gbnf(`root ::= until\n${untilRules('until', marker).join('\n')}`)
       const alphabet = [...new Set(marker), 'z', marker.slice(0, -1), marker.slice(0, 2)]
       for (let n = 0; n < 3000; n++) {
-        const text = Array.from({ length: n % 6 }, (_, i) => alphabet[Math.floor(n / (i * 7 + 1)) % alphabet.length]).join('')
+        const text = Array.from(
+          { length: n % 6 },
+          (_, i) => alphabet[Math.floor(n / (i * 7 + 1)) % alphabet.length],
+        ).join('')
         const whole = text + marker
         expect(gbnf.takes(whole)).toBe(whole.indexOf(marker) === whole.length - marker.length)
         if (!text.endsWith(marker)) expect(gbnf.takes(text)).toBe(false)

@@ -9,23 +9,32 @@ export type Expression =
   | { kind: 'repeat'; item: Expression; count: Count }
 
 /** One of the choices of a whole pattern, and the ends of the text that it has to be at. */
-export interface Branch { expression: Expression; atStart: boolean; atEnd: boolean }
+export interface Branch {
+  expression: Expression
+  atStart: boolean
+  atEnd: boolean
+}
 
 export const emptyExpression: Expression = { kind: 'sequence', parts: [] }
 
 export function mayBeEmpty(expression: Expression): boolean {
   switch (expression.kind) {
-    case 'set': return false
-    case 'sequence': return expression.parts.every(mayBeEmpty)
-    case 'choice': return expression.options.some(mayBeEmpty)
-    case 'repeat': return expression.count.least === 0 || mayBeEmpty(expression.item)
+    case 'set':
+      return false
+    case 'sequence':
+      return expression.parts.every(mayBeEmpty)
+    case 'choice':
+      return expression.options.some(mayBeEmpty)
+    case 'repeat':
+      return expression.count.least === 0 || mayBeEmpty(expression.item)
   }
 }
 
 /** How many code points the texts that match have; an expression that nothing matches has infinitely many at least. */
 export function lengths(expression: Expression): Count {
   switch (expression.kind) {
-    case 'set': return expression.set.length === 0 ? { least: Infinity, most: 0 } : { least: 1, most: 1 }
+    case 'set':
+      return expression.set.length === 0 ? { least: Infinity, most: 0 } : { least: 1, most: 1 }
     case 'sequence': {
       const parts = expression.parts.map(lengths)
       if (parts.some(({ least }) => least === Infinity)) return { least: Infinity, most: 0 }
@@ -33,7 +42,10 @@ export function lengths(expression: Expression): Count {
     }
     case 'choice': {
       const options = expression.options.map(lengths)
-      return { least: Math.min(...options.map(({ least }) => least)), most: Math.max(...options.map(({ most }) => most)) }
+      return {
+        least: Math.min(...options.map(({ least }) => least)),
+        most: Math.max(...options.map(({ most }) => most)),
+      }
     }
     case 'repeat': {
       const { least, most } = expression.count
@@ -46,18 +58,31 @@ export function lengths(expression: Expression): Count {
 }
 
 /** How often what a pattern repeats without limit may come: single characters, and anything longer. */
-export interface RepetitionLimit { characters: number; groups: number }
+export interface RepetitionLimit {
+  characters: number
+  groups: number
+}
 
 /** The same expression, but that what is repeated without limit is limited, or repeated the least number of times. */
 export function withLimit(expression: Expression, limit: RepetitionLimit): Expression {
   switch (expression.kind) {
-    case 'set': return expression
-    case 'sequence': return { kind: 'sequence', parts: expression.parts.map(part => withLimit(part, limit)) }
-    case 'choice': return { kind: 'choice', options: expression.options.map(option => withLimit(option, limit)) }
+    case 'set':
+      return expression
+    case 'sequence':
+      return { kind: 'sequence', parts: expression.parts.map(part => withLimit(part, limit)) }
+    case 'choice':
+      return { kind: 'choice', options: expression.options.map(option => withLimit(option, limit)) }
     case 'repeat': {
-      const { item, count: { least, most } } = expression
+      const {
+        item,
+        count: { least, most },
+      } = expression
       const longest = Math.max(least, item.kind === 'set' ? limit.characters : limit.groups)
-      return { kind: 'repeat', item: withLimit(item, limit), count: { least, most: most === Infinity ? longest : most } }
+      return {
+        kind: 'repeat',
+        item: withLimit(item, limit),
+        count: { least, most: most === Infinity ? longest : most },
+      }
     }
   }
 }
@@ -75,8 +100,10 @@ export class NonEmpty {
   #make(expression: Expression): Expression | undefined {
     if (!mayBeEmpty(expression)) return expression
     switch (expression.kind) {
-      case 'set': return expression
-      case 'choice': return choiceOf(expression.options.map(option => this.of(option)))
+      case 'set':
+        return expression
+      case 'choice':
+        return choiceOf(expression.options.map(option => this.of(option)))
       case 'repeat': {
         const item = this.of(expression.item)
         const { least, most } = expression.count
@@ -84,10 +111,15 @@ export class NonEmpty {
         return { kind: 'repeat', item, count: { least: mayBeEmpty(expression.item) ? 1 : Math.max(least, 1), most } }
       }
       // every part may be empty: the first one that is not, and then the rest as it was
-      case 'sequence': return choiceOf(expression.parts.map((part, i) => {
-        const first = this.of(part)
-        return first === undefined ? undefined : { kind: 'sequence', parts: [first, ...expression.parts.slice(i + 1)] }
-      }))
+      case 'sequence':
+        return choiceOf(
+          expression.parts.map((part, i) => {
+            const first = this.of(part)
+            return first === undefined
+              ? undefined
+              : { kind: 'sequence', parts: [first, ...expression.parts.slice(i + 1)] }
+          }),
+        )
     }
   }
 }

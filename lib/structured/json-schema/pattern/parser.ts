@@ -1,18 +1,37 @@
-import { type CodePoints, codePoints, complement, everyCodePoint, intersection, union } from '../../grammar/code-points.js'
+import {
+  type CodePoints,
+  codePoints,
+  complement,
+  everyCodePoint,
+  intersection,
+  union,
+} from '../../grammar/code-points.js'
 import { Problem } from '../../problem.js'
 import type { Count } from '../shape.js'
-import { type Branch, emptyExpression, type Expression } from './expression.js'
+import { type Branch, type Expression, emptyExpression } from './expression.js'
 
 const mostLength = 2000
 const mostNesting = 50
 
 const digits: CodePoints = [[0x30, 0x39]]
-const word: CodePoints = [[0x30, 0x39], [0x41, 0x5a], [0x5f, 0x5f], [0x61, 0x7a]]
+const word: CodePoints = [
+  [0x30, 0x39],
+  [0x41, 0x5a],
+  [0x5f, 0x5f],
+  [0x61, 0x7a],
+]
 /** White space and line ends, as ECMAScript counts them. */
-const space: CodePoints = union(codePoints('\t\n\v\f\r \u00a0\u1680\u2028\u2029\u202f\u205f\u3000\ufeff'), [[0x2000, 0x200a]])
+const space: CodePoints = union(codePoints('\t\n\v\f\r \u00a0\u1680\u2028\u2029\u202f\u205f\u3000\ufeff'), [
+  [0x2000, 0x200a],
+])
 const lineEnds = codePoints('\n\r\u2028\u2029')
 const classes: Readonly<Record<string, CodePoints>> = {
-  d: digits, D: complement(digits), w: word, W: complement(word), s: space, S: complement(space),
+  d: digits,
+  D: complement(digits),
+  w: word,
+  W: complement(word),
+  s: space,
+  S: complement(space),
 }
 const controls: Readonly<Record<string, number>> = { t: 9, n: 10, v: 11, f: 12, r: 13, 0: 0 }
 
@@ -23,7 +42,8 @@ const controls: Readonly<Record<string, number>> = { t: 9, n: 10, v: 11, f: 12, 
  * @throws {Problem} for what is no pattern, and for look-around, back references, `\b`, `\p` and other anchors
  */
 export function readPattern(source: string, path: string): Branch[] {
-  if (source.length > mostLength) throw new Problem(path, `has ${source.length} characters, and at most ${mostLength} are supported`)
+  if (source.length > mostLength)
+    throw new Problem(path, `has ${source.length} characters, and at most ${mostLength} are supported`)
   try {
     new RegExp(source, 'u')
   } catch (error) {
@@ -38,7 +58,10 @@ class PatternParser {
   #position = 0
   #nesting = 0
 
-  constructor(source: string, readonly path: string) {
+  constructor(
+    source: string,
+    readonly path: string,
+  ) {
     this.#characters = Array.from(source)
   }
 
@@ -79,7 +102,17 @@ class PatternParser {
     const character = this.#characters[this.#position++]!
     if (character === '(') return this.#readGroup()
     if (character === '^') throw this.#anchor()
-    return { kind: 'set', set: character === '[' ? this.#readClass() : character === '.' ? complement(lineEnds) : character === '\\' ? this.#readEscape() : codePoints(character) }
+    return {
+      kind: 'set',
+      set:
+        character === '['
+          ? this.#readClass()
+          : character === '.'
+            ? complement(lineEnds)
+            : character === '\\'
+              ? this.#readEscape()
+              : codePoints(character),
+    }
   }
 
   #readGroup(): Expression {
@@ -164,7 +197,9 @@ class PatternParser {
       return parseInt(text, 16)
     }
     const first = this.#readHex(4)
-    const second = /^\\u(d[c-f][0-9a-f]{2})$/i.exec(this.#characters.slice(this.#position, this.#position + 6).join(''))?.[1]
+    const second = /^\\u(d[c-f][0-9a-f]{2})$/i.exec(
+      this.#characters.slice(this.#position, this.#position + 6).join(''),
+    )?.[1]
     if (first < 0xd800 || first > 0xdbff || second === undefined) return first
     this.#position += 6
     return 0x10000 + (first - 0xd800) * 0x400 + parseInt(second, 16) - 0xdc00
@@ -195,5 +230,7 @@ class PatternParser {
 }
 
 function only(codePoint: number): CodePoints {
-  return codePoint >= 0xd800 && codePoint <= 0xdfff ? [[codePoint, codePoint]] : codePoints(String.fromCodePoint(codePoint))
+  return codePoint >= 0xd800 && codePoint <= 0xdfff
+    ? [[codePoint, codePoint]]
+    : codePoints(String.fromCodePoint(codePoint))
 }

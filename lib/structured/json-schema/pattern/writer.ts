@@ -23,9 +23,12 @@ export class PatternWriter {
 
   #write(expression: Expression): Piece {
     switch (expression.kind) {
-      case 'set': return writtenCharacter(expression.set)
-      case 'sequence': return sequence(...expression.parts.map(part => this.piece(part)))
-      case 'choice': return choice(expression.options.filter(isPossible).map(option => this.piece(option)))
+      case 'set':
+        return writtenCharacter(expression.set)
+      case 'sequence':
+        return sequence(...expression.parts.map(part => this.piece(part)))
+      case 'choice':
+        return choice(expression.options.filter(isPossible).map(option => this.piece(option)))
       case 'repeat': {
         const { item, count } = expression
         if (!isPossible(item) || count.most === 0) return nothing
