@@ -5,7 +5,10 @@ import type { LiveChat, World } from './world.js'
 
 /** Most that log-probabilities of a 32-bit cache may differ by. */
 const bound = 2e-3
-/** Tokens of the window that may have been evicted, told of, and brought back: the run-ahead, and drafts. */
+/**
+ * Tokens of the window that may have been evicted, told of, and brought back: the run-ahead, and drafts. Where whole turns
+ * are evicted, one such token takes its turn along, however long that is.
+ */
 const broughtBack = 40
 /** In so many places a new sequence is cut, to see what a last bit does. */
 const mostCuts = 400
@@ -76,7 +79,7 @@ function compareBooks(world: World, name: string, live: LiveChat, kept: Int32Arr
     kept: text(0),
     sinks: text(0, sinks),
     window: text(sinks),
-    windowStart: text(sinks, sinks + broughtBack),
+    windowStart: text(sinks, chat.limits.evict === 'turn' ? undefined : sinks + broughtBack),
     keptTokens: kept.length,
     usage: chat.usage,
   }
