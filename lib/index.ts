@@ -1,10 +1,12 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 
-export type { AdapterInfo } from './adapters.js'
-export type { Answer, Chat, ChatLimits } from './chat.js'
-export type { RestoredFrom } from './conversation.js'
+export type { Answer, Chat, ChatLimits } from './chat/chat.js'
+export type { RestoredFrom } from './chat/conversation.js'
+export { type StreamChatOptions, streamChat } from './chat/stream-chat.js'
+export type { TokenCounts } from './engine/job-runner.js'
+export type { Sequence } from './engine/sequence.js'
+export type { TextStream } from './engine/text-stream.js'
 export { type ErrorCode, StreamingLLMError } from './errors.js'
-export { type DeviceNeed, estimateMemory, type MemoryEstimate, type MemoryEstimateOptions } from './estimate-memory.js'
 export type {
   EvictEvent,
   FinishEvent,
@@ -26,13 +28,20 @@ export type {
 } from './events.js'
 export type { Scalar } from './gguf/header.js'
 export type { MetadataValue } from './gguf/metadata.js'
-export type { TokenCounts } from './job-reader.js'
-export { loadModel } from './load-model.js'
+export type { ModelProgress } from './hub/progress.js'
 export type { ChatMessage, Role, ToolCall } from './messages.js'
-export type { Model } from './model.js'
-export type { DefaultPolicy, FileInfo, ModelInfo } from './model-info.js'
-export type { ModelMemory } from './model-memory.js'
-export type { ModelProgress } from './models/progress.js'
+export {
+  type DeviceNeed,
+  estimateMemory,
+  type MemoryEstimate,
+  type MemoryEstimateOptions,
+} from './model/estimate-memory.js'
+export { loadModel } from './model/load-model.js'
+export type { AdapterInfo } from './model/lora.js'
+export type { Model } from './model/model.js'
+export type { DefaultPolicy, FileInfo, ModelInfo } from './model/model-info.js'
+export type { ModelMemory } from './model/model-memory.js'
+export type { ModelDevice } from './model/place-model.js'
 export type {
   AdapterOptions,
   AdaptivePOptions,
@@ -51,11 +60,7 @@ export type {
   SamplingOptions,
   TextOptions,
   XtcOptions,
-} from './options.js'
-export type { ModelDevice } from './place-model.js'
-export type { Sequence } from './sequence.js'
-export { type StreamChatOptions, streamChat } from './stream-chat.js'
+} from './options/parse.js'
 export type { StandardResult, StandardSchema } from './structured/schema.js'
-export type { TextStream } from './text-stream.js'
 export type { JsonSchema, ToolChoice } from './tools/tool-definitions.js'
 export type { Tool, ToolArguments, Tools } from './tools/tools.js'

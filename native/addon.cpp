@@ -1,5 +1,5 @@
 // What JavaScript sees, and nothing else: here and in the files of objects values are converted, and Failures thrown as
-// Errors with a `code`. All of it runs on JavaScript's thread unless it says otherwise. lib/native.ts is its type.
+// Errors with a `code`. All of it runs on JavaScript's thread unless it says otherwise. lib/engine/native.ts is its type.
 #include <napi.h>
 
 #include <memory>

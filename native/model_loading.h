@@ -3,7 +3,7 @@
 
 namespace streaming {
 
-// (path, options, progress) => { promise, abort }: loads a model, as NativeAddon.load in lib/native.ts has it.
+// (path, options, progress) => { promise, abort }: loads a model, as NativeAddon.load in lib/engine/native.ts has it.
 Napi::Value load_model(const Napi::CallbackInfo& info);
 
 }  // namespace streaming

@@ -4,7 +4,7 @@
 #include "cache_policy.h"
 #include "engine.h"
 
-// Options as JavaScript gives them, which lib/options.ts has checked.
+// Options as JavaScript gives them, which lib/options/parse.ts has checked.
 namespace streaming {
 
 ContextOptions read_context_options(const Napi::Object& from);

@@ -25,7 +25,7 @@ bool all_finite_halves(const uint8_t* bytes, size_t size, size_t each) {
   return true;
 }
 
-// The types that a cache can have: lib/options.ts, kvType.
+// The types that a cache can have: lib/options/parse.ts, kvType.
 bool all_finite(int32_t type, const uint8_t* bytes, size_t size) {
   switch (type) {
     case GGML_TYPE_F32:

@@ -3,7 +3,7 @@
 
 namespace streaming {
 
-// Adds parts of the engine alone, for tests: CachePolicy, ThreadChoice, NgramIndex, DraftLength. lib/native.ts is their
+// Adds parts of the engine alone, for tests: CachePolicy, ThreadChoice, NgramIndex, DraftLength. lib/engine/native.ts is their
 // type.
 void define_test_objects(Napi::Env env, Napi::Object exports);
 

@@ -1,5 +1,5 @@
+import type { NativeDevice } from '../engine/native.js'
 import { StreamingLLMError } from '../errors.js'
-import type { NativeDevice } from '../native.js'
 import { type GpuBackend, type GpuKind, gpuBackends, gpuPackage } from './gpu-backends.js'
 import { gpuHardware, type Hardware } from './hardware.js'
 import type { SelectedLibraries } from './select.js'

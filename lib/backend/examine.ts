@@ -1,7 +1,7 @@
 import os from 'node:os'
 import path from 'node:path'
+import type { NativeDevice } from '../engine/native.js'
 import { StreamingLLMError } from '../errors.js'
-import type { NativeDevice } from '../native.js'
 import { chooseGpu, commandFor, surroundings } from './choose.js'
 import { type GpuKind, gpuKinds } from './gpu-backends.js'
 import { openAddon } from './open.js'

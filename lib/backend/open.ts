@@ -1,5 +1,5 @@
+import type { NativeAddon } from '../engine/native.js'
 import { fromNative } from '../errors.js'
-import type { NativeAddon } from '../native.js'
 import { loadAddonFor } from './addon.js'
 import { type SelectedLibraries, selectLibraries } from './select.js'
 import { needWholeFiles } from './whole-file.js'

@@ -1,6 +1,6 @@
-import { throwIfAborted, untilAborted } from '../abort.js'
+import type { NativeAddon, NativeDevice } from '../engine/native.js'
 import { fromNative, StreamingLLMError } from '../errors.js'
-import type { NativeAddon, NativeDevice } from '../native.js'
+import { throwIfAborted, untilAborted } from '../util/abort.js'
 import { chooseGpu, type GpuChoice, surroundings } from './choose.js'
 import type { GpuKind } from './gpu-backends.js'
 import type { SelectedLibraries } from './select.js'

@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs'
 import net from 'node:net'
 import path from 'node:path'
-import { onAbort, throwIfAborted } from '../abort.js'
 import { StreamingLLMError } from '../errors.js'
+import { onAbort, throwIfAborted } from '../util/abort.js'
 import type { LlamaLibraries } from './locate.js'
 
 // ggml-rpc.cpp of llama.cpp v0.4.0: a request is a byte, its data's length in 8 bytes, the data; an answer is the length

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { StreamingLLMError } from '../errors.js'
-import { userCacheFolder } from '../user-cache.js'
+import { userCacheFolder } from '../util/user-cache.js'
 import { addonFingerprint, type BuildMetadata, metadataFile, readMetadata } from './build-metadata.js'
 import { acceptedReleases, acceptedWords, findLibraryFiles, type LlamaLibraries, locateLibraries } from './locate.js'
 

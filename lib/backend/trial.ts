@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { createRequire } from 'node:module'
-import type { NativeDevice } from '../native.js'
+import type { NativeDevice } from '../engine/native.js'
 import { addonPath } from './addon.js'
 import type { GpuBackend } from './gpu-backends.js'
 import type { SelectedLibraries } from './select.js'

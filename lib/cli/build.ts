@@ -1,6 +1,6 @@
 import { Command } from 'commander'
-import { followingController } from '../abort.js'
 import { type BuildRequest, buildLibraries } from '../source-build/build.js'
+import { followingController } from '../util/abort.js'
 import { compilationProgress } from './compilation-progress.js'
 import { onInterrupt } from './failure.js'
 import { write } from './reply.js'

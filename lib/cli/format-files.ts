@@ -1,9 +1,9 @@
 import { StreamingLLMError } from '../errors.js'
-import { readTextFile } from '../files/text-file.js'
-import type { GenerateOptions } from '../options.js'
+import type { GenerateOptions } from '../options/parse.js'
 import { checkGrammar } from '../structured/grammar-check.js'
 import { jsonSchemaGrammar } from '../structured/json-schema.js'
 import type { JsonSchema } from '../tools/tool-definitions.js'
+import { readTextFile } from '../util/text-file.js'
 
 /**
  * What a reply must follow, from a file with a grammar or with a JSON Schema. Checked at once, since loading a model takes

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { replaceable } from '../files/replace-file.js'
-import { userDataFolder } from '../user-data.js'
+import { replaceable } from '../util/replace-file.js'
+import { userDataFolder } from '../util/user-data.js'
 import type { Entry } from './message-composer.js'
 import { plainText } from './plain-text.js'
 

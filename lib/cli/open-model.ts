@@ -1,6 +1,6 @@
+import { DEFAULT_MODEL, DEFAULT_MODEL_SHA256 } from '../hub/default-model.js'
 import { loadModel } from '../index.js'
-import { DEFAULT_MODEL, DEFAULT_MODEL_SHA256 } from '../models/default-model.js'
-import type { ModelOptions } from '../options.js'
+import type { ModelOptions } from '../options/parse.js'
 import { onInterrupt } from './failure.js'
 import { progressBar } from './progress-bar.js'
 import { modelOptions, type SharedFlags } from './shared-options.js'

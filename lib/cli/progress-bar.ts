@@ -1,4 +1,4 @@
-import type { LoadProgress } from '../options.js'
+import type { LoadProgress } from '../options/parse.js'
 import { type ProgressLine, progressLine } from './bar.js'
 
 /**

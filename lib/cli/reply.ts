@@ -1,5 +1,5 @@
 import type { FinishEvent, StreamEvent } from '../events.js'
-import type { GenerateOptions } from '../options.js'
+import type { GenerateOptions } from '../options/parse.js'
 import { OutputFailed, ReaderLeft, readerLeft } from './failure.js'
 
 /** The part of a chat that replies need. */

@@ -1,5 +1,5 @@
-import { throwIfAborted } from '../abort.js'
-import type { Sequence } from '../sequence.js'
+import type { Sequence } from '../engine/sequence.js'
+import { throwIfAborted } from '../util/abort.js'
 
 /** Where a measurement stands. */
 export interface Scored {

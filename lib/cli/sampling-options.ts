@@ -1,5 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
-import type { SamplingOptions } from '../options.js'
+import type { SamplingOptions } from '../options/parse.js'
 import { toNumber } from './shared-options.js'
 
 /** The flags that say how tokens are chosen. Named as the options of the API, which say what values they take. */

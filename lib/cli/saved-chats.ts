@@ -1,10 +1,10 @@
 import { mkdir } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import path from 'node:path'
-import { nothingDecoded } from '../conversation.js'
+import { nothingDecoded } from '../chat/conversation.js'
+import { isOtherFile, saveFailed } from '../chat/saved-chat.js'
 import { StreamingLLMError } from '../errors.js'
-import { isOtherFile, saveFailed } from '../saved-chat.js'
-import { userDataFolder } from '../user-data.js'
+import { userDataFolder } from '../util/user-data.js'
 import type { CommandedChat, CommandedModel } from './chat-session.js'
 
 /** One for each model, since a chat goes on as it was with its own only. */

@@ -1,8 +1,8 @@
 import { CommanderError } from 'commander'
 import { StreamingLLMError } from '../errors.js'
-import { parseJson } from '../json.js'
+import { type GenerateOptions, parseGenerateOptions } from '../options/parse.js'
 import { type SamplingOptions, samplingSchemas } from '../options/sampling.js'
-import { type GenerateOptions, parseGenerateOptions } from '../options.js'
+import { parseJson } from '../util/json.js'
 import { readSamplingFlag } from './sampling-options.js'
 
 /**

@@ -1,8 +1,8 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { DEFAULT_MODEL } from '../models/default-model.js'
-import { quantOf } from '../models/quants.js'
-import { parseReference } from '../models/reference.js'
-import type { ChatOptions, ModelOptions, PolicyOptions } from '../options.js'
+import { DEFAULT_MODEL } from '../hub/default-model.js'
+import { quantOf } from '../hub/quants.js'
+import { parseReference } from '../hub/reference.js'
+import type { ChatOptions, ModelOptions, PolicyOptions } from '../options/parse.js'
 
 export type Policy = NonNullable<PolicyOptions['policy']>
 export const policies: readonly Policy[] = ['streaming', 'dense', 'window', 'recompute']

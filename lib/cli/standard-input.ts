@@ -1,7 +1,7 @@
 import { fstatSync, readSync } from 'node:fs'
 import { buffer } from 'node:stream/consumers'
 import { StreamingLLMError } from '../errors.js'
-import { otherKind } from '../files/regular-file.js'
+import { otherKind } from '../util/regular-file.js'
 
 /** All of stdin. Throws INVALID_OPTION where it cannot be read. */
 export async function readStandardInput(command: string): Promise<Buffer> {

@@ -1,5 +1,5 @@
 import { StreamingLLMError } from '../errors.js'
-import { decodeText, readBytes } from '../files/text-file.js'
+import { decodeText, readBytes } from '../util/text-file.js'
 import { readStandardInput } from './standard-input.js'
 
 /** Where a command that reads a text finds it. */

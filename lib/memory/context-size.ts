@@ -1,4 +1,4 @@
-import type { NativeSequenceOptions } from '../native.js'
+import type { NativeSequenceOptions } from '../engine/native.js'
 
 /** The size of a llama.cpp context. */
 export interface ContextSize {

@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import type { NativeSampling } from '../native.js'
+import type { NativeSampling } from '../engine/native.js'
 import { checkObject, describe, invalid, reading, type Schema, type Schemas } from './check.js'
 import { number, texts, whole, wholeOr } from './kinds.js'
 

@@ -1,5 +1,5 @@
+import type { ModelProgress } from '../hub/progress.js'
 import type { ChatMessage } from '../messages.js'
-import type { ModelProgress } from '../models/progress.js'
 import type { StandardSchema } from '../structured/schema.js'
 import type { JsonSchema, ToolChoice } from '../tools/tool-definitions.js'
 import type { Tools } from '../tools/tools.js'

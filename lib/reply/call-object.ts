@@ -1,4 +1,4 @@
-import { isObject, parseJson } from '../json.js'
+import { isObject, parseJson } from '../util/json.js'
 import { JsonValue } from './json-value.js'
 import { afterSpace } from './marker-search.js'
 import type { OpenCall } from './open-call.js'

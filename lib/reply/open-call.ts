@@ -1,5 +1,5 @@
-import { isObject, parseJson } from '../json.js'
 import type { ToolDefinitions } from '../tools/tool-definitions.js'
+import { isObject, parseJson } from '../util/json.js'
 import type { ReplyPart } from './reply-parts.js'
 
 /** What calls are read with. */

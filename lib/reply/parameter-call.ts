@@ -1,6 +1,6 @@
-import { parseJson } from '../json.js'
 import type { CallSyntax } from '../tools/call-syntax.js'
 import { isText, type JsonSchema, parameterOf } from '../tools/tool-definitions.js'
+import { parseJson } from '../util/json.js'
 import { CallReader } from './call-reader.js'
 import { isCut, isSpace, MarkerSearch } from './marker-search.js'
 import type { CallContext } from './open-call.js'

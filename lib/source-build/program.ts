@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { appendFileSync, existsSync } from 'node:fs'
 import path from 'node:path'
-import { onAbort, throwIfAborted } from '../abort.js'
+import { onAbort, throwIfAborted } from '../util/abort.js'
 
 /** How a program that was run to its end came out. */
 export interface ProgramResult {

@@ -1,6 +1,6 @@
-import { untilAborted } from '../abort.js'
 import { StreamingLLMError } from '../errors.js'
 import { reading, reasonOf } from '../options/check.js'
+import { untilAborted } from '../util/abort.js'
 import { jsonSchemaGrammar } from './json-schema.js'
 import { type ReadSchema, readSchema } from './schema.js'
 

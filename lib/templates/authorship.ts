@@ -1,5 +1,5 @@
 import type { TemplateMessage } from '../messages.js'
-import { atOnce, partLength, type Work } from '../pace.js'
+import { atOnce, partLength, type Work } from '../util/pace.js'
 import type { CompiledTemplate } from './compiled-template.js'
 import type { TextRange } from './prompt-pieces.js'
 import type { SpareCharacters } from './spare-characters.js'

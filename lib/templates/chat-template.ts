@@ -1,6 +1,6 @@
 import { StreamingLLMError } from '../errors.js'
 import type { TemplateMessage } from '../messages.js'
-import { atOnce, type Work } from '../pace.js'
+import { atOnce, type Work } from '../util/pace.js'
 import { AuthoredRenderer } from './authorship.js'
 import { CompiledTemplate, type RenderLimits, renderLimits } from './compiled-template.js'
 import { probe, type TemplateTraits } from './conversation-probe.js'

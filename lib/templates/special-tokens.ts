@@ -1,5 +1,5 @@
 import { StreamingLLMError } from '../errors.js'
-import { partLength, type Work } from '../pace.js'
+import { partLength, type Work } from '../util/pace.js'
 import type { TextRange } from './prompt-pieces.js'
 
 interface TrieNode {

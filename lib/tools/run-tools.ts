@@ -1,5 +1,5 @@
-import { untilAborted } from '../abort.js'
 import type { ChatMessage, ToolCall } from '../messages.js'
+import { untilAborted } from '../util/abort.js'
 import type { ParsedTools } from './tools.js'
 
 /** What became of a call. */

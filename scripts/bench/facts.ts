@@ -2,7 +2,7 @@ import { createRequire } from 'node:module'
 import os from 'node:os'
 import { loadAddon } from '../../lib/backend/addon.js'
 import { locateLibraries } from '../../lib/backend/locate.js'
-import type { NativeAddon } from '../../lib/native.js'
+import type { NativeAddon } from '../../lib/engine/native.js'
 
 /** The machine and the versions, for the report. No path of this machine belongs there. */
 export function machineFacts(): [string, string][] {

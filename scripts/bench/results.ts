@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { StreamingLLMError } from '../../lib/errors.js'
-import { isObject, parseJson } from '../../lib/json.js'
+import { isObject, parseJson } from '../../lib/util/json.js'
 import { writeWhole } from '../report/files.js'
 import type { CaseOutcome } from './case.js'
 

@@ -1,5 +1,5 @@
 import type { Sequence } from '../../lib/index.js'
-import type { GenerateOptions } from '../../lib/options.js'
+import type { GenerateOptions } from '../../lib/options/parse.js'
 
 /** What it took until generated tokens were in the hands of a reader in JavaScript. */
 export interface TimedTokens {

@@ -1,5 +1,5 @@
-import type { Chat } from '../../lib/chat.js'
-import type { Model } from '../../lib/model.js'
+import type { Chat } from '../../lib/chat/chat.js'
+import type { Model } from '../../lib/model/model.js'
 
 /**
  * Adds an exchange to the chat as if it had been said. Returns the logarithm of the probability that the model gave to each

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import type { NativeLibraryPaths } from '../../lib/engine/native.js'
 import { StreamingLLMError } from '../../lib/errors.js'
-import type { NativeLibraryPaths } from '../../lib/native.js'
 
 /** What weights can be quantized to: llama.cpp's names of file types. */
 export const weightTypes = ['f32', 'f16', 'q8_0', 'q4_0', 'q4_1', 'q5_1', 'q4_K_M'] as const

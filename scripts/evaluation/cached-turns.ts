@@ -1,6 +1,6 @@
-import type { Chat } from '../../lib/chat.js'
+import type { Chat } from '../../lib/chat/chat.js'
 import type { ChatMessage } from '../../lib/messages.js'
-import type { Model } from '../../lib/model.js'
+import type { Model } from '../../lib/model/model.js'
 
 /** All that the cache of a chat holds, as text, with the names of special tokens. */
 export async function cachedText(model: Model, chat: Chat): Promise<string> {

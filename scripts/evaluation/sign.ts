@@ -1,6 +1,6 @@
-import type { Chat } from '../../lib/chat.js'
+import type { Chat } from '../../lib/chat/chat.js'
 import type { ChatMessage } from '../../lib/messages.js'
-import type { Model } from '../../lib/model.js'
+import type { Model } from '../../lib/model/model.js'
 
 /**
  * The logarithm of the probability that the model begins its reply with these very words. The exchange stays in the chat:

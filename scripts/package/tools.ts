@@ -1,7 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { userCacheFolder } from '../../lib/user-cache.js'
+import { userCacheFolder } from '../../lib/util/user-cache.js'
 import { run } from '../prebuild/tools.js'
 
 /** What the package is tried with, at these versions, in the user's cache; nothing of it is a dependency of the repository. */

@@ -1,6 +1,6 @@
-import { ChatFormat } from '../../lib/chat-format.js'
+import { ChatFormat } from '../../lib/chat/chat-format.js'
+import { nextPrompt, wholePrompt } from '../../lib/chat/prompt-tokens.js'
 import type { Model } from '../../lib/index.js'
-import { nextPrompt, wholePrompt } from '../../lib/prompt-tokens.js'
 import type { Question } from './answers.js'
 import { type ArcQuestion, questionText } from './arc-questions.js'
 

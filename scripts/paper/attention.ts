@@ -1,5 +1,5 @@
 import type { Model } from '../../lib/index.js'
-import { defaultThreads } from '../../lib/options.js'
+import { defaultThreads } from '../../lib/options/parse.js'
 import { attentionMaps } from '../evaluation/attention.js'
 import type { Setting } from './experiment.js'
 import { stoppedBy } from './stopping.js'

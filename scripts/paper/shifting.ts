@@ -1,4 +1,4 @@
-import { defaultThreads } from '../../lib/options.js'
+import { defaultThreads } from '../../lib/options/parse.js'
 import { scoreByShift } from '../evaluation/shift.js'
 import type { Setting } from './experiment.js'
 import type { Curve } from './perplexity.js'

@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import * as tar from 'tar'
-import { userCacheFolder } from '../../lib/user-cache.js'
+import { userCacheFolder } from '../../lib/util/user-cache.js'
 import { writeWhole } from '../report/files.js'
 import type { PinnedFile, Source } from './pinned-files.js'
 

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs'
 import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { promisify } from 'node:util'
-import { userCacheFolder } from '../../lib/user-cache.js'
+import { userCacheFolder } from '../../lib/util/user-cache.js'
 import { downloadWheel } from '../pip-wheel.js'
 import type { Architecture } from './targets.js'
 

@@ -1,4 +1,4 @@
-import type { NativeCachePolicy } from '../../lib/native.js'
+import type { NativeCachePolicy } from '../../lib/engine/native.js'
 import { openAddon } from '../tools/native-engine.js'
 import { seeded } from '../tools/random.js'
 

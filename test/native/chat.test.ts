@@ -2,7 +2,8 @@ import { copyFileSync, mkdtempSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { locateLibraries } from '../../lib/backend/locate.js'
-import { ChatFormat } from '../../lib/chat-format.js'
+import { ChatFormat } from '../../lib/chat/chat-format.js'
+import { wholePrompt } from '../../lib/chat/prompt-tokens.js'
 import {
   type Chat,
   type ChatMessage,
@@ -15,8 +16,7 @@ import {
   StreamingLLMError,
   streamChat,
 } from '../../lib/index.js'
-import { probeModel } from '../../lib/probe.js'
-import { wholePrompt } from '../../lib/prompt-tokens.js'
+import { probeModel } from '../../lib/model/load-in-child.js'
 import { exactContext } from '../tools/native-engine.js'
 import { chatML, tinyModel, tinyModelBytes } from '../tools/tiny-models.js'
 

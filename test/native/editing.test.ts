@@ -1,4 +1,4 @@
-import type { NativeJob, NativeModel, NativeSequence, NativeSequenceOptions } from '../../lib/native.js'
+import type { NativeJob, NativeModel, NativeSequence, NativeSequenceOptions } from '../../lib/engine/native.js'
 import {
   append,
   attentionFamilies,

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import type { NativeJob, NativeModel } from '../../lib/native.js'
+import type { NativeJob, NativeModel } from '../../lib/engine/native.js'
 import { drain, greedy, loadNative, openAddon, read, verified } from '../tools/native-engine.js'
 import { seeded } from '../tools/random.js'
 import { tinyModel } from '../tools/tiny-models.js'

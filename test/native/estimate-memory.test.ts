@@ -1,6 +1,6 @@
 import { checkModelFile } from '../../lib/gguf/check.js'
 import { estimateMemory, loadModel, type MemoryEstimateOptions } from '../../lib/index.js'
-import { traitsOfHeader } from '../../lib/model-memory.js'
+import { traitsOfHeader } from '../../lib/model/model-memory.js'
 import { allocated } from '../tools/allocated.js'
 import { attentionFamilies, learnedFamilies, recurrentFamilies } from '../tools/family-runs.js'
 import { type TinyKind, tinyModel } from '../tools/tiny-models.js'

@@ -1,4 +1,4 @@
-import type { NativeJob, NativeModel, NativeSequence } from '../../lib/native.js'
+import type { NativeJob, NativeModel, NativeSequence } from '../../lib/engine/native.js'
 import { append, randomTokens, score, withModel } from '../tools/family-runs.js'
 import { drain, greedy, openAddon, verified } from '../tools/native-engine.js'
 import type { TinyKind } from '../tools/tiny-models.js'

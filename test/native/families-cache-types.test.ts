@@ -1,4 +1,4 @@
-import type { NativeContextOptions, NativeSequenceOptions } from '../../lib/native.js'
+import type { NativeContextOptions, NativeSequenceOptions } from '../../lib/engine/native.js'
 import { distance, mean, randomTokens, scoreText, withModel } from '../tools/family-runs.js'
 import type { TinyKind, TinyOptions } from '../tools/tiny-models.js'
 

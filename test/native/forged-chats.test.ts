@@ -1,8 +1,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { encodeSavedChat, readSavedChat, type SavedChat } from '../../lib/chat/saved-chat.js'
 import { type Chat, loadModel, type Model, type ModelOptions, StreamingLLMError } from '../../lib/index.js'
-import { encodeSavedChat, readSavedChat, type SavedChat } from '../../lib/saved-chat.js'
 import { type TinyKind, tinyModel } from '../tools/tiny-models.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'streaming-llm-forged-'))

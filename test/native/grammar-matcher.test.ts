@@ -1,4 +1,4 @@
-import type { NativeAddon } from '../../lib/native.js'
+import type { NativeAddon } from '../../lib/engine/native.js'
 import { checkGrammar } from '../../lib/structured/grammar-check.js'
 import { GbnfGrammar } from '../tools/gbnf.js'
 import { openAddon } from '../tools/native-engine.js'

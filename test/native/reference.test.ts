@@ -1,4 +1,4 @@
-import type { NativeModel, NativeSequenceOptions } from '../../lib/native.js'
+import type { NativeModel, NativeSequenceOptions } from '../../lib/engine/native.js'
 import { drain, loadNative, openAddon, verified } from '../tools/native-engine.js'
 import { seeded } from '../tools/random.js'
 import { readReferenceModel } from '../tools/reference/model.js'

@@ -1,4 +1,4 @@
-import type { NativeJob, NativeModel, NativeSequence } from '../../lib/native.js'
+import type { NativeJob, NativeModel, NativeSequence } from '../../lib/engine/native.js'
 import { drain, greedy, loadNative, openAddon, read, verified } from '../tools/native-engine.js'
 import { seeded } from '../tools/random.js'
 import { tinyModel } from '../tools/tiny-models.js'

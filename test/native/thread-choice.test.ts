@@ -1,4 +1,4 @@
-import type { NativeThreadChoice } from '../../lib/native.js'
+import type { NativeThreadChoice } from '../../lib/engine/native.js'
 import { openAddon } from '../tools/native-engine.js'
 import { seeded } from '../tools/random.js'
 

@@ -1,5 +1,5 @@
+import type { NativeModel } from '../../lib/engine/native.js'
 import { loadModel } from '../../lib/index.js'
-import type { NativeModel } from '../../lib/native.js'
 import { loadNative, openAddon } from '../tools/native-engine.js'
 import { textClasses, waysToSplit } from '../tools/pre-tokenizers.js'
 import { type TinyOptions, tinyModel } from '../tools/tiny-models.js'

@@ -1,5 +1,3 @@
-import type { ModelOptions } from '../../lib/index.js'
-import { Model } from '../../lib/model.js'
 import type {
   NativeEmbedding,
   NativeEmbedRequest,
@@ -10,8 +8,10 @@ import type {
   NativeSequence,
   NativeSequenceOptions,
   NativeStream,
-} from '../../lib/native.js'
-import { parseModelOptions } from '../../lib/options.js'
+} from '../../lib/engine/native.js'
+import type { ModelOptions } from '../../lib/index.js'
+import { Model } from '../../lib/model/model.js'
+import { parseModelOptions } from '../../lib/options/parse.js'
 
 // What the typed layer does by itself, on an engine of a few lines: one token a character, replies as given.
 

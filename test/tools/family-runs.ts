@@ -1,4 +1,9 @@
-import type { NativeContextOptions, NativeModel, NativeSequence, NativeSequenceOptions } from '../../lib/native.js'
+import type {
+  NativeContextOptions,
+  NativeModel,
+  NativeSequence,
+  NativeSequenceOptions,
+} from '../../lib/engine/native.js'
 import { drain, loadNative, openAddon, verified } from './native-engine.js'
 import { seeded } from './random.js'
 import { type TinyKind, type TinyOptions, tinyModel } from './tiny-models.js'

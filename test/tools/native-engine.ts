@@ -8,7 +8,7 @@ import type {
   NativeSampling,
   NativeSequenceOptions,
   NativeStream,
-} from '../../lib/native.js'
+} from '../../lib/engine/native.js'
 
 /** The addon without the typed layer, for tests of the engine itself. */
 export function openAddon(): NativeAddon {

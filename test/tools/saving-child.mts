@@ -1,7 +1,7 @@
 // Saves two chats in turn to one file, for ever, and tells after each how many milliseconds it took: somebody will end this
 // process in the middle of it. Without a model, so that it starts at once.
 import { writeSync } from 'node:fs'
-import { readSavedChat, writeSavedChat } from '../../lib/saved-chat.js'
+import { readSavedChat, writeSavedChat } from '../../lib/chat/saved-chat.js'
 
 const [, , first, second, file] = process.argv as string[]
 const chats = [await readSavedChat(first!), await readSavedChat(second!)]

@@ -1,5 +1,5 @@
 import { loadModel, type Model, type Sequence } from '../../../lib/index.js'
-import type { PolicyOptions } from '../../../lib/options.js'
+import type { PolicyOptions } from '../../../lib/options/parse.js'
 import type { Contender, ContenderSetting } from '../contender.js'
 import { timedTokens } from '../timed-tokens.js'
 

@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from 'no
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { StreamingLLMError } from '../../../lib/errors.js'
-import { userCacheFolder } from '../../../lib/user-cache.js'
+import { userCacheFolder } from '../../../lib/util/user-cache.js'
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..', '..', '..')
 // The addon's own opening of llama.cpp's libraries and its threads, so that the floor runs on exactly what the addon runs on.

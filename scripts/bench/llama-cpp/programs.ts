@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { StreamingLLMError } from '../../../lib/errors.js'
-import { userCacheFolder } from '../../../lib/user-cache.js'
+import { userCacheFolder } from '../../../lib/util/user-cache.js'
 import { librariesOfNodeLlamaCpp, nodeLlamaCppVersion } from '../node-llama-cpp/install.js'
 
 /** llama.cpp's own programs, as `npm run bench:llama-cpp` builds them. */

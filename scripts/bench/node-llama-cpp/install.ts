@@ -5,8 +5,8 @@ import { createRequire } from 'node:module'
 import path from 'node:path'
 import { type LlamaLibraries, locateLibraries } from '../../../lib/backend/locate.js'
 import { StreamingLLMError } from '../../../lib/errors.js'
-import { withFileLock } from '../../../lib/models/file-lock.js'
-import { userCacheFolder } from '../../../lib/user-cache.js'
+import { withFileLock } from '../../../lib/hub/file-lock.js'
+import { userCacheFolder } from '../../../lib/util/user-cache.js'
 
 /** The release whose llama.cpp is the very one that this package runs on. */
 export const nodeLlamaCppVersion = '3.21.1'

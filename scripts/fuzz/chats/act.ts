@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
+import type { TextStream } from '../../../lib/engine/text-stream.js'
 import {
   type Chat,
   type ChatMessage,
@@ -8,7 +9,6 @@ import {
   StreamingLLMError,
   streamChat,
 } from '../../../lib/index.js'
-import type { TextStream } from '../../../lib/text-stream.js'
 import { Fault } from './fault.js'
 import type { Operation, Reading } from './program.js'
 import type { World } from './world.js'

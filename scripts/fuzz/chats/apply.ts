@@ -1,4 +1,4 @@
-import { nothingDecoded, waitedAlready } from '../../../lib/conversation.js'
+import { nothingDecoded, waitedAlready } from '../../../lib/chat/conversation.js'
 import type { ChatMessage, GenerateOptions, StreamEvent, StreamingLLMError } from '../../../lib/index.js'
 import type { Outcome } from './act.js'
 import { ExpectedChat } from './expected-chat.js'

@@ -1,6 +1,11 @@
+import { JobRunner } from '../../../lib/engine/job-runner.js'
+import type {
+  NativeJob,
+  NativeSampling,
+  NativeSequenceOptions,
+  NativeTokenProbability,
+} from '../../../lib/engine/native.js'
 import { loadModel, type Model } from '../../../lib/index.js'
-import { JobRunner } from '../../../lib/job-reader.js'
-import type { NativeJob, NativeSampling, NativeSequenceOptions, NativeTokenProbability } from '../../../lib/native.js'
 import { Fault } from './fault.js'
 
 /** What the model thinks of tokens, and of what follows them. */

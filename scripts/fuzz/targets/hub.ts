@@ -4,10 +4,10 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { type HubReference, hubModel } from '../../../lib/hub/hub-model.js'
+import { hubSettings } from '../../../lib/hub/hub-settings.js'
+import { parseReference } from '../../../lib/hub/reference.js'
 import { StreamingLLMError } from '../../../lib/index.js'
-import { type HubReference, hubModel } from '../../../lib/models/hub-model.js'
-import { hubSettings } from '../../../lib/models/hub-settings.js'
-import { parseReference } from '../../../lib/models/reference.js'
 import type { SeededRandom } from '../../../test/tools/tiny-random.js'
 import { expect, type FuzzTarget } from '../target.js'
 

@@ -1,5 +1,5 @@
+import type { NativeModel } from '../../../lib/engine/native.js'
 import { fromNative, StreamingLLMError } from '../../../lib/errors.js'
-import type { NativeModel } from '../../../lib/native.js'
 import { loadNative, openAddon } from '../../../test/tools/native-engine.js'
 import { preTokenizers, textClasses } from '../../../test/tools/pre-tokenizers.js'
 import { type TinyOptions, tinyModel } from '../../../test/tools/tiny-models.js'

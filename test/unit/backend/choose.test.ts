@@ -1,8 +1,8 @@
 import { chooseGpu, type Surroundings } from '../../../lib/backend/choose.js'
 import type { GpuBackend, GpuKind } from '../../../lib/backend/gpu-backends.js'
 import type { Trial } from '../../../lib/backend/trial.js'
+import type { NativeDevice } from '../../../lib/engine/native.js'
 import { StreamingLLMError } from '../../../lib/errors.js'
-import type { NativeDevice } from '../../../lib/native.js'
 
 const device = (name: string, type: NativeDevice['type'] = 'gpu'): NativeDevice => ({
   name,

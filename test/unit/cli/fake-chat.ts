@@ -1,7 +1,7 @@
 import { ChatSession, type CommandedChat, type CommandedModel } from '../../../lib/cli/chat-session.js'
 import type { StreamEvent } from '../../../lib/events.js'
 import type { ChatMessage } from '../../../lib/messages.js'
-import type { GenerateOptions } from '../../../lib/options.js'
+import type { GenerateOptions } from '../../../lib/options/parse.js'
 
 /** A chat that answers `you said ...`, a word an event; `slow` waits for the signal, forever if none comes. */
 export class FakeChat implements CommandedChat {

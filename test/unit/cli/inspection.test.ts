@@ -1,10 +1,10 @@
 import { byteText, columns, jsonText } from '../../../lib/cli/figures.js'
 import { inspectionOf, inspectionText } from '../../../lib/cli/inspection.js'
 import { modelsText } from '../../../lib/cli/models.js'
-import { estimateOf, parseEstimateOptions } from '../../../lib/estimate-memory.js'
 import { checkModelFile } from '../../../lib/gguf/check.js'
 import { tokenTexts } from '../../../lib/gguf/token-texts.js'
-import { modelMemory, traitsOfHeader } from '../../../lib/model-memory.js'
+import { estimateOf, parseEstimateOptions } from '../../../lib/model/estimate-memory.js'
+import { modelMemory, traitsOfHeader } from '../../../lib/model/model-memory.js'
 import { type TinyKind, type TinyOptions, tinyModel } from '../../tools/tiny-models.js'
 
 test.each([

@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import { addSamplingOptions, type SamplingFlags, samplingOptions } from '../../../lib/cli/sampling-options.js'
+import { parseGenerateOptions } from '../../../lib/options/parse.js'
 import { samplingSchemas } from '../../../lib/options/sampling.js'
-import { parseGenerateOptions } from '../../../lib/options.js'
 
 function parse(...args: string[]) {
   const command = addSamplingOptions(new Command())

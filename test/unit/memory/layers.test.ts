@@ -1,8 +1,8 @@
+import type { NativeSequenceOptions } from '../../../lib/engine/native.js'
 import type { ModelHeader } from '../../../lib/gguf/check.js'
 import type { MetadataValue } from '../../../lib/gguf/metadata.js'
 import { contextSize } from '../../../lib/memory/context-size.js'
 import { type LayerMemory, layerMemories } from '../../../lib/memory/layers.js'
-import type { NativeSequenceOptions } from '../../../lib/native.js'
 
 // What test/native/estimate-memory.test.ts cannot compare with llama.cpp for want of tiny models of these families: the
 // figures are those of its source, src/llama-hparams.cpp and src/models of v0.4.0.

@@ -1,5 +1,5 @@
 import { StreamingLLMError } from '../../../lib/errors.js'
-import { parseChatOptions, parseGenerateOptions, parseMessages } from '../../../lib/options.js'
+import { parseChatOptions, parseGenerateOptions, parseMessages } from '../../../lib/options/parse.js'
 import { readOutput } from '../../../lib/structured/response-format.js'
 import { parseTools } from '../../../lib/tools/tools.js'
 

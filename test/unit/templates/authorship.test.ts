@@ -1,7 +1,7 @@
 import type { ChatMessage } from '../../../lib/messages.js'
-import { atOnce } from '../../../lib/pace.js'
 import { type PromptPiece, piecesText } from '../../../lib/templates/chat-template.js'
 import { SpecialTokens, type TokenOccurrence } from '../../../lib/templates/special-tokens.js'
+import { atOnce } from '../../../lib/util/pace.js'
 import type { Sample } from './samples.js'
 import {
   assistant,

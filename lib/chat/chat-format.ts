@@ -1,0 +1,180 @@
+import { StreamingLLMError } from '../errors.js'
+import type { Model } from '../model/model.js'
+import { type ReasoningFormat, reasoningFormat, reasoningIsOpen } from '../reply/reasoning-format.js'
+import { ReplyReader } from '../reply/reply-reader.js'
+import { jsonSchemaGrammar } from '../structured/json-schema.js'
+import { ChatTemplate } from '../templates/chat-template.js'
+import { piecesText } from '../templates/prompt-pieces.js'
+import { syntaxMarks } from '../tools/call-syntax.js'
+import { literal, renameRules, spaceRule } from '../tools/grammar-text.js'
+import { type ToolCallFormat, toolCallFormat } from '../tools/tool-call-format.js'
+import { type ToolCallGrammar, toolCallGrammar } from '../tools/tool-call-grammar.js'
+import type { ToolChoice } from '../tools/tool-definitions.js'
+import { toolInstructions } from '../tools/tool-instructions.js'
+import { toolVariables } from '../tools/tool-messages.js'
+import type { ParsedTools } from '../tools/tools.js'
+
+/** What becomes of a model's reasoning: see ChatOptions. */
+export type ReasoningMode = 'template' | 'keep' | 'drop' | 'text'
+
+/** A chat's template, and how its model writes reasoning and tool calls. */
+export class ChatFormat {
+  readonly template: ChatTemplate
+  readonly tools: ParsedTools | undefined
+  readonly reasoningMode: ReasoningMode
+  /** The marks around reasoning; undefined where it is text like any other, or the model's template knows of none. */
+  readonly reasoning: ReasoningFormat | undefined
+  readonly #model: Model
+  readonly #source: string
+  #toolFormat: ToolCallFormat | undefined
+  #opensReasoning: boolean | undefined
+  #shown: Int32Array | undefined
+  // One of ten tools takes the event loop a tenth of a second, and turns want the same few again and again.
+  readonly #grammars = new Map<string, ToolCallGrammar | undefined>()
+
+  /** Throws TEMPLATE_MISSING, TEMPLATE_FAILED. */
+  constructor(
+    model: Model,
+    { chatTemplate, tools, reasoning }: { chatTemplate?: string; tools?: ParsedTools; reasoning: ReasoningMode },
+  ) {
+    const source = chatTemplate ?? model.nativeInfo.chatTemplate
+    if (source === undefined || source === '') {
+      throw new StreamingLLMError(
+        'TEMPLATE_MISSING',
+        `the model ${model.path} has no chat template; give one by the option chatTemplate, or use model.stream() for plain text`,
+      )
+    }
+    this.#model = model
+    this.#source = source
+    this.tools = tools
+    this.reasoningMode = reasoning
+    const marks = reasoningFormat(source)
+    this.reasoning = reasoning !== 'text' && source.includes(marks.close) ? marks : undefined
+    this.template = compiled(model, source, tools === undefined ? {} : toolVariables(this.toolFormat, tools.told))
+  }
+
+  /** The template as it was written. */
+  get source(): string {
+    return this.#source
+  }
+
+  get toolFormat(): ToolCallFormat {
+    const { beginningText, endText } = this.#model.nativeInfo
+    return (this.#toolFormat ??= toolCallFormat(this.#source, { bosToken: beginningText, eosToken: endText }))
+  }
+
+  /** The system prompt as the template gets it: with the tools, where the template does not write them itself. */
+  systemText(system: string | undefined): string | undefined {
+    const { tools } = this
+    const instructions =
+      tools !== undefined && this.toolFormat.toolsVariable === undefined
+        ? toolInstructions(this.toolFormat, tools.told)
+        : ''
+    return instructions === '' ? system : [system, instructions].filter(Boolean).join('\n\n')
+  }
+
+  /** Whether prompts end within the reasoning already. */
+  get opensReasoning(): boolean {
+    const { reasoning } = this
+    return (this.#opensReasoning ??=
+      reasoning !== undefined &&
+      reasoningIsOpen(piecesText(this.template.render([{ role: 'user', content: 'x' }], true)), reasoning))
+  }
+
+  /** Reads a reply; undefined where it is nothing but text. `callsOrText`: one that is either calls or text, as a schema demands. */
+  createReader({ calls, callsOrText }: { calls: boolean; callsOrText: boolean }): ReplyReader | undefined {
+    const { reasoning } = this
+    const tools = calls ? this.tools : undefined
+    if (tools === undefined && reasoning === undefined) return undefined
+    return new ReplyReader({
+      tools: tools?.definitions ?? false,
+      callsOrText,
+      syntax: this.toolFormat.syntax,
+      reasoning: reasoning ?? false,
+      reasoningOpen: this.opensReasoning,
+    })
+  }
+
+  /** Control tokens that a reader has to see. */
+  get shown(): Int32Array {
+    if (this.#shown !== undefined) return this.#shown
+    const { tools, reasoning } = this
+    const marks = [
+      ...(tools === undefined ? [] : syntaxMarks(this.toolFormat.syntax)),
+      ...(reasoning === undefined ? [] : [reasoning.open, reasoning.close]),
+    ]
+    const tokens = marks.map(mark => this.#model.tokenize(mark, { special: true })).filter(each => each.length === 1)
+    return (this.#shown = Int32Array.from(tokens, ([token]) => token!))
+  }
+
+  /**
+   * What a reply is held to: calls of tools, and the grammar of the answer where it has one. `warn` hears of a tool whose
+   * schema no grammar can be made of.
+   */
+  replyGrammar(
+    choice: ToolChoice,
+    answer: string | undefined,
+    warn: (message: string) => void,
+  ): ToolCallGrammar | undefined {
+    const key = JSON.stringify([choice, answer])
+    if (!this.#grammars.has(key)) {
+      const made =
+        this.#callGrammar(choice, answer, warn) ?? (answer === undefined ? undefined : this.#afterReasoning(answer))
+      if (this.#grammars.size === mostGrammars) this.#grammars.clear()
+      this.#grammars.set(key, made)
+    }
+    return this.#grammars.get(key)
+  }
+
+  #callGrammar(
+    choice: ToolChoice,
+    answer: string | undefined,
+    warn: (message: string) => void,
+  ): ToolCallGrammar | undefined {
+    if (this.tools === undefined) return undefined
+    const { definitions, ofLibrary } = this.tools
+    return toolCallGrammar(this.toolFormat, definitions, choice, {
+      answer,
+      reasoningClose: this.opensReasoning ? this.reasoning!.close : undefined,
+      parametersGrammar: ({ name, parameters }) => {
+        try {
+          return jsonSchemaGrammar(parameters, `tools.${name}`, ofLibrary.has(name))
+        } catch (error) {
+          if (!StreamingLLMError.isInstance(error)) throw error
+          warn(`the model is not held to the schema of the tool ${name}: ${error.message}`)
+          return jsonSchemaGrammar({ type: 'object' }, `tools.${name}`)
+        }
+      },
+    })
+  }
+
+  /** A grammar for the whole reply, which begins after the reasoning where prompts open that. */
+  #afterReasoning(grammar: string): ToolCallGrammar {
+    if (!this.opensReasoning) return { grammar, triggers: [] }
+    const { close } = this.reasoning!
+    return {
+      grammar: `root ::= ${literal(close)} space answer-root\n${spaceRule}\n${renameRules(grammar, 'answer')}`,
+      triggers: [close],
+    }
+  }
+}
+
+const mostGrammars = 8
+
+// Compiling and probing a template takes some 20 ms of the event loop; most chats of a model have the same.
+const lastTemplates = new WeakMap<Model, { key: string; template: ChatTemplate }>()
+
+function compiled(model: Model, source: string, variables: Record<string, unknown>): ChatTemplate {
+  const info = model.nativeInfo
+  const key = JSON.stringify([source, variables])
+  const last = lastTemplates.get(model)
+  if (last?.key === key) return last.template
+  const template = new ChatTemplate(source, {
+    bosToken: info.beginningText,
+    eosToken: info.endText,
+    specialTokens: info.specialTokens,
+    variables,
+  })
+  lastTemplates.set(model, { key, template })
+  return template
+}

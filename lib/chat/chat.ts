@@ -1,0 +1,471 @@
+import { Deadline } from '../engine/deadline.js'
+import type { TokenCounts } from '../engine/job-runner.js'
+import { leftInQueue, type TextStream, textStream } from '../engine/text-stream.js'
+import { modelClosed, StreamingLLMError } from '../errors.js'
+import type { FinishReason, StreamEvent, Timings, TokenProbability, Usage } from '../events.js'
+import type { ChatMessage, ToolCall } from '../messages.js'
+import { checkValue, reading } from '../options/check.js'
+import { text as anyText, someText, whole } from '../options/kinds.js'
+import {
+  type GenerateOptions,
+  type ParsedGenerateOptions,
+  parseGenerateOptions,
+  parseMessages,
+  type SamplingOptions,
+} from '../options/parse.js'
+import { overSampling } from '../options/sampling.js'
+import { readOutput } from '../structured/response-format.js'
+import type { StandardSchema } from '../structured/schema.js'
+import { chosen } from '../tools/tool-call-grammar.js'
+import { wantsCall } from '../tools/tool-definitions.js'
+import { followingController, throwIfAborted } from '../util/abort.js'
+import type { Conversation, ConversationSetting, RestoredFrom } from './conversation.js'
+import { waitForTurn } from './reentrancy.js'
+import { writeSavedChat } from './saved-chat.js'
+import { takeTurn } from './turn.js'
+
+/** How a chat's cache is kept, and its sizes in tokens. */
+export interface ChatLimits {
+  /** As in the options; `window` is streaming without sinks; `refill` streaming where tokens cannot be moved. */
+  readonly policy: 'streaming' | 'dense' | 'recompute' | 'refill'
+  /** With a pinned system prompt, its tokens. */
+  readonly sinks: number
+  /** For `dense`: tokens in all. */
+  readonly window: number
+  readonly reanchorEvery: number
+  readonly evict: 'token' | 'turn'
+}
+
+/** What `ask` returns. */
+export interface Answer<Value = unknown> {
+  text: string
+  /** With `responseFormat`: what it says. */
+  value?: Value
+  /** The calls that the caller must answer, where `reason` is `tool-calls`. */
+  toolCalls?: ToolCall[]
+  /** What the model thought before it answered. */
+  reasoning?: string
+  /** With `logprobs`: the tokens of the text. */
+  tokens?: TokenProbability[]
+  reason: FinishReason
+  usage: Usage
+  timings: Timings
+}
+
+/**
+ * A conversation that never ends: sinks and a window of recent tokens stay in the cache, the rest is evicted and
+ * forgotten. Made by `model.createChat()`. Turns queue up; each method throws `CLOSED` after `close()`.
+ */
+export class Chat {
+  readonly #setting: ConversationSetting
+  readonly #conversation: Conversation
+  /**
+   * Of a chat from `restoreChat()`: what of the file could be used. `cache`: all, the next token is the one that would have
+   * come, unless other tools were given, of which the pinned system prompt tells by now. `tokens`: sinks and window are
+   * decoded again, with the next turn. `messages`: those that were in the window are.
+   */
+  readonly restoredFrom: RestoredFrom | undefined
+  readonly #closing = new AbortController()
+
+  /** @internal */
+  constructor(setting: ConversationSetting, conversation: Conversation, restoredFrom?: RestoredFrom) {
+    this.#setting = setting
+    this.#conversation = conversation
+    this.restoredFrom = restoredFrom
+  }
+
+  get #defaults(): SamplingOptions {
+    return overSampling(this.#setting.model.samplingPresets, this.#setting.options.sampling)
+  }
+
+  /** The system prompt, if there is one. It is not among `messages`. */
+  get system(): string | undefined {
+    return this.#conversation.system
+  }
+
+  /** How the cache is kept, and its sizes in tokens. */
+  get limits(): ChatLimits {
+    const { policy, sinks, window, reanchorEvery, byTurn } = this.#conversation.sizes
+    return { policy, sinks, window, reanchorEvery, evict: byTurn === true ? 'turn' : 'token' }
+  }
+
+  /**
+   * The messages so far: those still in the window, or all with `keepMessages: 'all'`. A reply that was left early is
+   * there with exactly the text that was delivered.
+   */
+  get messages(): ChatMessage[] {
+    return this.#conversation.log.messages
+  }
+
+  /** Tokens of the conversation: seen, in the cache, evicted. */
+  get usage(): TokenCounts {
+    return this.#conversation.usage
+  }
+
+  /** @internal */
+  get conversation(): Conversation {
+    return this.#conversation
+  }
+
+  /**
+   * Says something, as the user or by messages of any role, and streams the reply. Where tools are run, the stream goes on with
+   * what the model says to what came of them, and ends with one `finish` for all of it. Work starts at the first `next()`. Leaving early (`break`, `return()`, a
+   * throw in the loop, the signal) is normal: the reply in `messages` is then what was delivered, to the character; and where
+   * nothing was, the turn has never been, unless `keepUnanswered` is given.
+   * When `signal` fires the last event is `finish` with reason `abort`; nothing is thrown. Do not wait for another call of
+   * this chat within the loop: it would wait for this turn, and the turn for the loop.
+   *
+   * @throws {StreamingLLMError} from the first `next()` on: TOKENIZE_FAILED, TEMPLATE_FAILED, CACHE_FULL for a turn that
+   * does not fit (the turn then leaves no trace), CACHE_FULL in mid-reply, OUT_OF_MEMORY, MODEL_CHANGED, GRAMMAR_TOO_COMPLEX,
+   * DECODE_FAILED (the chat stays usable), INVALID_OPTION for a tool's answer to no call, BUSY within a tool that this chat waits for, CLOSED. Wrong options throw at once.
+   */
+  stream(said: string | ChatMessage | ChatMessage[], options: GenerateOptions = {}): TextStream {
+    const parsed = parseGenerateOptions(options, this.#defaults)
+    return this.turn(parseSaid(said, 'stream'), parsed)
+  }
+
+  /**
+   * Says something and waits for the whole reply: what was said last, where tools were run in between. Rejects with
+   * `signal.reason` when aborted.
+   *
+   * @throws {StreamingLLMError} as `stream`; with `responseFormat`, OUTPUT_INCOMPLETE and OUTPUT_INVALID
+   */
+  async ask<Output>(
+    said: string | ChatMessage | ChatMessage[],
+    options: GenerateOptions & { responseFormat: StandardSchema<Output> },
+  ): Promise<Answer<Output> & { value: Output }>
+  async ask(said: string | ChatMessage | ChatMessage[], options?: GenerateOptions): Promise<Answer>
+  async ask(said: string | ChatMessage | ChatMessage[], options: GenerateOptions = {}): Promise<Answer> {
+    return this.#answer(parseSaid(said, 'ask'), options)
+  }
+
+  async #answer(messages: ChatMessage[], options: GenerateOptions): Promise<Answer> {
+    const parsed = parseGenerateOptions(options, this.#defaults, 'ask')
+    // Of the whole answer: the turn's own does not know of the schema's library.
+    const end = performance.now() + (parsed.timeLimit ?? Infinity)
+    const left = () => (end === Infinity ? undefined : Math.max(1, end - performance.now()))
+    let text = ''
+    let reasoning = ''
+    let toolCalls: ToolCall[] = []
+    let tokens: TokenProbability[] = []
+    for await (const event of this.turn(messages, parsed)) {
+      if (event.type === 'text') {
+        text += event.text
+        tokens.push(...(event.tokens ?? []))
+      }
+      if (event.type === 'reasoning') reasoning += event.text
+      if (event.type === 'tool-call') toolCalls.push({ id: event.id, name: event.name, arguments: event.arguments })
+      if (event.type === 'tool-result') [text, toolCalls, tokens] = ['', [], []]
+      if (event.type !== 'finish') continue
+      if (event.reason === 'abort') throwIfAborted(parsed.signal)
+      const { reason, usage, timings } = event
+      return {
+        text,
+        reason,
+        usage,
+        timings,
+        ...(reasoning === '' ? {} : { reasoning }),
+        ...(reason === 'tool-calls' ? { toolCalls } : {}),
+        ...(parsed.logprobs === undefined ? {} : { tokens }),
+        ...(parsed.responseFormat === undefined
+          ? {}
+          : { value: await this.#output(parsed, left, text, reason, toolCalls) }),
+      }
+    }
+    throw new StreamingLLMError('DECODE_FAILED', 'the reply ended without saying why')
+  }
+
+  /** What the reply says, by its schema. The schema's library holds up nobody: it has the time that is `left`. */
+  async #output(
+    { responseFormat, signal, timeLimit }: ParsedGenerateOptions,
+    left: () => number | undefined,
+    text: string,
+    reason: FinishReason,
+    toolCalls: ToolCall[],
+  ): Promise<unknown> {
+    const deadline = new Deadline(left())
+    const { controller, unlink } = followingController(
+      signal,
+      deadline.signal,
+      this.#closing.signal,
+      this.#setting.model.closing,
+    )
+    try {
+      return await readOutput(responseFormat!, text, reason, toolCalls, controller.signal)
+    } catch (error) {
+      if (!controller.signal.aborted || error !== controller.signal.reason) throw error
+      throwIfAborted(signal)
+      this.#needOpen()
+      throw new StreamingLLMError(
+        'OUTPUT_INVALID',
+        `the reply is JSON of the schema's form, but the schema has not agreed to it within the timeLimit of ${timeLimit} ms: allow more, or use a schema that answers sooner`,
+        { cause: error, details: { text } },
+      )
+    } finally {
+      unlink()
+      deadline.clear()
+    }
+  }
+
+  /**
+   * Several replies to the same, side by side: the question is decoded once, and this chat does not change. Each comes with a
+   * chat of its own that goes on from it; close those that are not wanted. With a `seed`, the replies have it and the ones
+   * after it.
+   *
+   * @param count 1 to 64
+   * @throws {StreamingLLMError} as `ask`; NO_SEQUENCE_LEFT
+   */
+  async candidates<Output>(
+    said: string | ChatMessage | ChatMessage[],
+    count: number,
+    options: GenerateOptions & { responseFormat: StandardSchema<Output> },
+  ): Promise<(Answer<Output> & { value: Output; chat: Chat })[]>
+  async candidates(
+    said: string | ChatMessage | ChatMessage[],
+    count: number,
+    options?: GenerateOptions,
+  ): Promise<(Answer & { chat: Chat })[]>
+  async candidates(
+    said: string | ChatMessage | ChatMessage[],
+    count: number,
+    options: GenerateOptions = {},
+  ): Promise<(Answer & { chat: Chat })[]> {
+    checkValue('candidates', 'count', count, whole(1, 64))
+    const messages = parseSaid(said, 'candidates')
+    const { seed = Math.floor(Math.random() * 2 ** 31) } = parseGenerateOptions(
+      options,
+      this.#defaults,
+      'candidates',
+    ).sampling
+    const chats = [await this.fork()]
+    try {
+      await chats[0]!.#alone(() => chats[0]!.#conversation.add(messages))
+      while (chats.length < count) chats.push(await chats[0]!.fork())
+      const answers = chats.map((chat, i) =>
+        chat.#answer([], { ...options, seed: (seed + i) % (2 ** 32 - 1), keepUnanswered: true }),
+      )
+      return await Promise.all(answers.map(async (answer, i) => ({ ...(await answer), chat: chats[i]! })))
+    } catch (error) {
+      await Promise.all(chats.map(chat => chat.close()))
+      throw error
+    }
+  }
+
+  /**
+   * Adds messages to the history as if they had been said, replies included, and decodes them: examples, an exchange that
+   * another model had. The last of them must be the assistant's. Answers of tools are as those that `stream` takes.
+   *
+   * @throws {StreamingLLMError} INVALID_OPTION, and as `stream`
+   */
+  async add(messages: ChatMessage[]): Promise<void> {
+    const parsed = parseMessages(messages, 'add')
+    if (parsed.at(-1)?.role !== 'assistant') {
+      throw new StreamingLLMError(
+        'INVALID_OPTION',
+        "add: the last message must be the assistant's; what is to be answered goes to stream()",
+      )
+    }
+    await this.#alone(() => this.#conversation.add(parsed))
+  }
+
+  /**
+   * Takes the last reply back and streams another one to the same message; what precedes it in the cache is used again.
+   * With the `seed` that it had, given here or to the chat, the reply is the same, provided that nothing has left the window
+   * since its message was said. What the reply that is taken back pushed out does not come back, so the new one sees less than
+   * that did; for the same reply again, ask a `fork()` from before.
+   *
+   * @throws {StreamingLLMError} as `stream`; EVICTED, from the first `next()` on, where there is no reply to a message that
+   * is still in the window
+   */
+  regenerate(options: GenerateOptions = {}): TextStream {
+    const parsed = parseGenerateOptions(options, this.#defaults, 'regenerate')
+    return this.turn([], parsed, async () => {
+      const { present } = this.#conversation.log
+      if (
+        present.length < 2 ||
+        present.at(-1)!.message.role !== 'assistant' ||
+        present.at(-2)!.message.role === 'assistant'
+      ) {
+        throw new StreamingLLMError(
+          'EVICTED',
+          'regenerate: there is no reply to a message that is still in the window; say something first, or use a larger window',
+        )
+      }
+      return this.#conversation.removeReply()
+    })
+  }
+
+  /**
+   * Takes the last exchanges back, each a reply and the messages that it answered, with all rounds of tools, as if they had
+   * never been: 1 or more.
+   * What has left the window meanwhile does not come back. Fewer are taken back where not so many are still in the window.
+   * Returns the messages, oldest first.
+   */
+  async undo(exchanges = 1): Promise<ChatMessage[]> {
+    const count = checkValue('undo', 'exchanges', exchanges, whole(1))
+    return this.#alone(async () => {
+      const { present } = this.#conversation.log
+      let from = present.length
+      for (let i = 0; i < count; i++) {
+        const before = (end: number) =>
+          present.slice(0, Math.max(0, end - 1)).findLastIndex(({ message }) => message.role === 'assistant') + 1
+        let next = before(from)
+        if (next >= from) break
+        // What tools answered goes with the question that led to their calls.
+        while (next > 0 && present[next]!.message.role === 'tool') next = before(next)
+        from = next
+      }
+      return this.#conversation.removeLast(present.length - from)
+    })
+  }
+
+  /**
+   * Another chat with the same history, to go on in another way. Costs no decoding: the two share cells of the cache as far
+   * as they have the same in it. Waits for a reply in progress.
+   *
+   * @throws {StreamingLLMError} NO_SEQUENCE_LEFT, CLOSED
+   */
+  async fork(): Promise<Chat> {
+    return this.#alone(async () => new Chat(this.#setting, this.#conversation.fork()))
+  }
+
+  /**
+   * Changes the system prompt in mid-conversation; undefined takes it away. A pinned one is decoded by itself, and the rest
+   * of the cache stays (having seen the old one); else the messages in the window are decoded again with the next turn.
+   * Waits for a reply in progress.
+   *
+   * @throws {StreamingLLMError} INVALID_OPTION, WINDOW_TOO_LARGE, TEMPLATE_FAILED, TOKENIZE_FAILED, CLOSED
+   */
+  async setSystem(system: string | undefined): Promise<void> {
+    if (system !== undefined) checkValue('setSystem', 'system', system, anyText)
+    await this.#alone(() => this.#conversation.setSystem(system))
+  }
+
+  /**
+   * Writes the chat to a file, with its tokens and all that the cache holds of it, for `model.restoreChat()`. The file is put
+   * into its place when it is complete: a process that ends meanwhile leaves the one that was there. Only its owner may read
+   * it. Waits for a reply in progress.
+   *
+   * @throws {StreamingLLMError} SAVE_FAILED, CLOSED
+   */
+  async save(path: string): Promise<void> {
+    checkValue('save', 'path', path, someText)
+    await this.#alone(async () => writeSavedChat(path, await this.#conversation.save()))
+  }
+
+  /** @internal Goes back to the first `count` messages, which are in the window. */
+  async goBack(count: number): Promise<void> {
+    await this.#alone(() => this.#conversation.goBack(count))
+  }
+
+  /** Does something while no turn is in progress. */
+  async #alone<T>(act: () => Promise<T>): Promise<T> {
+    const isOver = waitForTurn(this.#conversation)
+    let release: (() => void) | undefined
+    try {
+      release = await this.#conversation.runner.acquire()
+      this.#needOpen()
+      return await act()
+    } finally {
+      release?.()
+      isOver()
+    }
+  }
+
+  /** @internal `before`: what is done first, once it is this turn's turn; it returns what undoes it. */
+  turn(
+    messages: ChatMessage[],
+    options: ParsedGenerateOptions,
+    before?: () => Promise<() => Promise<void>>,
+  ): TextStream {
+    const { toolChoice, tools = this.#setting.format.tools } = options
+    if (tools === undefined && wantsCall(toolChoice)) {
+      throw new StreamingLLMError(
+        'INVALID_OPTION',
+        `'toolChoice' asks for a call, and the chat has no tools: give it some by the option tools`,
+        { details: { option: 'toolChoice' } },
+      )
+    }
+    if (tools !== undefined) chosen(tools.definitions, toolChoice)
+    return textStream(this.#turn(messages, options, before))
+  }
+
+  async *#turn(
+    messages: ChatMessage[],
+    options: ParsedGenerateOptions,
+    before?: () => Promise<() => Promise<void>>,
+  ): AsyncGenerator<StreamEvent, void, undefined> {
+    const isOver = waitForTurn(this.#conversation)
+    const deadline = new Deadline(options.timeLimit)
+    let release: (() => void) | undefined
+    try {
+      release = await this.#conversation.runner.acquire(options.signal, deadline)
+      if (release === undefined) {
+        // Left while another turn was still going on: it never began, and leaves no trace.
+        yield leftInQueue(this.usage, options.signal?.aborted === true ? 'abort' : 'time')
+        return
+      }
+      this.#needOpen()
+      const putBack = await before?.()
+      const closed = [this.#closing.signal, this.#setting.model.closing]
+      const finish = yield* takeTurn(
+        {
+          setting: this.#setting,
+          conversation: this.#conversation,
+          needOpen: () => this.#needOpen(),
+          closed,
+          deadline,
+        },
+        messages,
+        options,
+        putBack,
+      )
+      // Before the last event is told: a reader who goes no further finds the books complete and the chat free.
+      release()
+      isOver()
+      if (finish !== undefined) yield finish
+    } finally {
+      release?.()
+      isOver()
+      deadline.clear()
+    }
+  }
+
+  /** Gives the cells back; a reply in flight ends with `CLOSED`. Idempotent. */
+  async close(): Promise<void> {
+    this.#conversation.close()
+    this.#closing.abort()
+  }
+
+  #needOpen(): void {
+    if (this.#closing.signal.aborted) throw new StreamingLLMError('CLOSED', 'this chat has been closed; make a new one')
+    if (this.#setting.model.closing.aborted) throw modelClosed()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+}
+
+function parseSaid(said: string | ChatMessage | ChatMessage[], call: string): ChatMessage[] {
+  const messages = parseMessages(
+    typeof said === 'string'
+      ? [{ role: 'user', content: said }]
+      : reading(call, 'messages', () => Array.isArray(said))
+        ? said
+        : [said],
+    call,
+  )
+  if (messages.length === 0)
+    throw new StreamingLLMError(
+      'INVALID_OPTION',
+      `${call}: there is no message to be answered; pass a text, or at least one message`,
+      { details: { call } },
+    )
+  if (messages.at(-1)!.role !== 'assistant') return messages
+  throw new StreamingLLMError(
+    'INVALID_OPTION',
+    `${call}: the last message must be one that can be answered, not the assistant's; add() takes exchanges that have been`,
+    { details: { call } },
+  )
+}

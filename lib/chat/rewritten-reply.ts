@@ -1,0 +1,20 @@
+import type { LoggedMessage } from '../messages.js'
+import type { ChatFormat } from './chat-format.js'
+
+/** Whether a reply has another form once another turn follows: without its reasoning. */
+export function isRewritten({ template, reasoning, reasoningMode }: ChatFormat, message: LoggedMessage): boolean {
+  if (message.role !== 'assistant' || reasoningMode === 'keep') return false
+  const thought = reasoning === undefined ? /<\/?think>/.test(message.content) : message.reasoning !== undefined
+  return thought && (template.rewritesReasoning || reasoningMode === 'drop')
+}
+
+/** Without the reasoning of replies that another turn follows, where it is to go and the template would leave it in. */
+export function withoutReasoning(format: ChatFormat, messages: readonly LoggedMessage[]): LoggedMessage[] {
+  if (format.template.rewritesReasoning) return [...messages]
+  const turn = messages.findLastIndex(({ role }) => role !== 'assistant')
+  return messages.map((message, i) => {
+    if (i > turn || message.reasoning === undefined || !isRewritten(format, message)) return message
+    const { raw: _, reasoning: __, ...rest } = message
+    return rest
+  })
+}

@@ -1,0 +1,253 @@
+import type { Deadline } from '../engine/deadline.js'
+import { generateJob, textEvent } from '../engine/generate-job.js'
+import type { NativeEvent } from '../engine/native.js'
+import { finishEvent, leftInQueue } from '../engine/text-stream.js'
+import type { FinishEvent, StreamEvent } from '../events.js'
+import type { ChatMessage, ToolCall } from '../messages.js'
+import type { ParsedGenerateOptions } from '../options/parse.js'
+import { withAnswers } from '../tools/call-answers.js'
+import { outcomeMessage, runTools } from '../tools/run-tools.js'
+import type { ParsedTools } from '../tools/tools.js'
+import { followingController } from '../util/abort.js'
+import { Left, Pace } from '../util/pace.js'
+import type { Conversation, ConversationSetting } from './conversation.js'
+import type { PromptTokens } from './prompt-tokens.js'
+import { inToolScope } from './reentrancy.js'
+import { ReplyEvents } from './reply-events.js'
+
+/** Where a turn is taken. */
+export interface TurnPlace {
+  setting: ConversationSetting
+  conversation: Conversation
+  /** Throws CLOSED. */
+  needOpen(): void
+  /** Fire when `needOpen` begins to throw. */
+  closed: readonly AbortSignal[]
+  deadline: Deadline
+}
+
+/**
+ * A turn: what is said, the reply, and where that calls tools, what came of them and the next reply, until one calls none. Its
+ * events but for the last one, which it returns. The conversation's runner must be free, and stay so.
+ *
+ * A turn of which nothing has been delivered, because it was left or has failed, leaves no trace: a question with an empty
+ * reply would teach the model to answer nothing. `putBack` then brings back what was taken away for it.
+ */
+export async function* takeTurn(
+  place: TurnPlace,
+  messages: readonly ChatMessage[],
+  options: ParsedGenerateOptions,
+  putBack?: () => Promise<void>,
+): AsyncGenerator<StreamEvent, FinishEvent | undefined, undefined> {
+  const { conversation } = place
+  const standing = conversation.standing
+  const progress: Progress = { begun: false, delivered: false }
+  const stays = () => progress.delivered || (progress.begun && options.keepUnanswered)
+  let finish: FinishEvent | undefined
+  let isOver = false
+  try {
+    finish = yield* takeRounds(place, messages, options, progress)
+    isOver = finish !== undefined && finish.reason !== 'abort' && finish.reason !== 'time'
+  } finally {
+    if (!isOver && !stays()) {
+      await conversation.takeBack(standing)
+      await putBack?.()
+    }
+  }
+  if (isOver || stays() || finish === undefined) return finish
+  return { ...finish, usage: { promptTokens: 0, reusedTokens: 0, completionTokens: 0, ...conversation.usage } }
+}
+
+/** What has become of a turn so far. */
+interface Progress {
+  /** The engine has got what was said. */
+  begun: boolean
+  /** The reader has got some of the reply. */
+  delivered: boolean
+}
+
+async function* takeRounds(
+  place: TurnPlace,
+  messages: readonly ChatMessage[],
+  options: ParsedGenerateOptions,
+  progress: Progress,
+): AsyncGenerator<StreamEvent, FinishEvent | undefined, undefined> {
+  const { setting, conversation, needOpen, deadline } = place
+  const tools = options.tools ?? setting.format.tools
+  const { log } = conversation
+  let said = withAnswers(log.present.at(-1)?.message, messages)
+  let total: FinishEvent | undefined
+  for (let round = 1; ; round++) {
+    const prompt = await prepared(place, said, options.signal)
+    needOpen() // it may have been closed meanwhile
+    if (prompt === undefined) {
+      const reason = options.signal?.aborted === true ? 'abort' : 'time'
+      return total === undefined ? leftInQueue(conversation.usage, reason) : { ...total, reason }
+    }
+    said.forEach((message, i) => log.add(message, prompt.ends[i]!))
+    const { finish, toolCalls = [], invalid } = yield* takeReply(place, prompt, options, round, progress)
+    if (finish === undefined) return total
+    total = total === undefined ? finish : together(total, finish)
+    // A limit that came after a call has not taken it back.
+    const ended = finish.reason === 'end' || (finish.reason === 'length' && toolCalls.length > 0)
+    if (!ended || toolCalls.length + invalid.length === 0) return total
+    const ours =
+      toolCalls.every(({ name }) => tools?.execute.has(name)) && (toolCalls.length > 0 || tools!.execute.size > 0)
+    if (!ours || round > options.maxToolRounds) return toolCalls.length > 0 ? { ...total, reason: 'tool-calls' } : total
+    said = yield* answerCalls(place, tools!, toolCalls, invalid, options.signal)
+    if (options.signal?.aborted === true) return { ...total, reason: 'abort' }
+    if (deadline.passed) return { ...total, reason: 'time' }
+  }
+}
+
+/** What the engine is to be told; undefined where the turn was left before it was known. */
+async function prepared(
+  { conversation, closed, deadline }: TurnPlace,
+  said: readonly ChatMessage[],
+  signal?: AbortSignal,
+): Promise<PromptTokens | undefined> {
+  try {
+    return await conversation.prepare(said, new Pace([signal, deadline.signal, ...closed]))
+  } catch (error) {
+    if (error instanceof Left) return undefined
+    throw error
+  }
+}
+
+/** One reply's events but for the last one, which it returns. The reply, as far as it was delivered, joins the history. */
+async function* takeReply(
+  { setting, conversation, deadline }: TurnPlace,
+  { tokens, turns }: PromptTokens,
+  options: ParsedGenerateOptions,
+  round: number,
+  progress: Progress,
+): AsyncGenerator<StreamEvent, { finish?: FinishEvent; toolCalls?: ToolCall[]; invalid: string[] }, undefined> {
+  const { runner, log, sizes } = conversation
+  const { format, model, warn } = setting
+  const { responseFormat, maxToolRounds } = options
+  // Who wants an answer of some form gets one, after the last round too.
+  const callsAllowed = options.toolChoice !== 'none' && !(responseFormat !== undefined && round > maxToolRounds)
+  const choice = !callsAllowed ? 'none' : round === 1 ? options.toolChoice : 'auto'
+  const made = options.grammar === undefined ? format.replyGrammar(choice, responseFormat?.grammar, warn) : undefined
+  const grammar =
+    options.grammar ?? (made === undefined ? undefined : { source: made.grammar, triggers: made.triggers })
+  const start = round === 1 ? options.startWith : ''
+  const reply = new ReplyEvents(format.createReader({ calls: callsAllowed, callsOrText: responseFormat !== undefined }))
+  const job = generateJob(
+    model,
+    sizes.sinks + sizes.window,
+    {
+      tokens: numbers(tokens, start === '' ? [] : model.tokenize(start)),
+      turns: Int32Array.from(turns),
+      shown: format.shown,
+    },
+    { ...options, grammar },
+  )
+  let finish: FinishEvent | undefined
+  const seenBefore = runner.counts.seenTokens
+  let isStarted = false
+  const deliver = function* (events: StreamEvent[]) {
+    if (events.length > 0) progress.delivered = true
+    yield* events
+  }
+  try {
+    for await (const event of runner.run(job, options.signal, deadline)) {
+      // Told once the engine has it: who leaves here leaves a conversation that holds it.
+      progress.begun = true
+      // A reply that was over before its first token has its start all the same, where the turn is kept.
+      const starts = event.type !== 'finish' || (options.keepUnanswered && runner.counts.seenTokens > seenBefore)
+      if (!isStarted && start !== '' && starts) {
+        isStarted = true
+        yield* deliver(reply.push(start))
+      }
+      if (event.type === 'finish') {
+        const { usage, ...told } = finishEvent(event)
+        finish = { ...told, usage: { ...usage, ...conversation.usage } }
+      } else if (event.type === 'text') {
+        const { text, tokens } = textEvent(model, event)
+        yield* deliver(reply.push(text, tokens))
+      } else {
+        const shown = shownEvent(conversation, event)
+        if (shown !== undefined) yield shown
+      }
+    }
+    yield* deliver(reply.end())
+  } finally {
+    // Where it failed or was over before its first event, it is there all the same, though nobody has been told of it.
+    progress.begun ||= runner.counts.seenTokens > seenBefore
+    if (!isStarted && start !== '' && progress.begun) reply.push(start)
+    reply.end()
+    log.add(reply.message, runner.counts.seenTokens)
+    const { evictedTokens } = runner.counts
+    if (evictedTokens > 0) conversation.leave(evictedTokens)
+  }
+  return { finish, toolCalls: reply.message.toolCalls, invalid: reply.invalid }
+}
+
+/** Both lists, one behind the other: there may be millions. */
+function numbers(one: readonly number[], other: ArrayLike<number>): Int32Array {
+  const both = new Int32Array(one.length + other.length)
+  both.set(one)
+  both.set(other, one.length)
+  return both
+}
+
+function shownEvent(conversation: Conversation, event: NativeEvent): StreamEvent | undefined {
+  switch (event.type) {
+    case 'evict':
+      return { type: 'evict', tokens: event.tokens, messages: conversation.leave(event.total) }
+    case 'prefill':
+    case 'rebase':
+      return event
+    default:
+      return undefined
+  }
+}
+
+/** Runs the tools, tells of each what came of it, and returns what the model is to be told. */
+async function* answerCalls(
+  { conversation, needOpen, closed, deadline }: TurnPlace,
+  tools: ParsedTools,
+  calls: readonly ToolCall[],
+  invalid: readonly string[],
+  signal?: AbortSignal,
+): AsyncGenerator<StreamEvent, ChatMessage[], undefined> {
+  const { controller, unlink } = followingController(signal, deadline.signal, ...closed)
+  try {
+    const outcomes = await inToolScope(conversation, () => runTools(tools, calls, controller.signal))
+    needOpen()
+    for (const {
+      call: { id, name },
+      result,
+      error,
+    } of outcomes)
+      yield error === undefined ? { type: 'tool-result', id, name, result } : { type: 'tool-result', id, name, error }
+    // What was no call has no answer, but must be told.
+    const wrong = invalid.map(reason => `<tool_response>\nError: ${reason}\n</tool_response>`)
+    return [
+      ...outcomes.map(outcomeMessage),
+      ...(wrong.length === 0 ? [] : [{ role: 'user', content: wrong.join('\n') }]),
+    ]
+  } finally {
+    // Who leaves in the midst of it leaves the tools too.
+    controller.abort()
+    unlink()
+  }
+}
+
+/** Of a turn of several replies. */
+function together(one: FinishEvent, next: FinishEvent): FinishEvent {
+  const sum = (name: 'promptTokens' | 'reusedTokens' | 'completionTokens') => one.usage[name] + next.usage[name]
+  const promptMs = one.timings.promptMs + next.timings.promptMs
+  const generationMs = one.timings.generationMs + next.timings.generationMs
+  const completionTokens = sum('completionTokens')
+  return {
+    ...next,
+    usage: { ...next.usage, promptTokens: sum('promptTokens'), reusedTokens: sum('reusedTokens'), completionTokens },
+    timings: {
+      promptMs,
+      generationMs,
+      tokensPerSecond: generationMs > 0 ? (completionTokens * 1000) / generationMs : 0,
+    },
+  }
+}

@@ -1,0 +1,62 @@
+import { StreamingLLMError } from '../errors.js'
+import type { TextEvent, TokenLikelihood } from '../events.js'
+import type { Model } from '../model/model.js'
+import type { ParsedGenerateOptions } from '../options/parse.js'
+import { nativeSampling } from '../options/sampling.js'
+import type { NativeEvent, NativeJob } from './native.js'
+
+type GenerateJob = Extract<NativeJob, { type: 'generate' }>
+
+/**
+ * What the engine is asked for; the time limit is left to the runner, which knows what has gone of it. `kept`: how many tokens
+ * the sequence's cache holds at most. Throws INVALID_OPTION.
+ */
+export function generateJob(
+  model: Model,
+  kept: number,
+  prompt: Pick<GenerateJob, 'tokens' | 'turns' | 'shown'>,
+  options: ParsedGenerateOptions,
+): GenerateJob {
+  const { maxTokens = 0, stop, sampling, speculation, priority, logprobs, grammar } = options
+  const { biasTokens, ...chosen } = nativeSampling(sampling, kept, text => onlyToken(model, text))
+  return {
+    type: 'generate',
+    ...prompt,
+    maxTokens,
+    timeLimit: 0,
+    stop,
+    speculation,
+    priority,
+    sampling: { ...chosen, biasTokens },
+    alternatives: logprobs,
+    grammar: grammar?.source,
+    triggers: grammar?.triggers,
+  }
+}
+
+function onlyToken(model: Model, text: string): number {
+  const tokens = model.tokenize(text, { special: true })
+  if (tokens.length === 1) return tokens[0]!
+  const parts = Array.from(tokens, token => JSON.stringify(model.detokenize([token], { special: true }))).join(', ')
+  throw new StreamingLLMError(
+    'INVALID_OPTION',
+    `logitBias: the text ${JSON.stringify(text)} is not one token of this model but ${tokens.length} (${parts}); give one of these, or a token's number`,
+    { details: { option: 'logitBias', text, tokens: Array.from(tokens) } },
+  )
+}
+
+/** Text as callers get it. */
+export function textEvent(model: Model, event: Extract<NativeEvent, { type: 'text' }>): TextEvent {
+  const { text, tokens } = event
+  if (tokens === undefined) return { type: 'text', text }
+  const likelihood = ({ token, logProbability }: { token: number; logProbability: number }): TokenLikelihood => ({
+    token,
+    text: model.detokenize([token], { special: true }),
+    logprob: logProbability,
+  })
+  return {
+    type: 'text',
+    text,
+    tokens: tokens.map(each => ({ ...likelihood(each), top: each.likeliest.map(likelihood) })),
+  }
+}

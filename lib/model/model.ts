@@ -1,0 +1,498 @@
+import { totalmem } from 'node:os'
+import { typed } from '../backend/open.js'
+import { Chat } from '../chat/chat.js'
+import { ChatFormat } from '../chat/chat-format.js'
+import { Conversation, type ConversationSetting } from '../chat/conversation.js'
+import { readSavedChat } from '../chat/saved-chat.js'
+import { bytesPerCachedValue, cacheLimits, sizesFit } from '../engine/cache-geometry.js'
+import type { NativeModel, NativeModelInfo, NativeSequence, NativeSequenceOptions } from '../engine/native.js'
+import { Sequence, wholeNumbers } from '../engine/sequence.js'
+import { type TextStream, textStream } from '../engine/text-stream.js'
+import { fromNative, modelClosed, StreamingLLMError } from '../errors.js'
+import type { StreamEvent } from '../events.js'
+import type { ModelHeader } from '../gguf/check.js'
+import { layerBytes } from '../memory/cache-bytes.js'
+import { layerMemories } from '../memory/layers.js'
+import { checkValue, describe, reading } from '../options/check.js'
+import { someText } from '../options/kinds.js'
+import {
+  type ChatOptions,
+  type EmbedOptions,
+  type GenerateOptions,
+  type ParsedChatOptions,
+  type ParsedGenerateOptions,
+  type ParsedModelOptions,
+  type ParsedPolicyOptions,
+  type PolicyOptions,
+  parseChatOptions,
+  parseEmbedOptions,
+  parseGenerateOptions,
+  parseRestoreOptions,
+  parseSequenceOptions,
+  parseTextOptions,
+  type RestoreOptions,
+  type SamplingOptions,
+  type TextOptions,
+} from '../options/parse.js'
+import { overSampling, samplingPresets } from '../options/sampling.js'
+import { throwIfAborted } from '../util/abort.js'
+import { Embedder } from './embedder.js'
+import { endOf, type FillTokens, fillPrompt, fillTokens, startOf } from './fill.js'
+import { modelFingerprint } from './fingerprint.js'
+import { adaptersKind, type FoundAdapter } from './lora.js'
+import { deepFrozen, fileInfo, type ModelInfo } from './model-info.js'
+import { type ModelMemory, modelMemory } from './model-memory.js'
+import type { ModelDevice } from './place-model.js'
+
+/** A loaded model. Made by `loadModel`; chats and sequences of one model share its cache and its batches. */
+export class Model {
+  /** Where the file is. */
+  readonly path: string
+  /** GGUF's `general.architecture`, such as `llama`. */
+  readonly architecture: string
+  /** Tokens that the model was trained on at once. */
+  readonly trainedLength: number
+  /** Tokens of the vocabulary. */
+  readonly vocabularySize: number
+  /** In llama.cpp's words: architecture, size, quantization. */
+  readonly description: string
+  /** What it runs on. */
+  readonly device: ModelDevice
+  /** @internal */
+  readonly nativeInfo: NativeModelInfo
+  /** @internal Closes something that nobody needs at the moment, if there is any: asked when no sequence is left. */
+  giveWay: () => boolean = () => false
+  /** How this model remembers, and so how the streaming policy works on it. */
+  readonly memory: ModelMemory
+  /** @internal What the model's file says about sampling. */
+  readonly samplingPresets: SamplingOptions
+  readonly #native: NativeModel
+  readonly #header: ModelHeader
+  readonly #options: ParsedModelOptions
+  readonly #warned = new Set<string>()
+  readonly #close: () => Promise<void>
+  readonly #release: string
+  readonly #adapters: readonly FoundAdapter[]
+  readonly #embedder: Embedder
+  #closed: Promise<void> | undefined
+  readonly #closing = new AbortController()
+  #fingerprint: Promise<string> | undefined
+  #info: ModelInfo | undefined
+
+  /** @internal */
+  constructor(
+    loaded: NativeModel,
+    header: ModelHeader,
+    options: ParsedModelOptions,
+    {
+      device,
+      notices,
+      release,
+      adapters = [],
+    }: { device: ModelDevice; notices: readonly string[]; release: string; adapters?: readonly FoundAdapter[] },
+    close: () => Promise<void> = () => loaded.close(),
+  ) {
+    this.#native = loaded
+    this.#embedder = new Embedder(loaded, options.unloadAfter)
+    this.#close = close
+    this.#release = release
+    this.#adapters = adapters
+    this.#header = header
+    this.#options = options
+    this.nativeInfo = loaded.info
+    this.path = header.path
+    this.architecture = header.architecture
+    this.trainedLength = this.nativeInfo.trainedLength
+    this.vocabularySize = this.nativeInfo.vocabularySize
+    this.description = this.nativeInfo.description
+    this.device = device
+    this.memory = modelMemory(loaded.info, header)
+    this.samplingPresets = samplingPresets(header.metadata)
+    for (const notice of notices) this.#warn(notice)
+  }
+
+  /** All that is known of it: what its file says, how it remembers, what a chat does by default, what it runs on. Frozen. */
+  get info(): ModelInfo {
+    const { nativeInfo, memory, device } = this
+    return (this.#info ??= deepFrozen({
+      ...fileInfo(this.#header, memory, nativeInfo, () => this.limits(parseSequenceOptions({}))),
+      device: { ...device, memory: { ...device.memory }, layers: { ...device.layers } },
+      adapters: this.#adapters.map(({ path, name, scale, rank, tensors, sizeBytes }) => ({
+        path,
+        name,
+        scale,
+        rank,
+        tensors,
+        sizeBytes,
+      })),
+    }))
+  }
+
+  /** Whether the weights are in memory: false once `unloadAfter` has passed, until the next turn, and after `close()`. */
+  get loaded(): boolean {
+    return this.#native.loaded
+  }
+
+  /** Most sequences and chats that may be open at once. */
+  get maxSequences(): number {
+    return this.#options.maxSequences
+  }
+
+  /**
+   * A conversation that never ends.
+   *
+   * @throws {StreamingLLMError} WINDOW_TOO_LARGE, NO_SEQUENCE_LEFT, TEMPLATE_MISSING,
+   * TEMPLATE_FAILED, UNKNOWN_OPTION, INVALID_OPTION, CLOSED
+   */
+  createChat<Arguments>(options: ChatOptions<Arguments> = {}): Chat {
+    this.#needOpen()
+    const parsed = parseChatOptions(options)
+    const setting = this.#setting(parsed)
+    return new Chat(setting, Conversation.begin(setting))
+  }
+
+  /**
+   * A chat as `chat.save()` wrote it, with its options; what is given here takes their place. With the same model and kind of
+   * cache it goes on as if nothing had been; else sinks and window are decoded again, or with other tools or another
+   * template the messages, of which `chat.restoredFrom` and a warning tell.
+   *
+   * @throws {StreamingLLMError} SAVED_CHAT_INVALID for a file that is none or is damaged, and as `createChat`
+   */
+  async restoreChat<Arguments>(path: string, options: RestoreOptions<Arguments> = {}): Promise<Chat> {
+    this.#needOpen()
+    const given = parseRestoreOptions(options)
+    const saved = await readSavedChat(checkValue('restoreChat', 'path', path, someText))
+    const parsed = {
+      ...saved.options,
+      ...given,
+      messages: [],
+      sampling: overSampling(saved.options.sampling, given.sampling),
+    }
+    const setting = this.#setting(parsed)
+    const { conversation, from } = await Conversation.restore(setting, saved)
+    // Where nothing had been decoded, nothing is again.
+    if (from.what !== 'cache' && saved.begun)
+      this.#warn(`${path}: the cache of this chat is decoded again: ${from.reason}`)
+    return new Chat(setting, conversation, from)
+  }
+
+  #setting(options: ParsedChatOptions): ConversationSetting {
+    this.#needOpen()
+    const format = new ChatFormat(this, {
+      ...options,
+      chatTemplate: options.chatTemplate ?? this.#options.chatTemplate,
+    })
+    const warn = (message: string) => this.#warn(message)
+    if (format.template.incremental) return { model: this, format, options, warn }
+    // Where a turn begins is known only of turns that are rendered one by one.
+    const byTokens = options.evict === 'turn' ? ', and tokens leave one by one instead of whole turns' : ''
+    warn(
+      `this chat template changes earlier turns when later ones come, so each turn is decoded again from the first difference on${byTokens}`,
+    )
+    return { model: this, format, options: { ...options, evict: 'token' }, warn }
+  }
+
+  /** @internal Fires when the model is closed. */
+  get closing(): AbortSignal {
+    return this.#closing.signal
+  }
+
+  /** @internal Tells this model file from others. */
+  fingerprint(): Promise<string> {
+    // Tried again where it could not be read: a disk may be there again.
+    return (this.#fingerprint ??= modelFingerprint(this.path).catch((error: unknown) => {
+      this.#fingerprint = undefined
+      throw error
+    }))
+  }
+
+  /** @internal What a saved cache has in common with this model's, or cannot be read. */
+  get cacheKind(): string {
+    const { kvType, flashAttention } = this.#options
+    return `llama.cpp ${this.#release}, ${kvType}, flash attention ${flashAttention}${adaptersKind(this.#adapters)}`
+  }
+
+  /**
+   * A stream of tokens, below chat.
+   *
+   * @throws {StreamingLLMError} WINDOW_TOO_LARGE, NO_SEQUENCE_LEFT, UNKNOWN_OPTION,
+   * INVALID_OPTION, CLOSED
+   */
+  createSequence(options: PolicyOptions = {}): Sequence {
+    const parsed = parseSequenceOptions(options)
+    const limits = this.limits(parsed)
+    return new Sequence(this.openSequence(limits), this, limits.sinks + limits.window)
+  }
+
+  /**
+   * Continues a text, on a sequence of its own with the default window. Work starts at the first `next()`; the sequence
+   * is closed at the last event, or when the stream is left.
+   *
+   * @throws {StreamingLLMError} UNKNOWN_OPTION, INVALID_OPTION, CLOSED at once; from the first `next()` on
+   * TOKENIZE_FAILED, NO_SEQUENCE_LEFT, POLICY_UNAVAILABLE, OUT_OF_MEMORY, DECODE_FAILED
+   */
+  stream(prompt: string, options: GenerateOptions = {}): TextStream {
+    this.#needOpen()
+    if (typeof prompt !== 'string')
+      throw new StreamingLLMError('INVALID_OPTION', `stream: the prompt must be a string, got ${describe(prompt)}`)
+    return textStream(
+      this.#continue(() => this.textTokens(prompt), parseGenerateOptions(options, this.samplingPresets)),
+    )
+  }
+
+  /**
+   * Writes what stands between two texts, such as code before and after the cursor, with a model whose vocabulary has tokens
+   * for it. Where they are too long for the default window, the end of `prefix` and the start of `suffix` are what it sees;
+   * up to a quarter of the window is left for the reply. Otherwise as `stream`.
+   *
+   * @throws {StreamingLLMError} FIM_UNAVAILABLE at once where the vocabulary has no such tokens; and as `stream`
+   */
+  fill(prefix: string, suffix: string, options: GenerateOptions = {}): TextStream {
+    this.#needOpen()
+    for (const [name, text] of [
+      ['prefix', prefix],
+      ['suffix', suffix],
+    ]) {
+      if (typeof text !== 'string')
+        throw new StreamingLLMError('INVALID_OPTION', `fill: the ${name} must be a string, got ${typeof text}`)
+    }
+    const parsed = parseGenerateOptions(options, this.samplingPresets, 'fill')
+    const tokens = fillTokens(this.nativeInfo, this.path)
+    return textStream(this.#continue(() => this.#fillPrompt(tokens, prefix, suffix, parsed.maxTokens), parsed))
+  }
+
+  #fillPrompt(tokens: FillTokens, prefix: string, suffix: string, maxTokens = Infinity): Int32Array {
+    const { sinks, window } = this.limits(parseSequenceOptions({}))
+    const all = sinks + window
+    const room = all - Math.min(maxTokens, Math.floor(all / 4))
+    return fillPrompt(
+      tokens,
+      this.nativeInfo.beginningToken,
+      this.tokenize(endOf(prefix, room)),
+      this.tokenize(startOf(suffix, room)),
+      room,
+    )
+  }
+
+  async *#continue(
+    prompt: () => Int32Array,
+    options: ParsedGenerateOptions,
+  ): AsyncGenerator<StreamEvent, void, undefined> {
+    const tokens = prompt()
+    const sequence = this.createSequence()
+    try {
+      for await (const event of sequence.continue(tokens, options)) {
+        if (event.type === 'finish') await sequence.close() // its reader may not come back after the last event
+        yield event
+      }
+    } finally {
+      await sequence.close()
+    }
+  }
+
+  /**
+   * A vector for each text, in order: what the model makes of it, for comparing texts. Decoded together in batches, beside the
+   * chats of this model, in a context of its own that is made at the first call and freed after a minute without any. Calls
+   * queue up; the event loop stays free. At most 65,536 texts in a call, of 67,108,864 characters together.
+   *
+   * @throws {StreamingLLMError} TEXT_TOO_LONG for one of more tokens than the model was trained on, INVALID_OPTION (also for
+   * a text without tokens), UNKNOWN_OPTION, TOKENIZE_FAILED, OUT_OF_MEMORY, DECODE_FAILED, CLOSED. Rejects with
+   * `signal.reason` when aborted.
+   */
+  async embed(texts: readonly string[], options: EmbedOptions = {}): Promise<Float32Array[]> {
+    this.#needOpen()
+    const { pooling = this.#filePooling(), normalize = true, signal } = parseEmbedOptions(options)
+    const read = reading('embed', 'texts', () => readTexts(texts))
+    throwIfAborted(signal)
+    if (read.length === 0) return []
+    return this.#embedder.embed(
+      { texts: read, pooling, normalize, mostTokens: this.#mostCells(this.trainedLength) },
+      signal,
+    )
+  }
+
+  /** GGUF's numbers for it. */
+  #filePooling(): 'mean' | 'last' | 'cls' {
+    const number = this.#header.metadata.get(`${this.architecture}.pooling_type`)
+    return number === 2 ? 'cls' : number === 3 ? 'last' : 'mean'
+  }
+
+  /**
+   * The tokens of a text, without a beginning-of-sequence token. `special`: texts of special tokens, such as
+   * `<|im_end|>`, become these tokens; default false. Works at once, so a very long text holds up the event loop. At most
+   * 64 MB in UTF-8, and of what cannot be cut for the tokenizer, since it has neither a space between two words nor a line
+   * break before one, 1 MB.
+   *
+   * @throws {StreamingLLMError} TOKENIZE_FAILED for text that the vocabulary cannot express, TEXT_TOO_LONG, OUT_OF_MEMORY,
+   * UNKNOWN_OPTION, INVALID_OPTION, CLOSED
+   */
+  tokenize(text: string, options: TextOptions = {}): Int32Array {
+    const { special = false } = parseTextOptions(options, 'tokenize')
+    this.#needOpen()
+    needText('tokenize', text)
+    return typed(() => this.#native.tokenize(text, special))
+  }
+
+  /** @internal As `tokenize`, while the event loop stays free: for texts that take long. */
+  async tokenizeLater(text: string, options: TextOptions = {}): Promise<Int32Array> {
+    this.#needOpen()
+    needText('tokenize', text)
+    try {
+      return await this.#native.tokenizeLater(text, options.special === true)
+    } catch (error) {
+      throw fromNative(error)
+    }
+  }
+
+  /** @internal The tokens of a text from its start: after the beginning-of-sequence token where the model has one. */
+  textTokens(text: string): Int32Array {
+    const { beginningToken } = this.nativeInfo
+    const tokens = this.tokenize(text)
+    if (beginningToken === undefined) return tokens
+    const all = new Int32Array(tokens.length + 1)
+    all[0] = beginningToken
+    all.set(tokens, 1)
+    return all
+  }
+
+  /**
+   * The text of tokens, at most 16,777,216 of them. `special`: control tokens show their names; default false.
+   *
+   * @throws {StreamingLLMError} INVALID_OPTION for what are no tokens of the vocabulary, TEXT_TOO_LONG for more than 256 MB of
+   * text, UNKNOWN_OPTION, CLOSED
+   */
+  detokenize(tokens: ArrayLike<number>, options: TextOptions = {}): string {
+    const { special = false } = parseTextOptions(options, 'detokenize')
+    this.#needOpen()
+    const checked = wholeNumbers('detokenize', tokens)
+    return typed(() => this.#native.detokenize(checked, special))
+  }
+
+  /** How many tokens a text has, without a beginning-of-sequence token. Throws as `tokenize`. */
+  countTokens(text: string): number {
+    return this.tokenize(text).length
+  }
+
+  /** @internal */
+  openSequence(limits: NativeSequenceOptions): NativeSequence {
+    this.#needOpen()
+    this.#needMemory(Math.max(limits.sinks + limits.window, this.#options.cacheTokens ?? 0))
+    return this.#withRoom(() => this.#native.openSequence(limits))
+  }
+
+  /** @internal Another sequence that goes on from where this one is. */
+  forkSequence(from: NativeSequence): NativeSequence {
+    this.#needOpen()
+    return this.#withRoom(() => from.fork())
+  }
+
+  /** Opens one more sequence, for which somebody else may have to give way. */
+  #withRoom(open: () => NativeSequence): NativeSequence {
+    for (;;) {
+      try {
+        return typed(open)
+      } catch (error) {
+        if (!StreamingLLMError.isInstance(error) || error.code !== 'NO_SEQUENCE_LEFT' || !this.giveWay()) throw error
+      }
+    }
+  }
+
+  /** @internal */
+  limits(options: ParsedPolicyOptions) {
+    const { batchSize, cacheTokens } = this.#options
+    return cacheLimits(options, { trainedLength: this.trainedLength, batchSize, cacheTokens, memory: this.memory })
+  }
+
+  /** @internal Whether its sequences can have these sizes, which came from outside. */
+  fits(sizes: NativeSequenceOptions): boolean {
+    return sizesFit(sizes, {
+      trainedLength: this.trainedLength,
+      batchSize: this.#options.batchSize,
+      memory: this.memory,
+    })
+  }
+
+  /** Frees everything. Streams in flight end with `CLOSED`. Idempotent. */
+  close(): Promise<void> {
+    this.#embedder.close()
+    this.#closed ??= this.#close()
+    this.#closing.abort()
+    return this.#closed
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  #needOpen(): void {
+    if (this.#closed !== undefined) throw modelClosed()
+  }
+
+  // Where memory is promised that is not there, the operating system ends the process once it is used.
+  #needMemory(cells: number): void {
+    const bytes = this.#cacheBytes(cells)
+    if (this.device.layers.offloaded > 0 || bytes < totalmem()) return
+    throw new StreamingLLMError(
+      'OUT_OF_MEMORY',
+      `a cache of ${cells} tokens needs ${Math.round(bytes / 2 ** 20)} MB, and this machine has ${Math.round(totalmem() / 2 ** 20)} MB; use a smaller window`,
+      { details: { cells, bytes } },
+    )
+  }
+
+  #mostCells(wanted: number): number {
+    const bytes = this.#cacheBytes(wanted)
+    if (this.device.layers.offloaded > 0 || bytes < totalmem()) return wanted
+    return Math.floor(wanted * (totalmem() / bytes))
+  }
+
+  #cacheBytes(cells: number): number {
+    const format = { bytesPerValue: bytesPerCachedValue[this.#options.kvType], flashAttention: true }
+    return layerBytes(layerMemories(this.#header).layers, { cells, sequenceIds: 0 }, format).reduce(
+      (sum, { cache }) => sum + cache,
+      0,
+    )
+  }
+
+  #warn(message: string): void {
+    if (this.#warned.has(message)) return
+    this.#warned.add(message)
+    if (this.#options.onWarning !== undefined) this.#options.onWarning(message)
+    else process.emitWarning(message, 'StreamingLLMWarning')
+  }
+}
+
+/** Bytes of one text, as on the native side, which counts them exactly. */
+const mostTextBytes = 64 * 2 ** 20
+
+function needText(call: string, text: unknown): asserts text is string {
+  if (typeof text !== 'string')
+    throw new StreamingLLMError('INVALID_OPTION', `${call}: the text must be a string, got ${describe(text)}`, {
+      details: { call, option: 'text' },
+    })
+  // Before it is copied: a UTF-16 code unit takes at least a byte.
+  if (text.length > mostTextBytes)
+    throw new StreamingLLMError(
+      'TEXT_TOO_LONG',
+      `${call}: a text of ${text.length} characters is longer than the ${mostTextBytes} bytes that are tokenized at once; pass it in parts`,
+      { details: { length: text.length, limit: mostTextBytes } },
+    )
+}
+
+/** Texts of one call of `embed`. */
+const mostTexts = 65_536
+
+function readTexts(texts: readonly string[]): string[] {
+  const refuse = (option: string, problem: string) =>
+    new StreamingLLMError('INVALID_OPTION', `embed: ${problem}`, { details: { call: 'embed', option } })
+  if (!Array.isArray(texts)) throw refuse('texts', `the texts must be an array of strings, got ${describe(texts)}`)
+  if (texts.length > mostTexts)
+    throw refuse('texts', `at most ${mostTexts} texts go into one call, got ${texts.length}`)
+  let characters = 0
+  return Array.from(texts, (text: unknown, i) => {
+    if (typeof text !== 'string') throw refuse(`texts[${i}]`, `texts[${i}] must be a string, got ${describe(text)}`)
+    characters += text.length
+    if (characters > mostTextBytes)
+      throw refuse('texts', `the texts may have ${mostTextBytes} characters together; pass them in several calls`)
+    return text
+  })
+}

@@ -1,0 +1,108 @@
+import { StreamingLLMError } from '../errors.js'
+import { reasonOf } from '../options/check.js'
+
+/** Who waits for a signal. One listener serves all of them, since Node warns of more than ten. */
+interface Watch {
+  readonly acts: Set<() => void>
+  readonly listener: () => void
+}
+
+const watches = new WeakMap<AbortSignal, Watch>()
+
+/** Does something once a signal fires, at once if it has; returns what forgets about it. Any number may wait for one signal. */
+export function onAbort(signal: AbortSignal | undefined, act: () => void): () => void {
+  if (signal === undefined) return () => {}
+  if (signal.aborted) {
+    act()
+    return () => {}
+  }
+  const { acts } = watches.get(signal) ?? watch(signal)
+  const own = () => act() // another one each time, should two wait with the same
+  acts.add(own)
+  return () => {
+    if (acts.delete(own) && acts.size === 0) unwatch(signal)
+  }
+}
+
+function watch(signal: AbortSignal): Watch {
+  const acts = new Set<() => void>()
+  const listener = () => {
+    unwatch(signal)
+    const errors: unknown[] = []
+    // Whoever has been told to forget about it meanwhile is not in the set any more.
+    for (const act of acts) {
+      try {
+        act()
+      } catch (error) {
+        errors.push(error)
+      }
+    }
+    if (errors.length > 0) throw errors[0]
+  }
+  const made = { acts, listener }
+  try {
+    signal.addEventListener('abort', listener, { once: true })
+  } catch (cause) {
+    throw new StreamingLLMError(
+      'INVALID_OPTION',
+      `'signal' must be an AbortSignal, and this one cannot be listened to: ${reasonOf(cause)}`,
+      { cause, details: { option: 'signal', expected: 'an AbortSignal' } },
+    )
+  }
+  watches.set(signal, made)
+  return made
+}
+
+function unwatch(signal: AbortSignal): void {
+  const { listener } = watches.get(signal) ?? {}
+  watches.delete(signal)
+  if (listener === undefined) return
+  try {
+    signal.removeEventListener('abort', listener)
+  } catch {
+    // Nobody waits with it any more.
+  }
+}
+
+/**
+ * A controller that also follows `outers`, with their reasons. Call `unlink` when done, so that long-lived ones keep no trace of
+ * it, as they would of AbortSignal.any, which Node 20.0 does not have either.
+ */
+export function followingController(...outers: readonly (AbortSignal | undefined)[]): {
+  controller: AbortController
+  unlink: () => void
+} {
+  const controller = new AbortController()
+  const unlinks = outers.map(outer => onAbort(outer, () => controller.abort(outer!.reason)))
+  return { controller, unlink: () => unlinks.forEach(unlink => unlink()) }
+}
+
+/** The promise, or a rejection with `signal.reason` where that fires before it has settled: who has aborted waits for nobody. */
+export async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return await promise
+  return await new Promise((resolve, reject) => {
+    const unlink = onAbort(signal, () => reject(signal.reason as Error))
+    promise.then(resolve, reject).finally(unlink)
+  })
+}
+
+/** By what the signal tells, and not by its own method, which signals of other makes may not have. */
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted !== true) return
+  throw signal.reason === undefined ? new DOMException('This operation was aborted', 'AbortError') : signal.reason
+}
+
+/** Waits `ms` milliseconds; rejects with `signal.reason` where that fires before. */
+export async function sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  throwIfAborted(signal)
+  await new Promise<void>((resolve, reject) => {
+    const timer = setTimeout(() => {
+      unlink()
+      resolve()
+    }, ms)
+    const unlink = onAbort(signal, () => {
+      clearTimeout(timer)
+      reject(signal!.reason as Error)
+    })
+  })
+}

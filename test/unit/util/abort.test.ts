@@ -1,0 +1,102 @@
+import { followingController, onAbort, sleep, throwIfAborted, untilAborted } from '../../../lib/util/abort.js'
+
+const warnings: string[] = []
+const hear = (warning: Error) => warnings.push(warning.name)
+beforeAll(() => process.on('warning', hear))
+afterAll(() => process.off('warning', hear))
+
+/** Listeners of a signal, counted where they are added and removed. */
+function counted(): { controller: AbortController; listeners: () => number } {
+  const controller = new AbortController()
+  const { signal } = controller
+  let count = 0
+  const add = signal.addEventListener.bind(signal)
+  const remove = signal.removeEventListener.bind(signal)
+  signal.addEventListener = (...args: Parameters<typeof add>) => {
+    count++
+    add(...args)
+  }
+  signal.removeEventListener = (...args: Parameters<typeof remove>) => {
+    count--
+    remove(...args)
+  }
+  return { controller, listeners: () => count }
+}
+
+test('a hundred who wait for one signal are one listener, and none when they are done', async () => {
+  const { controller, listeners } = counted()
+  const fired: number[] = []
+  const unlinks = Array.from({ length: 100 }, (_, i) => onAbort(controller.signal, () => fired.push(i)))
+  const followers = Array.from({ length: 100 }, () => followingController(controller.signal))
+  expect(listeners()).toBe(1)
+  followers.forEach(({ unlink }) => unlink())
+  unlinks.forEach(unlink => unlink())
+  expect(listeners()).toBe(0)
+  for (let i = 0; i < 500; i++) onAbort(controller.signal, () => {})()
+  expect(listeners()).toBe(0)
+  unlinks.splice(0, 100, ...Array.from({ length: 20 }, (_, i) => onAbort(controller.signal, () => fired.push(i))))
+  unlinks[3]!()
+  unlinks[3]!()
+  controller.abort('reason')
+  expect(fired).toEqual([0, 1, 2, ...Array.from({ length: 16 }, (_, i) => i + 4)])
+  onAbort(controller.signal, () => fired.push(99))
+  expect(fired.at(-1)).toBe(99)
+  await new Promise(resolve => setImmediate(resolve))
+  expect(warnings).not.toContain('MaxListenersExceededWarning')
+})
+
+test('who forgets about it in the midst of it is not told, and one that throws keeps nobody else from it', () => {
+  const { signal } = new AbortController()
+  const target = Object.assign(new EventTarget(), { aborted: false }) as unknown as AbortSignal
+  expect(signal.aborted).toBe(false)
+  const told: string[] = []
+  let forget = () => {}
+  onAbort(target, () => forget())
+  forget = onAbort(target, () => told.push('forgotten'))
+  onAbort(target, () => told.push('last'))
+  target.dispatchEvent(new Event('abort'))
+  expect(told).toEqual(['last'])
+})
+
+test('waiting ends with the signal, by its reason', async () => {
+  const { controller, listeners } = counted()
+  const reason = new Error('enough')
+  const waits = Array.from({ length: 30 }, (_, i) =>
+    i % 2 === 0 ? sleep(100_000, controller.signal) : untilAborted(new Promise(() => {}), controller.signal),
+  )
+  setTimeout(() => controller.abort(reason), 5)
+  for (const outcome of await Promise.allSettled(waits)) expect(outcome).toEqual({ status: 'rejected', reason })
+  await expect(sleep(1, controller.signal)).rejects.toBe(reason)
+  await sleep(1, undefined)
+  expect(listeners()).toBe(0)
+})
+
+test('one whose methods throw is refused with a typed error, or forgotten', () => {
+  const alike = {
+    aborted: false,
+    reason: undefined,
+    addEventListener() {},
+    removeEventListener() {
+      throw new RangeError('no')
+    },
+    throwIfAborted() {},
+  } as unknown as AbortSignal
+  expect(() => onAbort(alike, () => {})()).not.toThrow()
+  const deaf = {
+    ...alike,
+    addEventListener() {
+      throw new RangeError('no')
+    },
+  } as unknown as AbortSignal
+  expect(() => onAbort(deaf, () => {})).toThrow(
+    expect.objectContaining({ code: 'INVALID_OPTION', details: { option: 'signal', expected: 'an AbortSignal' } }),
+  )
+})
+
+test('one that has fired is thrown by what it tells, whatever its own method does', () => {
+  const fired = (more: object) =>
+    ({ aborted: true, addEventListener() {}, removeEventListener() {}, ...more }) as unknown as AbortSignal
+  expect(() => throwIfAborted(fired({ reason: new Error('mine'), throwIfAborted() {} }))).toThrow('mine')
+  expect(() => throwIfAborted(fired({}))).toThrow(expect.objectContaining({ name: 'AbortError' }))
+  expect(() => throwIfAborted(undefined)).not.toThrow()
+})
