@@ -1,9 +1,8 @@
 {
-  "targets": [{
-    "target_name": "streaming_llm",
-    "sources": ["<!@(node -p \"require('fs').readdirSync('native').filter(name => name.endsWith('.cpp')).sort().map(name => 'native/' + name).join(' ')\")"],
+  "target_defaults": {
     "include_dirs": [
       "<!(node -p \"require('node-addon-api').include_dir\")",
+      "native",
       "native/include/llama.cpp"
     ],
     "defines": ["NAPI_VERSION=9", "NODE_ADDON_API_CPP_EXCEPTIONS", "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"],
@@ -37,5 +36,24 @@
         }
       }]
     ]
-  }]
+  },
+  "targets": [
+    {
+      # Everything, once for both addons.
+      "target_name": "engine",
+      "type": "static_library",
+      "sources": ["<!@(node scripts/native-sources.mjs engine)"]
+    },
+    {
+      "target_name": "streaming_llm",
+      "dependencies": ["engine"],
+      "sources": ["<!@(node scripts/native-sources.mjs module)"]
+    },
+    {
+      # The same with parts of the engine by themselves, for tests; not in the package.
+      "target_name": "streaming_llm_test",
+      "dependencies": ["engine"],
+      "sources": ["<!@(node scripts/native-sources.mjs test)"]
+    }
+  ]
 }

@@ -2,7 +2,7 @@
 // the sources are those of the last build. Plain JavaScript without dependencies but node-gyp and proper-lockfile,
 // since it runs before anything else of this repository does.
 //
-// With --evaluation it builds the one of the evaluation scripts instead, in native/evaluation/build, from a part of the
+// With --evaluation it builds the one of the evaluation scripts instead, in research/native/build, from a part of the
 // same sources, and with --sanitized the addon under sanitizers for `npm run test:asan`, in test/asan/build; nothing does
 // that but what needs it.
 //
@@ -15,24 +15,25 @@ import { createRequire } from 'node:module'
 import os from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { nativeFiles } from './native-sources.mjs'
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..')
 const logLinesShown = 40
 
-/** What can be built: where binding.gyp is, and which folders of native/ have sources of its own. */
-const packageAddon = addonIn(root, 'streaming_llm', name => !name.startsWith('native/evaluation/'))
-const evaluationAddon = addonIn(
-  path.join(root, 'native', 'evaluation'),
-  'streaming_llm_evaluation',
-  name => !name.startsWith('native/evaluation/build/'),
-)
-const sanitizedAddon = addonIn(path.join(root, 'test', 'asan'), 'streaming_llm', packageAddon.isSource)
+/** What can be built: where binding.gyp is, and which sources it has. */
+const packageAddon = addonIn(root, 'streaming_llm', () => nativeFiles('.cpp', '.h'))
+const researchFolder = path.join(root, 'research', 'native')
+const evaluationAddon = addonIn(researchFolder, 'streaming_llm_evaluation', () => [
+  ...nativeFiles('.cpp', '.h'),
+  ...ownFiles(researchFolder),
+])
+const sanitizedAddon = addonIn(path.join(root, 'test', 'asan'), 'streaming_llm', packageAddon.sources)
 
-function addonIn(folder, name, isSource) {
+function addonIn(folder, name, sources) {
   const build = path.join(folder, 'build')
   return {
     folder,
-    isSource,
+    sources,
     output: path.join(build, 'Release', `${name}.node`),
     stampFile: path.join(build, '.streaming-llm-stamp.json'),
     logFile: path.join(build, 'streaming-llm-build.log'),
@@ -108,14 +109,17 @@ function nodedirArguments() {
   return nodedir ? [`--nodedir=${nodedir}`] : []
 }
 
+function ownFiles(folder) {
+  return readdirSync(folder)
+    .filter(name => /\.(cpp|h)$/.test(name))
+    .sort()
+    .map(name => path.relative(root, path.join(folder, name)).replaceAll('\\', '/'))
+}
+
 /** `all` changes whenever the addon must be built, `configured` when its build files must be made again: they have this folder's path. */
 function fingerprint(addon) {
-  const sources = readdirSync(path.join(root, 'native'), { recursive: true, withFileTypes: true })
-    .filter(entry => entry.isFile())
-    .map(entry => path.relative(root, path.join(entry.parentPath ?? entry.path, entry.name)).replaceAll('\\', '/'))
-    .filter(addon.isSource)
-    .sort()
-  if (!sources.some(name => /^native\/[^/]+\.cpp$/.test(name))) throw new Error('There are no sources in native/.')
+  const sources = addon.sources()
+  if (sources.length === 0) throw new Error('There are no sources in native/.')
   const host = [process.version, process.platform, process.arch, ...nodedirArguments()].join(' ')
   const gyp = readFileSync(path.join(addon.folder, 'binding.gyp'))
   const configured = createHash('sha256')

@@ -5,9 +5,9 @@ import path from 'node:path'
 import { Argument, Command } from 'commander'
 import { onInterrupt } from '../lib/cli/failure.js'
 import { toNumber } from '../lib/cli/shared-options.js'
+import { type WeightType, weightTypes } from '../research/evaluation/addon.js'
+import { quantize } from '../research/evaluation/quantize.js'
 import { calledFrom, runCommand } from './command.js'
-import { type WeightType, weightTypes } from './evaluation/addon.js'
-import { quantize } from './evaluation/quantize.js'
 
 const folder = calledFrom('quantize')
 

@@ -4,9 +4,9 @@
 //   node scripts/run.mjs test ...           jest, with the arguments passed on
 //   node scripts/run.mjs check              types, form and lint of everything
 //   node scripts/run.mjs format             the form, put right
-//   node scripts/run.mjs paper ...          the paper's tables and figures, scripts/paper/main.ts
-//   node scripts/run.mjs bench ...          the benchmark, scripts/bench/main.ts
-//   node scripts/run.mjs eval CHECK ...     what long conversations do, scripts/evaluation/main.ts
+//   node scripts/run.mjs paper ...          the paper's tables and figures, research/paper/main.ts
+//   node scripts/run.mjs bench ...          the benchmark, research/bench/main.ts
+//   node scripts/run.mjs eval CHECK ...     what long conversations do, research/evaluation/main.ts
 //   node scripts/run.mjs fuzz TARGET ...    random inputs at all that takes input, scripts/fuzz/main.ts
 //   node scripts/run.mjs fuzz:chats ...     random programs over chats, scripts/fuzz/chats/main.ts
 //   node scripts/run.mjs fuzz:ci            both, for as long as CI has time, scripts/fuzz/ci/main.ts
@@ -19,7 +19,12 @@ import path from 'node:path'
 import { addon, defaultModel, dependencies, root, SetupError, typescript } from './setup.mjs'
 
 /** Programs without a model of their own, and the folders that they are in. */
-const checks = { eval: 'evaluation', fuzz: 'fuzz', 'fuzz:chats': 'fuzz/chats', 'fuzz:ci': 'fuzz/ci' }
+const checks = {
+  eval: 'research/evaluation',
+  fuzz: 'scripts/fuzz',
+  'fuzz:chats': 'scripts/fuzz/chats',
+  'fuzz:ci': 'scripts/fuzz/ci',
+}
 
 const say = line => console.error(line)
 const [program, ...args] = process.argv.slice(2)
@@ -64,14 +69,14 @@ async function runReport(name) {
     await buildNative({ say, evaluation: true }).catch(error => say(error.message))
     if (!given('--model')) env.STREAMING_LLM_DEFAULT_MODEL = await defaultModel()
   }
-  await run([...typescript(), path.join(root, 'scripts', name, 'main.ts'), ...args], env)
+  await run([...typescript(), path.join(root, 'research', name, 'main.ts'), ...args], env)
 }
 
 /** These find their model by themselves, and need no other addon than the library's. */
 async function runCheck(folder) {
   await dependencies(say)
   if (!given('--help') && !given('-h')) await addon(say)
-  await run([...typescript(), path.join(root, 'scripts', folder, 'main.ts'), ...args], process.env)
+  await run([...typescript(), path.join(root, folder, 'main.ts'), ...args], process.env)
 }
 
 function given(name) {

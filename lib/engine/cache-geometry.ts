@@ -18,7 +18,7 @@ export const largestDefault = 4096
 
 export const defaultBatchSize = 128
 
-// Cells that a sequence has for what leaves its window. native/engine.h has the same.
+// Cells that a sequence has for what leaves its window. native/engine/engine.h has the same.
 const heldCells = 64
 
 /** The least `cacheTokens` for which there is a streaming chat: one without sinks and with a window of one token. */
@@ -119,7 +119,7 @@ function streamingLimits(options: ParsedPolicyOptions, surroundings: CacheSurrou
   const common = { sinks, verify: false, firstPosition: 0 }
   // A batch brings its tokens before anything leaves, and the sinks lag behind by up to reanchorEvery.
   const batch = Math.min(batchSize, Math.floor(cells / 4))
-  // Sinks on the move; with a recurrent state, those of two bookmarks besides. native/engine_context.cpp counts the same.
+  // Sinks on the move; with a recurrent state, those of two bookmarks besides. native/engine/engine_context.cpp counts the same.
   const copies = memory.kind === 'recurrent' || memory.kind === 'hybrid' ? 3 : 1
   const fitting =
     cacheTokens === undefined ? cells : Math.min(cells, cacheTokens - batchSize - copies * sinks - heldCells + batch)

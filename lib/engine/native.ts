@@ -80,7 +80,7 @@ export interface NativeLoadOptions extends NativeContextOptions {
 }
 
 export interface NativeSequenceOptions {
-  /** As in native/cache_policy.h. */
+  /** As in native/policy/cache_policy.h. */
   policy: 'streaming' | 'dense' | 'recompute' | 'refill'
   sinks: number
   /** For the dense policy: tokens in all. */
@@ -276,55 +276,6 @@ export interface NativeLoading {
   abort(): void
 }
 
-/** A policy alone, for tests. */
-export interface NativeCachePolicy {
-  append(tokens: Int32Array, promptEnds: boolean): void
-  beginTurn(position: number): void
-  cut(from: number): boolean
-  room(): number
-  mark(): number
-  rollback(mark: number): boolean
-  release(mark: number): void
-  mustRestart(coming: number): boolean
-  restart(coming: number): { again: Int32Array; skipped: number; left: number }
-  state(): { base: number; oldest: number; next: number; size: number; kept: Int32Array; broken: string | null }
-}
-
-/** How many threads to compute on, alone, for tests. */
-export interface NativeThreadChoice {
-  threads(): number
-  limit(tokens: number): number
-  took(tokens: number, milliseconds: number): void
-  gaveUp(): void
-}
-
-/** Where the latest tokens occurred before, alone, for tests. */
-export interface NativeNgramIndex {
-  append(tokens: Int32Array): void
-  remove(count: number): void
-  /** What followed there; `next`: the place of its first token, counted from the first one appended. */
-  propose(count: number): { matched: number; next: number; tokens: Int32Array }
-  last(count: number): Int32Array
-}
-
-/** How many drafts pay, alone, for tests. */
-export interface NativeDraftLength {
-  took(tokens: number, milliseconds: number): void
-  learn(matched: number, same: boolean): void
-  estimate(tokens: number): number
-  rate(matched: number): number
-  choose(matched: number, singles: number, most: number): number
-}
-
-/** A grammar alone, for tests. */
-export interface NativeGrammarMatcher {
-  /**
-   * How many of the UTF-8 bytes a text of the grammar can begin with, whether one may end there, and the most steps that
-   * one of the bytes took. GRAMMAR_TOO_COMPLEX.
-   */
-  match(text: Uint8Array): { taken: number; complete: boolean; steps: number }
-}
-
 export interface NativeAddon {
   open(paths: NativeLibraryPaths): { version: string; cpuBackend: string; devices: NativeDevice[] }
   /** All that are there now. */
@@ -336,17 +287,4 @@ export interface NativeAddon {
   /** llama.cpp's log, from now on; levels are ggml's: 1 debug, 2 info, 3 warning, 4 error, 5 continued. */
   setLog(callback: ((level: number, text: string) => void) | null): void
   load(path: string, options: NativeLoadOptions, onProgress: (done: number) => void): NativeLoading
-  ThreadChoice: new (most: number, fullBatch: number, mayChange: boolean) => NativeThreadChoice
-  NgramIndex: new () => NativeNgramIndex
-  DraftLength: new () => NativeDraftLength
-  /** Every batch with this token fails from now on; -1: none does. For tests. */
-  failDecodes(token: number): void
-  /** `mostSteps`: that a character may take; as in replies unless given. INVALID_OPTION. */
-  GrammarMatcher: new (
-    source: string,
-    mostSteps?: number,
-  ) => NativeGrammarMatcher
-  CachePolicy: new (
-    limits: Omit<NativeSequenceOptions, 'rebaseAfter' | 'verify'> & { trainedLength: number },
-  ) => NativeCachePolicy
 }

@@ -23,7 +23,7 @@ export interface ContextNeeds {
   hasWindow: boolean
 }
 
-// As in native/engine_context.cpp, which makes the context: test/native/estimate-memory.test.ts compares the two.
+// As in native/engine/engine_context.cpp, which makes the context: test/native/estimate-memory.test.ts compares the two.
 const heldCells = 64
 
 export function contextSize({

@@ -31,7 +31,7 @@ export interface ModelUse {
 // Measured: a vocabulary of 49,152 tokens with as many merges takes 30 MB; 4 million cells some 400 MB.
 const bytesPerToken = 300
 const bytesPerCell = 96
-/** Drafts that speculation tries at once: so many more logits are wanted. As in native/draft_length.h. */
+/** Drafts that speculation tries at once: so many more logits are wanted. As in native/speculation/draft_length.h. */
 const mostDrafts = 15
 
 export function modelBytes(header: ModelHeader, { options, limits, chats }: ModelUse): ModelBytes {

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { availableParallelism } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { nativeFiles, nativeSources } from '../native-sources.mjs'
 import { systemCppLibrary } from './system-libcxx.js'
 import { exported, partsOf, type TargetName, triple } from './targets.js'
 import { gccCppLibrary, run, zigEnvironment, zigProgram } from './tools.js'
@@ -47,11 +48,9 @@ function stampFile(name: TargetName): string {
 
 function sourcesFingerprint(): string {
   const hash = createHash('sha256')
-  for (const folder of [native, path.join(native, 'windows'), path.join(root, 'scripts', 'prebuild')]) {
-    for (const name of readdirSync(folder)
-      .filter(each => /\.(cpp|h|ts)$/.test(each))
-      .sort())
-      hash.update(`\n${name}\n`).update(readFileSync(path.join(folder, name)))
+  const recipes = readdirSync(path.join(root, 'scripts', 'prebuild')).sort()
+  for (const name of [...nativeFiles('.cpp', '.h'), ...recipes.map(file => `scripts/prebuild/${file}`)]) {
+    hash.update(`\n${name}\n`).update(readFileSync(path.join(root, name)))
   }
   return hash.digest('hex')
 }
@@ -102,7 +101,7 @@ interface Recipe {
 
 async function recipe(name: TargetName, work: string): Promise<Recipe> {
   const { platform, architecture } = partsOf(name)
-  const sources = await cppFiles(native)
+  const sources = nativeSources().map(file => path.join(root, file))
   if (platform === 'linux') return linuxRecipe(sources, work, await gccCppLibrary(architecture))
   return platform === 'darwin' ? macRecipe(sources, work) : await windowsRecipe(sources, work)
 }
@@ -160,7 +159,7 @@ function macRecipe(sources: string[], work: string): Recipe {
 async function windowsRecipe(sources: string[], work: string): Promise<Recipe> {
   await writeFile(path.join(work, 'node_api_functions.h'), nodeApiFunctions(symbolsOfNodeApi()))
   return {
-    sources: [...sources, ...(await cppFiles(path.join(native, 'windows')))],
+    sources: [...sources, path.join(native, 'windows', 'host_api.cpp')],
     // Node-API's functions are plain ones here, see native/windows/host_api.cpp. The extensions are for __try.
     compile: ['-DNOMINMAX', '-DWIN32_LEAN_AND_MEAN', '-DNAPI_EXTERN=', '-fms-extensions', `-I${work}`],
     link: () => Promise.resolve([]),
@@ -178,13 +177,6 @@ export function symbolsOfNodeApi(): string[] {
 
 export function nodeApiFunctions(names: readonly string[]): string {
   return `#pragma once\n#define NODE_API_FUNCTIONS(X) \\\n${names.map(name => `  X(${name})`).join(' \\\n')}\n`
-}
-
-async function cppFiles(folder: string): Promise<string[]> {
-  return (await readdir(folder))
-    .filter(name => name.endsWith('.cpp'))
-    .sort()
-    .map(name => path.join(folder, name))
 }
 
 function includes(): string[] {

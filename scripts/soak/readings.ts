@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs'
-import { collectGarbage } from '../bench/tasks/memory-use.js'
+import { collectGarbage } from '../../research/bench/tasks/memory-use.js'
 
 /** What this process holds at a moment. Bytes, and numbers of things; those that only Linux tells are left out elsewhere. */
 export interface Holdings {

@@ -1,8 +1,8 @@
 import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { writeWhole } from '../report/files.js'
-import type { Plot } from '../report/plot.js'
-import { plotPng, plotSvg } from '../report/render-plot.js'
+import { writeWhole } from '../../research/report/files.js'
+import type { Plot } from '../../research/report/plot.js'
+import { plotPng, plotSvg } from '../../research/report/render-plot.js'
 
 /** A file of rows, one JSON object a line, that is whole after each of them, whenever the process ends. */
 export class Rows<Row extends object> {

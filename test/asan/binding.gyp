@@ -5,11 +5,10 @@
     # clang's runtime must be the shared one, which Node is started with.
     "clang_flags": "<!(node -p \"/clang/.test(process.env.CXX || '') ? '-shared-libasan' : '-g1'\")"
   },
-  "targets": [{
-    "target_name": "streaming_llm",
-    "sources": ["<!@(node -p \"require('fs').readdirSync('../../native').filter(name => name.endsWith('.cpp')).sort().map(name => '../../native/' + name).join(' ')\")"],
+  "target_defaults": {
     "include_dirs": [
       "<!(node -p \"require('node-addon-api').include_dir\")",
+      "../../native",
       "../../native/include/llama.cpp"
     ],
     "defines": ["NAPI_VERSION=9", "NODE_ADDON_API_CPP_EXCEPTIONS", "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"],
@@ -20,5 +19,22 @@
     "cflags_cc": ["-std=c++20", "-O1", "-g1", "-fvisibility=hidden", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-sanitize=null,nonnull-attribute,returns-nonnull-attribute", "<(clang_flags)"],
     "ldflags": ["-fsanitize=address,undefined", "<(clang_flags)"],
     "libraries": ["-ldl"]
-  }]
+  },
+  "targets": [
+    {
+      "target_name": "engine",
+      "type": "static_library",
+      "sources": ["<!@(node ../../scripts/native-sources.mjs engine)"]
+    },
+    {
+      "target_name": "streaming_llm",
+      "dependencies": ["engine"],
+      "sources": ["<!@(node ../../scripts/native-sources.mjs module)"]
+    },
+    {
+      "target_name": "streaming_llm_test",
+      "dependencies": ["engine"],
+      "sources": ["<!@(node ../../scripts/native-sources.mjs test)"]
+    }
+  ]
 }

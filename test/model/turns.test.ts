@@ -1,6 +1,6 @@
 import type { Chat, ChatMessage } from '../../lib/index.js'
-import { cacheViolation } from '../../scripts/evaluation/cached-turns.js'
-import { scriptedTurn } from '../../scripts/evaluation/scripted-turns.js'
+import { cacheViolation } from '../../research/evaluation/cached-turns.js'
+import { scriptedTurn } from '../../research/evaluation/scripted-turns.js'
 import { model } from '../tools/real-model.js'
 
 const system = 'You are a helpful guide. Answer in two sentences.'

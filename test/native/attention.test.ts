@@ -1,5 +1,5 @@
-import { evaluationAddonPath } from '../../scripts/evaluation/addon.js'
-import { attentionMaps } from '../../scripts/evaluation/attention.js'
+import { evaluationAddonPath } from '../../research/evaluation/addon.js'
+import { attentionMaps } from '../../research/evaluation/attention.js'
 import { seeded } from '../tools/random.js'
 import { readReferenceModel } from '../tools/reference/model.js'
 import { tinyModel } from '../tools/tiny-models.js'

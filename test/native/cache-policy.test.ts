@@ -1,6 +1,6 @@
-import type { NativeCachePolicy } from '../../lib/engine/native.js'
 import { openAddon } from '../tools/native-engine.js'
 import { seeded } from '../tools/random.js'
+import type { CachePolicy as CachePolicyObject } from '../tools/test-addon.js'
 
 const { CachePolicy } = openAddon()
 const streaming = { policy: 'streaming', firstPosition: 0 } as const
@@ -21,7 +21,7 @@ describe('the streaming policy', () => {
       const reanchorEvery = 1 + random.below(random.chance(0.5) ? 4 : 40)
       const trainedLength = sinks + window + reanchorEvery + 1 + random.below(60)
       const firstPosition = random.chance(0.3) ? random.below(10_000) : 0
-      const cache: NativeCachePolicy = new CachePolicy({
+      const cache: CachePolicyObject = new CachePolicy({
         ...streaming,
         sinks,
         window,
@@ -210,7 +210,7 @@ describe('the recomputing policies', () => {
       const policy = random.chance(0.5) ? 'recompute' : 'refill'
       const sinks = random.below(6)
       const window = 1 + random.below(40)
-      const cache: NativeCachePolicy = new CachePolicy({
+      const cache: CachePolicyObject = new CachePolicy({
         policy,
         sinks,
         window,

@@ -10,11 +10,11 @@ import {
   evaluationAddonPath,
   type NativeShiftOptions,
   type WeightType,
-} from '../../scripts/evaluation/addon.js'
-import { callInChild, program } from '../../scripts/evaluation/child.js'
-import { quantize } from '../../scripts/evaluation/quantize.js'
-import { type ShiftOptions, scoreByShift } from '../../scripts/evaluation/shift.js'
-import { shiftRefusal } from '../../scripts/evaluation/shift-support.js'
+} from '../../research/evaluation/addon.js'
+import { callInChild, program } from '../../research/evaluation/child.js'
+import { quantize } from '../../research/evaluation/quantize.js'
+import { type ShiftOptions, scoreByShift } from '../../research/evaluation/shift.js'
+import { shiftRefusal } from '../../research/evaluation/shift-support.js'
 import { drain, loadNative, openAddon, verified } from '../tools/native-engine.js'
 import { seeded } from '../tools/random.js'
 import { tinyModel, tinyModelBytes } from '../tools/tiny-models.js'

@@ -1,4 +1,4 @@
-import { FloorContender } from '../../scripts/bench/contenders/floor.js'
+import { FloorContender } from '../../research/bench/contenders/floor.js'
 import { tinyModel } from '../tools/tiny-models.js'
 
 // It is compiled when the benchmark runs, which is seldom: this sees that it still fits the addon's sources.

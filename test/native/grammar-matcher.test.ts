@@ -1,11 +1,11 @@
-import type { NativeAddon } from '../../lib/engine/native.js'
 import { checkGrammar } from '../../lib/structured/grammar-check.js'
 import { GbnfGrammar } from '../tools/gbnf.js'
 import { openAddon } from '../tools/native-engine.js'
 import { seeded } from '../tools/random.js'
 import { randomGrammar } from '../tools/random-grammar.js'
+import type { TestAddon } from '../tools/test-addon.js'
 
-let addon: NativeAddon
+let addon: TestAddon
 beforeAll(() => {
   addon = openAddon()
 })

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals'
 import { loadModel } from '../../lib/index.js'
-import { answerAll } from '../../scripts/paper/answers.js'
+import { answerAll } from '../../research/paper/answers.js'
 import { seeded } from '../tools/random.js'
 import { tinyModel } from '../tools/tiny-models.js'
 

@@ -1,13 +1,13 @@
-import type { NativeThreadChoice } from '../../lib/engine/native.js'
 import { openAddon } from '../tools/native-engine.js'
 import { seeded } from '../tools/random.js'
+import type { ThreadChoice as ThreadChoiceObject } from '../tools/test-addon.js'
 
 const { ThreadChoice } = openAddon()
 const fullBatch = 128
 
 /** A machine whose threads stall where there are more of them than free cores, and decode in milliseconds given. */
 class Machine {
-  readonly choice: NativeThreadChoice
+  readonly choice: ThreadChoiceObject
   readonly #random = seeded(5)
   stalls = 0
   total = 0

@@ -1,4 +1,5 @@
-import { loadAddon } from '../../lib/backend/addon.js'
+import { createRequire } from 'node:module'
+import path from 'node:path'
 import { locateLibraries } from '../../lib/backend/locate.js'
 import type {
   NativeAddon,
@@ -9,10 +10,14 @@ import type {
   NativeSequenceOptions,
   NativeStream,
 } from '../../lib/engine/native.js'
+import type { TestAddon } from './test-addon.js'
 
-/** The addon without the typed layer, for tests of the engine itself. */
-export function openAddon(): NativeAddon {
-  const addon = loadAddon() as NativeAddon
+const require = createRequire(import.meta.url)
+const built = process.env['STREAMING_LLM_BUILT_ADDON'] || '../../build/Release/streaming_llm.node'
+
+/** The tests' addon, without the typed layer, for tests of the engine itself. */
+export function openAddon(): TestAddon {
+  const addon = require(`${path.posix.dirname(built)}/streaming_llm_test.node`) as TestAddon
   addon.open(locateLibraries())
   return addon
 }

@@ -1,5 +1,5 @@
 // Scores a text that is too long to be done soon, and says when it has begun: for the test that ends this process.
-import { scoreByShift } from '../../scripts/evaluation/shift.js'
+import { scoreByShift } from '../../research/evaluation/shift.js'
 
 let begun = false
 await scoreByShift(

@@ -10,9 +10,9 @@
 #include <thread>
 #include <vector>
 
-#include "failure.h"
-#include "llama_library.h"
+#include "llama/llama_library.h"
 #include "random_program.h"
+#include "support/failure.h"
 
 int main(int count, char** arguments) {
   if (count < 5) {

@@ -4,7 +4,7 @@
 #include <ctime>
 #include <stdexcept>
 
-#include "failure.h"
+#include "support/failure.h"
 
 using namespace streaming;
 using namespace std::chrono_literals;

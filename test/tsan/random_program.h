@@ -7,8 +7,8 @@
 #include <thread>
 #include <vector>
 
-#include "embedder.h"
-#include "engine.h"
+#include "embedder/embedder.h"
+#include "engine/engine.h"
 #include "event_loop.h"
 
 // Does with one model what JavaScript could do, at random from a seed, on one thread: opens sequences, gives them jobs

@@ -1,8 +1,8 @@
-import { parseCached } from '../../scripts/evaluation/cached-turns.js'
-import { factRounds } from '../../scripts/evaluation/facts.js'
-import { questionsOf } from '../../scripts/evaluation/questions.js'
-import { quality } from '../../scripts/evaluation/reply-quality.js'
-import { scriptedTurn } from '../../scripts/evaluation/scripted-turns.js'
+import { parseCached } from '../../research/evaluation/cached-turns.js'
+import { factRounds } from '../../research/evaluation/facts.js'
+import { questionsOf } from '../../research/evaluation/questions.js'
+import { quality } from '../../research/evaluation/reply-quality.js'
+import { scriptedTurn } from '../../research/evaluation/scripted-turns.js'
 
 describe('what a cache holds', () => {
   const opening = '<|im_start|>system\nS<|im_end|>\n'

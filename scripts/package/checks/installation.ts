@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { readdirSync, statSync } from 'node:fs'
 import path from 'node:path'
-import { median } from '../../report/statistics.js'
+import { median } from '../../../research/report/statistics.js'
 import { type Check, onLinuxX64 } from '../check.js'
 import { firstTypeScript, withModel } from '../readme.js'
 import { toolFolder } from '../tools.js'

@@ -1,0 +1,132 @@
+#include "addon/read_options.h"
+
+#include <map>
+
+#include "addon/napi_values.h"
+
+namespace streaming {
+namespace {
+
+CachePolicy::Kind policy_kind(const std::string& name) {
+  return name == "dense"       ? CachePolicy::dense
+         : name == "recompute" ? CachePolicy::recompute
+         : name == "refill"    ? CachePolicy::refill
+                               : CachePolicy::streaming;
+}
+
+Job::Kind job_kind(const std::string& name) {
+  static const std::map<std::string, Job::Kind> kinds{{"append", Job::append},
+                                                      {"add", Job::add},
+                                                      {"score", Job::score},
+                                                      {"generate", Job::generate},
+                                                      {"rebase", Job::rebase},
+                                                      {"cut", Job::cut},
+                                                      {"replaceSinks", Job::replace_sinks},
+                                                      {"look", Job::look},
+                                                      {"save", Job::save},
+                                                      {"restore", Job::restore}};
+  return kinds.at(name);
+}
+
+SamplingOptions read_sampling(const Napi::Object& from) {
+  SamplingOptions options;
+  options.temperature = static_cast<float>(number(from, "temperature"));
+  options.top_k = integer(from, "topK");
+  options.top_p = static_cast<float>(number(from, "topP"));
+  options.min_p = static_cast<float>(number(from, "minP"));
+  options.typical_p = static_cast<float>(number(from, "typicalP"));
+  options.repeat_penalty = static_cast<float>(number(from, "repeatPenalty"));
+  options.frequency_penalty = static_cast<float>(number(from, "frequencyPenalty"));
+  options.presence_penalty = static_cast<float>(number(from, "presencePenalty"));
+  options.penalty_tokens = integer(from, "penaltyTokens");
+  options.dry_multiplier = static_cast<float>(number(from, "dryMultiplier"));
+  options.dry_base = static_cast<float>(number(from, "dryBase"));
+  options.dry_allowed_length = integer(from, "dryAllowedLength");
+  options.dry_tokens = integer(from, "dryTokens");
+  options.dry_breakers = texts(from, "dryBreakers");
+  options.seed = from.Get("seed").ToNumber().Uint32Value();
+  options.reproducible = from.Get("reproducible").ToBoolean();
+  const auto optional = [&](const char* name, float& value) {
+    if (from.Get(name).IsNumber()) value = static_cast<float>(number(from, name));
+  };
+  optional("topNSigma", options.top_n_sigma);
+  optional("xtcProbability", options.xtc_probability), optional("xtcThreshold", options.xtc_threshold);
+  optional("temperatureRange", options.temperature_range),
+      optional("temperatureExponent", options.temperature_exponent);
+  if (from.Get("mirostat").IsNumber()) options.mirostat = integer(from, "mirostat");
+  optional("mirostatTau", options.mirostat_tau), optional("mirostatEta", options.mirostat_eta);
+  optional("adaptiveTarget", options.adaptive_target), optional("adaptiveDecay", options.adaptive_decay);
+  if (const auto given = from.Get("biasTokens"); given.IsTypedArray()) {
+    const auto biased = tokens(given);
+    const auto values = from.Get("biasValues").As<Napi::Float32Array>();
+    for (size_t i = 0; i < biased.size(); i++) options.bias.push_back({biased[i], values[i]});
+  }
+  return options;
+}
+
+}  // namespace
+
+ContextOptions read_context_options(const Napi::Object& from) {
+  ContextOptions options;
+  options.threads = integer(from, "threads");
+  options.threads_may_change = from.Get("threadsMayChange").ToBoolean();
+  options.batch_size = integer(from, "batchSize");
+  options.cache_tokens = integer(from, "cacheTokens");
+  options.max_sequences = integer(from, "maxSequences");
+  if (const auto waits = from.Get("waits"); waits.IsBoolean()) options.waits = waits.ToBoolean();
+  if (const auto folder = from.Get("swapFolder"); folder.IsString())
+    options.swap_folder = folder.ToString().Utf8Value();
+  if (const auto unload = from.Get("unloadAfter"); unload.IsNumber())
+    options.unload_after_ms = unload.ToNumber().DoubleValue();
+  const std::string kv = text(from, "kvType"), flash = text(from, "flashAttention");
+  options.kv_type = kv == "f32"    ? GGML_TYPE_F32
+                    : kv == "q8_0" ? GGML_TYPE_Q8_0
+                    : kv == "q4_0" ? GGML_TYPE_Q4_0
+                                   : GGML_TYPE_F16;
+  options.flash_attention = flash == "on"    ? LLAMA_FLASH_ATTN_TYPE_ENABLED
+                            : flash == "off" ? LLAMA_FLASH_ATTN_TYPE_DISABLED
+                                             : LLAMA_FLASH_ATTN_TYPE_AUTO;
+  return options;
+}
+
+CachePolicy::Limits read_limits(const Napi::Object& from, int trained_length) {
+  return {policy_kind(text(from, "policy")), integer(from, "sinks"), integer(from, "window"),
+          integer(from, "reanchorEvery"),    trained_length,         integer(from, "firstPosition"),
+          from.Get("byTurn").ToBoolean()};
+}
+
+Job read_job(const Napi::Object& from, const Model& model) {
+  Job job;
+  job.kind = job_kind(text(from, "type"));
+  if (const auto given = from.Get("tokens"); given.IsTypedArray()) job.tokens = tokens(given);
+  if (const auto turns = from.Get("turns"); turns.IsTypedArray()) job.turns = tokens(turns);
+  if (job.kind == Job::cut) job.keep = static_cast<int64_t>(number(from, "keep"));
+  if (job.kind == Job::restore) {
+    const auto state = from.Get("state").As<Napi::Uint8Array>();
+    job.state.assign(state.Data(), state.Data() + state.ByteLength());
+    job.tokens_alone = from.Get("tokensAlone").ToBoolean();
+  }
+  if (const auto priority = from.Get("priority"); priority.IsNumber()) job.priority = priority.ToNumber().DoubleValue();
+  model.check_tokens(job.tokens.data(), job.tokens.size());
+  if (job.kind == Job::generate) {
+    job.max_tokens = static_cast<int64_t>(number(from, "maxTokens"));
+    job.time_limit_ms = number(from, "timeLimit");
+    job.stops = texts(from, "stop");
+    job.sampling = read_sampling(from.Get("sampling").As<Napi::Object>());
+    for (const auto& [token, value] : job.sampling.bias) model.check_tokens(&token, 1);
+    if (const auto grammar = from.Get("grammar"); grammar.IsString()) job.grammar = grammar.ToString().Utf8Value();
+    if (from.Get("triggers").IsArray()) job.triggers = texts(from, "triggers");
+    if (from.Get("alternatives").IsNumber()) job.alternatives = integer(from, "alternatives");
+    if (const auto shown = from.Get("shown"); shown.IsTypedArray()) job.shown = tokens(shown);
+    job.speculation = from.Get("speculation").ToBoolean();
+    if (const auto forced = from.Get("forcedDrafts"); forced.IsObject()) {
+      const auto object = forced.As<Napi::Object>();
+      job.forced =
+          std::make_shared<const Job::Forced>(Job::Forced{tokens(object.Get("tokens")), integer(object, "count")});
+      model.check_tokens(job.forced->tokens.data(), job.forced->tokens.size());
+    }
+  }
+  return job;
+}
+
+}  // namespace streaming

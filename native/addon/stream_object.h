@@ -1,0 +1,31 @@
+#pragma once
+#include <napi.h>
+
+#include <memory>
+
+#include "engine/engine.h"
+
+namespace streaming {
+
+class Waker;
+
+// A job's events, as JavaScript reads them.
+class StreamObject : public Napi::ObjectWrap<StreamObject> {
+ public:
+  static Napi::Function define(Napi::Env env);
+  explicit StreamObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {}
+  // Dropped without having been read to its end: the sequence must not wait for a reader for ever.
+  ~StreamObject() override;
+  void adopt(std::shared_ptr<Engine> engine, std::shared_ptr<TokenStream> stream);
+
+ private:
+  Napi::Value take(const Napi::CallbackInfo& info);
+  void wait(const Napi::CallbackInfo& info);
+  void cancel(const Napi::CallbackInfo& info);
+
+  std::shared_ptr<Engine> engine_;  // the stream pokes it
+  std::shared_ptr<TokenStream> stream_;
+  std::shared_ptr<Waker> waker_;
+};
+
+}  // namespace streaming

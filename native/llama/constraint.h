@@ -1,0 +1,53 @@
+#pragma once
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "llama/grammar_matcher.h"
+#include "llama/model.h"
+
+namespace streaming {
+
+// What a reply may be, by a grammar in llama.cpp's GBNF: from its start on, or lazily from the first of some texts on,
+// which the grammar then begins with. Belongs to one generation, on the engine's thread.
+//
+// What a token may cost is bounded (grammar_effort.h): allows(), mask() and accept() throw Failure GRAMMAR_TOO_COMPLEX,
+// or kInterrupted once `wanted` says that nobody waits any more, and leave all as it was.
+class Constraint {
+ public:
+  // No triggers: from the start on. `shown`: control tokens that are text of the reply. Throws Failure INVALID_OPTION
+  // for a grammar that cannot be used.
+  Constraint(std::shared_ptr<const Model> model, const std::string& grammar, std::vector<std::string> triggers,
+             std::vector<Token> shown, std::function<bool()> wanted);
+
+  // Every token but those that it allows is ruled out; else only one that completes a trigger may be.
+  bool active() const { return triggers_.empty(); }
+  bool allows(Token token);
+  // Gives what is not allowed a logit of minus infinity. False: nothing is left.
+  bool mask(std::vector<llama_token_data>& candidates);
+  // A token that allows() has come.
+  void accept(Token token);
+
+ private:
+  using Point = GrammarMatcher::Point;
+  // Where in the latest text with this one behind it a trigger begins; npos: nowhere.
+  size_t triggered(const std::string& text) const;
+  Point start();
+  Point after(const Point& point, Token token);
+  Point after_trigger(std::string_view text, size_t begin, size_t own, Token token);
+  bool ends(Token token) const;
+  void mask_by_grammar(std::vector<bool>& allowed);
+
+  const std::shared_ptr<const Model> model_;
+  const std::vector<Token> shown_;
+  GrammarEffort effort_;
+  GrammarMatcher matcher_;
+  Point point_;  // where the reply is in the grammar, once that is active; not alive: at its start
+  std::vector<std::string> triggers_;  // emptied by the first that comes
+  size_t longest_ = 0;                 // of the triggers
+  std::string latest_;                 // the end of the text so far that a trigger may have begun in
+};
+
+}  // namespace streaming

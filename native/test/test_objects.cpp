@@ -1,0 +1,242 @@
+#include "test/test_objects.h"
+
+#include <atomic>
+
+#include "addon/napi_values.h"
+#include "addon/read_options.h"
+#include "engine/speculation.h"
+#include "llama/grammar_matcher.h"
+#include "llama/llama_library.h"
+#include "llama/thread_choice.h"
+#include "policy/cache_policy.h"
+
+namespace streaming {
+namespace {
+
+class CachePolicyObject : public Napi::ObjectWrap<CachePolicyObject> {
+ public:
+  static Napi::Function define(Napi::Env env) {
+    return DefineClass(
+        env, "CachePolicy",
+        {InstanceMethod<&CachePolicyObject::append>("append"),
+         InstanceMethod<&CachePolicyObject::begin_turn>("beginTurn"), InstanceMethod<&CachePolicyObject::cut>("cut"),
+         InstanceMethod<&CachePolicyObject::room>("room"), InstanceMethod<&CachePolicyObject::mark>("mark"),
+         InstanceMethod<&CachePolicyObject::rollback>("rollback"),
+         InstanceMethod<&CachePolicyObject::release>("release"),
+         InstanceMethod<&CachePolicyObject::must_restart>("mustRestart"),
+         InstanceMethod<&CachePolicyObject::restart>("restart"), InstanceMethod<&CachePolicyObject::state>("state")});
+  }
+  explicit CachePolicyObject(const Napi::CallbackInfo& info)
+      : ObjectWrap(info),
+        cache_(make_cache_policy(
+            read_limits(info[0].As<Napi::Object>(), integer(info[0].As<Napi::Object>(), "trainedLength")))) {}
+
+ private:
+  void append(const Napi::CallbackInfo& info) {
+    const auto added = tokens(info[0]);
+    cache_->commit(cache_->plan(static_cast<int>(added.size()), info[1].ToBoolean()), added.data());
+  }
+  void begin_turn(const Napi::CallbackInfo& info) { cache_->begin_turn(info[0].ToNumber().Int32Value()); }
+  Napi::Value cut(const Napi::CallbackInfo& info) {
+    return Napi::Boolean::New(info.Env(), cache_->cut(info[0].ToNumber().Int32Value()));
+  }
+  Napi::Value room(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), cache_->room()); }
+  Napi::Value mark(const Napi::CallbackInfo& info) {
+    marks_.push_back(cache_->mark());
+    return Napi::Number::New(info.Env(), static_cast<double>(marks_.size() - 1));
+  }
+  Napi::Value rollback(const Napi::CallbackInfo& info) {
+    return Napi::Boolean::New(info.Env(), cache_->rollback(marks_.at(info[0].ToNumber().Uint32Value())));
+  }
+  void release(const Napi::CallbackInfo& info) { cache_->release(marks_.at(info[0].ToNumber().Uint32Value())); }
+  Napi::Value must_restart(const Napi::CallbackInfo& info) {
+    return Napi::Boolean::New(info.Env(), cache_->must_restart(info[0].ToNumber().Uint32Value()));
+  }
+  Napi::Value restart(const Napi::CallbackInfo& info) {
+    const auto env = info.Env();
+    const auto restart = cache_->restart(info[0].ToNumber().Uint32Value());
+    auto object = Napi::Object::New(env);
+    object.Set("again", to_array(env, restart.again)), object.Set("skipped", static_cast<double>(restart.skipped)),
+        object.Set("left", static_cast<double>(restart.left));
+    return object;
+  }
+  Napi::Value state(const Napi::CallbackInfo& info) {
+    const auto env = info.Env();
+    const auto mark = cache_->mark();
+    auto object = Napi::Object::New(env);
+    object.Set("base", mark.base), object.Set("oldest", mark.oldest), object.Set("next", cache_->next()),
+        object.Set("size", cache_->size());
+    object.Set("kept", to_array(env, cache_->kept()));
+    const char* broken = cache_->broken_invariant();
+    object.Set("broken", broken ? Napi::Value(Napi::String::New(env, broken)) : env.Null());
+    return object;
+  }
+
+  const std::unique_ptr<CachePolicy> cache_;
+  std::vector<CachePolicy::Mark> marks_;
+};
+
+class ThreadChoiceObject : public Napi::ObjectWrap<ThreadChoiceObject> {
+ public:
+  static Napi::Function define(Napi::Env env) {
+    return DefineClass(
+        env, "ThreadChoice",
+        {InstanceMethod<&ThreadChoiceObject::threads>("threads"), InstanceMethod<&ThreadChoiceObject::limit>("limit"),
+         InstanceMethod<&ThreadChoiceObject::took>("took"), InstanceMethod<&ThreadChoiceObject::gave_up>("gaveUp")});
+  }
+  explicit ThreadChoiceObject(const Napi::CallbackInfo& info)
+      : ObjectWrap(info),
+        choice_(info[0].ToNumber().Int32Value(), info[1].ToNumber().Int32Value(), info[2].ToBoolean()) {}
+
+ private:
+  Napi::Value threads(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), choice_.threads()); }
+  Napi::Value limit(const Napi::CallbackInfo& info) {
+    return Napi::Number::New(info.Env(), choice_.limit(info[0].ToNumber().Int32Value()));
+  }
+  void took(const Napi::CallbackInfo& info) {
+    choice_.took(info[0].ToNumber().Int32Value(), info[1].ToNumber().DoubleValue());
+  }
+  void gave_up(const Napi::CallbackInfo&) { choice_.gave_up(); }
+  ThreadChoice choice_;
+};
+
+class NgramIndexObject : public Napi::ObjectWrap<NgramIndexObject> {
+ public:
+  static Napi::Function define(Napi::Env env) {
+    return DefineClass(
+        env, "NgramIndex",
+        {InstanceMethod<&NgramIndexObject::append>("append"), InstanceMethod<&NgramIndexObject::remove>("remove"),
+         InstanceMethod<&NgramIndexObject::propose>("propose"), InstanceMethod<&NgramIndexObject::last>("last")});
+  }
+  explicit NgramIndexObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {}
+
+ private:
+  void append(const Napi::CallbackInfo& info) {
+    for (const Token token : tokens(info[0])) index_.append(token);
+  }
+  void remove(const Napi::CallbackInfo& info) { index_.remove(info[0].ToNumber().Int64Value()); }
+  Napi::Value propose(const Napi::CallbackInfo& info) {
+    const auto env = info.Env();
+    const auto match = index_.find();
+    std::vector<Token> proposed(match.length > 0 ? info[0].ToNumber().Uint32Value() : 0);
+    index_.copy(match, static_cast<int>(proposed.size()), proposed.data());
+    auto object = Napi::Object::New(env);
+    object.Set("matched", match.length), object.Set("next", static_cast<double>(match.next)),
+        object.Set("tokens", to_array(env, proposed));
+    return object;
+  }
+  Napi::Value last(const Napi::CallbackInfo& info) {
+    return to_array(info.Env(), index_.last(info[0].ToNumber().Int64Value()));
+  }
+
+  NgramIndex index_;
+};
+
+class DraftLengthObject : public Napi::ObjectWrap<DraftLengthObject> {
+ public:
+  static Napi::Function define(Napi::Env env) {
+    return DefineClass(
+        env, "DraftLength",
+        {InstanceMethod<&DraftLengthObject::took>("took"), InstanceMethod<&DraftLengthObject::learn>("learn"),
+         InstanceMethod<&DraftLengthObject::estimate>("estimate"), InstanceMethod<&DraftLengthObject::rate>("rate"),
+         InstanceMethod<&DraftLengthObject::choose>("choose")});
+  }
+  explicit DraftLengthObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {}
+
+ private:
+  void took(const Napi::CallbackInfo& info) {
+    cost_.took(info[0].ToNumber().Int32Value(), info[1].ToNumber().DoubleValue());
+  }
+  void learn(const Napi::CallbackInfo& info) {
+    acceptance_.learn(info[0].ToNumber().Int32Value(), info[1].ToBoolean());
+  }
+  Napi::Value estimate(const Napi::CallbackInfo& info) {
+    return Napi::Number::New(info.Env(), cost_.estimate(info[0].ToNumber().Int32Value()));
+  }
+  Napi::Value rate(const Napi::CallbackInfo& info) {
+    return Napi::Number::New(info.Env(), acceptance_.rate(info[0].ToNumber().Int32Value()));
+  }
+  Napi::Value choose(const Napi::CallbackInfo& info) {
+    const auto argument = [&](size_t i) { return info[i].ToNumber().Int32Value(); };
+    return Napi::Number::New(info.Env(),
+                             choose_draft_length(acceptance_, cost_, argument(0), argument(1), argument(2)));
+  }
+
+  BatchCost cost_;
+  Acceptance acceptance_;
+};
+
+// ---- decodes that fail, as on a device that is lost
+
+std::atomic<Token> failing_token{-1};
+decltype(LlamaLibrary::llama_decode) real_decode = nullptr;
+
+int32_t failing_decode(llama_context* context, llama_batch batch) {
+  for (int i = 0; i < batch.n_tokens; i++) {
+    if (batch.token[i] == failing_token) return -3;
+  }
+  return real_decode(context, batch);
+}
+
+// Every batch that has this token fails from now on; -1: none does. In all contexts of the process.
+void fail_decodes(const Napi::CallbackInfo& info) {
+  failing_token = info[0].ToNumber().Int32Value();
+  if (real_decode) return;
+  real_decode = llama().llama_decode;
+  const_cast<LlamaLibrary&>(llama()).llama_decode = failing_decode;
+}
+class GrammarMatcherObject : public Napi::ObjectWrap<GrammarMatcherObject> {
+ public:
+  static Napi::Function define(Napi::Env env) {
+    return DefineClass(env, "GrammarMatcher", {InstanceMethod<&GrammarMatcherObject::match>("match")});
+  }
+  explicit GrammarMatcherObject(const Napi::CallbackInfo& info)
+      : ObjectWrap(info),
+        matcher_(throwing(info.Env(),
+                          [&] {
+                            return std::make_shared<const GrammarRules>(
+                                info[0].ToString().Utf8Value(),
+                                [](const std::string&) { return std::optional<Token>(0); });
+                          })),
+        most_(info[1].IsNumber() ? info[1].ToNumber().Int64Value() : GrammarEffort::kMostSteps) {}
+
+ private:
+  // Of a text's bytes: how many a text of the grammar can begin with, whether it may end there, and the steps of the
+  // dearest.
+  Napi::Value match(const Napi::CallbackInfo& info) {
+    const auto env = info.Env();
+    return throwing(env, [&]() -> Napi::Value {
+      const auto bytes = info[0].As<Napi::Uint8Array>();
+      GrammarEffort effort(nullptr, most_);
+      auto point = matcher_.start(effort);
+      size_t taken = 0;
+      int64_t most = effort.done();
+      for (; point.alive() && taken < bytes.ByteLength(); taken++) {
+        effort.next_token();
+        const auto next = matcher_.after(point, bytes.Data()[taken], effort);
+        most = std::max(most, effort.done());
+        if (!next.alive()) break;
+        point = matcher_.tidy(next);
+      }
+      auto object = Napi::Object::New(env);
+      object.Set("taken", static_cast<double>(taken)), object.Set("complete", matcher_.complete(point)),
+          object.Set("steps", static_cast<double>(most));
+      return object;
+    });
+  }
+  GrammarMatcher matcher_;
+  const int64_t most_;
+};
+
+}  // namespace
+
+void define_test_objects(Napi::Env env, Napi::Object exports) {
+  exports.Set("CachePolicy", CachePolicyObject::define(env));
+  exports.Set("ThreadChoice", ThreadChoiceObject::define(env));
+  exports.Set("NgramIndex", NgramIndexObject::define(env));
+  exports.Set("GrammarMatcher", GrammarMatcherObject::define(env));
+  exports.Set("DraftLength", DraftLengthObject::define(env));
+  exports.Set("failDecodes", Napi::Function::New<fail_decodes>(env, "failDecodes"));
+}
+
+}  // namespace streaming

@@ -1,0 +1,53 @@
+import { Command, InvalidArgumentError } from 'commander'
+import { runCommand } from '../../scripts/command.js'
+import { fetchDefaultModel } from '../../scripts/default-model.js'
+import { compareEvictModes } from './evict-modes.js'
+import { pinnedSystem } from './pinned-system.js'
+
+const program = new Command('eval').description(
+  'Checks of what long conversations do, with SmolLM2-135M-Instruct unless another model is given.',
+)
+
+program
+  .command('pinned')
+  .description(
+    'A pinned system prompt over 500 turns: still followed as at first, and whole messages in the cache after each turn. Ends with 1 where a bar is missed.',
+  )
+  .option('--turns <count>', 'turns of the conversation', wholeNumber, 500)
+  .option('--model <path>', 'a GGUF file of a model with the template ChatML')
+  .action(async ({ turns, model }: { turns: number; model?: string }) => {
+    const met = await pinnedSystem({ model: model ?? (await fetchDefaultModel()), turns, say: console.log })
+    if (!met) process.exitCode = 1
+  })
+
+program
+  .command('evict-modes')
+  .description(
+    'Conversations that lose their oldest tokens one by one, compared with ones that lose whole turns: repetition, template errors, perplexity, and facts that are asked for. Prints tables.',
+  )
+  .option('--windows <tokens>', 'windows, besides 4 sinks', text => text.split(',').map(wholeNumber), [252, 508, 1020])
+  .option('--turns <count>', 'turns of each generated conversation', wholeNumber, 300)
+  .option('--seeds <count>', 'conversations for each window, temperature and mode', wholeNumber, 3)
+  .option('--max-tokens <count>', 'tokens of a reply at most', wholeNumber, 64)
+  .option('--model <path>', 'a GGUF file')
+  .action(
+    async ({
+      model,
+      ...options
+    }: {
+      windows: number[]
+      turns: number
+      seeds: number
+      maxTokens: number
+      model?: string
+    }) => {
+      await compareEvictModes({ ...options, model: model ?? (await fetchDefaultModel()), say: console.log })
+    },
+  )
+
+await runCommand(program)
+
+function wholeNumber(text: string): number {
+  if (!/^[1-9]\d{0,6}$/.test(text)) throw new InvalidArgumentError('It must be a whole number, 1 or more.')
+  return Number(text)
+}

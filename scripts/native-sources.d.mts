@@ -1,0 +1,2 @@
+export function nativeFiles(...endings: string[]): string[]
+export function nativeSources(): string[]
