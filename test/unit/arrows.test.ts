@@ -1,0 +1,194 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { posix } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import ts from 'typescript'
+
+// Which room may import which, type imports included. An entry names a room or one file of it;
+// `type:` before it: its types alone; `*`: any room; `-` before it: all the same not this one.
+const libTable: Record<string, string> = {
+  errors: 'events messages',
+  events: 'errors messages',
+  messages: 'errors events',
+  index: '* -cli -server -ai-sdk -langchain',
+  chat: 'templates tools reply structured engine options util type:recall',
+  model: 'chat engine backend hub gguf memory options util',
+  engine: 'type:options util',
+  options: 'util type:tools type:structured type:hub/progress type:engine/native',
+  templates: 'util',
+  reply: 'tools util',
+  structured: 'util options/check options/kinds type:tools',
+  tools: 'util options/check options/kinds templates structured',
+  gguf: 'util',
+  hub: 'gguf options/check util',
+  memory: 'gguf options util type:engine/native',
+  backend: 'gguf memory util type:engine/native',
+  'source-build': 'backend hub util',
+  cli: 'index server model backend hub gguf memory source-build options util structured/grammar-check structured/json-schema',
+  server: 'index util',
+  'ai-sdk': 'index util',
+  langchain: 'index util',
+  recall: 'util',
+  util: '',
+}
+/** What every room may import. */
+const libForAll = 'errors events messages'
+
+const nativeTable: Record<string, string> = {
+  support: '',
+  policy: 'support',
+  speculation: 'policy support',
+  llama: 'support',
+  engine: 'llama policy speculation support',
+  embedder: 'llama support engine/context_options',
+  addon: '* -test',
+  test: '*',
+}
+
+// Imports that break the tables today. The list only shrinks: one that is no longer there fails, too.
+const libExceptions: string[] = [
+  'chat/chat-format -> model/model',
+  'chat/conversation -> model/model',
+  'chat/prompt-tokens -> model/model',
+  'chat/stream-chat -> model/model',
+  'cli/chat -> chat/chat',
+  'cli/chat-session -> chat/conversation',
+  'cli/format-files -> tools/tool-definitions',
+  'cli/inspection -> engine/cache-geometry',
+  'cli/perplexity -> engine/cache-geometry',
+  'cli/running-perplexity -> engine/sequence',
+  'cli/saved-chats -> chat/conversation',
+  'cli/saved-chats -> chat/saved-chat',
+  'engine/cache-geometry -> model/model-memory',
+  'engine/generate-job -> model/model',
+  'engine/generate-job -> options/sampling',
+  'engine/sequence -> model/model',
+  'engine/sequence -> options/check',
+  'engine/sequence -> options/parse',
+  'events -> reply/reply-parts',
+  'gguf/figures -> memory/architectures',
+  'gguf/graph -> memory/architectures',
+  'memory/model-bytes -> engine/cache-geometry',
+  'options/parse -> chat/chat-format',
+  'options/parse -> engine/cache-geometry',
+  'options/parse -> structured/grammar-check',
+  'options/parse -> structured/json-schema/snapshot',
+  'options/parse -> structured/response-format',
+  'options/parse -> tools/tool-definitions',
+  'options/parse -> tools/tools',
+  'util/abort -> options/check',
+]
+const nativeExceptions: string[] = ['embedder/embedder -> engine/engine']
+
+interface Arrow {
+  from: string
+  to: string
+  typeOnly: boolean
+}
+
+/** An arrow's ends, without what the names of files end with. */
+function name(arrow: Arrow): string {
+  return `${arrow.from} -> ${arrow.to}`
+}
+
+/** All imports of a TypeScript file by relative paths. */
+function imports(file: string, text: string): Arrow[] {
+  const found: Arrow[] = []
+  const add = (target: ts.Node | undefined, typeOnly: boolean): void => {
+    if (target === undefined || !ts.isStringLiteral(target) || !target.text.startsWith('.')) return
+    const to = posix.join(posix.dirname(file), target.text).replace(/\.js$/, '')
+    found.push({ from: file.replace(/\.ts$/, ''), to, typeOnly })
+  }
+  const visit = (node: ts.Node): void => {
+    if (ts.isImportDeclaration(node)) {
+      const names = node.importClause?.namedBindings
+      const onlyTypes = names !== undefined && ts.isNamedImports(names) && names.elements.every(each => each.isTypeOnly)
+      const typeOnly = node.importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword
+      add(node.moduleSpecifier, typeOnly || (node.importClause?.name === undefined && onlyTypes))
+    } else if (ts.isExportDeclaration(node)) add(node.moduleSpecifier, node.isTypeOnly)
+    else if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument)) add(node.argument.literal, true)
+    else if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword)
+      add(node.arguments[0], false)
+    ts.forEachChild(node, visit)
+  }
+  visit(ts.createSourceFile(file, text, ts.ScriptTarget.Latest))
+  return found
+}
+
+/** All includes of a C++ file by paths below native/. */
+function includes(file: string, text: string): Arrow[] {
+  const bare = (path: string): string => path.replace(/\.(h|cpp)$/, '')
+  return [...text.matchAll(/^[ \t]*#[ \t]*include[ \t]*"([^"]+)"/gm)].map(([, path]) => ({
+    from: bare(file),
+    to: bare(path!),
+    typeOnly: false,
+  }))
+}
+
+/** Whether a table's row has room for an arrow. A room without a row may import nothing. */
+function isAllowed(arrow: Arrow, table: Record<string, string>, forAll = ''): boolean {
+  const room = arrow.from.split('/')[0]!
+  const target = arrow.to.split('/')[0]!
+  if (room === target) return true
+  const row = `${table[room] ?? ''} ${forAll}`.split(' ')
+  const isNamed = (prefix: string): boolean => [target, arrow.to].some(each => row.includes(prefix + each))
+  return (row.includes('*') && !isNamed('-')) || isNamed('') || (arrow.typeOnly && isNamed('type:'))
+}
+
+function arrowsOf(folder: string, files: RegExp, read: (file: string, text: string) => Arrow[]): Arrow[] {
+  const root = fileURLToPath(new URL(`../../${folder}/`, import.meta.url))
+  const names = readdirSync(root, { recursive: true, encoding: 'utf8' }).map(file => file.replaceAll('\\', '/'))
+  return names.filter(file => files.test(file)).flatMap(file => read(file, readFileSync(root + file, 'utf8')))
+}
+
+test('lib: no room imports what the table does not name, but for the exceptions', () => {
+  const arrows = arrowsOf('lib', /\.ts$/, imports)
+  expect(arrows.length).toBeGreaterThan(500)
+  const wrong = arrows.filter(arrow => !isAllowed(arrow, libTable, libForAll)).map(name)
+  expect([...new Set(wrong)].sort()).toEqual(libExceptions)
+})
+
+test('native: no room includes what the table does not name, but for the exceptions', () => {
+  const arrows = arrowsOf('native', /^(?!include\/|windows\/).*\.(h|cpp)$/, includes)
+  expect(arrows.length).toBeGreaterThan(100)
+  const wrong = arrows.filter(arrow => !isAllowed(arrow, nativeTable)).map(name)
+  expect([...new Set(wrong)].sort()).toEqual(nativeExceptions)
+})
+
+test.each([
+  "import { Model } from '../model/model.js'",
+  "import type { Model } from '../model/model.js'",
+  "import {\n  type Model,\n} from '../model/model.js'",
+  "export type { Model } from '../model/model.js'",
+  "export * from '../model/model.js'",
+  "import '../model/model.js'",
+  "let model: import('../model/model.js').Model",
+  "const { Model } = await import('../model/model.js')",
+])('a wrong import is found: %s', text => {
+  const [arrow, ...others] = imports('engine/made-up.ts', text)
+  expect(others).toEqual([])
+  expect(name(arrow!)).toBe('engine/made-up -> model/model')
+  expect(isAllowed(arrow!, libTable, libForAll)).toBe(false)
+  expect(isAllowed({ ...arrow!, from: 'index' }, libTable, libForAll)).toBe(true)
+})
+
+test('types where types alone are allowed, one file where one file is, and no room without a row', () => {
+  const allows = (file: string, text: string): boolean => isAllowed(imports(file, text)[0]!, libTable, libForAll)
+  expect(allows('engine/a.ts', "import type { A } from '../options/types.js'")).toBe(true)
+  expect(allows('engine/a.ts', "import { type A } from '../options/types.js'")).toBe(true)
+  expect(allows('engine/a.ts', "import { type A, b } from '../options/types.js'")).toBe(false)
+  expect(allows('engine/a.ts', "import A, { type B } from '../options/types.js'")).toBe(false)
+  expect(allows('hub/a.ts', "import { check } from '../options/check.js'")).toBe(true)
+  expect(allows('hub/a.ts', "import type { A } from '../options/types.js'")).toBe(false)
+  expect(allows('index.ts', "import type { A } from './cli/main.js'")).toBe(false)
+  expect(allows('util/a.ts', "import { StreamingLLMError } from '../errors.js'")).toBe(true)
+  expect(allows('unknown/a.ts', "import { json } from '../util/json.js'")).toBe(false)
+})
+
+test('a wrong include is found', () => {
+  const allows = (file: string, path: string): boolean =>
+    isAllowed(includes(file, `#pragma once\n  # include "${path}"\n`)[0]!, nativeTable)
+  expect(allows('policy/made_up.h', 'support/tokens.h')).toBe(true)
+  expect(allows('policy/made_up.h', 'llama/model.h')).toBe(false)
+  expect(allows('addon/made_up.cpp', 'engine/engine.h')).toBe(true)
+  expect(allows('addon/made_up.cpp', 'test/test_objects.h')).toBe(false)
+})
