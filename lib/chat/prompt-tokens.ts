@@ -1,6 +1,7 @@
 import type { LoggedMessage, TemplateMessage } from '../messages.js'
 import type { Model } from '../model/model.js'
 import { firstPieces, type PromptPiece } from '../templates/prompt-pieces.js'
+import { escapePattern } from '../util/escape-pattern.js'
 import { Pace, partLength } from '../util/pace.js'
 import type { ChatFormat } from './chat-format.js'
 import { isRewritten, withoutReasoning } from './rewritten-reply.js'
@@ -180,7 +181,7 @@ function replyPieces({ format }: PromptSetting, message: LoggedMessage, shown: r
   const text = replyText(message, () => format.toolFormat)
   const marks = shown.filter(mark => text.includes(mark))
   if (marks.length === 0) return [{ text, special: false }]
-  const pattern = new RegExp(`(${marks.map(mark => mark.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')).join('|')})`)
+  const pattern = new RegExp(`(${marks.map(escapePattern).join('|')})`)
   return text
     .split(pattern)
     .filter(part => part !== '')

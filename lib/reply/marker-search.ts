@@ -1,3 +1,5 @@
+import { escapePattern } from '../util/escape-pattern.js'
+
 /** Where a marker was found. */
 export interface FoundMarker {
   start: number
@@ -57,8 +59,4 @@ export function isSpace(character: string): boolean {
 export function afterSpace(text: string, at: number): number {
   while (at < text.length && isSpace(text.charAt(at))) at++
   return at
-}
-
-export function escapePattern(text: string): string {
-  return text.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&')
 }

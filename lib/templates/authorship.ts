@@ -1,4 +1,5 @@
 import type { TemplateMessage } from '../messages.js'
+import { escapePattern } from '../util/escape-pattern.js'
 import { atOnce, partLength, type Work } from '../util/pace.js'
 import type { CompiledTemplate } from './compiled-template.js'
 import type { TextRange } from './prompt-pieces.js'
@@ -277,8 +278,4 @@ function bothCases(characters: Iterable<string>): string[] {
       if (variant.length === 1) all.add(variant)
   }
   return [...all]
-}
-
-function escapePattern(text: string): string {
-  return text.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&')
 }
