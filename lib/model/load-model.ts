@@ -68,7 +68,9 @@ export async function loadModel(reference: string, options: ModelOptions = {}): 
     gpu,
     adapters.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
   )
-  if (parsed.probe) await probeModel(libraries, path, optionsFor(planned), signal, gpu.backend?.file)
+  const { sizeBytes } = header
+  if (parsed.probe)
+    await probeModel(libraries, path, optionsFor(planned), { signal, backend: gpu.backend?.file, sizeBytes })
   if (parsed.swap === 'disk') swapFolder = await makeSwapFolder()
   const letGoServers = holdRpcServers(rpc)
   const letGo = () => {

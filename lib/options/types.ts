@@ -117,7 +117,10 @@ export interface ModelOptions {
    * it into memory of this process, after which the file is not needed any more. Default: true.
    */
   mmap?: boolean | undefined
-  /** Load the file in a child process first, so that a file that lies about itself cannot end this one. Default: false. */
+  /**
+   * Load the file in a child process first, so that a file that lies about itself cannot end this one. The child has two
+   * minutes, and a second for each 10 MB. Default: false.
+   */
   probe?: boolean | undefined
   /** Gives up downloading and loading when it fires. */
   signal?: AbortSignal | undefined
