@@ -8,7 +8,7 @@ import { exported, parseTargets, type TargetName, targetNames, triple } from '..
 test('the loader and the packages of libraries know every target, and no other', () => {
   const loader = readFileSync(new URL('../../lib/backend/addon.ts', import.meta.url), 'utf8')
   const cases = [
-    ...loader.matchAll(/case '([\w-]+)': return require\('\.\.\/\.\.\/prebuilds\/([\w-]+)\/streaming_llm\.node'\)/g),
+    ...loader.matchAll(/case '([\w-]+)':\s+return require\('\.\.\/\.\.\/prebuilds\/([\w-]+)\/streaming_llm\.node'\)/g),
   ]
   expect(cases.map(([, name]) => name).sort()).toEqual([...targetNames].sort())
   for (const [, name, folder] of cases) expect(folder).toBe(name)

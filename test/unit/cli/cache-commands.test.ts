@@ -5,8 +5,8 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { chatML, tinyModel } from '../../tools/tiny-models.js'
-import { FakeHub, sha256 } from '../models/fake-hub.js'
-import { tempHome } from '../models/temp-home.js'
+import { FakeHub, sha256 } from '../hub/fake-hub.js'
+import { tempHome } from '../hub/temp-home.js'
 
 const program = fileURLToPath(new URL('../../../lib/cli/main.ts', import.meta.url))
 const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href

@@ -9,8 +9,8 @@ import { removeCached, removeUnfinished } from '../../../lib/hub/remove-cached.j
 import { resolveModel } from '../../../lib/hub/resolve-model.js'
 import { writeReference } from '../../../lib/hub/write-reference.js'
 import { tinyModel } from '../../tools/tiny-models.js'
-import { commit, FakeHub, sha256 } from '../models/fake-hub.js'
-import { tempHome } from '../models/temp-home.js'
+import { commit, FakeHub, sha256 } from '../hub/fake-hub.js'
+import { tempHome } from '../hub/temp-home.js'
 
 let hub: FakeHub
 let home: string

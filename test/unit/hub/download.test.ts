@@ -6,8 +6,8 @@ import { RepoCache } from '../../../lib/hub/hub-cache.js'
 import { hubModel } from '../../../lib/hub/hub-model.js'
 import { hubSettings } from '../../../lib/hub/hub-settings.js'
 import { resolveModel } from '../../../lib/hub/resolve-model.js'
-import { FakeHub, sha256 } from '../models/fake-hub.js'
-import { tempHome } from '../models/temp-home.js'
+import { FakeHub, sha256 } from '../hub/fake-hub.js'
+import { tempHome } from '../hub/temp-home.js'
 
 let hub: FakeHub
 let home: string

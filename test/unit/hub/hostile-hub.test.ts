@@ -9,7 +9,7 @@ import { type HubReference, hubModel } from '../../../lib/hub/hub-model.js'
 import { type Hub, type HubPatience, hubSettings } from '../../../lib/hub/hub-settings.js'
 import { parseReference } from '../../../lib/hub/reference.js'
 import { resolveModel } from '../../../lib/hub/resolve-model.js'
-import { commit, sha256 } from '../models/fake-hub.js'
+import { commit, sha256 } from '../hub/fake-hub.js'
 
 let folder: string
 let server: Server

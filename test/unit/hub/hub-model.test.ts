@@ -2,8 +2,8 @@ import { mkdir, readdir, readFile, readlink, stat, type symlink, unlink, writeFi
 import { join } from 'node:path'
 import { RepoCache } from '../../../lib/hub/hub-cache.js'
 import { type ModelProgress, resolveModel } from '../../../lib/hub/resolve-model.js'
-import { commit, FakeHub, sha256 } from '../models/fake-hub.js'
-import { tempHome } from '../models/temp-home.js'
+import { commit, FakeHub, sha256 } from '../hub/fake-hub.js'
+import { tempHome } from '../hub/temp-home.js'
 
 let hub: FakeHub
 let home: string

@@ -2,8 +2,8 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { resolveModel } from '../../../lib/hub/resolve-model.js'
-import { sha256 } from '../models/fake-hub.js'
-import { tempHome } from '../models/temp-home.js'
+import { sha256 } from '../hub/fake-hub.js'
+import { tempHome } from '../hub/temp-home.js'
 
 let folder: string
 let restore: () => Promise<void>

@@ -5,8 +5,8 @@ import { readModelHeader } from '../../../lib/hub/model-header.js'
 import { resolveModel } from '../../../lib/hub/resolve-model.js'
 import { tinyModel } from '../../tools/tiny-models.js'
 import { ModelDraft } from '../gguf/model-draft.js'
-import { commit, FakeHub } from '../models/fake-hub.js'
-import { tempHome } from '../models/temp-home.js'
+import { commit, FakeHub } from '../hub/fake-hub.js'
+import { tempHome } from '../hub/temp-home.js'
 
 let hub: FakeHub
 let restore: () => Promise<void>
