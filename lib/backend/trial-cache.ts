@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, statSync } from 'node:fs'
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
+import { putInPlace } from '../util/replace-file.js'
 import { userCacheFolder } from '../util/user-cache.js'
 import { addonPath } from './addon.js'
 import type { GpuBackend } from './gpu-backends.js'
@@ -47,14 +48,7 @@ async function remembered(file: string): Promise<Trial | undefined> {
 
 async function remember(file: string, trial: Trial): Promise<void> {
   await mkdir(path.dirname(file), { recursive: true })
-  const unfinished = `${file}.${process.pid}`
-  try {
-    await writeFile(unfinished, JSON.stringify({ at: Date.now(), trial }))
-    await rename(unfinished, file)
-  } catch (error) {
-    await rm(unfinished, { force: true })
-    throw error
-  }
+  await putInPlace(file, [Buffer.from(JSON.stringify({ at: Date.now(), trial }))])
 }
 
 function factsOf(libraries: SelectedLibraries, { file }: GpuBackend): unknown {

@@ -1,7 +1,6 @@
-import { randomBytes } from 'node:crypto'
-import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, statSync } from 'node:fs'
 import path from 'node:path'
-import { replaceable } from '../util/replace-file.js'
+import { replaceFileSync } from '../util/replace-file.js'
 import { userDataFolder } from '../util/user-data.js'
 import type { Entry } from './message-composer.js'
 import { plainText } from './plain-text.js'
@@ -94,16 +93,7 @@ function read(file: string): string[] {
   }
 }
 
-/** Beside it first, so that there is never half a file. */
 function write(file: string, lines: readonly string[]): void {
   mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 })
-  const target = replaceable(file)
-  const part = `${target}.${process.pid}-${randomBytes(4).toString('hex')}`
-  try {
-    writeFileSync(part, `${lines.toReversed().join('\n')}\n`, { mode: 0o600 })
-    renameSync(part, target)
-  } catch (error) {
-    rmSync(part, { force: true })
-    throw error
-  }
+  replaceFileSync(file, `${lines.toReversed().join('\n')}\n`)
 }

@@ -1,6 +1,7 @@
-import { copyFile, mkdir, readdir, rename, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, readdir, rename, rm, stat, symlink, utimes } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import { readRegularFile } from '../util/regular-file.js'
+import { putInPlace } from '../util/replace-file.js'
 
 const mostRefBytes = 4096
 
@@ -51,7 +52,8 @@ export class RepoCache {
     const root = join(this.directory, 'refs')
     const entries = await readdir(root, { recursive: true, withFileTypes: true }).catch(() => [])
     const names = entries
-      .filter(entry => entry.isFile())
+      // No part of git's names begins with a dot; files that a process left unfinished do.
+      .filter(entry => entry.isFile() && !entry.name.startsWith('.'))
       .map(entry => relative(root, join(entry.parentPath ?? entry.path, entry.name)).replaceAll('\\', '/'))
     const commits = await Promise.all(names.map(name => this.commit(name)))
     return names.flatMap((revision, index) =>
@@ -64,9 +66,7 @@ export class RepoCache {
     if ((await this.commit(revision)) === commit) return
     const path = this.#ref(revision)
     await mkdir(dirname(path), { recursive: true })
-    const draft = `${path}.${process.pid}.tmp`
-    await writeFile(draft, commit)
-    await rename(draft, path)
+    await putInPlace(path, [Buffer.from(commit)], { mode: 0o666 }) // as far as the user lets others read it
   }
 
   /** A file of a revision, if the cache holds it. */

@@ -1,5 +1,19 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { accessSync, constants, lstatSync, readlinkSync, realpathSync, statSync } from 'node:fs'
+import {
+  accessSync,
+  closeSync,
+  constants,
+  fsyncSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { open, readdir, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { isRunning, processSpace } from './process-owner.js'
@@ -7,11 +21,13 @@ import { otherKind } from './regular-file.js'
 
 const mostLinks = 40 // as many as Linux follows
 
+const ownersMode = 0o600
+
 /**
  * Where what is written to a path goes: links are followed, also one to a file that is not there yet. Only a regular file
  * that may be written to is ever replaced: throws an `Error` that says what else is there.
  */
-export function replaceable(file: string): string {
+function replaceable(file: string): string {
   if (file.endsWith('/') || file.endsWith(path.sep)) throw new Error('it names a folder')
   const target = followLinks(path.resolve(file))
   const found = statSync(target, { throwIfNoEntry: false })
@@ -22,35 +38,58 @@ export function replaceable(file: string): string {
   return target
 }
 
+/** As `putInPlace`, at a path that a user has named. Throws system errors, and as `replaceable`. */
+export async function replaceFile(file: string, pieces: Iterable<Uint8Array>): Promise<void> {
+  await putInPlace(replaceable(file), pieces)
+}
+
 /**
  * Writes it beside the file, and puts it into its place once it is all on the disk: whenever the process or the machine
- * stops, the file is the old one or the new one. Only its owner may read it. Throws system errors, and as `replaceable`.
+ * stops, the file is the old one or the new one. Only its owner may
+ * read it, unless `mode` says otherwise. Throws system errors.
  */
-export async function replaceFile(file: string, pieces: Iterable<Uint8Array>): Promise<void> {
-  const target = replaceable(file)
-  const folder = path.dirname(target)
-  // By a name of its own length, since that of the file may be as long as names can be; and by where
-  // processes have the same numbers, since a folder may be shared by several such places.
-  const prefix = `.${createHash('sha256')
-    .update(`${processSpace()}\0${path.basename(target)}`)
-    .digest('hex')
-    .slice(0, 16)}.`
-  const part = path.join(folder, `${prefix}${process.pid}-${randomBytes(4).toString('hex')}.part`)
-  await removeLeftovers(folder, prefix)
+export async function putInPlace(
+  target: string,
+  pieces: Iterable<Uint8Array>,
+  { mode = ownersMode }: { mode?: number } = {},
+): Promise<void> {
+  const part = partOf(target)
+  for (const name of part.leftovers(await readdir(part.folder).catch(() => [])))
+    await rm(name, { force: true }).catch(() => {})
   try {
-    const handle = await open(part, 'wx', 0o600)
+    const handle = await open(part.file, 'wx', mode)
     try {
       for (const piece of pieces) await handle.writeFile(piece) // to the last byte, where `write` may stop before
       await handle.sync()
     } finally {
       await handle.close()
     }
-    await rename(part, target)
+    await rename(part.file, target)
   } catch (error) {
-    await rm(part, { force: true }).catch(() => {})
+    await rm(part.file, { force: true }).catch(() => {})
     throw error
   }
-  await syncFolder(folder)
+  await syncFolder(part.folder)
+}
+
+/** As `replaceFile`, for what is small and must be written before anything else happens. */
+export function replaceFileSync(file: string, text: string): void {
+  const target = replaceable(file)
+  const part = partOf(target)
+  try {
+    for (const name of part.leftovers(readdirSync(part.folder))) rmSync(name, { force: true })
+    const descriptor = openSync(part.file, 'wx', ownersMode)
+    try {
+      writeFileSync(descriptor, text)
+      fsyncSync(descriptor)
+    } finally {
+      closeSync(descriptor)
+    }
+    renameSync(part.file, target)
+  } catch (error) {
+    rmSync(part.file, { force: true })
+    throw error
+  }
 }
 
 function followLinks(file: string): string {
@@ -61,13 +100,24 @@ function followLinks(file: string): string {
   throw new Error('it is a link that leads to itself')
 }
 
-/** Of processes that were ended in the middle of it. */
-async function removeLeftovers(folder: string, prefix: string): Promise<void> {
-  for (const name of await readdir(folder).catch(() => [])) {
-    const owner =
-      name.startsWith(prefix) && name.endsWith('.part') ? Number(name.slice(prefix.length).split('-')[0]) : NaN
-    if (Number.isInteger(owner) && owner > 0 && owner !== process.pid && !isRunning(owner))
-      await rm(path.join(folder, name), { force: true }).catch(() => {})
+/** A name for the unfinished file, and which others are those of processes that were ended in the middle of it. */
+function partOf(target: string): { folder: string; file: string; leftovers: (names: string[]) => string[] } {
+  const folder = path.dirname(target)
+  // By a name of its own length, since that of the file may be as long as names can be; and by where
+  // processes have the same numbers, since a folder may be shared by several such places.
+  const prefix = `.${createHash('sha256')
+    .update(`${processSpace()}\0${path.basename(target)}`)
+    .digest('hex')
+    .slice(0, 16)}.`
+  const isLeftOver = (name: string): boolean => {
+    if (!name.startsWith(prefix) || !name.endsWith('.part')) return false
+    const owner = Number(name.slice(prefix.length).split('-')[0])
+    return Number.isInteger(owner) && owner > 0 && owner !== process.pid && !isRunning(owner)
+  }
+  return {
+    folder,
+    file: path.join(folder, `${prefix}${process.pid}-${randomBytes(4).toString('hex')}.part`),
+    leftovers: names => names.filter(isLeftOver).map(name => path.join(folder, name)),
   }
 }
 

@@ -1,11 +1,9 @@
-import { randomUUID } from 'node:crypto'
-import { mkdir, rename, writeFile } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { putInPlace } from '../../lib/util/replace-file.js'
 
 /** Writes a file so that it is there in whole or not at all, whenever this process may end. */
 export async function writeWhole(path: string, content: string | Uint8Array): Promise<void> {
   await mkdir(dirname(path), { recursive: true })
-  const unfinished = `${path}.${process.pid}.${randomUUID()}`
-  await writeFile(unfinished, content, { flush: true })
-  await rename(unfinished, path)
+  await putInPlace(path, [Buffer.from(content)], { mode: 0o666 })
 }

@@ -114,6 +114,15 @@ test('a split model is one, as large as its parts; parts that are missing are co
   expect(await listed()).toEqual([])
 })
 
+test('a revision that was being written when its process ended is none', async () => {
+  hub.add('m.gguf')
+  await resolveModel(`hf:owner/repo@${commit}/m.gguf`)
+  const refs = join(home, 'hub', 'models--owner--repo', 'refs')
+  await mkdir(refs, { recursive: true })
+  await writeFile(join(refs, '.0123456789abcdef.999999999-00000000.part'), commit)
+  expect(await listed()).toEqual([`hf:owner/repo@${commit}/m.gguf`])
+})
+
 test('content that two revisions share is there once, and goes from both', async () => {
   hub.add('m.gguf')
   await resolveModel(`hf:owner/repo@${commit}/m.gguf`)

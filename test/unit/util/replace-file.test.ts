@@ -16,7 +16,7 @@ import {
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { replaceFile } from '../../../lib/util/replace-file.js'
+import { putInPlace, replaceFile, replaceFileSync } from '../../../lib/util/replace-file.js'
 
 let folder: string
 beforeEach(() => {
@@ -46,6 +46,18 @@ test('a name may be as long as the system takes, and no longer', async () => {
   await expect(replaceFile(join(folder, 'no such folder', 'x'), text('x'))).rejects.toThrow('ENOENT')
   await expect(replaceFile(`${join(folder, 'x')}/`, text('x'))).rejects.toThrow('names a folder')
   expect(readdirSync(folder)).toEqual([name])
+})
+
+test('at once, for what is small', () => {
+  const file = join(folder, 'history')
+  replaceFileSync(file, 'one')
+  replaceFileSync(file, 'two')
+  expect(readFileSync(file, 'utf8')).toBe('two')
+  expect(readdirSync(folder)).toEqual(['history'])
+  expect(() => replaceFileSync(folder, 'x')).toThrow('it is a folder')
+  expect(() => replaceFileSync(join(folder, 'n'.repeat(256)), 'x')).toThrow('ENAMETOOLONG')
+  expect(readdirSync(folder)).toEqual(['history'])
+  if (process.platform !== 'win32') expect(statSync(file).mode & 0o777).toBe(0o600)
 })
 
 test('a folder stays', async () => {
@@ -94,6 +106,16 @@ onUnix('what is no file', () => {
     writeFileSync(join(folder, '.0123456789abcdef.999999999-00000000.part'), '')
     await replaceFile(file, text('two'))
     expect(readdirSync(folder).sort()).toEqual(['.0123456789abcdef.999999999-00000000.part', 'a.chat'])
+    writeFileSync(join(folder, `${prefix}999999999-00000000.part`), '')
+    replaceFileSync(file, 'three')
+    expect(readdirSync(folder).sort()).toEqual(['.0123456789abcdef.999999999-00000000.part', 'a.chat'])
+  })
+
+  test('what others may read they may, as far as the process lets them', async () => {
+    const umask = process.umask()
+    const file = join(folder, 'shared')
+    await putInPlace(file, text('x'), { mode: 0o666 })
+    expect(statSync(file).mode & 0o777).toBe(0o666 & ~umask)
   })
 
   const asUser = process.getuid?.() === 0 ? test.skip : test // who may do everything is refused nothing
