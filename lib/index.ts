@@ -2,7 +2,6 @@
 
 export type { Answer, Chat, ChatLimits } from './chat/chat.js'
 export type { RestoredFrom } from './chat/conversation.js'
-export { type StreamChatOptions, streamChat } from './chat/stream-chat.js'
 export type { TokenCounts } from './engine/job-runner.js'
 export type { Sequence } from './engine/sequence.js'
 export type { TextStream } from './engine/text-stream.js'
@@ -42,6 +41,7 @@ export type { Model } from './model/model.js'
 export type { DefaultPolicy, FileInfo, ModelInfo } from './model/model-info.js'
 export type { ModelMemory } from './model/model-memory.js'
 export type { ModelDevice } from './model/place-model.js'
+export { type StreamChatOptions, streamChat } from './model/stream-chat.js'
 export type {
   AdapterOptions,
   AdaptivePOptions,

@@ -1,5 +1,5 @@
+import type { Tokenizer } from '../engine/tokenizer.js'
 import { StreamingLLMError } from '../errors.js'
-import type { Model } from '../model/model.js'
 import { type ReasoningFormat, reasoningFormat, reasoningIsOpen } from '../reply/reasoning-format.js'
 import { ReplyReader } from '../reply/reply-reader.js'
 import { jsonSchemaGrammar } from '../structured/json-schema.js'
@@ -24,7 +24,7 @@ export class ChatFormat {
   readonly reasoningMode: ReasoningMode
   /** The marks around reasoning; undefined where it is text like any other, or the model's template knows of none. */
   readonly reasoning: ReasoningFormat | undefined
-  readonly #model: Model
+  readonly #tokenizer: Tokenizer
   readonly #source: string
   #toolFormat: ToolCallFormat | undefined
   #opensReasoning: boolean | undefined
@@ -32,25 +32,18 @@ export class ChatFormat {
   // One of ten tools takes the event loop a tenth of a second, and turns want the same few again and again.
   readonly #grammars = new Map<string, ToolCallGrammar | undefined>()
 
-  /** Throws TEMPLATE_MISSING, TEMPLATE_FAILED. */
+  /** Throws TEMPLATE_FAILED. */
   constructor(
-    model: Model,
-    { chatTemplate, tools, reasoning }: { chatTemplate?: string; tools?: ParsedTools; reasoning: ReasoningMode },
+    tokenizer: Tokenizer,
+    { chatTemplate: source, tools, reasoning }: { chatTemplate: string; tools?: ParsedTools; reasoning: ReasoningMode },
   ) {
-    const source = chatTemplate ?? model.nativeInfo.chatTemplate
-    if (source === undefined || source === '') {
-      throw new StreamingLLMError(
-        'TEMPLATE_MISSING',
-        `the model ${model.path} has no chat template; give one by the option chatTemplate, or use model.stream() for plain text`,
-      )
-    }
-    this.#model = model
+    this.#tokenizer = tokenizer
     this.#source = source
     this.tools = tools
     this.reasoningMode = reasoning
     const marks = reasoningFormat(source)
     this.reasoning = reasoning !== 'text' && source.includes(marks.close) ? marks : undefined
-    this.template = compiled(model, source, tools === undefined ? {} : toolVariables(this.toolFormat, tools.told))
+    this.template = compiled(tokenizer, source, tools === undefined ? {} : toolVariables(this.toolFormat, tools.told))
   }
 
   /** The template as it was written. */
@@ -59,8 +52,8 @@ export class ChatFormat {
   }
 
   get toolFormat(): ToolCallFormat {
-    const { beginningText, endText } = this.#model.nativeInfo
-    return (this.#toolFormat ??= toolCallFormat(this.#source, { bosToken: beginningText, eosToken: endText }))
+    const { bosText, eosText } = this.#tokenizer
+    return (this.#toolFormat ??= toolCallFormat(this.#source, { bosToken: bosText, eosToken: eosText }))
   }
 
   /** The system prompt as the template gets it: with the tools, where the template does not write them itself. */
@@ -103,7 +96,9 @@ export class ChatFormat {
       ...(tools === undefined ? [] : syntaxMarks(this.toolFormat.syntax)),
       ...(reasoning === undefined ? [] : [reasoning.open, reasoning.close]),
     ]
-    const tokens = marks.map(mark => this.#model.tokenize(mark, { special: true })).filter(each => each.length === 1)
+    const tokens = marks
+      .map(mark => this.#tokenizer.tokenize(mark, { special: true }))
+      .filter(each => each.length === 1)
     return (this.#shown = Int32Array.from(tokens, ([token]) => token!))
   }
 
@@ -162,19 +157,18 @@ export class ChatFormat {
 const mostGrammars = 8
 
 // Compiling and probing a template takes some 20 ms of the event loop; most chats of a model have the same.
-const lastTemplates = new WeakMap<Model, { key: string; template: ChatTemplate }>()
+const lastTemplates = new WeakMap<Tokenizer, { key: string; template: ChatTemplate }>()
 
-function compiled(model: Model, source: string, variables: Record<string, unknown>): ChatTemplate {
-  const info = model.nativeInfo
+function compiled(tokenizer: Tokenizer, source: string, variables: Record<string, unknown>): ChatTemplate {
   const key = JSON.stringify([source, variables])
-  const last = lastTemplates.get(model)
+  const last = lastTemplates.get(tokenizer)
   if (last?.key === key) return last.template
   const template = new ChatTemplate(source, {
-    bosToken: info.beginningText,
-    eosToken: info.endText,
-    specialTokens: info.specialTokens,
+    bosToken: tokenizer.bosText,
+    eosToken: tokenizer.eosText,
+    specialTokens: tokenizer.specialTokens,
     variables,
   })
-  lastTemplates.set(model, { key, template })
+  lastTemplates.set(tokenizer, { key, template })
   return template
 }

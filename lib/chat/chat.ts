@@ -75,7 +75,7 @@ export class Chat {
   }
 
   get #defaults(): SamplingOptions {
-    return overSampling(this.#setting.model.samplingPresets, this.#setting.options.sampling)
+    return overSampling(this.#setting.presets, this.#setting.options.sampling)
   }
 
   /** The system prompt, if there is one. It is not among `messages`. */
@@ -188,7 +188,7 @@ export class Chat {
       signal,
       deadline.signal,
       this.#closing.signal,
-      this.#setting.model.closing,
+      this.#setting.sequences.closing,
     )
     try {
       return await readOutput(responseFormat!, text, reason, toolCalls, controller.signal)
@@ -407,7 +407,7 @@ export class Chat {
       }
       this.#needOpen()
       const putBack = await before?.()
-      const closed = [this.#closing.signal, this.#setting.model.closing]
+      const closed = [this.#closing.signal, this.#setting.sequences.closing]
       const finish = yield* takeTurn(
         {
           setting: this.#setting,
@@ -439,7 +439,7 @@ export class Chat {
 
   #needOpen(): void {
     if (this.#closing.signal.aborted) throw new StreamingLLMError('CLOSED', 'this chat has been closed; make a new one')
-    if (this.#setting.model.closing.aborted) throw modelClosed()
+    if (this.#setting.sequences.closing.aborted) throw modelClosed()
   }
 
   [Symbol.asyncDispose](): Promise<void> {

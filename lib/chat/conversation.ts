@@ -1,9 +1,10 @@
 import { JobRunner, type TokenCounts } from '../engine/job-runner.js'
 import type { NativeJob, NativeSequence, NativeSequenceOptions } from '../engine/native.js'
+import type { SequenceSource } from '../engine/sequence-source.js'
+import type { Tokenizer } from '../engine/tokenizer.js'
 import { StreamingLLMError } from '../errors.js'
 import type { ChatMessage, LoggedMessage } from '../messages.js'
-import type { Model } from '../model/model.js'
-import type { ParsedChatOptions } from '../options/parse.js'
+import type { ParsedChatOptions, SamplingOptions } from '../options/parse.js'
 import { withAnswers } from '../tools/call-answers.js'
 import { Pace } from '../util/pace.js'
 import type { ChatFormat } from './chat-format.js'
@@ -23,11 +24,14 @@ import {
 import { isRewritten, withoutReasoning } from './rewritten-reply.js'
 import type { SavedChat } from './saved-chat.js'
 
-/** What a conversation needs from its model. */
+/** What a conversation needs from its model, and its options. */
 export interface ConversationSetting {
-  model: Model
+  tokenizer: Tokenizer
+  sequences: SequenceSource
   format: ChatFormat
   options: ParsedChatOptions
+  /** What the model's file says about sampling. */
+  presets: SamplingOptions
   warn: (message: string) => void
 }
 
@@ -134,16 +138,16 @@ export class Conversation {
     log: MessageLog,
     given: Partial<Parts> = {},
   ): Conversation {
-    const { model } = setting
+    const { sequences } = setting
     const { options = withPin(setting, system), ...more } = given
-    const sizes = model.limits(options)
+    const sizes = sequences.limits(options)
     // Last, so that nothing that throws leaves it open.
-    return new Conversation(setting, { system, options, sizes, log, native: model.openSequence(sizes), ...more })
+    return new Conversation(setting, { system, options, sizes, log, native: sequences.open(sizes), ...more })
   }
 
   /** The same history, to go on from in another way. */
   fork(): Conversation {
-    const native = this.#setting.model.forkSequence(this.#native)
+    const native = this.#setting.sequences.fork(this.#native)
     return new Conversation(this.#setting, {
       system: this.#system,
       options: this.#options,
@@ -160,15 +164,15 @@ export class Conversation {
 
   /** All that restore() needs. */
   async save(): Promise<SavedChat> {
-    const { model, options } = this.#setting
+    const { sequences, options } = this.#setting
     const { messages: _, tools: __, ...kept } = options
-    const fingerprint = await model.fingerprint().catch((cause: unknown) => {
+    const fingerprint = await sequences.fingerprint().catch((cause: unknown) => {
       throw new StreamingLLMError('SAVE_FAILED', `the chat could not be saved: ${(cause as Error).message}`, { cause })
     })
     const { state = new Uint8Array() } = await this.runner.finish({ type: 'save' })
     return {
       model: fingerprint,
-      cache: model.cacheKind,
+      cache: sequences.cacheKind,
       system: this.#system,
       options: kept,
       ...(this.#begun ? { mark: openingMark(this.#setting, this.#system) } : {}),
@@ -190,7 +194,7 @@ export class Conversation {
     setting: ConversationSetting,
     saved: SavedChat,
   ): Promise<{ conversation: Conversation; from: RestoredFrom }> {
-    const { model } = setting
+    const { sequences } = setting
     const { system, sizes, counts, skipped, seenBefore, begun } = saved
     const log = new MessageLog(setting.options.keepMessages === 'all', saved.log)
     const pinned = withPin(setting, system)
@@ -202,7 +206,7 @@ export class Conversation {
       }),
       from: { what: 'messages', reason } as const,
     })
-    if (saved.model !== (await model.fingerprint())) return byMessages('it was saved with another model')
+    if (saved.model !== (await sequences.fingerprint())) return byMessages('it was saved with another model')
     if (!begun) return byMessages(nothingDecoded)
     const told = openingMark(setting, system)
     const { mark = told } = saved
@@ -211,13 +215,13 @@ export class Conversation {
     // Some templates tell of the tools further on.
     if (isRetold && mark.opening === told.opening) return byMessages(otherTools)
     // Of another size, as where the model is loaded with larger batches; or of none that a sequence can have.
-    if (!model.fits(sizes))
+    if (!sequences.fits(sizes))
       return byMessages('its sinks and window are not ones that this model can have as it is loaded')
     if (log.present.some(({ end }, i, all) => end > counts.seenTokens || end < (all[i - 1]?.end ?? 0)))
       return byMessages('its messages do not lie within its tokens')
     let native: NativeSequence
     try {
-      native = model.openSequence(sizes)
+      native = sequences.open(sizes)
     } catch (error) {
       if (StreamingLLMError.isInstance(error) && error.code === 'WINDOW_TOO_LARGE') return byMessages(error.message)
       throw error
@@ -225,7 +229,7 @@ export class Conversation {
     const options = { ...pinned, sinks: sizes.sinks, window: sizes.window }
     const conversation = new Conversation(setting, { system, options, sizes, log, native, skipped, seenBefore, begun })
     try {
-      const sameCache = saved.cache === model.cacheKind
+      const sameCache = saved.cache === sequences.cacheKind
       const { reason } = await conversation.runner.finish({
         type: 'restore',
         state: saved.state,
@@ -243,7 +247,7 @@ export class Conversation {
           what: 'tokens',
           reason: sameCache
             ? 'llama.cpp could not read its cache'
-            : `its cache is of another kind (${saved.cache}, and here it is ${model.cacheKind})`,
+            : `its cache is of another kind (${saved.cache}, and here it is ${sequences.cacheKind})`,
         },
       }
     } catch (error) {
@@ -531,7 +535,7 @@ export class Conversation {
     const options = withPin(this.#setting, system)
     const present = openingTokens(this.#setting, this.#system)
     if (this.#begun && (await this.#pinInstead(present.length, system, options))) return
-    const sizes = this.#setting.model.limits(options)
+    const sizes = this.#setting.sequences.limits(options)
     this.#beginWith(this.#openAnother(sizes))
     this.#system = system
     this.#options = options
@@ -543,7 +547,7 @@ export class Conversation {
    * be. False where it is not, or they cannot become others in place.
    */
   async #pinInstead(present: number, system: string | undefined, options: ParsedChatOptions): Promise<boolean> {
-    const sizes = this.#setting.model.limits(options)
+    const sizes = this.#setting.sequences.limits(options)
     const before = this.#sizes
     const opening = openingTokens(this.#setting, system)
     const pinned = before.policy === 'streaming' && before.sinks === present && sizes.sinks === opening.length
@@ -559,17 +563,17 @@ export class Conversation {
 
   /** A sequence of other sizes. Where there is none beside the present one, that is closed; where there is none even so, one as it was takes its place. */
   #openAnother(sizes: NativeSequenceOptions): NativeSequence {
-    const { model } = this.#setting
+    const { sequences } = this.#setting
     try {
-      return model.openSequence(sizes)
+      return sequences.open(sizes)
     } catch (error) {
       if (!StreamingLLMError.isInstance(error) || error.code !== 'NO_SEQUENCE_LEFT') throw error
     }
     this.#native.close()
     try {
-      return model.openSequence(sizes)
+      return sequences.open(sizes)
     } catch (error) {
-      this.#beginWith(model.openSequence(this.#sizes))
+      this.#beginWith(sequences.open(this.#sizes))
       throw error
     }
   }

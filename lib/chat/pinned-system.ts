@@ -8,7 +8,7 @@ import { openingTokens } from './prompt-tokens.js'
  * for. By turns, the sinks are what comes before the first turn also where no system prompt is given.
  */
 export function withPin(setting: ConversationSetting, system: string | undefined): ParsedChatOptions {
-  const { model, format, options, warn } = setting
+  const { sequences, format, options, warn } = setting
   const { template, tools } = format
   const asked = options.pinSystem === true
   const wanted = options.pinSystem ?? options.sinks === undefined
@@ -20,7 +20,7 @@ export function withPin(setting: ConversationSetting, system: string | undefined
   }
   if (options.policy !== 'streaming') return options
   if (!wanted || (system === undefined && tools === undefined && options.evict !== 'turn')) return options
-  const { sinks, window } = model.limits(options)
+  const { sinks, window } = sequences.limits(options)
   const text = format.systemText(system)
   if (text !== undefined && template.renderSystem(text) === undefined) {
     lost('has no place of its own in this chat template')
@@ -42,6 +42,6 @@ export function withPin(setting: ConversationSetting, system: string | undefined
   const rest = sinks + window - pinned
   if (options.window !== undefined) return { ...options, sinks: pinned, window: rest }
   // Sinks take their cells twice while they move, for which `cacheTokens` may have no room.
-  const fitting = model.limits({ ...options, sinks: pinned })
+  const fitting = sequences.limits({ ...options, sinks: pinned })
   return { ...options, sinks: pinned, window: Math.min(rest, fitting.window + fitting.reanchorEvery) }
 }

@@ -1,5 +1,5 @@
+import type { Tokenizer } from '../engine/tokenizer.js'
 import type { LoggedMessage, TemplateMessage } from '../messages.js'
-import type { Model } from '../model/model.js'
 import { firstPieces, type PromptPiece } from '../templates/prompt-pieces.js'
 import { escapePattern } from '../util/escape-pattern.js'
 import { Pace, partLength } from '../util/pace.js'
@@ -9,7 +9,7 @@ import { replyText, templateMessages } from './template-messages.js'
 
 /** Whose words become tokens, and how. */
 export interface PromptSetting {
-  model: Model
+  tokenizer: Tokenizer
   format: ChatFormat
   /** Who waits for them may leave: then what makes them throws `Left`. Without it, nobody leaves. */
   pace?: Pace
@@ -70,7 +70,7 @@ export async function wholePrompt(
   if (atOnce || !template.incremental || (asked < 0 && messages.length > 0)) {
     const shown = asTemplate(withoutReasoning(format, messages))
     const pieces = await pace.through(template.renderInParts([...head, ...shown], true))
-    addBeginning(setting.model, tokens, pieces)
+    prependBos(setting.tokenizer, tokens, pieces)
     await addTokens(setting, tokens, pieces)
     return { tokens, ends: shareOut(messages, tokens.length), turns: [] }
   }
@@ -78,7 +78,7 @@ export async function wholePrompt(
   const replies = messages.findIndex(({ role }) => role === 'assistant')
   const first = messages.slice(0, replies < 0 ? undefined : replies)
   const pieces = await pace.through(template.renderInParts([...head, ...asTemplate(first)], true))
-  addBeginning(setting.model, tokens, pieces)
+  prependBos(setting.tokenizer, tokens, pieces)
   await addTokens(setting, tokens, pieces)
   const prompt = { tokens, ends: first.map(() => tokens.length), turns: [openingTokens(setting, system).length] }
   await grow(setting, system, prompt, { messages: first, start: 0 }, messages.slice(first.length))
@@ -172,8 +172,8 @@ export async function nextPrompt(
 }
 
 /** The texts of the control tokens that replies show. */
-function shownMarks({ model, format }: PromptSetting): string[] {
-  return Array.from(format.shown, token => model.detokenize([token], { special: true }))
+function shownMarks({ tokenizer, format }: PromptSetting): string[] {
+  return Array.from(format.shown, token => tokenizer.detokenize([token], { special: true }))
 }
 
 /** A reply as the model wrote it, or would. Its marks are control tokens; what else looks like one is text. */
@@ -226,13 +226,13 @@ export function join(prompt: PromptTokens, next: PromptTokens): void {
  * Tokens from the start of the cache to where the first turn begins: the system prompt, given or the template's own. None
  * where turns begin at once, or that cannot be told.
  */
-export function openingTokens({ model, format }: PromptSetting, system: string | undefined): number[] {
+export function openingTokens({ tokenizer, format }: PromptSetting, system: string | undefined): number[] {
   const pieces = format.template.renderOpening(format.systemText(system)) ?? []
   const tokens: number[] = []
-  addBeginning(model, tokens, pieces)
+  prependBos(tokenizer, tokens, pieces)
   for (const { text, special } of pieces) {
     // One by one: a call takes only so many arguments.
-    for (const token of model.tokenize(text, { special })) tokens.push(token)
+    for (const token of tokenizer.tokenize(text, { special })) tokens.push(token)
   }
   return tokens
 }
@@ -244,26 +244,25 @@ export function commonStart(one: ArrayLike<number>, other: ArrayLike<number>): n
   return length
 }
 
-/** The beginning-of-sequence token, unless the template has written it. */
-function addBeginning(model: Model, tokens: number[], pieces: readonly PromptPiece[]): void {
-  const { beginningToken, beginningText } = model.nativeInfo
-  const written = pieces[0]?.special === true && beginningText !== '' && pieces[0].text.startsWith(beginningText)
-  if (beginningToken !== undefined && !written) tokens.push(beginningToken)
+/** The bos token, unless the template has written it. */
+function prependBos({ bosToken, bosText }: Tokenizer, tokens: number[], pieces: readonly PromptPiece[]): void {
+  const isWritten = pieces[0]?.special === true && bosText !== '' && pieces[0].text.startsWith(bosText)
+  if (bosToken !== undefined && !isWritten) tokens.push(bosToken)
 }
 
 // On JavaScript's thread this much text takes a few milliseconds; more is tokenized beside it.
 const slice = 16_384
 
 async function addTokens(
-  { model, pace = new Pace() }: PromptSetting,
+  { tokenizer, pace = new Pace() }: PromptSetting,
   tokens: number[],
   pieces: readonly PromptPiece[],
 ): Promise<void> {
   for (const { text, special } of pieces) {
     const added =
       text.length > slice
-        ? await pace.beside(model.tokenizeLater(text, { special }))
-        : model.tokenize(text, { special })
+        ? await pace.beside(tokenizer.tokenizeLater(text, { special }))
+        : tokenizer.tokenize(text, { special })
     for (let i = 0; i < added.length; i++) {
       if (i % partLength === partLength - 1 && pace.isTired) await pace.rest()
       tokens.push(added[i]!)

@@ -123,7 +123,7 @@ async function* takeReply(
   progress: Progress,
 ): AsyncGenerator<StreamEvent, { finish?: FinishEvent; toolCalls?: ToolCall[]; invalid: string[] }, undefined> {
   const { runner, log, sizes } = conversation
-  const { format, model, warn } = setting
+  const { format, tokenizer, warn } = setting
   const { responseFormat, maxToolRounds } = options
   // Who wants an answer of some form gets one, after the last round too.
   const callsAllowed = options.toolChoice !== 'none' && !(responseFormat !== undefined && round > maxToolRounds)
@@ -134,10 +134,10 @@ async function* takeReply(
   const start = round === 1 ? options.startWith : ''
   const reply = new ReplyEvents(format.createReader({ calls: callsAllowed, callsOrText: responseFormat !== undefined }))
   const job = generateJob(
-    model,
+    tokenizer,
     sizes.sinks + sizes.window,
     {
-      tokens: numbers(tokens, start === '' ? [] : model.tokenize(start)),
+      tokens: numbers(tokens, start === '' ? [] : tokenizer.tokenize(start)),
       turns: Int32Array.from(turns),
       shown: format.shown,
     },
@@ -164,7 +164,7 @@ async function* takeReply(
         const { usage, ...told } = finishEvent(event)
         finish = { ...told, usage: { ...usage, ...conversation.usage } }
       } else if (event.type === 'text') {
-        const { text, tokens } = textEvent(model, event)
+        const { text, tokens } = textEvent(tokenizer, event)
         yield* deliver(reply.push(text, tokens))
       } else {
         const shown = shownEvent(conversation, event)

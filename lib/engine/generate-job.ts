@@ -1,9 +1,9 @@
 import { StreamingLLMError } from '../errors.js'
 import type { TextEvent, TokenLikelihood } from '../events.js'
-import type { Model } from '../model/model.js'
 import type { ParsedGenerateOptions } from '../options/parse.js'
 import { nativeSampling } from '../options/sampling.js'
 import type { NativeEvent, NativeJob } from './native.js'
+import type { Tokenizer } from './tokenizer.js'
 
 type GenerateJob = Extract<NativeJob, { type: 'generate' }>
 
@@ -12,13 +12,13 @@ type GenerateJob = Extract<NativeJob, { type: 'generate' }>
  * the sequence's cache holds at most. Throws INVALID_OPTION.
  */
 export function generateJob(
-  model: Model,
+  tokenizer: Tokenizer,
   kept: number,
   prompt: Pick<GenerateJob, 'tokens' | 'turns' | 'shown'>,
   options: ParsedGenerateOptions,
 ): GenerateJob {
   const { maxTokens = 0, stop, sampling, speculation, priority, logprobs, grammar } = options
-  const { biasTokens, ...chosen } = nativeSampling(sampling, kept, text => onlyToken(model, text))
+  const { biasTokens, ...chosen } = nativeSampling(sampling, kept, text => onlyToken(tokenizer, text))
   return {
     type: 'generate',
     ...prompt,
@@ -34,10 +34,10 @@ export function generateJob(
   }
 }
 
-function onlyToken(model: Model, text: string): number {
-  const tokens = model.tokenize(text, { special: true })
+function onlyToken(tokenizer: Tokenizer, text: string): number {
+  const tokens = tokenizer.tokenize(text, { special: true })
   if (tokens.length === 1) return tokens[0]!
-  const parts = Array.from(tokens, token => JSON.stringify(model.detokenize([token], { special: true }))).join(', ')
+  const parts = Array.from(tokens, token => JSON.stringify(tokenizer.detokenize([token], { special: true }))).join(', ')
   throw new StreamingLLMError(
     'INVALID_OPTION',
     `logitBias: the text ${JSON.stringify(text)} is not one token of this model but ${tokens.length} (${parts}); give one of these, or a token's number`,
@@ -46,12 +46,12 @@ function onlyToken(model: Model, text: string): number {
 }
 
 /** Text as callers get it. */
-export function textEvent(model: Model, event: Extract<NativeEvent, { type: 'text' }>): TextEvent {
+export function textEvent(tokenizer: Tokenizer, event: Extract<NativeEvent, { type: 'text' }>): TextEvent {
   const { text, tokens } = event
   if (tokens === undefined) return { type: 'text', text }
   const likelihood = ({ token, logProbability }: { token: number; logProbability: number }): TokenLikelihood => ({
     token,
-    text: model.detokenize([token], { special: true }),
+    text: tokenizer.detokenize([token], { special: true }),
     logprob: logProbability,
   })
   return {

@@ -1,13 +1,18 @@
 import { StreamingLLMError } from '../errors.js'
 import type { StreamEvent } from '../events.js'
-import type { Model } from '../model/model.js'
 import { describe, reading } from '../options/check.js'
-import { type GenerateOptions, type ParsedGenerateOptions, parseGenerateOptions } from '../options/parse.js'
+import {
+  type GenerateOptions,
+  type ParsedGenerateOptions,
+  parseGenerateOptions,
+  type SamplingOptions,
+} from '../options/parse.js'
 import { Deadline } from './deadline.js'
 import { generateJob, textEvent } from './generate-job.js'
 import { JobRunner, type TokenCounts } from './job-runner.js'
 import type { NativeJob, NativeSequence } from './native.js'
 import { finishEvent, leftInQueue, type TextStream, textStream } from './text-stream.js'
+import type { Tokenizer } from './tokenizer.js'
 
 /**
  * One stream of tokens through the cache, below chat: for researchers and for builders of other interfaces. Made by
@@ -15,14 +20,16 @@ import { finishEvent, leftInQueue, type TextStream, textStream } from './text-st
  */
 export class Sequence {
   readonly #runner: JobRunner
-  readonly #model: Model
+  readonly #tokenizer: Tokenizer
   readonly #kept: number
+  readonly #presets: SamplingOptions
 
-  /** @internal `kept`: how many tokens the cache holds at most. */
-  constructor(native: NativeSequence, model: Model, kept: number) {
+  /** @internal `kept`: how many tokens the cache holds at most; `presets`: what the model's file says about sampling. */
+  constructor(native: NativeSequence, tokenizer: Tokenizer, kept: number, presets: SamplingOptions) {
     this.#runner = new JobRunner(native)
-    this.#model = model
+    this.#tokenizer = tokenizer
     this.#kept = kept
+    this.#presets = presets
   }
 
   /** Tokens of this sequence so far: seen, in the cache, evicted. */
@@ -60,15 +67,12 @@ export class Sequence {
   /** Adds `options.tokens`, if any, and generates from there. Events as those of a chat. */
   generate(options: GenerateOptions & { tokens?: ArrayLike<number> } = {}): TextStream {
     const { tokens = [], ...rest } = reading('generate', 'options', () => ({ ...options }))
-    return this.continue(
-      wholeNumbers('generate', tokens),
-      parseGenerateOptions(rest, this.#model.samplingPresets, 'generate'),
-    )
+    return this.continue(wholeNumbers('generate', tokens), parseGenerateOptions(rest, this.#presets, 'generate'))
   }
 
   /** @internal */
   continue(tokens: Int32Array, options: ParsedGenerateOptions): TextStream {
-    return textStream(this.#generate(generateJob(this.#model, this.#kept, { tokens }, options), options))
+    return textStream(this.#generate(generateJob(this.#tokenizer, this.#kept, { tokens }, options), options))
   }
 
   async *#generate(
@@ -88,7 +92,7 @@ export class Sequence {
         else if (event.type === 'finish') {
           release() // before the last event is told, since its reader may not come back
           yield finishEvent(event)
-        } else if (event.type === 'text') yield textEvent(this.#model, event)
+        } else if (event.type === 'text') yield textEvent(this.#tokenizer, event)
         else if (event.type !== 'scores' && event.type !== 'error') yield event
       }
     } finally {

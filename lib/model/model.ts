@@ -1,18 +1,14 @@
-import { totalmem } from 'node:os'
-import { typed } from '../backend/open.js'
 import { Chat } from '../chat/chat.js'
 import { ChatFormat } from '../chat/chat-format.js'
 import { Conversation, type ConversationSetting } from '../chat/conversation.js'
+import { IdleChats } from '../chat/idle-chats.js'
 import { readSavedChat } from '../chat/saved-chat.js'
-import { bytesPerCachedValue, cacheLimits, sizesFit } from '../engine/cache-geometry.js'
-import type { NativeModel, NativeModelInfo, NativeSequence, NativeSequenceOptions } from '../engine/native.js'
-import { Sequence, wholeNumbers } from '../engine/sequence.js'
+import type { NativeModel, NativeModelInfo } from '../engine/native.js'
+import { Sequence } from '../engine/sequence.js'
 import { type TextStream, textStream } from '../engine/text-stream.js'
-import { fromNative, modelClosed, StreamingLLMError } from '../errors.js'
+import { modelClosed, StreamingLLMError } from '../errors.js'
 import type { StreamEvent } from '../events.js'
 import type { ModelHeader } from '../gguf/check.js'
-import { layerBytes } from '../memory/cache-bytes.js'
-import { layerMemories } from '../memory/layers.js'
 import { checkValue, describe, reading } from '../options/check.js'
 import { someText } from '../options/kinds.js'
 import {
@@ -22,14 +18,12 @@ import {
   type ParsedChatOptions,
   type ParsedGenerateOptions,
   type ParsedModelOptions,
-  type ParsedPolicyOptions,
   type PolicyOptions,
   parseChatOptions,
   parseEmbedOptions,
   parseGenerateOptions,
   parseRestoreOptions,
   parseSequenceOptions,
-  parseTextOptions,
   type RestoreOptions,
   type SamplingOptions,
   type TextOptions,
@@ -38,11 +32,12 @@ import { overSampling, samplingPresets } from '../options/sampling.js'
 import { throwIfAborted } from '../util/abort.js'
 import { Embedder } from './embedder.js'
 import { endOf, type FillTokens, fillPrompt, fillTokens, startOf } from './fill.js'
-import { modelFingerprint } from './fingerprint.js'
 import { adaptersKind, type FoundAdapter } from './lora.js'
 import { deepFrozen, fileInfo, type ModelInfo } from './model-info.js'
 import { type ModelMemory, modelMemory } from './model-memory.js'
+import { ModelTokenizer, maxTextBytes } from './model-tokenizer.js'
 import type { ModelDevice } from './place-model.js'
+import { SequencePool } from './sequence-pool.js'
 
 /** A loaded model. Made by `loadModel`; chats and sequences of one model share its cache and its batches. */
 export class Model {
@@ -60,8 +55,12 @@ export class Model {
   readonly device: ModelDevice
   /** @internal */
   readonly nativeInfo: NativeModelInfo
-  /** @internal Closes something that nobody needs at the moment, if there is any: asked when no sequence is left. */
-  giveWay: () => boolean = () => false
+  /** @internal */
+  readonly tokenizer: ModelTokenizer
+  /** @internal */
+  readonly sequences: SequencePool
+  /** @internal Chats of `streamChat` between two calls. */
+  readonly idleChats: IdleChats
   /** How this model remembers, and so how the streaming policy works on it. */
   readonly memory: ModelMemory
   /** @internal What the model's file says about sampling. */
@@ -71,12 +70,10 @@ export class Model {
   readonly #options: ParsedModelOptions
   readonly #warned = new Set<string>()
   readonly #close: () => Promise<void>
-  readonly #release: string
   readonly #adapters: readonly FoundAdapter[]
   readonly #embedder: Embedder
   #closed: Promise<void> | undefined
   readonly #closing = new AbortController()
-  #fingerprint: Promise<string> | undefined
   #info: ModelInfo | undefined
 
   /** @internal */
@@ -95,7 +92,6 @@ export class Model {
     this.#native = loaded
     this.#embedder = new Embedder(loaded, options.unloadAfter)
     this.#close = close
-    this.#release = release
     this.#adapters = adapters
     this.#header = header
     this.#options = options
@@ -108,6 +104,18 @@ export class Model {
     this.device = device
     this.memory = modelMemory(loaded.info, header)
     this.samplingPresets = samplingPresets(header.metadata)
+    this.idleChats = new IdleChats(options.maxSequences)
+    this.tokenizer = new ModelTokenizer(loaded, this.#closing.signal)
+    this.sequences = new SequencePool({
+      native: loaded,
+      header,
+      options,
+      memory: this.memory,
+      cacheKind: `llama.cpp ${release}, ${options.kvType}, flash attention ${options.flashAttention}${adaptersKind(adapters)}`,
+      isOffloaded: device.layers.offloaded > 0,
+      closing: this.#closing.signal,
+      releaseIdle: () => this.idleChats.releaseOldest(),
+    })
     for (const notice of notices) this.#warn(notice)
   }
 
@@ -115,7 +123,7 @@ export class Model {
   get info(): ModelInfo {
     const { nativeInfo, memory, device } = this
     return (this.#info ??= deepFrozen({
-      ...fileInfo(this.#header, memory, nativeInfo, () => this.limits(parseSequenceOptions({}))),
+      ...fileInfo(this.#header, memory, nativeInfo, () => this.sequences.limits(parseSequenceOptions({}))),
       device: { ...device, memory: { ...device.memory }, layers: { ...device.layers } },
       adapters: this.#adapters.map(({ path, name, scale, rank, tensors, sizeBytes }) => ({
         path,
@@ -178,38 +186,24 @@ export class Model {
 
   #setting(options: ParsedChatOptions): ConversationSetting {
     this.#needOpen()
-    const format = new ChatFormat(this, {
-      ...options,
-      chatTemplate: options.chatTemplate ?? this.#options.chatTemplate,
-    })
+    const { tokenizer, sequences, samplingPresets: presets } = this
+    const chatTemplate = options.chatTemplate ?? this.#options.chatTemplate ?? this.nativeInfo.chatTemplate
+    if (chatTemplate === undefined || chatTemplate === '') {
+      throw new StreamingLLMError(
+        'TEMPLATE_MISSING',
+        `the model ${this.path} has no chat template; give one by the option chatTemplate, or use model.stream() for plain text`,
+      )
+    }
+    const format = new ChatFormat(tokenizer, { ...options, chatTemplate })
     const warn = (message: string) => this.#warn(message)
-    if (format.template.incremental) return { model: this, format, options, warn }
+    const setting = { tokenizer, sequences, format, options, presets, warn }
+    if (format.template.incremental) return setting
     // Where a turn begins is known only of turns that are rendered one by one.
     const byTokens = options.evict === 'turn' ? ', and tokens leave one by one instead of whole turns' : ''
     warn(
       `this chat template changes earlier turns when later ones come, so each turn is decoded again from the first difference on${byTokens}`,
     )
-    return { model: this, format, options: { ...options, evict: 'token' }, warn }
-  }
-
-  /** @internal Fires when the model is closed. */
-  get closing(): AbortSignal {
-    return this.#closing.signal
-  }
-
-  /** @internal Tells this model file from others. */
-  fingerprint(): Promise<string> {
-    // Tried again where it could not be read: a disk may be there again.
-    return (this.#fingerprint ??= modelFingerprint(this.path).catch((error: unknown) => {
-      this.#fingerprint = undefined
-      throw error
-    }))
-  }
-
-  /** @internal What a saved cache has in common with this model's, or cannot be read. */
-  get cacheKind(): string {
-    const { kvType, flashAttention } = this.#options
-    return `llama.cpp ${this.#release}, ${kvType}, flash attention ${flashAttention}${adaptersKind(this.#adapters)}`
+    return { ...setting, options: { ...options, evict: 'token' } }
   }
 
   /**
@@ -220,8 +214,8 @@ export class Model {
    */
   createSequence(options: PolicyOptions = {}): Sequence {
     const parsed = parseSequenceOptions(options)
-    const limits = this.limits(parsed)
-    return new Sequence(this.openSequence(limits), this, limits.sinks + limits.window)
+    const limits = this.sequences.limits(parsed)
+    return new Sequence(this.sequences.open(limits), this.tokenizer, limits.sinks + limits.window, this.samplingPresets)
   }
 
   /**
@@ -262,7 +256,7 @@ export class Model {
   }
 
   #fillPrompt(tokens: FillTokens, prefix: string, suffix: string, maxTokens = Infinity): Int32Array {
-    const { sinks, window } = this.limits(parseSequenceOptions({}))
+    const { sinks, window } = this.sequences.limits(parseSequenceOptions({}))
     const all = sinks + window
     const room = all - Math.min(maxTokens, Math.floor(all / 4))
     return fillPrompt(
@@ -306,7 +300,7 @@ export class Model {
     throwIfAborted(signal)
     if (read.length === 0) return []
     return this.#embedder.embed(
-      { texts: read, pooling, normalize, mostTokens: this.#mostCells(this.trainedLength) },
+      { texts: read, pooling, normalize, mostTokens: this.sequences.affordableCells(this.trainedLength) },
       signal,
     )
   }
@@ -327,32 +321,12 @@ export class Model {
    * UNKNOWN_OPTION, INVALID_OPTION, CLOSED
    */
   tokenize(text: string, options: TextOptions = {}): Int32Array {
-    const { special = false } = parseTextOptions(options, 'tokenize')
-    this.#needOpen()
-    needText('tokenize', text)
-    return typed(() => this.#native.tokenize(text, special))
+    return this.tokenizer.tokenize(text, options)
   }
 
-  /** @internal As `tokenize`, while the event loop stays free: for texts that take long. */
-  async tokenizeLater(text: string, options: TextOptions = {}): Promise<Int32Array> {
-    this.#needOpen()
-    needText('tokenize', text)
-    try {
-      return await this.#native.tokenizeLater(text, options.special === true)
-    } catch (error) {
-      throw fromNative(error)
-    }
-  }
-
-  /** @internal The tokens of a text from its start: after the beginning-of-sequence token where the model has one. */
+  /** @internal The tokens of a text from its start: after the bos token where the model has one. */
   textTokens(text: string): Int32Array {
-    const { beginningToken } = this.nativeInfo
-    const tokens = this.tokenize(text)
-    if (beginningToken === undefined) return tokens
-    const all = new Int32Array(tokens.length + 1)
-    all[0] = beginningToken
-    all.set(tokens, 1)
-    return all
+    return this.tokenizer.textTokens(text)
   }
 
   /**
@@ -362,54 +336,12 @@ export class Model {
    * text, UNKNOWN_OPTION, CLOSED
    */
   detokenize(tokens: ArrayLike<number>, options: TextOptions = {}): string {
-    const { special = false } = parseTextOptions(options, 'detokenize')
-    this.#needOpen()
-    const checked = wholeNumbers('detokenize', tokens)
-    return typed(() => this.#native.detokenize(checked, special))
+    return this.tokenizer.detokenize(tokens, options)
   }
 
   /** How many tokens a text has, without a beginning-of-sequence token. Throws as `tokenize`. */
   countTokens(text: string): number {
     return this.tokenize(text).length
-  }
-
-  /** @internal */
-  openSequence(limits: NativeSequenceOptions): NativeSequence {
-    this.#needOpen()
-    this.#needMemory(Math.max(limits.sinks + limits.window, this.#options.cacheTokens ?? 0))
-    return this.#withRoom(() => this.#native.openSequence(limits))
-  }
-
-  /** @internal Another sequence that goes on from where this one is. */
-  forkSequence(from: NativeSequence): NativeSequence {
-    this.#needOpen()
-    return this.#withRoom(() => from.fork())
-  }
-
-  /** Opens one more sequence, for which somebody else may have to give way. */
-  #withRoom(open: () => NativeSequence): NativeSequence {
-    for (;;) {
-      try {
-        return typed(open)
-      } catch (error) {
-        if (!StreamingLLMError.isInstance(error) || error.code !== 'NO_SEQUENCE_LEFT' || !this.giveWay()) throw error
-      }
-    }
-  }
-
-  /** @internal */
-  limits(options: ParsedPolicyOptions) {
-    const { batchSize, cacheTokens } = this.#options
-    return cacheLimits(options, { trainedLength: this.trainedLength, batchSize, cacheTokens, memory: this.memory })
-  }
-
-  /** @internal Whether its sequences can have these sizes, which came from outside. */
-  fits(sizes: NativeSequenceOptions): boolean {
-    return sizesFit(sizes, {
-      trainedLength: this.trainedLength,
-      batchSize: this.#options.batchSize,
-      memory: this.memory,
-    })
   }
 
   /** Frees everything. Streams in flight end with `CLOSED`. Idempotent. */
@@ -428,54 +360,12 @@ export class Model {
     if (this.#closed !== undefined) throw modelClosed()
   }
 
-  // Where memory is promised that is not there, the operating system ends the process once it is used.
-  #needMemory(cells: number): void {
-    const bytes = this.#cacheBytes(cells)
-    if (this.device.layers.offloaded > 0 || bytes < totalmem()) return
-    throw new StreamingLLMError(
-      'OUT_OF_MEMORY',
-      `a cache of ${cells} tokens needs ${Math.round(bytes / 2 ** 20)} MB, and this machine has ${Math.round(totalmem() / 2 ** 20)} MB; use a smaller window`,
-      { details: { cells, bytes } },
-    )
-  }
-
-  #mostCells(wanted: number): number {
-    const bytes = this.#cacheBytes(wanted)
-    if (this.device.layers.offloaded > 0 || bytes < totalmem()) return wanted
-    return Math.floor(wanted * (totalmem() / bytes))
-  }
-
-  #cacheBytes(cells: number): number {
-    const format = { bytesPerValue: bytesPerCachedValue[this.#options.kvType], flashAttention: true }
-    return layerBytes(layerMemories(this.#header).layers, { cells, sequenceIds: 0 }, format).reduce(
-      (sum, { cache }) => sum + cache,
-      0,
-    )
-  }
-
   #warn(message: string): void {
     if (this.#warned.has(message)) return
     this.#warned.add(message)
     if (this.#options.onWarning !== undefined) this.#options.onWarning(message)
     else process.emitWarning(message, 'StreamingLLMWarning')
   }
-}
-
-/** Bytes of one text, as on the native side, which counts them exactly. */
-const mostTextBytes = 64 * 2 ** 20
-
-function needText(call: string, text: unknown): asserts text is string {
-  if (typeof text !== 'string')
-    throw new StreamingLLMError('INVALID_OPTION', `${call}: the text must be a string, got ${describe(text)}`, {
-      details: { call, option: 'text' },
-    })
-  // Before it is copied: a UTF-16 code unit takes at least a byte.
-  if (text.length > mostTextBytes)
-    throw new StreamingLLMError(
-      'TEXT_TOO_LONG',
-      `${call}: a text of ${text.length} characters is longer than the ${mostTextBytes} bytes that are tokenized at once; pass it in parts`,
-      { details: { length: text.length, limit: mostTextBytes } },
-    )
 }
 
 /** Texts of one call of `embed`. */
@@ -491,8 +381,8 @@ function readTexts(texts: readonly string[]): string[] {
   return Array.from(texts, (text: unknown, i) => {
     if (typeof text !== 'string') throw refuse(`texts[${i}]`, `texts[${i}] must be a string, got ${describe(text)}`)
     characters += text.length
-    if (characters > mostTextBytes)
-      throw refuse('texts', `the texts may have ${mostTextBytes} characters together; pass them in several calls`)
+    if (characters > maxTextBytes)
+      throw refuse('texts', `the texts may have ${maxTextBytes} characters together; pass them in several calls`)
     return text
   })
 }

@@ -14,12 +14,14 @@ export type ArcPrompts = (question: ArcQuestion, first: boolean) => Promise<Ques
 export function arcPrompts(model: Model): ArcPrompts {
   const { chatTemplate, beginningToken } = model.nativeInfo
   const format =
-    chatTemplate === undefined || chatTemplate === '' ? undefined : new ChatFormat(model, { reasoning: 'text' })
+    chatTemplate === undefined || chatTemplate === ''
+      ? undefined
+      : new ChatFormat(model.tokenizer, { chatTemplate, reasoning: 'text' })
   const encode = (text: string) => [...model.tokenize(text)]
   if (format?.template.incremental) {
     return async (question, first) => {
       const content = `${questionText(question)}\nAnswer with the ${/^\d/.test(question.answer) ? 'number' : 'letter'} only.`
-      const { tokens } = await (first ? wholePrompt : nextPrompt)({ model, format }, undefined, [
+      const { tokens } = await (first ? wholePrompt : nextPrompt)({ tokenizer: model.tokenizer, format }, undefined, [
         { role: 'user', content },
       ])
       return asked(question, tokens, encode(question.answer))

@@ -141,5 +141,5 @@ test('what are no options of tokenize and detokenize, and what are no tokens, is
   })
   // A long message is tokenized beside JavaScript, and comes out the same.
   const long = 'the world of it '.repeat(3_000)
-  expect(await model.tokenizeLater(long)).toEqual(model.tokenize(long))
+  expect(await model.tokenizer.tokenizeLater(long)).toEqual(model.tokenize(long))
 })

@@ -95,7 +95,7 @@ export class Reference {
   }
 
   async #think(sizes: NativeSequenceOptions, jobs: NativeJob[]): Promise<Thought> {
-    const native = this.#model.openSequence({ ...sizes, verify: true })
+    const native = this.#model.sequences.open({ ...sizes, verify: true })
     const thought: Thought = { scores: [], next: [] }
     const generate: NativeJob = {
       type: 'generate',

@@ -88,6 +88,7 @@ export class World {
 
 /** All sequences of the model check their invariants after each step. */
 function verified(model: Model): void {
-  const open = model.openSequence.bind(model)
-  model.openSequence = (limits: NativeSequenceOptions) => open({ ...limits, verify: true })
+  const { sequences } = model
+  const open = sequences.open.bind(sequences)
+  sequences.open = (limits: NativeSequenceOptions) => open({ ...limits, verify: true })
 }

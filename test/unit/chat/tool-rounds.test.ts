@@ -439,7 +439,7 @@ describe('tools', () => {
       { weather: { parameters: { type: 'object', properties: { city: { type: 'string', not: {} } } } } },
       'createChat',
     )
-    const format = new ChatFormat(model, { tools, reasoning: 'template' })
+    const format = new ChatFormat(model.tokenizer, { chatTemplate: template, tools, reasoning: 'template' })
     const make = (choice: 'auto' | 'required', answer?: string) =>
       format.replyGrammar(choice, answer, message => told.push(message))
     for (let i = 0; i < 3; i++) expect(make('auto')!.triggers).toEqual(['<tool_call>'])
