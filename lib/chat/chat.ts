@@ -11,7 +11,6 @@ import {
   type ParsedGenerateOptions,
   parseGenerateOptions,
   parseMessages,
-  type SamplingOptions,
 } from '../options/parse.js'
 import { overSampling } from '../options/sampling.js'
 import { readOutput } from '../structured/response-format.js'
@@ -74,8 +73,9 @@ export class Chat {
     this.restoredFrom = restoredFrom
   }
 
-  get #defaults(): SamplingOptions {
-    return overSampling(this.#setting.presets, this.#setting.options.sampling)
+  #parse(given: GenerateOptions, call: string): ParsedGenerateOptions {
+    const { presets, options, tokenizer } = this.#setting
+    return parseGenerateOptions(given, overSampling(presets, options.sampling), call, tokenizer.impossibleTrigger)
   }
 
   /** The system prompt, if there is one. It is not among `messages`. */
@@ -120,7 +120,7 @@ export class Chat {
    * DECODE_FAILED (the chat stays usable), INVALID_OPTION for a tool's answer to no call, BUSY within a tool that this chat waits for, CLOSED. Wrong options throw at once.
    */
   stream(said: string | ChatMessage | ChatMessage[], options: GenerateOptions = {}): TextStream {
-    const parsed = parseGenerateOptions(options, this.#defaults)
+    const parsed = this.#parse(options, 'stream')
     return this.turn(parseSaid(said, 'stream'), parsed)
   }
 
@@ -140,7 +140,7 @@ export class Chat {
   }
 
   async #answer(messages: ChatMessage[], options: GenerateOptions): Promise<Answer> {
-    const parsed = parseGenerateOptions(options, this.#defaults, 'ask')
+    const parsed = this.#parse(options, 'ask')
     // Of the whole answer: the turn's own does not know of the schema's library.
     const end = performance.now() + (parsed.timeLimit ?? Infinity)
     const left = () => (end === Infinity ? undefined : Math.max(1, end - performance.now()))
@@ -232,11 +232,7 @@ export class Chat {
   ): Promise<(Answer & { chat: Chat })[]> {
     checkValue('candidates', 'count', count, whole(1, 64))
     const messages = parseSaid(said, 'candidates')
-    const { seed = Math.floor(Math.random() * 2 ** 31) } = parseGenerateOptions(
-      options,
-      this.#defaults,
-      'candidates',
-    ).sampling
+    const { seed = Math.floor(Math.random() * 2 ** 31) } = this.#parse(options, 'candidates').sampling
     const chats = [await this.fork()]
     try {
       await chats[0]!.#alone(() => chats[0]!.#conversation.add(messages))
@@ -278,7 +274,7 @@ export class Chat {
    * is still in the window
    */
   regenerate(options: GenerateOptions = {}): TextStream {
-    const parsed = parseGenerateOptions(options, this.#defaults, 'regenerate')
+    const parsed = this.#parse(options, 'regenerate')
     return this.turn([], parsed, async () => {
       const { present } = this.#conversation.log
       if (

@@ -138,7 +138,7 @@ function cache({ chat: { limits, usage, conversation } }: ChatSession, _: string
 
 function set(session: ChatSession, argument: string): CommandOutcome {
   const [, name = '', value = ''] = /^(\S*)\s*(.*)$/s.exec(argument) ?? []
-  if (name !== '') session.options = changeSetting(session.options, name, value)
+  if (name !== '') session.options = changeSetting(session.options, name, value, session.model)
   return { say: settingsText(session.options) }
 }
 

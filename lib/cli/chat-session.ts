@@ -3,6 +3,7 @@ import type { FinishEvent, StreamEvent, Usage } from '../events.js'
 import type { ChatMessage } from '../messages.js'
 import type { ModelDevice } from '../model/place-model.js'
 import type { GenerateOptions } from '../options/parse.js'
+import type { ImpossibleTrigger } from '../structured/grammar-check.js'
 import { type CommandOutcome, findCommand } from './chat-commands.js'
 import { withLineEnds } from './line-history.js'
 import type { Entry } from './message-composer.js'
@@ -29,6 +30,7 @@ export interface CommandedModel {
   readonly path: string
   readonly info: { name?: string; quantization: string; parameters: number }
   readonly device: ModelDevice
+  readonly tokenizer: { readonly impossibleTrigger: ImpossibleTrigger }
   restoreChat(path: string): Promise<CommandedChat>
 }
 

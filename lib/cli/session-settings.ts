@@ -3,6 +3,7 @@ import { StreamingLLMError } from '../errors.js'
 import { type GenerateOptions, parseGenerateOptions } from '../options/parse.js'
 import { type SamplingOptions, samplingSchemas } from '../options/sampling.js'
 import { parseJson } from '../util/json.js'
+import type { CommandedModel } from './chat-session.js'
 import { readSamplingFlag } from './sampling-options.js'
 
 /**
@@ -11,13 +12,18 @@ import { readSamplingFlag } from './sampling-options.js'
  *
  * @throws {StreamingLLMError} UNKNOWN_OPTION, INVALID_OPTION
  */
-export function changeSetting(options: GenerateOptions, name: string, value: string): GenerateOptions {
+export function changeSetting(
+  options: GenerateOptions,
+  name: string,
+  value: string,
+  { tokenizer }: Pick<CommandedModel, 'tokenizer'>,
+): GenerateOptions {
   const option = name.replaceAll(/-+([a-z])/g, (_, letter: string) => letter.toUpperCase())
   const read = value === 'none' && hasFlag(option) ? undefined : readValue(option, value)
   const changed = { ...options, [option]: read }
   // An option that is undefined is one that is not given: its name is checked with a value that none of them takes.
   if (read === undefined) checkName(option)
-  parseGenerateOptions(changed, {}, '/set')
+  parseGenerateOptions(changed, {}, '/set', tokenizer.impossibleTrigger)
   return changed
 }
 

@@ -259,6 +259,11 @@ export interface NativeModel {
   tokenizeLater(text: string, special: boolean): Promise<Int32Array>
   /** Throws INVALID_OPTION, TEXT_TOO_LONG. */
   detokenize(tokens: Int32Array, special: boolean): string
+  /**
+   * The first of the triggers that no text of the grammar begins with, or -1: there is none, as far as that can be known
+   * soon. Never throws, and works after close(), too.
+   */
+  impossibleTrigger(grammar: string, triggers: readonly string[]): number
   /** On a thread and in a context of its own. To be called when the promise of the call before has settled. */
   embed(request: NativeEmbedRequest): NativeEmbedding
   /** Frees what embed() has made, until its next call. */

@@ -67,7 +67,11 @@ export class Sequence {
   /** Adds `options.tokens`, if any, and generates from there. Events as those of a chat. */
   generate(options: GenerateOptions & { tokens?: ArrayLike<number> } = {}): TextStream {
     const { tokens = [], ...rest } = reading('generate', 'options', () => ({ ...options }))
-    return this.continue(wholeNumbers('generate', tokens), parseGenerateOptions(rest, this.#presets, 'generate'))
+    const { impossibleTrigger } = this.#tokenizer
+    return this.continue(
+      wholeNumbers('generate', tokens),
+      parseGenerateOptions(rest, this.#presets, 'generate', impossibleTrigger),
+    )
   }
 
   /** @internal */

@@ -14,4 +14,6 @@ export interface Tokenizer {
   /** As `tokenize`, while the event loop stays free: for texts that take long. */
   tokenizeLater(text: string, options?: TextOptions): Promise<Int32Array>
   detokenize(tokens: ArrayLike<number>, options?: TextOptions): string
+  /** As NativeModel's; works when the model is closed, too. */
+  readonly impossibleTrigger: (grammar: string, triggers: readonly string[]) => number
 }

@@ -9,12 +9,13 @@ import { parseTextOptions, type TextOptions } from '../options/parse.js'
 /** Bytes of one text, as on the native side, which counts them exactly. */
 export const maxTextBytes = 64 * 2 ** 20
 
-/** The vocabulary of a loaded model. All of it throws CLOSED once the model is closed. */
+/** The vocabulary of a loaded model. What needs the model throws CLOSED once that is closed. */
 export class ModelTokenizer implements Tokenizer {
   readonly bosToken: number | undefined
   readonly bosText: string
   readonly eosText: string
   readonly specialTokens: readonly string[]
+  readonly impossibleTrigger: Tokenizer['impossibleTrigger']
   readonly #native: NativeModel
   readonly #closing: AbortSignal
 
@@ -24,6 +25,7 @@ export class ModelTokenizer implements Tokenizer {
     this.bosText = beginningText
     this.eosText = endText
     this.specialTokens = specialTokens
+    this.impossibleTrigger = (grammar, triggers) => native.impossibleTrigger(grammar, triggers)
     this.#native = native
     this.#closing = closing
   }

@@ -230,7 +230,10 @@ export class Model {
     if (typeof prompt !== 'string')
       throw new StreamingLLMError('INVALID_OPTION', `stream: the prompt must be a string, got ${describe(prompt)}`)
     return textStream(
-      this.#continue(() => this.textTokens(prompt), parseGenerateOptions(options, this.samplingPresets)),
+      this.#continue(
+        () => this.textTokens(prompt),
+        parseGenerateOptions(options, this.samplingPresets, 'stream', this.tokenizer.impossibleTrigger),
+      ),
     )
   }
 
@@ -250,7 +253,7 @@ export class Model {
       if (typeof text !== 'string')
         throw new StreamingLLMError('INVALID_OPTION', `fill: the ${name} must be a string, got ${typeof text}`)
     }
-    const parsed = parseGenerateOptions(options, this.samplingPresets, 'fill')
+    const parsed = parseGenerateOptions(options, this.samplingPresets, 'fill', this.tokenizer.impossibleTrigger)
     const tokens = fillTokens(this.nativeInfo, this.path)
     return textStream(this.#continue(() => this.#fillPrompt(tokens, prefix, suffix, parsed.maxTokens), parsed))
   }

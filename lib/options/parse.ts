@@ -3,7 +3,7 @@ import * as v from 'valibot'
 import type { ReasoningMode } from '../chat/chat-format.js'
 import { defaultBatchSize, leastCacheTokens } from '../engine/cache-geometry.js'
 import type { ChatMessage, ToolCall } from '../messages.js'
-import { checkGrammar } from '../structured/grammar-check.js'
+import { checkGrammar, type ImpossibleTrigger } from '../structured/grammar-check.js'
 import { plainJson } from '../structured/json-schema/snapshot.js'
 import { type ResponseFormat, readResponseFormat } from '../structured/response-format.js'
 import { type ToolChoice, wantsCall } from '../tools/tool-definitions.js'
@@ -325,16 +325,25 @@ export function parseRestoreOptions(
   }
 }
 
-/** What was passed to `stream`, `ask` or `generate`; `defaults` are the chat's. */
+/**
+ * What was passed to `stream`, `ask` or `generate`; `defaults` are the chat's. `impossibleTrigger` is the model's; without it,
+ * the triggers of a grammar are not held against it.
+ */
 export function parseGenerateOptions(
   given: unknown,
   defaults: SamplingOptions = {},
   call = 'stream',
+  impossibleTrigger?: ImpossibleTrigger,
 ): ParsedGenerateOptions {
-  return reading(call, 'options', () => readGenerateOptions(given, defaults, call))
+  return reading(call, 'options', () => readGenerateOptions(given, defaults, call, impossibleTrigger))
 }
 
-function readGenerateOptions(given: unknown, defaults: SamplingOptions, call: string): ParsedGenerateOptions {
+function readGenerateOptions(
+  given: unknown,
+  defaults: SamplingOptions,
+  call: string,
+  impossibleTrigger: ImpossibleTrigger | undefined,
+): ParsedGenerateOptions {
   if (
     given !== null &&
     typeof given === 'object' &&
@@ -391,7 +400,7 @@ function readGenerateOptions(given: unknown, defaults: SamplingOptions, call: st
     speculation,
     priority,
     logprobs,
-    grammar: grammar === undefined ? undefined : readGrammar(call, grammar),
+    grammar: grammar === undefined ? undefined : readGrammar(call, grammar, impossibleTrigger),
     responseFormat: responseFormat === undefined ? undefined : readResponseFormat(responseFormat, call),
     startWith,
     toolChoice,
@@ -409,6 +418,12 @@ export function parseEmbedOptions(given: unknown, call = 'embed'): EmbedOptions 
 /** What was passed to `tokenize` or `detokenize`. */
 export function parseTextOptions(given: unknown, call: string): TextOptions {
   return check(call, given, textSchemas, optionsOfCalls)
+}
+
+/** What options of a reply need to know of its model. */
+interface ModelOfReply {
+  samplingPresets: SamplingOptions
+  tokenizer: { impossibleTrigger: ImpossibleTrigger }
 }
 
 /** What was passed to `streamChat`, sorted into what makes a chat and what makes a reply. */
@@ -433,6 +448,7 @@ function readStreamChatOptions(call: string, given: unknown): ReturnType<typeof 
   const reply: Record<string, unknown> = {}
   for (const [name, value] of Object.entries(options)) (name in generateSchemas ? reply : chat)[name] = value
   const parsed = tools === undefined ? undefined : parseTools(tools, call)
+  const { samplingPresets, tokenizer } = (model ?? {}) as Partial<ModelOfReply>
   if (tools !== undefined) chat['tools'] = tools
   // What a chat's tools do may be another thing at each call; what the model is told of them makes the chat.
   const key = JSON.stringify({ ...chat, tools: parsed?.definitions })
@@ -442,11 +458,7 @@ function readStreamChatOptions(call: string, given: unknown): ReturnType<typeof 
     chat,
     key,
     reply: {
-      ...parseGenerateOptions(
-        reply,
-        (model as Partial<{ samplingPresets: SamplingOptions }> | undefined)?.samplingPresets,
-        call,
-      ),
+      ...parseGenerateOptions(reply, samplingPresets, call, tokenizer?.impossibleTrigger),
       tools: parsed,
     },
   }
@@ -530,10 +542,14 @@ function readEachAdapter(call: string, given: unknown): AdapterOptions[] {
   })
 }
 
-function readGrammar(call: string, given: unknown): ParsedGenerateOptions['grammar'] {
+function readGrammar(
+  call: string,
+  given: unknown,
+  impossibleTrigger: ImpossibleTrigger | undefined,
+): ParsedGenerateOptions['grammar'] {
   const { source, triggers = [] } =
     typeof given === 'string' ? { source: given } : checkObject(call, 'grammar', given, grammarSchemas)
-  checkGrammar(source, call, triggers)
+  checkGrammar(source, call, triggers, impossibleTrigger)
   return { source, triggers }
 }
 

@@ -2,7 +2,6 @@ import { StreamingLLMError } from '../errors.js'
 import { invalid } from '../options/check.js'
 import { endlessRule, leftmostCost } from './grammar/analysis.js'
 import { type FlatRules, readFlatRules } from './grammar/flat-rules.js'
-import { mayBeginWith } from './grammar/prefix.js'
 import { Problem } from './problem.js'
 
 const mostBytes = 1024 ** 2
@@ -10,6 +9,9 @@ const mostBytes = 1024 ** 2
 const mostDepth = 1000
 /** Takes llama.cpp some tens of milliseconds. */
 const mostSteps = 5_000_000
+
+/** What a model's engine knows of grammars: as `NativeModel.impossibleTrigger`. */
+export type ImpossibleTrigger = (grammar: string, triggers: readonly string[]) => number
 
 /**
  * Checks a grammar in GBNF before the native side reads it, so that whoever wrote it is told the line. What passes has a rule
@@ -25,20 +27,28 @@ const mostSteps = 5_000_000
  * text of the grammar, so that any other trigger could never be written
  * @throws {StreamingLLMError} INVALID_OPTION with `details.line`, from 1, where one line is to blame
  */
-export function checkGrammar(source: unknown, call: string, triggers: readonly string[] = []): void {
+export function checkGrammar(
+  source: unknown,
+  call: string,
+  triggers: readonly string[] = [],
+  impossibleTrigger: ImpossibleTrigger = () => -1,
+): void {
   if (typeof source !== 'string') throw invalid(call, 'grammar', 'the grammar must be a string', 'a grammar in GBNF')
+  checkText(source, call)
+  const impossible = triggers.length === 0 ? -1 : impossibleTrigger(source, triggers)
+  if (impossible === -1) return
+  const trigger = JSON.stringify(triggers[impossible])
+  throw invalid(
+    call,
+    `grammar.triggers[${impossible}]`,
+    `no text of the grammar begins with its trigger ${trigger}, as it must, since it holds from there on: the model could never write the trigger. Let 'root' begin with ${trigger}`,
+    'a text that the grammar begins with',
+  )
+}
+
+function checkText(source: string, call: string): void {
   try {
-    const flat = checkSource(source)
-    const useless = triggers.findIndex(trigger => !mayBeginWith(flat, trigger))
-    if (useless !== -1) {
-      const trigger = JSON.stringify(triggers[useless])
-      throw invalid(
-        call,
-        `grammar.triggers[${useless}]`,
-        `no text of the grammar begins with its trigger ${trigger}, as it must, since it holds from there on: the model could never write the trigger. Let 'root' begin with ${trigger}`,
-        'a text that the grammar begins with',
-      )
-    }
+    checkSource(source)
   } catch (error) {
     if (!(error instanceof Problem)) throw error
     const { line, message } = error

@@ -8,6 +8,7 @@
 #include "addon/napi_values.h"
 #include "addon/read_options.h"
 #include "addon/sequence_object.h"
+#include "llama/grammar_triggers.h"
 
 namespace streaming {
 namespace {
@@ -65,8 +66,9 @@ Napi::Function ModelObject::define(Napi::Env env) {
        InstanceAccessor<&ModelObject::loaded>("loaded"), InstanceMethod<&ModelObject::open_sequence>("openSequence"),
        InstanceMethod<&ModelObject::tokenize>("tokenize"),
        InstanceMethod<&ModelObject::tokenize_later>("tokenizeLater"),
-       InstanceMethod<&ModelObject::detokenize>("detokenize"), InstanceMethod<&ModelObject::embed>("embed"),
-       InstanceMethod<&ModelObject::release_embedder>("releaseEmbedder"),
+       InstanceMethod<&ModelObject::detokenize>("detokenize"),
+       InstanceMethod<&ModelObject::impossible_trigger>("impossibleTrigger"),
+       InstanceMethod<&ModelObject::embed>("embed"), InstanceMethod<&ModelObject::release_embedder>("releaseEmbedder"),
        InstanceMethod<&ModelObject::close>("close")});
 }
 
@@ -189,6 +191,12 @@ Napi::Value ModelObject::detokenize(const Napi::CallbackInfo& call) {
     need_open();
     return Napi::String::New(call.Env(), model_->detokenize(tokens(call[0]), call[1].ToBoolean()));
   });
+}
+
+// Works on a closed model, too: the answer does not depend on it.
+Napi::Value ModelObject::impossible_trigger(const Napi::CallbackInfo& call) {
+  const auto found = streaming::impossible_trigger(call[0].ToString().Utf8Value(), texts(call[1]));
+  return Napi::Number::New(call.Env(), found ? static_cast<double>(*found) : -1);
 }
 
 Napi::Value ModelObject::embed(const Napi::CallbackInfo& call) {

@@ -24,6 +24,7 @@ class ModelObject : public Napi::ObjectWrap<ModelObject> {
   Napi::Value tokenize(const Napi::CallbackInfo& call);
   Napi::Value tokenize_later(const Napi::CallbackInfo& call);
   Napi::Value detokenize(const Napi::CallbackInfo& call);
+  Napi::Value impossible_trigger(const Napi::CallbackInfo& call);
   Napi::Value embed(const Napi::CallbackInfo& call);
   Napi::Value release_embedder(const Napi::CallbackInfo& call);
   Napi::Value close(const Napi::CallbackInfo& call);

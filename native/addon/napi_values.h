@@ -40,11 +40,12 @@ inline Napi::Int32Array to_array(Napi::Env env, const std::vector<int32_t>& valu
 }
 inline std::string text(const Napi::Object& from, const char* name) { return from.Get(name).ToString().Utf8Value(); }
 
-inline std::vector<std::string> texts(const Napi::Object& from, const char* name) {
+inline std::vector<std::string> texts(const Napi::Value& value) {
   std::vector<std::string> list;
-  const auto array = from.Get(name).As<Napi::Array>();
+  const auto array = value.As<Napi::Array>();
   for (uint32_t i = 0; i < array.Length(); i++) list.push_back(array.Get(i).ToString().Utf8Value());
   return list;
 }
+inline std::vector<std::string> texts(const Napi::Object& from, const char* name) { return texts(from.Get(name)); }
 
 }  // namespace streaming

@@ -86,6 +86,10 @@ export class FakeModel implements NativeModel {
     return String.fromCharCode(...tokens)
   }
 
+  impossibleTrigger(): number {
+    return -1
+  }
+
   embed({ texts }: NativeEmbedRequest): NativeEmbedding {
     return { promise: Promise.resolve(texts.map(text => Float32Array.of(text.length))), abort: () => {} }
   }

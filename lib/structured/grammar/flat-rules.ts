@@ -1,23 +1,12 @@
 import { Problem } from '../problem.js'
 
-// Elements of a flat rule that are no reference; references are rule numbers, from 0. Terminals are those from -3 down.
-/** Counts as llama.cpp counts it, and matches no more than the set before it does. */
-export const furtherMember = -1
+// Elements of a flat rule that are no reference; references are rule numbers, from 0.
+/** A character or a token; each further member of a set, too, which llama.cpp counts as an element. */
+const terminal = -1
 export const alternative = -2
-const firstTerminal = -3
-
-/** What one element matches: a character of a set or outside of it, any character, or a token, whose text only a model knows. */
-export type Terminal =
-  | { readonly ranges: readonly (readonly [number, number])[]; readonly inverted: boolean }
-  | 'any'
-  | 'token'
 
 export function isTerminal(element: number): boolean {
-  return element < 0 && element !== alternative
-}
-
-export function terminalOf(flat: FlatRules, element: number): Terminal {
-  return flat.terminals[firstTerminal - element]!
+  return element === terminal
 }
 
 /** A grammar as llama.cpp keeps it: without groups and repetitions, which have become rules of their own. */
@@ -28,11 +17,8 @@ export interface FlatRules {
   readonly rules: readonly (readonly number[] | undefined)[]
   /** The line of each rule, from 1: where it is defined, or first referred to. */
   readonly lines: readonly number[]
-  /** What the terminals match; those of the same character are the same. */
-  readonly terminals: readonly Terminal[]
 }
 
-const controls: Readonly<Record<string, string>> = { t: '\t', r: '\r', n: '\n' }
 const mostNesting = 100
 /** llama.cpp refuses from here on. */
 const repetitionThreshold = 2000
@@ -54,8 +40,6 @@ class FlatRulesReader {
   readonly #names = new Map<string, number>()
   readonly #rules: (number[] | undefined)[] = []
   readonly #lines: number[] = []
-  readonly #terminals: Terminal[] = ['any', 'token']
-  readonly #characters = new Map<number, number>()
   #position = 0
   #line = 1
   #counted = 0
@@ -67,7 +51,7 @@ class FlatRulesReader {
   read(): FlatRules {
     this.#skipSpace(true)
     while (this.#position < this.source.length) this.#readRule()
-    return { names: this.#names, rules: this.#rules, lines: this.#lines, terminals: this.#terminals }
+    return { names: this.#names, rules: this.#rules, lines: this.#lines }
   }
 
   #readRule(): void {
@@ -111,7 +95,7 @@ class FlatRulesReader {
         weight = 1
         if (character === '.') this.#position++
         else this.#readToken()
-        this.#add(elements, firstTerminal - this.#terminals.indexOf(character === '.' ? 'any' : 'token'))
+        this.#add(elements, terminal)
       } else if (/[a-zA-Z0-9-]/.test(character)) {
         start = elements.length
         weight = 1
@@ -198,49 +182,33 @@ class FlatRulesReader {
   #readLiteral(elements: number[]): void {
     this.#position++
     while (!this.#take('"')) {
-      const codePoint = this.#readCharacter()
-      if (!this.#characters.has(codePoint))
-        this.#characters.set(codePoint, this.#newTerminal({ ranges: [[codePoint, codePoint]], inverted: false }))
-      this.#add(elements, this.#characters.get(codePoint)!)
+      this.#readCharacter()
+      this.#add(elements, terminal)
     }
   }
 
+  /** One without members is nothing at all to llama.cpp. */
   #readSet(elements: number[]): void {
     this.#position++
-    const inverted = this.#take('^')
-    const first = elements.length
-    const ranges: [number, number][] = []
+    this.#take('^')
     while (!this.#take(']')) {
-      const from = this.#readCharacter()
-      let to = from
-      this.#add(elements, furtherMember)
+      this.#readCharacter()
+      this.#add(elements, terminal)
       if (this.#next() === '-' && this.source[this.#position + 1] !== ']') {
         this.#position++
-        to = this.#readCharacter()
+        this.#readCharacter()
       }
-      ranges.push([from, to])
     }
-    // a set without members is nothing at all to llama.cpp
-    if (ranges.length > 0) elements[first] = this.#newTerminal({ ranges, inverted })
   }
 
-  #newTerminal(terminal: Terminal): number {
-    return firstTerminal - (this.#terminals.push(terminal) - 1)
-  }
-
-  #readCharacter(): number {
+  #readCharacter(): void {
     if (this.#next() !== '\\') {
-      const character = this.#match(/./suy)
-      if (character === '') throw this.#expected('more')
-      return character.codePointAt(0)!
+      if (this.#match(/./suy) === '') throw this.#expected('more')
+      return
     }
-    const escape = this.#match(/\\(?:x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[trn\\"[\]-])/y)
-    if (escape === '') {
-      const next = this.source[this.#position + 1] ?? ''
-      throw this.#problem(`a backslash before ${JSON.stringify(next)} is no escape, or its digits are missing`)
-    }
-    if (escape.length > 2) return parseInt(escape.slice(2), 16)
-    return (controls[escape[1]!] ?? escape[1]!).codePointAt(0)!
+    if (this.#match(/\\(?:x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[trn\\"[\]-])/y) !== '') return
+    const next = this.source[this.#position + 1] ?? ''
+    throw this.#problem(`a backslash before ${JSON.stringify(next)} is no escape, or its digits are missing`)
   }
 
   #readToken(): void {

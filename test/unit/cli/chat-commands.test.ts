@@ -267,6 +267,7 @@ describe('/set', () => {
     ['temprature', "did you mean 'temperature'?"],
     ['topK many', "'topK' must be a whole number"],
     ['signal 1', 'an AbortSignal'],
+    ['grammar {"source": "root ::= [a-z]", "triggers": ["a", "never"]}', 'begins with its trigger "never"'],
   ])('%j is refused', async (argument, message) => {
     const session = fakeSession(new FakeChat(), { seed: 1 })
     await expect(type(session, `/set ${argument}`)).rejects.toThrow(message)

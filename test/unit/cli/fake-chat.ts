@@ -73,6 +73,7 @@ export function fakeSession(
     path: '/models/tiny.gguf',
     info: { name: 'Tiny', quantization: 'Q4_1', parameters: 1234567 },
     device: { backend: 'CPU', name: 'A processor', memory: { free: 1, total: 1 }, layers: { offloaded: 0, total: 3 } },
+    tokenizer: { impossibleTrigger: (_grammar, triggers) => triggers.indexOf('never') },
     async restoreChat(path) {
       const chat = saved[path]
       if (chat === undefined) throw new Error(`no chat in ${path}`)

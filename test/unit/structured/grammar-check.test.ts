@@ -1,9 +1,6 @@
 import { StreamingLLMError } from '../../../lib/errors.js'
-import { mayBeginWith } from '../../../lib/structured/grammar/prefix.js'
-import { checkGrammar, checkSource } from '../../../lib/structured/grammar-check.js'
+import { checkGrammar } from '../../../lib/structured/grammar-check.js'
 import { cpuMilliseconds } from '../../tools/cpu-time.js'
-import { GbnfGrammar } from '../../tools/gbnf.js'
-import { seeded } from '../../tools/random.js'
 
 function failure(source: unknown): StreamingLLMError {
   try {
@@ -211,105 +208,5 @@ describe('limits', () => {
     failure(backwards)
     expect(() => checkGrammar(`root ::= ${'"a" | '.repeat(80_000)}"b"`, 'c')).not.toThrow()
     expect(cpuMilliseconds() - start).toBeLessThan(3000)
-  })
-})
-
-describe('triggers', () => {
-  const begins = (source: string, ...triggers: string[]) => checkGrammar(source, 'someCall', triggers)
-
-  test.each<[string, string[]]>([
-    ['root ::= "<score>" [0-9]{1,2} "</score>"', ['<score>', '<', '<score>5', '<score>99</']],
-    ['root ::= "The" | "An" b\nb ::= " apple" | root', ['The', 'An', 'An apple', 'AnThe', 'AnAnAnAn app']],
-    ['root ::= [A-Z] [^a-c\\n]* .', ['The', 'X', 'Zde\n', 'Aä😀']],
-    ['root ::= "\\x3C" "\\u00e4" "\\U0001F600" "\\n\\t\\"\\\\"', ['<ä😀\n\t"\\']],
-    ['root ::= "" ("a"?)* space* "b"\nspace ::= [ ]*', ['b', 'aab', '  b', ' ']],
-    ['root ::= ("ab"){2,3} [x-z]+ "."? "c"{3}', ['ababx', 'abababxyz', 'abab', 'ababzccc', 'ababz.cc']],
-    ['root ::= [] "a" [^]', ['a']],
-    ['root ::= "(" root ")" | "x"', ['((((', '((x))', 'x']],
-    ['root ::= [-a\\]]{3}', ['-a]']],
-    ['root ::= <think> "a" | !<[5]>', ['anything']],
-    ['root ::= "a" <[5]>', ['ab']],
-    ['root ::= "a"*', ['a'.repeat(256)]],
-    ['root ::= ("a" | "aa" | "aaa")* "b"', ['a'.repeat(256)]],
-    ['root ::= "x" root', ['xxx']],
-  ])('%s', (source, triggers) => {
-    for (const trigger of triggers) expect(() => begins(source, trigger)).not.toThrow()
-    expect(() => begins(source, ...triggers)).not.toThrow()
-  })
-
-  test.each<[string, string[]]>([
-    ['root ::= "aZZ"', ['The', 'aZZZ', 'ZZ', 'b', ' aZZ']],
-    ['root ::= "The" | "An" b\nb ::= " apple" | root', ['Ann', 'the', 'Thee', ' An', 'AnTheA']],
-    ['root ::= [A-Z] [^a-c\\n]* "."', ['the', 'Ta', 'X\n']],
-    ['root ::= ("ab"){2,3} [x-z]+', ['abx', 'ababababx', 'ababa ']],
-    ['root ::= "(" root ")" | "x"', ['((x)))', '(x(', ')']],
-    ['root ::= ("a" | "aa" | "aaa")* "b"', [`${'a'.repeat(50)}c`]],
-    ['root ::= "b" <[5]>', ['ab']],
-    ['root ::= ', ['a']],
-  ])('%s refuses', (source, triggers) => {
-    for (const trigger of triggers) {
-      expect(() => begins(source, trigger)).toThrow(
-        expect.objectContaining({
-          code: 'INVALID_OPTION',
-          message: expect.stringContaining(
-            `someCall: no text of the grammar begins with its trigger ${JSON.stringify(trigger)}`,
-          ),
-          details: expect.objectContaining({ call: 'someCall', option: 'grammar.triggers[0]' }),
-        }),
-      )
-    }
-  })
-
-  test('the one of several that is wrong is named', () => {
-    expect(() => begins('root ::= "a" | "b"', 'a', 'c', 'b')).toThrow(
-      expect.objectContaining({ details: expect.objectContaining({ option: 'grammar.triggers[1]' }) }),
-    )
-  })
-
-  test('agree with another reader of grammars', () => {
-    const random = seeded(7)
-    const letters = () => Array.from({ length: 1 + random.below(3) }, () => 'abc'[random.below(3)]!).join('')
-    const part = (depth: number): string => {
-      const kind = random.below(depth === 0 ? 2 : 6)
-      if (kind === 0) return JSON.stringify(letters())
-      if (kind === 1) return `[${random.chance(0.3) ? '^' : ''}${letters()}]`
-      if (kind === 2) return `(${part(depth - 1)} | ${part(depth - 1)})`
-      if (kind === 3) return `${part(depth - 1)} ${part(depth - 1)}`
-      if (kind === 4) return `("${letters()}" ${part(depth - 1)})${['*', '+', '?', '{0,2}', '{2}'][random.below(5)]}`
-      return 'rest'
-    }
-    let refused = 0
-    for (let i = 0; i < 300; i++) {
-      const source = `root ::= ${part(3)} "."\nrest ::= "a" rest | ${JSON.stringify(letters())}`
-      const grammar = new GbnfGrammar(source)
-      const texts = Array.from({ length: 20 }, () => grammar.sentence(random, 8))
-      for (const text of texts)
-        for (const length of [1, 2, 5]) {
-          const beginning = Array.from(text).slice(0, length).join('')
-          expect([source, beginning, mayBeginWith(checkSource(source), beginning)]).toEqual([source, beginning, true])
-        }
-      // a text that is refused begins no sentence; one that is whole is one by both
-      for (let j = 0; j < 10; j++) {
-        const text = `${letters()}${letters()}.`
-        if (grammar.accepts(text))
-          expect([source, text, mayBeginWith(checkSource(source), text)]).toEqual([source, text, true])
-        else if (!mayBeginWith(checkSource(source), text)) refused++
-      }
-    }
-    expect(refused).toBeGreaterThan(1000)
-  })
-
-  test('none takes long', () => {
-    const start = cpuMilliseconds()
-    begins(
-      lines(
-        'root ::= r0',
-        ...Array.from({ length: 900 }, (_, i) => `r${i} ::= ${i === 899 ? '[a-z]*' : `r${i + 1} | "b" r${i + 1}`}`),
-      ),
-      'b'.repeat(256),
-    )
-    begins('root ::= (("a" | "a" "a")+ | ("a" | "b")+)+ "c"', 'a'.repeat(256))
-    begins(`root ::= (${'"a" | '.repeat(80_000)}"b") root`, 'a'.repeat(256))
-    expect(cpuMilliseconds() - start).toBeLessThan(30_000) // a second or less; by all ways at once it takes minutes
   })
 })
