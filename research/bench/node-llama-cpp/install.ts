@@ -1,11 +1,10 @@
 import { spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { type LlamaLibraries, locateLibraries } from '../../../lib/backend/locate.js'
 import { StreamingLLMError } from '../../../lib/errors.js'
-import { withFileLock } from '../../../lib/hub/file-lock.js'
+import { madeOnce } from '../../../lib/hub/made-once.js'
 import { userCacheFolder } from '../../../lib/util/user-cache.js'
 
 /** The release whose llama.cpp is the very one that this package runs on. */
@@ -21,22 +20,13 @@ const packageFolder = path.join(folder, 'node_modules', 'node-llama-cpp')
  * @throws {StreamingLLMError} DOWNLOAD_FAILED when npm cannot install it
  */
 export async function installNodeLlamaCpp(say: (line: string) => void = line => console.error(line)): Promise<string> {
-  if (existsSync(folder)) return packageFolder
-  await withFileLock(`${folder}.lock`, {}, async () => {
-    if (existsSync(folder)) return // another process installed it meanwhile
+  await madeOnce(folder, async unfinished => {
     say(`Installing node-llama-cpp ${nodeLlamaCppVersion}`)
-    await mkdir(path.dirname(folder), { recursive: true })
-    // Elsewhere first: what is broken off must not look installed.
-    const workshop = await mkdtemp(`${folder}.`)
-    try {
-      await npmInstall(workshop, [
-        `node-llama-cpp@${nodeLlamaCppVersion}`,
-        `${binariesPackage()}@${nodeLlamaCppVersion}`,
-      ])
-      await rename(workshop, folder)
-    } finally {
-      await rm(workshop, { recursive: true, force: true })
-    }
+    await mkdir(unfinished)
+    await npmInstall(unfinished, [
+      `node-llama-cpp@${nodeLlamaCppVersion}`,
+      `${binariesPackage()}@${nodeLlamaCppVersion}`,
+    ])
   })
   return packageFolder
 }
