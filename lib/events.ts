@@ -1,7 +1,4 @@
 import type { ChatMessage, ToolCall } from './messages.js'
-import type { InvalidToolCallPart, ToolCallArgumentsPart, ToolCallStartPart } from './reply/reply-parts.js'
-
-export type { InvalidToolCallPart, ToolCallArgumentsPart, ToolCallStartPart } from './reply/reply-parts.js'
 
 /** The prompt is being read. One such event at the start (`done: 0`), then one for each batch. */
 export interface PrefillEvent {
@@ -42,10 +39,39 @@ export interface ReasoningEvent {
   tokens?: TokenProbability[]
 }
 
+/** A call of a known tool has begun. Calls are numbered from 0 in each reply. */
+export interface ToolCallStartPart {
+  type: 'tool-call-start'
+  index: number
+  /** Made by this library, unique in the conversation. */
+  id: string
+  name: string
+}
+
+/** A piece of the arguments of the call that has begun. The pieces together are the JSON text of its `arguments`. */
+export interface ToolCallArgumentsPart {
+  type: 'tool-call-arguments'
+  index: number
+  text: string
+}
+
 /** A call that is complete. */
 export interface ToolCallEvent extends ToolCall {
   type: 'tool-call'
   index: number
+}
+
+/** What was begun as a call and is none: broken JSON, an unknown tool, no end. */
+export interface InvalidToolCallPart {
+  type: 'invalid-tool-call'
+  raw: string
+  /** What is wrong with it, as a sentence that the model may be told. */
+  reason: string
+  /** The tool's name, if it could be read. */
+  name?: string
+  /** Of the call, if its start was reported. */
+  index?: number
+  id?: string
 }
 
 /** A tool has been run, and the model will be told what came of it. */

@@ -1,5 +1,6 @@
 import type { Tokenizer } from '../engine/tokenizer.js'
 import { StreamingLLMError } from '../errors.js'
+import type { ReasoningMode } from '../options/parse.js'
 import { type ReasoningFormat, reasoningFormat, reasoningIsOpen } from '../reply/reasoning-format.js'
 import { ReplyReader } from '../reply/reply-reader.js'
 import { jsonSchemaGrammar } from '../structured/json-schema.js'
@@ -13,9 +14,6 @@ import type { ToolChoice } from '../tools/tool-definitions.js'
 import { toolInstructions } from '../tools/tool-instructions.js'
 import { toolVariables } from '../tools/tool-messages.js'
 import type { ParsedTools } from '../tools/tools.js'
-
-/** What becomes of a model's reasoning: see ChatOptions. */
-export type ReasoningMode = 'template' | 'keep' | 'drop' | 'text'
 
 /** A chat's template, and how its model writes reasoning and tool calls. */
 export class ChatFormat {

@@ -6,12 +6,7 @@ import type { FinishReason, StreamEvent, Timings, TokenProbability, Usage } from
 import type { ChatMessage, ToolCall } from '../messages.js'
 import { checkValue, reading } from '../options/check.js'
 import { text as anyText, someText, whole } from '../options/kinds.js'
-import {
-  type GenerateOptions,
-  type ParsedGenerateOptions,
-  parseGenerateOptions,
-  parseMessages,
-} from '../options/parse.js'
+import type { GenerateOptions, ParsedGenerateOptions } from '../options/parse.js'
 import { overSampling } from '../options/sampling.js'
 import { readOutput } from '../structured/response-format.js'
 import type { StandardSchema } from '../structured/schema.js'
@@ -19,6 +14,8 @@ import { chosen } from '../tools/tool-call-grammar.js'
 import { wantsCall } from '../tools/tool-definitions.js'
 import { followingController, throwIfAborted } from '../util/abort.js'
 import type { Conversation, ConversationSetting, RestoredFrom } from './conversation.js'
+import { parseMessages } from './parse-messages.js'
+import { parseGenerateOptions } from './parse-options.js'
 import { waitForTurn } from './reentrancy.js'
 import { writeSavedChat } from './saved-chat.js'
 import { takeTurn } from './turn.js'

@@ -2,8 +2,8 @@ import * as v from 'valibot'
 import { mostCells } from '../engine/cache-geometry.js'
 import type { LoggedMessage } from '../messages.js'
 import { describe } from '../options/check.js'
-import { parseChatOptions } from '../options/parse.js'
 import { extendDigest } from './message-log.js'
+import { parseChatOptions } from './parse-options.js'
 import type { SavedChat } from './saved-chat.js'
 
 /** Tokens of a conversation, of which there may be more than positions. */

@@ -1,5 +1,5 @@
-import type { RestoredFrom } from '../chat/conversation.js'
 import type { FinishEvent, StreamEvent, Usage } from '../events.js'
+import type { RestoredFrom } from '../index.js'
 import type { ChatMessage } from '../messages.js'
 import type { ModelDevice } from '../model/place-model.js'
 import type { GenerateOptions } from '../options/parse.js'

@@ -1,7 +1,7 @@
 import path from 'node:path'
 import { Command, Option } from 'commander'
-import type { Chat } from '../chat/chat.js'
 import { StreamingLLMError } from '../errors.js'
+import type { Chat } from '../index.js'
 import type { Model } from '../model/model.js'
 import type { ChatOptions } from '../options/parse.js'
 import { ChatSession } from './chat-session.js'

@@ -1,8 +1,8 @@
 import { StreamingLLMError } from '../errors.js'
+import type { JsonSchema } from '../index.js'
 import type { GenerateOptions } from '../options/parse.js'
 import { checkGrammar } from '../structured/grammar-check.js'
 import { jsonSchemaGrammar } from '../structured/json-schema.js'
-import type { JsonSchema } from '../tools/tool-definitions.js'
 import { readTextFile } from '../util/text-file.js'
 
 /**

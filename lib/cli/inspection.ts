@@ -1,11 +1,10 @@
-import { cacheLimits } from '../engine/cache-geometry.js'
 import type { ModelHeader } from '../gguf/check.js'
 import { tokensKey } from '../gguf/header.js'
 import { ArchitectureFigures, arrayLength, type MetadataValue } from '../gguf/metadata.js'
 import type { EstimateSetting, MemoryEstimate } from '../model/estimate-memory.js'
 import { type FileInfo, fileInfo } from '../model/model-info.js'
 import type { ModelMemory } from '../model/model-memory.js'
-import { parseModelOptions, parseSequenceOptions } from '../options/parse.js'
+import { usualLimits } from '../model/usual-limits.js'
 import { byteText, columns, countText } from './figures.js'
 import { plainText } from './plain-text.js'
 
@@ -43,8 +42,7 @@ export async function inspectionOf(
     const values = figures.perLayer(name, layers)
     return values === undefined || Math.max(...values) === 0 ? undefined : Math.max(...values)
   }
-  const { batchSize } = parseModelOptions({})
-  const limits = () => cacheLimits(parseSequenceOptions({}), { trainedLength: header.contextLength, batchSize, memory })
+  const limits = () => usualLimits({}, { trainedLength: header.contextLength, memory })
   const heads = most('attention.head_count')
   return {
     path: header.path,

@@ -1,7 +1,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
-import { cacheLimits } from '../engine/cache-geometry.js'
 import { StreamingLLMError } from '../errors.js'
 import type { Model } from '../model/model.js'
+import { usualLimits } from '../model/usual-limits.js'
 import { onInterrupt } from './failure.js'
 import { openModel } from './open-model.js'
 import { type OutputFile, openOutputFile } from './output-file.js'
@@ -155,12 +155,7 @@ function sizes(
 ): { sinks: number; window: number } {
   if (policy === 'dense') return { sinks: 0, window: tokens }
   // Whatever batches this policy's model takes.
-  const most =
-    window ??
-    cacheLimits(
-      { policy: 'streaming', sinks },
-      { trainedLength: model.trainedLength, batchSize: 128, memory: model.memory },
-    ).window
+  const most = window ?? usualLimits({ policy: 'streaming', sinks }, model).window
   return policy === 'streaming' || policy === 'recompute' ? { sinks, window: most } : { sinks: 0, window: sinks + most }
 }
 

@@ -1,4 +1,4 @@
-import type { Sequence } from '../engine/sequence.js'
+import type { Sequence } from '../index.js'
 import { throwIfAborted } from '../util/abort.js'
 
 /** Where a measurement stands. */

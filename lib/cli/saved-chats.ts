@@ -1,9 +1,8 @@
 import { mkdir } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import path from 'node:path'
-import { nothingDecoded } from '../chat/conversation.js'
-import { isOtherFile, saveFailed } from '../chat/saved-chat.js'
 import { StreamingLLMError } from '../errors.js'
+import { isOtherFile, nothingDecoded, saveFailed } from '../model/command-line.js'
 import { userDataFolder } from '../util/user-data.js'
 import type { CommandedChat, CommandedModel } from './chat-session.js'
 

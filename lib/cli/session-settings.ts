@@ -1,6 +1,7 @@
 import { CommanderError } from 'commander'
 import { StreamingLLMError } from '../errors.js'
-import { type GenerateOptions, parseGenerateOptions } from '../options/parse.js'
+import { parseGenerateOptions } from '../model/command-line.js'
+import type { GenerateOptions } from '../options/parse.js'
 import { type SamplingOptions, samplingSchemas } from '../options/sampling.js'
 import { parseJson } from '../util/json.js'
 import type { CommandedModel } from './chat-session.js'

@@ -1,5 +1,4 @@
 import { StreamingLLMError } from '../errors.js'
-import type { ModelMemory } from '../model/model-memory.js'
 import type { ParsedPolicyOptions } from '../options/parse.js'
 import type { NativeSequenceOptions } from './native.js'
 
@@ -9,7 +8,16 @@ export interface CacheSurroundings {
   batchSize: number
   /** Cells of the whole cache; undefined: it grows as needed. */
   cacheTokens?: number
-  memory: ModelMemory
+  memory: CacheMemory
+}
+
+/** Of how a model remembers, what sizes depend on: see ModelMemory. */
+export interface CacheMemory {
+  readonly kind: 'attention' | 'sliding window' | 'hybrid' | 'recurrent'
+  readonly eviction: 'in place' | 'refill'
+  readonly sinksMove: boolean
+  readonly positionLimit?: number
+  readonly lastPosition?: number
 }
 
 const defaultSinks = 4
@@ -25,9 +33,6 @@ const heldCells = 64
 export function leastCacheTokens(batchSize = defaultBatchSize): number {
   return batchSize + heldCells + 1
 }
-
-/** By the type of the cached keys and values. */
-export const bytesPerCachedValue = { f32: 4, f16: 2, q8_0: 1.0625, q4_0: 0.5625 }
 
 // llama.cpp keeps books on each cell; this many take it some 400 MB, whatever the model.
 export const mostCells = 2 ** 22

@@ -1,8 +1,8 @@
 import { StreamingLLMError } from '../errors.js'
 import type { TextEvent, TokenLikelihood } from '../events.js'
 import type { ParsedGenerateOptions } from '../options/parse.js'
-import { nativeSampling } from '../options/sampling.js'
 import type { NativeEvent, NativeJob } from './native.js'
+import { nativeSampling } from './native-sampling.js'
 import type { Tokenizer } from './tokenizer.js'
 
 type GenerateJob = Extract<NativeJob, { type: 'generate' }>

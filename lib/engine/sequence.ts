@@ -1,12 +1,7 @@
 import { StreamingLLMError } from '../errors.js'
 import type { StreamEvent } from '../events.js'
 import { describe, reading } from '../options/check.js'
-import {
-  type GenerateOptions,
-  type ParsedGenerateOptions,
-  parseGenerateOptions,
-  type SamplingOptions,
-} from '../options/parse.js'
+import type { GenerateOptions, ParsedGenerateOptions } from '../options/parse.js'
 import { Deadline } from './deadline.js'
 import { generateJob, textEvent } from './generate-job.js'
 import { JobRunner, type TokenCounts } from './job-runner.js'
@@ -22,14 +17,19 @@ export class Sequence {
   readonly #runner: JobRunner
   readonly #tokenizer: Tokenizer
   readonly #kept: number
-  readonly #presets: SamplingOptions
+  readonly #parse: (options: GenerateOptions) => ParsedGenerateOptions
 
-  /** @internal `kept`: how many tokens the cache holds at most; `presets`: what the model's file says about sampling. */
-  constructor(native: NativeSequence, tokenizer: Tokenizer, kept: number, presets: SamplingOptions) {
+  /** @internal `kept`: how many tokens the cache holds at most; `parse` reads the options of `generate`. */
+  constructor(
+    native: NativeSequence,
+    tokenizer: Tokenizer,
+    kept: number,
+    parse: (options: GenerateOptions) => ParsedGenerateOptions,
+  ) {
     this.#runner = new JobRunner(native)
     this.#tokenizer = tokenizer
     this.#kept = kept
-    this.#presets = presets
+    this.#parse = parse
   }
 
   /** Tokens of this sequence so far: seen, in the cache, evicted. */
@@ -67,11 +67,7 @@ export class Sequence {
   /** Adds `options.tokens`, if any, and generates from there. Events as those of a chat. */
   generate(options: GenerateOptions & { tokens?: ArrayLike<number> } = {}): TextStream {
     const { tokens = [], ...rest } = reading('generate', 'options', () => ({ ...options }))
-    const { impossibleTrigger } = this.#tokenizer
-    return this.continue(
-      wholeNumbers('generate', tokens),
-      parseGenerateOptions(rest, this.#presets, 'generate', impossibleTrigger),
-    )
+    return this.continue(wholeNumbers('generate', tokens), this.#parse(rest))
   }
 
   /** @internal */

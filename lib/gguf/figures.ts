@@ -1,4 +1,4 @@
-import { recurrentArchitectures } from '../memory/architectures.js'
+import { recurrentArchitectures } from './architectures.js'
 import { FigureReader } from './figure-reader.js'
 import { checkGraph } from './graph.js'
 import type { RawHeader } from './header.js'

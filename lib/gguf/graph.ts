@@ -1,4 +1,4 @@
-import { unrotatedArchitectures } from '../memory/architectures.js'
+import { unrotatedArchitectures } from './architectures.js'
 import type { FigureReader } from './figure-reader.js'
 import * as rules from './graph-rules.js'
 

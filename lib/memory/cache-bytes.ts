@@ -1,6 +1,9 @@
 import type { ContextSize } from './context-size.js'
 import type { LayerMemory } from './layers.js'
 
+/** Bytes of a value, by the type of the cached keys and values. */
+export const bytesPerCachedValue = { f32: 4, f16: 2, q8_0: 1.0625, q4_0: 0.5625 }
+
 export interface CacheFormat {
   /** Bytes of a value of the cache. */
   bytesPerValue: number

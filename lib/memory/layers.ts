@@ -1,13 +1,7 @@
+import { hybridArchitectures, recurrentArchitectures } from '../gguf/architectures.js'
 import type { ModelHeader } from '../gguf/check.js'
 import { ArchitectureFigures } from '../gguf/metadata.js'
-import {
-  arrayInsteadOfPeriod,
-  attentionIntervals,
-  hybridArchitectures,
-  recurrentArchitectures,
-  trunkOnlyArchitectures,
-  windowRules,
-} from './architectures.js'
+import { arrayInsteadOfPeriod, attentionIntervals, trunkOnlyArchitectures, windowRules } from './architectures.js'
 
 /** What one layer remembers. */
 export interface LayerMemory {

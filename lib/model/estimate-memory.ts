@@ -17,10 +17,10 @@ import {
   type ParsedModelOptions,
   type ParsedPolicyOptions,
   type PolicyOptions,
-  parseModelOptions,
   parseSequenceOptions,
 } from '../options/parse.js'
 import { modelMemory, traitsOfHeader } from './model-memory.js'
+import { parseModelOptions } from './parse-options.js'
 import { placeModel } from './place-model.js'
 
 /** What `estimateMemory` takes: the options of `loadModel` and `createChat` that memory depends on, with the same defaults. */

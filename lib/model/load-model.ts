@@ -5,11 +5,12 @@ import type { NativeLoadOptions, NativeModel, NativeModelInfo } from '../engine/
 import { fromNative, StreamingLLMError } from '../errors.js'
 import { checkModelFile } from '../gguf/check.js'
 import { resolveModel } from '../hub/resolve-model.js'
-import { type ModelOptions, parseModelOptions } from '../options/parse.js'
+import type { ModelOptions } from '../options/parse.js'
 import { onAbort, throwIfAborted } from '../util/abort.js'
 import { probeModel } from './load-in-child.js'
 import { findAdapters } from './lora.js'
 import { Model } from './model.js'
+import { parseModelOptions } from './parse-options.js'
 import { loadPlaced, modelDevice, type Placement, placeModel } from './place-model.js'
 import { makeSwapFolder, removeSwapFolder } from './swap-folder.js'
 

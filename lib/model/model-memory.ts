@@ -1,8 +1,8 @@
 import type { NativeModelInfo } from '../engine/native.js'
 import { StreamingLLMError } from '../errors.js'
+import { hybridArchitectures, recurrentArchitectures, unrotatedArchitectures } from '../gguf/architectures.js'
 import type { ModelHeader } from '../gguf/check.js'
 import { ArchitectureFigures } from '../gguf/metadata.js'
-import { hybridArchitectures, recurrentArchitectures, unrotatedArchitectures } from '../memory/architectures.js'
 import { layerMemories } from '../memory/layers.js'
 
 /** How a model remembers what it has read, and what that means for a conversation without end. */

@@ -2,6 +2,7 @@ import { Chat } from '../chat/chat.js'
 import { ChatFormat } from '../chat/chat-format.js'
 import { Conversation, type ConversationSetting } from '../chat/conversation.js'
 import { IdleChats } from '../chat/idle-chats.js'
+import { parseChatOptions, parseGenerateOptions, parseRestoreOptions } from '../chat/parse-options.js'
 import { readSavedChat } from '../chat/saved-chat.js'
 import type { NativeModel, NativeModelInfo } from '../engine/native.js'
 import { Sequence } from '../engine/sequence.js'
@@ -19,10 +20,7 @@ import {
   type ParsedGenerateOptions,
   type ParsedModelOptions,
   type PolicyOptions,
-  parseChatOptions,
   parseEmbedOptions,
-  parseGenerateOptions,
-  parseRestoreOptions,
   parseSequenceOptions,
   type RestoreOptions,
   type SamplingOptions,
@@ -215,7 +213,8 @@ export class Model {
   createSequence(options: PolicyOptions = {}): Sequence {
     const parsed = parseSequenceOptions(options)
     const limits = this.sequences.limits(parsed)
-    return new Sequence(this.sequences.open(limits), this.tokenizer, limits.sinks + limits.window, this.samplingPresets)
+    const kept = limits.sinks + limits.window
+    return new Sequence(this.sequences.open(limits), this.tokenizer, kept, given => this.#parse(given, 'generate'))
   }
 
   /**
@@ -229,12 +228,7 @@ export class Model {
     this.#needOpen()
     if (typeof prompt !== 'string')
       throw new StreamingLLMError('INVALID_OPTION', `stream: the prompt must be a string, got ${describe(prompt)}`)
-    return textStream(
-      this.#continue(
-        () => this.textTokens(prompt),
-        parseGenerateOptions(options, this.samplingPresets, 'stream', this.tokenizer.impossibleTrigger),
-      ),
-    )
+    return textStream(this.#continue(() => this.textTokens(prompt), this.#parse(options, 'stream')))
   }
 
   /**
@@ -253,9 +247,13 @@ export class Model {
       if (typeof text !== 'string')
         throw new StreamingLLMError('INVALID_OPTION', `fill: the ${name} must be a string, got ${typeof text}`)
     }
-    const parsed = parseGenerateOptions(options, this.samplingPresets, 'fill', this.tokenizer.impossibleTrigger)
+    const parsed = this.#parse(options, 'fill')
     const tokens = fillTokens(this.nativeInfo, this.path)
     return textStream(this.#continue(() => this.#fillPrompt(tokens, prefix, suffix, parsed.maxTokens), parsed))
+  }
+
+  #parse(given: GenerateOptions, call: string): ParsedGenerateOptions {
+    return parseGenerateOptions(given, this.samplingPresets, call, this.tokenizer.impossibleTrigger)
   }
 
   #fillPrompt(tokens: FillTokens, prefix: string, suffix: string, maxTokens = Infinity): Int32Array {

@@ -1,8 +1,9 @@
 import type { GpuChoice } from '../backend/choose.js'
 import { layersThatFit } from '../backend/fit-layers.js'
-import { bytesPerCachedValue, largestDefault } from '../engine/cache-geometry.js'
+import { largestDefault } from '../engine/cache-geometry.js'
 import type { NativeDevice, NativeModel } from '../engine/native.js'
 import type { ModelHeader } from '../gguf/check.js'
+import { bytesPerCachedValue } from '../memory/cache-bytes.js'
 import type { ParsedModelOptions } from '../options/parse.js'
 
 /** What a model runs on. */

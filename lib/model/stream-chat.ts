@@ -1,7 +1,8 @@
+import { parseStreamChatOptions } from '../chat/parse-options.js'
 import { type TextStream, textStream } from '../engine/text-stream.js'
 import { StreamingLLMError } from '../errors.js'
 import type { ChatMessage } from '../messages.js'
-import { type ChatOptions, type GenerateOptions, parseStreamChatOptions } from '../options/parse.js'
+import type { ChatOptions, GenerateOptions } from '../options/parse.js'
 import { Model } from './model.js'
 
 export interface StreamChatOptions<Arguments = any> extends ChatOptions<Arguments>, GenerateOptions {

@@ -1,6 +1,7 @@
 import { distance } from 'fastest-levenshtein'
 import * as v from 'valibot'
 import { StreamingLLMError } from '../errors.js'
+import { reasonOf } from '../util/reason-of.js'
 
 /** A schema whose issues' messages complete "must be ...". */
 export type Schema<Output> = v.GenericSchema<unknown, Output>
@@ -144,15 +145,6 @@ export function nearest(name: string, names: string[]): string[] {
   return ranked
     .filter(({ each, far }) => far === least && far <= Math.max(1, Math.floor(plain(each).length / 3)))
     .map(({ each }) => each)
-}
-
-/** What a thrown value says, whatever it is. */
-export function reasonOf(thrown: unknown): string {
-  try {
-    return String(thrown instanceof Error ? thrown.message : thrown).slice(0, 200)
-  } catch {
-    return 'what was thrown says nothing'
-  }
 }
 
 /** A value for a message: short, and never by a method of the value, which might throw. */

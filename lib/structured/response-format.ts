@@ -1,6 +1,7 @@
 import { StreamingLLMError } from '../errors.js'
-import { reading, reasonOf } from '../options/check.js'
+import { reading } from '../options/check.js'
 import { untilAborted } from '../util/abort.js'
+import { reasonOf } from '../util/reason-of.js'
 import { jsonSchemaGrammar } from './json-schema.js'
 import { type ReadSchema, readSchema } from './schema.js'
 

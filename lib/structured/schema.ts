@@ -1,6 +1,7 @@
 import { StreamingLLMError } from '../errors.js'
-import { describe, invalid, list, reading, reasonOf } from '../options/check.js'
+import { describe, invalid, list, reading } from '../options/check.js'
 import type { JsonSchema } from '../tools/tool-definitions.js'
+import { reasonOf } from '../util/reason-of.js'
 import { formats } from './json-schema/formats.js'
 
 /** What Zod, Valibot, ArkType and others have in common: https://standardschema.dev. */

@@ -1,5 +1,5 @@
 import { StreamingLLMError } from '../errors.js'
-import { reasonOf } from '../options/check.js'
+import { reasonOf } from './reason-of.js'
 
 /** Who waits for a signal. One listener serves all of them, since Node warns of more than ten. */
 interface Watch {

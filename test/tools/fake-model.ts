@@ -11,7 +11,7 @@ import type {
 } from '../../lib/engine/native.js'
 import type { ModelOptions } from '../../lib/index.js'
 import { Model } from '../../lib/model/model.js'
-import { parseModelOptions } from '../../lib/options/parse.js'
+import { parseModelOptions } from '../../lib/model/parse-options.js'
 
 // What the typed layer does by itself, on an engine of a few lines: one token a character, replies as given.
 

@@ -12,7 +12,7 @@ const libTable: Record<string, string> = {
   index: '* -cli -server -ai-sdk -langchain',
   chat: 'templates tools reply structured engine options util type:recall',
   model: 'chat engine backend hub gguf memory options util',
-  engine: 'type:options util',
+  engine: 'type:options options/check util',
   options: 'util type:tools type:structured type:hub/progress type:engine/native',
   templates: 'util',
   reply: 'tools util',
@@ -45,32 +45,7 @@ const nativeTable: Record<string, string> = {
 }
 
 // Imports that break the tables today. The list only shrinks: one that is no longer there fails, too.
-const libExceptions: string[] = [
-  'cli/chat -> chat/chat',
-  'cli/chat-session -> chat/conversation',
-  'cli/format-files -> tools/tool-definitions',
-  'cli/inspection -> engine/cache-geometry',
-  'cli/perplexity -> engine/cache-geometry',
-  'cli/running-perplexity -> engine/sequence',
-  'cli/saved-chats -> chat/conversation',
-  'cli/saved-chats -> chat/saved-chat',
-  'engine/cache-geometry -> model/model-memory',
-  'engine/generate-job -> options/sampling',
-  'engine/sequence -> options/check',
-  'engine/sequence -> options/parse',
-  'events -> reply/reply-parts',
-  'gguf/figures -> memory/architectures',
-  'gguf/graph -> memory/architectures',
-  'memory/model-bytes -> engine/cache-geometry',
-  'options/parse -> chat/chat-format',
-  'options/parse -> engine/cache-geometry',
-  'options/parse -> structured/grammar-check',
-  'options/parse -> structured/json-schema/snapshot',
-  'options/parse -> structured/response-format',
-  'options/parse -> tools/tool-definitions',
-  'options/parse -> tools/tools',
-  'util/abort -> options/check',
-]
+const libExceptions: string[] = []
 const nativeExceptions: string[] = ['embedder/embedder -> engine/engine']
 
 interface Arrow {

@@ -1,4 +1,4 @@
-import { reasonOf } from '../../options/check.js'
+import { reasonOf } from '../../util/reason-of.js'
 import { Problem, pathTo } from '../problem.js'
 
 export type Json = null | boolean | number | string | Json[] | JsonObject

@@ -5,7 +5,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { checkRpcServers, holdRpcServers, needRpcLibrary } from '../../../lib/backend/rpc.js'
 import { StreamingLLMError } from '../../../lib/errors.js'
-import { parseModelOptions } from '../../../lib/options/parse.js'
+import { parseModelOptions } from '../../../lib/model/parse-options.js'
 
 let stop: (() => void)[] = []
 afterEach(() => {

@@ -5,6 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFile
 import { tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { jest } from '@jest/globals'
+import { parseChatOptions } from '../../../lib/chat/parse-options.js'
 import {
   encodeSavedChat,
   isOtherFile,
@@ -12,7 +13,6 @@ import {
   type SavedChat,
   writeSavedChat,
 } from '../../../lib/chat/saved-chat.js'
-import { parseChatOptions } from '../../../lib/options/parse.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'streaming-llm-saved-chat-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))

@@ -1,6 +1,6 @@
 import { Command } from 'commander'
+import { parseGenerateOptions } from '../../../lib/chat/parse-options.js'
 import { addSamplingOptions, type SamplingFlags, samplingOptions } from '../../../lib/cli/sampling-options.js'
-import { parseGenerateOptions } from '../../../lib/options/parse.js'
 import { samplingSchemas } from '../../../lib/options/sampling.js'
 
 function parse(...args: string[]) {

@@ -1,8 +1,8 @@
 import { layersThatFit } from '../../../lib/backend/fit-layers.js'
 import type { NativeDevice, NativeModel } from '../../../lib/engine/native.js'
 import type { ModelHeader } from '../../../lib/gguf/check.js'
+import { parseModelOptions } from '../../../lib/model/parse-options.js'
 import { loadPlaced, modelDevice, type Placement, placeModel } from '../../../lib/model/place-model.js'
-import { parseModelOptions } from '../../../lib/options/parse.js'
 
 const layerBytes = 200e6
 const header: ModelHeader = {

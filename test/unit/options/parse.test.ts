@@ -1,14 +1,9 @@
 import os from 'node:os'
+import { parseMessages } from '../../../lib/chat/parse-messages.js'
+import { parseChatOptions, parseGenerateOptions, parseRestoreOptions } from '../../../lib/chat/parse-options.js'
 import { StreamingLLMError } from '../../../lib/errors.js'
-import {
-  parseChatOptions,
-  parseEmbedOptions,
-  parseGenerateOptions,
-  parseMessages,
-  parseModelOptions,
-  parseRestoreOptions,
-  parseSequenceOptions,
-} from '../../../lib/options/parse.js'
+import { parseModelOptions } from '../../../lib/model/parse-options.js'
+import { parseEmbedOptions, parseSequenceOptions } from '../../../lib/options/parse.js'
 
 function failure(action: () => unknown): StreamingLLMError {
   try {

@@ -1,5 +1,6 @@
+import { parseMessages } from '../../../lib/chat/parse-messages.js'
+import { parseChatOptions, parseGenerateOptions } from '../../../lib/chat/parse-options.js'
 import { StreamingLLMError } from '../../../lib/errors.js'
-import { parseChatOptions, parseGenerateOptions, parseMessages } from '../../../lib/options/parse.js'
 import { readOutput } from '../../../lib/structured/response-format.js'
 import { parseTools } from '../../../lib/tools/tools.js'
 
