@@ -3,11 +3,12 @@ import { StreamingLLMError } from '../errors.js'
 import type { ReasoningMode } from '../options/parse.js'
 import { type ReasoningFormat, reasoningFormat, reasoningIsOpen } from '../reply/reasoning-format.js'
 import { ReplyReader } from '../reply/reply-reader.js'
-import { jsonSchemaGrammar } from '../structured/json-schema.js'
+import { GrammarRules } from '../structured/grammar/rules.js'
+import { type SchemaGrammar, schemaGrammar } from '../structured/json-schema.js'
 import { ChatTemplate } from '../templates/chat-template.js'
 import { piecesText } from '../templates/prompt-pieces.js'
 import { syntaxMarks } from '../tools/call-syntax.js'
-import { literal, renameRules, spaceRule } from '../tools/grammar-text.js'
+import { afterReasoning } from '../tools/grammar-text.js'
 import { type ToolCallFormat, toolCallFormat } from '../tools/tool-call-format.js'
 import { type ToolCallGrammar, toolCallGrammar } from '../tools/tool-call-grammar.js'
 import type { ToolChoice } from '../tools/tool-definitions.js'
@@ -106,10 +107,10 @@ export class ChatFormat {
    */
   replyGrammar(
     choice: ToolChoice,
-    answer: string | undefined,
+    answer: SchemaGrammar | undefined,
     warn: (message: string) => void,
   ): ToolCallGrammar | undefined {
-    const key = JSON.stringify([choice, answer])
+    const key = JSON.stringify([choice, answer?.text])
     if (!this.#grammars.has(key)) {
       const made =
         this.#callGrammar(choice, answer, warn) ?? (answer === undefined ? undefined : this.#afterReasoning(answer))
@@ -121,7 +122,7 @@ export class ChatFormat {
 
   #callGrammar(
     choice: ToolChoice,
-    answer: string | undefined,
+    answer: SchemaGrammar | undefined,
     warn: (message: string) => void,
   ): ToolCallGrammar | undefined {
     if (this.tools === undefined) return undefined
@@ -129,26 +130,24 @@ export class ChatFormat {
     return toolCallGrammar(this.toolFormat, definitions, choice, {
       answer,
       reasoningClose: this.opensReasoning ? this.reasoning!.close : undefined,
-      parametersGrammar: ({ name, parameters }) => {
+      parameters: ({ name, parameters }, rules) => {
         try {
-          return jsonSchemaGrammar(parameters, `tools.${name}`, ofLibrary.has(name))
+          return schemaGrammar(parameters, `tools.${name}`, ofLibrary.has(name), rules).root
         } catch (error) {
           if (!StreamingLLMError.isInstance(error)) throw error
           warn(`the model is not held to the schema of the tool ${name}: ${error.message}`)
-          return jsonSchemaGrammar({ type: 'object' }, `tools.${name}`)
+          return schemaGrammar({ type: 'object' }, `tools.${name}`, false, rules).root
         }
       },
     })
   }
 
   /** A grammar for the whole reply, which begins after the reasoning where prompts open that. */
-  #afterReasoning(grammar: string): ToolCallGrammar {
-    if (!this.opensReasoning) return { grammar, triggers: [] }
+  #afterReasoning({ rules: own, root, text }: SchemaGrammar): ToolCallGrammar {
+    if (!this.opensReasoning) return { grammar: text, triggers: [] }
     const { close } = this.reasoning!
-    return {
-      grammar: `root ::= ${literal(close)} space answer-root\n${spaceRule}\n${renameRules(grammar, 'answer')}`,
-      triggers: [close],
-    }
+    const rules = new GrammarRules(own)
+    return { grammar: rules.toText(afterReasoning(rules, close, root)), triggers: [close] }
   }
 }
 

@@ -1,6 +1,8 @@
 import { invalid } from '../options/check.js'
 import { finiteRules } from './grammar/analysis.js'
 import type { FlatRules } from './grammar/flat-rules.js'
+import type { Piece } from './grammar/pieces.js'
+import { GrammarRules } from './grammar/rules.js'
 import { checkSource } from './grammar-check.js'
 import { SchemaCompiler } from './json-schema/compiler.js'
 import { SchemaReader } from './json-schema/reader.js'
@@ -42,8 +44,27 @@ import { Problem } from './problem.js'
  * 100,000 repetitions, and those of `checkGrammar`)
  */
 export function jsonSchemaGrammar(schema: unknown, call = 'responseFormat', ofLibrary = false): string {
+  return schemaGrammar(schema, call, ofLibrary).text
+}
+
+/** A grammar that a larger one can be made of. */
+export interface SchemaGrammar {
+  rules: GrammarRules
+  /** What its texts are. */
+  root: Piece
+  /** The whole of it by itself. */
+  text: string
+}
+
+/** As `jsonSchemaGrammar`, with its rules; into those of a larger grammar, which stay sound where it throws. */
+export function schemaGrammar(
+  schema: unknown,
+  call: string,
+  ofLibrary: boolean,
+  rules = new GrammarRules(),
+): SchemaGrammar {
   try {
-    return grammarOf(schema, ofLibrary)
+    return grammarOf(schema, ofLibrary, rules)
   } catch (error) {
     if (!(error instanceof Problem)) throw error
     const { where, message } = error
@@ -55,17 +76,18 @@ export function jsonSchemaGrammar(schema: unknown, call = 'responseFormat', ofLi
   }
 }
 
-function grammarOf(schema: unknown, ofLibrary: boolean): string {
+function grammarOf(schema: unknown, ofLibrary: boolean, rules: GrammarRules): SchemaGrammar {
   const reader = new SchemaReader(snapshot(schema), ofLibrary)
-  const compiler = new SchemaCompiler(new Shapes(reader))
-  const text = compiler.rules.toText(compiler.value([reader.read(reader.whole, '')], 'answer'))
+  const compiler = new SchemaCompiler(new Shapes(reader), rules)
+  const root = compiler.value([reader.read(reader.whole, '')], 'answer')
+  const text = rules.toText(root)
   const flat = checked(text)
   const endless = finiteRules(flat).indexOf(false)
   if (endless !== -1) {
     const name = [...flat.names].find(([, rule]) => rule === endless)?.[0] ?? 'root'
     throw new Problem('', `asks for a value without end: what the rule '${name}' stands for always contains itself`)
   }
-  return text
+  return { rules, root, text }
 }
 
 /** A grammar that is written here is sound, but may be larger than llama.cpp should be given. */

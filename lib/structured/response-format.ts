@@ -2,12 +2,12 @@ import { StreamingLLMError } from '../errors.js'
 import { reading } from '../options/check.js'
 import { untilAborted } from '../util/abort.js'
 import { reasonOf } from '../util/reason-of.js'
-import { jsonSchemaGrammar } from './json-schema.js'
+import { type SchemaGrammar, schemaGrammar } from './json-schema.js'
 import { type ReadSchema, readSchema } from './schema.js'
 
 /** What a reply must be: JSON that fulfils a schema. */
 export interface ResponseFormat extends ReadSchema {
-  grammar: string
+  grammar: SchemaGrammar
 }
 
 // A schema is written down once and used many times.
@@ -21,7 +21,7 @@ export function readResponseFormat(given: unknown, call: string): ResponseFormat
     given === 'json'
       ? { schema: { type: 'object' }, ofLibrary: false }
       : readSchema(given, call, 'responseFormat', ["'json'"])
-  const format = { ...read, grammar: jsonSchemaGrammar(read.schema, call, read.ofLibrary) }
+  const format = { ...read, grammar: schemaGrammar(read.schema, call, read.ofLibrary) }
   // Only what nobody can change meanwhile.
   if (typeof given === 'object' && given !== null && reading(call, 'responseFormat', () => Object.isFrozen(given)))
     known.set(given, format)

@@ -1,6 +1,8 @@
 import { StreamingLLMError } from '../errors.js'
+import { characterOf, choice, literal, nothing, type Piece, sequence } from '../structured/grammar/pieces.js'
+import { GrammarRules } from '../structured/grammar/rules.js'
 import type { CallSyntax } from './call-syntax.js'
-import { literal, looseLiteral, renameRules, spaceRule, untilRules } from './grammar-text.js'
+import { afterReasoning, looseSpace, looseText, textUntil } from './grammar-text.js'
 import type { ToolCallFormat } from './tool-call-format.js'
 import {
   isText,
@@ -18,8 +20,8 @@ export interface GrammarSubject {
 }
 
 export interface ToolCallGrammarOptions {
-  /** GBNF for JSON of a schema, its rule `root` first of all. It may have any other rules: all are renamed. */
-  parametersGrammar(tool: GrammarSubject): string
+  /** JSON of a schema, with the rules that it takes. */
+  parameters(tool: GrammarSubject, rules: GrammarRules): Piece
   /** Whether several calls may be made at once. Default: what the model's format allows. */
   parallel?: boolean
   /**
@@ -27,8 +29,8 @@ export interface ToolCallGrammarOptions {
    * so only after the reasoning.
    */
   reasoningClose?: string
-  /** GBNF for what the reply may be instead of calls, for the choice `auto`: either is required then. */
-  answer?: string
+  /** What the reply may be instead of calls, for the choice `auto`: either is required then. */
+  answer?: { rules: GrammarRules; root: Piece }
 }
 
 export interface ToolCallGrammar {
@@ -48,30 +50,22 @@ export interface ToolCallGrammar {
 export function toolCallGrammar(
   format: ToolCallFormat,
   tools: ToolDefinitions,
-  choice: ToolChoice,
-  options: ToolCallGrammarOptions,
+  toolChoice: ToolChoice,
+  { parameters, parallel = format.parallel, reasoningClose, answer }: ToolCallGrammarOptions,
 ): ToolCallGrammar | undefined {
-  const names = chosen(tools, choice)
-  if (choice === 'none' || names.length === 0) return undefined
-  const { syntax } = format
-  const { begin, between, finish } = syntax.frame
-  const rules = names.flatMap((name, i) => toolRules(format, name, tools[name]!, `tool-${i}`, options))
-  const calls = names.map((_, i) => `tool-${i}`).join(' | ')
-  const more = (options.parallel ?? format.parallel) ? ` (${looseOrSpace(between)} call)*` : ''
-  const body = [opening(begin, syntax), `call${more}`, finish === '' ? '' : `space ${looseLiteral(finish)}`]
-    .filter(part => part !== '')
-    .join(' ')
-  const answer = choice === 'auto' ? options.answer : undefined
-  const waits = choice === 'auto' && answer === undefined
-  const lead = !waits && options.reasoningClose !== undefined ? `${literal(options.reasoningClose)} space ` : ''
-  const root =
-    answer === undefined
-      ? [`root ::= ${lead}${body}`]
-      : [`root ::= ${lead}(answer-root | ${body})`, renameRules(answer.trim(), 'answer')]
-  return {
-    grammar: `${[...root, `call ::= ${calls}`, spaceRule, ...rules].join('\n')}\n`,
-    triggers: waits ? triggers(format, names) : lead === '' ? [] : [options.reasoningClose!],
-  }
+  const names = chosen(tools, toolChoice)
+  if (toolChoice === 'none' || names.length === 0) return undefined
+  const instead = toolChoice === 'auto' ? answer : undefined
+  const rules = new GrammarRules(instead?.rules)
+  const calls = new CallWriter(rules, format.syntax, parameters).calls(
+    names.map(name => [name, tools[name]!]),
+    parallel,
+  )
+  if (toolChoice === 'auto' && instead === undefined)
+    return { grammar: rules.toText(calls), triggers: triggers(format, names) }
+  const reply = instead === undefined ? calls : choice([instead.root, calls])
+  if (reasoningClose === undefined) return { grammar: rules.toText(reply), triggers: [] }
+  return { grammar: rules.toText(afterReasoning(rules, reasoningClose, reply)), triggers: [reasoningClose] }
 }
 
 /** The tools that may be called. Throws INVALID_OPTION where the one that is to be is not among them. */
@@ -95,89 +89,102 @@ function triggers({ syntax }: ToolCallFormat, names: readonly string[]): string[
   return [syntax.ignored.find(mark => written.startsWith(mark)) ?? open ?? written]
 }
 
-function toolRules(
-  { syntax }: ToolCallFormat,
-  name: string,
-  tool: ToolDefinition,
-  rule: string,
-  options: ToolCallGrammarOptions,
-): string[] {
-  const { beforeName, beforeArguments, afterArguments } = syntax.frame
-  const before = beforeName + inQuotes(beforeName, name) + beforeArguments
-  const after = afterArguments.split('\0').map(looseAfter).join(' [a-zA-Z0-9]{9} ')
-  const parts = (middle: string) =>
-    `${rule} ::= ${opening(before, syntax)} ${/\s$/.test(before) ? '' : 'space '}${middle}${after === '' ? '' : ` ${after}`}`
-  if (syntax.body === 'parameters') {
-    const { members, rules } = elementRules(name, tool, rule, options)
-    return [parts(members), ...rules]
+/** The ids that models write where they write any. */
+const idCharacter = characterOf([
+  [0x30, 0x39],
+  [0x41, 0x5a],
+  [0x61, 0x7a],
+])
+const elementEnd = '\n</parameter>'
+
+/** Writes calls as a syntax has them. */
+class CallWriter {
+  readonly #space: Piece
+  #elementText: Piece | undefined
+
+  constructor(
+    readonly rules: GrammarRules,
+    readonly syntax: CallSyntax,
+    readonly parameters: ToolCallGrammarOptions['parameters'],
+  ) {
+    this.#space = looseSpace(rules)
   }
-  return [parts(`${rule}-root`), renamed({ name, parameters: parametersOf(tool) }, rule, options)]
-}
 
-/** Arguments that are elements with plain text, in the schema's order. */
-function elementRules(
-  name: string,
-  tool: ToolDefinition,
-  rule: string,
-  options: ToolCallGrammarOptions,
-): { members: string; rules: string[] } {
-  const { properties, required, $defs, definitions } = parametersOf(tool)
-  const needed = new Set(Array.isArray(required) ? required : [])
-  const entries = Object.entries(
-    typeof properties === 'object' && properties !== null ? (properties as Record<string, JsonSchema>) : {},
-  )
-  const rules: string[] = []
-  const members = entries.map(([key, schema], i) => {
-    const own = `${rule}-${i}`
-    const start = `${literal(`<parameter=${key}>`)} "\\n" `
-    const end = '\n</parameter>'
+  calls(tools: readonly (readonly [string, ToolDefinition])[], parallel: boolean): Piece {
+    const { rules } = this
+    const { begin, between, finish } = this.syntax.frame
+    const call = rules.rule('call', choice(tools.map(([name, tool]) => rules.rule('tool', this.#tool(name, tool)))))
+    const separator = between === '' ? this.#space : looseText(rules, between)
+    return sequence(
+      this.#opening(begin),
+      call,
+      parallel ? rules.repeat('further-call', sequence(separator, call), 0, Infinity) : nothing,
+      this.#after(finish),
+    )
+  }
+
+  #tool(name: string, tool: ToolDefinition): Piece {
+    const { beforeName, beforeArguments, afterArguments } = this.syntax.frame
+    const before = beforeName + inQuotes(beforeName, name) + beforeArguments
+    const [after, ...afterIds] = afterArguments.split('\0').map(text => this.#after(text))
+    return sequence(
+      this.#opening(before),
+      /\s$/.test(before) ? nothing : this.#space,
+      this.syntax.body === 'parameters'
+        ? this.#elements(name, tool)
+        : this.parameters({ name, parameters: parametersOf(tool) }, this.rules),
+      after!,
+      ...afterIds.flatMap(piece => [this.rules.repeat('id', idCharacter, 9, 9), piece]),
+    )
+  }
+
+  /** Arguments that are elements with plain text, in the schema's order. */
+  #elements(name: string, tool: ToolDefinition): Piece {
+    const { properties, required, ...shared } = parametersOf(tool)
+    const needed = new Set(Array.isArray(required) ? required : [])
+    const entries = Object.entries(
+      typeof properties === 'object' && properties !== null ? (properties as Record<string, JsonSchema>) : {},
+    )
+    return sequence(
+      ...entries.map(([key, schema]) => {
+        const value = this.#elementValue(name, schema, shared)
+        const element = sequence(asWritten(`<parameter=${key}>\n`), value, this.#space)
+        return needed.has(key) ? element : this.rules.optional('element', element)
+      }),
+    )
+  }
+
+  /** With the end of its element. `$defs` and `definitions` are those of the whole schema. */
+  #elementValue(name: string, schema: JsonSchema, { $defs, definitions }: JsonSchema): Piece {
     if (!isText(schema)) {
-      rules.push(`${own} ::= ${start}${own}-value-root ${literal(end)} space`)
-      rules.push(
-        renamed(
-          {
-            name,
-            parameters: {
-              ...($defs === undefined ? {} : { $defs }),
-              ...(definitions === undefined ? {} : { definitions }),
-              ...schema,
-            },
-          },
-          `${own}-value`,
-          options,
-        ),
-      )
-    } else if (Array.isArray(schema.enum)) {
-      rules.push(
-        `${own} ::= ${start}(${schema.enum.map(value => literal(String(value))).join(' | ')}) ${literal(end)} space`,
-      )
-    } else {
-      rules.push(`${own} ::= ${start}${own}-text space`, ...untilRules(`${own}-text`, end))
+      const parameters = {
+        ...($defs === undefined ? {} : { $defs }),
+        ...(definitions === undefined ? {} : { definitions }),
+        ...schema,
+      }
+      return sequence(this.parameters({ name, parameters }, this.rules), literal(elementEnd))
     }
-    return needed.has(key) ? own : `${own}?`
-  })
-  return { members: members.join(' '), rules }
+    if (Array.isArray(schema.enum))
+      return sequence(choice(schema.enum.map(value => asWritten(String(value)))), literal(elementEnd))
+    return (this.#elementText ??= textUntil(this.rules, 'element-text', elementEnd))
+  }
+
+  /** What opens a call. White space may follow a mark, since a token may hold the end of the mark and some of it. */
+  #opening(text: string): Piece {
+    const { open, ignored } = this.syntax
+    const mark = [...open, ...ignored].find(mark => text.startsWith(mark) && /[>\]]$/.test(mark))
+    const rest = looseText(this.rules, text.slice(mark?.length ?? 0).trimStart())
+    return mark === undefined ? rest : sequence(literal(mark), this.#space, rest)
+  }
+
+  #after(text: string): Piece {
+    return text === '' ? nothing : sequence(this.#space, looseText(this.rules, text))
+  }
 }
 
-function renamed(subject: GrammarSubject, rule: string, options: ToolCallGrammarOptions): string {
-  return renameRules(options.parametersGrammar(subject).trim(), rule)
-}
-
-/** What opens a call. White space may follow a mark, since a token may hold the end of the mark and some of it. */
-function opening(text: string, syntax: CallSyntax): string {
-  const mark = [...syntax.open, ...syntax.ignored].find(mark => text.startsWith(mark) && /[>\]]$/.test(mark))
-  const rest = text.slice(mark?.length ?? 0)
-  return [mark === undefined ? '' : `${literal(mark)} space`, looseLiteral(rest.trimStart())]
-    .filter(part => part !== '')
-    .join(' ')
-}
-
-function looseAfter(text: string): string {
-  return text === '' ? '' : `space ${looseLiteral(text)}`
-}
-
-function looseOrSpace(text: string): string {
-  return text === '' ? 'space' : looseLiteral(text)
+/** UTF-8 has no place for half a surrogate pair. */
+function asWritten(text: string): Piece {
+  return literal(Buffer.from(text).toString())
 }
 
 function inQuotes(before: string, name: string): string {

@@ -1,9 +1,14 @@
 import { type GenerateOptions, loadModel, type Model, streamChat } from '../../lib/index.js'
 import { checkGrammar, checkSource } from '../../lib/structured/grammar-check.js'
+import { schemaGrammar } from '../../lib/structured/json-schema.js'
+import { callSyntaxes } from '../../lib/tools/call-syntax.js'
+import { genericFormat } from '../../lib/tools/tool-call-format.js'
+import { toolCallGrammar } from '../../lib/tools/tool-call-grammar.js'
 import { cpuMilliseconds } from '../tools/cpu-time.js'
 import { GbnfGrammar } from '../tools/gbnf.js'
 import { seeded } from '../tools/random.js'
 import { tinyModel } from '../tools/tiny-models.js'
+import { tools } from '../unit/reply/replies.js'
 
 let model: Model
 beforeAll(async () => {
@@ -155,6 +160,18 @@ describe('a trigger that the grammar cannot begin with is refused', () => {
     await other.close()
     expect(() => chat.stream('Again', { grammar })).toThrow(refusal('stream'))
   })
+})
+
+test.each(Object.values(callSyntaxes))('grammars for calls begin with their triggers: $name', syntax => {
+  for (const reasoningClose of [undefined, '</think>']) {
+    for (const choice of ['auto', 'required'] as const) {
+      const { grammar, triggers } = toolCallGrammar({ ...genericFormat, syntax }, tools, choice, {
+        reasoningClose,
+        parameters: ({ parameters }, rules) => schemaGrammar(parameters, 'test', false, rules).root,
+      })!
+      expect(model.tokenizer.impossibleTrigger(grammar, [...triggers, 'none of them'])).toBe(triggers.length)
+    }
+  }
 })
 
 test('the grammar that a token stands in is read by the reply, which says that there is no such token', async () => {

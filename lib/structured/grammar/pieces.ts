@@ -7,16 +7,19 @@ export interface Piece {
   readonly kind: 'item' | 'sequence' | 'choice'
   /** The characters, where the piece is nothing but these. */
   readonly literal?: string
+  /** The names of the rules that the text refers to. */
+  readonly rules: readonly string[]
 }
 
 /** Matches the empty text. */
-export const nothing: Piece = { text: '""', kind: 'item', literal: '' }
+export const nothing: Piece = { text: '""', kind: 'item', literal: '', rules: [] }
 
 export function literal(characters: string): Piece {
   return {
     text: `"${Array.from(characters, each => escaped(each, '"\\')).join('')}"`,
     kind: 'item',
     literal: characters,
+    rules: [],
   }
 }
 
@@ -28,12 +31,12 @@ export function characterOf(set: CodePoints): Piece {
   const ranges = set.map(([from, to]) =>
     from === to ? one(from) : `${one(from)}${to === from + 1 ? '' : '-'}${one(to)}`,
   )
-  return { text: `[${ranges.join('')}]`, kind: 'item' }
+  return { text: `[${ranges.join('')}]`, kind: 'item', rules: [] }
 }
 
 /** A reference to a rule. */
 export function reference(name: string): Piece {
-  return { text: name, kind: 'item' }
+  return { text: name, kind: 'item', rules: [name] }
 }
 
 export function sequence(...pieces: readonly Piece[]): Piece {
@@ -49,6 +52,7 @@ export function sequence(...pieces: readonly Piece[]): Piece {
   return {
     text: joined.map(piece => (piece.kind === 'choice' ? `(${piece.text})` : piece.text)).join(' '),
     kind: 'sequence',
+    rules: allRules(joined),
   }
 }
 
@@ -56,7 +60,11 @@ export function sequence(...pieces: readonly Piece[]): Piece {
 export function choice(options: readonly Piece[]): Piece {
   const distinct = [...new Map(options.map(option => [option.text, option])).values()]
   if (distinct.length === 1) return distinct[0]!
-  return { text: distinct.map(option => option.text).join(' | '), kind: 'choice' }
+  return { text: distinct.map(option => option.text).join(' | '), kind: 'choice', rules: allRules(distinct) }
+}
+
+function allRules(pieces: readonly Piece[]): string[] {
+  return [...new Set(pieces.flatMap(({ rules }) => rules))]
 }
 
 function escaped(character: string, special: string): string {

@@ -8,11 +8,25 @@ const mostText = 1_000_000
 
 /** The rules of a grammar that is being written. A rule whose body is there already is not written twice. */
 export class GrammarRules {
-  readonly #bodies = new Map<string, string>()
+  readonly #bodies = new Map<string, Piece>()
   readonly #names = new Map<string, string>()
   readonly #taken = new Set(['root'])
   readonly #counters = new Map<string, number>()
   #textLength = 0
+
+  /** Begins with the rules of another grammar, which does not get those that are added here. */
+  constructor(from?: GrammarRules) {
+    if (from === undefined) return
+    this.#bodies = new Map(from.#bodies)
+    this.#names = new Map(from.#names)
+    this.#taken = new Set(from.#taken)
+    this.#counters = new Map(from.#counters)
+  }
+
+  /** Counts from here on what a schema needs, whatever the rules before it take. */
+  beginSchema(): void {
+    this.#textLength = 0
+  }
 
   /** Gives a piece a name; a piece that is an item already, such as a reference, stays as it is. */
   rule(hint: string, piece: Piece): Piece {
@@ -45,7 +59,7 @@ export class GrammarRules {
   }
 
   define(name: string, piece: Piece): void {
-    this.#bodies.set(name, piece.text)
+    this.#bodies.set(name, piece)
     if (piece.kind !== 'item') this.#names.set(piece.text, name)
     this.#textLength += name.length + piece.text.length
     if (this.#textLength > mostText) throw new Problem('', `needs a grammar of more than ${mostText} characters`)
@@ -100,31 +114,17 @@ export class GrammarRules {
 
   /** The whole grammar, whose texts are those that `root` matches: the rules that it leads to, in the order they were made. */
   toText(root: Piece): string {
-    const used = new Set<string>()
-    const bodies = [root.text]
-    for (let body = bodies.pop(); body !== undefined; body = bodies.pop()) {
-      for (const name of namesIn(body)) {
-        if (used.has(name)) continue
-        used.add(name)
-        bodies.push(this.#bodies.get(name)!)
-      }
-    }
+    const used = new Set(root.rules)
+    // grows while it is walked
+    for (const name of used) for (const next of this.#bodies.get(name)!.rules) used.add(next)
     const rules = [...this.#bodies].filter(([name]) => used.has(name))
-    return `${[`root ::= ${root.text}`, ...rules.map(([name, body]) => `${name} ::= ${body}`)].join('\n')}\n`
+    return `${[`root ::= ${root.text}`, ...rules.map(([name, { text }]) => `${name} ::= ${text}`)].join('\n')}\n`
   }
-}
-
-/** The names of rules that a body refers to: what is neither a literal nor a set of characters nor a count. */
-function namesIn(body: string): string[] {
-  return Array.from(
-    body.matchAll(/"(?:\\.|[^"\\])*"|\[(?:\\.|[^\]\\])*\]|\{[^}]*\}|([a-z0-9-]+)/g),
-    ([, name]) => name,
-  ).filter(name => name !== undefined)
 }
 
 /** What is repeated may not be repeated once more without a rule between: llama.cpp multiplies the counts. */
 function repeated(item: Piece, suffix: string): Piece {
-  return { text: item.text + suffix, kind: 'sequence' }
+  return { text: item.text + suffix, kind: 'sequence', rules: item.rules }
 }
 
 function bounded(least: number, most: number): string {

@@ -1,5 +1,5 @@
 import { choice, type Piece, reference } from '../grammar/pieces.js'
-import { GrammarRules } from '../grammar/rules.js'
+import type { GrammarRules } from '../grammar/rules.js'
 import { Problem } from '../problem.js'
 import { anyValue, booleanPiece, nullPiece } from './any-value.js'
 import { arrayPiece } from './arrays.js'
@@ -15,12 +15,16 @@ const mostDepth = 200
 
 /** Makes rules of schemas; one that has been made is referred to, which is how a schema can contain itself. */
 export class SchemaCompiler implements Compiler {
-  readonly rules = new GrammarRules()
   readonly #known = new Map<string, Piece>()
   /** The names of rules that are being made; empty until one is needed. */
   readonly #open = new Map<string, string>()
 
-  constructor(readonly shapes: Shapes) {}
+  constructor(
+    readonly shapes: Shapes,
+    readonly rules: GrammarRules,
+  ) {
+    rules.beginSchema()
+  }
 
   isPossible(nodes: Conjunction): boolean {
     return this.shapes.of(nodes).length > 0

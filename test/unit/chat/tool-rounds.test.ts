@@ -1,7 +1,9 @@
 import { ChatFormat } from '../../../lib/chat/chat-format.js'
 import { type Chat, type StreamEvent, streamChat, type Tools } from '../../../lib/index.js'
+import { schemaGrammar } from '../../../lib/structured/json-schema.js'
 import { parseTools } from '../../../lib/tools/tools.js'
 import { fakeModel, soon } from '../../tools/fake-model.js'
+import { GbnfGrammar } from '../../tools/gbnf.js'
 
 // As Qwen's: tools in the system message, calls and answers in marks of their own.
 const template =
@@ -440,14 +442,20 @@ describe('tools', () => {
       'createChat',
     )
     const format = new ChatFormat(model.tokenizer, { chatTemplate: template, tools, reasoning: 'template' })
-    const make = (choice: 'auto' | 'required', answer?: string) =>
-      format.replyGrammar(choice, answer, message => told.push(message))
+    const make = (choice: 'auto' | 'required', answer?: unknown) =>
+      format.replyGrammar(
+        choice,
+        answer === undefined ? undefined : schemaGrammar({ const: answer }, 'test', false),
+        message => told.push(message),
+      )
     for (let i = 0; i < 3; i++) expect(make('auto')!.triggers).toEqual(['<tool_call>'])
     expect(told).toHaveLength(1)
     expect(make('required')!.triggers).toEqual([])
-    expect(make('auto', 'root ::= "a"')!.grammar).toContain('answer-root')
+    const { grammar } = make('auto', 'a')!
+    for (const text of ['"a"', '<tool_call>\n{"name": "weather", "arguments": {}}\n</tool_call>'])
+      expect([text, new GbnfGrammar(grammar).accepts(text)]).toEqual([text, true])
     expect(told).toHaveLength(3)
-    for (let i = 0; i < 20; i++) expect(make('auto', `root ::= "${i}"`)!.grammar).toContain(`"${i}"`)
+    for (let i = 0; i < 20; i++) expect(make('auto', i)!.grammar).toContain(`"${i}"`)
   })
 
   test('a call cannot be required where there are no tools, or of a reply that has a grammar', () => {

@@ -1,6 +1,7 @@
 import { parseMessages } from '../../../lib/chat/parse-messages.js'
 import { parseChatOptions, parseGenerateOptions } from '../../../lib/chat/parse-options.js'
 import { StreamingLLMError } from '../../../lib/errors.js'
+import { schemaGrammar } from '../../../lib/structured/json-schema.js'
 import { readOutput } from '../../../lib/structured/response-format.js'
 import { parseTools } from '../../../lib/tools/tools.js'
 
@@ -129,7 +130,7 @@ test('a library that fails at a reply', async () => {
   const validate = () => {
     throw new TypeError('a bug of theirs')
   }
-  const format = { schema: {}, ofLibrary: true, grammar: '', validate }
+  const format = { schema: {}, ofLibrary: true, grammar: schemaGrammar({}, 'test', true), validate }
   await expect(readOutput(format, '{}', 'end', [])).rejects.toMatchObject({
     code: 'OUTPUT_INVALID',
     message: expect.stringContaining('a bug of theirs'),

@@ -1,31 +1,42 @@
+import { choice, literal, reference, sequence } from '../../../lib/structured/grammar/pieces.js'
+import { GrammarRules } from '../../../lib/structured/grammar/rules.js'
+import { checkSource } from '../../../lib/structured/grammar-check.js'
+import { anyValue } from '../../../lib/structured/json-schema/any-value.js'
+import { schemaGrammar } from '../../../lib/structured/json-schema.js'
 import { type CallSyntaxName, callSyntaxes } from '../../../lib/tools/call-syntax.js'
-import { literal, looseLiteral, renameRules, untilRules } from '../../../lib/tools/grammar-text.js'
+import { looseText, textUntil } from '../../../lib/tools/grammar-text.js'
 import { genericFormat } from '../../../lib/tools/tool-call-format.js'
-import { type GrammarSubject, toolCallGrammar } from '../../../lib/tools/tool-call-grammar.js'
+import {
+  type GrammarSubject,
+  type ToolCallGrammarOptions,
+  toolCallGrammar,
+} from '../../../lib/tools/tool-call-grammar.js'
 import { writeCalls } from '../../../lib/tools/write-calls.js'
+import { GbnfGrammar } from '../../tools/gbnf.js'
 import { read, tools } from '../reply/replies.js'
-import { Gbnf } from './gbnf.js'
 
 const names = Object.keys(callSyntaxes) as CallSyntaxName[]
 const format = (name: CallSyntaxName, parallel = true) => ({ ...genericFormat, syntax: callSyntaxes[name], parallel })
 
-// As far as these tests need it: any JSON of the schema's type, with rules that all tools have in common.
-const json = [
-  'value ::= object | array | string | number | "true" | "false" | "null"',
-  'object ::= "{" (pair ("," ws pair)*)? "}" # pairs',
-  'pair ::= string ":" ws value',
-  'array ::= "[" (value ("," ws value)*)? "]"',
-  'string ::= "\\"" ([^"\\\\] | "\\\\" ["nu\\\\])* "\\""',
-  'number ::= "-"? [0-9]+',
-  'ws ::= " "?',
-].join('\n')
+/** Which texts a grammar takes. Throws for what is no grammar, and for rules that aren't there or are there twice. */
+class Gbnf {
+  readonly #grammar: GbnfGrammar
+
+  constructor(source: string) {
+    checkSource(source)
+    this.#grammar = new GbnfGrammar(source)
+    expect(this.#grammar.unusedRules()).toEqual([])
+  }
+
+  takes(text: string): boolean {
+    return this.#grammar.accepts(text)
+  }
+}
+
 const asked: GrammarSubject[] = []
-const parametersGrammar = (tool: GrammarSubject) => {
+const parameters: ToolCallGrammarOptions['parameters'] = (tool, rules) => {
   asked.push(tool)
-  const rule = { string: 'string', integer: 'number', boolean: '"true" | "false"', object: 'object' }[
-    tool.parameters.type as string
-  ]
-  return `root ::= ${rule}\n${json}`
+  return schemaGrammar(tool.parameters, 'test', false, rules).root
 }
 const make = (
   name: CallSyntaxName,
@@ -33,7 +44,7 @@ const make = (
   more: object = {},
   parallel = true,
 ) => {
-  const made = toolCallGrammar(format(name, parallel), tools, choice, { parametersGrammar, ...more })!
+  const made = toolCallGrammar(format(name, parallel), tools, choice, { parameters, ...more })!
   return { ...made, gbnf: new Gbnf(made.grammar) }
 }
 
@@ -98,7 +109,11 @@ describe.each(names)('%s', name => {
 })
 
 describe.each(names)('%s with an answer of its own form', name => {
-  const answer = `root ::= "{" space "\\"call\\": " value "}"\nspace ::= " "?\ncall ::= "x"\n${json}`
+  // With rules that have the names of the calls' own, and mean others.
+  const rules = new GrammarRules()
+  const space = rules.rule('space', rules.optional('space', literal(' ')))
+  const call = rules.rule('call', choice([literal('"call": '), literal('"tool": ')]))
+  const answer = { rules, root: sequence(literal('{'), space, call, anyValue(rules), literal('}')) }
   const written = writeCalls(callSyntaxes[name], [weather])
   const given = '{ "call": {"name": "now"}}'
 
@@ -138,19 +153,19 @@ describe.each(names)('%s with an answer of its own form', name => {
 })
 
 test('no grammar without a call', () => {
-  expect(toolCallGrammar(genericFormat, tools, 'none', { parametersGrammar })).toBeUndefined()
-  expect(toolCallGrammar(genericFormat, {}, 'required', { parametersGrammar })).toBeUndefined()
+  expect(toolCallGrammar(genericFormat, tools, 'none', { parameters })).toBeUndefined()
+  expect(toolCallGrammar(genericFormat, {}, 'required', { parameters })).toBeUndefined()
 })
 
 test('a tool that is not there', () => {
-  expect(() => toolCallGrammar(genericFormat, tools, { tool: 'toString' }, { parametersGrammar })).toThrow(
+  expect(() => toolCallGrammar(genericFormat, tools, { tool: 'toString' }, { parameters })).toThrow(
     expect.objectContaining({ code: 'INVALID_OPTION' }),
   )
 })
 
 test('a tool without parameters has an empty schema; names of any kind', () => {
   asked.length = 0
-  const made = toolCallGrammar(genericFormat, { 'a"b\\c': {} }, 'auto', { parametersGrammar })!
+  const made = toolCallGrammar(genericFormat, { 'a"b\\c': {} }, 'auto', { parameters })!
   expect(asked).toEqual([{ name: 'a"b\\c', parameters: { type: 'object', properties: {} } }])
   expect(
     new Gbnf(made.grammar).takes(writeCalls(genericFormat.syntax, [{ id: '', name: 'a"b\\c', arguments: {} }])),
@@ -177,18 +192,23 @@ describe('qwen3-coder', () => {
       expect(gbnf.takes(call(element('city', text)))).toBe(true)
   })
 
+  test('half of a surrogate pair, which no text has, is asked for as what stands in its place', () => {
+    const schema = { type: 'object', properties: { city: { enum: ['a\ud800'] } }, required: ['city'] }
+    const made = toolCallGrammar(format('qwen3-coder'), { get_weather: { parameters: schema } }, 'auto', {
+      parameters,
+    })!
+    expect(new Gbnf(made.grammar).takes(call(element('city', 'a\ufffd')))).toBe(true)
+  })
+
   test('a choice of texts, and definitions that are referred to', () => {
     asked.length = 0
-    const parameters = {
+    const schema = {
       type: 'object',
       properties: { unit: { enum: ['C', 'F'] }, more: { $ref: '#/$defs/x' } },
       $defs: { x: { type: 'integer' } },
     }
-    const made = toolCallGrammar(format('qwen3-coder'), { get_weather: { parameters } }, 'auto', {
-      parametersGrammar: tool => {
-        asked.push(tool)
-        return 'root ::= [0-9]'
-      },
+    const made = toolCallGrammar(format('qwen3-coder'), { get_weather: { parameters: schema } }, 'auto', {
+      parameters,
     })!
     const gbnf = new Gbnf(made.grammar)
     expect(gbnf.takes(call(element('unit', 'C'), element('more', '7')))).toBe(true)
@@ -200,26 +220,70 @@ describe('qwen3-coder', () => {
 })
 
 describe('text of grammars', () => {
-  test('rules are renamed, but not what only looks like them', () => {
-    expect(renameRules('root ::= a_b "root \\" a" [a-z\\]] <[12]> c{2,3} | d-1+ # root\nc ::= "x"', 'p')).toBe(
-      'p-root ::= p-a-b "root \\" a" [a-z\\]] <[12]> p-c{2,3} | p-d-1+ # root\np-c ::= "x"',
+  test('names that are taken are not given again, whatever grammar they come from', () => {
+    const own = new GrammarRules()
+    const [one, other] = [literal('a'), literal('b')].map(piece => own.rule('call', choice([piece, literal('c')])))
+    expect([one!.text, other!.text]).toEqual(['call', 'call-2'])
+    const rules = new GrammarRules(own)
+    const third = rules.rule('call', choice([literal('x'), literal('y')]))
+    expect(third.text).toBe('call-3')
+    expect(rules.toText(sequence(other!, third))).toBe(
+      'root ::= call-2 call-3\ncall-2 ::= "b" | "c"\ncall-3 ::= "x" | "y"\n',
     )
+    expect(own.rule('call', choice([literal('z'), literal('c')])).text).toBe('call-3')
+    expect(own.toText(reference('call'))).not.toContain('"x"')
+  })
+
+  test('what looks like a rule is none', () => {
+    const rules = new GrammarRules()
+    rules.rule('a', choice([literal('x'), literal('y')]))
+    expect(rules.toText(literal('a" a [a] <a> # a'))).toBe('root ::= "a\\" a [a] <a> # a"\n')
+  })
+
+  test('each schema may take as much as one alone', () => {
+    const rules = new GrammarRules()
+    const large = (first: string) => rules.define(rules.reserve('large'), literal(first + 'x'.repeat(600_000)))
+    large('a')
+    expect(() => large('b')).toThrow(/needs a grammar of more than/)
+    rules.beginSchema()
+    expect(() => large('c')).not.toThrow()
+  })
+
+  test('a schema that no grammar can be made of leaves the rules of others sound', () => {
+    const endless = { type: 'object', properties: { a: { $ref: '#' }, b: { type: 'integer' } }, required: ['a', 'b'] }
+    const made = toolCallGrammar(
+      format('hermes'),
+      { endless: { parameters: endless }, get_weather: tools['get_weather']! },
+      'auto',
+      {
+        parameters: (tool, rules) => {
+          if (tool.name !== 'endless') return parameters(tool, rules)
+          expect(() => parameters(tool, rules)).toThrow(/without end/)
+          return schemaGrammar({ type: 'object' }, 'test', false, rules).root
+        },
+      },
+    )!
+    const gbnf = new Gbnf(made.grammar)
+    const call = (name: string, args: object) => writeCalls(callSyntaxes['hermes'], [{ id: '', name, arguments: args }])
+    expect(gbnf.takes(call('endless', { any: [1] }))).toBe(true)
+    expect(gbnf.takes(call('get_weather', { city: 'a', days: 2 }))).toBe(true)
+    expect(gbnf.takes(call('get_weather', { any: [1] }))).toBe(false)
   })
 
   test('literals', () => {
-    expect(literal('a"\\\n\t')).toBe('"a\\"\\\\\\n\\t"')
-    expect(looseLiteral('a \n b')).toBe('"a" space "b"')
+    expect(literal('a"\\\n\t').text).toBe('"a\\"\\\\\\x0A\\x09"')
+    expect(looseText(new GrammarRules(), 'a \n b').text).toBe('"a" space "b"')
   })
 
   test('text up to a marker', () => {
     for (const marker of ['</think>', 'aab', 'abab', '\n]^-\\', 'x']) {
-      const gbnf = new Gbnf(`root ::= until\n${untilRules('until', marker).join('\n')}`)
+      const rules = new GrammarRules()
+      const gbnf = new Gbnf(rules.toText(textUntil(rules, 'until', marker)))
       const alphabet = [...new Set(marker), 'z', marker.slice(0, -1), marker.slice(0, 2)]
-      for (let n = 0; n < 3000; n++) {
-        const text = Array.from(
-          { length: n % 6 },
-          (_, i) => alphabet[Math.floor(n / (i * 7 + 1)) % alphabet.length],
-        ).join('')
+      const texts = Array.from({ length: 3000 }, (_, n) =>
+        Array.from({ length: n % 6 }, (_, i) => alphabet[Math.floor(n / (i * 7 + 1)) % alphabet.length]).join(''),
+      )
+      for (const text of new Set(texts)) {
         const whole = text + marker
         expect(gbnf.takes(whole)).toBe(whole.indexOf(marker) === whole.length - marker.length)
         if (!text.endsWith(marker)) expect(gbnf.takes(text)).toBe(false)
