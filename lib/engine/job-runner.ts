@@ -1,5 +1,6 @@
 import { type ErrorCode, fromNative, StreamingLLMError } from '../errors.js'
-import { followingController, onAbort, untilAborted } from '../util/abort.js'
+import { onAbort } from '../util/abort.js'
+import { PromiseQueue } from '../util/promise-queue.js'
 import type { Deadline } from './deadline.js'
 import type { NativeEvent, NativeJob, NativeSequence } from './native.js'
 
@@ -21,8 +22,8 @@ export type NativeFinish = Extract<NativeEvent, { type: 'finish' }>
  */
 export class JobRunner {
   readonly counts: TokenCounts
+  readonly #queue = new PromiseQueue()
   #native: NativeSequence
-  #tail: Promise<void> = Promise.resolve()
   #closed = false
 
   constructor(native: NativeSequence, counts: TokenCounts = { seenTokens: 0, cachedTokens: 0, evictedTokens: 0 }) {
@@ -32,26 +33,7 @@ export class JobRunner {
 
   /** Waits for its turn and returns the function that ends it; undefined if the signal or the deadline fired while it waited. */
   async acquire(signal?: AbortSignal, deadline?: Deadline): Promise<(() => void) | undefined> {
-    let release!: () => void
-    const before = this.#tail
-    const mine = new Promise<void>(resolve => (release = resolve))
-    this.#tail = before.then(() => mine)
-    let idle = false
-    const ready = before.then(() => void (idle = true))
-    await Promise.race([Promise.resolve(), ready])
-    if (!idle) {
-      try {
-        const { controller, unlink } = followingController(signal, deadline?.signal)
-        await untilAborted(ready, controller.signal).catch(() => {})
-        unlink()
-      } catch (error) {
-        release() // nobody waits behind one that never had its turn
-        throw error
-      }
-    }
-    if (idle) return release
-    release()
-    return undefined
+    return await this.#queue.acquire(signal, deadline?.signal)
   }
 
   /** In place of the sequence so far, which is closed. Only while idle. */

@@ -1,6 +1,7 @@
 import type { NativeEmbedRequest, NativeModel } from '../engine/native.js'
 import { fromNative, modelClosed } from '../errors.js'
 import { onAbort, throwIfAborted, untilAborted } from '../util/abort.js'
+import { PromiseQueue } from '../util/promise-queue.js'
 
 /** Milliseconds without work after which the context for embeddings is freed, at most. */
 const longestIdle = 60_000
@@ -9,7 +10,7 @@ const longestIdle = 60_000
 export class Embedder {
   readonly #native: Pick<NativeModel, 'embed' | 'releaseEmbedder'>
   readonly #idleTime: number
-  #tail: Promise<unknown> = Promise.resolve()
+  readonly #queue = new PromiseQueue()
   #waiting = 0
   #release: NodeJS.Timeout | undefined
   #closed = false
@@ -24,13 +25,22 @@ export class Embedder {
     throwIfAborted(signal)
     clearTimeout(this.#release)
     this.#waiting++
-    const mine = this.#tail.then(() => this.#run(request, signal))
-    this.#tail = mine.catch(() => {}).then(() => this.#rest())
-    return await untilAborted(mine, signal)
+    return await untilAborted(this.#inTurn(request, signal), signal)
+  }
+
+  async #inTurn(request: NativeEmbedRequest, signal?: AbortSignal): Promise<Float32Array[]> {
+    let release: (() => void) | undefined
+    try {
+      release = await this.#queue.acquire(signal)
+      throwIfAborted(signal)
+      return await this.#run(request, signal)
+    } finally {
+      release?.()
+      this.#rest()
+    }
   }
 
   async #run(request: NativeEmbedRequest, signal?: AbortSignal): Promise<Float32Array[]> {
-    throwIfAborted(signal)
     if (this.#closed) throw modelClosed()
     try {
       const { promise, abort } = this.#native.embed(request)
@@ -48,12 +58,19 @@ export class Embedder {
 
   #rest(): void {
     if (--this.#waiting > 0 || this.#closed) return
-    this.#release = setTimeout(() => {
-      this.#tail = this.#tail
-        .then(() => (this.#closed || this.#waiting > 0 ? undefined : this.#native.releaseEmbedder()))
-        .catch(() => {})
-    }, this.#idleTime)
+    this.#release = setTimeout(() => void this.#releaseNow(), this.#idleTime)
     this.#release.unref()
+  }
+
+  async #releaseNow(): Promise<void> {
+    const release = await this.#queue.acquire()
+    try {
+      if (!this.#closed && this.#waiting === 0) await this.#native.releaseEmbedder()
+    } catch {
+      // It is freed with the model then.
+    } finally {
+      release?.()
+    }
   }
 
   /** Nothing begins any more; what is in progress the native side ends. */
