@@ -9,17 +9,14 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs'
-import { createRequire } from 'node:module'
 import os from 'node:os'
 import path from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
 import { locateLibraries } from '../../lib/backend/locate.js'
+import { library, typescript } from '../tools/child-program.js'
 import { tinyModel } from '../tools/tiny-models.js'
 
 // A process opens one set of libraries, so each set that is spoilt has a process of its own.
 const { backendDirectory, llama, ggml, release } = locateLibraries()
-const library = pathToFileURL(fileURLToPath(new URL('../../lib/index.ts', import.meta.url))).href
-const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
 const model = tinyModel('llama')
 
 let folder: string
@@ -46,7 +43,7 @@ function outcome(options: object = {}): {
   ended?: string
 } {
   const program = `
-    import { loadModel } from ${JSON.stringify(library)}
+    import { loadModel } from ${library}
     const warnings = []
     try {
       const model = await loadModel(${JSON.stringify(model)}, { libraries: ${JSON.stringify(folder)}, ...${JSON.stringify(options)}, onWarning: message => warnings.push(message) })
@@ -60,7 +57,7 @@ function outcome(options: object = {}): {
   `
   const { stdout, signal, status, stderr } = spawnSync(
     process.execPath,
-    ['--import', tsx, '--input-type=module', '-e', program],
+    [...typescript, '--input-type=module', '-e', program],
     { encoding: 'utf8', timeout: 500_000, killSignal: 'SIGKILL' },
   )
   const last = stdout.trim().split('\n').at(-1) ?? ''

@@ -1,25 +1,11 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import os from 'node:os'
 import path from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { commandLine, commandLineProgram, type Ended } from '../tools/command-line.js'
 import { tinyModel } from '../tools/tiny-models.js'
 
-const program = fileURLToPath(new URL('../../lib/cli/main.ts', import.meta.url))
-const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
-const command = [
-  '--import',
-  tsx,
-  program,
-  'chat',
-  '--model',
-  tinyModel('llama', { endBias: -20 }),
-  '--temperature',
-  '0',
-  '--max-tokens',
-  '8',
-]
+const tinyChat = ['chat', '--model', tinyModel('llama', { endBias: -20 }), '--temperature', '0', '--max-tokens', '8']
 
 let folder: string
 beforeEach(() => {
@@ -30,20 +16,11 @@ afterEach(() => {
 })
 
 /** `streaming-llm chat` with a tiny model and these lines piped in, its data in a folder of its own. */
-function chat(args: string[], ...lines: string[]): Promise<{ code: number | null; stdout: string; stderr: string }> {
-  const child = spawn(process.execPath, [...command, ...args], {
-    env: { ...process.env, XDG_DATA_HOME: folder, LOCALAPPDATA: folder, HOME: folder },
+const chat = (args: string[], ...lines: string[]): Promise<Ended> =>
+  commandLine([...tinyChat, ...args], {
+    input: lines.map(line => `${line}\n`).join(''),
+    env: { XDG_DATA_HOME: folder, LOCALAPPDATA: folder, HOME: folder },
   })
-  const said = { stdout: '', stderr: '' }
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    said.stdout += text
-  })
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    said.stderr += text
-  })
-  child.stdin.on('error', () => {}).end(lines.map(line => `${line}\n`).join(''))
-  return new Promise(resolve => child.on('close', code => resolve({ code, ...said })))
-}
 
 test('commands in a pipe, with their words on stderr', async () => {
   const file = path.join(folder, 'saved.chat')
@@ -110,7 +87,7 @@ const hasTerminal =
   spawnSync('script', ['--version'], { encoding: 'utf8' }).stdout?.includes('util-linux') === true
 const onTerminal = hasTerminal ? test : test.skip
 onTerminal(`a terminal${hasTerminal ? '' : ' (left out: there is no script(1) of util-linux)'}`, async () => {
-  const quoted = [process.execPath, ...command].map(word => `'${word}'`).join(' ')
+  const quoted = [process.execPath, ...commandLineProgram, ...tinyChat].map(word => `'${word}'`).join(' ')
   const child = spawn('script', ['--quiet', '--return', '--command', quoted, '/dev/null'], {
     env: { ...process.env, XDG_DATA_HOME: folder, TERM: 'xterm' },
   })

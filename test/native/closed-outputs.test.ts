@@ -1,13 +1,9 @@
-import { spawn } from 'node:child_process'
-import { closeSync, existsSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
+import { existsSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { commandLine, type Ended } from '../tools/command-line.js'
 import { tinyModel } from '../tools/tiny-models.js'
 
-const program = fileURLToPath(new URL('../../lib/cli/main.ts', import.meta.url))
-const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
 const model = ['--model', tinyModel('llama', { endBias: -20 })]
 
 let folder: string
@@ -20,36 +16,18 @@ afterEach(() => {
   rmSync(folder, { recursive: true })
 })
 
-interface Outcome {
-  code: number | null
-  stdout: string
-  stderr: string
-}
-
 /** A command of whose output nobody reads one part: the reader of it leaves at once. Its input ends where that is asked for only. */
-function command(
+const command = (
   args: string[],
   input: string,
-  { left, ends = true }: { left: 'stdout' | 'stderr'; ends?: boolean },
-): Promise<Outcome> {
-  const child = spawn(process.execPath, ['--import', tsx, program, ...args], {
-    env: { ...process.env, XDG_DATA_HOME: folder, LOCALAPPDATA: folder },
+  { left, ends }: { left: 'stdout' | 'stderr'; ends?: boolean },
+): Promise<Ended> =>
+  commandLine(args, {
+    input,
+    ends,
+    env: { XDG_DATA_HOME: folder, LOCALAPPDATA: folder },
+    begun: child => child[left]!.destroy(),
   })
-  const said = { stdout: '', stderr: '' }
-  for (const output of ['stdout', 'stderr'] as const)
-    child[output].setEncoding('utf8').on('data', (text: string) => {
-      said[output] += text
-    })
-  child[left].destroy()
-  child.stdin.on('error', () => {}).write(input)
-  if (ends) child.stdin.end()
-  return new Promise(resolve =>
-    child.on('exit', code => {
-      child.stdin.destroy()
-      child.on('close', () => resolve({ code, ...said }))
-    }),
-  )
-}
 
 const chat = ['chat', ...model, '--temperature', '0', '--max-tokens', '8']
 
@@ -57,6 +35,7 @@ describe('a reader who leaves', () => {
   test('ends a chat, which is saved, though its input goes on', async () => {
     expect(await command([...chat, '--save', saved], 'one\ntwo\n', { left: 'stdout', ends: false })).toEqual({
       code: 0,
+      signal: null,
       stdout: '',
       stderr: '',
     })
@@ -91,6 +70,7 @@ describe('a reader who leaves', () => {
   ])('of %s is no failure', async (name, args) => {
     expect(await command([name, ...args], 'a few words, and some more', { left: 'stdout' })).toEqual({
       code: 0,
+      signal: null,
       stdout: '',
       stderr: '',
     })
@@ -107,13 +87,9 @@ describe('a reader who leaves', () => {
 const whereItCanBeFull = existsSync('/dev/full') ? describe : describe.skip
 whereItCanBeFull('stderr on a full disk', () => {
   /** Without its words; what it prints goes to a file. */
-  function onFullDisk(args: string[], input = ''): Promise<number | null> {
+  async function onFullDisk(args: string[], input = ''): Promise<number | null> {
     const [full, out] = [openSync('/dev/full', 'w'), openSync(path.join(folder, 'out'), 'w')]
-    const child = spawn(process.execPath, ['--import', tsx, program, ...args], { stdio: ['pipe', out, full] })
-    closeSync(full)
-    closeSync(out)
-    child.stdin!.on('error', () => {}).end(input)
-    return new Promise(resolve => child.on('close', resolve))
+    return (await commandLine(args, { input, stdio: ['pipe', out, full] })).code
   }
 
   test('is a failure, at the end of the chat, which is saved', async () => {

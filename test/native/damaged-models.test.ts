@@ -1,14 +1,13 @@
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import os from 'node:os'
 import path from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { fileURLToPath } from 'node:url'
+import { typescript } from '../tools/child-program.js'
 import { readGguf, writeGguf } from '../tools/gguf-file.js'
 import { type TinyKind, tinyModelBytes } from '../tools/tiny-models.js'
 
 const child = fileURLToPath(new URL('../tools/damaged-child.mts', import.meta.url))
-const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
 
 let folder: string
 beforeAll(() => {
@@ -53,7 +52,7 @@ whereTheyAreThrown(
       writeFileSync(file, changed(kind, key, value))
       return file
     })
-    const { status, signal, stdout, stderr } = spawnSync(process.execPath, ['--import', tsx, child, ...files], {
+    const { status, signal, stdout, stderr } = spawnSync(process.execPath, [...typescript, child, ...files], {
       encoding: 'utf8',
       timeout: 500_000,
       killSignal: 'SIGKILL',
@@ -82,7 +81,7 @@ test('what only shows while a batch is computed is refused by the check of heade
     writeFileSync(file, changed(kind, key, value))
     return file
   })
-  const { status, stdout } = spawnSync(process.execPath, ['--import', tsx, child, '--checked', ...files], {
+  const { status, stdout } = spawnSync(process.execPath, [...typescript, child, '--checked', ...files], {
     encoding: 'utf8',
     timeout: 500_000,
     killSignal: 'SIGKILL',

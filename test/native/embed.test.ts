@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
 import { loadModel, type Model, type ModelOptions, StreamingLLMError } from '../../lib/index.js'
+import { library, typescript } from '../tools/child-program.js'
 import { cpuMilliseconds } from '../tools/cpu-time.js'
 import { readReferenceModel } from '../tools/reference/model.js'
 import { type Cached, Transformer } from '../tools/reference/transformer.js'
@@ -203,12 +203,11 @@ test('the event loop stays free meanwhile', async () => {
 
 test('a process may exit in the middle of it, and one that is done exits by itself', () => {
   const program = (end: string) => `
-    import { loadModel } from ${JSON.stringify(new URL('../../lib/index.ts', import.meta.url).href)}
+    import { loadModel } from ${library}
     const model = await loadModel(${JSON.stringify(tinyModel('llama', { contextLength: 4096, width: 512 }))}, { gpu: false })
     ${end}`
-  const tsx = fileURLToPath(new URL('../../node_modules/tsx/dist/loader.mjs', import.meta.url))
   const run = (end: string) =>
-    spawnSync(process.execPath, ['--import', tsx, '--input-type=module', '-e', program(end)], {
+    spawnSync(process.execPath, [...typescript, '--input-type=module', '-e', program(end)], {
       encoding: 'utf8',
       timeout: 500_000,
       killSignal: 'SIGKILL',

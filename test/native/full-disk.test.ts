@@ -1,13 +1,9 @@
-import { spawn } from 'node:child_process'
-import { closeSync, existsSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
+import { existsSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { commandLine, type Ended } from '../tools/command-line.js'
 import { tinyModel } from '../tools/tiny-models.js'
 
-const program = fileURLToPath(new URL('../../lib/cli/main.ts', import.meta.url))
-const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
 const model = tinyModel('llama', { endBias: -20 })
 
 let folder: string
@@ -19,21 +15,8 @@ afterEach(() => {
 })
 
 /** A command whose output goes to a disk that is full, or to another one. */
-function onFullDisk(
-  args: string[],
-  input = '',
-  output = '/dev/full',
-): Promise<{ code: number | null; stderr: string }> {
-  const full = openSync(output, 'w')
-  const child = spawn(process.execPath, ['--import', tsx, program, ...args], { stdio: ['pipe', full, 'pipe'] })
-  closeSync(full)
-  let stderr = ''
-  child.stderr!.setEncoding('utf8').on('data', (text: string) => {
-    stderr += text
-  })
-  child.stdin!.on('error', () => {}).end(input)
-  return new Promise(resolve => child.on('close', code => resolve({ code, stderr })))
-}
+const onFullDisk = (args: string[], input = '', output = '/dev/full'): Promise<Ended> =>
+  commandLine(args, { input, stdio: ['pipe', openSync(output, 'w'), 'pipe'] })
 
 const whereThereIsOne = existsSync('/dev/full') ? describe : describe.skip
 whereThereIsOne('an output that takes nothing is told in a line', () => {

@@ -1,10 +1,9 @@
-import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { runningPerplexity } from '../../lib/cli/running-perplexity.js'
 import { loadModel, type Model } from '../../lib/index.js'
+import { commandLine } from '../tools/command-line.js'
 import { seeded } from '../tools/random.js'
 import { tinyModel } from '../tools/tiny-models.js'
 
@@ -60,28 +59,14 @@ test('a policy measured at each 7th token gives there what it gives when all are
   for (const [token, nll] of values[1]!) expect(nll).toBeCloseTo(values[0]!.get(token)!, 3)
 })
 
-test('the command prints what the issue of a policy is, for several policies and from stdin', () => {
+test('the command prints what the issue of a policy is, for several policies and from stdin', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'streaming-llm-perplexity-'))
   const curve = join(folder, 'curve.csv')
   const file = join(folder, 'tokens.txt')
   writeFileSync(file, tokens.join(' '))
   const run = (args: string[], input?: string) =>
-    spawnSync(
-      process.execPath,
-      [
-        '--import',
-        'tsx',
-        fileURLToPath(new URL('../../lib/cli/main.ts', import.meta.url)),
-        'perplexity',
-        '--model',
-        tinyModel('llama'),
-        '--threads',
-        '1',
-        ...args,
-      ],
-      { encoding: 'utf8', input, timeout: 500_000, killSignal: 'SIGKILL' },
-    )
-  const several = run([
+    commandLine(['perplexity', '--model', tinyModel('llama'), '--threads', '1', ...args], { input })
+  const several = await run([
     '--tokens-file',
     file,
     '--policies',
@@ -117,7 +102,7 @@ test('the command prints what the issue of a policy is, for several policies and
     expect(Number(own.at(-1)!.at(-1))).toBeCloseTo(perplexity as number, 6)
     expect(msPerToken).toBeGreaterThan(0)
   }
-  const piped = run(['--tokens', '20', '--json'], 'a few words that are piped in, and some more of them to read')
+  const piped = await run(['--tokens', '20', '--json'], 'a few words that are piped in, and some more of them to read')
   expect((JSON.parse(piped.stdout) as { results: { policy: string; tokens: number }[] }).results[0]).toMatchObject({
     policy: 'streaming',
     tokens: 20,
@@ -128,39 +113,29 @@ test('the command prints what the issue of a policy is, for several policies and
     [['a', '--text-file', 'b'], 'one text at a time'],
     [['--tokens', '1', file], 'at least 2'],
   ] as const) {
-    const failed = run([...args], '')
-    expect(failed.status).not.toBe(0)
+    const failed = await run([...args], '')
+    expect(failed.code).not.toBe(0)
     expect(failed.stderr).toContain(message)
     expect(failed.stderr).not.toContain('    at ')
   }
 })
 
-test('score takes a file, a dash or stdin, as perplexity does', () => {
+test('score takes a file, a dash or stdin, as perplexity does', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'streaming-llm-score-'))
   const file = join(folder, 'text.txt')
   const text = 'a few words that are piped in, and some more of them to read\n'
   writeFileSync(file, text)
   const score = (args: string[], input = '') =>
-    spawnSync(
-      process.execPath,
-      [
-        '--import',
-        'tsx',
-        fileURLToPath(new URL('../../lib/cli/main.ts', import.meta.url)),
-        'score',
-        '--model',
-        tinyModel('llama'),
-        '--threads',
-        '1',
-        ...args,
-      ],
-      { encoding: 'utf8', input, timeout: 500_000, killSignal: 'SIGKILL' },
-    )
-  const outputs = [score(['--text-file', file]), score([file]), score(['-'], text), score([], text)].map(
-    ({ status, stdout, stderr }) => ({ status, stdout, stderr }),
-  )
+    commandLine(['score', '--model', tinyModel('llama'), '--threads', '1', ...args], { input })
+  const outputs = [
+    await score(['--text-file', file]),
+    await score([file]),
+    await score(['-'], text),
+    await score([], text),
+  ]
   expect(outputs[0]).toMatchObject({
-    status: 0,
+    code: 0,
+    signal: null,
     stdout: expect.stringMatching(/^\d+ tokens, mean negative/) as string,
     stderr: '',
   })
@@ -171,8 +146,8 @@ test('score takes a file, a dash or stdin, as perplexity does', () => {
     [[], 'stdin has 0'],
     [['--tokens-file', file], `${file} has something else than a token`],
   ] as const) {
-    const { status, stderr } = score([...args])
-    expect(status).toBe(1)
+    const { code, stderr } = await score([...args])
+    expect(code).toBe(1)
     expect(stderr).toContain(message)
   }
 })

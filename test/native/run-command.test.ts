@@ -1,41 +1,14 @@
-import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import os from 'node:os'
 import path from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { commandLine, type Ended } from '../tools/command-line.js'
 import { tinyModel } from '../tools/tiny-models.js'
 
-const program = fileURLToPath(new URL('../../lib/cli/main.ts', import.meta.url))
-const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
 const model = tinyModel('llama', { endBias: -20 })
 
-interface Ended {
-  code: number | null
-  signal: string | null
-  stdout: string
-  stderr: string
-}
-
-/** `streaming-llm run` with a tiny model. `during` gets the process and what it has printed, each time that it prints. */
-function run(
-  args: string[],
-  { input, during }: { input?: string; during?: (child: ReturnType<typeof spawn>, stdout: string) => void } = {},
-): Promise<Ended> {
-  const child = spawn(process.execPath, ['--import', tsx, program, 'run', '--model', model, ...args], {
-    stdio: ['pipe', 'pipe', 'pipe'],
-  })
-  const said = { stdout: '', stderr: '' }
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    said.stdout += text
-    during?.(child, said.stdout)
-  })
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    said.stderr += text
-  })
-  child.stdin.on('error', () => {}).end(input)
-  return new Promise(resolve => child.on('close', (code, signal) => resolve({ code, signal, ...said })))
-}
+/** `streaming-llm run` with a tiny model. */
+const run = (args: string[], options?: Parameters<typeof commandLine>[1]): Promise<Ended> =>
+  commandLine(['run', '--model', model, ...args], options)
 
 const same = ['--temperature', '0', '--max-tokens', '20']
 

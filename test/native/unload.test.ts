@@ -2,8 +2,8 @@ import { spawnSync } from 'node:child_process'
 import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { loadModel, type Model, type ModelOptions } from '../../lib/index.js'
+import { library, typescript } from '../tools/child-program.js'
 import { adapterBytes, tinyAdapter } from '../tools/tiny-adapters.js'
 import { type TinyKind, tinyModel } from '../tools/tiny-models.js'
 
@@ -185,13 +185,12 @@ test('with a folder for swapped caches nothing is left in it once the model is c
 
 test('waiting to unload keeps no process alive', () => {
   const program = `
-    import { loadModel } from ${JSON.stringify(new URL('../../lib/index.ts', import.meta.url).href)}
+    import { loadModel } from ${library}
     const model = await loadModel(${JSON.stringify(tinyModel('llama', { endBias: -20 }))}, { gpu: false, unloadAfter: 3_600_000 })
     await model.createChat({ window: 100 }).ask('Hello', { maxTokens: 5 })
     await model.embed(['a'])`
-  const tsx = fileURLToPath(new URL('../../node_modules/tsx/dist/loader.mjs', import.meta.url))
   expect(
-    spawnSync(process.execPath, ['--import', tsx, '--input-type=module', '-e', program], {
+    spawnSync(process.execPath, [...typescript, '--input-type=module', '-e', program], {
       encoding: 'utf8',
       timeout: 500_000,
       killSignal: 'SIGKILL',

@@ -1,13 +1,9 @@
-import { spawn } from 'node:child_process'
-import { closeSync, existsSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
+import { existsSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { commandLine, type Ended } from '../tools/command-line.js'
 import { tinyModel } from '../tools/tiny-models.js'
 
-const program = fileURLToPath(new URL('../../lib/cli/main.ts', import.meta.url))
-const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
 const model = tinyModel('llama', { endBias: -20 })
 
 let folder: string
@@ -18,16 +14,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true })
 })
 
-function command(args: string[], input: number): Promise<{ code: number | null; stdout: string; stderr: string }> {
-  const child = spawn(process.execPath, ['--import', tsx, program, ...args], { stdio: [input, 'pipe', 'pipe'] })
-  closeSync(input)
-  const said = { stdout: '', stderr: '' }
-  for (const output of ['stdout', 'stderr'] as const)
-    child[output]!.setEncoding('utf8').on('data', (text: string) => {
-      said[output] += text
-    })
-  return new Promise(resolve => child.on('close', code => resolve({ code, ...said })))
-}
+const command = (args: string[], input: number): Promise<Ended> => commandLine(args, { stdio: [input, 'pipe', 'pipe'] })
 
 const onUnix = process.platform === 'win32' ? describe.skip : describe
 onUnix('an input that cannot be read is told, and nothing is saved', () => {

@@ -9,6 +9,9 @@ import { promisify } from 'node:util'
 /** The library, as programs in processes of their own import it. */
 export const library = JSON.stringify(new URL('../../lib/index.ts', import.meta.url).href)
 
+/** Arguments of Node that let it run TypeScript. */
+export const typescript = ['--import', pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href] as const
+
 /** Calls `use` with a folder that goes afterwards, and with what the program prints there, as JSON. `shell`: what bash does before it. */
 export async function withChildProgram(
   program: (folder: string) => string,
@@ -19,12 +22,7 @@ export async function withChildProgram(
   try {
     const file = path.join(folder, 'program.mjs')
     writeFileSync(file, program(folder))
-    const start = [
-      process.execPath,
-      '--import',
-      pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href,
-      file,
-    ] as const
+    const start = [process.execPath, ...typescript, file] as const
     const [command, ...args] = shell === '' ? start : (['bash', '-c', `${shell} exec "$0" "$@"`, ...start] as const)
     const { stdout } = await promisify(execFile)(command, args)
     use(JSON.parse(stdout), folder)

@@ -1,15 +1,12 @@
-import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { access, readdir, writeFile } from 'node:fs/promises'
-import { createRequire } from 'node:module'
 import { join } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { commandLine, type Ended } from '../../tools/command-line.js'
 import { chatML, tinyModel } from '../../tools/tiny-models.js'
 import { FakeHub, sha256 } from '../hub/fake-hub.js'
 import { tempHome } from '../hub/temp-home.js'
 
-const program = fileURLToPath(new URL('../../../lib/cli/main.ts', import.meta.url))
-const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
 const reference = 'hf:owner/repo/m.F32.gguf'
 
 let hub: FakeHub
@@ -28,32 +25,22 @@ afterEach(async () => {
 })
 
 /** `streaming-llm` with these arguments, whose stdin is no terminal. `during` gets the process whenever the storage is asked. */
-function run(
+async function run(
   args: string[],
-  { during, read = true }: { during?: (child: ReturnType<typeof spawn>) => void; read?: boolean } = {},
-): Promise<{ code: number | null; stdout: string; stderr: string }> {
-  const child = spawn(process.execPath, ['--import', tsx, program, ...args], {
+  { during, read = true }: { during?: (child: ChildProcess) => void; read?: boolean } = {},
+): Promise<Ended> {
+  let watching: NodeJS.Timeout | undefined
+  const ended = await commandLine(args, {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: process.env,
+    begun: child => {
+      if (!read) child.stdout!.destroy()
+      watching = setInterval(() => {
+        if (hub.downloads > 0) during?.(child)
+      }, 20)
+    },
   })
-  const said = { stdout: '', stderr: '' }
-  if (read)
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      said.stdout += text
-    })
-  else child.stdout.destroy()
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    said.stderr += text
-  })
-  const watching = setInterval(() => {
-    if (hub.downloads > 0) during?.(child)
-  }, 20)
-  return new Promise(resolve =>
-    child.on('close', code => {
-      clearInterval(watching)
-      resolve({ code, ...said })
-    }),
-  )
+  clearInterval(watching)
+  return ended
 }
 const json = (text: string) => JSON.parse(text) as Record<string, never>
 
