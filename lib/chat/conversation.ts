@@ -23,6 +23,7 @@ import {
 } from './prompt-tokens.js'
 import { isRewritten, withoutReasoning } from './rewritten-reply.js'
 import type { SavedChat } from './saved-chat.js'
+import { type LedgerState, TokenLedger } from './token-ledger.js'
 
 /** What a conversation needs from its model, and its options. */
 export interface ConversationSetting {
@@ -43,19 +44,13 @@ interface Parts {
   log: MessageLog
   native: NativeSequence
   counts?: TokenCounts
-  skipped?: number
-  seenBefore?: number
-  evictedBefore?: number
-  begun?: boolean
+  ledger?: Partial<LedgerState>
 }
 
 /** Where a conversation stands between two turns, for going back there. */
 export interface Standing {
   readonly log: LogMark
-  readonly skipped: number
-  readonly seenBefore: number
-  readonly evictedBefore: number
-  readonly begun: boolean
+  readonly ledger: LedgerState
   readonly counts: Readonly<TokenCounts>
 }
 
@@ -84,31 +79,9 @@ export class Conversation {
   #native: NativeSequence
   #options: ParsedChatOptions
   #sizes: NativeSequenceOptions
-  // Seen and evicted, but not by the present native sequence: what a restored history left out between sinks and
-  // window, and what had left before the sequence began anew.
-  #skipped: number
-  /** Tokens seen when the native sequence was given up, until it begins anew. */
-  #seenBefore: number
-  /** Those of them that had been evicted. */
-  #evictedBefore: number
-  /** The native sequence holds the history; else all of it is to be decoded with the next turn. */
-  #begun: boolean
+  readonly #ledger: TokenLedger
 
-  private constructor(
-    setting: ConversationSetting,
-    {
-      system,
-      options,
-      sizes,
-      log,
-      native,
-      counts,
-      skipped = 0,
-      seenBefore = 0,
-      evictedBefore = 0,
-      begun = false,
-    }: Parts,
-  ) {
+  private constructor(setting: ConversationSetting, { system, options, sizes, log, native, counts, ledger }: Parts) {
     this.#setting = setting
     this.#system = system
     this.#options = options
@@ -116,10 +89,7 @@ export class Conversation {
     this.log = log
     this.#native = native
     this.runner = new JobRunner(native, counts)
-    this.#skipped = skipped
-    this.#seenBefore = seenBefore
-    this.#evictedBefore = evictedBefore
-    this.#begun = begun
+    this.#ledger = new TokenLedger(this.runner.counts, ledger)
   }
 
   /** From its options: nothing is decoded before the first turn. */
@@ -155,10 +125,7 @@ export class Conversation {
       log: this.log.clone(),
       native,
       counts: this.runner.counts,
-      skipped: this.#skipped,
-      seenBefore: this.#seenBefore,
-      evictedBefore: this.#evictedBefore,
-      begun: this.#begun,
+      ledger: this.#ledger.state,
     })
   }
 
@@ -170,16 +137,17 @@ export class Conversation {
       throw new StreamingLLMError('SAVE_FAILED', `the chat could not be saved: ${(cause as Error).message}`, { cause })
     })
     const { state = new Uint8Array() } = await this.runner.finish({ type: 'save' })
+    const { begun, skipped, seenBefore } = this.#ledger.state
     return {
       model: fingerprint,
       cache: sequences.cacheKind,
       system: this.#system,
       options: kept,
-      ...(this.#begun ? { mark: openingMark(this.#setting, this.#system) } : {}),
+      ...(begun ? { mark: openingMark(this.#setting, this.#system) } : {}),
       sizes: this.#sizes,
-      begun: this.#begun,
-      skipped: this.#skipped,
-      seenBefore: this.#seenBefore,
+      begun,
+      skipped,
+      seenBefore,
       counts: { ...this.runner.counts },
       log: this.log.save(),
       state,
@@ -201,8 +169,7 @@ export class Conversation {
     const byMessages = (reason: string) => ({
       conversation: Conversation.#make(setting, system, log, {
         options: pinned,
-        skipped,
-        seenBefore: begun ? counts.seenTokens : seenBefore,
+        ledger: { skipped, seenBefore: begun ? counts.seenTokens : seenBefore },
       }),
       from: { what: 'messages', reason } as const,
     })
@@ -227,7 +194,14 @@ export class Conversation {
       throw error
     }
     const options = { ...pinned, sinks: sizes.sinks, window: sizes.window }
-    const conversation = new Conversation(setting, { system, options, sizes, log, native, skipped, seenBefore, begun })
+    const conversation = new Conversation(setting, {
+      system,
+      options,
+      sizes,
+      log,
+      native,
+      ledger: { skipped, seenBefore, begun },
+    })
     try {
       const sameCache = saved.cache === sequences.cacheKind
       const { reason } = await conversation.runner.finish({
@@ -267,14 +241,7 @@ export class Conversation {
 
   /** Tokens of the conversation: seen, in the cache, evicted. */
   get usage(): TokenCounts {
-    const { seenTokens, cachedTokens, evictedTokens } = this.runner.counts
-    if (!this.#begun)
-      return {
-        seenTokens: this.#seenBefore + this.#skipped,
-        cachedTokens: 0,
-        evictedTokens: this.#evictedBefore + this.#skipped,
-      }
-    return { seenTokens: seenTokens + this.#skipped, cachedTokens, evictedTokens: evictedTokens + this.#skipped }
+    return this.#ledger.usage
   }
 
   /**
@@ -284,7 +251,7 @@ export class Conversation {
   async prepare(messages: readonly LoggedMessage[], pace = new Pace()): Promise<PromptTokens> {
     const setting = { ...this.#setting, pace }
     const { template } = this.#setting.format
-    if (this.#begun && template.incremental && !this.#isRewritten()) {
+    if (this.#ledger.begun && template.incremental && !this.#isRewritten()) {
       const { seenTokens } = this.runner.counts
       const { tokens, ends, turns } = await nextPrompt(setting, this.#system, messages, {
         opened: this.#isOpened(),
@@ -293,12 +260,12 @@ export class Conversation {
       this.#needRoom(tokens.length)
       return { tokens, turns, ends: ends.map(end => seenTokens + end) }
     }
-    if (this.#begun) {
+    if (this.#ledger.begun) {
       const prepared = template.incremental
         ? await this.#fromLastExchange(setting, messages)
         : await this.#fromDifference(setting, messages)
       if (prepared !== undefined) return prepared
-      this.#giveUp(this.runner.counts.seenTokens)
+      this.#ledger.giveUp(this.runner.counts.seenTokens)
     }
     return this.#fromStart(setting, messages)
   }
@@ -411,11 +378,9 @@ export class Conversation {
     tokens.splice(sinks, surplus)
     const shifted = ends.map(end => end - surplus)
     this.#needRoom(tokens.length)
-    this.#skipped += surplus + Math.max(0, this.#seenBefore - history)
-    this.#seenBefore = 0
+    this.#ledger.begin(history, surplus)
     this.log.renumber(shifted)
     if (surplus > 0) this.leave(0)
-    this.#begun = true
     return {
       tokens,
       turns: turns.map(turn => turn - surplus).filter(turn => turn >= sinks),
@@ -462,10 +427,10 @@ export class Conversation {
    * Where it fails to be cut, they stay in the log too.
    */
   async removeLast(count: number): Promise<ChatMessage[]> {
-    if (count > 0 && this.#begun) {
+    if (count > 0 && this.#ledger.begun) {
       const { present } = this.log
       const end = present[present.length - count - 1]?.end
-      if (end === undefined || !(await this.#cut(end))) this.#giveUp(end ?? this.runner.counts.evictedTokens)
+      if (end === undefined || !(await this.#cut(end))) this.#ledger.giveUp(end ?? this.runner.counts.evictedTokens)
     }
     return this.log.removeLast(count)
   }
@@ -473,10 +438,7 @@ export class Conversation {
   get standing(): Standing {
     return {
       log: this.log.mark(),
-      skipped: this.#skipped,
-      seenBefore: this.#seenBefore,
-      evictedBefore: this.#evictedBefore,
-      begun: this.#begun,
+      ledger: this.#ledger.state,
       counts: { ...this.runner.counts },
     }
   }
@@ -489,7 +451,7 @@ export class Conversation {
     this.log.removeLast(Math.min(this.log.digest.count - since.log.count, this.log.present.length))
     const end = this.log.present.at(-1)?.end
     try {
-      if (this.#begun && end !== undefined && (await this.#cut(end))) {
+      if (this.#ledger.begun && end !== undefined && (await this.#cut(end))) {
         this.leave(this.runner.counts.evictedTokens)
         return
       }
@@ -502,22 +464,19 @@ export class Conversation {
   /** The messages are those of then, and all of them are to be decoded with the next turn. */
   #beginAnew(since: Standing): void {
     this.log.goBack(since.log)
-    this.#skipped = since.skipped
-    this.#seenBefore = since.begun ? since.counts.seenTokens : since.seenBefore
-    this.#evictedBefore = since.begun ? since.counts.evictedTokens : since.evictedBefore
-    this.#begun = false
+    this.#ledger.goBack(since.ledger, since.counts)
   }
 
   /** Takes the last reply out of the history. The function brings it back, where nothing has been added since. */
   async removeReply(): Promise<() => Promise<void>> {
     const before = this.standing
-    const kept = this.#begun ? await this.keptTokens() : new Int32Array()
+    const kept = this.#ledger.begun ? await this.keptTokens() : new Int32Array()
     await this.removeLast(1)
-    const cutOff = this.#begun
+    const cutOff = this.#ledger.begun
     const { seenTokens } = this.runner.counts
     return async () => {
       // Where the reply was not cut off the cache, it was not in it as it was then.
-      if (!cutOff || !this.#begun) return this.#beginAnew(before)
+      if (!cutOff || !this.#ledger.begun) return this.#beginAnew(before)
       const tokens = kept.slice(kept.length - (before.counts.seenTokens - seenTokens))
       try {
         await this.runner.finish({ type: 'add', tokens })
@@ -534,7 +493,7 @@ export class Conversation {
   async setSystem(system: string | undefined): Promise<void> {
     const options = withPin(this.#setting, system)
     const present = openingTokens(this.#setting, this.#system)
-    if (this.#begun && (await this.#pinInstead(present.length, system, options))) return
+    if (this.#ledger.begun && (await this.#pinInstead(present.length, system, options))) return
     const sizes = this.#setting.sequences.limits(options)
     this.#beginWith(this.#openAnother(sizes))
     this.#system = system
@@ -580,7 +539,7 @@ export class Conversation {
 
   /** The next turn decodes the history in this sequence. */
   #beginWith(native: NativeSequence): void {
-    if (this.#begun) this.#giveUp(this.runner.counts.seenTokens)
+    if (this.#ledger.begun) this.#ledger.giveUp(this.runner.counts.seenTokens)
     this.#native = native
     this.runner.replace(native)
   }
@@ -593,7 +552,7 @@ export class Conversation {
       return await this.#tryJob({ type: 'cut', keep })
     } catch (error) {
       // What was to go has gone, though the messages are still there.
-      if (this.#begun && this.runner.counts.seenTokens !== seenTokens) this.#giveUp(seenTokens)
+      if (this.#ledger.begun && this.runner.counts.seenTokens !== seenTokens) this.#ledger.giveUp(seenTokens)
       throw error
     }
   }
@@ -618,13 +577,6 @@ export class Conversation {
       if (StreamingLLMError.isInstance(error) && error.code === 'EVICTED') return false
       throw error
     }
-  }
-
-  /** The next turn decodes the history anew, of which `seen` tokens had been seen. */
-  #giveUp(seen: number): void {
-    this.#seenBefore = seen
-    this.#evictedBefore = Math.min(seen, this.runner.counts.evictedTokens)
-    this.#begun = false
   }
 
   close(): void {
