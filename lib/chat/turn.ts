@@ -1,6 +1,6 @@
 import type { Deadline } from '../engine/deadline.js'
 import { generateJob, textEvent } from '../engine/generate-job.js'
-import type { NativeEvent } from '../engine/native.js'
+import type { NativeEvent, NativeJob } from '../engine/native.js'
 import { finishEvent, leftInQueue } from '../engine/text-stream.js'
 import type { FinishEvent, StreamEvent } from '../events.js'
 import type { ChatMessage, ToolCall } from '../messages.js'
@@ -116,16 +116,43 @@ async function prepared(
 
 /** One reply's events but for the last one, which it returns. The reply, as far as it was delivered, joins the history. */
 async function* takeReply(
-  { setting, conversation, deadline }: TurnPlace,
-  { tokens, turns }: PromptTokens,
+  place: TurnPlace,
+  prompt: PromptTokens,
   options: ParsedGenerateOptions,
   round: number,
   progress: Progress,
 ): AsyncGenerator<StreamEvent, { finish?: FinishEvent; toolCalls?: ToolCall[]; invalid: string[] }, undefined> {
-  const { runner, log, sizes } = conversation
-  const { format, tokenizer, warn } = setting
+  const { setting, conversation } = place
+  const asked = askForReply(setting, conversation, prompt, options, round)
+  const seenBefore = conversation.runner.counts.seenTokens
+  let finish: FinishEvent | undefined
+  try {
+    finish = yield* streamReply(place, asked, options, seenBefore, progress)
+  } finally {
+    keepReply(conversation, asked, seenBefore, progress)
+  }
+  const { reply } = asked
+  return { finish, toolCalls: reply.message.toolCalls, invalid: reply.invalid }
+}
+
+/** A reply that is asked for, and what has come of it. */
+interface AskedReply {
+  job: NativeJob
+  reply: ReplyEvents
+  /** What it starts with; empty once that has been added to it. */
+  start: string
+}
+
+/** First step: what the engine is asked for, and what will read it. */
+function askForReply(
+  { format, tokenizer, warn }: ConversationSetting,
+  { sizes }: Conversation,
+  { tokens, turns }: PromptTokens,
+  options: ParsedGenerateOptions,
+  round: number,
+): AskedReply {
   const { responseFormat, maxToolRounds } = options
-  // Who wants an answer of some form gets one, after the last round too.
+  // An answer of some form, where one is asked for, comes after the last round too.
   const callsAllowed = options.toolChoice !== 'none' && !(responseFormat !== undefined && round > maxToolRounds)
   const choice = !callsAllowed ? 'none' : round === 1 ? options.toolChoice : 'auto'
   const made = options.grammar === undefined ? format.replyGrammar(choice, responseFormat?.grammar, warn) : undefined
@@ -133,55 +160,66 @@ async function* takeReply(
     options.grammar ?? (made === undefined ? undefined : { source: made.grammar, triggers: made.triggers })
   const start = round === 1 ? options.startWith : ''
   const reply = new ReplyEvents(format.createReader({ calls: callsAllowed, callsOrText: responseFormat !== undefined }))
-  const job = generateJob(
-    tokenizer,
-    sizes.sinks + sizes.window,
-    {
-      tokens: numbers(tokens, start === '' ? [] : tokenizer.tokenize(start)),
-      turns: Int32Array.from(turns),
-      shown: format.shown,
-    },
-    { ...options, grammar },
-  )
+  const prompt = {
+    tokens: numbers(tokens, start === '' ? [] : tokenizer.tokenize(start)),
+    turns: Int32Array.from(turns),
+    shown: format.shown,
+  }
+  return { job: generateJob(tokenizer, sizes.sinks + sizes.window, prompt, { ...options, grammar }), reply, start }
+}
+
+/** Second step: the engine's events become the reader's. Returns the last one. */
+async function* streamReply(
+  { setting, conversation, deadline }: TurnPlace,
+  asked: AskedReply,
+  { signal, keepUnanswered }: ParsedGenerateOptions,
+  seenBefore: number,
+  progress: Progress,
+): AsyncGenerator<StreamEvent, FinishEvent | undefined, undefined> {
+  const { runner } = conversation
+  const { reply } = asked
   let finish: FinishEvent | undefined
-  const seenBefore = runner.counts.seenTokens
-  let isStarted = false
   const deliver = function* (events: StreamEvent[]) {
     if (events.length > 0) progress.delivered = true
     yield* events
   }
-  try {
-    for await (const event of runner.run(job, options.signal, deadline)) {
-      // Told once the engine has it: who leaves here leaves a conversation that holds it.
-      progress.begun = true
-      // A reply that was over before its first token has its start all the same, where the turn is kept.
-      const starts = event.type !== 'finish' || (options.keepUnanswered && runner.counts.seenTokens > seenBefore)
-      if (!isStarted && start !== '' && starts) {
-        isStarted = true
-        yield* deliver(reply.push(start))
-      }
-      if (event.type === 'finish') {
-        const { usage, ...told } = finishEvent(event)
-        finish = { ...told, usage: { ...usage, ...conversation.usage } }
-      } else if (event.type === 'text') {
-        const { text, tokens } = textEvent(tokenizer, event)
-        yield* deliver(reply.push(text, tokens))
-      } else {
-        const shown = shownEvent(conversation, event)
-        if (shown !== undefined) yield shown
-      }
+  for await (const event of runner.run(asked.job, signal, deadline)) {
+    // Told once the engine has it: leaving here leaves a conversation that holds it.
+    progress.begun = true
+    // A reply that was over before its first token has its start all the same, where the turn is kept.
+    const starts = event.type !== 'finish' || (keepUnanswered && runner.counts.seenTokens > seenBefore)
+    if (asked.start !== '' && starts) yield* deliver(reply.push(takeStart(asked)))
+    if (event.type === 'finish') {
+      const { usage, ...told } = finishEvent(event)
+      finish = { ...told, usage: { ...usage, ...conversation.usage } }
+    } else if (event.type === 'text') {
+      const { text, tokens } = textEvent(setting.tokenizer, event)
+      yield* deliver(reply.push(text, tokens))
+    } else {
+      const shown = shownEvent(conversation, event)
+      if (shown !== undefined) yield shown
     }
-    yield* deliver(reply.end())
-  } finally {
-    // Where it failed or was over before its first event, it is there all the same, though nobody has been told of it.
-    progress.begun ||= runner.counts.seenTokens > seenBefore
-    if (!isStarted && start !== '' && progress.begun) reply.push(start)
-    reply.end()
-    log.add(reply.message, runner.counts.seenTokens)
-    const { evictedTokens } = runner.counts
-    if (evictedTokens > 0) conversation.leave(evictedTokens)
   }
-  return { finish, toolCalls: reply.message.toolCalls, invalid: reply.invalid }
+  yield* deliver(reply.end())
+  return finish
+}
+
+/** Third step, however the second has ended: the reply, as far as it was delivered, joins the history. */
+function keepReply(conversation: Conversation, asked: AskedReply, seenBefore: number, progress: Progress): void {
+  const { counts } = conversation.runner
+  const { reply } = asked
+  // Where it failed or was over before its first event, it is there all the same, though nothing has told of it.
+  progress.begun ||= counts.seenTokens > seenBefore
+  if (asked.start !== '' && progress.begun) reply.push(takeStart(asked))
+  reply.end()
+  conversation.log.add(reply.message, counts.seenTokens)
+  if (counts.evictedTokens > 0) conversation.leave(counts.evictedTokens)
+}
+
+function takeStart(asked: AskedReply): string {
+  const { start } = asked
+  asked.start = ''
+  return start
 }
 
 /** Both lists, one behind the other: there may be millions. */
