@@ -47,7 +47,7 @@ export interface NativeModelInfo {
   specialTokens: string[]
 }
 
-/** All fields are given; lib/options/parse.ts has filled in the defaults. */
+/** All fields are given; lib/model/parse-options.ts has filled in the defaults. */
 export interface NativeContextOptions {
   threads: number
   threadsMayChange: boolean
