@@ -25,14 +25,14 @@ Napi::Value deliver(Napi::Env env, Embedder& embedder, Work work) {
     } catch (const Failure& thrown) {
       failure = thrown;
     }
-    thread->post([deferred, vectors = std::move(vectors), failure = std::move(failure)](Napi::Env env) {
+    thread->post([deferred, vectors = std::move(vectors), failure = std::move(failure)](Napi::Env at_call) {
       if (failure) {
-        deferred.Reject(to_error(env, *failure).Value());
+        deferred.Reject(to_error(at_call, *failure).Value());
         return;
       }
-      auto list = Napi::Array::New(env, vectors.size());
+      auto list = Napi::Array::New(at_call, vectors.size());
       for (uint32_t i = 0; i < vectors.size(); i++) {
-        auto vector = Napi::Float32Array::New(env, vectors[i].size());
+        auto vector = Napi::Float32Array::New(at_call, vectors[i].size());
         std::copy(vectors[i].begin(), vectors[i].end(), vector.Data());
         list.Set(i, vector);
       }

@@ -6,7 +6,10 @@
 #include <thread>
 #include <vector>
 
-#include "engine/engine.h"
+#include "engine/context_options.h"
+#include "llama/batch.h"
+#include "llama/model.h"
+#include "llama/thread_pool.h"
 
 namespace streaming {
 

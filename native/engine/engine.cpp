@@ -12,7 +12,7 @@ Engine::Engine(std::shared_ptr<Model> model, const ContextOptions& options)
       recurrent_(model_->facts().recurrent || model_->facts().hybrid),
       hybrid_(model_->facts().hybrid),
       options_(options),
-      thread_choice_(options.threads, options.batch_size, options.threads_may_change),
+      context_(*model_, options, [this] { return stopping_.load(std::memory_order_relaxed); }),
       batch_(std::make_unique<Batch>(options.batch_size)) {
   std::lock_guard lock(AtExit::get().mutex);
   AtExit::get().stops.emplace(this, [this] { stop(); });
@@ -78,8 +78,6 @@ void Engine::close(int handle) {
       sequence.running->job.stream->close(
           {.type = StreamEvent::error, .content = "the sequence was closed", .reason = "CLOSED"});
     std::erase(queue_, handle);
-    forget_bookmarks(sequence);
-    for (int* id : {&sequence.current, &sequence.hold, &sequence.state}) give_id(*id);
     sequences_.erase(found);
   });
 }
@@ -124,7 +122,7 @@ void Engine::start(int handle, Job job) {
 void Engine::begin(int handle, Sequence& sequence) {
   auto& running = *sequence.running;
   const bool generates = running.job.kind == Job::generate;
-  if (running.job.sampling.reproducible && !is_reproducible()) choose_fixed_threads();
+  if (running.job.sampling.reproducible && !is_reproducible()) context_.choose_fixed_threads();
   running.waiting = false;
   running.started = Clock::now();
   try {
@@ -240,10 +238,7 @@ void Engine::run() {
           {.type = StreamEvent::error, .content = "the model was closed", .reason = "CLOSED"});
   }
   sequences_.clear();
-  if (context_) llama().llama_free(context_);
-  context_ = nullptr;
-  pool_.reset();
-  weights_.reset();
+  context_.unload();
   // Whoever has asked for something meanwhile is told as well, and whoever asks from now on.
   std::lock_guard lock(mutex_);
   ended_ = true;
@@ -290,7 +285,7 @@ void Engine::fail(Sequence& sequence, const std::string& code, const std::string
   if (!running.ended) {
     try {
       take_back(sequence, running.emitted_bytes);
-      if (sequence.current >= 0 && !holds_newest(sequence)) start_over(sequence);
+      if (sequence.current && !holds_newest(sequence)) start_over(sequence);
     } catch (const std::exception&) {
       start_over(sequence);
     }

@@ -1,6 +1,5 @@
 #pragma once
 #include <atomic>
-#include <climits>
 #include <condition_variable>
 #include <functional>
 #include <map>
@@ -8,10 +7,9 @@
 #include <thread>
 
 #include "engine/decode_pace.h"
+#include "engine/llama_context.h"
 #include "engine/sequence.h"
 #include "llama/model.h"
-#include "llama/thread_choice.h"
-#include "llama/thread_pool.h"
 #include "speculation/draft_length.h"
 #include "support/failure.h"
 
@@ -26,26 +24,8 @@ constexpr int kRunAhead = 16;
 constexpr int kHeldCells = 64;
 // Tokens of a prompt that are decoded together, at least, where each pushes another out.
 constexpr int kSmallestPart = 16;
-// Beyond all positions. Copying a range there copies the recurrent state, which knows no ranges, and nothing else.
-constexpr Position kNoPosition = INT_MAX - 1;
 
 class Batch;
-
-struct ContextOptions {
-  int threads = 1;
-  bool threads_may_change = false;  // fewer where that is faster: thread_choice.h
-  int batch_size = 512;
-  int cache_tokens = 0;  // 0: as many as the open sequences need
-  int max_sequences = 8;
-  bool waits = false;          // where there is no place for another sequence: one waits, or cannot be opened
-  std::string swap_folder;     // where sequences go that give up their place; empty: memory
-  double unload_after_ms = 0;  // without work; 0: never
-  ggml_type kv_type = GGML_TYPE_F16;
-  llama_flash_attn_type flash_attention = LLAMA_FLASH_ATTN_TYPE_AUTO;
-};
-
-// What every context has, the engine's and others beside it: of so many cells at least, for so many sequences.
-llama_context_params context_params(const ContextOptions& options, int cells, int ids);
 
 // One thread that owns one llama.cpp context and all the sequences in it. Each round it makes one batch of all that
 // is ready (one token of each generating sequence first, then prompts, each with its sinks where they move), decodes
@@ -62,7 +42,7 @@ class Engine {
   void close(int handle);
   void start(int handle, Job job);
   std::shared_ptr<TokenStream> make_stream();
-  int cells() const { return cells_; }
+  int cells() const { return context_.cells(); }
   // Ends the thread, within one layer of the model on a CPU; streams in flight end with CLOSED. Idempotent.
   void stop();
 
@@ -70,7 +50,7 @@ class Engine {
   struct Part;
   struct SavedState {
     Sequence* sequence;
-    int id;
+    const SequenceId* id;
     std::vector<uint8_t> bytes;
   };
 
@@ -86,10 +66,8 @@ class Engine {
   void begin_constraint(Running& running);
   static bool late(const Running& running);
   void place(Sequence& sequence);
-  void need_weights(const Sequence& sequence);
   bool may_unload() const;
   void unload();
-  std::vector<uint8_t> cells_of(int id);
   void swap_out(Sequence& sequence);
   std::vector<uint8_t> saved(Sequence& sequence);
   const char* restore_saved(Sequence& sequence, const std::vector<uint8_t>& state);
@@ -120,7 +98,6 @@ class Engine {
   void settle_delivered(Sequence& sequence);
   void release_held(Sequence& sequence);
   void take_back(Sequence& sequence, size_t delivered_bytes);
-  void leave_out(Sequence& sequence, size_t count);
   void undo(Sequence& sequence, const Record& record);
   bool has_bookmarks(const Sequence& sequence) const;
   void restore(Sequence& sequence, const Record& record);
@@ -152,27 +129,22 @@ class Engine {
   void cut(Sequence& sequence, int64_t keep);
   void replace_sinks(int handle, Sequence& sequence);
   void copy(const Sequence& from, Sequence& to);
-  void decode_sinks(Sequence& sequence, int id, Position at);
-  void move_to(Sequence& sequence, int id, Position old_base);
+  void decode_sinks(Sequence& sequence, const SequenceId& id, Position at);
+  void move_to(Sequence& sequence, SequenceId id, Position old_base);
   bool holds_newest(const Sequence& sequence) const;
   bool holds_what_is_seen(const Sequence& sequence);
   bool holds_kept(const Sequence& sequence);
-  bool holds_all(int id, Position from, Position to, bool windowed);
-  static bool counts_all(int64_t seen, int64_t evicted, const CachePolicy& cache, const std::deque<Token>& pending);
+  bool holds_all(const SequenceId& id, Position from, Position to, bool windowed);
+  static bool counts_all(int64_t seen, int64_t evicted, const CachePolicy& cache, size_t pending);
   void verify(const Sequence& sequence);
   void decode(Batch& batch);
   bool is_reproducible() const;
-  void choose_fixed_threads();
-  bool must_stop_decoding();
 
   int cells_needed(const CachePolicy::Limits& limits) const;
   int ids_needed() const;
   void ensure_cells();
-  llama_context* make_context(int cells, int ids);
   std::vector<SavedState> save_states();
   void restore_states(const std::vector<SavedState>& saved);
-  int take_id();
-  void give_id(int& id);
 
   std::shared_ptr<Model> model_;  // given back by stop(), whoever still holds the engine
   const int sliding_window_;      // how far its windowed layers see; 0 where there are none
@@ -191,29 +163,16 @@ class Engine {
   std::thread thread_;
 
   // The engine's thread alone.
-  std::shared_ptr<Weights> weights_;  // from the first job on, or the first after they were unloaded
-  llama_context* context_ = nullptr;
-  llama_memory_t memory_ = nullptr;
-  std::atomic<int> cells_{0};
+  LlamaContext context_;
   std::map<int, Sequence> sequences_;
   std::vector<int> queue_;  // handles of those that wait for a place, the longest first
   uint64_t jobs_ended_ = 0;
-  ThreadChoice thread_choice_;
-  std::unique_ptr<ThreadPool> pool_;
-  int threads_set_ = 0;         // what the context has been told
-  int fixed_threads_ = 0;       // on which reproducible replies are computed; 0: chosen by the next one
-  bool fixed_is_slow_ = false;  // with so many, a decode has taken far too long: the next reply may have fewer
-  Clock::time_point give_up_at_ = Clock::time_point::max();  // the decode in progress
-  bool gave_up_ = false;
-  std::string broken_;  // why nothing can be decoded any more; empty: it can
   std::unique_ptr<Batch> batch_;
   DecodePace pace_;
   BatchCost batch_cost_;
   int prompts_added_ = 0, drafts_added_ = 0;  // in the batch in the making
   int prompt_room_ = 0;                       // tokens of prompts that the batch in the making may still take
   int first_served_ = 0;                      // the handle that comes first in the next batch, so that none starves
-  std::vector<int> free_ids_;
-  int ids_ = 0;  // sequence ids of the context, free and taken
 };
 
 }  // namespace streaming

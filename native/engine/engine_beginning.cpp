@@ -22,7 +22,7 @@ size_t common_length(const Left& left, const Right& right) {
 bool Engine::waits_for_beginning(Sequence& sequence) {
   auto& cache = *sequence.cache;
   const auto can_share = [](const Sequence& one) {
-    return one.cache->limits().kind == CachePolicy::streaming && one.rebasing == 0 && one.replaying == 0;
+    return one.cache->limits().kind == CachePolicy::streaming && !one.pending.rebasing() && !one.pending.replaying();
   };
   // What a window has seen of it, and a recurrent state, cannot be had in part.
   if (recurrent_ || sliding_window_ > 0 || cache.size() > 0 || !can_share(sequence)) return false;
@@ -33,7 +33,7 @@ bool Engine::waits_for_beginning(Sequence& sequence) {
   const Sequence* best = nullptr;
   size_t best_length = kWorthSharing - 1;
   for (const auto& [handle, other] : sequences_) {
-    if (&other == &sequence || other.current < 0 || other.restored || !can_share(other) ||
+    if (&other == &sequence || !other.current || other.restored || !can_share(other) ||
         (other.cache->size() == 0 && !other.in_batch))
       continue;
     const auto decoded = other.cache->beginning();
@@ -62,10 +62,9 @@ bool Engine::waits_for_beginning(Sequence& sequence) {
   const auto decoded = best->cache->beginning();
   const Position first = best->cache->lowest();
   const auto length = static_cast<std::ptrdiff_t>(best_length);
-  llama().llama_memory_seq_cp(memory_, best->current, sequence.current, first,
-                              first + static_cast<Position>(best_length));
+  context_.copy(best->current, sequence.current, first, first + static_cast<Position>(best_length));
   cache.adopt(first, std::vector<Token>(decoded.begin(), decoded.begin() + length));
-  sequence.pending.erase(sequence.pending.begin(), sequence.pending.begin() + length);
+  sequence.pending.shared(best_length);
   sequence.running->reused = length;
   return false;
 }

@@ -25,23 +25,21 @@ void Engine::cut(Sequence& sequence, int64_t keep) {
     clear(sequence);
     sequence.swapped.reset();
     sequence.swapped_state.reset();
-    give_id(sequence.state);
+    sequence.state.reset();
     sequence.cache = make_cache_policy(sequence.cache->limits());
     sequence.pending.clear();
     sequence.seen = sequence.evicted = 0;
-    sequence.rebasing = 0;
     sequence.speculation.reset();
     return;
   }
   const auto waiting = static_cast<int64_t>(pending.size());
   if (drop < waiting) {
-    // What the policy still knows it would give back once more.
-    if (waiting - drop < static_cast<int64_t>(sequence.given_back)) throw evicted(keep);
-    leave_out(sequence, static_cast<size_t>(drop));
+    if (pending.policy_knows_past(waiting - drop)) throw evicted(keep);
+    pending.drop_last(static_cast<size_t>(drop));
     sequence.forget(drop);
     return;
   }
-  if (sequence.swapped && weights_ && queue_.empty() && make_room(sequence)) place(sequence);
+  if (sequence.swapped && context_.has_weights() && queue_.empty() && make_room(sequence)) place(sequence);
   auto& cache = *sequence.cache;
   const int64_t newest = cache.next() - (drop - waiting) - 1;
   const auto mark = cache.mark();
@@ -51,18 +49,17 @@ void Engine::cut(Sequence& sequence, int64_t keep) {
   const Token token = cache.between(last, last + 1).front();
   if (!cache.cut(last)) throw evicted(keep);
   sequence.forget(drop);
-  pending.assign(1, token);
-  const bool rebased = sequence.rebasing == 0;
-  sequence.rebasing = sequence.replaying = sequence.given_back = 0;
-  give_id(sequence.state);
+  const bool rebased = !pending.rebasing();
+  pending.rolled_back(token);
+  sequence.state.reset();
   sequence.swapped_state.reset();
-  if (sequence.current < 0) {
+  if (!sequence.current) {
     sequence.swapped_is_longer = rebased;
     if (rebased) return;
     sequence.swapped.reset();
     return start_over(sequence);
   }
-  const bool same_cells = rebased && llama().llama_memory_seq_rm(memory_, sequence.current, last, -1);
+  const bool same_cells = rebased && context_.remove(sequence.current, last, -1);
   if (!same_cells || !holds_what_is_seen(sequence)) start_over(sequence);
   if (sequence.verify) verify(sequence);
 }
@@ -75,7 +72,8 @@ void Engine::replace_sinks(int handle, Sequence& sequence) {
   const int count = static_cast<int>(tokens.size());
   const bool moves =
       before.kind == CachePolicy::streaming && before.reanchor_every != CachePolicy::kNever && !recurrent_;
-  if (!moves || sequence.rebasing > 0 || before.sinks == 0 || static_cast<int>(cache.sinks().size()) < before.sinks) {
+  if (!moves || sequence.pending.rebasing() || before.sinks == 0 ||
+      static_cast<int>(cache.sinks().size()) < before.sinks) {
     throw Failure("EVICTED", "these sinks cannot become others in place; decode what is known anew");
   }
   if (count == 0 || count >= before.sinks + before.window) {
@@ -97,16 +95,15 @@ void Engine::replace_sinks(int handle, Sequence& sequence) {
   step.sinks_at = step.evict_to - count;
   cache.commit(step, nullptr);
   if (step.sinks_at < 0) return start_over(sequence);
-  int scratch = take_id();
+  SequenceId scratch = context_.take_id();
   try {
     decode_sinks(sequence, scratch, step.sinks_at);
   } catch (const std::exception&) {
-    give_id(scratch);
     start_over(sequence);
     throw;
   }
-  llama().llama_memory_seq_rm(memory_, sequence.current, old_base, old_base + before.sinks);
-  move_to(sequence, scratch, -1);
+  context_.remove(sequence.current, old_base, old_base + before.sinks);
+  move_to(sequence, std::move(scratch), -1);
   if (sequence.verify) verify(sequence);
 }
 
@@ -139,14 +136,13 @@ void Engine::copy(const Sequence& from, Sequence& to) {
   to.pending = from.pending;
   to.seen = from.seen, to.evicted = from.evicted;
   to.restored = from.restored;
-  to.rebasing = from.rebasing, to.given_back = from.given_back, to.replaying = from.replaying;
   to.swapped = from.swapped, to.swapped_state = from.swapped_state;
   to.swapped_is_longer = from.swapped_is_longer;
-  if (from.current < 0) return;
+  if (!from.current) return;
   if (!make_room(to, &from)) {
     // Nobody gives way now: it waits outside with a copy of what the cache holds.
-    const auto copied = [&](int id) {
-      return id < 0 ? nullptr : std::make_shared<SwappedState>(cells_of(id), options_.swap_folder);
+    const auto copied = [&](const SequenceId& id) {
+      return id ? std::make_shared<SwappedState>(context_.read(id), options_.swap_folder) : nullptr;
     };
     to.swapped = copied(from.current);
     to.swapped_state = copied(from.state);
@@ -154,10 +150,10 @@ void Engine::copy(const Sequence& from, Sequence& to) {
   }
   try {
     ensure_cells();
-    for (const auto& [id, its] : {std::pair{&to.current, from.current}, std::pair{&to.state, from.state}}) {
-      if (its < 0) continue;
-      *id = take_id();
-      llama().llama_memory_seq_cp(memory_, its, *id, -1, -1);
+    for (const auto& [id, its] : {std::pair{&to.current, &from.current}, std::pair{&to.state, &from.state}}) {
+      if (!*its) continue;
+      *id = context_.take_id();
+      context_.copy(*its, *id, -1, -1);
     }
   } catch (const std::exception&) {
     start_over(to);  // without cells for now: it is decoded again when there are some

@@ -7,8 +7,8 @@
 namespace streaming {
 
 // Whether each token of the conversation is in the cache, waits to be decoded, or has been evicted.
-bool Engine::counts_all(int64_t seen, int64_t evicted, const CachePolicy& cache, const std::deque<Token>& pending) {
-  return seen - evicted == cache.size() + static_cast<int64_t>(pending.size());
+bool Engine::counts_all(int64_t seen, int64_t evicted, const CachePolicy& cache, size_t pending) {
+  return seen - evicted == cache.size() + static_cast<int64_t>(pending);
 }
 
 // Whether llama.cpp's cache ends where ours does: a token decoded behind another end than it has seen would be
@@ -16,7 +16,7 @@ bool Engine::counts_all(int64_t seen, int64_t evicted, const CachePolicy& cache,
 bool Engine::holds_newest(const Sequence& sequence) const {
   const auto& cache = *sequence.cache;
   const Position newest = cache.size() > 0 ? cache.next() - 1 : -1;
-  return llama().llama_memory_seq_pos_max(memory_, sequence.current) == newest;
+  return context_.newest(sequence.current) == newest;
 }
 
 // Whether llama.cpp's cache holds all that the next token will see. Windowed layers give up, of their own accord, what
@@ -42,17 +42,14 @@ bool Engine::holds_kept(const Sequence& sequence) {
 
 // Whether the windowed layers, or the others, hold each of the positions [from, to) once. llama.cpp does not tell; but
 // it tells how many bytes a sequence's state has, which are as many more for each position.
-bool Engine::holds_all(int id, Position from, Position to, bool windowed) {
+bool Engine::holds_all(const SequenceId& id, Position from, Position to, bool windowed) {
   if (from >= to) return true;
-  const auto& functions = llama();
-  int scratch = take_id();
+  const SequenceId scratch = context_.take_id();
   const auto bytes_from = [&](Position begin) {
-    functions.llama_memory_seq_rm(memory_, scratch, -1, -1);
-    functions.llama_memory_seq_cp(memory_, id, scratch, begin, to);
-    const size_t of_windowed = sliding_window_ > 0 ? functions.llama_state_seq_get_size_ext(
-                                                         context_, scratch, LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY)
-                                                   : 0;
-    return windowed ? of_windowed : functions.llama_state_seq_get_size(context_, scratch) - of_windowed;
+    context_.remove(scratch, -1, -1);
+    context_.copy(id, scratch, begin, to);
+    const size_t of_windowed = sliding_window_ > 0 ? context_.windowed_size_of(scratch) : 0;
+    return windowed ? of_windowed : context_.size_of(scratch) - of_windowed;
   };
   const size_t none = bytes_from(to);
   const size_t last = bytes_from(to - 1);
@@ -62,19 +59,18 @@ bool Engine::holds_all(int id, Position from, Position to, bool windowed) {
     const size_t each = two - last;
     holds = holds && two > last && bytes_from(from) == two + each * static_cast<size_t>(to - from - 2);
   }
-  give_id(scratch);
   return holds;
 }
 
 void Engine::verify(const Sequence& sequence) {
   const auto& cache = *sequence.cache;
   const char* broken = cache.broken_invariant();
-  if (!broken && !counts_all(sequence.seen, sequence.evicted, cache, sequence.pending))
+  if (!broken && !counts_all(sequence.seen, sequence.evicted, cache, sequence.pending.size()))
     broken = "each token is in the cache, waits, or has left";
-  if (!broken && cache.size() > 0 && sequence.rebasing == 0) {
+  if (!broken && cache.size() > 0 && !sequence.pending.rebasing()) {
     const bool knows_oldest = sliding_window_ == 0 && !recurrent_;
     if (!holds_newest(sequence)) broken = "llama.cpp holds the newest position";
-    else if (knows_oldest && llama().llama_memory_seq_pos_min(memory_, sequence.current) != cache.lowest())
+    else if (knows_oldest && context_.oldest(sequence.current) != cache.lowest())
       broken = "llama.cpp holds the oldest position";
     else if (!recurrent_ && !holds_kept(sequence)) broken = "llama.cpp holds all that is kept";
   }

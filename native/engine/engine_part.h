@@ -11,7 +11,7 @@ struct Engine::Part {
   CachePolicy::Step step;
   std::vector<Token> tokens;
   int logits_index = -1;
-  int scratch = -1;
+  SequenceId scratch;
   int drafts = 0;            // of sequence->speculation, after the one token; their logits follow its own
   bool sinks_apart = false;  // the sinks have been decoded under `scratch` already
 };

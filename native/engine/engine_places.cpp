@@ -4,7 +4,6 @@
 
 #include "engine/engine.h"
 #include "engine/saved_cells.h"
-#include "llama/guarded.h"
 #include "support/failure.h"
 
 namespace streaming {
@@ -41,13 +40,13 @@ void Engine::drop_cancelled() {
 // True: there is a place for the sequence, or it has one. Whoever is idle gives way; then whoever has a place and waits
 // nevertheless, since the sequence has waited longer. `spared` keeps its place: something is copied from it.
 bool Engine::make_room(Sequence& sequence, const Sequence* spared) {
-  if (sequence.current >= 0) return true;
+  if (sequence.current) return true;
   for (;;) {
     int count = 1;
     int64_t cells = options_.batch_size + cells_needed(sequence.cache->limits());
     Sequence* idle = nullptr;
     for (auto& [handle, other] : sequences_) {
-      if (other.current < 0) continue;
+      if (!other.current) continue;
       count++;
       cells += cells_needed(other.cache->limits());
       const bool waits = other.running && other.running->waiting;
@@ -61,48 +60,34 @@ bool Engine::make_room(Sequence& sequence, const Sequence* spared) {
   }
 }
 
-// What llama.cpp's cache holds under an id; empty where that cannot be had.
-std::vector<uint8_t> Engine::cells_of(int id) {
-  std::vector<uint8_t> bytes;
-  if (id < 0) return bytes;
-  const auto thrown = guarded([&] {
-    bytes.resize(llama().llama_state_seq_get_size(context_, id));
-    bytes.resize(llama().llama_state_seq_get_data(context_, bytes.data(), bytes.size(), id));
-  });
-  if (thrown) bytes.clear();
-  return bytes;
-}
-
 void Engine::swap_out(Sequence& sequence) {
-  const auto put_away = [&](int id) { return std::make_shared<SwappedState>(cells_of(id), options_.swap_folder); };
+  const auto put_away = [&](const SequenceId& id) {
+    return std::make_shared<SwappedState>(context_.read(id), options_.swap_folder);
+  };
   if (sequence.cache->size() > 0) sequence.swapped = put_away(sequence.current);
-  if (sequence.state >= 0) sequence.swapped_state = put_away(sequence.state);
-  give_id(sequence.state);
-  give_id(sequence.current);
+  if (sequence.state) sequence.swapped_state = put_away(sequence.state);
+  sequence.state.reset();
+  sequence.current.reset();
 }
 
 // Brings back what was put away; where that fails, what is known is decoded again.
 void Engine::place(Sequence& sequence) {
-  need_weights(sequence);
+  // Loading is given up when the model is closed or the job it is for is left.
+  context_.need_weights([&] { return !stopping_ && !sequence.running->job.stream->cancelled(); });
   ensure_cells();
-  if (sequence.current >= 0) return;
-  const auto bring_back = [&](int& id, const std::shared_ptr<const SwappedState>& swapped) {
-    id = take_id();
-    const auto bytes = swapped->read();
-    size_t taken = 0;
-    if (!bytes.empty())
-      guarded([&] { taken = llama().llama_state_seq_set_data(context_, bytes.data(), bytes.size(), id); });
-    return taken > 0;
+  if (sequence.current) return;
+  const auto bring_back = [&](SequenceId& id, const std::shared_ptr<const SwappedState>& swapped) {
+    id = context_.take_id();
+    return context_.write(id, swapped->read()) > 0;
   };
   const bool is_longer = std::exchange(sequence.swapped_is_longer, false);
   const auto swapped = std::exchange(sequence.swapped, nullptr);
   const auto swapped_state = std::exchange(sequence.swapped_state, nullptr);
-  if (swapped_state && !bring_back(sequence.state, swapped_state)) give_id(sequence.state);
+  if (swapped_state && !bring_back(sequence.state, swapped_state)) sequence.state.reset();
   if (swapped) bring_back(sequence.current, swapped);
-  else sequence.current = take_id();
+  else sequence.current = context_.take_id();
   const auto holds_once_cut = [&] {
-    return llama().llama_memory_seq_rm(memory_, sequence.current, sequence.cache->next(), -1) &&
-           holds_what_is_seen(sequence);
+    return context_.remove(sequence.current, sequence.cache->next(), -1) && holds_what_is_seen(sequence);
   };
   if (!(is_longer ? holds_once_cut() : holds_newest(sequence))) start_over(sequence);
 }
@@ -117,7 +102,7 @@ struct Head {
   int32_t kind, sinks, window, reanchor_every, trained_length, first;
   uint32_t by_turn;
   int64_t seen, evicted;
-  uint64_t rebasing, given_back, replaying;
+  PendingTokens::Counts pending;
 };
 
 // More tokens than anybody reads.
@@ -128,18 +113,17 @@ constexpr int64_t kMostTokens = int64_t{1} << 53;
 // All of an idle sequence: its books, and what the cache holds. Without the latter, where what was put away has more
 // than belongs to it and there is no place for it now: its tokens are decoded again then.
 std::vector<uint8_t> Engine::saved(Sequence& sequence) {
-  if (sequence.swapped && sequence.swapped_is_longer && weights_ && queue_.empty() && make_room(sequence))
+  if (sequence.swapped && sequence.swapped_is_longer && context_.has_weights() && queue_.empty() && make_room(sequence))
     place(sequence);
   const auto cells = [&] {
-    if (sequence.rebasing > 0 || (sequence.swapped && sequence.swapped_is_longer)) return std::vector<uint8_t>();
-    return sequence.swapped ? sequence.swapped->read() : cells_of(sequence.current);
+    if (sequence.pending.rebasing() || (sequence.swapped && sequence.swapped_is_longer)) return std::vector<uint8_t>();
+    return sequence.swapped ? sequence.swapped->read() : context_.read(sequence.current);
   };
   ByteWriter to;
   const auto& limits = sequence.cache->limits();
   to.put(Head{kStateVersion, limits.kind, limits.sinks, limits.window, limits.reanchor_every, limits.trained_length,
-              limits.first, limits.by_turn, sequence.seen, sequence.evicted, sequence.rebasing, sequence.given_back,
-              sequence.replaying});
-  to.put_list(sequence.pending);
+              limits.first, limits.by_turn, sequence.seen, sequence.evicted, sequence.pending.counts()});
+  to.put_list(sequence.pending.tokens());
   sequence.cache->save(to);
   to.put_list(cells());
   return std::move(to.bytes);
@@ -174,24 +158,23 @@ const char* Engine::restore_saved(Sequence& sequence, const std::vector<uint8_t>
   if (const auto* broken = cache->broken_invariant())
     throw Failure("INVALID_OPTION", std::string("the saved state contradicts itself: ") + broken);
   const auto kept = cache->kept();
-  // The last token waits for what will follow it, whatever else is to be decoded again before: perhaps all there is.
-  const size_t most = pending.empty() ? 0 : pending.size() - 1;
   const bool moves_on = limits.kind == CachePolicy::streaming || limits.kind == CachePolicy::dense;
-  const bool sound = head.evicted >= 0 && head.seen >= head.evicted && head.seen <= kMostTokens &&
-                     counts_all(head.seen, head.evicted, *cache, pending) && (kept.empty() || !pending.empty()) &&
-                     pending.empty() == (head.seen == 0) &&
-                     head.rebasing <= (limits.kind == CachePolicy::streaming ? most : 0) &&
-                     head.replaying <= (recurrent_ && moves_on ? most : 0) && head.given_back <= (moves_on ? 0 : most);
-  if (!sound) throw Failure("INVALID_OPTION", "the saved state contradicts itself");
+  const bool sound =
+      head.evicted >= 0 && head.seen >= head.evicted && head.seen <= kMostTokens &&
+      counts_all(head.seen, head.evicted, *cache, pending.size()) && (kept.empty() || !pending.empty()) &&
+      pending.empty() == (head.seen == 0) && (limits.kind == CachePolicy::streaming || head.pending.rebasing == 0) &&
+      ((recurrent_ && moves_on) || head.pending.replaying == 0) && (!moves_on || head.pending.known == 0);
+  PendingTokens waiting;
+  if (!sound || !waiting.load(std::move(pending), head.pending))
+    throw Failure("INVALID_OPTION", "the saved state contradicts itself");
   model_->check_tokens(kept.data(), kept.size());
-  const std::vector<Token> waiting(pending.begin(), pending.end());
-  model_->check_tokens(waiting.data(), waiting.size());
+  const std::vector<Token> tokens(waiting.begin(), waiting.end());
+  model_->check_tokens(tokens.data(), tokens.size());
   sequence.cache = std::move(cache);
-  sequence.pending = std::move(pending);
+  sequence.pending = std::move(waiting);
   sequence.seen = head.seen, sequence.evicted = head.evicted;
-  sequence.rebasing = head.rebasing, sequence.given_back = head.given_back, sequence.replaying = head.replaying;
   if (sequence.cache->size() == 0) return sequence.pending.empty() ? "done" : "waiting";
-  const bool waits = sequence.rebasing > 0 || cells.empty();
+  const bool waits = sequence.pending.rebasing() || cells.empty();
   if (sequence.running->job.tokens_alone || waits || !read_cells(sequence, cells)) {
     start_over(sequence);
     return waits ? "waiting" : "unreadable";
@@ -204,7 +187,7 @@ const char* Engine::restore_saved(Sequence& sequence, const std::vector<uint8_t>
 // False: the cells cannot be had from these bytes, and some of llama.cpp's may be those of a part of them.
 bool Engine::read_cells(const Sequence& sequence, const std::vector<uint8_t>& cells) {
   const auto& cache = *sequence.cache;
-  const auto empty = cells_of(sequence.current);  // it has none yet
+  const auto empty = context_.read(sequence.current);  // it has none yet
   const CellsLayout layout{!recurrent_ || hybrid_, sliding_window_ > 0, recurrent_, model_->facts().caches_values,
                            model_->facts().spatial};
   std::vector<Position> positions;
@@ -215,9 +198,8 @@ bool Engine::read_cells(const Sequence& sequence, const std::vector<uint8_t>& ce
        at = apart && at + 1 == mark.base + sinks ? mark.oldest : at + 1)
     positions.push_back(at);
   if (!may_be_read(cells, empty, layout, positions)) return false;
-  size_t taken = 0;
-  guarded([&] { taken = llama().llama_state_seq_set_data(context_, cells.data(), cells.size(), sequence.current); });
-  return taken == cells.size() && llama().llama_memory_seq_pos_max(memory_, sequence.current) == cache.next() - 1;
+  return context_.write(sequence.current, cells) == cells.size() &&
+         context_.newest(sequence.current) == cache.next() - 1;
 }
 
 }  // namespace streaming

@@ -5,7 +5,6 @@
 #include "engine/engine.h"
 #include "engine/engine_part.h"
 #include "llama/batch.h"
-#include "llama/guarded.h"
 #include "support/failure.h"
 
 namespace streaming {
@@ -56,15 +55,15 @@ void Engine::decode_parts(Batch& batch, std::vector<Part>& parts) {
       return;
     }
     for (auto& part : parts) {
-      std::vector<Part> alone{std::move(part)};
+      std::vector<Part> alone;
+      alone.push_back(std::move(part));
       Part& only = alone.front();
       // What a failure has made begin again comes with a later batch.
       if (!only.sequence->in_batch) {
-        give_id(only.scratch);
         continue;
       }
       batch.clear();
-      if (only.scratch >= 0 && !only.sinks_apart) llama().llama_memory_seq_rm(memory_, only.scratch, -1, -1);
+      if (only.scratch && !only.sinks_apart) context_.remove(only.scratch, -1, -1);
       put(batch, only);
       decode_parts(batch, alone);
     }
@@ -72,10 +71,10 @@ void Engine::decode_parts(Batch& batch, std::vector<Part>& parts) {
   }
   // A GPU may still be computing; asking for logits waits for it, so that times are what they seem.
   const auto asked = std::find_if(parts.begin(), parts.end(), [](const Part& part) { return part.logits_index >= 0; });
-  if (asked != parts.end()) guarded([&] { llama().llama_get_logits_ith(context_, asked->logits_index); });
+  if (asked != parts.end()) context_.logits(asked->logits_index);
   const double elapsed = milliseconds(Clock::now() - begin);
-  const auto singles = std::count_if(parts.begin(), parts.end(),
-                                     [](const Part& part) { return part.step.count == 1 && part.scratch < 0; });
+  const auto singles =
+      std::count_if(parts.begin(), parts.end(), [](const Part& part) { return part.step.count == 1 && !part.scratch; });
   const bool drafts = std::any_of(parts.begin(), parts.end(), [](const Part& part) { return part.drafts > 0; });
   if (singles == static_cast<std::ptrdiff_t>(parts.size())) batch_cost_.took(batch.size(), elapsed);
   if (!drafts)
@@ -87,7 +86,7 @@ void Engine::decode_parts(Batch& batch, std::vector<Part>& parts) {
 
 // A part that could not be decoded: its sequence stays as it was, its job fails.
 void Engine::give_up(Part& part, const Failure& failure) {
-  give_id(part.scratch);
+  part.scratch.reset();
   fail(*part.sequence, failure.code, failure.what());
 }
 
@@ -141,10 +140,10 @@ void Engine::attend(Sequence& sequence) {
       finish(sequence, "done");
       return;
     }
-    if (sequence.rebasing == 0 && sequence.cache->must_restart(sequence.pending.size())) restart(sequence);
+    if (!sequence.pending.rebasing() && sequence.cache->must_restart(sequence.pending.size())) restart(sequence);
     // What is recomputed for each token need not be computed before one is asked for.
     const bool waits = sequence.cache->limits().kind == CachePolicy::recompute;
-    const bool nothing_left = waits || (sequence.pending.size() <= 1 && sequence.rebasing == 0);
+    const bool nothing_left = waits || (sequence.pending.size() <= 1 && !sequence.pending.rebasing());
     if (nothing_left && (kind == Job::append || kind == Job::rebase)) {
       finish(sequence, "done");
       return;
@@ -215,8 +214,7 @@ bool Engine::add_part(Batch& batch, Sequence& sequence, std::vector<Part>& parts
   const bool goes_back = kind == Job::generate && has_bookmarks(sequence);
   const bool sampled_alone = goes_back && waiting > 1;
   if (kind == Job::append || kind == Job::rebase || scores_alone || sampled_alone) count = std::min(count, waiting - 1);
-  if (sequence.rebasing > 0) count = std::min(count, static_cast<int>(sequence.rebasing));
-  if (sequence.replaying > 0) count = std::min(count, 1);
+  count = sequence.pending.decodable(count);
   if (count == 0) return true;
   if (!holds_newest(sequence))
     throw Failure("DECODE_FAILED",
@@ -224,7 +222,8 @@ bool Engine::add_part(Batch& batch, Sequence& sequence, std::vector<Part>& parts
   if (goes_back && waiting == 1) bookmark(sequence);
   const int drafts = kind == Job::generate && waiting == 1 ? draft(batch, sequence) : 0;
 
-  Part part{.sequence = &sequence, .step = sequence.cache->plan(count, count >= waiting - 1), .tokens = {}};
+  Part part{
+      .sequence = &sequence, .step = sequence.cache->plan(count, count >= waiting - 1), .tokens = {}, .scratch = {}};
   const int sinks = static_cast<int>(sequence.cache->sinks().size());
   if (part.step.reanchor && part.step.evict_to == part.step.evict_from && count + sinks > batch.left() && count > 1 &&
       batch.left() > 2 * sinks) {
@@ -232,15 +231,10 @@ bool Engine::add_part(Batch& batch, Sequence& sequence, std::vector<Part>& parts
     part.step = sequence.cache->plan(count, false);
   }
   if (count > 1) prompt_room_ = std::max(0, prompt_room_ - count), prompts_added_++;
-  if (part.step.reanchor) part.scratch = take_id();
+  if (part.step.reanchor) part.scratch = context_.take_id();
   part.sinks_apart = part.step.reanchor && (count + sinks > batch.left() || (hybrid_ && sliding_window_ > 0));
   if (part.sinks_apart) {
-    try {
-      decode_sinks(sequence, part.scratch, part.step.sinks_at);
-    } catch (const std::exception&) {
-      give_id(part.scratch);
-      throw;
-    }
+    decode_sinks(sequence, part.scratch, part.step.sinks_at);
   }
 
   // What has been decoded again cannot be taken back one by one.
@@ -258,26 +252,27 @@ bool Engine::add_part(Batch& batch, Sequence& sequence, std::vector<Part>& parts
 void Engine::put(Batch& batch, Part& part) const {
   const auto& sequence = *part.sequence;
   const auto kind = sequence.running->job.kind;
-  const bool all = part.tokens.size() == sequence.pending.size() && sequence.rebasing == 0;
+  const bool all = part.tokens.size() == sequence.pending.size() && !sequence.pending.rebasing();
   const bool output = all && (kind == Job::generate || kind == Job::score);
   for (int i = 0; i < part.step.count; i++) {
     const bool last = i == part.step.count - 1;
     const int index =
-        batch.add(part.tokens[static_cast<size_t>(i)], part.step.first + i, sequence.current, output && last);
+        batch.add(part.tokens[static_cast<size_t>(i)], part.step.first + i, sequence.current.get(), output && last);
     if (output && last) part.logits_index = index;
   }
   for (int i = 0; i < part.drafts; i++)
-    batch.add(sequence.speculation->drafts[static_cast<size_t>(i)], part.step.first + 1 + i, sequence.current, true);
+    batch.add(sequence.speculation->drafts[static_cast<size_t>(i)], part.step.first + 1 + i, sequence.current.get(),
+              true);
   if (!part.step.reanchor || part.sinks_apart) return;
   const auto& sinks = sequence.cache->sinks();
   for (size_t i = 0; i < sinks.size(); i++)
-    batch.add(sinks[i], part.step.sinks_at + static_cast<Position>(i), part.scratch, false);
+    batch.add(sinks[i], part.step.sinks_at + static_cast<Position>(i), part.scratch.get(), false);
 }
 
 // Keeps the cells of the positions [from, to). Those of which there are cells already would lie there twice.
 void Engine::hold(const Sequence& sequence, Position from, Position to) {
   const auto keep = [&](Position begin, Position end) {
-    if (begin < end) llama().llama_memory_seq_cp(memory_, sequence.current, sequence.hold, begin, end);
+    if (begin < end) context_.copy(sequence.current, sequence.hold, begin, end);
   };
   if (sequence.own_from >= sequence.own_to) return keep(from, to);
   keep(from, std::min(to, sequence.own_from));
@@ -287,12 +282,11 @@ void Engine::hold(const Sequence& sequence, Position from, Position to) {
 // What a step's batch has pushed out leaves the cache, after its decode and before its commit.
 void Engine::evict(Sequence& sequence, const CachePolicy::Step& step) {
   auto& running = *sequence.running;
-  const auto& functions = llama();
   const int evicted = step.evict_to - step.evict_from;
   const bool can_be_taken_back = running.job.kind == Job::generate && !running.in_prompt;
   if (can_be_taken_back && !recurrent_ && (evicted > 0 || sliding_window_ > 0)) {
-    if (sequence.hold < 0) {
-      sequence.hold = take_id();
+    if (!sequence.hold) {
+      sequence.hold = context_.take_id();
       sequence.own_from = sequence.own_to = 0;
     }
     if (evicted > 0) hold(sequence, step.evict_from, step.evict_to);
@@ -303,7 +297,7 @@ void Engine::evict(Sequence& sequence, const CachePolicy::Step& step) {
       hold(sequence, from, step.first + step.count);
     }
   }
-  if (evicted > 0 && !functions.llama_memory_seq_rm(memory_, sequence.current, step.evict_from, step.evict_to)) {
+  if (evicted > 0 && !context_.remove(sequence.current, step.evict_from, step.evict_to)) {
     throw Failure("POLICY_UNAVAILABLE", "llama.cpp cannot evict tokens from this model's memory; use policy 'dense'");
   }
   sequence.evicted += evicted;
@@ -316,31 +310,23 @@ void Engine::after_decode(Part& part, double elapsed_ms) {
   auto& running = *sequence.running;
   auto& cache = *sequence.cache;
   const auto& step = part.step;
-  const auto& functions = llama();
   const bool single = step.count == 1;
   const CachePolicy::Mark before = cache.mark();
   const int64_t evicted_before = sequence.evicted;
   const bool can_be_taken_back = running.job.kind == Job::generate && !running.in_prompt;
 
   evict(sequence, step);
-  if (step.reanchor) move_to(sequence, part.scratch, before.base);
+  if (step.reanchor) move_to(sequence, std::move(part.scratch), before.base);
   cache.commit(step, part.tokens.data());
-  sequence.pending.erase(sequence.pending.begin(), sequence.pending.begin() + step.count);
-  if (sequence.rebasing > 0) {
-    sequence.rebasing -= static_cast<size_t>(step.count);
-    if (sequence.rebasing == 0) {
-      if (sequence.state >= 0)
-        functions.llama_memory_seq_cp(memory_, sequence.state, sequence.current, kNoPosition, kNoPosition + 1);
-      give_id(sequence.state);
-      running.job.stream->add_rebase(cache.size());
-    }
+  if (sequence.pending.decoded(step.count)) {
+    if (sequence.state) context_.copy_state(sequence.state, sequence.current);
+    sequence.state.reset();
+    running.job.stream->add_rebase(cache.size());
   }
-  if (sequence.replaying > 0) sequence.replaying--;
-  sequence.given_back -= std::min(sequence.given_back, static_cast<size_t>(step.count));
   if (sequence.verify) verify(sequence);
 
   const int64_t left = static_cast<int64_t>(sequence.pending.size());
-  if (running.in_prompt && running.job.kind != Job::rebase && sequence.rebasing == 0 && running.scored == 0) {
+  if (running.in_prompt && running.job.kind != Job::rebase && !sequence.pending.rebasing() && running.scored == 0) {
     const int64_t waiting = running.job.kind == Job::generate ? left : std::max<int64_t>(0, left - 1);
     const int64_t done = running.prompt_total - std::min(running.prompt_total, waiting);
     // What is kept may have to be decoded again in between: what had been done stays done.
@@ -355,9 +341,8 @@ void Engine::after_decode(Part& part, double elapsed_ms) {
     if (running.journal.empty() && running.bookmarks.empty()) cache.release(cache.mark());
     return;
   }
-  const float* logits = nullptr;
-  const auto thrown = guarded([&] { logits = functions.llama_get_logits_ith(context_, part.logits_index); });
-  if (thrown || !logits) throw Failure("DECODE_FAILED", "llama.cpp gave no logits");
+  const float* logits = context_.logits(part.logits_index);
+  if (!logits) throw Failure("DECODE_FAILED", "llama.cpp gave no logits");
   if (running.job.kind == Job::score) {
     running.in_prompt = false;
     score(sequence, logits);

@@ -5,7 +5,6 @@
 #include "engine/engine.h"
 #include "engine/engine_part.h"
 #include "llama/batch.h"
-#include "llama/guarded.h"
 #include "support/failure.h"
 
 namespace streaming {
@@ -34,7 +33,7 @@ int Engine::draft(const Batch& batch, Sequence& sequence) {
   auto* speculation = sequence.speculation.get();
   if (speculation) speculation->matched = 0;
   if (!speculation || !(job.speculation || job.forced) || !can_speculate(sequence) || running.in_prompt ||
-      sequence.rebasing > 0)
+      sequence.pending.rebasing())
     return 0;
 
   // All drafts of a batch together are no more than the context has logits for. Each of the other sequences may still
@@ -87,20 +86,19 @@ void Engine::after_drafts(Part& part, double elapsed_ms) {
   running.generation_ms += elapsed_ms;
   running.drafted += part.drafts;
   const auto remove_rejected = [&] {
-    if (!llama().llama_memory_seq_rm(memory_, sequence.current, cache.next(), -1)) start_over(sequence);
+    if (!context_.remove(sequence.current, cache.next(), -1)) start_over(sequence);
   };
   try {
     for (int place = 0;; place++) {
-      const float* logits = nullptr;
-      const auto thrown = guarded([&] { logits = llama().llama_get_logits_ith(context_, part.logits_index + place); });
-      if (thrown || !logits) throw Failure("DECODE_FAILED", "llama.cpp gave no logits");
+      const float* logits = context_.logits(part.logits_index + place);
+      if (!logits) throw Failure("DECODE_FAILED", "llama.cpp gave no logits");
       const Token before = sequence.pending.front();
       const auto mark = cache.mark();
       const int64_t evicted_before = sequence.evicted;
       const auto step = cache.plan(1, true);
       evict(sequence, step);
       cache.commit(step, &before);
-      sequence.pending.pop_front();
+      sequence.pending.decoded(1);
       const Token token = sample(sequence, logits, mark, before, evicted_before);
       if (place == part.drafts) break;
       learn_from(sequence, token, place);

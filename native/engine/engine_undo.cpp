@@ -12,7 +12,7 @@ void Engine::settle(Sequence& sequence) {
   if (!sequence.running) return;
   settle_delivered(sequence);
   forget_bookmarks(sequence);
-  give_id(sequence.hold);
+  sequence.hold.reset();
   sequence.running.reset();
   sequence.used = ++jobs_ended_;
 }
@@ -23,13 +23,12 @@ void Engine::settle_delivered(Sequence& sequence) {
   auto& journal = running.journal;
   auto& bookmarks = running.bookmarks;
   // What was held for tokens that have been taken back since goes as well.
-  if (journal.empty() && bookmarks.empty() && sequence.hold < 0) return;
+  if (journal.empty() && bookmarks.empty() && !sequence.hold) return;
   const size_t delivered = running.job.stream->delivered_bytes();
   while (!journal.empty() && journal.front().delivered(delivered)) journal.pop_front();
   release_held(sequence);
   const Position needed = journal.empty() ? sequence.cache->next() : journal.front().mark.next;
   while (bookmarks.size() > 1 && bookmarks[1].mark.next <= needed) {
-    give_id(bookmarks.front().id);
     bookmarks.pop_front();
   }
   const auto mark = !bookmarks.empty() ? bookmarks.front().mark
@@ -45,10 +44,10 @@ void Engine::release_held(Sequence& sequence) {
   const auto& limits = sequence.cache->limits();
   const bool streams = limits.kind == CachePolicy::streaming;
   const Position from = sequence.cache->next() - kHeldCells - (streams ? limits.window : 0);
-  if (sequence.hold >= 0) {
+  if (sequence.hold) {
     // What a window has no room for is seen by no token that may be taken back, however far windowed layers see.
     const Position seen_from = streams ? from : from - sliding_window_;
-    if (seen_from > 0) llama().llama_memory_seq_rm(memory_, sequence.hold, 0, seen_from);
+    if (seen_from > 0) context_.remove(sequence.hold, 0, seen_from);
   }
   if (!streams) return;
   const auto lose = [&](auto& state) {
@@ -60,8 +59,7 @@ void Engine::release_held(Sequence& sequence) {
   for (auto& record : running.journal) lose(record);
   for (auto& bookmark : running.bookmarks) {
     const Position oldest = bookmark.mark.oldest;
-    if (const int lost = lose(bookmark); lost > 0)
-      llama().llama_memory_seq_rm(memory_, bookmark.id, oldest, oldest + lost);
+    if (const int lost = lose(bookmark); lost > 0) context_.remove(bookmark.id, oldest, oldest + lost);
   }
 }
 
@@ -74,7 +72,7 @@ void Engine::take_back(Sequence& sequence, size_t delivered) {
     return left ? !record.delivered(delivered) : record.end > delivered;
   });
   if (running.cut_tokens > 0 && (first != running.journal.end() || delivered < running.cut_end)) {
-    leave_out(sequence, static_cast<size_t>(running.cut_tokens));
+    sequence.pending.drop_last(static_cast<size_t>(running.cut_tokens));
     sequence.forget(std::exchange(running.cut_tokens, 0));
   }
   if (first == running.journal.end()) return;
@@ -85,7 +83,7 @@ void Engine::take_back(Sequence& sequence, size_t delivered) {
   running.journal.erase(first, running.journal.end());
   running.generated -= count;
   sequence.forget(count);
-  if (running.journal_waits) leave_out(sequence, static_cast<size_t>(count));
+  if (running.journal_waits) sequence.pending.drop_last(static_cast<size_t>(count));
   else undo(sequence, record);
   if (delivered > start && !bytes.empty()) {
     // The text was cut within a token, by a stop string: its first part stays, in other tokens.
@@ -96,58 +94,43 @@ void Engine::take_back(Sequence& sequence, size_t delivered) {
   }
 }
 
-// Of all that waits to be decoded, the last tokens.
-void Engine::leave_out(Sequence& sequence, size_t count) {
-  auto& pending = sequence.pending;
-  pending.resize(pending.size() - count);
-  // The last one is decoded with what will follow it.
-  const size_t most = pending.size() - 1;
-  sequence.rebasing = std::min(sequence.rebasing, most);
-  sequence.replaying = std::min(sequence.replaying, most);
-}
-
 // Back to before the decode that the record's token was sampled from.
 void Engine::undo(Sequence& sequence, const Record& record) {
   if (has_bookmarks(sequence)) return restore(sequence, record);
   auto& cache = *sequence.cache;
-  const auto& functions = llama();
   const auto& mark = record.mark;
   const CachePolicy::Mark now = cache.mark();
   const int sinks = static_cast<int>(cache.sinks().size());
   const bool same_cells = cache.rollback(mark);
   sequence.evicted = record.evicted;
-  sequence.pending.assign(1, record.before);
-  sequence.given_back = 0;
-  if (!same_cells || !functions.llama_memory_seq_rm(memory_, sequence.current, mark.next, -1))
-    return start_over(sequence);
+  sequence.pending.rolled_back(record.before);
+  if (!same_cells || !context_.remove(sequence.current, mark.next, -1)) return start_over(sequence);
   const bool streams = cache.limits().kind == CachePolicy::streaming;
   const bool sinks_moved = streams && mark.base != now.base;
-  if (sinks_moved) functions.llama_memory_seq_rm(memory_, sequence.current, now.base, now.base + sinks);
-  if (sequence.hold >= 0) {
+  if (sinks_moved) context_.remove(sequence.current, now.base, now.base + sinks);
+  if (sequence.hold) {
     if (streams && mark.oldest < now.oldest)
-      functions.llama_memory_seq_cp(memory_, sequence.hold, sequence.current, mark.oldest,
-                                    std::min(now.oldest, mark.next));
+      context_.copy(sequence.hold, sequence.current, mark.oldest, std::min(now.oldest, mark.next));
     if (sliding_window_ > 0) {
       // As far as it is held: the prompt's tokens may not be. Taken out first: once the cache has grown, the two no
       // longer share their cells.
-      const Position from = std::max({streams ? mark.oldest : cache.lowest(), mark.next - sliding_window_ + 1,
-                                      functions.llama_memory_seq_pos_min(memory_, sequence.hold)});
-      const Position to = std::min(mark.next, functions.llama_memory_seq_pos_max(memory_, sequence.hold) + 1);
+      const Position from = std::max(
+          {streams ? mark.oldest : cache.lowest(), mark.next - sliding_window_ + 1, context_.oldest(sequence.hold)});
+      const Position to = std::min(mark.next, context_.newest(sequence.hold) + 1);
       if (from < to) {
-        functions.llama_memory_seq_rm(memory_, sequence.current, from, to);
-        functions.llama_memory_seq_cp(memory_, sequence.hold, sequence.current, from, to);
+        context_.remove(sequence.current, from, to);
+        context_.copy(sequence.hold, sequence.current, from, to);
       }
     }
   }
   if (sinks_moved) {
-    int scratch = take_id();
+    SequenceId scratch = context_.take_id();
     try {
       decode_sinks(sequence, scratch, mark.base);
     } catch (const std::exception&) {
-      give_id(scratch);
       return start_over(sequence);
     }
-    move_to(sequence, scratch, -1);
+    move_to(sequence, std::move(scratch), -1);
   }
   if (!holds_what_is_seen(sequence)) start_over(sequence);
   if (sequence.verify) verify(sequence);
@@ -166,15 +149,13 @@ void Engine::bookmark(Sequence& sequence) {
   auto& bookmarks = sequence.running->bookmarks;
   const auto mark = sequence.cache->mark();
   if (bookmarks.size() == 2 || (!bookmarks.empty() && mark.next - bookmarks.back().mark.next < kRunAhead)) return;
-  const int id = take_id();
-  llama().llama_memory_seq_cp(memory_, sequence.current, id, -1, -1);
-  bookmarks.push_back({id, mark, sequence.evicted});
+  auto id = context_.take_id();
+  context_.copy(sequence.current, id, -1, -1);
+  bookmarks.push_back({std::move(id), mark, sequence.evicted});
 }
 
 void Engine::forget_bookmarks(Sequence& sequence) {
-  if (!sequence.running) return;
-  for (auto& bookmark : sequence.running->bookmarks) give_id(bookmark.id);
-  sequence.running->bookmarks.clear();
+  if (sequence.running) sequence.running->bookmarks.clear();
 }
 
 // The conversation becomes the latest bookmark before the record; what lies between is decoded again, one by one as it
@@ -185,30 +166,25 @@ void Engine::restore(Sequence& sequence, const Record& record) {
   auto& pending = sequence.pending;
   if (record.mark.next < cache.next()) {
     while (!bookmarks.empty() && bookmarks.back().mark.next > record.mark.next) {
-      give_id(bookmarks.back().id);
       bookmarks.pop_back();
     }
     const auto tokens =
         bookmarks.empty() ? std::vector<Token>() : cache.between(bookmarks.back().mark.next, record.mark.next);
-    pending.assign(tokens.begin(), tokens.end());
-    pending.push_back(record.before);
+    pending.replay(tokens, record.before);
     if (bookmarks.empty()) {
       // A state that could not be kept: what is known is decoded again.
       cache.rollback(record.mark);
       sequence.evicted = record.evicted;
       return start_over(sequence);
     }
-    give_id(sequence.current);
-    sequence.current = bookmarks.back().id;
+    sequence.current = std::move(bookmarks.back().id);
     sequence.evicted = bookmarks.back().evicted;
     cache.rollback(bookmarks.back().mark);
     bookmarks.pop_back();
   } else {
     // Taken back once already: the record's token is among those that wait to be decoded again.
-    pending.resize(static_cast<size_t>(record.mark.next - cache.next()));
-    pending.push_back(record.before);
+    pending.replay_up_to(static_cast<size_t>(record.mark.next - cache.next()), record.before);
   }
-  sequence.replaying = pending.size() - 1;
   if (sequence.verify) verify(sequence);
 }
 

@@ -10,29 +10,17 @@ bool Engine::may_unload() const {
   for (const auto& [handle, sequence] : sequences_) {
     if (sequence.running) return false;
   }
-  return weights_ || model_->loaded();
+  return context_.has_weights() || model_->loaded();
 }
 
 // Each sequence keeps its tokens, and what the cache held of it is put away as for another sequence.
 void Engine::unload() {
   for (auto& [handle, sequence] : sequences_) {
-    give_id(sequence.hold);
-    if (sequence.current >= 0) swap_out(sequence);
+    sequence.hold.reset();
+    if (sequence.current) swap_out(sequence);
   }
-  if (context_) llama().llama_free(context_);
-  context_ = nullptr;
-  memory_ = nullptr;
-  cells_ = ids_ = 0;
-  free_ids_.clear();
-  pool_.reset();
-  weights_.reset();
+  context_.unload();
   model_->unload();
-}
-
-// For each job they are what was loaded. Loading is given up when the model is closed or the job it is for is left.
-void Engine::need_weights(const Sequence& sequence) {
-  if (weights_) return weights_->need_unchanged();
-  weights_ = model_->weights([&](float) { return !stopping_ && !sequence.running->job.stream->cancelled(); });
 }
 
 }  // namespace streaming

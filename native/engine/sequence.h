@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "engine/pending_tokens.h"
+#include "engine/sequence_id.h"
 #include "engine/speculation.h"
 #include "engine/swapped_state.h"
 #include "engine/text_assembler.h"
@@ -79,7 +81,7 @@ struct Record {
 // A whole earlier state, kept under a sequence id of its own: for memories with a recurrent part, from which single
 // tokens cannot be taken back. Metadata only; the state is copied when the sequence goes on.
 struct Bookmark {
-  int id;
+  SequenceId id;
   CachePolicy::Mark mark;
   int64_t evicted;
 };
@@ -121,17 +123,14 @@ struct Sequence {
   bool verify;
   // Known but not yet decoded. While there is any history its last token is among them: it is decoded together with
   // what follows, since that is when its logits are needed.
-  std::deque<Token> pending;
-  int64_t seen = 0;       // tokens of the conversation, evicted and pending ones included
-  int64_t evicted = 0;    // of these
-  size_t rebasing = 0;    // how many of `pending` are kept tokens that a rebase decodes again
-  size_t given_back = 0;  // how many of `pending` the policy still knows: it has given them back, to be decoded again
-  size_t replaying = 0;   // how many of `pending` were decoded before, one by one, and must be so again
-  int current = -1;       // llama.cpp's sequence id; changes when the sinks move
-  int hold = -1;          // a second id that keeps evicted cells alive until their eviction is final
+  PendingTokens pending;
+  int64_t seen = 0;     // tokens of the conversation, evicted and pending ones included
+  int64_t evicted = 0;  // of these
+  SequenceId current;   // llama.cpp's sequence id; changes when the sinks move
+  SequenceId hold;      // a second id that keeps evicted cells alive until their eviction is final
   // Positions of which it has cells of its own, not those of `current`: the two part when the cache grows.
   Position own_from = 0, own_to = 0;
-  int state = -1;                                     // keeps the recurrent part during a rebase
+  SequenceId state;                                   // keeps the recurrent part during a rebase
   std::shared_ptr<const SwappedState> swapped;        // what the cache held when the place was given up; null: nothing
   bool swapped_is_longer = false;                     // its end has been cut off since
   std::shared_ptr<const SwappedState> swapped_state;  // likewise of `state`
@@ -143,7 +142,7 @@ struct Sequence {
 
   // The conversation's next token is known.
   void add(Token token) {
-    pending.push_back(token);
+    pending.add(token);
     seen++;
     if (speculation) speculation->index.append(token);
   }

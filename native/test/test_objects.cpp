@@ -9,6 +9,7 @@
 #include "llama/llama_library.h"
 #include "llama/thread_choice.h"
 #include "policy/cache_policy.h"
+#include "test/pending_tokens_object.h"
 
 namespace streaming {
 namespace {
@@ -235,6 +236,7 @@ void define_test_objects(Napi::Env env, Napi::Object exports) {
   exports.Set("ThreadChoice", ThreadChoiceObject::define(env));
   exports.Set("NgramIndex", NgramIndexObject::define(env));
   exports.Set("GrammarMatcher", GrammarMatcherObject::define(env));
+  exports.Set("PendingTokens", define_pending_tokens(env));
   exports.Set("DraftLength", DraftLengthObject::define(env));
   exports.Set("failDecodes", Napi::Function::New<fail_decodes>(env, "failDecodes"));
 }

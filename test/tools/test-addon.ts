@@ -40,6 +40,19 @@ export interface DraftLength {
   choose(matched: number, singles: number, most: number): number
 }
 
+/** The tokens that are known and not decoded, alone. */
+export interface PendingTokens {
+  add(token: number): void
+  /** Returns whether they were the last of a rebase. */
+  decoded(count: number): boolean
+  dropLast(count: number): void
+  rolledBack(token: number): void
+  replay(tokens: Int32Array, last: number): void
+  cacheIsEmpty(): void
+  giveBack(again: Int32Array, known: number, byRebase: boolean, skipped: number): void
+  state(): { tokens: Int32Array; rebasing: boolean; replaying: boolean; decodable: number; known: number }
+}
+
 /** A grammar alone. */
 export interface GrammarMatcher {
   /**
@@ -54,6 +67,7 @@ export interface TestAddon extends NativeAddon {
   ThreadChoice: new (most: number, fullBatch: number, mayChange: boolean) => ThreadChoice
   NgramIndex: new () => NgramIndex
   DraftLength: new () => DraftLength
+  PendingTokens: new () => PendingTokens
   /** Every batch with this token fails from now on; -1: none does. */
   failDecodes(token: number): void
   /** `mostSteps`: that a character may take; as in replies unless given. INVALID_OPTION. */

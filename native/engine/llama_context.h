@@ -1,0 +1,105 @@
+#pragma once
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/context_options.h"
+#include "engine/sequence_id.h"
+#include "llama/batch.h"
+#include "llama/model.h"
+#include "llama/thread_choice.h"
+#include "llama/thread_pool.h"
+
+namespace streaming {
+
+// A model's weights while they are needed, one llama.cpp context made of them, its threads and its sequence ids: all
+// that the engine asks of llama.cpp. It knows no conversation. On the engine's thread, but for cells().
+class LlamaContext {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  // The model must outlive all but the destructor. `stopping`: a decode in progress is to end at once; asked on the
+  // threads that compute.
+  LlamaContext(const Model& model, const ContextOptions& options, std::function<bool()> stopping);
+  ~LlamaContext();
+  LlamaContext(const LlamaContext&) = delete;
+  LlamaContext& operator=(const LlamaContext&) = delete;
+
+  // ---- weights and cells
+
+  // Loads the weights, or makes sure that their files are what they were. `go_on` says whether loading is still wanted.
+  // Throws what Weights::load() does.
+  void need_weights(const std::function<bool()>& go_on);
+  bool has_weights() const { return weights_ != nullptr; }
+  bool exists() const { return context_ != nullptr; }
+  int cells() const { return cells_; }  // any thread
+  int ids() const { return ids_->count; }
+  // Frees the context, what lies in it, and the weights. Ids stand for nothing any more.
+  void unload();
+  // A context of so many cells and ids takes the place of the one there is, of which nothing is carried over but the
+  // ids; where llama.cpp cannot make it, one as large as before; where that fails as well, none, and all ids stand for
+  // nothing.
+  struct Made {
+    bool larger;         // it has the cells that were asked for
+    bool asserted;       // llama.cpp failed an assertion on the way
+    std::string reason;  // what llama.cpp said where it is not larger
+  };
+  Made make(int cells, int ids);
+  bool has_memory() const { return ids_->memory != nullptr; }
+
+  // ---- what lies under an id: ranges are [from, to), -1 stands for the first or behind the last position
+
+  SequenceId take_id() { return SequenceId(ids_); }
+  // False: this memory cannot let go of a part.
+  bool remove(const SequenceId& id, Position from, Position to) const;
+  // Metadata only: the two share those cells.
+  void copy(const SequenceId& from_id, const SequenceId& to_id, Position from, Position to) const;
+  // A recurrent state alone, which knows no positions.
+  void copy_state(const SequenceId& from_id, const SequenceId& to_id) const;
+  Position newest(const SequenceId& id) const;  // -1: there is none
+  Position oldest(const SequenceId& id) const;
+  // Bytes of all that lies there, and of what windowed layers hold of it.
+  size_t size_of(const SequenceId& id) const;
+  size_t windowed_size_of(const SequenceId& id) const;
+  // All that lies there; empty where it cannot be had.
+  std::vector<uint8_t> read(const SequenceId& id) const;
+  // Puts it there. Returns the bytes that were taken; 0: none, and some cells may be those of a part of them.
+  size_t write(const SequenceId& id, const std::vector<uint8_t>& bytes) const;
+
+  // ---- computing
+
+  // `fixed_threads`: on as many threads as all decodes that ask so, so that logits are the same to the last bit. Throws
+  // Failure CLOSED, DECODE_FAILED; then llama.cpp's cache may hold a part of the batch.
+  void decode(Batch& batch, bool fixed_threads);
+  // The number of threads may change now for those that ask for a fixed one: none is in the midst of a reply.
+  void choose_fixed_threads();
+  // Null: there are none.
+  const float* logits(int index) const;
+
+ private:
+  bool must_stop_decoding();
+  llama_context* make_context(int cells, int ids);
+
+  const Model& model_;
+  const ContextOptions options_;
+  const std::function<bool()> stopping_;
+  const bool recurrent_;
+
+  std::shared_ptr<Weights> weights_;  // from the first job on, or the first after they were unloaded
+  llama_context* context_ = nullptr;
+  std::atomic<int> cells_{0};
+  std::shared_ptr<SequenceIds> ids_ = std::make_shared<SequenceIds>();
+  ThreadChoice thread_choice_;
+  std::unique_ptr<ThreadPool> pool_;
+  int threads_set_ = 0;         // what the context has been told
+  int fixed_threads_ = 0;       // on which reproducible replies are computed; 0: chosen by the next one
+  bool fixed_is_slow_ = false;  // with so many, a decode has taken far too long: the next reply may have fewer
+  Clock::time_point give_up_at_ = Clock::time_point::max();  // the decode in progress
+  bool gave_up_ = false;
+  std::string broken_;  // why nothing can be decoded any more; empty: it can
+};
+
+}  // namespace streaming

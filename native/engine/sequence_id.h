@@ -1,0 +1,54 @@
+#pragma once
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "llama/llama_library.h"
+#include "support/failure.h"
+
+namespace streaming {
+
+// The sequence ids of one llama.cpp context. It outlives the context where somebody still holds an id.
+struct SequenceIds {
+  llama_memory_t memory = nullptr;  // null once the context is gone: then ids stand for nothing
+  std::vector<int> free;
+  int count = 0;
+};
+
+// One sequence id of llama.cpp's, and with it the cells that it names: they go, and the id is free again, with this
+// object. On the engine's thread.
+class SequenceId {
+ public:
+  SequenceId() = default;
+  // Throws Failure NO_SEQUENCE_LEFT.
+  explicit SequenceId(std::shared_ptr<SequenceIds> ids) : ids_(std::move(ids)) {
+    if (ids_->free.empty()) throw Failure("NO_SEQUENCE_LEFT", "no sequence id is left");
+    id_ = ids_->free.back();
+    ids_->free.pop_back();
+  }
+  SequenceId(SequenceId&& other) noexcept : ids_(std::move(other.ids_)), id_(std::exchange(other.id_, -1)) {}
+  SequenceId& operator=(SequenceId&& other) noexcept {
+    if (this == &other) return *this;
+    reset();
+    ids_ = std::move(other.ids_);
+    id_ = std::exchange(other.id_, -1);
+    return *this;
+  }
+  ~SequenceId() { reset(); }
+
+  explicit operator bool() const { return id_ >= 0; }
+  int get() const { return id_; }
+  void reset() {
+    const int id = std::exchange(id_, -1);
+    const auto ids = std::exchange(ids_, nullptr);
+    if (id < 0 || !ids->memory) return;
+    llama().llama_memory_seq_rm(ids->memory, id, -1, -1);
+    ids->free.push_back(id);
+  }
+
+ private:
+  std::shared_ptr<SequenceIds> ids_;
+  int id_ = -1;
+};
+
+}  // namespace streaming
