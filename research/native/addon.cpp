@@ -115,7 +115,7 @@ class ScoreWorker : public Worker {
               const ShiftScoring& options)
       : Worker(env, progress), path_(std::move(path)), tokens_(std::move(tokens)), options_(options) {}
   void work(Progress& progress) override {
-    const auto model = Model::load(path_, {0}, false, [](float) { return true; });
+    const auto model = Model::load(path_, Weights::LoadOptions(), false, [](float) { return true; });
     scores_ = score_by_shift(*model, tokens_, options_, [&](size_t done) { progress.tell(done); });
   }
   Napi::Value result() override {
@@ -138,7 +138,7 @@ class AttentionWorker : public Worker {
                   int threads)
       : Worker(env, progress), path_(std::move(path)), tokens_(std::move(tokens)), length_(length), threads_(threads) {}
   void work(Progress& progress) override {
-    const auto model = Model::load(path_, {0}, false, [](float) { return true; });
+    const auto model = Model::load(path_, Weights::LoadOptions(), false, [](float) { return true; });
     maps_ = attention_maps(*model, tokens_, length_, threads_, [&](size_t done) { progress.tell(done); });
   }
   Napi::Value result() override {
