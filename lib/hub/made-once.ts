@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { rename, rm } from 'node:fs/promises'
+import { throwIfAborted } from '../util/abort.js'
 import { withFileLock } from './file-lock.js'
 
 /**
@@ -14,16 +15,18 @@ export async function madeOnce(
   signal?: AbortSignal,
 ): Promise<string> {
   if (existsSync(target)) return target
-  await withFileLock(`${target}.lock`, { signal }, async signal => {
+  await withFileLock(`${target}.lock`, { signal }, async held => {
     if (existsSync(target)) return // another process made it meanwhile
     const unfinished = `${target}.unfinished`
     const remove = (): Promise<void> => rm(unfinished, { recursive: true, force: true })
     await remove() // only the holder of the lock works here, so it was left by a process that was killed
     try {
-      await make(unfinished, signal)
+      await make(unfinished, held)
+      throwIfAborted(held)
       await rename(unfinished, target)
     } catch (error) {
-      await remove().catch(() => {})
+      // Where the lock was lost, what lies there is what its next holder makes.
+      if (!held.aborted || signal?.aborted === true) await remove().catch(() => {})
       throw error
     }
   })

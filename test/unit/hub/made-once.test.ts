@@ -1,4 +1,14 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { madeOnce } from '../../../lib/hub/made-once.js'
@@ -35,4 +45,48 @@ test('what fails, or what a killed process has left, is not there', async () => 
   await madeOnce(target, async unfinished => mkdirSync(unfinished))
   expect(readdirSync(target)).toEqual([])
   expect(existsSync(`${target}.unfinished`)).toBe(false)
+})
+
+test('where the lock is lost, what the process that has it now is making is left alone', async () => {
+  const target = join(folder, 'tool')
+  const unfinished = `${target}.unfinished`
+  const lock = `${target}.lock`
+  /** Another process, for which the lock looked as if it were left behind. */
+  const takeOver = () => {
+    rmSync(lock, { recursive: true })
+    mkdirSync(lock)
+    utimesSync(lock, new Date(), new Date(Date.now() + 5000))
+    rmSync(unfinished, { recursive: true })
+    mkdirSync(unfinished)
+  }
+  const wait = globalThis.setTimeout
+  // What holds a lock looks at it every five seconds.
+  const sooner = (act: () => void, ms?: number) => wait(act, ms === 5000 ? 1 : ms)
+  globalThis.setTimeout = sooner as typeof setTimeout
+  const lost: string[] = []
+  const making = (heeds: boolean) =>
+    madeOnce(target, async (path, signal) => {
+      mkdirSync(path)
+      takeOver()
+      await new Promise(resolve => signal.addEventListener('abort', resolve))
+      lost.push(existsSync(target) ? 'finished' : 'unfinished')
+      wait(() => {
+        lost.push(existsSync(unfinished) ? 'left alone' : 'taken')
+        writeFileSync(join(unfinished, 'whole'), '')
+        renameSync(unfinished, target)
+        rmSync(lock, { recursive: true })
+      }, 50)
+      if (heeds) throw signal.reason
+    })
+  try {
+    for (const heeds of [true, false]) {
+      await making(heeds)
+      expect(readdirSync(folder)).toEqual(['tool'])
+      expect(readdirSync(target)).toEqual(['whole'])
+      rmSync(target, { recursive: true })
+    }
+  } finally {
+    globalThis.setTimeout = wait
+  }
+  expect(lost).toEqual(['unfinished', 'left alone', 'unfinished', 'left alone'])
 })
