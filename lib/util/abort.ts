@@ -73,16 +73,25 @@ export function followingController(...outers: readonly (AbortSignal | undefined
   unlink: () => void
 } {
   const controller = new AbortController()
-  const unlinks = outers.map(outer => onAbort(outer, () => controller.abort(outer!.reason)))
-  return { controller, unlink: () => unlinks.forEach(unlink => unlink()) }
+  const unlinks: (() => void)[] = []
+  const unlink = () => unlinks.forEach(each => each())
+  try {
+    for (const outer of outers) unlinks.push(onAbort(outer, () => controller.abort(outer!.reason)))
+  } catch (error) {
+    unlink()
+    throw error
+  }
+  return { controller, unlink }
 }
 
 /** The promise, or a rejection with `signal.reason` where that fires before it has settled: who has aborted waits for nobody. */
 export async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return await promise
   return await new Promise((resolve, reject) => {
-    const unlink = onAbort(signal, () => reject(signal.reason as Error))
-    promise.then(resolve, reject).finally(unlink)
+    let unlink = () => {}
+    // First of all: where the signal cannot be listened to, the promise may still reject.
+    promise.then(resolve, reject).finally(() => unlink())
+    unlink = onAbort(signal, () => reject(signal.reason as Error))
   })
 }
 

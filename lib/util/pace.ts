@@ -48,6 +48,7 @@ export class Pace {
 
   /** What is done beside JavaScript's thread. Throws `Left`, and then nobody waits for it any more. */
   async beside<T>(work: Promise<T>): Promise<T> {
+    work.catch(() => {}) // where a signal cannot be listened to, or fires, nothing waits for it
     const { controller, unlink } = followingController(...this.#signals)
     try {
       return await untilAborted(work, controller.signal)

@@ -1,4 +1,5 @@
 import { followingController, onAbort, sleep, throwIfAborted, untilAborted } from '../../../lib/util/abort.js'
+import { Pace } from '../../../lib/util/pace.js'
 
 const warnings: string[] = []
 const hear = (warning: Error) => warnings.push(warning.name)
@@ -91,6 +92,31 @@ test('one whose methods throw is refused with a typed error, or forgotten', () =
   expect(() => onAbort(deaf, () => {})).toThrow(
     expect.objectContaining({ code: 'INVALID_OPTION', details: { option: 'signal', expected: 'an AbortSignal' } }),
   )
+})
+
+test('one that can be listened to no more leaves nothing behind: no listener, and no rejection that nothing handles', async () => {
+  const unhandled: unknown[] = []
+  const note = (reason: unknown) => unhandled.push(reason)
+  process.on('unhandledRejection', note)
+  const deaf = {
+    aborted: false,
+    reason: undefined,
+    addEventListener() {
+      throw new RangeError('no')
+    },
+    removeEventListener() {},
+    throwIfAborted() {},
+  } as unknown as AbortSignal
+  const failing = () => Promise.reject(new Error('of the work'))
+  const refused = { code: 'INVALID_OPTION' }
+  await expect(untilAborted(failing(), deaf)).rejects.toMatchObject(refused)
+  await expect(new Pace([deaf]).beside(failing())).rejects.toMatchObject(refused)
+  const { controller, listeners } = counted()
+  expect(() => followingController(controller.signal, deaf)).toThrow(expect.objectContaining(refused))
+  expect(listeners()).toBe(0)
+  await new Promise(resolve => setImmediate(resolve))
+  process.off('unhandledRejection', note)
+  expect(unhandled).toEqual([])
 })
 
 test('one that has fired is thrown by what it tells, whatever its own method does', () => {
