@@ -79,7 +79,13 @@ export function schemaGrammar(
 function grammarOf(schema: unknown, ofLibrary: boolean, rules: GrammarRules): SchemaGrammar {
   const reader = new SchemaReader(snapshot(schema), ofLibrary)
   const compiler = new SchemaCompiler(new Shapes(reader), rules)
-  const root = compiler.value([reader.read(reader.whole, '')], 'answer')
+  rules.beginSchema()
+  let root: Piece
+  try {
+    root = compiler.value([reader.read(reader.whole, '')], 'answer')
+  } finally {
+    rules.endSchema()
+  }
   const text = rules.toText(root)
   const flat = checked(text)
   const endless = finiteRules(flat).indexOf(false)

@@ -12,7 +12,8 @@ export class GrammarRules {
   readonly #names = new Map<string, string>()
   readonly #taken = new Set(['root'])
   readonly #counters = new Map<string, number>()
-  #textLength = 0
+  /** Characters that the schema in progress may still take; what is written for none is not limited here. */
+  #room = Infinity
 
   /** Begins with the rules of another grammar, which does not get those that are added here. */
   constructor(from?: GrammarRules) {
@@ -23,9 +24,13 @@ export class GrammarRules {
     this.#counters = new Map(from.#counters)
   }
 
-  /** Counts from here on what a schema needs, whatever the rules before it take. */
+  /** What is written from here on is a schema's, which may take as much as one alone, whatever there is before it. */
   beginSchema(): void {
-    this.#textLength = 0
+    this.#room = mostText
+  }
+
+  endSchema(): void {
+    this.#room = Infinity
   }
 
   /** Gives a piece a name; a piece that is an item already, such as a reference, stays as it is. */
@@ -61,8 +66,8 @@ export class GrammarRules {
   define(name: string, piece: Piece): void {
     this.#bodies.set(name, piece)
     if (piece.kind !== 'item') this.#names.set(piece.text, name)
-    this.#textLength += name.length + piece.text.length
-    if (this.#textLength > mostText) throw new Problem('', `needs a grammar of more than ${mostText} characters`)
+    this.#room -= name.length + piece.text.length
+    if (this.#room < 0) throw new Problem('', `needs a grammar of more than ${mostText} characters`)
   }
 
   optional(hint: string, piece: Piece): Piece {

@@ -22,9 +22,7 @@ export class SchemaCompiler implements Compiler {
   constructor(
     readonly shapes: Shapes,
     readonly rules: GrammarRules,
-  ) {
-    rules.beginSchema()
-  }
+  ) {}
 
   isPossible(nodes: Conjunction): boolean {
     return this.shapes.of(nodes).length > 0

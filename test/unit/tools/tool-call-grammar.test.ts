@@ -242,11 +242,19 @@ describe('text of grammars', () => {
 
   test('each schema may take as much as one alone', () => {
     const rules = new GrammarRules()
+    rules.beginSchema()
     const large = (first: string) => rules.define(rules.reserve('large'), literal(first + 'x'.repeat(600_000)))
     large('a')
     expect(() => large('b')).toThrow(/needs a grammar of more than/)
     rules.beginSchema()
     expect(() => large('c')).not.toThrow()
+  })
+
+  test('what is not written for a schema is not held to the size of one', () => {
+    const long = { type: 'object', properties: { text: { type: 'string', enum: ['\u0001'.repeat(300_000)] } } }
+    const asked = { long: { parameters: long }, get_weather: tools['get_weather']! }
+    const { grammar } = toolCallGrammar(format('qwen3-coder'), asked, 'auto', { parameters })!
+    expect(grammar.length).toBeGreaterThan(1_200_000)
   })
 
   test('a schema that no grammar can be made of leaves the rules of others sound', () => {
