@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { escapePattern } from '../../lib/util/escape-pattern.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const pages = [
@@ -19,6 +20,19 @@ test.each(pages)('%s: what it links to is there', page => {
     .map(match => match[1]!)
     .filter(link => !/^[a-z]+:/.test(link))
   expect(links.filter(link => !existsSync(resolve(root, dirname(page), link)))).toEqual([])
+})
+
+/** A path whose last part may have stars in it leads to at least one file or folder. */
+function leadsSomewhere(path: string): boolean {
+  const folder = join(root, dirname(path))
+  const name = new RegExp(`^${basename(path).split('*').map(escapePattern).join('.*')}$`)
+  return existsSync(folder) && readdirSync(folder).some(each => name.test(each))
+}
+
+test.each(pages)('%s: the files that it names without a link are there', page => {
+  const text = readFileSync(join(root, page), 'utf8').replace(/^```[\s\S]*?^```$/gm, '')
+  const paths = [...text.matchAll(/`((?:lib|native|research|scripts|test|docs|\.github|\.ci)\/[\w./*-]*)`/g)]
+  expect(paths.map(match => match[1]!).filter(path => !leadsSomewhere(path))).toEqual([])
 })
 
 /** The places on a page that have names: its own, and those that GitHub gives the headings. */
