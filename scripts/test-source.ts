@@ -7,10 +7,18 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { Command } from 'commander'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const typescript = ['--import', import.meta.resolve('tsx')]
-const fromNothing = process.argv.includes('--from-nothing')
+const { fromNothing } = new Command('test:source')
+  .description(
+    'Builds llama.cpp from source as a user does, and tests on what was built: the model tier on a build for this ' +
+      "machine's processor, then a model spread over two RPC servers. Takes minutes to half an hour.",
+  )
+  .option('--from-nothing', 'use neither source nor compiled files of earlier builds')
+  .parse()
+  .opts<{ fromNothing?: true }>()
 const cache = fromNothing ? mkdtempSync(path.join(os.tmpdir(), 'streaming-llm-source-')) : undefined
 const model = run([...typescript, path.join(root, 'scripts', 'fetch-default-model.ts')])
 

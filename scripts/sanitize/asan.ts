@@ -9,6 +9,7 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { Command } from 'commander'
 import { buildNative } from '../build-native.mjs'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
@@ -129,6 +130,14 @@ function settings(values: Record<string, string | number>): string {
     .map(([name, value]) => `${name}=${value}`)
     .join(':')
 }
+
+// Help alone is taken here: all else is for jest, in the order in which it was given.
+new Command('test:asan')
+  .description('Runs the native tier of the tests on an addon under AddressSanitizer and UndefinedBehaviorSanitizer.')
+  .argument('[files...]', 'files of tests (default: all of test/native)')
+  .usage('[files...] [options of jest]')
+  .allowUnknownOption()
+  .parse()
 
 try {
   if (process.platform !== 'linux') throw new Error('test:asan is for Linux.')
