@@ -12,7 +12,8 @@ Engine::Engine(std::shared_ptr<Model> model, const ContextOptions& options)
       recurrent_(model_->facts().recurrent || model_->facts().hybrid),
       hybrid_(model_->facts().hybrid),
       options_(options),
-      context_(*model_, options, [this] { return stopping_.load(std::memory_order_relaxed); }),
+      reservations_(options, recurrent_),
+      context_(*model_, options, [this] { return commands_.stopping(); }),
       batch_(std::make_unique<Batch>(options.batch_size)) {
   std::lock_guard lock(AtExit::get().mutex);
   AtExit::get().stops.emplace(this, [this] { stop(); });
@@ -23,42 +24,10 @@ Engine::~Engine() { stop(); }
 
 // ---- JavaScript's thread
 
-// Sets cells and a handle aside for one more sequence. The mutex is held.
-int Engine::promise(const CachePolicy::Limits& limits) {
-  if (!options_.waits && static_cast<int>(open_.size()) >= options_.max_sequences) {
-    throw Failure(
-        "NO_SEQUENCE_LEFT",
-        std::to_string(options_.max_sequences) +
-            " sequences are open, which is all of this model's maxSequences; close one, or load the model with more");
-  }
-  int needed = options_.batch_size + cells_needed(limits);
-  if (options_.cache_tokens > 0 && needed > options_.cache_tokens) {
-    const int window = limits.window - (needed - options_.cache_tokens);
-    throw Failure("WINDOW_TOO_LARGE",
-                  "a sequence of " + std::to_string(limits.sinks) + " sinks and a window of " +
-                      std::to_string(limits.window) + " needs a cache of " + std::to_string(needed) +
-                      " tokens; cacheTokens is " + std::to_string(options_.cache_tokens) + ": " +
-                      (window >= 1 ? "the window may have at most " + std::to_string(window) + " tokens"
-                                   : std::string("use fewer sinks")) +
-                      ", or load the model with a larger cache");
-  }
-  for (const auto& [other, its] : open_) needed += cells_needed(its);
-  if (!options_.waits && options_.cache_tokens > 0 && needed > options_.cache_tokens) {
-    throw Failure("NO_SEQUENCE_LEFT", "the open sequences and this one need a cache of " + std::to_string(needed) +
-                                          " tokens; cacheTokens is " + std::to_string(options_.cache_tokens) +
-                                          ": close one, or load the model with a larger cache");
-  }
-  open_.emplace(next_handle_, limits);
-  return next_handle_++;
-}
-
 int Engine::open(const CachePolicy::Limits& limits, Position rebase_after, bool verify) {
-  const int handle = [&] {
-    std::lock_guard lock(mutex_);
-    return promise(limits);
-  }();
-  post([=, this] {
-    if (!ended_)
+  const int handle = reservations_.reserve(limits);
+  commands_.post([=, this] {
+    if (!commands_.ended())
       sequences_.emplace(std::piecewise_construct, std::forward_as_tuple(handle),
                          std::forward_as_tuple(limits, rebase_after, verify));
   });
@@ -66,11 +35,8 @@ int Engine::open(const CachePolicy::Limits& limits, Position rebase_after, bool 
 }
 
 void Engine::close(int handle) {
-  {
-    std::lock_guard lock(mutex_);
-    open_.erase(handle);
-  }
-  post([=, this] {
+  reservations_.release(handle);
+  commands_.post([=, this] {
     const auto found = sequences_.find(handle);
     if (found == sequences_.end()) return;
     auto& sequence = found->second;
@@ -83,11 +49,11 @@ void Engine::close(int handle) {
 }
 
 void Engine::start(int handle, Job job) {
-  post([this, handle, job = std::move(job)]() mutable {
+  commands_.post([this, handle, job = std::move(job)]() mutable {
     const auto found = sequences_.find(handle);
-    if (ended_ || found == sequences_.end()) {
+    if (commands_.ended() || found == sequences_.end()) {
       job.stream->close({.type = StreamEvent::error,
-                         .content = ended_ ? "the model was closed" : "the sequence was closed",
+                         .content = commands_.ended() ? "the model was closed" : "the sequence was closed",
                          .reason = "CLOSED"});
       return;
     }
@@ -134,10 +100,11 @@ void Engine::begin(int handle, Sequence& sequence) {
       throw Failure("INVALID_OPTION", "there is nothing yet that could be continued: append at least one token first");
     }
     if (generates) {
-      if (!running.job.grammar.empty()) begin_constraint(running);
-      running.sampler = std::make_unique<Sampler>(model_, running.job.sampling, sequence.seen);
-      running.sampler->replay(sequence.last_tokens(running.sampler->lookback()));
-      running.text = TextAssembler(running.job.stops);
+      const auto go_on = [this, &running] {
+        return !commands_.stopping() && !running.job.stream->cancelled() && !late(running);
+      };
+      running.generation = std::make_unique<Generation>(model_, running.job, sequence.seen, go_on);
+      running.generation->replay(sequence.last_tokens(running.generation->lookback()));
       begin_speculation(sequence);
     }
     running.prompt_total = static_cast<int64_t>(sequence.pending.size()) -
@@ -156,12 +123,6 @@ void Engine::begin(int handle, Sequence& sequence) {
   }
 }
 
-void Engine::begin_constraint(Running& running) {
-  const auto wanted = [this, &running] { return !stopping_ && !running.job.stream->cancelled() && !late(running); };
-  running.constraint =
-      std::make_unique<Constraint>(model_, running.job.grammar, running.job.triggers, running.job.shown, wanted);
-}
-
 bool Engine::late(const Running& running) {
   return running.job.time_limit_ms > 0 && milliseconds(Clock::now() - running.started) > running.job.time_limit_ms;
 }
@@ -169,67 +130,33 @@ bool Engine::late(const Running& running) {
 std::shared_ptr<TokenStream> Engine::make_stream() {
   // The stream outlives the engine where JavaScript still holds it, but nothing is taken from it by then that would
   // need the engine: stop() ends every stream first and the JavaScript object keeps the engine alive.
-  return std::make_shared<TokenStream>([this] { poke(); });
+  return std::make_shared<TokenStream>([this] { commands_.poke(); });
 }
 
 void Engine::stop() {
   std::lock_guard all(AtExit::get().mutex);
   AtExit::get().stops.erase(this);
   if (!thread_.joinable()) return;
-  {
-    std::lock_guard lock(mutex_);
-    stopping_ = true;
-  }
-  wake_.notify_all();
+  commands_.stop();
   thread_.join();
   model_.reset();
-}
-
-void Engine::post(std::function<void()> command) {
-  {
-    std::unique_lock lock(mutex_);
-    if (ended_) {
-      lock.unlock();
-      command();  // on this thread: there is no other any more
-      return;
-    }
-    commands_.push_back(std::move(command));
-  }
-  wake_.notify_all();
-}
-
-void Engine::poke() {
-  {
-    std::lock_guard lock(mutex_);
-    poked_ = true;
-  }
-  wake_.notify_all();
 }
 
 // ---- the engine's thread
 
 void Engine::run() {
   bool more = false;
-  std::vector<std::function<void()>> commands;
+  std::vector<CommandQueue::Command> commands;
   for (;;) {
-    {
-      std::unique_lock lock(mutex_);
-      const auto woken = [&] { return stopping_ || poked_ || !commands_.empty(); };
-      const bool unloads = !more && may_unload();
-      if (!more && !unloads) wake_.wait(lock, woken);
-      if (unloads &&
-          !wake_.wait_for(lock, std::chrono::duration<double, std::milli>(options_.unload_after_ms), woken)) {
-        lock.unlock();
-        unload();
-        continue;
-      }
-      poked_ = false;
-      commands.swap(commands_);
+    const bool unloads = !more && may_unload();
+    if (!commands_.wait(commands, more, unloads ? std::optional(options_.unload_after_ms) : std::nullopt)) {
+      unload();
+      continue;
     }
     // Commands are run even when stopping: somebody may wait for an answer.
     for (auto& command : commands) command();
     commands.clear();
-    if (stopping_) break;
+    if (commands_.stopping()) break;
     more = step();
   }
   for (auto& [handle, sequence] : sequences_) {
@@ -239,20 +166,16 @@ void Engine::run() {
   }
   sequences_.clear();
   context_.unload();
-  // Whoever has asked for something meanwhile is told as well, and whoever asks from now on.
-  std::lock_guard lock(mutex_);
-  ended_ = true;
-  for (auto& command : commands_) command();
-  commands_.clear();
+  // What has been asked for meanwhile is answered as well, and what is asked for from now on.
+  commands_.end();
 }
 
 void Engine::finish(Sequence& sequence, const char* reason) {
   auto& running = *sequence.running;
-  if (running.job.kind == Job::generate && !running.job.stream->cancelled()) {
-    const auto piece = running.text.finish(std::string_view(reason) == "end");
-    running.emitted_bytes += piece.bytes;
-    if (piece.bytes > 0) running.job.stream->add_text(piece.text, piece.bytes, 1, take_told(running));
-    take_back(sequence, running.emitted_bytes);
+  if (running.generation && !running.job.stream->cancelled()) {
+    auto output = running.generation->finish(std::string_view(reason) == "end");
+    if (output.bytes > 0) running.job.stream->add_text(output.text, output.bytes, 1, std::move(output.probabilities));
+    take_back(sequence, running.emitted_bytes());
   }
   running.ended = true;
   running.job.stream->end(
@@ -284,7 +207,7 @@ void Engine::fail(Sequence& sequence, const std::string& code, const std::string
   auto& running = *sequence.running;
   if (!running.ended) {
     try {
-      take_back(sequence, running.emitted_bytes);
+      take_back(sequence, running.emitted_bytes());
       if (sequence.current && !holds_newest(sequence)) start_over(sequence);
     } catch (const std::exception&) {
       start_over(sequence);

@@ -1,13 +1,12 @@
 #pragma once
-#include <atomic>
-#include <condition_variable>
 #include <functional>
 #include <map>
-#include <mutex>
 #include <thread>
 
+#include "engine/command_queue.h"
 #include "engine/decode_pace.h"
 #include "engine/llama_context.h"
+#include "engine/reservations.h"
 #include "engine/sequence.h"
 #include "llama/model.h"
 #include "speculation/draft_length.h"
@@ -18,10 +17,6 @@ namespace streaming {
 // How many tokens the engine runs ahead of a reader. Enough that JavaScript never waits for the engine, few enough
 // that taking them back costs nothing. Drafts that are accepted come on top of it, once.
 constexpr int kRunAhead = 16;
-// Evicted cells that are held for taking tokens back: the run-ahead, and what a stop string may keep waiting. Held for
-// so many tokens, whatever the reader has taken: so which cells come free when does not depend on him, nor how sums
-// over them are rounded.
-constexpr int kHeldCells = 64;
 // Tokens of a prompt that are decoded together, at least, where each pushes another out.
 constexpr int kSmallestPart = 16;
 
@@ -54,16 +49,12 @@ class Engine {
     std::vector<uint8_t> bytes;
   };
 
-  int promise(const CachePolicy::Limits& limits);
-  void post(std::function<void()> command);
-  void poke();
   void run();
   bool step();
   void admit();
   void drop_cancelled();
   bool make_room(Sequence& sequence, const Sequence* spared = nullptr);
   void begin(int handle, Sequence& sequence);
-  void begin_constraint(Running& running);
   static bool late(const Running& running);
   void place(Sequence& sequence);
   bool may_unload() const;
@@ -86,8 +77,6 @@ class Engine {
   void evict(Sequence& sequence, const CachePolicy::Step& step);
   Token sample(Sequence& sequence, const float* logits, const CachePolicy::Mark& mark, Token before,
                int64_t evicted_before);
-  std::string reply_text(const Job& job, Token token) const;
-  static std::vector<TokenProbability> take_told(Running& running);
   bool can_speculate(const Sequence& sequence) const;
   void begin_speculation(Sequence& sequence);
   int draft(const Batch& batch, Sequence& sequence);
@@ -140,7 +129,6 @@ class Engine {
   void decode(Batch& batch);
   bool is_reproducible() const;
 
-  int cells_needed(const CachePolicy::Limits& limits) const;
   int ids_needed() const;
   void ensure_cells();
   std::vector<SavedState> save_states();
@@ -152,14 +140,8 @@ class Engine {
   const bool hybrid_;             // ... the latter
   const ContextOptions options_;
 
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  std::vector<std::function<void()>> commands_;
-  bool poked_ = false;
-  std::atomic<bool> stopping_{false};
-  std::atomic<bool> ended_{false};           // the thread has: commands find no sequence any more
-  std::map<int, CachePolicy::Limits> open_;  // what has been promised, on JavaScript's side
-  int next_handle_ = 0;
+  CommandQueue commands_;
+  Reservations reservations_;
   std::thread thread_;
 
   // The engine's thread alone.

@@ -105,7 +105,7 @@ void Engine::decode(Batch& batch) {
   try {
     context_.decode(batch, is_reproducible());
   } catch (const Failure&) {
-    if (stopping_) throw;
+    if (commands_.stopping()) throw;
     for (auto& [handle, sequence] : sequences_) {
       if (!sequence.current || context_.remove(sequence.current, sequence.cache->next(), -1)) continue;
       start_over(sequence);  // a recurrent state that went on

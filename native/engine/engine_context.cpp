@@ -10,13 +10,6 @@
 
 namespace streaming {
 
-int Engine::cells_needed(const CachePolicy::Limits& limits) const {
-  const int tokens = limits.sinks + limits.window;
-  if (limits.kind != CachePolicy::streaming) return tokens + 1;
-  // The sinks on the move; those of two bookmarks.
-  return tokens + (recurrent_ ? 3 : 1) * limits.sinks + kHeldCells;
-}
-
 // A sequence may use three ids at once: its own, one for its sinks on the move, one to hold what was evicted; or, with
 // a recurrent state, two bookmarks. An id costs nothing, except in memories that have a state or a window for each.
 int Engine::ids_needed() const {
@@ -31,19 +24,25 @@ void Engine::ensure_cells() {
   int needed = options_.cache_tokens;
   if (needed == 0) {
     std::vector<int> each;
-    for (const auto& [handle, sequence] : sequences_) each.push_back(cells_needed(sequence.cache->limits()));
+    for (const auto& [handle, sequence] : sequences_)
+      each.push_back(cells_needed(sequence.cache->limits(), recurrent_));
     std::sort(each.begin(), each.end(), std::greater<>());
     each.resize(std::min(each.size(), static_cast<size_t>(options_.max_sequences)));
     needed = std::accumulate(each.begin(), each.end(), options_.batch_size);
   }
   const int ids = std::max(context_.ids(), ids_needed());
-  if (context_.exists() && context_.cells() >= needed && ids == context_.ids()) return;
+  const auto need_memory = [&] {
+    if (!context_.has_memory())
+      throw Failure("MODEL_UNSUPPORTED", "this model keeps no memory of what it has read, so it cannot generate text");
+  };
+  if (context_.exists() && context_.cells() >= needed && ids == context_.ids()) return need_memory();
   if (context_.exists()) {
     // Cells that a bookmark, or what is held in a windowed layer, shares become its own on the way.
     for (const auto& [handle, sequence] : sequences_) {
       if (sequence.running)
-        needed += static_cast<int>(sequence.running->bookmarks.size()) * cells_needed(sequence.cache->limits());
-      if (sequence.hold && sliding_window_ > 0) needed += cells_needed(sequence.cache->limits());
+        needed +=
+            static_cast<int>(sequence.running->bookmarks.size()) * cells_needed(sequence.cache->limits(), recurrent_);
+      if (sequence.hold && sliding_window_ > 0) needed += cells_needed(sequence.cache->limits(), recurrent_);
     }
   }
   const auto saved = save_states();
@@ -66,8 +65,7 @@ void Engine::ensure_cells() {
                                        (made.reason.empty() ? "" : ": " + made.reason) +
                                        "; use a smaller window, fewer sequences, or kvType 'q8_0'");
   }
-  if (!context_.has_memory())
-    throw Failure("MODEL_UNSUPPORTED", "this model keeps no memory of what it has read, so it cannot generate text");
+  need_memory();
 }
 
 std::vector<Engine::SavedState> Engine::save_states() {

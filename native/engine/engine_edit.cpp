@@ -83,10 +83,7 @@ void Engine::replace_sinks(int handle, Sequence& sequence) {
   }
   const Position old_base = cache.mark().base;
   cache.replace_sinks(tokens);
-  {
-    std::lock_guard lock(mutex_);
-    if (const auto promised = open_.find(handle); promised != open_.end()) promised->second = cache.limits();
-  }
+  reservations_.replace(handle, cache.limits());
   sequence.seen += count - before.sinks;
   ensure_cells();
   auto step = cache.plan(0, false);
@@ -108,14 +105,8 @@ void Engine::replace_sinks(int handle, Sequence& sequence) {
 }
 
 int Engine::fork(int handle) {
-  int made = -1;
-  {
-    std::lock_guard lock(mutex_);
-    const auto found = open_.find(handle);
-    if (found == open_.end()) throw Failure("CLOSED", "the sequence is closed");
-    made = promise(CachePolicy::Limits(found->second));
-  }
-  post([=, this] {
+  const int made = reservations_.reserve_like(handle);
+  commands_.post([=, this] {
     const auto found = sequences_.find(handle);
     if (found == sequences_.end()) return;
     auto& from = found->second;

@@ -43,12 +43,12 @@ bool Engine::make_room(Sequence& sequence, const Sequence* spared) {
   if (sequence.current) return true;
   for (;;) {
     int count = 1;
-    int64_t cells = options_.batch_size + cells_needed(sequence.cache->limits());
+    int64_t cells = options_.batch_size + cells_needed(sequence.cache->limits(), recurrent_);
     Sequence* idle = nullptr;
     for (auto& [handle, other] : sequences_) {
       if (!other.current) continue;
       count++;
-      cells += cells_needed(other.cache->limits());
+      cells += cells_needed(other.cache->limits(), recurrent_);
       const bool waits = other.running && other.running->waiting;
       if (&other == spared || (other.running && !waits)) continue;
       const bool idle_waits = idle && idle->running;
@@ -73,7 +73,7 @@ void Engine::swap_out(Sequence& sequence) {
 // Brings back what was put away; where that fails, what is known is decoded again.
 void Engine::place(Sequence& sequence) {
   // Loading is given up when the model is closed or the job it is for is left.
-  context_.need_weights([&] { return !stopping_ && !sequence.running->job.stream->cancelled(); });
+  context_.need_weights([&] { return !commands_.stopping() && !sequence.running->job.stream->cancelled(); });
   ensure_cells();
   if (sequence.current) return;
   const auto bring_back = [&](SequenceId& id, const std::shared_ptr<const SwappedState>& swapped) {

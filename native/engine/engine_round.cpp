@@ -50,7 +50,7 @@ void Engine::decode_parts(Batch& batch, std::vector<Part>& parts) {
   try {
     decode(batch);
   } catch (const Failure& failure) {
-    if (parts.size() == 1 || stopping_) {
+    if (parts.size() == 1 || commands_.stopping()) {
       for (auto& part : parts) give_up(part, failure);
       return;
     }
@@ -99,6 +99,7 @@ void Engine::complete(std::vector<Part>& parts, double elapsed_ms) {
       after_decode(part, elapsed_ms);
     } catch (const std::exception&) {
       ended.emplace_back(part.sequence, std::current_exception());
+      part.scratch.reset();  // what takes tokens back may need the id
     }
   }
   for (const auto& [sequence, thrown] : ended) {
@@ -365,60 +366,39 @@ void Engine::after_decode(Part& part, double elapsed_ms) {
 Token Engine::sample(Sequence& sequence, const float* logits, const CachePolicy::Mark& mark, Token before,
                      int64_t evicted_before) {
   auto& running = *sequence.running;
+  auto& generation = *running.generation;
   Token token = kNoToken;
   try {
-    token = running.sampler->sample(logits, sequence.seen, running.constraint.get());
+    token = generation.sample(logits, sequence.seen);
   } catch (const std::exception&) {
     // As a token without text, which is taken back with the job's end: so the one that was decoded for it waits again.
-    running.journal.push_back({mark, before, evicted_before, kNoToken, running.bytes + 1, true});
+    running.journal.push_back({mark, before, evicted_before, kNoToken, generation.bytes() + 1, true});
     running.generated++;
     sequence.add(kNoToken);
     throw;
   }
-  const bool ends = model_->has_tokenizer() && llama().llama_vocab_is_eog(model_->vocab(), token);
-  const std::string bytes = reply_text(running.job, token);
+  const bool ends = generation.ends(token);
+  const std::string bytes = generation.bytes_of(token);
+  generation.add_bytes(bytes.size());
   // The end of a turn is recorded like any token, and taken back at once: the template writes it.
-  running.bytes += bytes.size();
-  running.journal.push_back(
-      {mark, before, evicted_before, token, ends ? running.bytes + 1 : running.bytes, bytes.empty()});
+  running.journal.push_back({mark, before, evicted_before, token, generation.bytes() + (ends ? 1 : 0), bytes.empty()});
   running.generated++;
   sequence.add(token);
   if (ends) {
     running.ending = "end";
     return token;
   }
-  running.sampler->accept(token);
-  if (running.constraint) running.constraint->accept(token);
-  if (running.job.alternatives >= 0) {
-    running.told.push_back(token_probability(logits, model_->vocab_size(), token, running.job.alternatives));
-    running.told.back().end = running.bytes;
-  }
-  const auto piece = running.text.append(bytes);
-  running.emitted_bytes += piece.bytes;
-  if (piece.bytes > 0 || bytes.empty())
-    running.job.stream->add_text(piece.text, piece.bytes, piece.bytes > 0 ? 1 : 0, take_told(running));
-  if (running.text.stopped()) running.ending = "stop";
+  auto output = generation.add(token, bytes, logits);
+  if (output.bytes > 0 || bytes.empty())
+    running.job.stream->add_text(output.text, output.bytes, output.bytes > 0 ? 1 : 0, std::move(output.probabilities));
+  if (generation.stopped()) running.ending = "stop";
   else if (running.job.max_tokens > 0 && running.generated >= running.job.max_tokens) running.ending = "length";
   return token;
 }
 
 // The job was left, or is late, in the middle of a token. Who has left it is told by attend().
 void Engine::end_interrupted(Sequence& sequence) {
-  if (!stopping_ && late(*sequence.running)) finish(sequence, "time");
-}
-
-// The bytes that a token adds to a reply: none where it ends it.
-std::string Engine::reply_text(const Job& job, Token token) const {
-  if (token == kNoToken || !model_->has_tokenizer() || llama().llama_vocab_is_eog(model_->vocab(), token)) return {};
-  return model_->piece(token, std::find(job.shown.begin(), job.shown.end(), token) != job.shown.end());
-}
-
-// Of the tokens whose text goes into the stream now.
-std::vector<TokenProbability> Engine::take_told(Running& running) {
-  std::vector<TokenProbability> told;
-  for (; !running.told.empty() && running.told.front().end <= running.emitted_bytes; running.told.pop_front())
-    told.push_back(std::move(running.told.front()));
-  return told;
+  if (!commands_.stopping() && late(*sequence.running)) finish(sequence, "time");
 }
 
 void Engine::score(Sequence& sequence, const float* logits) {

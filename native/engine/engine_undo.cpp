@@ -78,7 +78,7 @@ void Engine::take_back(Sequence& sequence, size_t delivered) {
   if (first == running.journal.end()) return;
   const auto count = running.journal.end() - first;
   const Record record = *first;
-  const auto bytes = reply_text(running.job, record.token);
+  const auto bytes = running.generation->bytes_of(record.token);
   const size_t start = record.end - (bytes.empty() ? 1 : bytes.size());
   running.journal.erase(first, running.journal.end());
   running.generated -= count;

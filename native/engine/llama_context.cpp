@@ -57,8 +57,7 @@ void LlamaContext::need_weights(const std::function<bool()>& go_on) {
 void LlamaContext::unload() {
   ids_->memory = nullptr;
   ids_ = std::make_shared<SequenceIds>();
-  if (context_) llama().llama_free(context_);
-  context_ = nullptr;
+  if (context_) llama().llama_free(std::exchange(context_, nullptr));
   cells_ = 0;
   pool_.reset();
   weights_.reset();
@@ -67,7 +66,7 @@ void LlamaContext::unload() {
 LlamaContext::Made LlamaContext::make(int cells, int ids) {
   const int cells_before = cells_;
   ids_->memory = nullptr;
-  if (context_) llama().llama_free(context_);
+  if (context_) llama().llama_free(std::exchange(context_, nullptr));
   for (int id = ids - 1; id >= ids_->count; id--) ids_->free.push_back(id);
   ids_->count = ids;
   take_assertion();

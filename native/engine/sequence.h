@@ -6,15 +6,12 @@
 #include <string>
 #include <vector>
 
+#include "engine/generation.h"
+#include "engine/job.h"
 #include "engine/pending_tokens.h"
 #include "engine/sequence_id.h"
 #include "engine/speculation.h"
 #include "engine/swapped_state.h"
-#include "engine/text_assembler.h"
-#include "engine/token_stream.h"
-#include "llama/constraint.h"
-#include "llama/probabilities.h"
-#include "llama/sampler.h"
 #include "policy/cache_policy.h"
 
 namespace streaming {
@@ -24,48 +21,6 @@ using Clock = std::chrono::steady_clock;
 inline double milliseconds(Clock::duration duration) {
   return std::chrono::duration<double, std::milli>(duration).count();
 }
-
-// What is asked of a sequence: one at a time.
-struct Job {
-  enum Kind {
-    append,
-    add,  // as append, but its tokens wait, to be decoded with the next job
-    score,
-    generate,
-    rebase,
-    cut,            // forgets the tokens of the conversation behind the first `keep`
-    replace_sinks,  // by `tokens`
-    look,           // its finish tells all tokens that are kept
-    save,           // its finish tells all that a sequence of the same kind needs to be as this one
-    restore,        // the opposite, for a sequence that is empty
-  } kind;
-  std::vector<Token> tokens;   // to be added first; for score, to be scored
-  std::vector<int> turns;      // where among them turns begin
-  int64_t keep = 0;            // cut: tokens of the conversation that stay
-  std::vector<uint8_t> state;  // restore: what save told ...
-  bool tokens_alone = false;   // ... of which the cells are of no use
-  double priority = 0;         // who comes first where several wait for a place in the cache: the highest
-  int64_t max_tokens = 0;      // 0: no limit
-  double time_limit_ms = 0;    // 0: no limit
-  std::vector<std::string> stops;
-  SamplingOptions sampling;
-  std::string grammar;                // that the reply must follow; empty: none
-  std::vector<std::string> triggers;  // texts from which on it must; none: from the start
-  int alternatives = -1;              // how many likely tokens to tell with each; -1: no probabilities at all
-  std::vector<Token> shown;           // control tokens that are text of the reply, by their names
-  bool speculation = false;
-  // For tests: of the reply that these tokens foretell, always so many are drafted; where the number is negative,
-  // drafts are what they would be. Its finish tells its tokens.
-  struct Forced {
-    std::vector<Token> tokens;
-    int count;
-  };
-  std::shared_ptr<const Forced> forced;
-  std::shared_ptr<TokenStream> stream;
-};
-
-// Where none was chosen.
-constexpr Token kNoToken = -1;
 
 // A generated token that the reader may not have seen yet, and the way back to before it was sampled.
 struct Record {
@@ -89,19 +44,14 @@ struct Bookmark {
 // A job in progress.
 struct Running {
   Job job;
-  std::unique_ptr<Sampler> sampler;
-  std::unique_ptr<Constraint> constraint;  // null: none
-  std::deque<TokenProbability> told;       // of tokens whose text is not yet in the stream
-  TextAssembler text{{}};
-  std::deque<Record> journal;      // the last of the `generated` tokens: those not known to be delivered
-  bool journal_waits = false;      // its tokens wait to be decoded again, the last of `pending`
-  std::deque<Bookmark> bookmarks;  // oldest first; the first is not younger than the journal's first token
+  std::unique_ptr<Generation> generation;  // from begin() on, where the job generates
+  std::deque<Record> journal;              // the last of the `generated` tokens: those not known to be delivered
+  bool journal_waits = false;              // its tokens wait to be decoded again, the last of `pending`
+  std::deque<Bookmark> bookmarks;          // oldest first; the first is not younger than the journal's first token
   int64_t generated = 0;
   int64_t cut_tokens = 0;  // of the first part of a token that a stop string cut, which are in no record ...
   size_t cut_end = 0;      // ... and where it ends in the text
   int64_t drafted = 0, accepted = 0;
-  size_t bytes = 0;          // of all generated tokens
-  size_t emitted_bytes = 0;  // of those whose text has been put into the stream
   int64_t prompt_total = 0, prompt_done = 0;
   int64_t reused = 0;  // of these, tokens that another conversation had decoded
   bool in_prompt = true;
@@ -111,6 +61,9 @@ struct Running {
   const char* ending = nullptr;  // the reason for which it ends, once all of the round's logits have been read
   Clock::time_point started = Clock::now();
   double prompt_ms = 0, generation_ms = 0;
+
+  // Bytes of the reply whose text has been put into the stream.
+  size_t emitted_bytes() const { return generation ? generation->emitted_bytes() : 0; }
 };
 
 // One conversation as the engine sees it. Lives on the engine's thread alone.

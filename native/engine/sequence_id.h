@@ -36,7 +36,8 @@ class SequenceId {
   }
   ~SequenceId() { reset(); }
 
-  explicit operator bool() const { return id_ >= 0; }
+  // False as well once the context is gone: the same number may name the cells of another there is now.
+  explicit operator bool() const { return id_ >= 0 && ids_->memory; }
   int get() const { return id_; }
   void reset() {
     const int id = std::exchange(id_, -1);
