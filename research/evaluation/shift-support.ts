@@ -1,3 +1,4 @@
+import { unrotatedArchitectures } from '../../lib/gguf/architectures.js'
 import type { Entry } from '../../lib/gguf/header.js'
 import type { CacheType } from './addon.js'
 
@@ -111,28 +112,9 @@ function layerRefusal({ architecture }: ShiftModel, read: Figures): string | und
 
 // ---- types of the cache that llama.cpp cannot rotate
 
-/** Architectures without rotation: a shift changes the positions' numbers only, whatever the cache's type. */
-const unrotated = new Set([
-  'gptj',
-  'mpt',
-  'refact',
-  'bloom',
-  'jais',
-  'mamba',
-  'mamba2',
-  'jamba',
-  'rwkv6',
-  'rwkv6qwen2',
-  'rwkv7',
-  'arwkv7',
-  'nemotron_h',
-  'nemotron_h_moe',
-  'kimi-linear',
-  'kimi-k3',
-])
-
 function cacheRefusal({ architecture }: ShiftModel, read: Figures, kv: CacheType): string | undefined {
-  if (unrotated.has(architecture) || kv === 'f32' || kv === 'f16') return undefined
+  // Without rotation a shift changes the positions' numbers only, whatever the cache's type.
+  if (unrotatedArchitectures.has(architecture) || kv === 'f32' || kv === 'f16') return undefined
   if (kv === 'bf16') return 'llama.cpp cannot rotate keys of type bf16 and ends the process; use f16 or f32'
   const use = 'use a cache of type f16 or f32'
   const heads = Math.max(0, ...read.list('attention.head_count'))
