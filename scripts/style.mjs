@@ -4,7 +4,7 @@
 // so is taken from PyPI in the one that is written here.
 
 import { spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import path from 'node:path'
 import { root, SetupError } from './setup.mjs'
 
@@ -24,9 +24,13 @@ function run(command, args) {
   return status === 0
 }
 
+/** All C++ that is ours. */
 function nativeSources() {
-  const { stdout } = spawnSync('git', ['ls-files', '*.cpp', '*.h', ':!native/include'], { cwd: root, encoding: 'utf8' })
-  return stdout.trim().split('\n')
+  return ['native', 'research', 'test'].flatMap(folder =>
+    readdirSync(path.join(root, folder), { recursive: true })
+      .map(name => path.join(folder, name))
+      .filter(name => /\.(cpp|h)$/.test(name) && !/[\\/](include|build)[\\/]/.test(name)),
+  )
 }
 
 function clangFormat(say) {
