@@ -10,6 +10,20 @@ export type SamplingFlags = { [Name in keyof Omit<SamplingOptions, NestedName>]:
 type NestedName = 'dynamicTemperature' | 'xtc' | 'mirostat' | 'adaptiveP' | 'dry'
 
 const nested: readonly NestedName[] = ['dynamicTemperature', 'xtc', 'mirostat', 'adaptiveP', 'dry']
+const plain = [
+  'temperature',
+  'topK',
+  'topP',
+  'minP',
+  'typicalP',
+  'topNSigma',
+  'repeatPenalty',
+  'frequencyPenalty',
+  'presencePenalty',
+  'penaltyTokens',
+  'logitBias',
+  'seed',
+] as const satisfies readonly Exclude<keyof SamplingOptions, NestedName>[]
 const group = 'Sampling:'
 
 export function addSamplingOptions(command: Command): Command {
@@ -53,38 +67,8 @@ export function addSamplingOptions(command: Command): Command {
 
 /** As the API takes them: what was given alone. */
 export function samplingOptions(flags: SamplingFlags): SamplingOptions {
-  const {
-    temperature,
-    topK,
-    topP,
-    minP,
-    typicalP,
-    topNSigma,
-    repeatPenalty,
-    frequencyPenalty,
-    presencePenalty,
-    penaltyTokens,
-    logitBias,
-    seed,
-  } = flags
-  const plain = {
-    temperature,
-    topK,
-    topP,
-    minP,
-    typicalP,
-    topNSigma,
-    repeatPenalty,
-    frequencyPenalty,
-    presencePenalty,
-    penaltyTokens,
-    logitBias,
-    seed,
-  }
-  const parts = Object.fromEntries(
-    nested.map(name => [name, flags[name] === true ? {} : flags[name]]),
-  ) as SamplingOptions
-  return Object.fromEntries(Object.entries({ ...plain, ...parts }).filter(([, value]) => value !== undefined))
+  const given = [...plain, ...nested].map(name => [name, flags[name] === true ? {} : flags[name]] as const)
+  return Object.fromEntries(given.filter(([, value]) => value !== undefined))
 }
 
 /**

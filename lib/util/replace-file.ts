@@ -45,8 +45,7 @@ export async function replaceFile(file: string, pieces: Iterable<Uint8Array>): P
 
 /**
  * Writes it beside the file, and puts it into its place once it is all on the disk: whenever the process or the machine
- * stops, the file is the old one or the new one. Only its owner may
- * read it, unless `mode` says otherwise. Throws system errors.
+ * stops, the file is the old one or the new one. Only its owner may read it, unless `mode` says otherwise. Throws system errors.
  */
 export async function putInPlace(
   target: string,

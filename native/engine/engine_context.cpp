@@ -51,11 +51,7 @@ void Engine::ensure_cells() {
     restore_states(saved);
   } else {
     // Not even the old one: everybody begins again, when there is memory.
-    for (auto& [handle, sequence] : sequences_) {
-      for (SequenceId* id : {&sequence.current, &sequence.hold, &sequence.state}) id->reset();
-      if (sequence.running) sequence.running->bookmarks.clear();
-      start_over(sequence);
-    }
+    for (auto& [handle, sequence] : sequences_) start_over(sequence);
   }
   if (made.asserted)
     throw Failure("MODEL_UNSUPPORTED", "llama.cpp cannot compute this model: " + made.reason +

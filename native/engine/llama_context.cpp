@@ -17,10 +17,6 @@ namespace {
 // Beyond all positions. Copying a range there copies the recurrent state, which knows no ranges, and nothing else.
 constexpr Position kNoPosition = INT_MAX - 1;
 
-double milliseconds_since(LlamaContext::Clock::time_point begin) {
-  return std::chrono::duration<double, std::milli>(LlamaContext::Clock::now() - begin).count();
-}
-
 }  // namespace
 
 llama_context_params context_params(const ContextOptions& options, int cells, int ids) {
@@ -188,7 +184,7 @@ void LlamaContext::decode(Batch& batch, bool fixed) {
     gave_up_ = false;
     thrown = guarded([&] { result = llama().llama_decode(context_, batch.get()); });
     if (!thrown && result == 0) {
-      const double elapsed = milliseconds_since(begin);
+      const double elapsed = milliseconds(Clock::now() - begin);
       if (!fixed) thread_choice_.took(batch.size(), elapsed);
       else {
         fixed_is_slow_ = fixed_is_slow_ || elapsed > thread_choice_.limit_on(fixed_threads_, batch.size());

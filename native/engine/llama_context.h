@@ -1,6 +1,5 @@
 #pragma once
 #include <atomic>
-#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -12,6 +11,7 @@
 #include "llama/model.h"
 #include "llama/thread_choice.h"
 #include "llama/thread_pool.h"
+#include "support/clock.h"
 
 namespace streaming {
 
@@ -19,8 +19,6 @@ namespace streaming {
 // that the engine asks of llama.cpp. It knows no conversation. On the engine's thread, but for cells().
 class LlamaContext {
  public:
-  using Clock = std::chrono::steady_clock;
-
   // The model must outlive all but the destructor. `stopping`: a decode in progress is to end at once; asked on the
   // threads that compute.
   LlamaContext(const Model& model, const ContextOptions& options, std::function<bool()> stopping);

@@ -1,5 +1,4 @@
 #pragma once
-#include <chrono>
 #include <deque>
 #include <memory>
 #include <optional>
@@ -13,14 +12,9 @@
 #include "engine/speculation.h"
 #include "engine/swapped_state.h"
 #include "policy/cache_policy.h"
+#include "support/clock.h"
 
 namespace streaming {
-
-using Clock = std::chrono::steady_clock;
-
-inline double milliseconds(Clock::duration duration) {
-  return std::chrono::duration<double, std::milli>(duration).count();
-}
 
 // A generated token that the reader may not have seen yet, and the way back to before it was sampled.
 struct Record {
