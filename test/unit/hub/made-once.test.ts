@@ -55,10 +55,11 @@ test('where the lock is lost, what the process that has it now is making is left
   const takeOver = () => {
     rmSync(lock, { recursive: true })
     mkdirSync(lock)
-    utimesSync(lock, new Date(), new Date(Date.now() + 5000))
     rmSync(unfinished, { recursive: true })
     mkdirSync(unfinished)
   }
+  /** It touches its lock, again and again: what held it before may just be touching it too, having looked before. */
+  const touch = () => utimesSync(lock, new Date(), new Date(Date.now() + 5000))
   const wait = globalThis.setTimeout
   // What holds a lock looks at it every five seconds.
   const sooner = (act: () => void, ms?: number) => wait(act, ms === 5000 ? 1 : ms)
@@ -68,7 +69,9 @@ test('where the lock is lost, what the process that has it now is making is left
     madeOnce(target, async (path, signal) => {
       mkdirSync(path)
       takeOver()
+      const touching = setInterval(touch, 20)
       await new Promise(resolve => signal.addEventListener('abort', resolve))
+      clearInterval(touching)
       lost.push(existsSync(target) ? 'finished' : 'unfinished')
       wait(() => {
         lost.push(existsSync(unfinished) ? 'left alone' : 'taken')
