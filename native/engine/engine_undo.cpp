@@ -27,10 +27,6 @@ void Engine::settle_delivered(Sequence& sequence) {
   const size_t delivered = running.job.stream->delivered_bytes();
   while (!journal.empty() && journal.front().delivered(delivered)) journal.pop_front();
   release_held(sequence);
-  const Position needed = journal.empty() ? sequence.cache->next() : journal.front().mark.next;
-  while (bookmarks.size() > 1 && bookmarks[1].mark.next <= needed) {
-    bookmarks.pop_front();
-  }
   const auto mark = !bookmarks.empty() ? bookmarks.front().mark
                     : journal.empty()  ? sequence.cache->mark()
                                        : journal.front().mark;
@@ -143,12 +139,18 @@ bool Engine::has_bookmarks(const Sequence& sequence) const {
   return recurrent_ && (kind == CachePolicy::streaming || kind == CachePolicy::dense);
 }
 
-// Keeps the present state, once in kRunAhead tokens. Two of them are enough: the older is given up when nothing before
-// the younger can be asked for.
+// Keeps the present state, once in kCheckpointEvery tokens, and the one before: whatever the reader has taken, so that
+// which cells come free does not depend on him. Where he may yet ask for what lies before both (a stop string of very
+// many tokens waits), the next one comes later.
 void Engine::bookmark(Sequence& sequence) {
+  const auto& journal = sequence.running->journal;
   auto& bookmarks = sequence.running->bookmarks;
   const auto mark = sequence.cache->mark();
-  if (bookmarks.size() == 2 || (!bookmarks.empty() && mark.next - bookmarks.back().mark.next < kRunAhead)) return;
+  if (!bookmarks.empty() && mark.next - bookmarks.back().mark.next < kCheckpointEvery) return;
+  if (bookmarks.size() == 2) {
+    if (!journal.empty() && journal.front().mark.next < bookmarks.back().mark.next) return;
+    bookmarks.pop_front();
+  }
   auto id = context_.take_id();
   context_.copy(sequence.current, id, -1, -1);
   bookmarks.push_back({std::move(id), mark, sequence.evicted});

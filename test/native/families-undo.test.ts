@@ -434,3 +434,30 @@ describe('recomputing, interrupted', () => {
       ),
   )
 })
+
+test('jamba: a reply is the same to the last bit, however fast it is read', () =>
+  // Flash attention adds up in the order of the cells, of which there are just enough: each that a checkpoint shares for
+  // longer is another's later.
+  withModel(
+    'jamba',
+    { endBias: -20 },
+    async model => {
+      const reply = (pause: (event: number) => Promise<unknown>) =>
+        withSequence(model, { policy: 'streaming', window: 160 }, async sequence => {
+          const stream = sequence.start({ ...generate(randomTokens(150), 200), alternatives: 0 })
+          const logprobs: number[] = []
+          for (let count = 0; ; count++) {
+            const event = stream.take()
+            if (event === null) await new Promise<void>(resolve => stream.wait(resolve))
+            else if (event.type === 'text') logprobs.push(...event.tokens!.map(({ logProbability }) => logProbability))
+            else if (event.type === 'finish') return logprobs
+            await pause(count)
+          }
+        })
+      const fast = await reply(async () => {})
+      expect(fast).toHaveLength(200)
+      expect(await reply(() => new Promise(resolve => setTimeout(resolve, 30)))).toEqual(fast)
+      expect(await reply(count => new Promise(resolve => setTimeout(resolve, count % 20 === 0 ? 250 : 0)))).toEqual(fast)
+    },
+    { flashAttention: 'on', kvType: 'f16', batchSize: 16 },
+  ))
