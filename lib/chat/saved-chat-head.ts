@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import { mostCells } from '../engine/cache-geometry.js'
+import { maxCells } from '../engine/cache-constants.js'
 import type { LoggedMessage } from '../messages.js'
 import { describe } from '../options/check.js'
 import { extendDigest } from './message-log.js'
@@ -11,7 +11,7 @@ const tokens = v.pipe(v.number('a number'), v.safeInteger('a whole number'), v.m
 
 const position = v.pipe(tokens, v.maxValue(2 ** 30, 'at most 2^30'))
 
-const cells = v.pipe(tokens, v.maxValue(mostCells, `at most ${mostCells}`))
+const cells = v.pipe(tokens, v.maxValue(maxCells, `at most ${maxCells}`))
 
 const text = v.string('a string')
 

@@ -1,3 +1,4 @@
+import { heldCells, idsPerSequence, sinkCopies } from '../engine/cache-constants.js'
 import type { NativeSequenceOptions } from '../engine/native.js'
 
 /** The size of a llama.cpp context. */
@@ -23,9 +24,6 @@ export interface ContextNeeds {
   hasWindow: boolean
 }
 
-// As in native/engine/engine_context.cpp, which makes the context: test/native/estimate-memory.test.ts compares the two.
-const heldCells = 64
-
 export function contextSize({
   limits,
   chats,
@@ -37,9 +35,9 @@ export function contextSize({
 }: ContextNeeds): ContextSize {
   const { policy, sinks, window } = limits
   const tokens = sinks + window
-  const each = policy === 'streaming' ? tokens + (hasState ? 3 : 1) * sinks + heldCells : tokens + 1
+  const each = policy === 'streaming' ? tokens + sinkCopies(hasState) * sinks + heldCells : tokens + 1
   return {
     cells: Math.ceil((cacheTokens ?? batchSize + chats * each) / 256) * 256,
-    sequenceIds: hasState ? 4 * chats : 3 * (hasWindow ? chats : maxSequences),
+    sequenceIds: idsPerSequence(hasState) * (hasState || hasWindow ? chats : maxSequences),
   }
 }

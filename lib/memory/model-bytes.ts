@@ -1,3 +1,4 @@
+import { maxDrafts } from '../engine/cache-constants.js'
 import type { NativeSequenceOptions } from '../engine/native.js'
 import type { ModelHeader } from '../gguf/check.js'
 import { tokensKey } from '../gguf/header.js'
@@ -30,8 +31,6 @@ export interface ModelUse {
 // Measured: a vocabulary of 49,152 tokens with as many merges takes 30 MB; 4 million cells some 400 MB.
 const bytesPerToken = 300
 const bytesPerCell = 96
-/** Drafts that speculation tries at once: so many more logits are wanted. As in native/speculation/draft_length.h. */
-const mostDrafts = 15
 
 export function modelBytes(header: ModelHeader, { options, limits, chats }: ModelUse): ModelBytes {
   const { batchSize, cacheTokens, maxSequences, kvType } = options
@@ -65,7 +64,7 @@ export function modelBytes(header: ModelHeader, { options, limits, chats }: Mode
       batchSize,
       flashAttention,
       bytesPerValue: bytesPerCachedValue[kvType],
-      outputs: Math.max(size.sequenceIds, maxSequences + mostDrafts),
+      outputs: Math.max(size.sequenceIds, maxSequences + maxDrafts),
     }),
     tables:
       bytesPerToken *

@@ -1,4 +1,4 @@
-import { defaultBatchSize, leastCacheTokens } from '../engine/cache-geometry.js'
+import { defaultBatchSize, minCacheTokens } from '../engine/cache-constants.js'
 import { check, checkObject, describe, invalid, reading } from '../options/check.js'
 import { defaultThreads, type ParsedModelOptions } from '../options/parse.js'
 import { adapterSchemas, modelSchemas, mostAdapters, optionsOfCalls } from '../options/schemas.js'
@@ -17,7 +17,7 @@ export function parseModelOptions(given: unknown, call = 'loadModel'): ParsedMod
   if (kvType.startsWith('q') && flashAttention === 'off') {
     throw invalid(call, 'kvType', `'kvType' ${describe(kvType)} needs flash attention, and 'flashAttention' is off`)
   }
-  const least = leastCacheTokens(options.batchSize)
+  const least = minCacheTokens(options.batchSize)
   if (options.cacheTokens !== undefined && options.cacheTokens < least) {
     const expected = `at least ${least}`
     throw invalid(

@@ -1,6 +1,6 @@
 import type { GpuChoice } from '../backend/choose.js'
 import { layersThatFit } from '../backend/fit-layers.js'
-import { largestDefault } from '../engine/cache-geometry.js'
+import { maxDefaultTokens } from '../engine/cache-constants.js'
 import type { NativeDevice, NativeModel } from '../engine/native.js'
 import type { ModelHeader } from '../gguf/check.js'
 import { bytesPerCachedValue } from '../memory/cache-bytes.js'
@@ -51,7 +51,7 @@ export function placeModel(
   if (options.gpuLayers !== 'auto') return { devices: names, notices, gpuLayers: Math.min(options.gpuLayers, total) }
   const free = sumOf(devices, 'memoryFree')
   if (free === 0) return { devices: names, notices, gpuLayers: total }
-  const cells = options.cacheTokens ?? Math.min(header.contextLength, largestDefault) + options.batchSize
+  const cells = options.cacheTokens ?? Math.min(header.contextLength, maxDefaultTokens) + options.batchSize
   const fitting = layersThatFit(
     header,
     { cells, bytesPerValue: bytesPerCachedValue[options.kvType], batchSize: options.batchSize },

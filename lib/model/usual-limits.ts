@@ -1,4 +1,5 @@
-import { cacheLimits, defaultBatchSize } from '../engine/cache-geometry.js'
+import { defaultBatchSize } from '../engine/cache-constants.js'
+import { cacheLimits } from '../engine/cache-geometry.js'
 import type { NativeSequenceOptions } from '../engine/native.js'
 import { type PolicyOptions, parseSequenceOptions } from '../options/parse.js'
 import type { ModelMemory } from './model-memory.js'

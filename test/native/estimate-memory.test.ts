@@ -1,3 +1,4 @@
+import { defaultBatchSize, heldCells, sinkCopies } from '../../lib/engine/cache-constants.js'
 import { checkModelFile } from '../../lib/gguf/check.js'
 import { estimateMemory, loadModel, type MemoryEstimateOptions } from '../../lib/index.js'
 import { traitsOfHeader } from '../../lib/model/model-memory.js'
@@ -13,7 +14,7 @@ const mib = (bytes: number): number => bytes / 2 ** 20
 /** llama.cpp's figures have two decimals, one for each buffer. */
 const rounding = 0.02
 
-async function compare(path: string, options: MemoryEstimateOptions): Promise<void> {
+async function compare(path: string, options: MemoryEstimateOptions): Promise<{ cells: number }> {
   const found = await estimateMemory(path, { gpu: false, ...options })
   const real = await allocated(path, options)
   expect({ cells: found.cells }).toEqual({ cells: real.cells })
@@ -23,6 +24,7 @@ async function compare(path: string, options: MemoryEstimateOptions): Promise<vo
   const share = mib(found.compute) / real.compute
   expect(share).toBeGreaterThan(0.93)
   expect(share).toBeLessThan(1.16)
+  return found
 }
 
 describe.each(families)('%s', kind => {
@@ -61,4 +63,16 @@ test.each<[TinyKind, MemoryEstimateOptions]>([
   ['lfm2', { maxSequences: 20, window: 508 }],
 ])('%s with %j', async (kind, options) => {
   await compare(tinyModel(kind), options)
+})
+
+// llama.cpp rounds up to 256 cells, so only here one cell too many or too few would be seen.
+test.each<[TinyKind, boolean]>([
+  ['llama', false],
+  ['lfm2', true],
+])('%s: no cell is left of 768, and one token more takes 1024', async (kind, hasState) => {
+  const sinks = 20
+  const window = 768 - defaultBatchSize - heldCells - (1 + sinkCopies(hasState)) * sinks
+  const path = tinyModel(kind)
+  expect(await compare(path, { sinks, window })).toMatchObject({ sinks, window, cells: 768 })
+  expect(await compare(path, { sinks, window: window + 1 })).toMatchObject({ sinks, window: window + 1, cells: 1024 })
 })

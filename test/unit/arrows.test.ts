@@ -20,7 +20,7 @@ const libTable: Record<string, string> = {
   tools: 'util options/check options/kinds templates structured',
   gguf: 'util',
   hub: 'gguf options/check util',
-  memory: 'gguf options util type:engine/native',
+  memory: 'gguf options util engine/cache-constants type:engine/native',
   backend: 'gguf memory util type:engine/native',
   'source-build': 'backend hub util',
   cli: 'index server model backend hub gguf memory source-build options util structured/grammar-check structured/json-schema',

@@ -1,4 +1,5 @@
 import { locateLibraries } from '../../../lib/backend/locate.js'
+import { defaultBatchSize, heldCells, sinkCopies } from '../../../lib/engine/cache-constants.js'
 import type { Contender, ContenderSetting } from '../contender.js'
 import { buildFloor } from '../floor/build.js'
 import { LineProcess } from '../line-process.js'
@@ -6,8 +7,6 @@ import { LineProcess } from '../line-process.js'
 // What the engine reserves beside the tokens of one sequence (native/engine/engine_context.cpp): one batch, the sinks on the
 // move, and what is held of evicted tokens, in whole steps of llama.cpp's padding. With as many cells here, attention
 // runs over the same padded number of them.
-const batchTokens = 128
-const heldCells = 64
 const cellStep = 256
 
 /** A bare loop of `llama_decode` in C++ at the same number of filled cells: what the hardware asks for. */
@@ -25,7 +24,7 @@ export class FloorContender implements Contender {
 
   async start({ model, cache, sinks, threads, fill }: ContenderSetting): Promise<void> {
     const { llama, ggml, ggmlBase, cpuBackends } = locateLibraries()
-    const cells = Math.ceil((cache + sinks + heldCells + batchTokens) / cellStep) * cellStep
+    const cells = Math.ceil((cache + sinkCopies(false) * sinks + heldCells + defaultBatchSize) / cellStep) * cellStep
     this.#process = new LineProcess(buildFloor(), [
       llama,
       ggml,
