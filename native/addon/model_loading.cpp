@@ -92,7 +92,8 @@ Napi::Value load_model(const Napi::CallbackInfo& info) {
       where.adapters.push_back({text(adapter, "path"), static_cast<float>(number(adapter, "scale"))});
     }
   }
-  auto* worker = new LoadWorker(env, info[0].ToString().Utf8Value(), std::move(where), read_context_options(options),
+  const auto context_options = throwing(env, [&] { return read_context_options(options); });
+  auto* worker = new LoadWorker(env, info[0].ToString().Utf8Value(), std::move(where), context_options,
                                 info[2].As<Napi::Function>(), aborted);
   auto result = Napi::Object::New(env);
   result.Set("promise", worker->deferred.Promise());

@@ -13,6 +13,9 @@
 namespace streaming {
 namespace {
 
+const std::map<std::string, Embedder::Pooling> kPoolings{
+    {"mean", Embedder::mean}, {"last", Embedder::last}, {"cls", Embedder::first}};
+
 class CloseWorker : public Napi::AsyncWorker {
  public:
   CloseWorker(Napi::Env env, std::shared_ptr<Engine> engine, std::shared_ptr<Embedder> embedder)
@@ -204,12 +207,8 @@ Napi::Value ModelObject::embed(const Napi::CallbackInfo& call) {
   return throwing(env, [&]() -> Napi::Value {
     need_open();
     const auto options = call[0].As<Napi::Object>();
-    const auto pooling = text(options, "pooling");
     auto aborted = std::make_shared<std::atomic<bool>>(false);
-    Embedder::Request request{texts(options, "texts"),
-                              pooling == "last"  ? Embedder::last
-                              : pooling == "cls" ? Embedder::first
-                                                 : Embedder::mean,
+    Embedder::Request request{texts(options, "texts"), named(options, "pooling", kPoolings),
                               options.Get("normalize").ToBoolean(), integer(options, "mostTokens")};
     auto result = Napi::Object::New(env);
     result.Set("promise", deliver(env, *embedder_, [embedder = embedder_.get(), request = std::move(request), aborted] {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -47,5 +48,15 @@ inline std::vector<std::string> texts(const Napi::Value& value) {
   return list;
 }
 inline std::vector<std::string> texts(const Napi::Object& from, const char* name) { return texts(from.Get(name)); }
+
+// What one of several names stands for. Throws Failure INVALID_OPTION for another name.
+template <class Value>
+Value named(const Napi::Object& from, const char* option, const std::map<std::string, Value>& values) {
+  const auto name = text(from, option);
+  if (const auto found = values.find(name); found != values.end()) return found->second;
+  std::string names;
+  for (const auto& [each, value] : values) names += (names.empty() ? "'" : ", '") + each + "'";
+  throw Failure("INVALID_OPTION", "'" + std::string(option) + "' must be one of " + names + ", got '" + name + "'");
+}
 
 }  // namespace streaming

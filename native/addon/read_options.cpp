@@ -7,26 +7,25 @@
 namespace streaming {
 namespace {
 
-CachePolicy::Kind policy_kind(const std::string& name) {
-  return name == "dense"       ? CachePolicy::dense
-         : name == "recompute" ? CachePolicy::recompute
-         : name == "refill"    ? CachePolicy::refill
-                               : CachePolicy::streaming;
-}
-
-Job::Kind job_kind(const std::string& name) {
-  static const std::map<std::string, Job::Kind> kinds{{"append", Job::append},
-                                                      {"add", Job::add},
-                                                      {"score", Job::score},
-                                                      {"generate", Job::generate},
-                                                      {"rebase", Job::rebase},
-                                                      {"cut", Job::cut},
-                                                      {"replaceSinks", Job::replace_sinks},
-                                                      {"look", Job::look},
-                                                      {"save", Job::save},
-                                                      {"restore", Job::restore}};
-  return kinds.at(name);
-}
+const std::map<std::string, CachePolicy::Kind> kPolicies{{"streaming", CachePolicy::streaming},
+                                                         {"dense", CachePolicy::dense},
+                                                         {"recompute", CachePolicy::recompute},
+                                                         {"refill", CachePolicy::refill}};
+const std::map<std::string, Job::Kind> kJobs{{"append", Job::append},
+                                             {"add", Job::add},
+                                             {"score", Job::score},
+                                             {"generate", Job::generate},
+                                             {"rebase", Job::rebase},
+                                             {"cut", Job::cut},
+                                             {"replaceSinks", Job::replace_sinks},
+                                             {"look", Job::look},
+                                             {"save", Job::save},
+                                             {"restore", Job::restore}};
+const std::map<std::string, ggml_type> kCacheTypes{
+    {"f32", GGML_TYPE_F32}, {"f16", GGML_TYPE_F16}, {"q8_0", GGML_TYPE_Q8_0}, {"q4_0", GGML_TYPE_Q4_0}};
+const std::map<std::string, llama_flash_attn_type> kFlashAttention{{"auto", LLAMA_FLASH_ATTN_TYPE_AUTO},
+                                                                   {"on", LLAMA_FLASH_ATTN_TYPE_ENABLED},
+                                                                   {"off", LLAMA_FLASH_ATTN_TYPE_DISABLED}};
 
 SamplingOptions read_sampling(const Napi::Object& from) {
   SamplingOptions options;
@@ -78,26 +77,20 @@ ContextOptions read_context_options(const Napi::Object& from) {
     options.swap_folder = folder.ToString().Utf8Value();
   if (const auto unload = from.Get("unloadAfter"); unload.IsNumber())
     options.unload_after_ms = unload.ToNumber().DoubleValue();
-  const std::string kv = text(from, "kvType"), flash = text(from, "flashAttention");
-  options.kv_type = kv == "f32"    ? GGML_TYPE_F32
-                    : kv == "q8_0" ? GGML_TYPE_Q8_0
-                    : kv == "q4_0" ? GGML_TYPE_Q4_0
-                                   : GGML_TYPE_F16;
-  options.flash_attention = flash == "on"    ? LLAMA_FLASH_ATTN_TYPE_ENABLED
-                            : flash == "off" ? LLAMA_FLASH_ATTN_TYPE_DISABLED
-                                             : LLAMA_FLASH_ATTN_TYPE_AUTO;
+  options.kv_type = named(from, "kvType", kCacheTypes);
+  options.flash_attention = named(from, "flashAttention", kFlashAttention);
   return options;
 }
 
 CachePolicy::Limits read_limits(const Napi::Object& from, int trained_length) {
-  return {policy_kind(text(from, "policy")), integer(from, "sinks"), integer(from, "window"),
-          integer(from, "reanchorEvery"),    trained_length,         integer(from, "firstPosition"),
+  return {named(from, "policy", kPolicies), integer(from, "sinks"), integer(from, "window"),
+          integer(from, "reanchorEvery"),   trained_length,         integer(from, "firstPosition"),
           from.Get("byTurn").ToBoolean()};
 }
 
 Job read_job(const Napi::Object& from, const Model& model) {
   Job job;
-  job.kind = job_kind(text(from, "type"));
+  job.kind = named(from, "type", kJobs);
   if (const auto given = from.Get("tokens"); given.IsTypedArray()) job.tokens = tokens(given);
   if (const auto turns = from.Get("turns"); turns.IsTypedArray()) job.turns = tokens(turns);
   if (job.kind == Job::cut) job.keep = static_cast<int64_t>(number(from, "keep"));

@@ -17,8 +17,8 @@ namespace streaming {
 // How many tokens the engine runs ahead of a reader. Enough that JavaScript never waits for the engine, few enough
 // that taking them back costs nothing. Drafts that are accepted come on top of it, once.
 constexpr int kRunAhead = 16;
-// Tokens from one checkpoint of a recurrent state to the next: more than a reader may be behind, with a few that wait for
-// the rest of a character or of a stop string.
+// Tokens from one checkpoint of a recurrent state to the next: more than a reader may be behind, with a few that wait
+// for the rest of a character or of a stop string.
 constexpr int kCheckpointEvery = kRunAhead + 8;
 // Tokens of a prompt that are decoded together, at least, where each pushes another out.
 constexpr int kSmallestPart = 16;

@@ -28,9 +28,10 @@ class CachePolicyObject : public Napi::ObjectWrap<CachePolicyObject> {
          InstanceMethod<&CachePolicyObject::restart>("restart"), InstanceMethod<&CachePolicyObject::state>("state")});
   }
   explicit CachePolicyObject(const Napi::CallbackInfo& info)
-      : ObjectWrap(info),
-        cache_(make_cache_policy(
-            read_limits(info[0].As<Napi::Object>(), integer(info[0].As<Napi::Object>(), "trainedLength")))) {}
+      : ObjectWrap(info), cache_(throwing(info.Env(), [&] {
+          const auto options = info[0].As<Napi::Object>();
+          return make_cache_policy(read_limits(options, integer(options, "trainedLength")));
+        })) {}
 
  private:
   void append(const Napi::CallbackInfo& info) {

@@ -457,7 +457,9 @@ test('jamba: a reply is the same to the last bit, however fast it is read', () =
       const fast = await reply(async () => {})
       expect(fast).toHaveLength(200)
       expect(await reply(() => new Promise(resolve => setTimeout(resolve, 30)))).toEqual(fast)
-      expect(await reply(count => new Promise(resolve => setTimeout(resolve, count % 20 === 0 ? 250 : 0)))).toEqual(fast)
+      expect(await reply(count => new Promise(resolve => setTimeout(resolve, count % 20 === 0 ? 250 : 0)))).toEqual(
+        fast,
+      )
     },
     { flashAttention: 'on', kvType: 'f16', batchSize: 16 },
   ))
