@@ -68,15 +68,16 @@ export async function putInPlace(
     await rm(part.file, { force: true }).catch(() => {})
     throw error
   }
-  await syncFolder(part.folder)
+  await syncFolder(part.folder).catch(() => {}) // what counts has happened
 }
 
 /** As `replaceFile`, for what is small and must be written before anything else happens. */
 export function replaceFileSync(file: string, text: string): void {
   const target = replaceable(file)
   const part = partOf(target)
+  for (const name of part.leftovers(attempt(() => readdirSync(part.folder)) ?? []))
+    attempt(() => rmSync(name, { force: true }))
   try {
-    for (const name of part.leftovers(readdirSync(part.folder))) rmSync(name, { force: true })
     const descriptor = openSync(part.file, 'wx', ownersMode)
     try {
       writeFileSync(descriptor, text)
@@ -86,8 +87,18 @@ export function replaceFileSync(file: string, text: string): void {
     }
     renameSync(part.file, target)
   } catch (error) {
-    rmSync(part.file, { force: true })
+    attempt(() => rmSync(part.file, { force: true }))
     throw error
+  }
+  attempt(() => syncFolderSync(part.folder))
+}
+
+/** For what is done where it can be, and is left out where it cannot. */
+function attempt<T>(act: () => T): T | undefined {
+  try {
+    return act()
+  } catch {
+    return undefined
   }
 }
 
@@ -120,16 +131,22 @@ function partOf(target: string): { folder: string; file: string; leftovers: (nam
   }
 }
 
-/** The new name itself, where the system can do that for folders. */
+/** The new name itself. Fails on Windows, which opens no folders, and where the folder may not be read. */
 async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder)
   try {
-    const handle = await open(folder)
-    try {
-      await handle.sync()
-    } finally {
-      await handle.close()
-    }
-  } catch {
-    // Windows opens no folders; what counts has happened.
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+/** As `syncFolder`. */
+function syncFolderSync(folder: string): void {
+  const descriptor = openSync(folder, 'r')
+  try {
+    fsyncSync(descriptor)
+  } finally {
+    closeSync(descriptor)
   }
 }

@@ -444,7 +444,7 @@ test('jamba: a reply is the same to the last bit, however fast it is read', () =
     async model => {
       const reply = (pause: (event: number) => Promise<unknown>) =>
         withSequence(model, { policy: 'streaming', window: 160 }, async sequence => {
-          const stream = sequence.start({ ...generate(randomTokens(150), 200), alternatives: 0 })
+          const stream = sequence.start({ ...generate(randomTokens(150), 200), alternatives: 0 } as NativeJob)
           const logprobs: number[] = []
           for (let count = 0; ; count++) {
             const event = stream.take()

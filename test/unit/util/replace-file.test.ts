@@ -111,6 +111,17 @@ onUnix('what is no file', () => {
     expect(readdirSync(folder).sort()).toEqual(['.0123456789abcdef.999999999-00000000.part', 'a.chat'])
   })
 
+  test("what was left behind and cannot be removed is in nothing's way", async () => {
+    const file = join(folder, 'a.chat')
+    const leftOver = `${await partPrefix(file)}999999999-00000000.part`
+    mkdirSync(join(folder, leftOver))
+    await replaceFile(file, text('one'))
+    expect(readFileSync(file, 'utf8')).toBe('one')
+    replaceFileSync(file, 'two')
+    expect(readFileSync(file, 'utf8')).toBe('two')
+    expect(readdirSync(folder).sort()).toEqual([leftOver, 'a.chat'])
+  })
+
   test('what others may read they may, as far as the process lets them', async () => {
     const umask = process.umask()
     const file = join(folder, 'shared')
@@ -125,6 +136,15 @@ onUnix('what is no file', () => {
     chmodSync(file, 0o400)
     await expect(replaceFile(file, text('x'))).rejects.toThrow('EACCES')
     expect(existsSync(file)).toBe(true)
+  })
+
+  asUser('a folder that may be written to and not listed takes files', async () => {
+    const inner = join(folder, 'inner')
+    mkdirSync(inner, { mode: 0o300 })
+    await replaceFile(join(inner, 'a.chat'), text('one'))
+    replaceFileSync(join(inner, 'a.chat'), 'two')
+    expect(readFileSync(join(inner, 'a.chat'), 'utf8')).toBe('two')
+    chmodSync(inner, 0o700)
   })
 })
 
