@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import net from 'node:net'
 import path from 'node:path'
 import { StreamingLLMError } from '../errors.js'
-import { onAbort, throwIfAborted } from '../util/abort.js'
+import { abortable, throwIfAborted, type WhenAborted } from '../util/abort.js'
 import type { LlamaLibraries } from './locate.js'
 
 // ggml-rpc.cpp of llama.cpp v0.4.0: a request is a byte, its data's length in 8 bytes, the data; an answer is the length
@@ -48,12 +48,8 @@ export async function checkRpcServers(
   const unknown = endpoints.filter(endpoint => !inUse.has(endpoint))
   await Promise.all(
     unknown.map(async endpoint => {
-      const problem = await problemOf(
-        endpoint,
-        protocolOf[release.split('.').slice(0, 2).join('.')],
-        patienceMs,
-        signal,
-      )
+      const protocol = protocolOf[release.split('.').slice(0, 2).join('.')]
+      const problem = await abortable(signal, whenAborted => problemOf(endpoint, { protocol, patienceMs, whenAborted }))
       throwIfAborted(signal)
       if (problem === undefined) return
       throw new StreamingLLMError('RPC_UNAVAILABLE', `rpc: the server ${endpoint} ${problem}`, {
@@ -77,22 +73,18 @@ export function holdRpcServers(endpoints: readonly string[]): () => void {
 /** Undefined where all is well. */
 function problemOf(
   endpoint: string,
-  protocol: number | undefined,
-  patienceMs: number,
-  signal: AbortSignal | undefined,
+  { protocol, patienceMs, whenAborted }: { protocol: number | undefined; patienceMs: number; whenAborted: WhenAborted },
 ): Promise<string | undefined> {
   const [host, port] = endpoint.split(':')
   return new Promise(resolve => {
     const socket = net.connect({ host, port: Number(port), family: 4 }) // as llama.cpp itself does
     let answer: Buffer = Buffer.alloc(0)
     let connected = false
-    let unlink = (): void => {}
     const end = (problem?: string): void => {
       socket.destroy()
-      unlink()
       resolve(problem)
     }
-    unlink = onAbort(signal, () => end('was not waited for'))
+    whenAborted(() => end('was not waited for'))
     socket.setTimeout(patienceMs, () =>
       end(
         connected

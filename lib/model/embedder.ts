@@ -1,6 +1,6 @@
 import type { NativeEmbedRequest, NativeModel } from '../engine/native.js'
 import { fromNative, modelClosed } from '../errors.js'
-import { onAbort, throwIfAborted, untilAborted } from '../util/abort.js'
+import { abortable, throwIfAborted, untilAborted } from '../util/abort.js'
 import { PromiseQueue } from '../util/promise-queue.js'
 
 /** Milliseconds without work after which the context for embeddings is freed, at most. */
@@ -43,13 +43,11 @@ export class Embedder {
   async #run(request: NativeEmbedRequest, signal?: AbortSignal): Promise<Float32Array[]> {
     if (this.#closed) throw modelClosed()
     try {
-      const { promise, abort } = this.#native.embed(request)
-      const unlink = onAbort(signal, abort)
-      try {
-        return await promise
-      } finally {
-        unlink()
-      }
+      return await abortable(signal, whenAborted => {
+        const { promise, abort } = this.#native.embed(request)
+        whenAborted(abort)
+        return promise
+      })
     } catch (error) {
       throwIfAborted(signal)
       throw fromNative(error)

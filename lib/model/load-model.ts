@@ -6,7 +6,7 @@ import { fromNative, StreamingLLMError } from '../errors.js'
 import { checkModelFile, type ModelHeader } from '../gguf/check.js'
 import { resolveModel } from '../hub/resolve-model.js'
 import type { ModelOptions, ParsedModelOptions } from '../options/parse.js'
-import { onAbort, throwIfAborted } from '../util/abort.js'
+import { abortable, throwIfAborted } from '../util/abort.js'
 import { acquiring, type ReleaseStack } from '../util/release-stack.js'
 import { probeModel } from './load-in-child.js'
 import { type FoundAdapter, findAdapters } from './lora.js'
@@ -157,15 +157,13 @@ async function readWeights(
 ): Promise<{ loaded: NativeModel; placement: Placement }> {
   const { signal, onProgress } = options
   try {
-    return await loadPlaced(placement, options.gpuLayers === 'auto', async next => {
-      const loading = addon.load(path, placed(settings, next), done => onProgress?.({ stage: 'read', share: done }))
-      const unlink = onAbort(signal, () => loading.abort())
-      try {
-        return await loading.promise
-      } finally {
-        unlink()
-      }
-    })
+    return await loadPlaced(placement, options.gpuLayers === 'auto', next =>
+      abortable(signal, whenAborted => {
+        const loading = addon.load(path, placed(settings, next), done => onProgress?.({ stage: 'read', share: done }))
+        whenAborted(() => loading.abort())
+        return loading.promise
+      }),
+    )
   } catch (error) {
     throwIfAborted(signal)
     throw fromNative(error)

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { appendFileSync, existsSync } from 'node:fs'
 import path from 'node:path'
-import { onAbort, throwIfAborted } from '../util/abort.js'
+import { abortable, throwIfAborted, type WhenAborted } from '../util/abort.js'
 
 /** How a program that was run to its end came out. */
 export interface ProgramResult {
@@ -43,34 +43,38 @@ export async function runProgram(
   }
   log(`> ${[program, ...args].join(' ')}\n`)
   let stdout = ''
-  let unlink = (): void => {}
-  const result = await new Promise<ProgramResult>(resolve => {
-    // The environment by name: under a test runner it is a copy, which the default would pass over.
-    const child = spawn(program, args, {
-      cwd,
-      env: process.env,
-      stdio: ['ignore', 'pipe', 'pipe'],
-      detached: ownGroup,
-      windowsHide: true,
+  const run = (whenAborted: WhenAborted) =>
+    new Promise<ProgramResult>(resolve => {
+      // The environment by name: under a test runner it is a copy, which the default would pass over.
+      const child = spawn(program, args, {
+        cwd,
+        env: process.env,
+        stdio: ['ignore', 'pipe', 'pipe'],
+        detached: ownGroup,
+        windowsHide: true,
+      })
+      whenAborted(() => {
+        if (child.pid === undefined) return
+        if (ownGroup) process.kill(-child.pid, 'SIGTERM')
+        else spawn('taskkill', ['/pid', String(child.pid), '/t', '/f'], { stdio: 'ignore' })
+      })
+      child.stdout.setEncoding('utf8').on('data', (text: string) => {
+        stdout += text
+        log(text)
+      })
+      child.stderr.setEncoding('utf8').on('data', log)
+      child.on('error', error =>
+        resolve({ code: undefined, problem: `${name} could not be started (${error.message})`, stdout }),
+      )
+      child.on('close', (code, killer) =>
+        resolve({
+          code: code ?? 1,
+          stdout,
+          ...(code === 0 ? {} : { problem: `${name} ended with ${killer ?? code}` }),
+        }),
+      )
     })
-    unlink = onAbort(signal, () => {
-      if (child.pid === undefined) return
-      if (ownGroup) process.kill(-child.pid, 'SIGTERM')
-      else spawn('taskkill', ['/pid', String(child.pid), '/t', '/f'], { stdio: 'ignore' })
-    })
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      stdout += text
-      log(text)
-    })
-    child.stderr.setEncoding('utf8').on('data', log)
-    child.on('error', error =>
-      resolve({ code: undefined, problem: `${name} could not be started (${error.message})`, stdout }),
-    )
-    child.on('close', (code, killer) =>
-      resolve({ code: code ?? 1, stdout, ...(code === 0 ? {} : { problem: `${name} ended with ${killer ?? code}` }) }),
-    )
-  })
-  unlink()
+  const result = await abortable(signal, run)
   throwIfAborted(signal)
   return result
 }

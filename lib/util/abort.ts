@@ -95,6 +95,29 @@ export async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal |
   })
 }
 
+/** Says how to end what has begun, should a signal fire. */
+export type WhenAborted = (end: () => void) => void
+
+/**
+ * Work that can be ended half-way: `begin` gets a function to say how, and is called once the signal is listened to, so that
+ * nothing has begun where it cannot be. Rejects with `signal.reason` where that has fired before; later it is up to the work.
+ */
+export async function abortable<T>(
+  signal: AbortSignal | undefined,
+  begin: (whenAborted: WhenAborted) => Promise<T>,
+): Promise<T> {
+  throwIfAborted(signal)
+  let end = (): void => {}
+  const unlink = onAbort(signal, () => end())
+  try {
+    return await begin(act => {
+      end = act
+    })
+  } finally {
+    unlink()
+  }
+}
+
 /** By what the signal tells, and not by its own method, which signals of other makes may not have. */
 export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted !== true) return
@@ -103,15 +126,13 @@ export function throwIfAborted(signal: AbortSignal | undefined): void {
 
 /** Waits `ms` milliseconds; rejects with `signal.reason` where that fires before. */
 export async function sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  throwIfAborted(signal)
-  await new Promise<void>((resolve, reject) => {
-    const timer = setTimeout(() => {
-      unlink()
-      resolve()
-    }, ms)
-    const unlink = onAbort(signal, () => {
-      clearTimeout(timer)
-      reject(signal!.reason as Error)
-    })
-  })
+  let timer: NodeJS.Timeout | undefined
+  await abortable(
+    signal,
+    whenAborted =>
+      new Promise<void>((resolve, reject) => {
+        timer = setTimeout(resolve, ms)
+        whenAborted(() => reject(signal!.reason as Error))
+      }),
+  ).finally(() => clearTimeout(timer))
 }

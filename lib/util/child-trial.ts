@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { createRequire } from 'node:module'
-import { onAbort, throwIfAborted } from './abort.js'
+import { abortable, throwIfAborted, type WhenAborted } from './abort.js'
 
 /** How something that was tried in a child process came out. */
 export interface ChildTrial<Answer> {
@@ -44,7 +44,24 @@ export async function tryInChild<Answer extends object>(
   const refusal = whyNotTry()
   if (refusal !== undefined) return { ending: refusal, code: null, signal: null, complaint: '', milliseconds: 0 }
   const began = performance.now()
-  const child = spawn(program, ['-e', programOf(body)], {
+  const run = await abortable(signal, whenAborted =>
+    childRun(programOf(body), given, { patience, program, whenAborted }),
+  )
+  throwIfAborted(signal)
+  const milliseconds = Math.round(performance.now() - began)
+  const { printed, complaint, ...how } = run
+  const answer = answerIn<Answer>(printed)
+  if (answer === undefined) how.ending ??= 'the process that tried it ended without an answer'
+  return { answer, ...how, complaint: complaint.trim(), milliseconds }
+}
+
+/** A child process from its start to its end, or to where it is not waited for any more. */
+async function childRun(
+  script: string,
+  given: unknown,
+  { patience, program, whenAborted }: { patience: number; program: string; whenAborted: WhenAborted },
+): Promise<Pick<ChildTrial<object>, 'ending' | 'code' | 'signal' | 'complaint'> & { printed: string }> {
+  const child = spawn(program, ['-e', script], {
     // The last is for Electron, whose program is no Node otherwise.
     env: { ...process.env, [variable]: JSON.stringify(given), ELECTRON_RUN_AS_NODE: '1' },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -59,8 +76,7 @@ export async function tryInChild<Answer extends object>(
     complaint = (complaint + text).slice(-maxComplaint)
   })
   let timer: NodeJS.Timeout | undefined
-  let unlink = (): void => {}
-  const how = await new Promise<Pick<ChildTrial<Answer>, 'ending' | 'code' | 'signal'>>(resolve => {
+  const how = await new Promise<Pick<ChildTrial<object>, 'ending' | 'code' | 'signal'>>(resolve => {
     const end = (ending?: string): void => {
       // One that hangs in a driver outlives even this, and is not waited for.
       child.kill('SIGKILL')
@@ -70,17 +86,12 @@ export async function tryInChild<Answer extends object>(
       resolve({ ending, code: null, signal: null })
     }
     timer = setTimeout(() => end(`it did not answer within ${patience / 1000} s`), patience)
-    unlink = onAbort(signal, end)
+    whenAborted(end)
     child.on('error', error => end(`the process that tried it could not be run: ${error.message}`))
     child.on('close', (code, killer) => resolve({ ending: endingOf(code, killer), code, signal: killer }))
   })
   clearTimeout(timer)
-  unlink()
-  throwIfAborted(signal)
-  const milliseconds = Math.round(performance.now() - began)
-  const answer = answerIn<Answer>(printed)
-  if (answer === undefined) how.ending ??= 'the process that tried it ended without an answer'
-  return { answer, ...how, complaint: complaint.trim(), milliseconds }
+  return { ...how, printed, complaint }
 }
 
 function programOf(body: string): string {

@@ -6,6 +6,7 @@ import path from 'node:path'
 import { checkRpcServers, holdRpcServers, needRpcLibrary } from '../../../lib/backend/rpc.js'
 import { StreamingLLMError } from '../../../lib/errors.js'
 import { parseModelOptions } from '../../../lib/model/parse-options.js'
+import { deafSignal, held } from '../../tools/deaf-signal.js'
 
 let stop: (() => void)[] = []
 afterEach(() => {
@@ -162,4 +163,12 @@ test.each([
   expect(() => parseModelOptions({ rpc: servers })).toThrow(
     "an array of 1 to 16 different strings such as '192.168.1.2:50052'",
   )
+})
+
+test('a signal that cannot be listened to leaves no connection behind', async () => {
+  const endpoint = await server(() => {})
+  const before = held('TCPSocketWrap', 'Timeout')
+  const checked = checkRpcServers([endpoint], 'v0.4.0', { signal: deafSignal() })
+  await expect(checked).rejects.toMatchObject({ code: 'INVALID_OPTION' })
+  expect(held('TCPSocketWrap', 'Timeout')).toEqual(before)
 })

@@ -1,6 +1,7 @@
 import { jest } from '@jest/globals'
 import type { NativeEmbedding, NativeEmbedRequest } from '../../../lib/engine/native.js'
 import { Embedder } from '../../../lib/model/embedder.js'
+import { deafSignal } from '../../tools/deaf-signal.js'
 
 const request = (...texts: string[]): NativeEmbedRequest => ({
   texts,
@@ -104,4 +105,14 @@ test('closed: what waits is told so', async () => {
   await soon(1)
   embedder.close()
   expect(await calls).toMatchObject([{ status: 'fulfilled' }, { status: 'rejected', reason: { code: 'CLOSED' } }])
+})
+
+test('a signal that cannot be listened to begins nothing, so that the next one runs alone', async () => {
+  const native = new FakeNative()
+  const embedder = new Embedder(native)
+  const embedded = embedder.embed(request('a'), deafSignal())
+  await expect(embedded).rejects.toMatchObject({ code: 'INVALID_OPTION' })
+  expect(native.running).toBe(0)
+  expect(await embedder.embed(request('bb'))).toEqual([Float32Array.of(2)])
+  expect(native.most).toBe(1)
 })

@@ -7,6 +7,7 @@ import { shareDone } from '../../../lib/source-build/build.js'
 import { llamaSource, readRelease } from '../../../lib/source-build/llama-source.js'
 import { canRun, runProgram } from '../../../lib/source-build/program.js'
 import { stepRunner } from '../../../lib/source-build/steps.js'
+import { deafSignal, held } from '../../tools/deaf-signal.js'
 
 let folder: string
 beforeEach(() => {
@@ -135,3 +136,10 @@ async function waitFor<T>(look: () => Promise<T | undefined>): Promise<T> {
     await new Promise(resolve => setTimeout(resolve, 20))
   }
 }
+
+test('a program whose signal cannot be listened to is not started', async () => {
+  const before = held('ProcessWrap')
+  const running = runProgram(...node('setInterval(() => {}, 1000)'), { signal: deafSignal() })
+  await expect(running).rejects.toMatchObject({ code: 'INVALID_OPTION' })
+  expect(held('ProcessWrap')).toEqual(before)
+})

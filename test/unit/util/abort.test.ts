@@ -1,5 +1,13 @@
-import { followingController, onAbort, sleep, throwIfAborted, untilAborted } from '../../../lib/util/abort.js'
+import {
+  abortable,
+  followingController,
+  onAbort,
+  sleep,
+  throwIfAborted,
+  untilAborted,
+} from '../../../lib/util/abort.js'
 import { Pace } from '../../../lib/util/pace.js'
+import { deafSignal, held } from '../../tools/deaf-signal.js'
 
 const warnings: string[] = []
 const hear = (warning: Error) => warnings.push(warning.name)
@@ -125,4 +133,24 @@ test('one that has fired is thrown by what it tells, whatever its own method doe
   expect(() => throwIfAborted(fired({ reason: new Error('mine'), throwIfAborted() {} }))).toThrow('mine')
   expect(() => throwIfAborted(fired({}))).toThrow(expect.objectContaining({ name: 'AbortError' }))
   expect(() => throwIfAborted(undefined)).not.toThrow()
+})
+
+test('abortable work begins where the signal can be listened to, is ended by it, and forgets it at its end', async () => {
+  const began: string[] = []
+  const refused = abortable(deafSignal(), async () => void began.push('deaf'))
+  await expect(refused).rejects.toMatchObject({ code: 'INVALID_OPTION' })
+  await expect(abortable(AbortSignal.abort('late'), async () => void began.push('late'))).rejects.toBe('late')
+  expect(began).toEqual([])
+  const { controller, listeners } = counted()
+  expect(await abortable(controller.signal, async () => listeners())).toBe(1)
+  expect(listeners()).toBe(0)
+  const ended = abortable(controller.signal, whenAborted => new Promise(end => whenAborted(() => end('ended'))))
+  controller.abort()
+  expect(await ended).toBe('ended')
+})
+
+test('a sleep whose signal cannot be listened to leaves no timer behind', async () => {
+  const before = held('Timeout')
+  await expect(sleep(3_600_000, deafSignal())).rejects.toMatchObject({ code: 'INVALID_OPTION' })
+  expect(held('Timeout')).toEqual(before)
 })
