@@ -78,7 +78,7 @@ async function* takeRounds(
   let said = withAnswers(log.present.at(-1)?.message, messages)
   let total: FinishEvent | undefined
   for (let round = 1; ; round++) {
-    const prompt = await prepared(place, said, options.signal)
+    const prompt = await prepared(place, said, options)
     needOpen() // it may have been closed meanwhile
     if (prompt === undefined) {
       const reason = options.signal?.aborted === true ? 'abort' : 'time'
@@ -104,10 +104,12 @@ async function* takeRounds(
 async function prepared(
   { conversation, closed, deadline }: TurnPlace,
   said: readonly ChatMessage[],
-  signal?: AbortSignal,
+  { signal, keepUnanswered }: ParsedGenerateOptions,
 ): Promise<PromptTokens | undefined> {
+  // What is to be kept becomes tokens first, whatever the reader does; the engine then learns that it was left.
+  const signals = keepUnanswered ? closed : [signal, deadline.signal, ...closed]
   try {
-    return await conversation.prepare(said, new Pace([signal, deadline.signal, ...closed]))
+    return await conversation.prepare(said, new Pace(signals))
   } catch (error) {
     if (error instanceof Left) return undefined
     throw error

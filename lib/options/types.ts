@@ -298,8 +298,9 @@ export interface GenerateOptions extends SamplingOptions {
   maxToolRounds?: number | undefined
   /**
    * A turn that is left, runs out of time or fails before anything of its reply has been delivered leaves no trace: neither in
-   * `messages` nor in the cache. With true, what was said stays there, with an empty reply. A chat that has a few of these
-   * may answer nothing from then on: models go on as they began. Of a sequence, it changes nothing. Default: false.
+   * `messages` nor in the cache. With true, what was said stays there, with an empty reply, and leaving waits until it has been
+   * made tokens; what is left while it waits for another turn has not been said. A chat that has a few of these may answer
+   * nothing from then on: models go on as they began. Of a sequence, it changes nothing. Default: false.
    */
   keepUnanswered?: boolean | undefined
   /**

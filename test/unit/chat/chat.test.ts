@@ -91,6 +91,23 @@ describe('a turn', () => {
     expect(contents(chat)).toEqual(['Before', reply, 'One', ''])
   })
 
+  test('left while its tokens are made, it is kept where it is to be', async () => {
+    // So long that the signal is looked at in between.
+    const { model } = fakeModel()
+    const chat = model.createChat()
+    const long = 'What? '.repeat(9_000)
+    const signal = AbortSignal.abort()
+    const lengths = () => contents(chat).map(({ length }) => length)
+    const left = await read(chat.stream(long, { signal }))
+    expect(left.at(-1)).toMatchObject({ type: 'finish', reason: 'abort' })
+    expect(contents(chat)).toEqual([])
+    const kept = await read(chat.stream(long, { signal, keepUnanswered: true }))
+    expect(kept.at(-1)).toMatchObject({ type: 'finish', reason: 'abort' })
+    expect(lengths()).toEqual([long.length, 0])
+    await chat.ask('And?')
+    expect(lengths()).toEqual([long.length, 0, 4, reply.length])
+  })
+
   test('that cannot be tokenized leaves no trace', async () => {
     const { model } = fakeModel()
     const chat = model.createChat()
