@@ -9,6 +9,7 @@ const pages = [
   'CHANGELOG.md',
   'CONTRIBUTING.md',
   'SECURITY.md',
+  join('examples', 'README.md'),
   ...readdirSync(join(root, 'docs'))
     .filter(name => name.endsWith('.md'))
     .map(name => join('docs', name)),
@@ -31,7 +32,7 @@ function leadsSomewhere(path: string): boolean {
 
 test.each(pages)('%s: the files that it names without a link are there', page => {
   const text = readFileSync(join(root, page), 'utf8').replace(/^```[\s\S]*?^```$/gm, '')
-  const paths = [...text.matchAll(/`((?:lib|native|research|scripts|test|docs|\.github|\.ci)\/[\w./*-]*)`/g)]
+  const paths = [...text.matchAll(/`((?:lib|native|research|examples|scripts|test|docs|\.github|\.ci)\/[\w./*-]*)`/g)]
   expect(paths.map(match => match[1]!).filter(path => !leadsSomewhere(path))).toEqual([])
 })
 
