@@ -130,13 +130,14 @@ export class ChatFormat {
     return toolCallGrammar(this.toolFormat, definitions, choice, {
       answer,
       reasoningClose: this.opensReasoning ? this.reasoning!.close : undefined,
-      parameters: ({ name, parameters }, rules) => {
+      parameters: ({ name, hint, parameters }, rules) => {
+        const into = { rules, hint }
         try {
-          return schemaGrammar(parameters, `tools.${name}`, ofLibrary.has(name), rules).root
+          return schemaGrammar(parameters, `tools.${name}`, ofLibrary.has(name), into).root
         } catch (error) {
           if (!StreamingLLMError.isInstance(error)) throw error
           warn(`the model is not held to the schema of the tool ${name}: ${error.message}`)
-          return schemaGrammar({ type: 'object' }, `tools.${name}`, false, rules).root
+          return schemaGrammar({ type: 'object' }, `tools.${name}`, false, into).root
         }
       },
     })

@@ -56,15 +56,19 @@ export interface SchemaGrammar {
   text: string
 }
 
-/** As `jsonSchemaGrammar`, with its rules; into those of a larger grammar, which stay sound where it throws. */
+/**
+ * As `jsonSchemaGrammar`, with its rules; into those of a larger grammar, which stay sound where it throws.
+ *
+ * @param into.hint what the names of its rules begin with, as far as they can
+ */
 export function schemaGrammar(
   schema: unknown,
   call: string,
   ofLibrary: boolean,
-  rules = new GrammarRules(),
+  { rules = new GrammarRules(), hint = 'answer' }: { rules?: GrammarRules; hint?: string } = {},
 ): SchemaGrammar {
   try {
-    return grammarOf(schema, ofLibrary, rules)
+    return grammarOf(schema, ofLibrary, rules, hint)
   } catch (error) {
     if (!(error instanceof Problem)) throw error
     const { where, message } = error
@@ -76,13 +80,13 @@ export function schemaGrammar(
   }
 }
 
-function grammarOf(schema: unknown, ofLibrary: boolean, rules: GrammarRules): SchemaGrammar {
+function grammarOf(schema: unknown, ofLibrary: boolean, rules: GrammarRules, hint: string): SchemaGrammar {
   const reader = new SchemaReader(snapshot(schema), ofLibrary)
   const compiler = new SchemaCompiler(new Shapes(reader), rules)
   rules.beginSchema()
   let root: Piece
   try {
-    root = compiler.value([reader.read(reader.whole, '')], 'answer')
+    root = compiler.value([reader.read(reader.whole, '')], hint)
   } finally {
     rules.endSchema()
   }

@@ -15,7 +15,10 @@ import {
 
 /** A schema that needs a grammar: the arguments of a tool, or one of them. */
 export interface GrammarSubject {
+  /** The tool's name. */
   name: string
+  /** What its rules are called after: the tool, and the argument where it is one of them. */
+  hint: string
   parameters: JsonSchema
 }
 
@@ -113,7 +116,10 @@ class CallWriter {
   calls(tools: readonly (readonly [string, ToolDefinition])[], parallel: boolean): Piece {
     const { rules } = this
     const { begin, between, finish } = this.syntax.frame
-    const call = rules.rule('call', choice(tools.map(([name, tool]) => rules.rule('tool', this.#tool(name, tool)))))
+    const call = rules.rule(
+      'call',
+      choice(tools.map(([name, tool]) => rules.rule(`${name}-call`, this.#tool(name, tool)))),
+    )
     const separator = between === '' ? this.#space : looseText(rules, between)
     return sequence(
       this.#opening(begin),
@@ -132,7 +138,7 @@ class CallWriter {
       /\s$/.test(before) ? nothing : this.#space,
       this.syntax.body === 'parameters'
         ? this.#elements(name, tool)
-        : this.parameters({ name, parameters: parametersOf(tool) }, this.rules),
+        : this.parameters({ name, hint: name, parameters: parametersOf(tool) }, this.rules),
       after!,
       ...afterIds.flatMap(piece => [this.rules.repeat('id', idCharacter, 9, 9), piece]),
     )
@@ -147,7 +153,7 @@ class CallWriter {
     )
     return sequence(
       ...entries.map(([key, schema]) => {
-        const value = this.#elementValue(name, schema, shared)
+        const value = this.#elementValue({ name, hint: `${name}-${key}` }, schema, shared)
         const element = sequence(asWritten(`<parameter=${key}>\n`), value, this.#space)
         return needed.has(key) ? element : this.rules.optional('element', element)
       }),
@@ -155,14 +161,18 @@ class CallWriter {
   }
 
   /** With the end of its element. `$defs` and `definitions` are those of the whole schema. */
-  #elementValue(name: string, schema: JsonSchema, { $defs, definitions }: JsonSchema): Piece {
+  #elementValue(
+    subject: Omit<GrammarSubject, 'parameters'>,
+    schema: JsonSchema,
+    { $defs, definitions }: JsonSchema,
+  ): Piece {
     if (!isText(schema)) {
       const parameters = {
         ...($defs === undefined ? {} : { $defs }),
         ...(definitions === undefined ? {} : { definitions }),
         ...schema,
       }
-      return sequence(this.parameters({ name, parameters }, this.rules), literal(elementEnd))
+      return sequence(this.parameters({ ...subject, parameters }, this.rules), literal(elementEnd))
     }
     if (Array.isArray(schema.enum))
       return sequence(choice(schema.enum.map(value => asWritten(String(value)))), literal(elementEnd))

@@ -167,7 +167,7 @@ test.each(Object.values(callSyntaxes))('grammars for calls begin with their trig
     for (const choice of ['auto', 'required'] as const) {
       const { grammar, triggers } = toolCallGrammar({ ...genericFormat, syntax }, tools, choice, {
         reasoningClose,
-        parameters: ({ parameters }, rules) => schemaGrammar(parameters, 'test', false, rules).root,
+        parameters: ({ parameters }, rules) => schemaGrammar(parameters, 'test', false, { rules }).root,
       })!
       expect(model.tokenizer.impossibleTrigger(grammar, [...triggers, 'none of them'])).toBe(triggers.length)
     }

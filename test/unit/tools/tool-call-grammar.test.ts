@@ -11,6 +11,7 @@ import {
   type ToolCallGrammarOptions,
   toolCallGrammar,
 } from '../../../lib/tools/tool-call-grammar.js'
+import type { JsonSchema } from '../../../lib/tools/tool-definitions.js'
 import { writeCalls } from '../../../lib/tools/write-calls.js'
 import { GbnfGrammar } from '../../tools/gbnf.js'
 import { read, tools } from '../reply/replies.js'
@@ -36,7 +37,7 @@ class Gbnf {
 const asked: GrammarSubject[] = []
 const parameters: ToolCallGrammarOptions['parameters'] = (tool, rules) => {
   asked.push(tool)
-  return schemaGrammar(tool.parameters, 'test', false, rules).root
+  return schemaGrammar(tool.parameters, 'test', false, { rules, hint: tool.hint }).root
 }
 const make = (
   name: CallSyntaxName,
@@ -166,7 +167,7 @@ test('a tool that is not there', () => {
 test('a tool without parameters has an empty schema; names of any kind', () => {
   asked.length = 0
   const made = toolCallGrammar(genericFormat, { 'a"b\\c': {} }, 'auto', { parameters })!
-  expect(asked).toEqual([{ name: 'a"b\\c', parameters: { type: 'object', properties: {} } }])
+  expect(asked).toEqual([{ name: 'a"b\\c', hint: 'a"b\\c', parameters: { type: 'object', properties: {} } }])
   expect(
     new Gbnf(made.grammar).takes(writeCalls(genericFormat.syntax, [{ id: '', name: 'a"b\\c', arguments: {} }])),
   ).toBe(true)
@@ -214,7 +215,11 @@ describe('qwen3-coder', () => {
     expect(gbnf.takes(call(element('unit', 'C'), element('more', '7')))).toBe(true)
     expect(gbnf.takes(call(element('unit', 'K')))).toBe(false)
     expect(asked).toEqual([
-      { name: 'get_weather', parameters: { $ref: '#/$defs/x', $defs: { x: { type: 'integer' } } } },
+      {
+        name: 'get_weather',
+        hint: 'get_weather-more',
+        parameters: { $ref: '#/$defs/x', $defs: { x: { type: 'integer' } } },
+      },
     ])
   })
 })
@@ -233,6 +238,22 @@ describe('text of grammars', () => {
     expect(own.rule('call', choice([literal('z'), literal('c')])).text).toBe('call-3')
     expect(own.toText(reference('call'))).not.toContain('"x"')
   })
+
+  test.each<[CallSyntaxName, string[]]>([
+    ['hermes', ['pick-size-call', 'pick-size-object', 'root-call', 'root-object']],
+    ['qwen3-coder', ['pick-size-call', 'pick-size-how-big-object', 'root-call', 'root-of-array']],
+  ])(
+    '%s: rules are called after their tool, and after its argument where that has a schema of its own',
+    (name, named) => {
+      const of = (properties: JsonSchema) => ({ parameters: { type: 'object', properties } })
+      const size = { type: 'object', properties: { x: { enum: [1, 2] } } }
+      const tools = { pick_size: of({ 'how big': size }), root: of({ of: { type: 'array' } }) }
+      const { grammar } = toolCallGrammar(format(name), tools, 'auto', { parameters })!
+      const rules = [...grammar.matchAll(/^(\S+) ::=/gm)].map(([, rule]) => rule)
+      expect(rules).toEqual(expect.arrayContaining(named))
+      expect(rules.filter(rule => rule!.startsWith('answer'))).toEqual([])
+    },
+  )
 
   test('what looks like a rule is none', () => {
     const rules = new GrammarRules()
@@ -267,7 +288,7 @@ describe('text of grammars', () => {
         parameters: (tool, rules) => {
           if (tool.name !== 'endless') return parameters(tool, rules)
           expect(() => parameters(tool, rules)).toThrow(/without end/)
-          return schemaGrammar({ type: 'object' }, 'test', false, rules).root
+          return schemaGrammar({ type: 'object' }, 'test', false, { rules }).root
         },
       },
     )!
