@@ -87,23 +87,23 @@ describe('triggers', () => {
       return 'rest'
     }
     let refused = 0
+    const wrong: { source: string; text: string }[] = [] // one look at the end: 18,000 of Jest's take five times as long
     for (let i = 0; i < 300; i++) {
       const source = `root ::= ${part(3)} "."\nrest ::= "a" rest | ${JSON.stringify(letters())}`
       checkSource(source)
       const grammar = new GbnfGrammar(source)
       const texts = Array.from({ length: 20 }, () => grammar.sentence(random, 8))
-      for (const text of texts)
-        for (const length of [1, 2, 5]) {
-          const beginning = Array.from(text).slice(0, length).join('')
-          expect([source, beginning, mayBeginWith(source, beginning)]).toEqual([source, beginning, true])
-        }
+      const beginnings = texts.flatMap(text => [1, 2, 5].map(length => Array.from(text).slice(0, length).join('')))
+      for (const text of beginnings) if (!mayBeginWith(source, text)) wrong.push({ source, text })
       // a text that is refused begins no sentence; one that is whole is one by both
       for (let j = 0; j < 10; j++) {
         const text = `${letters()}${letters()}.`
-        if (grammar.accepts(text)) expect([source, text, mayBeginWith(source, text)]).toEqual([source, text, true])
-        else if (!mayBeginWith(source, text)) refused++
+        if (mayBeginWith(source, text)) continue
+        if (grammar.accepts(text)) wrong.push({ source, text })
+        else refused++
       }
     }
+    expect(wrong).toEqual([])
     expect(refused).toBeGreaterThan(1000)
   })
 
