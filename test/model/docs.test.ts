@@ -1,7 +1,8 @@
-import { spawn, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { runTypeScript } from '../tools/child-program.js'
 import { realModelPath as model } from '../tools/real-model-path.js'
 import { adapterBytes, tinyAdapter } from '../tools/tiny-adapters.js'
 import { tinyModel } from '../tools/tiny-models.js'
@@ -85,13 +86,8 @@ test('all programs agree with the types', () => {
 })
 
 test.each(pages)('$page: its program runs to its end', async ({ page }) => {
-  const child = spawn(process.execPath, ['--import', 'tsx', join(folder, `${page}.mts`)], {
-    cwd: root,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  let said = ''
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', data => (said += data))
-  const code = await new Promise(resolve => child.once('close', resolve))
+  const { code, stdout, stderr } = await runTypeScript(join(folder, `${page}.mts`), [], { cwd: root })
+  const said = stdout + stderr
   expect({ code, said: code === 0 ? '' : said }).toEqual({ code: 0, said: '' })
   expect(said.length).toBeGreaterThan(10)
 })

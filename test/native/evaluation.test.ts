@@ -15,6 +15,7 @@ import { callInChild, program } from '../../research/evaluation/child.js'
 import { quantize } from '../../research/evaluation/quantize.js'
 import { type ShiftOptions, scoreByShift } from '../../research/evaluation/shift.js'
 import { shiftRefusal } from '../../research/evaluation/shift-support.js'
+import { typescript } from '../tools/child-program.js'
 import { drain, loadNative, openAddon, verified } from '../tools/native-engine.js'
 import { seeded } from '../tools/random.js'
 import { tinyModel, tinyModelBytes } from '../tools/tiny-models.js'
@@ -174,7 +175,7 @@ describe('scoring by K-shift', () => {
   const posix = process.platform === 'win32' ? test.skip : test
   posix('leaves no process behind when its own is killed', async () => {
     const parentProgram = fileURLToPath(new URL('../tools/shift-program.ts', import.meta.url))
-    const parent = spawn(process.execPath, ['--import', 'tsx', parentProgram, tinyModel('llama')], {
+    const parent = spawn(process.execPath, [...typescript, parentProgram, tinyModel('llama')], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
     await new Promise(resolve => parent.stdout.once('data', resolve))

@@ -1,12 +1,8 @@
-import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { runTypeScript } from '../tools/child-program.js'
 
-test('docs/api.md is what the types say', () => {
+test('docs/api.md is what the types say', async () => {
   const root = fileURLToPath(new URL('../..', import.meta.url))
-  const { stdout, stderr, status } = spawnSync(
-    process.execPath,
-    ['--import', 'tsx', 'scripts/api-reference.ts', '--check'],
-    { cwd: root, encoding: 'utf8', timeout: 500_000, killSignal: 'SIGKILL' },
-  )
-  expect({ status, said: stdout + stderr }).toEqual({ status: 0, said: '' })
+  const { code, stdout, stderr } = await runTypeScript('scripts/api-reference.ts', ['--check'], { cwd: root })
+  expect({ code, said: stdout + stderr }).toEqual({ code: 0, said: '' })
 })

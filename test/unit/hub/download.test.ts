@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process'
 import { mkdir, readdir, readFile, stat, utimes, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -6,6 +5,7 @@ import { RepoCache } from '../../../lib/hub/hub-cache.js'
 import { hubModel } from '../../../lib/hub/hub-model.js'
 import { hubSettings } from '../../../lib/hub/hub-settings.js'
 import { resolveModel } from '../../../lib/hub/resolve-model.js'
+import { runTypeScript } from '../../tools/child-program.js'
 import { FakeHub, sha256 } from '../hub/fake-hub.js'
 import { tempHome } from '../hub/temp-home.js'
 
@@ -188,20 +188,12 @@ test('does not wait for ever on a connection that has gone quiet', async () => {
 test('two processes fetch a file once', async () => {
   const content = hub.add('m.gguf', 4_000_000)
   hub.pace = 20
-  const resolveInProcess = () =>
-    new Promise<string>((resolve, reject) => {
-      const script = fileURLToPath(new URL('resolve-child.ts', import.meta.url))
-      // The environment by name: jest's process.env is a copy, which a child does not inherit by itself.
-      const child = spawn(process.execPath, ['--import', 'tsx', script, reference], {
-        env: process.env,
-        stdio: ['ignore', 'pipe', 'inherit'],
-      })
-      let output = ''
-      child.stdout.on('data', (text: Buffer) => {
-        output += text.toString()
-      })
-      child.on('close', code => (code === 0 ? resolve(output.trim()) : reject(new Error(`exit code ${code}`))))
-    })
+  const script = fileURLToPath(new URL('resolve-child.ts', import.meta.url))
+  const resolveInProcess = async () => {
+    const { code, stdout, stderr } = await runTypeScript(script, [reference])
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    return stdout.trim()
+  }
   const paths = await Promise.all([resolveInProcess(), resolveInProcess()])
   expect(paths[0]).toBe(paths[1])
   expect((await readFile(paths[0] ?? '')).equals(content)).toBe(true)
