@@ -65,6 +65,8 @@ export async function fetchDefaultModel(options: FetchOptions = {}): Promise<str
     withFileLock(`${ours}.lock`, { signal: options.signal }, async signal => {
       // Another process may have fetched it while this one waited.
       if (await isDefaultModel(ours, signal)) return ours
+      // As large and not the same: by its name and size the library would take it for the model.
+      if ((await fileSize(ours)) === DEFAULT_MODEL_BYTES) await rm(ours)
       failures.length = 0
       const inner = { ...options, signal }
       return (

@@ -4,6 +4,7 @@ import { quantizationName } from '../gguf/file-types.js'
 import { readModelFile } from '../gguf/open.js'
 import { userCacheFolder } from '../util/user-cache.js'
 import { isCommit, RepoCache } from './hub-cache.js'
+import { ownModel } from './own-model.js'
 import { quantOf } from './quants.js'
 import { allParts } from './split-files.js'
 import { writeReference } from './write-reference.js'
@@ -34,7 +35,7 @@ export interface CachedModel {
   files: CachedFile[]
   /** How many of its parts are missing, as after a download that was broken off. */
   missingParts: number
-  /** Where it lies on the hub; undefined for a file in our own folder. */
+  /** Where it lies on the hub; undefined for a file in our own folder, but for the default model. */
   hub: { repo: string; file: string; commits: string[]; revisions: string[] } | undefined
 }
 
@@ -71,7 +72,8 @@ export async function cacheContents(places?: CachePlaces): Promise<CacheContents
     .filter(name => name.startsWith('models--'))
     .map(name => name.slice('models--'.length).replace('--', '/'))
   const ofRepos = await Promise.all(repos.map(repo => repoContents(hub, repo)))
-  const models = [...ofRepos.flatMap(each => each.models), ...(await ownModels(own))]
+  const ofHub = ofRepos.flatMap(each => each.models)
+  const models = [...ofHub, ...(await ownModels(own, ofHub))]
   return {
     hub,
     own,
@@ -130,11 +132,20 @@ async function unfinishedIn(cache: RepoCache, repo: string): Promise<UnfinishedD
   )
 }
 
-async function ownModels(folder: string): Promise<CachedModel[]> {
+async function ownModels(folder: string, ofHub: readonly CachedModel[]): Promise<CachedModel[]> {
   const paths = (await namesIn(folder)).filter(name => /\.gguf$/i.test(name)).map(name => join(folder, name))
   const first = [...new Set(paths.map(path => allParts(path)[0] ?? path))]
   const models = await Promise.all(first.map(path => describe(allParts(path))))
-  return models.flatMap(model => (model === undefined ? [] : [{ ...model, reference: model.path, hub: undefined }]))
+  const known = await ownModel()
+  // Two of one name could not be told apart.
+  const isNamed = ofHub.some(({ hub }) => hub !== undefined && hub.repo === known?.repo && hub.file === known.file)
+  return models.flatMap((model): CachedModel[] => {
+    if (model === undefined) return []
+    if (known?.path !== model.path || isNamed) return [{ ...model, reference: model.path, hub: undefined }]
+    const { repo, file, commit } = known
+    const reference = writeReference({ repo, file, revision: 'main' })
+    return [{ ...model, reference, hub: { repo, file, commits: [commit], revisions: ['main'] } }]
+  })
 }
 
 /** Undefined where no part is there. */

@@ -2,6 +2,7 @@ import { copyFile, mkdir, readdir, rename, rm, stat, symlink, utimes } from 'nod
 import { dirname, join, relative } from 'node:path'
 import { readRegularFile } from '../util/regular-file.js'
 import { putInPlace } from '../util/replace-file.js'
+import { type OwnModel, ownModel } from './own-model.js'
 
 const mostRefBytes = 4096
 
@@ -12,12 +13,17 @@ const mostRefBytes = 4096
  *       blobs/<etag>                   the contents, each once
  *       snapshots/<commit>/<file>      a link to ../../blobs/<etag>
  *       refs/<branch or tag>           holds the commit it stood for when last asked
+ *
+ * The default model, which a clone's set-up puts elsewhere, is found as well: see `ownModel`.
  */
 export class RepoCache {
   readonly directory: string
   readonly #locks: string
 
-  constructor(cacheDirectory: string, repo: string) {
+  constructor(
+    cacheDirectory: string,
+    readonly repo: string,
+  ) {
     const folder = `models--${repo.replace('/', '--')}`
     this.directory = join(cacheDirectory, folder)
     this.#locks = join(cacheDirectory, '.locks', folder)
@@ -39,6 +45,16 @@ export class RepoCache {
   /** The commit that a revision stands for as far as the cache knows, which for a commit is itself. */
   async commit(revision: string): Promise<string | undefined> {
     if (isCommit(revision)) return revision
+    const noted = await this.#notedCommit(revision)
+    return noted ?? (revision === 'main' ? (await this.#own())?.commit : undefined)
+  }
+
+  async #own(): Promise<OwnModel | undefined> {
+    const own = await ownModel()
+    return own?.repo === this.repo ? own : undefined
+  }
+
+  async #notedCommit(revision: string): Promise<string | undefined> {
     try {
       const commit = (await readRegularFile(this.#ref(revision), mostRefBytes)).toString('utf8').trim()
       return isCommit(commit) ? commit : undefined
@@ -55,7 +71,7 @@ export class RepoCache {
       // No part of git's names begins with a dot; files that a process left unfinished do.
       .filter(entry => entry.isFile() && !entry.name.startsWith('.'))
       .map(entry => relative(root, join(entry.parentPath ?? entry.path, entry.name)).replaceAll('\\', '/'))
-    const commits = await Promise.all(names.map(name => this.commit(name)))
+    const commits = await Promise.all(names.map(name => this.#notedCommit(name)))
     return names.flatMap((revision, index) =>
       commits[index] === undefined ? [] : [{ revision, commit: commits[index]! }],
     )
@@ -63,7 +79,7 @@ export class RepoCache {
 
   async setCommit(revision: string, commit: string): Promise<void> {
     // A cache that already says so may be mounted read-only.
-    if ((await this.commit(revision)) === commit) return
+    if ((await this.#notedCommit(revision)) === commit) return
     const path = this.#ref(revision)
     await mkdir(dirname(path), { recursive: true })
     await putInPlace(path, [Buffer.from(commit)], { mode: 0o666 }) // as far as the user lets others read it
@@ -74,7 +90,9 @@ export class RepoCache {
     const commit = await this.commit(revision)
     if (commit === undefined) return undefined
     const path = this.snapshot(commit, file)
-    return (await fileSize(path)) === undefined ? undefined : { path, commit }
+    if ((await fileSize(path)) !== undefined) return { path, commit }
+    const own = await this.#own()
+    return own?.commit === commit && own.file === file ? { path: own.path, commit } : undefined
   }
 
   /** The files of a revision that the cache holds, which may be few of those that there are. */
@@ -82,15 +100,12 @@ export class RepoCache {
     const commit = await this.commit(revision)
     if (commit === undefined) return []
     const root = join(this.directory, 'snapshots', commit)
-    try {
-      const entries = await readdir(root, { recursive: true, withFileTypes: true })
-      return entries
-        .filter(entry => !entry.isDirectory())
-        .map(entry => relative(root, join(entry.parentPath ?? entry.path, entry.name)).replaceAll('\\', '/'))
-        .sort()
-    } catch {
-      return []
-    }
+    const entries = await readdir(root, { recursive: true, withFileTypes: true }).catch(() => [])
+    const files = entries
+      .filter(entry => !entry.isDirectory())
+      .map(entry => relative(root, join(entry.parentPath ?? entry.path, entry.name)).replaceAll('\\', '/'))
+    const own = await this.#own()
+    return [...new Set(own?.commit === commit ? [...files, own.file] : files)].sort()
   }
 
   /**

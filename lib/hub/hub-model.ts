@@ -1,7 +1,7 @@
 import { StreamingLLMError } from '../errors.js'
 import { throwIfAborted } from '../util/abort.js'
 import { listFiles } from './hub-api.js'
-import { fileSize, isCommit, markUsed, RepoCache } from './hub-cache.js'
+import { isCommit, markUsed, RepoCache } from './hub-cache.js'
 import { type HubFileOptions, hubFile } from './hub-file.js'
 import type { Hub } from './hub-settings.js'
 import { filesOfQuant, quantsAmong } from './quants.js'
@@ -50,7 +50,7 @@ export async function cachedModel(hub: Hub, reference: HubReference): Promise<st
   const files =
     reference.kind === 'hub-file' ? [reference.file] : filesOfQuant(await cache.list(commit), reference.quant)
   if (files.length !== 1 || !(await hasAllParts(cache, commit, files))) return undefined
-  return cache.snapshot(commit, allParts(files[0]!)[0]!)
+  return (await cache.find(commit, allParts(files[0]!)[0]!))?.path
 }
 
 /** The file that a reference by quant means, of those there are; as few requests as `hubModel` makes. Throws as that does. */
@@ -78,8 +78,8 @@ export async function chooseFile(
 }
 
 async function hasAllParts(cache: RepoCache, commit: string, files: string[]): Promise<boolean> {
-  const sizes = await Promise.all(files.flatMap(allParts).map(part => fileSize(cache.snapshot(commit, part))))
-  return sizes.every(size => size !== undefined)
+  const found = await Promise.all(files.flatMap(allParts).map(part => cache.find(commit, part)))
+  return found.every(part => part !== undefined)
 }
 
 function pick(

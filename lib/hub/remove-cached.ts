@@ -1,5 +1,5 @@
 import { readdir, rm, rmdir } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { basename, dirname, join, sep } from 'node:path'
 import type { CacheContents, CachedModel, UnfinishedDownload } from './cached-models.js'
 import { withFileLock } from './file-lock.js'
 import { RepoCache } from './hub-cache.js'
@@ -19,7 +19,8 @@ export async function removeCached(
   const others = new Set(
     models.filter(each => each !== model).flatMap(({ files }) => files.map(({ content }) => content)),
   )
-  const cache = model.hub === undefined ? undefined : new RepoCache(hub, model.hub.repo)
+  const isInCache = model.hub !== undefined && model.path.startsWith(join(hub, sep))
+  const cache = isInCache ? new RepoCache(hub, model.hub!.repo) : undefined
   let freed = 0
   for (const { paths, content, sizeBytes } of model.files) {
     const remove = async (): Promise<void> => {
