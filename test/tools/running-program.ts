@@ -4,8 +4,10 @@ import { typescript } from './child-program.js'
 
 /** A program of this repository in a process of its own, started as its user would, to be talked with while it runs. */
 export class RunningProgram {
-  /** All that it has printed, stderr included. */
+  /** All that it has printed. */
   shown = ''
+  /** All that it has printed to stderr: pipes are read in any order. */
+  errors = ''
   readonly ended: Promise<{ code: number | null; signal: NodeJS.Signals | null }>
   readonly #child
   #waiting = () => {}
@@ -17,11 +19,13 @@ export class RunningProgram {
       timeout: 500_000, // before a test's own end, so that it does not stay behind
       killSignal: 'SIGKILL',
     })
-    for (const output of [this.#child.stdout, this.#child.stderr])
-      output.setEncoding('utf8').on('data', (text: string) => {
-        this.shown += text
-        this.#waiting()
-      })
+    this.#child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      this.shown += text
+      this.#waiting()
+    })
+    this.#child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      this.errors += text
+    })
     this.#child.stdin.on('error', () => {}) // where it has ended
     this.ended = new Promise((resolve, reject) => {
       this.#child.on('error', reject)
@@ -54,7 +58,7 @@ export class RunningProgram {
       this.#waiting()
     })
     const ended = this.ended.then(() => {
-      throw new Error(`It ended before ${pattern} came:\n${this.shown}`)
+      throw new Error(`It ended before ${pattern} came:\n${this.shown}\n${this.errors}`)
     })
     return await Promise.race([matched, ended])
   }
