@@ -11,16 +11,6 @@ const std::map<std::string, CachePolicy::Kind> kPolicies{{"streaming", CachePoli
                                                          {"dense", CachePolicy::dense},
                                                          {"recompute", CachePolicy::recompute},
                                                          {"refill", CachePolicy::refill}};
-const std::map<std::string, Job::Kind> kJobs{{"append", Job::append},
-                                             {"add", Job::add},
-                                             {"score", Job::score},
-                                             {"generate", Job::generate},
-                                             {"rebase", Job::rebase},
-                                             {"cut", Job::cut},
-                                             {"replaceSinks", Job::replace_sinks},
-                                             {"look", Job::look},
-                                             {"save", Job::save},
-                                             {"restore", Job::restore}};
 const std::map<std::string, ggml_type> kCacheTypes{
     {"f32", GGML_TYPE_F32}, {"f16", GGML_TYPE_F16}, {"q8_0", GGML_TYPE_Q8_0}, {"q4_0", GGML_TYPE_Q4_0}};
 const std::map<std::string, llama_flash_attn_type> kFlashAttention{{"auto", LLAMA_FLASH_ATTN_TYPE_AUTO},
@@ -88,37 +78,73 @@ CachePolicy::Limits read_limits(const Napi::Object& from, int trained_length) {
           from.Get("byTurn").ToBoolean()};
 }
 
+namespace {
+
+std::vector<Token> read_tokens(const Napi::Object& from, const char* name, const Model& model) {
+  const auto given = from.Get(name);
+  if (!given.IsTypedArray()) return {};
+  auto read = tokens(given);
+  model.check_tokens(read.data(), read.size());
+  return read;
+}
+
+std::vector<int> read_turns(const Napi::Object& from) {
+  const auto turns = from.Get("turns");
+  return turns.IsTypedArray() ? tokens(turns) : std::vector<int>();
+}
+
+jobs::Generate read_generate(const Napi::Object& from, const Model& model) {
+  jobs::Generate job;
+  job.tokens = read_tokens(from, "tokens", model);
+  job.turns = read_turns(from);
+  job.max_tokens = static_cast<int64_t>(number(from, "maxTokens"));
+  job.time_limit_ms = number(from, "timeLimit");
+  job.stops = texts(from, "stop");
+  job.sampling = read_sampling(from.Get("sampling").As<Napi::Object>());
+  for (const auto& [token, value] : job.sampling.bias) model.check_tokens(&token, 1);
+  if (const auto grammar = from.Get("grammar"); grammar.IsString()) job.grammar = grammar.ToString().Utf8Value();
+  if (from.Get("triggers").IsArray()) job.triggers = texts(from, "triggers");
+  if (from.Get("alternatives").IsNumber()) job.alternatives = integer(from, "alternatives");
+  if (const auto visible = from.Get("shown"); visible.IsTypedArray()) job.visible = tokens(visible);
+  job.speculation = from.Get("speculation").ToBoolean();
+  if (const auto forced = from.Get("forcedDrafts"); forced.IsObject()) {
+    const auto object = forced.As<Napi::Object>();
+    job.forced = std::make_shared<const jobs::Generate::Forced>(
+        jobs::Generate::Forced{read_tokens(object, "tokens", model), integer(object, "count")});
+  }
+  return job;
+}
+
+jobs::Restore read_restore(const Napi::Object& from) {
+  const auto state = from.Get("state").As<Napi::Uint8Array>();
+  return {std::vector<uint8_t>(state.Data(), state.Data() + state.ByteLength()), from.Get("tokensAlone").ToBoolean()};
+}
+
+using JobReader = jobs::Any (*)(const Napi::Object& from, const Model& model);
+const std::map<std::string, JobReader> kJobs{
+    {"append",
+     [](auto& from, auto& model) -> jobs::Any {
+       return jobs::Append{read_tokens(from, "tokens", model), read_turns(from)};
+     }},
+    {"add",
+     [](auto& from, auto& model) -> jobs::Any {
+       return jobs::Add{read_tokens(from, "tokens", model), read_turns(from)};
+     }},
+    {"score", [](auto& from, auto& model) -> jobs::Any { return jobs::Score{read_tokens(from, "tokens", model)}; }},
+    {"generate", [](auto& from, auto& model) -> jobs::Any { return read_generate(from, model); }},
+    {"rebase", [](auto&, auto&) -> jobs::Any { return jobs::Rebase{}; }},
+    {"cut", [](auto& from, auto&) -> jobs::Any { return jobs::Cut{static_cast<int64_t>(number(from, "keep"))}; }},
+    {"replaceSinks",
+     [](auto& from, auto& model) -> jobs::Any { return jobs::ReplaceSinks{read_tokens(from, "tokens", model)}; }},
+    {"look", [](auto&, auto&) -> jobs::Any { return jobs::ReadTokens{}; }},
+    {"save", [](auto&, auto&) -> jobs::Any { return jobs::Save{}; }},
+    {"restore", [](auto& from, auto&) -> jobs::Any { return read_restore(from); }}};
+
+}  // namespace
+
 Job read_job(const Napi::Object& from, const Model& model) {
-  Job job;
-  job.kind = named(from, "type", kJobs);
-  if (const auto given = from.Get("tokens"); given.IsTypedArray()) job.tokens = tokens(given);
-  if (const auto turns = from.Get("turns"); turns.IsTypedArray()) job.turns = tokens(turns);
-  if (job.kind == Job::cut) job.keep = static_cast<int64_t>(number(from, "keep"));
-  if (job.kind == Job::restore) {
-    const auto state = from.Get("state").As<Napi::Uint8Array>();
-    job.state.assign(state.Data(), state.Data() + state.ByteLength());
-    job.tokens_alone = from.Get("tokensAlone").ToBoolean();
-  }
+  Job job{.what = named(from, "type", kJobs)(from, model), .priority = 0, .stream = nullptr};
   if (const auto priority = from.Get("priority"); priority.IsNumber()) job.priority = priority.ToNumber().DoubleValue();
-  model.check_tokens(job.tokens.data(), job.tokens.size());
-  if (job.kind == Job::generate) {
-    job.max_tokens = static_cast<int64_t>(number(from, "maxTokens"));
-    job.time_limit_ms = number(from, "timeLimit");
-    job.stops = texts(from, "stop");
-    job.sampling = read_sampling(from.Get("sampling").As<Napi::Object>());
-    for (const auto& [token, value] : job.sampling.bias) model.check_tokens(&token, 1);
-    if (const auto grammar = from.Get("grammar"); grammar.IsString()) job.grammar = grammar.ToString().Utf8Value();
-    if (from.Get("triggers").IsArray()) job.triggers = texts(from, "triggers");
-    if (from.Get("alternatives").IsNumber()) job.alternatives = integer(from, "alternatives");
-    if (const auto shown = from.Get("shown"); shown.IsTypedArray()) job.shown = tokens(shown);
-    job.speculation = from.Get("speculation").ToBoolean();
-    if (const auto forced = from.Get("forcedDrafts"); forced.IsObject()) {
-      const auto object = forced.As<Napi::Object>();
-      job.forced =
-          std::make_shared<const Job::Forced>(Job::Forced{tokens(object.Get("tokens")), integer(object, "count")});
-      model.check_tokens(job.forced->tokens.data(), job.forced->tokens.size());
-    }
-  }
   return job;
 }
 

@@ -1,5 +1,8 @@
 #include "addon/stream_object.h"
 
+#include <type_traits>
+#include <variant>
+
 #include "addon/javascript_thread.h"
 #include "addon/napi_values.h"
 
@@ -45,19 +48,19 @@ class Waker : public std::enable_shared_from_this<Waker> {
 
 namespace {
 
-Napi::Array probabilities(Napi::Env env, const std::vector<TokenProbability>& told) {
+Napi::Array probabilities(Napi::Env env, const std::vector<TokenProbability>& of) {
   const auto pair = [&](Token token, float log_probability) {
     auto object = Napi::Object::New(env);
     object.Set("token", Napi::Number::New(env, token)),
         object.Set("logProbability", Napi::Number::New(env, log_probability));
     return object;
   };
-  auto list = Napi::Array::New(env, told.size());
-  for (uint32_t i = 0; i < told.size(); i++) {
-    auto object = pair(told[i].token, told[i].log_probability);
-    auto likeliest = Napi::Array::New(env, told[i].likeliest.size());
-    for (uint32_t j = 0; j < told[i].likeliest.size(); j++)
-      likeliest.Set(j, pair(told[i].likeliest[j].first, told[i].likeliest[j].second));
+  auto list = Napi::Array::New(env, of.size());
+  for (uint32_t i = 0; i < of.size(); i++) {
+    auto object = pair(of[i].token, of[i].log_probability);
+    auto likeliest = Napi::Array::New(env, of[i].likeliest.size());
+    for (uint32_t j = 0; j < of[i].likeliest.size(); j++)
+      likeliest.Set(j, pair(of[i].likeliest[j].first, of[i].likeliest[j].second));
     object.Set("likeliest", likeliest);
     list.Set(i, object);
   }
@@ -78,6 +81,75 @@ Napi::Value to_bytes(Napi::Env env, const std::vector<uint8_t>& from) {
   } catch (const Napi::Error&) {
     return env.Undefined();
   }
+}
+
+// What an event is in JavaScript: see NativeEvent in lib/engine/native.ts.
+class EventObject {
+ public:
+  EventObject(Napi::Env env, const char* type) : env_(env), object_(Napi::Object::New(env)) { set("type", type); }
+  template <class Value>
+  EventObject& set(const char* name, const Value& value) {
+    if constexpr (std::is_arithmetic_v<Value>) object_.Set(name, Napi::Number::New(env_, static_cast<double>(value)));
+    else object_.Set(name, value);
+    return *this;
+  }
+  EventObject& set(const events::Counts& counts) {
+    return set("seenTokens", counts.seen).set("cachedTokens", counts.cached).set("evictedTokens", counts.evicted);
+  }
+  Napi::Object get() const { return object_; }
+
+ private:
+  Napi::Env env_;
+  Napi::Object object_;
+};
+
+Napi::Object to_object(Napi::Env env, const events::Prefill& event) {
+  return EventObject(env, "prefill").set("done", event.done).set("total", event.total).get();
+}
+
+Napi::Object to_object(Napi::Env env, const events::Text& event) {
+  EventObject object(env, "text");
+  object.set("text", event.text);
+  if (!event.probabilities.empty()) object.set("tokens", probabilities(env, event.probabilities));
+  return object.get();
+}
+
+Napi::Object to_object(Napi::Env env, const events::Evict& event) {
+  return EventObject(env, "evict").set("tokens", event.tokens).set("total", event.total).get();
+}
+
+Napi::Object to_object(Napi::Env env, const events::Rebase& event) {
+  return EventObject(env, "rebase").set("tokens", event.tokens).get();
+}
+
+Napi::Object to_object(Napi::Env env, const events::Scores& event) {
+  auto values = Napi::Float32Array::New(env, event.values.size());
+  std::copy(event.values.begin(), event.values.end(), values.Data());
+  return EventObject(env, "scores").set("values", values).get();
+}
+
+Napi::Object to_object(Napi::Env env, const events::Error& event) {
+  return EventObject(env, "error").set("code", event.code).set("message", event.message).set(event.counts).get();
+}
+
+Napi::Object to_object(Napi::Env env, const events::Finish& event) {
+  EventObject object(env, "finish");
+  object.set("reason", event.reason).set(event.counts);
+  object.set("promptTokens", event.prompt_tokens).set("reusedTokens", event.reused_tokens);
+  object.set("completionTokens", event.completion_tokens);
+  object.set("promptMs", event.prompt_ms).set("generationMs", event.generation_ms);
+  if (event.drafted_tokens >= 0)
+    object.set("draftedTokens", event.drafted_tokens).set("acceptedTokens", event.accepted_tokens);
+  if (!event.tokens.empty()) object.set("tokens", to_array(env, event.tokens));
+  if (event.state.empty()) return object.get();
+  const auto state = to_bytes(env, event.state);
+  if (!state.IsUndefined()) return object.set("state", state).get();
+  return to_object(env, events::Error{.code = "SAVE_FAILED",
+                                      .message = "the chat takes " + std::to_string(event.state.size()) +
+                                                 " bytes, more than JavaScript has room for in one piece: free memory, "
+                                                 "use Node.js 22 or later (20 takes 4 GiB at most), or keep a smaller "
+                                                 "window",
+                                      .counts = event.counts});
 }
 
 }  // namespace
@@ -103,63 +175,7 @@ Napi::Value StreamObject::take(const Napi::CallbackInfo& info) {
   const auto env = info.Env();
   const auto event = stream_->take();
   if (!event) return env.Null();
-  auto object = Napi::Object::New(env);
-  const auto set = [&](const char* name, double value) { object.Set(name, Napi::Number::New(env, value)); };
-  const auto set_counts = [&] {
-    set("seenTokens", static_cast<double>(event->seen_tokens));
-    set("cachedTokens", static_cast<double>(event->cached_tokens));
-    set("evictedTokens", static_cast<double>(event->evicted_tokens));
-  };
-  static constexpr const char* names[] = {"prefill", "text", "evict", "rebase", "scores", "finish", "error"};
-  object.Set("type", names[event->type]);
-  switch (event->type) {
-    case StreamEvent::prefill:
-      set("done", static_cast<double>(event->done)), set("total", static_cast<double>(event->total));
-      break;
-    case StreamEvent::text:
-      object.Set("text", event->content);
-      if (!event->told.empty()) object.Set("tokens", probabilities(env, event->told));
-      break;
-    case StreamEvent::evict:
-      set("tokens", static_cast<double>(event->done)), set("total", static_cast<double>(event->total));
-      break;
-    case StreamEvent::rebase: set("tokens", static_cast<double>(event->done)); break;
-    case StreamEvent::scores: {
-      auto values = Napi::Float32Array::New(env, event->values.size());
-      std::copy(event->values.begin(), event->values.end(), values.Data());
-      object.Set("values", values);
-      break;
-    }
-    case StreamEvent::finish:
-      object.Set("reason", event->reason);
-      set("promptTokens", static_cast<double>(event->prompt_tokens)),
-          set("reusedTokens", static_cast<double>(event->reused_tokens)),
-          set("completionTokens", static_cast<double>(event->completion_tokens));
-      if (event->drafted_tokens >= 0)
-        set("draftedTokens", static_cast<double>(event->drafted_tokens)),
-            set("acceptedTokens", static_cast<double>(event->accepted_tokens));
-      if (!event->tokens.empty()) object.Set("tokens", to_array(env, event->tokens));
-      if (!event->state.empty()) {
-        const auto state = to_bytes(env, event->state);
-        if (state.IsUndefined()) {
-          object.Set("type", names[StreamEvent::error]);
-          object.Set("code", "SAVE_FAILED");
-          object.Set("message", "the chat takes " + std::to_string(event->state.size()) +
-                                    " bytes, more than JavaScript has room for in one piece: free memory, use Node.js "
-                                    "22 or later (20 takes 4 GiB at most), or keep a smaller window");
-          set_counts();
-          break;
-        }
-        object.Set("state", state);
-      }
-      set("promptMs", event->prompt_ms), set("generationMs", event->generation_ms);
-      set_counts();
-      break;
-    case StreamEvent::error:
-      object.Set("code", event->reason), object.Set("message", event->content);
-      set_counts();
-      break;
-  }
+  const auto object = std::visit([&](const auto& one) { return to_object(env, one); }, *event);
   if (stream_->closed()) waker_->close();
   return object;
 }

@@ -5,13 +5,14 @@
 
 namespace streaming {
 
-Generation::Generation(std::shared_ptr<const Model> model, const Job& job, int64_t seen, std::function<bool()> go_on)
+Generation::Generation(std::shared_ptr<const Model> model, const jobs::Generate& job, int64_t seen,
+                       std::function<bool()> go_on)
     : model_(std::move(model)),
-      shown_(job.shown),
+      visible_(job.visible),
       alternatives_(job.alternatives),
       constraint_(job.grammar.empty()
                       ? nullptr
-                      : std::make_unique<Constraint>(model_, job.grammar, job.triggers, job.shown, std::move(go_on))),
+                      : std::make_unique<Constraint>(model_, job.grammar, job.triggers, job.visible, std::move(go_on))),
       sampler_(model_, job.sampling, seen),
       text_(job.stops) {}
 
@@ -21,7 +22,7 @@ bool Generation::ends(Token token) const {
 
 std::string Generation::bytes_of(Token token) const {
   if (token == kNoToken || !model_->has_tokenizer() || ends(token)) return {};
-  return model_->piece(token, std::find(shown_.begin(), shown_.end(), token) != shown_.end());
+  return model_->piece(token, std::find(visible_.begin(), visible_.end(), token) != visible_.end());
 }
 
 Generation::Output Generation::add(Token token, const std::string& bytes, const float* logits) {

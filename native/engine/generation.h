@@ -30,7 +30,7 @@ class Generation {
 
   // `seen`: tokens of the conversation so far; `go_on` is asked in the midst of a grammar's work. Throws Failure
   // INVALID_OPTION for a grammar that cannot be followed.
-  Generation(std::shared_ptr<const Model> model, const Job& job, int64_t seen, std::function<bool()> go_on);
+  Generation(std::shared_ptr<const Model> model, const jobs::Generate& job, int64_t seen, std::function<bool()> go_on);
 
   // The conversation's last tokens, of which penalties go by the last lookback().
   int lookback() const { return sampler_.lookback(); }
@@ -58,7 +58,7 @@ class Generation {
   Output output(TextAssembler::Piece piece);
 
   const std::shared_ptr<const Model> model_;
-  const std::vector<Token> shown_;
+  const std::vector<Token> visible_;
   const int alternatives_;
   std::unique_ptr<Constraint> constraint_;  // null: none
   Sampler sampler_;

@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "engine/token_stream.h"
@@ -10,34 +11,34 @@
 
 namespace streaming {
 
-// What is asked of a sequence: one at a time.
-struct Job {
-  enum Kind {
-    append,
-    add,  // as append, but its tokens wait, to be decoded with the next job
-    score,
-    generate,
-    rebase,
-    cut,            // forgets the tokens of the conversation behind the first `keep`
-    replace_sinks,  // by `tokens`
-    look,           // its finish tells all tokens that are kept
-    save,           // its finish tells all that a sequence of the same kind needs to be as this one
-    restore,        // the opposite, for a sequence that is empty
-  } kind;
-  std::vector<Token> tokens;   // to be added first; for score, to be scored
-  std::vector<int> turns;      // where among them turns begin
-  int64_t keep = 0;            // cut: tokens of the conversation that stay
-  std::vector<uint8_t> state;  // restore: what save told ...
-  bool tokens_alone = false;   // ... of which the cells are of no use
-  double priority = 0;         // who comes first where several wait for a place in the cache: the highest
-  int64_t max_tokens = 0;      // 0: no limit
-  double time_limit_ms = 0;    // 0: no limit
+// What is asked of a sequence: one of these at a time.
+namespace jobs {
+
+// These tokens are the next ones; turns begin at these of them.
+struct Append {
+  std::vector<Token> tokens;
+  std::vector<int> turns;
+};
+// As Append, but they wait to be decoded with the next job.
+struct Add {
+  std::vector<Token> tokens;
+  std::vector<int> turns;
+};
+// These tokens are the next ones, and the log-probability of each is told.
+struct Score {
+  std::vector<Token> tokens;
+};
+struct Generate {
+  std::vector<Token> tokens;  // the next ones, before the reply
+  std::vector<int> turns;
+  int64_t max_tokens = 0;    // 0: no limit
+  double time_limit_ms = 0;  // 0: no limit
   std::vector<std::string> stops;
   SamplingOptions sampling;
   std::string grammar;                // that the reply must follow; empty: none
   std::vector<std::string> triggers;  // texts from which on it must; none: from the start
-  int alternatives = -1;              // how many likely tokens to tell with each; -1: no probabilities at all
-  std::vector<Token> shown;           // control tokens that are text of the reply, by their names
+  int alternatives = -1;              // how many likely tokens to tell with each; -1: no log-probabilities at all
+  std::vector<Token> visible;         // control tokens that are text of the reply, by their names
   bool speculation = false;
   // For tests: of the reply that these tokens foretell, always so many are drafted; where the number is negative,
   // drafts are what they would be. Its finish tells its tokens.
@@ -46,7 +47,42 @@ struct Job {
     int count;
   };
   std::shared_ptr<const Forced> forced;
+};
+struct Rebase {};
+// Forgets the tokens of the conversation behind the first `keep`.
+struct Cut {
+  int64_t keep;
+};
+struct ReplaceSinks {
+  std::vector<Token> tokens;
+};
+// Its finish tells all tokens that are kept.
+struct ReadTokens {};
+// Its finish tells all that a sequence of the same kind needs to be as this one.
+struct Save {};
+// The opposite, for a sequence that is empty. `tokens_alone`: the cells in the state are of no use.
+struct Restore {
+  std::vector<uint8_t> state;
+  bool tokens_alone;
+};
+
+using Any = std::variant<Append, Add, Score, Generate, Rebase, Cut, ReplaceSinks, ReadTokens, Save, Restore>;
+
+}  // namespace jobs
+
+struct Job {
+  jobs::Any what;
+  double priority = 0;  // which comes first where several wait for a slot: the highest
   std::shared_ptr<TokenStream> stream;
+
+  template <class Kind>
+  bool is() const {
+    return std::holds_alternative<Kind>(what);
+  }
+  template <class Kind>
+  const Kind* as() const {
+    return std::get_if<Kind>(&what);
+  }
 };
 
 }  // namespace streaming

@@ -40,9 +40,13 @@ LlamaContext::LlamaContext(const Model& model, const ContextOptions& options, st
       recurrent_(model_.facts().recurrent || model_.facts().hybrid),
       thread_choice_(options.threads, options.batch_size, options.threads_may_change) {}
 
-LlamaContext::~LlamaContext() {
-  ids_->memory = nullptr;
-  if (context_) llama().llama_free(context_);
+LlamaContext::~LlamaContext() { free_context(); }
+
+// Ids stand for nothing until there is another.
+void LlamaContext::free_context() {
+  ids_->release = nullptr;
+  memory_ = nullptr;
+  if (context_) llama().llama_free(std::exchange(context_, nullptr));
 }
 
 void LlamaContext::need_weights(const std::function<bool()>& go_on) {
@@ -51,9 +55,8 @@ void LlamaContext::need_weights(const std::function<bool()>& go_on) {
 }
 
 void LlamaContext::unload() {
-  ids_->memory = nullptr;
+  free_context();
   ids_ = std::make_shared<SequenceIds>();
-  if (context_) llama().llama_free(std::exchange(context_, nullptr));
   cells_ = 0;
   pool_.reset();
   weights_.reset();
@@ -61,8 +64,7 @@ void LlamaContext::unload() {
 
 LlamaContext::Made LlamaContext::make(int cells, int ids) {
   const int cells_before = cells_;
-  ids_->memory = nullptr;
-  if (context_) llama().llama_free(std::exchange(context_, nullptr));
+  free_context();
   for (int id = ids - 1; id >= ids_->count; id--) ids_->free.push_back(id);
   ids_->count = ids;
   take_assertion();
@@ -71,7 +73,9 @@ LlamaContext::Made LlamaContext::make(int cells, int ids) {
   if (!made.larger) made.reason = LlamaLibrary::take_errors();
   if (!made.larger && cells_before > 0) context_ = make_context(cells_before, ids);
   if (context_) {
-    ids_->memory = llama().llama_get_memory(context_);
+    memory_ = llama().llama_get_memory(context_);
+    // A model without memory has no cells to remove: its ids stand for nothing.
+    if (memory_) ids_->release = [memory = memory_](int id) { llama().llama_memory_seq_rm(memory, id, -1, -1); };
   } else {
     ids_ = std::make_shared<SequenceIds>();
     cells_ = 0;
@@ -96,11 +100,11 @@ llama_context* LlamaContext::make_context(int cells, int ids) {
 }
 
 bool LlamaContext::remove(const SequenceId& id, Position from, Position to) const {
-  return llama().llama_memory_seq_rm(ids_->memory, id.get(), from, to);
+  return llama().llama_memory_seq_rm(memory_, id.get(), from, to);
 }
 
 void LlamaContext::copy(const SequenceId& from_id, const SequenceId& to_id, Position from, Position to) const {
-  llama().llama_memory_seq_cp(ids_->memory, from_id.get(), to_id.get(), from, to);
+  llama().llama_memory_seq_cp(memory_, from_id.get(), to_id.get(), from, to);
 }
 
 void LlamaContext::copy_state(const SequenceId& from_id, const SequenceId& to_id) const {
@@ -108,11 +112,11 @@ void LlamaContext::copy_state(const SequenceId& from_id, const SequenceId& to_id
 }
 
 Position LlamaContext::newest(const SequenceId& id) const {
-  return llama().llama_memory_seq_pos_max(ids_->memory, id.get());
+  return llama().llama_memory_seq_pos_max(memory_, id.get());
 }
 
 Position LlamaContext::oldest(const SequenceId& id) const {
-  return llama().llama_memory_seq_pos_min(ids_->memory, id.get());
+  return llama().llama_memory_seq_pos_min(memory_, id.get());
 }
 
 size_t LlamaContext::size_of(const SequenceId& id) const {
@@ -165,7 +169,8 @@ void LlamaContext::choose_fixed_threads() {
   if (fixed_threads_ == 0) fixed_threads_ = thread_choice_.threads();
 }
 
-void LlamaContext::decode(Batch& batch, bool fixed) {
+void LlamaContext::decode(Batch& batch) {
+  const bool fixed = fixed_;
   if (!broken_.empty()) throw Failure("DECODE_FAILED", broken_);
   LlamaLibrary::take_errors();
   take_assertion();

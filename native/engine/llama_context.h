@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "engine/cells.h"
 #include "engine/context_options.h"
-#include "engine/sequence_id.h"
 #include "llama/batch.h"
 #include "llama/model.h"
 #include "llama/thread_choice.h"
@@ -17,7 +17,7 @@ namespace streaming {
 
 // A model's weights while they are needed, one llama.cpp context made of them, its threads and its sequence ids: all
 // that the engine asks of llama.cpp. It knows no conversation. On the engine's thread, but for cells().
-class LlamaContext {
+class LlamaContext final : public Cells {
  public:
   // The model must outlive all but the destructor. `stopping`: a decode in progress is to end at once; asked on the
   // threads that compute.
@@ -46,38 +46,34 @@ class LlamaContext {
     std::string reason;  // what llama.cpp said where it is not larger
   };
   Made make(int cells, int ids);
-  bool has_memory() const { return ids_->memory != nullptr; }
+  bool has_memory() const { return memory_ != nullptr; }
 
-  // ---- what lies under an id: ranges are [from, to), -1 stands for the first or behind the last position
+  // ---- what lies under an id
 
-  SequenceId take_id() { return SequenceId(ids_); }
-  // False: this memory cannot let go of a part.
-  bool remove(const SequenceId& id, Position from, Position to) const;
-  // Metadata only: the two share those cells.
-  void copy(const SequenceId& from_id, const SequenceId& to_id, Position from, Position to) const;
-  // A recurrent state alone, which knows no positions.
-  void copy_state(const SequenceId& from_id, const SequenceId& to_id) const;
-  Position newest(const SequenceId& id) const;  // -1: there is none
-  Position oldest(const SequenceId& id) const;
-  // Bytes of all that lies there, and of what windowed layers hold of it.
-  size_t size_of(const SequenceId& id) const;
-  size_t windowed_size_of(const SequenceId& id) const;
-  // All that lies there; empty where it cannot be had.
-  std::vector<uint8_t> read(const SequenceId& id) const;
-  // Puts it there. Returns the bytes that were taken; 0: none, and some cells may be those of a part of them.
-  size_t write(const SequenceId& id, const std::vector<uint8_t>& bytes) const;
+  SequenceId take_id() override { return SequenceId(ids_); }
+  bool remove(const SequenceId& id, Position from, Position to) const override;
+  void copy(const SequenceId& from_id, const SequenceId& to_id, Position from, Position to) const override;
+  void copy_state(const SequenceId& from_id, const SequenceId& to_id) const override;
+  Position newest(const SequenceId& id) const override;
+  Position oldest(const SequenceId& id) const override;
+  size_t size_of(const SequenceId& id) const override;
+  size_t windowed_size_of(const SequenceId& id) const override;
+  std::vector<uint8_t> read(const SequenceId& id) const override;
+  size_t write(const SequenceId& id, const std::vector<uint8_t>& bytes) const override;
 
   // ---- computing
 
-  // `fixed_threads`: on as many threads as all decodes that ask so, so that logits are the same to the last bit. Throws
-  // Failure CLOSED, DECODE_FAILED; then llama.cpp's cache may hold a part of the batch.
-  void decode(Batch& batch, bool fixed_threads);
+  int batch_size() const override { return options_.batch_size; }
+  void decode(Batch& batch) override;
+  // Whether decodes are computed on as many threads as all that ask so, so that logits are the same to the last bit.
+  void fix_threads(bool fixed) { fixed_ = fixed; }
   // The number of threads may change now for those that ask for a fixed one: none is in the midst of a reply.
   void choose_fixed_threads();
   // Null: there are none.
   const float* logits(int index) const;
 
  private:
+  void free_context();
   bool must_stop_decoding();
   llama_context* make_context(int cells, int ids);
 
@@ -88,10 +84,12 @@ class LlamaContext {
 
   std::shared_ptr<Weights> weights_;  // from the first job on, or the first after they were unloaded
   llama_context* context_ = nullptr;
+  llama_memory_t memory_ = nullptr;
   std::atomic<int> cells_{0};
   std::shared_ptr<SequenceIds> ids_ = std::make_shared<SequenceIds>();
   ThreadChoice thread_choice_;
   std::unique_ptr<ThreadPool> pool_;
+  bool fixed_ = false;
   int threads_set_ = 0;         // what the context has been told
   int fixed_threads_ = 0;       // on which reproducible replies are computed; 0: chosen by the next one
   bool fixed_is_slow_ = false;  // with so many, a decode has taken far too long: the next reply may have fewer

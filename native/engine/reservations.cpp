@@ -6,13 +6,6 @@
 
 namespace streaming {
 
-int cells_needed(const CachePolicy::Limits& limits, bool recurrent) {
-  const int tokens = limits.sinks + limits.window;
-  if (limits.kind != CachePolicy::streaming) return tokens + 1;
-  // The sinks on the move; those of two bookmarks.
-  return tokens + (recurrent ? 3 : 1) * limits.sinks + kHeldCells;
-}
-
 int Reservations::reserve(const CachePolicy::Limits& limits) {
   std::lock_guard lock(mutex_);
   return add(limits);

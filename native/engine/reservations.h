@@ -3,18 +3,11 @@
 #include <mutex>
 #include <optional>
 
+#include "engine/cache_size.h"
 #include "engine/context_options.h"
 #include "policy/cache_policy.h"
 
 namespace streaming {
-
-// Evicted cells that are held for taking tokens back: the run-ahead, and what a stop string may keep waiting. Held for
-// so many tokens, whatever the reader has taken: so which cells come free does not depend on the reader, nor how sums
-// over them are rounded.
-constexpr int kHeldCells = 64;
-
-// Cells of the cache that one sequence needs. `recurrent`: its model has a recurrent state.
-int cells_needed(const CachePolicy::Limits& limits, bool recurrent);
 
 // What has been reserved for the sequences that are open, by their handles. Any thread.
 class Reservations {

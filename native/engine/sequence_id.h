@@ -1,16 +1,17 @@
 #pragma once
+#include <functional>
 #include <memory>
 #include <utility>
 #include <vector>
 
-#include "llama/llama_library.h"
 #include "support/failure.h"
 
 namespace streaming {
 
-// The sequence ids of one llama.cpp context. It outlives the context where somebody still holds an id.
+// The sequence ids of one cache. They outlive it where an id is still held.
 struct SequenceIds {
-  llama_memory_t memory = nullptr;  // null once the context is gone: then ids stand for nothing
+  std::function<void(int)>
+      release;  // removes the cells under an id; null once the cache is gone: ids stand for nothing
   std::vector<int> free;
   int count = 0;
 };
@@ -36,14 +37,14 @@ class SequenceId {
   }
   ~SequenceId() { reset(); }
 
-  // False as well once the context is gone: the same number may name the cells of another there is now.
-  explicit operator bool() const { return id_ >= 0 && ids_->memory; }
+  // False as well once the cache is gone: the same number may name the cells of another there is now.
+  explicit operator bool() const { return id_ >= 0 && ids_->release; }
   int get() const { return id_; }
   void reset() {
     const int id = std::exchange(id_, -1);
     const auto ids = std::exchange(ids_, nullptr);
-    if (id < 0 || !ids->memory) return;
-    llama().llama_memory_seq_rm(ids->memory, id, -1, -1);
+    if (id < 0 || !ids->release) return;
+    ids->release(id);
     ids->free.push_back(id);
   }
 

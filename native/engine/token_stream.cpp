@@ -1,19 +1,22 @@
 #include "engine/token_stream.h"
 
+#include <utility>
+
 namespace streaming {
 
 void TokenStream::add_prefill(int64_t done, int64_t total) {
   std::unique_lock lock(mutex_);
   if (cancelled_) return;
-  if (done == 0) prefill_begins_ = StreamEvent{.type = StreamEvent::prefill, .done = 0, .total = total};
-  else prefill_ = StreamEvent{.type = StreamEvent::prefill, .done = done, .total = total};
+  if (done == 0) prefill_begins_ = events::Prefill{0, total};
+  else prefill_ = events::Prefill{done, total};
   wake_reader(lock);
 }
 
-void TokenStream::add_text(const std::string& text, size_t bytes, int tokens, std::vector<TokenProbability> told) {
+void TokenStream::add_text(const std::string& text, size_t bytes, int tokens,
+                           std::vector<TokenProbability> probabilities) {
   std::unique_lock lock(mutex_);
   if (cancelled_) return;
-  for (auto& one : told) told_.push_back(std::move(one));
+  for (auto& one : probabilities) probabilities_.push_back(std::move(one));
   text_ += text;
   text_bytes_ += bytes;
   waiting_tokens_ += tokens;
@@ -31,7 +34,7 @@ void TokenStream::add_evicted(int64_t tokens, int64_t total) {
 void TokenStream::add_rebase(int64_t tokens) {
   std::unique_lock lock(mutex_);
   if (cancelled_) return;
-  rebase_ = StreamEvent{.type = StreamEvent::rebase, .done = tokens};
+  rebase_ = events::Rebase{tokens};
   wake_reader(lock);
 }
 
@@ -42,17 +45,18 @@ void TokenStream::add_scores(const std::vector<float>& values) {
   wake_reader(lock);
 }
 
-void TokenStream::end(StreamEvent event) {
+void TokenStream::end(events::Last event) {
   std::unique_lock lock(mutex_);
   if (closed_) return;
   // Cancelled while the engine was about to say this: what it says to the cancel is yet to come.
-  if (cancelled_ && event.type == StreamEvent::finish && event.reason != "abort") return;
+  const auto* finish = std::get_if<events::Finish>(&event);
+  if (cancelled_ && finish && finish->reason != "abort") return;
   last_ = std::move(event);
   closed_ = abandoned_;
   wake_reader(lock);
 }
 
-void TokenStream::close(StreamEvent event) {
+void TokenStream::close(events::Error event) {
   std::unique_lock lock(mutex_);
   if (closed_) return;
   is_final_ = true;
@@ -81,34 +85,32 @@ int TokenStream::waiting_tokens() const {
   return waiting_tokens_;
 }
 
-std::optional<StreamEvent> TokenStream::take() {
-  std::optional<StreamEvent> event;
+std::optional<events::Any> TokenStream::take() {
+  std::optional<events::Any> event;
   {
     std::lock_guard lock(mutex_);
     if (!something_to_take()) return event;
-    if (prefill_begins_) event.swap(prefill_begins_);
-    else if (prefill_) event.swap(prefill_);
-    else if (rebase_) event.swap(rebase_);
-    else if (evicted_ >= kEvictionsToldAtOnce || (evicted_ > 0 && last_ && text_.empty())) {
-      event = StreamEvent{.type = StreamEvent::evict, .done = evicted_, .total = evicted_total_};
-      evicted_ = 0;
-    } else if (!text_.empty()) {
-      event = StreamEvent{.type = StreamEvent::text};
-      event->content.swap(text_);
-      event->told.swap(told_);
-      delivered_bytes_ += text_bytes_;
-      text_bytes_ = 0;
-      waiting_tokens_ = 0;
-    } else if (!scores_.empty()) {
-      event = StreamEvent{.type = StreamEvent::scores};
-      event->values.swap(scores_);
-    } else {
-      event.swap(last_);
-      closed_ = true;
-    }
+    event = take_next();
   }
   poke_();
   return event;
+}
+
+// The mutex is held, and there is something.
+events::Any TokenStream::take_next() {
+  if (prefill_begins_) return *std::exchange(prefill_begins_, std::nullopt);
+  if (prefill_) return *std::exchange(prefill_, std::nullopt);
+  if (rebase_) return *std::exchange(rebase_, std::nullopt);
+  if (evicted_ >= kEvictionsOfAnEvent || (evicted_ > 0 && last_ && text_.empty()))
+    return events::Evict{std::exchange(evicted_, 0), evicted_total_};
+  if (!text_.empty()) {
+    delivered_bytes_ += std::exchange(text_bytes_, 0);
+    waiting_tokens_ = 0;
+    return events::Text{std::exchange(text_, {}), std::exchange(probabilities_, {})};
+  }
+  if (!scores_.empty()) return events::Scores{std::exchange(scores_, {})};
+  closed_ = true;
+  return std::visit([](auto last) -> events::Any { return last; }, *std::exchange(last_, std::nullopt));
 }
 
 void TokenStream::cancel() {
@@ -121,7 +123,7 @@ void TokenStream::cancel() {
     rebase_.reset();
     text_.clear();
     scores_.clear();
-    told_.clear();
+    probabilities_.clear();
     text_bytes_ = 0;
     evicted_ = 0;
     // What had been said last no longer holds, unless everything before it was taken: the engine says anew, while it
@@ -151,7 +153,7 @@ void TokenStream::wait(std::function<void()> wake) {
 bool TokenStream::something_to_take() const {
   if (cancelled_) return last_.has_value();
   return prefill_begins_ || prefill_ || rebase_ || last_ || !text_.empty() || !scores_.empty() ||
-         evicted_ >= kEvictionsToldAtOnce;
+         evicted_ >= kEvictionsOfAnEvent;
 }
 
 void TokenStream::wake_reader(std::unique_lock<std::mutex>& lock) {

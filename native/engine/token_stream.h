@@ -4,27 +4,59 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "llama/probabilities.h"
 
 namespace streaming {
 
-// What JavaScript is told about one job. One struct for all kinds: `type` says which fields mean something.
-struct StreamEvent {
-  enum Type { prefill, text, evict, rebase, scores, finish, error } type;
-  int64_t done = 0, total = 0;              // prefill; evict and rebase use `done` for the number of tokens
-  std::string content = {};                 // text; the message of an error
-  std::string reason = {};                  // why it finished; the code of an error
-  std::vector<float> values = {};           // scores
-  std::vector<TokenProbability> told = {};  // text: of its tokens, where they were asked for
-  std::vector<int32_t> tokens = {};         // finish: the reply's, where a test has asked for them; or what is kept
-  std::vector<uint8_t> state = {};          // finish: what was saved
-  int64_t prompt_tokens = 0, reused_tokens = 0, completion_tokens = 0, seen_tokens = 0, cached_tokens = 0,
-          evicted_tokens = 0;
+// What JavaScript is told about one job.
+namespace events {
+
+// Tokens of the prompt that have been decoded, of how many.
+struct Prefill {
+  int64_t done, total;
+};
+struct Text {
+  std::string text;
+  std::vector<TokenProbability> probabilities;  // of the tokens that end in it, where they were asked for
+};
+// Tokens that were evicted, and how many there have been of the whole sequence.
+struct Evict {
+  int64_t tokens, total;
+};
+// All tokens that are kept have been decoded again.
+struct Rebase {
+  int64_t tokens;
+};
+struct Scores {
+  std::vector<float> values;
+};
+// Tokens of the whole sequence when a job ends: evicted and pending ones included, those that are kept, those that have
+// left.
+struct Counts {
+  int64_t seen = 0, cached = 0, evicted = 0;
+};
+struct Finish {
+  std::string reason;
+  std::vector<int32_t> tokens = {};  // the reply's, where a test has asked for them; or what is kept
+  std::vector<uint8_t> state = {};   // what was saved
+  int64_t prompt_tokens = 0, reused_tokens = 0, completion_tokens = 0;
   int64_t drafted_tokens = -1, accepted_tokens = 0;  // -1: speculation was not asked for
   double prompt_ms = 0, generation_ms = 0;
+  Counts counts = {};
 };
+struct Error {
+  std::string code, message;
+  Counts counts = {};
+};
+
+using Any = std::variant<Prefill, Text, Evict, Rebase, Scores, Finish, Error>;
+// The last one of a job.
+using Last = std::variant<Finish, Error>;
+
+}  // namespace events
 
 // The queue between the engine's thread and one reader. Bounded, because what piles up is merged: one text, one
 // count of evictions. The engine holds its end and JavaScript's object the other; a mutex guards everything.
@@ -35,14 +67,14 @@ class TokenStream {
 
   // The engine's end. After a cancel only end() still counts.
   void add_prefill(int64_t done, int64_t total);
-  void add_text(const std::string& text, size_t bytes, int tokens, std::vector<TokenProbability> told = {});
+  void add_text(const std::string& text, size_t bytes, int tokens, std::vector<TokenProbability> probabilities = {});
   void add_evicted(int64_t tokens, int64_t total);
   void add_rebase(int64_t tokens);
   void add_scores(const std::vector<float>& values);
   // The last event. May be given again after a cancel, as long as the reader has not taken it.
-  void end(StreamEvent event);
-  // Nothing more will be said, whatever the reader does: the last event is this one, where there is none yet.
-  void close(StreamEvent event);
+  void end(events::Last event);
+  // Nothing more follows, whatever the reader does: the last event is this one, where there is none yet.
+  void close(events::Error event);
   bool cancelled() const;
   bool closed() const;  // the last event has been taken
   // Bytes (of tokens, see TextAssembler) whose text the reader has taken, and tokens it has yet to take.
@@ -50,7 +82,7 @@ class TokenStream {
   int waiting_tokens() const;
 
   // The reader's end, on JavaScript's thread.
-  std::optional<StreamEvent> take();
+  std::optional<events::Any> take();
   void cancel();
   // cancel(), and nobody will take the last event.
   void abandon();
@@ -58,21 +90,24 @@ class TokenStream {
   void wait(std::function<void()> wake);
 
  private:
-  // Evictions come with each token once the cache is full; they are told in lots.
-  static constexpr int64_t kEvictionsToldAtOnce = 64;
+  // Evictions come with each token once the cache is full; one event tells of many.
+  static constexpr int64_t kEvictionsOfAnEvent = 64;
   bool something_to_take() const;
+  events::Any take_next();
   void wake_reader(std::unique_lock<std::mutex>& lock);
 
   mutable std::mutex mutex_;
   std::function<void()> poke_;
   std::function<void()> wake_;
-  std::optional<StreamEvent> prefill_begins_, prefill_, rebase_, last_;
+  std::optional<events::Prefill> prefill_begins_, prefill_;
+  std::optional<events::Rebase> rebase_;
+  std::optional<events::Last> last_;
   std::string text_;
   size_t text_bytes_ = 0, delivered_bytes_ = 0;
   int waiting_tokens_ = 0;
   int64_t evicted_ = 0, evicted_total_ = 0;
   std::vector<float> scores_;
-  std::vector<TokenProbability> told_;
+  std::vector<TokenProbability> probabilities_;
   bool cancelled_ = false, abandoned_ = false, is_final_ = false, closed_ = false;
 };
 

@@ -4,12 +4,15 @@
 
 #include "addon/napi_values.h"
 #include "addon/read_options.h"
-#include "engine/speculation.h"
+#include "engine/speculator.h"
 #include "llama/grammar_matcher.h"
 #include "llama/llama_library.h"
 #include "llama/thread_choice.h"
 #include "policy/cache_policy.h"
+#include "test/cached_tokens_object.h"
 #include "test/pending_tokens_object.h"
+#include "test/scheduler_object.h"
+#include "test/slot_table_object.h"
 
 namespace streaming {
 namespace {
@@ -238,6 +241,9 @@ void define_test_objects(Napi::Env env, Napi::Object exports) {
   exports.Set("NgramIndex", NgramIndexObject::define(env));
   exports.Set("GrammarMatcher", GrammarMatcherObject::define(env));
   exports.Set("PendingTokens", define_pending_tokens(env));
+  exports.Set("CachedTokens", define_cached_tokens(env));
+  exports.Set("SlotTable", define_slot_table(env));
+  exports.Set("Scheduler", define_scheduler(env));
   exports.Set("DraftLength", DraftLengthObject::define(env));
   exports.Set("failDecodes", Napi::Function::New<fail_decodes>(env, "failDecodes"));
 }

@@ -53,6 +53,85 @@ export interface PendingTokens {
   state(): { tokens: Int32Array; rebasing: boolean; replaying: boolean; decodable: number; known: number }
 }
 
+/** What CachedTokens has of its conversation, and the cells that it has left in a cache that holds nothing but tokens. */
+export interface CachedTokensState {
+  /** What lies under its id, by position. */
+  cells: Int32Array
+  positions: Int32Array
+  kept: Int32Array
+  pending: Int32Array
+  seen: number
+  evicted: number
+  recorded: number
+  hasSlot: boolean
+  rebasing: boolean
+  sinks: number
+  /** Of the whole cache. */
+  usedCells: number
+  usedIds: number
+  decodes: number
+}
+
+/** The tokens of one conversation, on cells that hold nothing but tokens; each call checks all bookkeeping. */
+export interface CachedTokens {
+  add(tokens: Int32Array): void
+  /** The next pending tokens, so many at most, in one batch. */
+  decode(most: number): void
+  /** Decodes the one pending token, of which `token` is sampled; the reply's text ends at `end` bytes then. */
+  generate(token: number, end: number): void
+  settle(delivered: number): void
+  rollBack(delivered: number): void
+  retire(): void
+  rebase(): void
+  restart(): void
+  cut(keep: number): void
+  replaceSinks(tokens: Int32Array): void
+  swapOut(): void
+  takeSlot(): void
+  forkFrom(other: CachedTokens): void
+  sharePrefix(other: CachedTokens, length: number): void
+  /** Removes the newest cell, whatever the bookkeeping says. */
+  lose(): void
+  /** The next decode fails half-way. */
+  failNext(): void
+  state(): CachedTokensState
+}
+
+export type CachedTokensOptions = Omit<NativeSequenceOptions, 'verify'> & {
+  trainedLength: number
+  batchSize: number
+  recurrent?: boolean
+}
+
+/** Who has a slot, alone. */
+export interface SlotTable {
+  wait(handle: number, priority: number): void
+  leave(handle: number): void
+  next(): number | null
+  waiting(): Int32Array
+  /** The handles that give way, or null: none does. */
+  makeRoom(cells: number, holders: SlotHolder[]): Int32Array | null
+}
+
+export interface SlotHolder {
+  handle: number
+  cells: number
+  lastUsed: number
+  works: boolean
+  waits: boolean
+  spared: boolean
+}
+
+/** What goes into a batch, alone. */
+export interface Scheduler {
+  order(handles: Int32Array): Int32Array
+  beginPrompts(singles: number, left: number): void
+  /** How many tokens, or null: it waits. */
+  nextStep(tokens: CachedTokens, keepsLast: boolean, left: number): number | null
+  endRound(handles: Int32Array): void
+  took(singles: number, tokens: number, milliseconds: number): void
+}
+
 /** A grammar alone. */
 export interface GrammarMatcher {
   /**
@@ -68,6 +147,18 @@ export interface TestAddon extends NativeAddon {
   NgramIndex: new () => NgramIndex
   DraftLength: new () => DraftLength
   PendingTokens: new () => PendingTokens
+  /** `beside`: in the cache of another. */
+  CachedTokens: new (
+    options: CachedTokensOptions,
+    beside?: CachedTokens,
+  ) => CachedTokens
+  /** `cells`: 0, as many as are needed; `spare`: those of a batch. */
+  SlotTable: new (
+    slots: number,
+    cells: number,
+    spare: number,
+  ) => SlotTable
+  Scheduler: new (batchSize: number) => Scheduler
   /** Every batch with this token fails from now on; -1: none does. */
   failDecodes(token: number): void
   /** `mostSteps`: that a character may take; as in replies unless given. INVALID_OPTION. */

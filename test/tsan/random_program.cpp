@@ -27,10 +27,11 @@ bool expected(const std::string& code) {
   return std::find(codes.begin(), codes.end(), code) != codes.end();
 }
 
-const char* name_of(Job::Kind kind) {
-  static constexpr const char* names[] = {"append",        "score", "generate", "rebase", "cut",
-                                          "replace_sinks", "look",  "save",     "restore"};
-  return names[kind];
+std::string name_of(const Job& job) {
+  static constexpr const char* names[] = {"append", "add",           "score",       "generate", "rebase",
+                                          "cut",    "replace_sinks", "read_tokens", "save",     "restore"};
+  static_assert(std::size(names) == std::variant_size_v<jobs::Any>);
+  return names[job.what.index()];
 }
 
 }  // namespace
@@ -131,12 +132,9 @@ void RandomProgram::open_restored() {
   const auto& saved = saved_[static_cast<size_t>(below(static_cast<int>(saved_.size())))];
   const int handle = engine_->open(saved.limits, 131'072, true);
   const auto client = add(handle, saved.limits);
-  Job job;
-  job.kind = Job::restore;
-  job.state = saved.state;
-  job.tokens_alone = below(3) == 0;
-  job.stream = client->stream = engine_->make_stream();
-  client->kind = job.kind;
+  Job job{.what = jobs::Restore{saved.state, below(3) == 0}, .priority = 0, .stream = engine_->make_stream()};
+  client->stream = job.stream;
+  client->job = name_of(job);
   engine_->start(handle, std::move(job));
   counts_["restore"]++;
 }
@@ -168,20 +166,26 @@ std::vector<Token> RandomProgram::some_tokens(int most) {
   return tokens;
 }
 
-Job RandomProgram::some_job(Client& client) {
-  static constexpr Job::Kind kinds[] = {Job::append,   Job::append,        Job::score,    Job::generate, Job::generate,
-                                        Job::generate, Job::generate,      Job::generate, Job::rebase,   Job::cut,
-                                        Job::cut,      Job::replace_sinks, Job::look,     Job::save};
-  Job job;
-  job.kind = kinds[below(static_cast<int>(std::size(kinds)))];
-  job.priority = below(3);
-  if (job.kind == Job::append || job.kind == Job::generate) {
-    job.tokens = some_tokens(below(4) == 0 ? 150 : 20);
-    if (client.limits.by_turn) job.turns = {0};
+jobs::Any RandomProgram::some_work(const Client& client) {
+  const auto tokens = [&] { return some_tokens(below(4) == 0 ? 150 : 20); };
+  const auto turns = client.limits.by_turn ? std::vector<int>{0} : std::vector<int>();
+  switch (below(14)) {
+    case 0:
+    case 1: return jobs::Append{tokens(), turns};
+    case 2: return jobs::Score{some_tokens(12)};
+    case 3: return jobs::Rebase{};
+    case 4:
+    case 5: return jobs::Cut{below(60)};
+    case 6: return jobs::ReplaceSinks{some_tokens(12)};
+    case 7: return jobs::ReadTokens{};
+    case 8: return jobs::Save{};
+    default: return some_reply(tokens(), turns);
   }
-  if (job.kind == Job::score || job.kind == Job::replace_sinks) job.tokens = some_tokens(12);
-  if (job.kind == Job::cut) job.keep = below(60);
-  if (job.kind != Job::generate) return job;
+}
+
+jobs::Generate RandomProgram::some_reply(std::vector<Token> tokens, std::vector<int> turns) {
+  jobs::Generate job;
+  job.tokens = std::move(tokens), job.turns = std::move(turns);
   job.max_tokens = below(4) == 0 ? 0 : 1 + below(60);
   if (job.max_tokens == 0 || below(8) == 0) job.time_limit_ms = 1 + below(300);
   if (below(3) == 0) job.stops = {"e", "th"};
@@ -195,11 +199,11 @@ Job RandomProgram::some_job(Client& client) {
 }
 
 void RandomProgram::start(Client& client) {
-  Job job = some_job(client);
-  job.stream = client.stream = client.engine->make_stream();
-  client.kind = job.kind;
+  Job job{.what = some_work(client), .priority = static_cast<double>(below(3)), .stream = client.engine->make_stream()};
+  client.stream = job.stream;
+  client.job = name_of(job);
   client.reads = false;
-  counts_[name_of(job.kind)]++;
+  counts_[client.job]++;
   client.engine->start(client.handle, std::move(job));
 }
 
@@ -208,15 +212,15 @@ void RandomProgram::start(Client& client) {
 void RandomProgram::take(Client& client) {
   auto event = client.stream->take();
   if (!event) return;
-  if (event->type == StreamEvent::finish) {
-    counts_["finish " + event->reason]++;
-    if (client.kind == Job::save && saved_.size() < 20) saved_.push_back({client.limits, std::move(event->state)});
+  if (auto* finish = std::get_if<events::Finish>(&*event)) {
+    counts_["finish " + finish->reason]++;
+    if (client.job == "save" && saved_.size() < 20) saved_.push_back({client.limits, std::move(finish->state)});
   }
-  if (event->type != StreamEvent::error) return;
-  counts_["error " + event->reason]++;
-  if (!expected(event->reason))
-    throw std::runtime_error(std::string(name_of(client.kind)) + " ended with " + event->reason + ": " +
-                             event->content);
+  const auto* error = std::get_if<events::Error>(&*event);
+  if (!error) return;
+  counts_["error " + error->code]++;
+  if (!expected(error->code))
+    throw std::runtime_error(client.job + " ended with " + error->code + ": " + error->message);
 }
 
 // From now on its reader takes whatever comes.
@@ -254,9 +258,8 @@ std::string RandomProgram::jobs_at_work() const {
   std::string jobs;
   for (const auto& client : clients_) {
     if (!client->stream) continue;
-    jobs += std::string(jobs.empty() ? "" : ", ") + name_of(client->kind) +
-            (client->closed ? " of a closed sequence" : "") + (client->stream->cancelled() ? ", left" : "") +
-            (client->busy() ? "" : ", done");
+    jobs += std::string(jobs.empty() ? "" : ", ") + client->job + (client->closed ? " of a closed sequence" : "") +
+            (client->stream->cancelled() ? ", left" : "") + (client->busy() ? "" : ", done");
   }
   return jobs;
 }

@@ -31,9 +31,9 @@ class RandomProgram {
     int handle;
     streaming::CachePolicy::Limits limits;
     std::shared_ptr<streaming::TokenStream> stream;  // of its latest job
-    streaming::Job::Kind kind = streaming::Job::look;
-    bool reads = false;   // its reader waits for what comes, and takes it
-    bool closed = false;  // only its stream is still read
+    std::string job;                                 // the name of the latest
+    bool reads = false;                              // its reader waits for what comes, and takes it
+    bool closed = false;                             // only its stream is still read
     bool busy() const { return stream && !stream->closed(); }
   };
   struct Saved {
@@ -55,7 +55,8 @@ class RandomProgram {
   void wait(const std::shared_ptr<Client>& client);
   void read_to_the_end();
   std::string jobs_at_work() const;  // in words
-  streaming::Job some_job(Client& client);
+  streaming::jobs::Any some_work(const Client& client);
+  streaming::jobs::Generate some_reply(std::vector<streaming::Token> tokens, std::vector<int> turns);
   streaming::CachePolicy::Limits some_limits();
   std::vector<streaming::Token> some_tokens(int most);
   std::shared_ptr<Client> some(bool busy);

@@ -103,11 +103,17 @@ function isAllowed(arrow: Arrow, table: Record<string, string>, forAll = ''): bo
   return (row.includes('*') && !isNamed('-')) || isNamed('') || (arrow.typeOnly && isNamed('type:'))
 }
 
-function arrowsOf(folder: string, files: RegExp, read: (file: string, text: string) => Arrow[]): Arrow[] {
+/** Files of a folder by their paths from there, and their texts. */
+function textsOf(folder: string, files: RegExp): [file: string, text: string][] {
   const root = fileURLToPath(new URL(`../../${folder}/`, import.meta.url))
   const names = readdirSync(root, { recursive: true, encoding: 'utf8' }).map(file => file.replaceAll('\\', '/'))
-  return names.filter(file => files.test(file)).flatMap(file => read(file, readFileSync(root + file, 'utf8')))
+  // Headers of others are none of the rooms, and `include/llama.cpp` is a folder.
+  const ours = names.filter(file => files.test(file) && !file.startsWith('include/'))
+  return ours.map(file => [file, readFileSync(root + file, 'utf8')])
 }
+
+const arrowsOf = (folder: string, files: RegExp, read: (file: string, text: string) => Arrow[]): Arrow[] =>
+  textsOf(folder, files).flatMap(([file, text]) => read(file, text))
 
 test('lib: no room imports what the table does not name, but for the exceptions', () => {
   const arrows = arrowsOf('lib', /\.ts$/, imports)
@@ -160,4 +166,30 @@ test('a wrong include is found', () => {
   expect(allows('policy/made_up.h', 'llama/model.h')).toBe(false)
   expect(allows('addon/made_up.cpp', 'engine/engine.h')).toBe(true)
   expect(allows('addon/made_up.cpp', 'test/test_objects.h')).toBe(false)
+})
+
+/** Which files define members of each class of native/ outside of it. */
+function definitions(texts: [file: string, text: string][]): Map<string, Set<string>> {
+  const found = new Map<string, Set<string>>()
+  for (const [file, text] of texts) {
+    for (const [, name] of text.matchAll(/^(?![ \t}/]).*?\b([A-Z]\w+)::~?\w+\(/gm))
+      found.set(name!, (found.get(name!) ?? new Set()).add(file))
+  }
+  return found
+}
+
+test('no class is defined in more than one file', () => {
+  const all = definitions(textsOf('native', /\.cpp$/))
+  expect([...all.keys()]).toEqual(expect.arrayContaining(['CachedTokens', 'Engine', 'SlotTable']))
+  expect([...all].filter(([, where]) => where.size > 1)).toEqual([])
+  const apart: [string, string][] = [
+    ['a.cpp', 'void Made::up() {'],
+    ['b.cpp', 'int Made::off(int by) {'],
+  ]
+  expect(definitions(apart).get('Made')?.size).toBe(2)
+})
+
+test('nothing but the addon and itself names the engine', () => {
+  const naming = textsOf('native', /\.(h|cpp)$/).filter(([, text]) => /\bEngine\b/.test(text.replaceAll(/\/\/.*/g, '')))
+  expect(naming.map(([file]) => file).filter(file => !/^(engine\/engine\.|addon\/)/.test(file))).toEqual([])
 })

@@ -4,7 +4,7 @@ import type { Contender, ContenderSetting } from '../contender.js'
 import { buildFloor } from '../floor/build.js'
 import { LineProcess } from '../line-process.js'
 
-// What the engine reserves beside the tokens of one sequence (native/engine/engine_context.cpp): one batch, the sinks on the
+// What the engine reserves beside the tokens of one sequence (native/engine/cache_size.h): one batch, the sinks on the
 // move, and what is held of evicted tokens, in whole steps of llama.cpp's padding. With as many cells here, attention
 // runs over the same padded number of them.
 const cellStep = 256

@@ -6,10 +6,10 @@ namespace streaming {
 // How much of a prompt may go into one batch while other conversations generate: so much that their next token comes
 // after at most kStall, or three times their usual time where that is more. Learned from what decodes take. On the
 // engine's thread.
-class DecodePace {
+class PrefillBudget {
  public:
   // `singles`: conversations that have one token in the batch already. Between 1 and `left` (0 where that is 0).
-  int prompt_room(int singles, int left) const {
+  int tokens_for_prompts(int singles, int left) const {
     if (singles == 0 || prompt_token_ms_ == 0) return left;
     const double may_take = std::max(kStall, 3 * single_ms_) - single_ms_;
     return std::min(left, std::max(kLeast, static_cast<int>(may_take / prompt_token_ms_)));

@@ -1,0 +1,42 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "engine/sequence_id.h"
+#include "llama/batch.h"
+#include "support/tokens.h"
+
+namespace streaming {
+
+// The cells of a KV cache, named by sequence ids: llama.cpp's (llama_context.h), or a test's own. Ranges of positions
+// are [from, to), -1 stands for the first or behind the last position. On the engine's thread.
+class Cells {
+ public:
+  // Throws Failure NO_SEQUENCE_LEFT.
+  virtual SequenceId take_id() = 0;
+  // False: this memory cannot let go of a part.
+  virtual bool remove(const SequenceId& id, Position from, Position to) const = 0;
+  // Metadata only: the two share those cells.
+  virtual void copy(const SequenceId& from_id, const SequenceId& to_id, Position from, Position to) const = 0;
+  // A recurrent state alone, which knows no positions.
+  virtual void copy_state(const SequenceId& from_id, const SequenceId& to_id) const = 0;
+  virtual Position newest(const SequenceId& id) const = 0;  // -1: there is none
+  virtual Position oldest(const SequenceId& id) const = 0;
+  // Bytes of all that lies there, and of what windowed layers hold of it.
+  virtual size_t size_of(const SequenceId& id) const = 0;
+  virtual size_t windowed_size_of(const SequenceId& id) const = 0;
+  // All that lies there; empty where it cannot be had.
+  virtual std::vector<uint8_t> read(const SequenceId& id) const = 0;
+  // Puts it there. Returns the bytes that were taken; 0: none, and some cells may be those of a part of them.
+  virtual size_t write(const SequenceId& id, const std::vector<uint8_t>& bytes) const = 0;
+
+  virtual int batch_size() const = 0;
+  // Throws Failure CLOSED, DECODE_FAILED; then the cache may hold a part of the batch.
+  virtual void decode(Batch& batch) = 0;
+
+ protected:
+  ~Cells() = default;
+};
+
+}  // namespace streaming

@@ -1,0 +1,25 @@
+#pragma once
+#include <vector>
+
+#include "engine/cached_tokens.h"
+
+namespace streaming {
+
+// A prefix that several conversations have in common (a system prompt) is decoded once: one of which nothing has been
+// decoded takes over what another has of it. A prefix is taken where it is, at whatever positions: attention sees
+// differences alone.
+struct PrefixHolder {
+  const CachedTokens* tokens;
+  bool works;  // at a job that has not ended
+};
+
+struct SharedPrefix {
+  bool wait = false;                   // another is about to decode more of it
+  const CachedTokens* from = nullptr;  // null: no other has enough of it
+  int length = 0;
+};
+
+// `batch_size`: tokens that one batch takes at most. On the engine's thread.
+SharedPrefix find_shared_prefix(const CachedTokens& tokens, const std::vector<PrefixHolder>& others, int batch_size);
+
+}  // namespace streaming

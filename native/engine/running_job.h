@@ -1,0 +1,101 @@
+#pragma once
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/batch_entry.h"
+#include "engine/cached_tokens.h"
+#include "engine/generation.h"
+#include "engine/job.h"
+#include "engine/speculator.h"
+#include "llama/model.h"
+#include "support/clock.h"
+
+namespace streaming {
+
+class LlamaContext;
+
+// A job in progress on the tokens of one conversation: how far it is, what its stream hears, how it ends. What its
+// batches have decoded comes in; tokens, text and scores go out. On the engine's thread.
+class RunningJob {
+ public:
+  // `speculation` is the conversation's, made here once a job asks for it. All must outlive it but the job.
+  RunningJob(Job job, std::shared_ptr<const Model> model, CachedTokens& tokens,
+             std::unique_ptr<Speculation>& speculation);
+
+  const Job& job() const { return job_; }
+  const jobs::Generate* generates() const { return job_.as<jobs::Generate>(); }
+  TokenStream& stream() const { return *job_.stream; }
+  bool waits() const { return waits_; }
+  bool ended() const { return ended_; }
+  // Tokens are generated, or scored: the prompt is behind.
+  bool in_prompt() const { return in_prompt_; }
+  bool late() const;
+  bool reproducible() const { return generates() && generates()->sampling.reproducible; }
+  int64_t generated() const { return generated_; }
+  // All that was to be scored has been.
+  bool has_scored_all() const;
+  // Its reader has taken all that there is to take, up to the run-ahead, or nobody reads on.
+  bool may_go_on() const;
+  // Whether the last pending token waits for what will follow it.
+  bool keeps_last() const;
+
+  // The tokens that it brings belong to the conversation from now on, whatever becomes of the job.
+  void add_tokens();
+  // It needs no slot, or will never get one.
+  void stop_waiting() { waits_ = false; }
+  // It has a slot from now on.
+  void start();
+  // The tokens that are pending are its prompt. `go_on` is asked in the midst of a grammar's work. Throws Failure
+  // INVALID_OPTION.
+  void begin_prompt(std::function<bool()> go_on);
+  void reused(int64_t tokens) { reused_ = tokens; }
+  // Drafts for the next token.
+  int draft(Speculator& speculator, const Speculator::Room& room) const;
+
+  // Its entry has been decoded. Throws what chooses no token; the entry's tokens are in the cache then.
+  void decoded(BatchEntry& entry, const LlamaContext& context, double elapsed_ms);
+  // All of the round's logits have been read: ends where its last token said so.
+  void end_if_due();
+  // The next token took too long to choose, or nobody waits for it any more: the latter is told by service().
+  void interrupted(bool stopping);
+
+  // Rolls back every generated token whose text does not lie wholly within the first `delivered` bytes.
+  void roll_back_to_delivered(size_t delivered);
+  // The reader has left: what it has not taken is rolled back.
+  void abort();
+  // Ends, with what is told beside. What came behind the text that was given out is rolled back.
+  void finish(const char* reason, std::vector<uint8_t> state = {});
+  // Ends with an error. The sequence stays as it was, and what the reader has not taken is rolled back.
+  void fail(const std::string& code, const std::string& message);
+  // Requeues what the policy cannot keep in place, or what has come too far, and tells.
+  void requeue(CachedTokens::Requeue reason);
+  // What becomes of what the step evicts is told.
+  void tell_evicted(int64_t tokens);
+
+ private:
+  void decoded_with_drafts(BatchEntry& entry, const LlamaContext& context, double elapsed_ms);
+  void tell_prefill();
+  Token sample(const float* logits, const Origin& origin);
+  void score(const float* logits);
+  // Bytes of the reply whose text has been put into the stream.
+  size_t emitted_bytes() const { return generation_ ? generation_->emitted_bytes() : 0; }
+  events::Counts counts() const;
+
+  Job job_;
+  const std::shared_ptr<const Model> model_;
+  CachedTokens& tokens_;
+  std::unique_ptr<Speculation>& speculation_;
+  std::unique_ptr<Generation> generation_;  // from begin_prompt() on, where the job generates
+  int64_t generated_ = 0, drafted_ = 0, accepted_ = 0;
+  int64_t prompt_total_ = 0, prompt_done_ = 0;
+  int64_t reused_ = 0;  // of these, tokens that another conversation had decoded
+  size_t scored_ = 0;
+  bool waits_ = true, in_prompt_ = true, ended_ = false;
+  const char* ending_ = nullptr;  // the reason for which it ends, once all of the round's logits have been read
+  Clock::time_point started_ = Clock::now();
+  double prompt_ms_ = 0, generation_ms_ = 0;
+};
+
+}  // namespace streaming

@@ -1,0 +1,114 @@
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/cache_size.h"
+#include "engine/cells.h"
+#include "engine/swapped_state.h"
+
+namespace streaming {
+
+// What the cache holds of one sequence, by positions, under ids of its own: `current`, what it sees; `held`, evicted
+// cells that a roll-back may need; `state`, the recurrent part during a rebase. With `current` it has a slot; without
+// one, what lay there may be put away as SwappedStates. It knows no tokens: the policy, whose bookkeeping it is
+// compared with, is given to each call. On the engine's thread.
+class SequenceCells {
+ public:
+  // The cache must outlive it.
+  SequenceCells(Cells& cells, const MemoryKind& memory) : cells_(cells), memory_(memory) {}
+
+  Cells& cache() const { return cells_; }
+  const MemoryKind& memory() const { return memory_; }
+  bool has_slot() const { return static_cast<bool>(current_); }
+  const SequenceId& current() const { return current_; }
+  bool holds_evicted() const { return static_cast<bool>(held_); }
+
+  // ---- forward
+
+  // What a step's batch has pushed out leaves, after its decode and before its commit; it is held where that decode may
+  // be rolled back. Throws Failure POLICY_UNAVAILABLE.
+  void evict(const CachePolicy::Step& step, bool may_roll_back);
+  // Decodes sinks under an id of their own from a position on. They see nothing but each other, as they did the first
+  // time, so their keys and values come out exact. Throws as Cells::decode().
+  void decode_sinks(const std::vector<Token>& sinks, const SequenceId& id, Position at);
+  // The sequence moves into the id under which its sinks have been decoded: right for every kind of memory, where
+  // copying the sinks back would overwrite a recurrent state. Metadata only. Before, the old ones at [from, to) leave.
+  void move_to(SequenceId id, Position from, Position to);
+  // Lets held cells go below this position of the window.
+  void release_held(Position below) const;
+  void drop_held() { held_.reset(); }
+  // Nothing lies under `current` and `held` any more.
+  void clear();
+  // The recurrent part is kept while attention's part is decoded again, and then put back.
+  void keep_state();
+  void put_back_state();
+  void drop_state();
+
+  // ---- back
+
+  // What was decoded behind the policy's next position leaves; false: this memory cannot let go of it.
+  bool truncate(const CachePolicy& policy) const { return cells_.remove(current_, policy.next(), -1); }
+  // After the policy has rolled back to `mark` from `before`. False: not all that is seen from there is held any more.
+  bool roll_back(const CachePolicy& policy, const CachePolicy::Mark& mark, const CachePolicy::Mark& before);
+  // `current` becomes this id, which has been kept.
+  void become(SequenceId id) { current_ = std::move(id); }
+
+  // ---- compared with the policy
+
+  // Whether the cache ends where the policy does: a token decoded behind another end than it has seen would be
+  // nonsense, and nothing would say so. A look at one number.
+  bool holds_newest(const CachePolicy& policy) const;
+  // Whether the cache holds all that the next token will see. Windowed layers give up, of their own accord, what the
+  // newest token no longer sees, in any order; once that token is removed, those before it need it.
+  bool holds_what_is_seen(const CachePolicy& policy) const;
+  // Null where the cache holds what the policy says, else what it does not.
+  const char* broken_invariant(const CachePolicy& policy) const;
+
+  // ---- slots
+
+  // Another sequence's cells become its own as well, up to a position or all. It has an id, or takes one.
+  void share(const SequenceCells& other, Position from, Position to);
+  void copy_all(const SequenceCells& other);
+  // Copies what another holds, outside the cache.
+  void swap_copy(const SequenceCells& other, const std::string& folder);
+  void share_swapped(const SequenceCells& other);
+  // Gives up the slot. `holds_any`: something of it is worth keeping.
+  void swap_out(bool holds_any, const std::string& folder);
+  // Takes an id, and brings back what was put away. False: it does not end where the policy does.
+  bool swap_in(const CachePolicy& policy);
+  bool is_swapped() const { return swapped_ != nullptr; }
+  // What is put away has more at its end than the policy, which has been cut since.
+  bool swapped_is_longer() const { return swapped_is_longer_; }
+  void cut_swapped() { swapped_is_longer_ = true; }
+  void drop_swapped();
+
+  // All that lies there or is put away, as bytes; empty where it cannot be had.
+  std::vector<uint8_t> read() const { return swapped_ ? swapped_->read() : cells_.read(current_); }
+
+  // ---- growth: the cache is made anew, and what lies under each id carried over
+
+  // Leaves of what is held only what a roll-back to this position needs: null, none.
+  void trim_held(const CachePolicy::Mark* oldest_origin);
+  std::vector<const SequenceId*> ids() const { return {&current_, &held_, &state_}; }
+  void has_grown(const CachePolicy& policy, const CachePolicy::Mark* oldest_origin);
+
+ private:
+  void hold(Position from, Position to) const;
+  bool holds_kept(const CachePolicy& policy) const;
+  bool holds_all(Position from, Position to, bool windowed) const;
+
+  Cells& cells_;
+  const MemoryKind memory_;
+  SequenceId current_;  // changes when the sinks move
+  SequenceId held_;
+  // Positions of which `held` has cells of its own, not those of `current`: the two part when the cache grows.
+  Position own_from_ = 0, own_to_ = 0;
+  SequenceId state_;
+  std::shared_ptr<const SwappedState> swapped_;        // of `current`; null: nothing
+  std::shared_ptr<const SwappedState> swapped_state_;  // of `state`
+  bool swapped_is_longer_ = false;
+};
+
+}  // namespace streaming

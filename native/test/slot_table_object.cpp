@@ -1,0 +1,52 @@
+#include "test/slot_table_object.h"
+
+#include "addon/napi_values.h"
+#include "engine/slot_table.h"
+
+namespace streaming {
+namespace {
+
+class SlotTableObject : public Napi::ObjectWrap<SlotTableObject> {
+ public:
+  static Napi::Function define(Napi::Env env) {
+    using Self = SlotTableObject;
+    return DefineClass(env, "SlotTable",
+                       {InstanceMethod<&Self::wait>("wait"), InstanceMethod<&Self::leave>("leave"),
+                        InstanceMethod<&Self::next>("next"), InstanceMethod<&Self::waiting>("waiting"),
+                        InstanceMethod<&Self::make_room>("makeRoom")});
+  }
+  explicit SlotTableObject(const Napi::CallbackInfo& info)
+      : ObjectWrap(info),
+        table_(info[0].ToNumber().Int32Value(), info[1].ToNumber().Int64Value(), info[2].ToNumber().Int64Value()) {}
+
+ private:
+  void wait(const Napi::CallbackInfo& info) {
+    table_.wait(info[0].ToNumber().Int32Value(), info[1].ToNumber().DoubleValue());
+  }
+  void leave(const Napi::CallbackInfo& info) { table_.leave(info[0].ToNumber().Int32Value()); }
+  Napi::Value next(const Napi::CallbackInfo& info) {
+    const auto handle = table_.next();
+    return handle ? Napi::Number::New(info.Env(), *handle) : info.Env().Null();
+  }
+  Napi::Value waiting(const Napi::CallbackInfo& info) { return to_array(info.Env(), table_.waiting()); }
+  Napi::Value make_room(const Napi::CallbackInfo& info) {
+    const auto env = info.Env();
+    const auto list = info[1].As<Napi::Array>();
+    std::vector<SlotTable::Holder> holders;
+    for (uint32_t i = 0; i < list.Length(); i++) {
+      const auto one = list.Get(i).As<Napi::Object>();
+      holders.push_back({integer(one, "handle"), integer(one, "cells"), static_cast<uint64_t>(integer(one, "lastUsed")),
+                         one.Get("works").ToBoolean(), one.Get("waits").ToBoolean(), one.Get("spared").ToBoolean()});
+    }
+    const auto give_way = table_.make_room(info[0].ToNumber().Int64Value(), holders);
+    return give_way ? Napi::Value(to_array(env, *give_way)) : env.Null();
+  }
+
+  SlotTable table_;
+};
+
+}  // namespace
+
+Napi::Function define_slot_table(Napi::Env env) { return SlotTableObject::define(env); }
+
+}  // namespace streaming
