@@ -102,15 +102,22 @@ describe('a place in the cache', () => {
 
   test('goes first to whoever has the higher priority, then to whoever has asked first', async () => {
     await using model = await loadModel(path, { ...exact, maxSequences: 1 })
-    const chats = [0, 1, 5, 5, 2].map(priority => ({ priority, chat: model.createChat() }))
+    // Its reader keeps the place until all others have asked.
+    const holder = model.createChat().stream('Go', { maxTokens: 5000 })
+    await holder.next()
+    const chats = [1, 5, 5, 2].map(priority => ({ priority, chat: model.createChat() }))
     const order: number[] = []
-    await Promise.all(
-      chats.map(async ({ priority, chat }, i) => {
-        await chat.ask('Go', { maxTokens: 20, priority })
-        order.push(i)
-      }),
-    )
-    expect(order.filter(i => i !== 0)).toEqual([2, 3, 4, 1])
+    const asked = chats.map(async ({ priority, chat }, i) => {
+      const events = chat.stream('Go', { maxTokens: 20, priority })
+      await events.next()
+      order.push(i)
+      for await (const _ of events);
+    })
+    await new Promise(resolve => setTimeout(resolve, 200))
+    expect(order).toEqual([])
+    await holder.return()
+    await Promise.all(asked)
+    expect(order).toEqual([1, 2, 3, 0])
   })
 
   test('is no longer waited for by a turn that is cancelled, which leaves no trace', async () => {
