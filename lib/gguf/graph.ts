@@ -82,10 +82,11 @@ function checkRotation(read: FigureReader, { key: head }: Head): void {
   const rotated = given ?? head
   const latent = read.optional('attention.key_length_mla') ?? 0
   const whole = latent > 0 ? latent : head
-  if (rotated > whole || rotated % 2 !== 0) {
+  // None is no way to rotate: llama.cpp computes on without end.
+  if (rotated === 0 || rotated > whole || rotated % 2 !== 0) {
     if (given === undefined)
       throw read.wrong('attention.key_length', `heads of ${head} components cannot be rotated by pairs`)
-    throw read.wrong(name, `an even number of ${whole} at most is needed, the size of a head`)
+    throw read.wrong(name, `an even number from 2 to ${whole} is needed, the size of a head`)
   }
   if (rules.wholeHeadsRotated.has(architecture) && rotated !== head)
     throw read.wrong(name, `all ${head} components of a head are rotated in this architecture`)
@@ -100,10 +101,10 @@ function checkRotation(read: FigureReader, { key: head }: Head): void {
   if (read.entry('attention.key_length_swa') !== undefined || read.entry('rope.dimension_count_swa') !== undefined) {
     const windowedHead = read.optional('attention.key_length_swa') ?? head
     const windowed = read.optional('rope.dimension_count_swa') ?? rotated
-    if (windowed > windowedHead || windowed % 2 !== 0)
+    if (windowed === 0 || windowed > windowedHead || windowed % 2 !== 0)
       throw read.wrong(
         'rope.dimension_count_swa',
-        `an even number of ${windowedHead} at most is needed, the size of a head of windowed layers`,
+        `an even number from 2 to ${windowedHead} is needed, the size of a head of windowed layers`,
       )
   }
   if (rules.indexed.has(architecture) && rotated > (read.optional('attention.indexer.key_length') ?? rotated)) {

@@ -20,6 +20,7 @@ export function otherKind(found: Stats): string | undefined {
  * end, and a device may have no end. Throws an `Error` that says why.
  */
 export async function openRegularFile(path: string): Promise<FileHandle> {
+  if (path.includes('\0')) throw new Error('no name of a file has a NUL character')
   // Before it is opened, since a device may do something when it is; and after, since it may be another one by then.
   refuseOther(await stat(path))
   const handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))

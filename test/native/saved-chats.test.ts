@@ -279,6 +279,8 @@ describe('a file', () => {
     await refused(other, /version 2/)
     await refused(readFileSync(path).subarray(0, 5000), /no saved chat/)
     await expect(model.restoreChat(join(folder, 'absent.chat'))).rejects.toMatchObject({ code: 'SAVED_CHAT_INVALID' })
+    const named = model.restoreChat(join(folder, 'a\0.chat'))
+    await expect(named).rejects.toThrow('no name of a file has a NUL character')
     const chat = model.createChat()
     await expect(chat.save(join(folder, 'no such folder', 'x.chat'))).rejects.toMatchObject({ code: 'SAVE_FAILED' })
     await chat.ask('Still here?', { maxTokens: 2 })

@@ -338,7 +338,8 @@ function limited(door: string, given: unknown): unknown {
   )
     return given
   try {
-    return Object.isExtensible(given) && !('maxTokens' in given) ? Object.assign(given, { maxTokens: 3 }) : given
+    if ('maxTokens' in given) return given
+    return Object.isExtensible(given) ? Object.assign(given, { maxTokens: 3 }) : { ...given, maxTokens: 3 }
   } catch {
     return given
   }

@@ -50,10 +50,12 @@ describe('of the families that the tests can make', () => {
     ],
     ['"smollm3.rope.dimension_count" is 2', 'smollm3', { 'smollm3.rope.dimension_count': 2 }],
     [
-      '"gptneox.rope.dimension_count" is 440 (uint32); an even number of 32 at most',
+      '"gptneox.rope.dimension_count" is 440 (uint32); an even number from 2 to 32',
       'gptneox',
       { 'gptneox.rope.dimension_count': 440 },
     ],
+    ['"gptneox.rope.dimension_count" is 0', 'gptneox', { 'gptneox.rope.dimension_count': 0 }],
+    ['"gemma3.rope.dimension_count_swa" is 0', 'gemma3', { 'gemma3.rope.dimension_count_swa': 0 }],
     ['"gptneox.rope.dimension_count" is 7', 'gptneox', { 'gptneox.rope.dimension_count': 7 }],
     ['"gemma3.rope.dimension_count_swa" is 64', 'gemma3', { 'gemma3.rope.dimension_count_swa': 64 }],
     ['"gemma2.attention.key_length" is 0', 'gemma2', { 'gemma2.attention.key_length': 0 }],

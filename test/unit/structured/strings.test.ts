@@ -249,6 +249,8 @@ describe('patterns', () => {
     ['^a{100001}$', /more than 100000 repetitions/],
     ['^[^\\s\\S]$', /matches no text/],
     ['^[\\ud800]$', /matches no text/],
+    ['\\ud800', /matches no text/],
+    ['\ud83d', /matches no text/],
     ['^a{2,1}', /no regular expression/],
   ])('refused: %s', (pattern, message) => {
     expectRefusal(

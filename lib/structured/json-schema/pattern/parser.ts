@@ -102,17 +102,16 @@ class PatternParser {
     const character = this.#characters[this.#position++]!
     if (character === '(') return this.#readGroup()
     if (character === '^') throw this.#anchor()
-    return {
-      kind: 'set',
-      set:
-        character === '['
-          ? this.#readClass()
-          : character === '.'
-            ? complement(lineEnds)
-            : character === '\\'
-              ? this.#readEscape()
-              : codePoints(character),
-    }
+    const set =
+      character === '['
+        ? this.#readClass()
+        : character === '.'
+          ? complement(lineEnds)
+          : character === '\\'
+            ? this.#readEscape()
+            : codePoints(character)
+    // Halves of surrogate pairs are no characters of a text: what asks for one matches nothing.
+    return { kind: 'set', set: intersection(set, everyCodePoint) }
   }
 
   #readGroup(): Expression {
@@ -166,8 +165,7 @@ class PatternParser {
       }
       set = union(set, second === undefined ? first : [[first[0]![0], second[0]![0]]])
     }
-    // surrogates are no characters of a text
-    return inverted ? complement(set) : intersection(set, everyCodePoint)
+    return inverted ? complement(set) : set
   }
 
   #readClassMember(): CodePoints {
