@@ -3,10 +3,10 @@ export function addonAdvice(
   reasons: readonly string[],
   { platform, arch }: { platform: string; arch: string } = process,
 ): string[] {
-  const said = reasons.join('\n')
+  const output = reasons.join('\n')
   const advice: string[] = []
   const add = (when: boolean | RegExp, words: string): void => {
-    if (typeof when === 'boolean' ? when : when.test(said)) advice.push(words)
+    if (typeof when === 'boolean' ? when : when.test(output)) advice.push(words)
   }
   const fromSource = 'npx streaming-llm build makes an addon and libraries for this system'
   add(/musl/, `${fromSource}; then loadModel(..., { libraries: 'built' }).`)
@@ -19,7 +19,7 @@ export function addonAdvice(
     'The C++ library of the system is missing; on Debian and Ubuntu: apt-get install libstdc++6',
   )
   add(
-    platform === 'win32' && /module could not be found|error 126/i.test(said),
+    platform === 'win32' && /module could not be found|error 126/i.test(output),
     "Microsoft's Visual C++ Redistributable is missing: winget install Microsoft.VCRedist.2015+.x64 (or .arm64).",
   )
   add(

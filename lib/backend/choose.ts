@@ -17,7 +17,7 @@ export interface GpuChoice {
 }
 
 /** What the choice depends on; for tests, and for `doctor`, which tries everything again. */
-export interface Surroundings {
+export interface GpuEnvironment {
   backends: GpuBackend[]
   hardware: Hardware[]
   platform: { platform: string; arch: string }
@@ -26,7 +26,7 @@ export interface Surroundings {
   trial: (backend: GpuBackend) => Promise<Trial>
 }
 
-export function surroundings(libraries: SelectedLibraries, options: { fresh?: boolean } = {}): Surroundings {
+export function gpuEnvironment(libraries: SelectedLibraries, options: { fresh?: boolean } = {}): GpuEnvironment {
   return {
     backends: gpuBackends(libraries),
     hardware: gpuHardware(),
@@ -44,7 +44,7 @@ export function surroundings(libraries: SelectedLibraries, options: { fresh?: bo
  */
 export async function chooseGpu(
   wanted: 'auto' | GpuKind,
-  { backends, hardware, platform, packaged, trial }: Surroundings,
+  { backends, hardware, platform, packaged, trial }: GpuEnvironment,
 ): Promise<GpuChoice> {
   const candidates = backends.filter(({ kind }) => wanted === 'auto' || kind === wanted)
   const reasons: string[] = []
@@ -71,7 +71,7 @@ function best(devices: NativeDevice[]): NativeDevice[] {
 }
 
 /** Intel's are integrated as a rule, and the processor beside them is as fast. */
-function unusedHardware(hardware: Hardware[], here: Pick<Surroundings, 'platform' | 'packaged'>): string[] {
+function unusedHardware(hardware: Hardware[], here: Pick<GpuEnvironment, 'platform' | 'packaged'>): string[] {
   return hardware.flatMap(({ maker }) => {
     const kind = maker === 'NVIDIA' ? 'cuda' : maker === 'AMD' ? 'vulkan' : undefined
     const command = kind === undefined ? undefined : commandFor(kind, here)
@@ -84,7 +84,7 @@ function unusedHardware(hardware: Hardware[], here: Pick<Surroundings, 'platform
 /** What brings a back end: a package beside the package's own libraries, a build beside those that were built. */
 export function commandFor(
   kind: GpuKind,
-  { platform, packaged }: Pick<Surroundings, 'platform' | 'packaged'>,
+  { platform, packaged }: Pick<GpuEnvironment, 'platform' | 'packaged'>,
 ): string | undefined {
   const onMac = platform.platform === 'darwin'
   if ((kind === 'metal' && !onMac) || (kind === 'cuda' && onMac)) return undefined
@@ -94,7 +94,7 @@ export function commandFor(
 function unavailable(
   kind: GpuKind,
   reasons: string[],
-  here: Pick<Surroundings, 'platform' | 'packaged'>,
+  here: Pick<GpuEnvironment, 'platform' | 'packaged'>,
 ): StreamingLLMError {
   const { platform, arch } = here.platform
   const command = commandFor(kind, here)

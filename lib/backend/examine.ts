@@ -2,7 +2,7 @@ import os from 'node:os'
 import path from 'node:path'
 import type { NativeDevice } from '../engine/native.js'
 import { StreamingLLMError } from '../errors.js'
-import { chooseGpu, commandFor, surroundings } from './choose.js'
+import { chooseGpu, commandFor, gpuEnvironment } from './choose.js'
 import { type GpuKind, gpuKinds } from './gpu-backends.js'
 import { openAddon } from './open.js'
 import type { Trial } from './trial.js'
@@ -57,7 +57,7 @@ export async function examine(): Promise<Examination> {
       threads: os.availableParallelism(),
       memoryBytes: os.totalmem(),
     }
-    const here = surroundings(libraries, { fresh: true })
+    const here = gpuEnvironment(libraries, { fresh: true })
     const trials = new Map<unknown, Trial>()
     for (const backend of here.backends) trials.set(backend, await here.trial(backend))
     examination.gpus = here.hardware.map(({ maker }) => maker)

@@ -18,7 +18,7 @@ export interface PlannedContext {
 const reservedBytes = 400e6
 const spareShare = 0.05
 /** Beyond so many cells, devices compute with flash attention, or nobody would want to wait. */
-const mostScoredCells = 8192
+const maxScoredCells = 8192
 /** Sequences of a few conversations: of recurrent layers, each has its own state. */
 const sequenceIds = 24
 
@@ -41,7 +41,7 @@ export function layersThatFit(
     { bytesPerValue, flashAttention: false },
   )
   const attention = computeBytes(header, {
-    cells: Math.min(cells, mostScoredCells),
+    cells: Math.min(cells, maxScoredCells),
     sequenceIds,
     batchSize,
     outputs: batchSize,

@@ -1,7 +1,7 @@
 import type { NativeAddon, NativeDevice } from '../engine/native.js'
 import { fromNative, StreamingLLMError } from '../errors.js'
 import { throwIfAborted, untilAborted } from '../util/abort.js'
-import { chooseGpu, type GpuChoice, surroundings } from './choose.js'
+import { chooseGpu, type GpuChoice, gpuEnvironment } from './choose.js'
 import type { GpuKind } from './gpu-backends.js'
 import type { SelectedLibraries } from './select.js'
 
@@ -31,7 +31,7 @@ export async function gpuOfProcess(
 }
 
 async function choose(wanted: 'auto' | GpuKind, addon: NativeAddon, libraries: SelectedLibraries): Promise<GpuChoice> {
-  const choice = await chooseGpu(wanted, surroundings(libraries))
+  const choice = await chooseGpu(wanted, gpuEnvironment(libraries))
   if (choice.backend === undefined) return choice
   try {
     return { ...choice, devices: load(addon, choice.backend.file, choice.devices) }

@@ -27,7 +27,7 @@ export class ChatFormat {
   readonly #source: string
   #toolFormat: ToolCallFormat | undefined
   #opensReasoning: boolean | undefined
-  #shown: Int32Array | undefined
+  #visibleTokens: Int32Array | undefined
   // One of ten tools takes the event loop a tenth of a second, and turns want the same few again and again.
   readonly #grammars = new Map<string, ToolCallGrammar | undefined>()
 
@@ -42,7 +42,11 @@ export class ChatFormat {
     this.reasoningMode = reasoning
     const marks = reasoningFormat(source)
     this.reasoning = reasoning !== 'text' && source.includes(marks.close) ? marks : undefined
-    this.template = compiled(tokenizer, source, tools === undefined ? {} : toolVariables(this.toolFormat, tools.told))
+    this.template = compiled(
+      tokenizer,
+      source,
+      tools === undefined ? {} : toolVariables(this.toolFormat, tools.forPrompt),
+    )
   }
 
   /** The template as it was written. */
@@ -60,7 +64,7 @@ export class ChatFormat {
     const { tools } = this
     const instructions =
       tools !== undefined && this.toolFormat.toolsVariable === undefined
-        ? toolInstructions(this.toolFormat, tools.told)
+        ? toolInstructions(this.toolFormat, tools.forPrompt)
         : ''
     return instructions === '' ? system : [system, instructions].filter(Boolean).join('\n\n')
   }
@@ -88,8 +92,8 @@ export class ChatFormat {
   }
 
   /** Control tokens that a reader has to see. */
-  get shown(): Int32Array {
-    if (this.#shown !== undefined) return this.#shown
+  get visibleTokens(): Int32Array {
+    if (this.#visibleTokens !== undefined) return this.#visibleTokens
     const { tools, reasoning } = this
     const marks = [
       ...(tools === undefined ? [] : syntaxMarks(this.toolFormat.syntax)),
@@ -98,7 +102,7 @@ export class ChatFormat {
     const tokens = marks
       .map(mark => this.#tokenizer.tokenize(mark, { special: true }))
       .filter(each => each.length === 1)
-    return (this.#shown = Int32Array.from(tokens, ([token]) => token!))
+    return (this.#visibleTokens = Int32Array.from(tokens, ([token]) => token!))
   }
 
   /**
@@ -114,7 +118,7 @@ export class ChatFormat {
     if (!this.#grammars.has(key)) {
       const made =
         this.#callGrammar(choice, answer, warn) ?? (answer === undefined ? undefined : this.#afterReasoning(answer))
-      if (this.#grammars.size === mostGrammars) this.#grammars.clear()
+      if (this.#grammars.size === maxGrammars) this.#grammars.clear()
       this.#grammars.set(key, made)
     }
     return this.#grammars.get(key)
@@ -152,7 +156,7 @@ export class ChatFormat {
   }
 }
 
-const mostGrammars = 8
+const maxGrammars = 8
 
 // Compiling and probing a template takes some 20 ms of the event loop; most chats of a model have the same.
 const lastTemplates = new WeakMap<Tokenizer, { key: string; template: ChatTemplate }>()

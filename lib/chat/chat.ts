@@ -1,19 +1,19 @@
 import { Deadline } from '../engine/deadline.js'
 import type { TokenCounts } from '../engine/job-runner.js'
-import { leftInQueue, type TextStream, textStream } from '../engine/text-stream.js'
+import { abortedInQueue, type TextStream, textStream } from '../engine/text-stream.js'
 import { modelClosed, StreamingLLMError } from '../errors.js'
 import type { FinishReason, StreamEvent, Timings, TokenProbability, Usage } from '../events.js'
 import type { ChatMessage, ToolCall } from '../messages.js'
 import { checkValue, reading } from '../options/check.js'
-import { text as anyText, someText, whole } from '../options/kinds.js'
+import { text as anyText, integer, nonEmptyString } from '../options/kinds.js'
 import type { GenerateOptions, ParsedGenerateOptions } from '../options/parse.js'
-import { overSampling } from '../options/sampling.js'
+import { mergeSampling } from '../options/sampling.js'
 import { readOutput } from '../structured/response-format.js'
 import type { StandardSchema } from '../structured/schema.js'
 import { chosen } from '../tools/tool-call-grammar.js'
 import { wantsCall } from '../tools/tool-definitions.js'
 import { followingController, throwIfAborted } from '../util/abort.js'
-import type { Conversation, ConversationSetting, RestoredFrom } from './conversation.js'
+import type { ChatContext, Conversation, RestoredFrom } from './conversation.js'
 import { parseMessages } from './parse-messages.js'
 import { parseGenerateOptions } from './parse-options.js'
 import { waitForTurn } from './reentrancy.js'
@@ -53,7 +53,7 @@ export interface Answer<Value = unknown> {
  * forgotten. Made by `model.createChat()`. Turns queue up; each method throws `CLOSED` after `close()`.
  */
 export class Chat {
-  readonly #setting: ConversationSetting
+  readonly #context: ChatContext
   readonly #conversation: Conversation
   /**
    * Of a chat from `restoreChat()`: what of the file could be used. `cache`: all, the next token is the one that would have
@@ -64,15 +64,15 @@ export class Chat {
   readonly #closing = new AbortController()
 
   /** @internal */
-  constructor(setting: ConversationSetting, conversation: Conversation, restoredFrom?: RestoredFrom) {
-    this.#setting = setting
+  constructor(context: ChatContext, conversation: Conversation, restoredFrom?: RestoredFrom) {
+    this.#context = context
     this.#conversation = conversation
     this.restoredFrom = restoredFrom
   }
 
   #parse(given: GenerateOptions, call: string): ParsedGenerateOptions {
-    const { presets, options, tokenizer } = this.#setting
-    return parseGenerateOptions(given, overSampling(presets, options.sampling), call, tokenizer.impossibleTrigger)
+    const { presets, options, tokenizer } = this.#context
+    return parseGenerateOptions(given, mergeSampling(presets, options.sampling), call, tokenizer.impossibleTrigger)
   }
 
   /** The system prompt, if there is one. It is not among `messages`. */
@@ -116,9 +116,9 @@ export class Chat {
    * does not fit (the turn then leaves no trace), CACHE_FULL in mid-reply, OUT_OF_MEMORY, MODEL_CHANGED, GRAMMAR_TOO_COMPLEX,
    * DECODE_FAILED (the chat stays usable), INVALID_OPTION for a tool's answer to no call, BUSY within a tool that this chat waits for, CLOSED. Wrong options throw at once.
    */
-  stream(said: string | ChatMessage | ChatMessage[], options: GenerateOptions = {}): TextStream {
+  stream(input: string | ChatMessage | ChatMessage[], options: GenerateOptions = {}): TextStream {
     const parsed = this.#parse(options, 'stream')
-    return this.turn(parseSaid(said, 'stream'), parsed)
+    return this.turn(parseInput(input, 'stream'), parsed)
   }
 
   /**
@@ -128,12 +128,12 @@ export class Chat {
    * @throws {StreamingLLMError} as `stream`; with `responseFormat`, OUTPUT_INCOMPLETE and OUTPUT_INVALID
    */
   async ask<Output>(
-    said: string | ChatMessage | ChatMessage[],
+    input: string | ChatMessage | ChatMessage[],
     options: GenerateOptions & { responseFormat: StandardSchema<Output> },
   ): Promise<Answer<Output> & { value: Output }>
-  async ask(said: string | ChatMessage | ChatMessage[], options?: GenerateOptions): Promise<Answer>
-  async ask(said: string | ChatMessage | ChatMessage[], options: GenerateOptions = {}): Promise<Answer> {
-    return this.#answer(parseSaid(said, 'ask'), options)
+  async ask(input: string | ChatMessage | ChatMessage[], options?: GenerateOptions): Promise<Answer>
+  async ask(input: string | ChatMessage | ChatMessage[], options: GenerateOptions = {}): Promise<Answer> {
+    return this.#answer(parseInput(input, 'ask'), options)
   }
 
   async #answer(messages: ChatMessage[], options: GenerateOptions): Promise<Answer> {
@@ -185,14 +185,14 @@ export class Chat {
       signal,
       deadline.signal,
       this.#closing.signal,
-      this.#setting.sequences.closing,
+      this.#context.sequences.closing,
     )
     try {
       return await readOutput(responseFormat!, text, reason, toolCalls, controller.signal)
     } catch (error) {
       if (!controller.signal.aborted || error !== controller.signal.reason) throw error
       throwIfAborted(signal)
-      this.#needOpen()
+      this.#assertOpen()
       throw new StreamingLLMError(
         'OUTPUT_INVALID',
         `the reply is JSON of the schema's form, but the schema has not agreed to it within the timeLimit of ${timeLimit} ms: allow more, or use a schema that answers sooner`,
@@ -213,26 +213,26 @@ export class Chat {
    * @throws {StreamingLLMError} as `ask`; NO_SEQUENCE_LEFT
    */
   async candidates<Output>(
-    said: string | ChatMessage | ChatMessage[],
+    input: string | ChatMessage | ChatMessage[],
     count: number,
     options: GenerateOptions & { responseFormat: StandardSchema<Output> },
   ): Promise<(Answer<Output> & { value: Output; chat: Chat })[]>
   async candidates(
-    said: string | ChatMessage | ChatMessage[],
+    input: string | ChatMessage | ChatMessage[],
     count: number,
     options?: GenerateOptions,
   ): Promise<(Answer & { chat: Chat })[]>
   async candidates(
-    said: string | ChatMessage | ChatMessage[],
+    input: string | ChatMessage | ChatMessage[],
     count: number,
     options: GenerateOptions = {},
   ): Promise<(Answer & { chat: Chat })[]> {
-    checkValue('candidates', 'count', count, whole(1, 64))
-    const messages = parseSaid(said, 'candidates')
+    checkValue('candidates', 'count', count, integer(1, 64))
+    const messages = parseInput(input, 'candidates')
     const { seed = Math.floor(Math.random() * 2 ** 31) } = this.#parse(options, 'candidates').sampling
     const chats = [await this.fork()]
     try {
-      await chats[0]!.#alone(() => chats[0]!.#conversation.add(messages))
+      await chats[0]!.#exclusive(() => chats[0]!.#conversation.add(messages))
       while (chats.length < count) chats.push(await chats[0]!.fork())
       const answers = chats.map((chat, i) =>
         chat.#answer([], { ...options, seed: (seed + i) % (2 ** 32 - 1), keepUnanswered: true }),
@@ -258,7 +258,7 @@ export class Chat {
         "add: the last message must be the assistant's; what is to be answered goes to stream()",
       )
     }
-    await this.#alone(() => this.#conversation.add(parsed))
+    await this.#exclusive(() => this.#conversation.add(parsed))
   }
 
   /**
@@ -295,8 +295,8 @@ export class Chat {
    * Returns the messages, oldest first.
    */
   async undo(exchanges = 1): Promise<ChatMessage[]> {
-    const count = checkValue('undo', 'exchanges', exchanges, whole(1))
-    return this.#alone(async () => {
+    const count = checkValue('undo', 'exchanges', exchanges, integer(1))
+    return this.#exclusive(async () => {
       const { present } = this.#conversation.log
       let from = present.length
       for (let i = 0; i < count; i++) {
@@ -319,7 +319,7 @@ export class Chat {
    * @throws {StreamingLLMError} NO_SEQUENCE_LEFT, CLOSED
    */
   async fork(): Promise<Chat> {
-    return this.#alone(async () => new Chat(this.#setting, this.#conversation.fork()))
+    return this.#exclusive(async () => new Chat(this.#context, this.#conversation.fork()))
   }
 
   /**
@@ -331,7 +331,7 @@ export class Chat {
    */
   async setSystem(system: string | undefined): Promise<void> {
     if (system !== undefined) checkValue('setSystem', 'system', system, anyText)
-    await this.#alone(() => this.#conversation.setSystem(system))
+    await this.#exclusive(() => this.#conversation.setSystem(system))
   }
 
   /**
@@ -342,22 +342,22 @@ export class Chat {
    * @throws {StreamingLLMError} SAVE_FAILED, CLOSED
    */
   async save(path: string): Promise<void> {
-    checkValue('save', 'path', path, someText)
-    await this.#alone(async () => writeSavedChat(path, await this.#conversation.save()))
+    checkValue('save', 'path', path, nonEmptyString)
+    await this.#exclusive(async () => writeSavedChat(path, await this.#conversation.save()))
   }
 
   /** @internal Goes back to the first `count` messages, which are in the window. */
-  async goBack(count: number): Promise<void> {
-    await this.#alone(() => this.#conversation.goBack(count))
+  async truncateTo(count: number): Promise<void> {
+    await this.#exclusive(() => this.#conversation.truncateTo(count))
   }
 
   /** Does something while no turn is in progress. */
-  async #alone<T>(act: () => Promise<T>): Promise<T> {
+  async #exclusive<T>(act: () => Promise<T>): Promise<T> {
     const isOver = waitForTurn(this.#conversation)
     let release: (() => void) | undefined
     try {
       release = await this.#conversation.runner.acquire()
-      this.#needOpen()
+      this.#assertOpen()
       return await act()
     } finally {
       release?.()
@@ -371,7 +371,7 @@ export class Chat {
     options: ParsedGenerateOptions,
     before?: () => Promise<() => Promise<void>>,
   ): TextStream {
-    const { toolChoice, tools = this.#setting.format.tools } = options
+    const { toolChoice, tools = this.#context.format.tools } = options
     if (tools === undefined && wantsCall(toolChoice)) {
       throw new StreamingLLMError(
         'INVALID_OPTION',
@@ -395,17 +395,17 @@ export class Chat {
       release = await this.#conversation.runner.acquire(options.signal, deadline)
       if (release === undefined) {
         // Left while another turn was still going on: it never began, and leaves no trace.
-        yield leftInQueue(this.usage, options.signal?.aborted === true ? 'abort' : 'time')
+        yield abortedInQueue(this.usage, options.signal?.aborted === true ? 'abort' : 'time')
         return
       }
-      this.#needOpen()
+      this.#assertOpen()
       const putBack = await before?.()
-      const closed = [this.#closing.signal, this.#setting.sequences.closing]
+      const closed = [this.#closing.signal, this.#context.sequences.closing]
       const finish = yield* takeTurn(
         {
-          setting: this.#setting,
+          context: this.#context,
           conversation: this.#conversation,
-          needOpen: () => this.#needOpen(),
+          assertOpen: () => this.#assertOpen(),
           closed,
           deadline,
         },
@@ -430,9 +430,9 @@ export class Chat {
     this.#closing.abort()
   }
 
-  #needOpen(): void {
+  #assertOpen(): void {
     if (this.#closing.signal.aborted) throw new StreamingLLMError('CLOSED', 'this chat has been closed; make a new one')
-    if (this.#setting.sequences.closing.aborted) throw modelClosed()
+    if (this.#context.sequences.closing.aborted) throw modelClosed()
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -440,13 +440,13 @@ export class Chat {
   }
 }
 
-function parseSaid(said: string | ChatMessage | ChatMessage[], call: string): ChatMessage[] {
+function parseInput(input: string | ChatMessage | ChatMessage[], call: string): ChatMessage[] {
   const messages = parseMessages(
-    typeof said === 'string'
-      ? [{ role: 'user', content: said }]
-      : reading(call, 'messages', () => Array.isArray(said))
-        ? said
-        : [said],
+    typeof input === 'string'
+      ? [{ role: 'user', content: input }]
+      : reading(call, 'messages', () => Array.isArray(input))
+        ? input
+        : [input],
     call,
   )
   if (messages.length === 0)

@@ -12,11 +12,11 @@ import { type LogMark, MessageLog } from './message-log.js'
 import { openingMark } from './opening-mark.js'
 import { withPin } from './pinned-system.js'
 import {
-  commonStart,
+  commonPrefixLength,
   join,
   nextPrompt,
   openingTokens,
-  type PromptSetting,
+  type PromptContext,
   type PromptTokens,
   turnPrompt,
   wholePrompt,
@@ -26,7 +26,7 @@ import type { SavedChat } from './saved-chat.js'
 import { type LedgerState, TokenLedger } from './token-ledger.js'
 
 /** What a conversation needs from its model, and its options. */
-export interface ConversationSetting {
+export interface ChatContext {
   tokenizer: Tokenizer
   sequences: SequenceSource
   format: ChatFormat
@@ -36,7 +36,7 @@ export interface ConversationSetting {
   warn: (message: string) => void
 }
 
-interface Parts {
+interface ConversationState {
   system: string | undefined
   /** With the sizes that a pin makes. */
   options: ParsedChatOptions
@@ -74,15 +74,18 @@ export type RestoredFrom = { what: 'cache' } | { what: 'tokens' | 'messages'; re
 export class Conversation {
   readonly runner: JobRunner
   readonly log: MessageLog
-  readonly #setting: ConversationSetting
+  readonly #context: ChatContext
   #system: string | undefined
   #native: NativeSequence
   #options: ParsedChatOptions
   #sizes: NativeSequenceOptions
   readonly #ledger: TokenLedger
 
-  private constructor(setting: ConversationSetting, { system, options, sizes, log, native, counts, ledger }: Parts) {
-    this.#setting = setting
+  private constructor(
+    context: ChatContext,
+    { system, options, sizes, log, native, counts, ledger }: ConversationState,
+  ) {
+    this.#context = context
     this.#system = system
     this.#options = options
     this.#sizes = sizes
@@ -93,32 +96,32 @@ export class Conversation {
   }
 
   /** From its options: nothing is decoded before the first turn. */
-  static begin(setting: ConversationSetting): Conversation {
-    const { options } = setting
+  static begin(context: ChatContext): Conversation {
+    const { options } = context
     const [first, ...rest] = options.messages
     const takesSystem = options.system === undefined && first?.role === 'system'
     const log = new MessageLog(options.keepMessages === 'all')
     for (const message of takesSystem ? rest : options.messages) log.add(message, 0)
-    return Conversation.#make(setting, takesSystem ? first!.content : options.system, log)
+    return Conversation.#make(context, takesSystem ? first!.content : options.system, log)
   }
 
   static #make(
-    setting: ConversationSetting,
+    context: ChatContext,
     system: string | undefined,
     log: MessageLog,
-    given: Partial<Parts> = {},
+    given: Partial<ConversationState> = {},
   ): Conversation {
-    const { sequences } = setting
-    const { options = withPin(setting, system), ...more } = given
+    const { sequences } = context
+    const { options = withPin(context, system), ...more } = given
     const sizes = sequences.limits(options)
     // Last, so that nothing that throws leaves it open.
-    return new Conversation(setting, { system, options, sizes, log, native: sequences.open(sizes), ...more })
+    return new Conversation(context, { system, options, sizes, log, native: sequences.open(sizes), ...more })
   }
 
   /** The same history, to go on from in another way. */
   fork(): Conversation {
-    const native = this.#setting.sequences.fork(this.#native)
-    return new Conversation(this.#setting, {
+    const native = this.#context.sequences.fork(this.#native)
+    return new Conversation(this.#context, {
       system: this.#system,
       options: this.#options,
       sizes: this.#sizes,
@@ -131,7 +134,7 @@ export class Conversation {
 
   /** All that restore() needs. */
   async save(): Promise<SavedChat> {
-    const { sequences, options } = this.#setting
+    const { sequences, options } = this.#context
     const { messages: _, tools: __, ...kept } = options
     const fingerprint = await sequences.fingerprint().catch((cause: unknown) => {
       throw new StreamingLLMError('SAVE_FAILED', `the chat could not be saved: ${(cause as Error).message}`, { cause })
@@ -143,7 +146,7 @@ export class Conversation {
       cache: sequences.cacheKind,
       system: this.#system,
       options: kept,
-      ...(begun ? { mark: openingMark(this.#setting, this.#system) } : {}),
+      ...(begun ? { mark: openingMark(this.#context, this.#system) } : {}),
       sizes: this.#sizes,
       begun,
       skipped,
@@ -159,15 +162,15 @@ export class Conversation {
    * alone. Says which, and why.
    */
   static async restore(
-    setting: ConversationSetting,
+    context: ChatContext,
     saved: SavedChat,
   ): Promise<{ conversation: Conversation; from: RestoredFrom }> {
-    const { sequences } = setting
+    const { sequences } = context
     const { system, sizes, counts, skipped, seenBefore, begun } = saved
-    const log = new MessageLog(setting.options.keepMessages === 'all', saved.log)
-    const pinned = withPin(setting, system)
+    const log = new MessageLog(context.options.keepMessages === 'all', saved.log)
+    const pinned = withPin(context, system)
     const byMessages = (reason: string) => ({
-      conversation: Conversation.#make(setting, system, log, {
+      conversation: Conversation.#make(context, system, log, {
         options: pinned,
         ledger: { skipped, seenBefore: begun ? counts.seenTokens : seenBefore },
       }),
@@ -175,12 +178,12 @@ export class Conversation {
     })
     if (saved.model !== (await sequences.fingerprint())) return byMessages('it was saved with another model')
     if (!begun) return byMessages(nothingDecoded)
-    const told = openingMark(setting, system)
-    const { mark = told } = saved
-    if (mark.template !== told.template) return byMessages('it was saved with another chat template')
-    const isRetold = mark.told !== told.told || mark.opening !== told.opening
+    const current = openingMark(context, system)
+    const { mark = current } = saved
+    if (mark.template !== current.template) return byMessages('it was saved with another chat template')
+    const isChanged = mark.told !== current.told || mark.opening !== current.opening
     // Some templates tell of the tools further on.
-    if (isRetold && mark.opening === told.opening) return byMessages(otherTools)
+    if (isChanged && mark.opening === current.opening) return byMessages(otherTools)
     // Of another size, as where the model is loaded with larger batches; or of none that a sequence can have.
     if (!sequences.fits(sizes))
       return byMessages('its sinks and window are not ones that this model can have as it is loaded')
@@ -194,7 +197,7 @@ export class Conversation {
       throw error
     }
     const options = { ...pinned, sinks: sizes.sinks, window: sizes.window }
-    const conversation = new Conversation(setting, {
+    const conversation = new Conversation(context, {
       system,
       options,
       sizes,
@@ -209,7 +212,7 @@ export class Conversation {
         state: saved.state,
         tokensAlone: !sameCache,
       })
-      if (isRetold && !(await conversation.#pinInstead(mark.tokens, system, pinned))) {
+      if (isChanged && !(await conversation.#pinInstead(mark.tokens, system, pinned))) {
         conversation.close()
         return byMessages(otherTools)
       }
@@ -249,25 +252,25 @@ export class Conversation {
    * cache holds of another wording of the history has been cut off. Throws `Left` where `pace` does.
    */
   async prepare(messages: readonly LoggedMessage[], pace = new Pace()): Promise<PromptTokens> {
-    const setting = { ...this.#setting, pace }
-    const { template } = this.#setting.format
+    const context = { ...this.#context, pace }
+    const { template } = this.#context.format
     if (this.#ledger.begun && template.incremental && !this.#isRewritten()) {
       const { seenTokens } = this.runner.counts
-      const { tokens, ends, turns } = await nextPrompt(setting, this.#system, messages, {
+      const { tokens, ends, turns } = await nextPrompt(context, this.#system, messages, {
         opened: this.#isOpened(),
         previous: this.log.present.at(-1)?.message,
       })
-      this.#needRoom(tokens.length)
+      this.#assertFits(tokens.length)
       return { tokens, turns, ends: ends.map(end => seenTokens + end) }
     }
     if (this.#ledger.begun) {
       const prepared = template.incremental
-        ? await this.#fromLastExchange(setting, messages)
-        : await this.#fromDifference(setting, messages)
+        ? await this.#fromLastExchange(context, messages)
+        : await this.#fromDifference(context, messages)
       if (prepared !== undefined) return prepared
       this.#ledger.giveUp(this.runner.counts.seenTokens)
     }
-    return this.#fromStart(setting, messages)
+    return this.#fromStart(context, messages)
   }
 
   /** Decodes messages; where the last is no reply, up to where the next begins. Those that fail have never been. */
@@ -279,7 +282,7 @@ export class Conversation {
       messages.forEach((message, i) => this.log.add(message, ends[i]!))
       await this.runner.finish({ type: 'append', tokens: Int32Array.from(tokens), turns: Int32Array.from(turns) })
     } catch (error) {
-      await this.takeBack(since)
+      await this.rollBack(since)
       throw error
     }
     const { evictedTokens } = this.runner.counts
@@ -295,12 +298,12 @@ export class Conversation {
   /** Whether the last reply has another form once another turn follows. */
   #isRewritten(): boolean {
     const last = this.log.present.at(-1)?.message
-    return last !== undefined && isRewritten(this.#setting.format, last)
+    return last !== undefined && isRewritten(this.#context.format, last)
   }
 
   /** The last exchange as the template writes it when another turn follows, and that turn. Undefined where the cache cannot go back so far. */
   async #fromLastExchange(
-    setting: PromptSetting,
+    context: PromptContext,
     messages: readonly LoggedMessage[],
   ): Promise<PromptTokens | undefined> {
     const present = this.log.present
@@ -309,24 +312,24 @@ export class Conversation {
     if (before < 0 && this.log.leftCount > 0) return undefined
     const reply = messages.findIndex(({ role }, at) => at > 0 && role === 'assistant')
     const turn = messages.slice(0, reply < 0 ? undefined : reply)
-    const next = await turnPrompt(setting, this.#system, turn, exchange.at(-1))
-    const both = withoutReasoning(setting.format, [...exchange, ...turn])
+    const next = await turnPrompt(context, this.#system, turn, exchange.at(-1))
+    const both = withoutReasoning(context.format, [...exchange, ...turn])
     const wanted =
       before < 0
-        ? await wholePrompt(setting, this.#system, both, true)
-        : await turnPrompt(setting, this.#system, both, present[before]!.message)
+        ? await wholePrompt(context, this.#system, both, true)
+        : await turnPrompt(context, this.#system, both, present[before]!.message)
     // The new turn is the end of it, word for word.
     const replyEnd = wanted.tokens.length - next.tokens.length
     wanted.ends = turn.map(() => wanted.tokens.length)
     wanted.turns = next.turns.map(at => replyEnd + at)
-    join(wanted, await nextPrompt(setting, this.#system, messages.slice(turn.length), { opened: true }))
+    join(wanted, await nextPrompt(context, this.#system, messages.slice(turn.length), { opened: true }))
 
     const start = before < 0 ? 0 : present[before]!.end
     const { evictedTokens } = this.runner.counts
     const from = start - (start === 0 ? 0 : evictedTokens)
     if (from < 0 || (start === 0 && evictedTokens > 0)) return undefined
-    const common = commonStart((await this.keptTokens()).subarray(from), wanted.tokens)
-    this.#needRoom(wanted.tokens.length - common)
+    const common = commonPrefixLength((await this.keptTokens()).subarray(from), wanted.tokens)
+    this.#assertFits(wanted.tokens.length - common)
     if (!(await this.#cut(start + common))) return undefined
     this.log.renumber([...present.slice(0, -1).map(({ end }) => Math.min(end, start + common)), start + replyEnd])
     return {
@@ -337,9 +340,9 @@ export class Conversation {
   }
 
   /** The whole conversation as the template writes it now, from the first difference on. Undefined where that pays nothing. */
-  async #fromDifference(setting: PromptSetting, messages: readonly LoggedMessage[]): Promise<PromptTokens | undefined> {
+  async #fromDifference(context: PromptContext, messages: readonly LoggedMessage[]): Promise<PromptTokens | undefined> {
     const earlier = this.log.present.map(({ message }) => message)
-    const wanted = await wholePrompt(setting, this.#system, [...earlier, ...messages])
+    const wanted = await wholePrompt(context, this.#system, [...earlier, ...messages])
     const kept = await this.keptTokens()
     const { evictedTokens } = this.runner.counts
     const { sinks } = this.#sizes
@@ -347,12 +350,12 @@ export class Conversation {
     const at =
       evictedTokens === 0
         ? { wanted: 0, kept: 0 }
-        : { wanted: bestPlace(kept.subarray(sinks), wanted.tokens, sinks), kept: sinks }
-    if (commonStart(kept.subarray(0, at.kept), wanted.tokens) < at.kept) return undefined
-    const common = commonStart(kept.subarray(at.kept), wanted.tokens.slice(at.wanted))
+        : { wanted: bestOffset(kept.subarray(sinks), wanted.tokens, sinks), kept: sinks }
+    if (commonPrefixLength(kept.subarray(0, at.kept), wanted.tokens) < at.kept) return undefined
+    const common = commonPrefixLength(kept.subarray(at.kept), wanted.tokens.slice(at.wanted))
     if (common === 0) return undefined
     const tokens = wanted.tokens.slice(at.wanted + common)
-    this.#needRoom(tokens.length)
+    this.#assertFits(tokens.length)
     const offset = at.kept + evictedTokens - at.wanted
     if (!(await this.#cut(at.wanted + common + offset))) return undefined
     const ends = wanted.ends.map(end => end + offset)
@@ -360,11 +363,11 @@ export class Conversation {
     return { tokens, turns: [], ends: ends.slice(earlier.length) }
   }
 
-  async #fromStart(setting: PromptSetting, messages: readonly LoggedMessage[]): Promise<PromptTokens> {
+  async #fromStart(context: PromptContext, messages: readonly LoggedMessage[]): Promise<PromptTokens> {
     if (this.runner.counts.seenTokens > 0) await this.#cut(0)
-    const { options } = this.#setting
+    const { options } = this.#context
     const earlier = this.log.present.map(({ message }) => message)
-    const { tokens, ends, turns } = await wholePrompt(setting, this.#system, [...earlier, ...messages])
+    const { tokens, ends, turns } = await wholePrompt(context, this.#system, [...earlier, ...messages])
     const reply = earlier.findLastIndex(({ role }) => role === 'assistant')
     const history = reply < 0 ? 0 : ends[reply]!
     // Of a long history only what the cache would still hold is decoded; what is said now goes through it whole.
@@ -377,7 +380,7 @@ export class Conversation {
       surplus = (turns.find(turn => turn >= sinks + surplus) ?? sinks + surplus) - sinks
     tokens.splice(sinks, surplus)
     const shifted = ends.map(end => end - surplus)
-    this.#needRoom(tokens.length)
+    this.#assertFits(tokens.length)
     this.#ledger.begin(history, surplus)
     this.log.renumber(shifted)
     if (surplus > 0) this.leave(0)
@@ -389,7 +392,7 @@ export class Conversation {
   }
 
   /** A dense cache that has no room for the turn refuses it before it leaves a trace. */
-  #needRoom(coming: number): void {
+  #assertFits(coming: number): void {
     const { policy, window } = this.#sizes
     const { cachedTokens } = this.runner.counts
     if (policy !== 'dense' || cachedTokens + coming <= window) return
@@ -407,14 +410,14 @@ export class Conversation {
 
   /** All tokens that are kept, sinks first. */
   async keptTokens(): Promise<Int32Array> {
-    return (await this.runner.finish({ type: 'look' })).tokens ?? new Int32Array()
+    return (await this.runner.finish({ type: 'readTokens' })).tokens ?? new Int32Array()
   }
 
   /**
    * Goes back to the first `count` messages of the history, which this conversation then holds as these. False, and nothing is
    * changed, where the last of them is not in the window any more.
    */
-  async goBack(count: number): Promise<boolean> {
+  async truncateTo(count: number): Promise<boolean> {
     const { log } = this
     if (count <= log.leftCount) return false
     const later = log.digest.count - count
@@ -447,7 +450,7 @@ export class Conversation {
    * What has come since has never been: its messages are gone, and what the cache holds of them. What they pushed out of the
    * window stays out, as after `removeLast`; where they pushed out all there was, the messages of then are decoded again.
    */
-  async takeBack(since: Standing): Promise<void> {
+  async rollBack(since: Standing): Promise<void> {
     this.log.removeLast(Math.min(this.log.digest.count - since.log.count, this.log.present.length))
     const end = this.log.present.at(-1)?.end
     try {
@@ -463,8 +466,8 @@ export class Conversation {
 
   /** The messages are those of then, and all of them are to be decoded with the next turn. */
   #beginAnew(since: Standing): void {
-    this.log.goBack(since.log)
-    this.#ledger.goBack(since.ledger, since.counts)
+    this.log.rollBackTo(since.log)
+    this.#ledger.rollBackTo(since.ledger, since.counts)
   }
 
   /** Takes the last reply out of the history. The function brings it back, where nothing has been added since. */
@@ -484,17 +487,17 @@ export class Conversation {
         // The engine may have got them all the same.
         if (this.runner.counts.seenTokens !== before.counts.seenTokens) return this.#beginAnew(before)
       }
-      this.log.goBack(before.log)
+      this.log.rollBackTo(before.log)
       this.leave(this.runner.counts.evictedTokens)
     }
   }
 
   /** Another system prompt, or none. Where it is pinned and can be, it alone is decoded; else the kept messages are, with the next turn. */
   async setSystem(system: string | undefined): Promise<void> {
-    const options = withPin(this.#setting, system)
-    const present = openingTokens(this.#setting, this.#system)
+    const options = withPin(this.#context, system)
+    const present = openingTokens(this.#context, this.#system)
     if (this.#ledger.begun && (await this.#pinInstead(present.length, system, options))) return
-    const sizes = this.#setting.sequences.limits(options)
+    const sizes = this.#context.sequences.limits(options)
     this.#beginWith(this.#openAnother(sizes))
     this.#system = system
     this.#options = options
@@ -506,9 +509,9 @@ export class Conversation {
    * be. False where it is not, or they cannot become others in place.
    */
   async #pinInstead(present: number, system: string | undefined, options: ParsedChatOptions): Promise<boolean> {
-    const sizes = this.#setting.sequences.limits(options)
+    const sizes = this.#context.sequences.limits(options)
     const before = this.#sizes
-    const opening = openingTokens(this.#setting, system)
+    const opening = openingTokens(this.#context, system)
     const pinned = before.policy === 'streaming' && before.sinks === present && sizes.sinks === opening.length
     if (!pinned || sizes.sinks + sizes.window !== before.sinks + before.window) return false
     if (!(await this.#replaceSinks(opening))) return false
@@ -522,7 +525,7 @@ export class Conversation {
 
   /** A sequence of other sizes. Where there is none beside the present one, that is closed; where there is none even so, one as it was takes its place. */
   #openAnother(sizes: NativeSequenceOptions): NativeSequence {
-    const { sequences } = this.#setting
+    const { sequences } = this.#context
     try {
       return sequences.open(sizes)
     } catch (error) {
@@ -563,7 +566,7 @@ export class Conversation {
       return await this.#tryJob({ type: 'replaceSinks', tokens: Int32Array.from(tokens) })
     } catch (error) {
       const kept = await this.keptTokens().catch(() => undefined) // of one that has been closed meanwhile
-      const isDone = kept !== undefined && commonStart(kept, tokens) === tokens.length
+      const isDone = kept !== undefined && commonPrefixLength(kept, tokens) === tokens.length
       if (isDone) this.#beginWith(this.#openAnother(this.#sizes))
       throw error
     }
@@ -584,10 +587,10 @@ export class Conversation {
   }
 }
 
-/** Where in `wanted`, from `least` on, the tokens go on alike for longest. */
-function bestPlace(kept: Int32Array, wanted: readonly number[], least: number): number {
-  let best = { at: least, length: 0 }
-  for (let at = least; at < wanted.length - best.length; at++) {
+/** Where in `wanted`, from `min` on, the tokens go on alike for longest. */
+function bestOffset(kept: Int32Array, wanted: readonly number[], min: number): number {
+  let best = { at: min, length: 0 }
+  for (let at = min; at < wanted.length - best.length; at++) {
     if (wanted[at] !== kept[0]) continue
     let length = 0
     while (length < kept.length && wanted[at + length] === kept[length]) length++

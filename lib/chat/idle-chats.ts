@@ -52,7 +52,7 @@ export class IdleChats {
         taken = (await forkOf(live)) ?? live
         if (taken !== live) idle.push(live)
       }
-      await taken.chat.goBack(count)
+      await taken.chat.truncateTo(count)
     } catch (error) {
       // It holds what it held.
       if (taken === live) idle.push(live)

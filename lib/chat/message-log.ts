@@ -65,7 +65,7 @@ export class MessageLog {
   }
 
   /** The history is that of then, of which no more than the last message has been removed, besides what came since. */
-  goBack({ dropped, before, entries }: LogMark): void {
+  rollBackTo({ dropped, before, entries }: LogMark): void {
     this.#entries.length = before // what left before has stayed, or there was none
     for (const entry of entries) this.#entries.push({ ...entry })
     this.#left = before + entries.filter(({ left }) => left).length
@@ -78,7 +78,7 @@ export class MessageLog {
   }
 
   get messages(): ChatMessage[] {
-    return this.#entries.map(({ message }) => shown(message))
+    return this.#entries.map(({ message }) => copyForCaller(message))
   }
 
   /** Those that are still in the window, with where they end. */
@@ -109,7 +109,9 @@ export class MessageLog {
 
   /** Takes the last messages out of the history again, as if they had never been. Only ones that are in the log. */
   removeLast(count: number): ChatMessage[] {
-    const removed = this.#entries.splice(this.#entries.length - count, count).map(({ message }) => shown(message))
+    const removed = this.#entries
+      .splice(this.#entries.length - count, count)
+      .map(({ message }) => copyForCaller(message))
     this.#left = Math.min(this.#left, this.#entries.length)
     return removed
   }
@@ -120,7 +122,7 @@ export class MessageLog {
     for (; this.#left < this.#entries.length; this.#left++) {
       const entry = this.#entries[this.#left]!
       if (entry.end > tokens) break
-      gone.push(shown(entry.message))
+      gone.push(copyForCaller(entry.message))
       entry.left = true
       entry.end = 0
     }
@@ -149,16 +151,16 @@ export class MessageLog {
  * callers who hold the history themselves often trim it.
  */
 export function extendDigest(digest: string, { role, content, toolCalls = [], toolCallId }: ChatMessage): string {
-  const said: unknown[] = [role, role === 'assistant' ? content.trim() : content]
+  const identity: unknown[] = [role, role === 'assistant' ? content.trim() : content]
   if (toolCalls.length > 0 || toolCallId !== undefined)
-    said.push(
+    identity.push(
       toolCalls.map(({ id, name, arguments: args }) => [id, name, args]),
       toolCallId,
     )
-  return createHash('sha256').update(digest).update(JSON.stringify(said)).digest('hex')
+  return createHash('sha256').update(digest).update(JSON.stringify(identity)).digest('hex')
 }
 
 /** As callers see it: theirs to change, as the history is not. */
-function shown({ raw: _, ...message }: LoggedMessage): ChatMessage {
+function copyForCaller({ raw: _, ...message }: LoggedMessage): ChatMessage {
   return message.toolCalls === undefined ? message : { ...message, toolCalls: structuredClone(message.toolCalls) }
 }

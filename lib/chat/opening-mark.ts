@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { StreamingLLMError } from '../errors.js'
-import { openingTokens, type PromptSetting } from './prompt-tokens.js'
+import { openingTokens, type PromptContext } from './prompt-tokens.js'
 
 /** Names what the model was told besides a chat's messages: two chats that were told the same have the same. */
 export interface OpeningMark {
@@ -14,18 +14,18 @@ export interface OpeningMark {
   tokens: number
 }
 
-export function openingMark(setting: PromptSetting, system: string | undefined): OpeningMark {
-  const { format } = setting
+export function openingMark(context: PromptContext, system: string | undefined): OpeningMark {
+  const { format } = context
   const { source, tools } = format
-  const opening = knownOpening(setting, system)
-  const told = JSON.stringify([tools?.told, format.systemText(system)])
+  const opening = knownOpening(context, system)
+  const told = JSON.stringify([tools?.forPrompt, format.systemText(system)])
   return { template: digest(source), told: digest(told), opening: digest(opening.join()), tokens: opening.length }
 }
 
 /** None where the template refuses the conversations that it is found by. */
-function knownOpening(setting: PromptSetting, system: string | undefined): number[] {
+function knownOpening(context: PromptContext, system: string | undefined): number[] {
   try {
-    return openingTokens(setting, system)
+    return openingTokens(context, system)
   } catch (error) {
     if (StreamingLLMError.isInstance(error) && error.code === 'TEMPLATE_FAILED') return []
     throw error

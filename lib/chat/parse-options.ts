@@ -1,9 +1,9 @@
 import * as v from 'valibot'
 import type { ChatMessage } from '../messages.js'
 import { check, checkObject, invalid, reading } from '../options/check.js'
-import { someText } from '../options/kinds.js'
+import { nonEmptyString } from '../options/kinds.js'
 import { type ParsedChatOptions, type ParsedGenerateOptions, withPolicy } from '../options/parse.js'
-import { completeSampling, overSampling, readSampling, samplingSchemas } from '../options/sampling.js'
+import { completeSampling, mergeSampling, readSampling, samplingSchemas } from '../options/sampling.js'
 import { chatSchemas, generateSchemas, grammarSchemas, optionsOfCalls } from '../options/schemas.js'
 import type { ChatOptions, GenerateOptions, RestoreOptions, SamplingOptions } from '../options/types.js'
 import { checkGrammar, type ImpossibleTrigger } from '../structured/grammar-check.js'
@@ -56,7 +56,7 @@ export function parseRestoreOptions(
   const { chatTemplate, tools, ...sampling } = check<RestoreOptions>(
     call,
     given,
-    { ...samplingSchemas, chatTemplate: someText, tools: chatSchemas.tools },
+    { ...samplingSchemas, chatTemplate: nonEmptyString, tools: chatSchemas.tools },
     optionsOfCalls,
   )
   return {
@@ -147,7 +147,7 @@ function readGenerateOptions(
     toolChoice,
     maxToolRounds,
     keepUnanswered,
-    sampling: completeSampling(overSampling(defaults, readSampling(call, sampling))),
+    sampling: completeSampling(mergeSampling(defaults, readSampling(call, sampling))),
   }
 }
 

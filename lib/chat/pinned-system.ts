@@ -1,14 +1,14 @@
 import { StreamingLLMError } from '../errors.js'
 import type { ParsedChatOptions } from '../options/parse.js'
-import type { ConversationSetting } from './conversation.js'
+import type { ChatContext } from './conversation.js'
 import { openingTokens } from './prompt-tokens.js'
 
 /**
  * The options with the system prompt as sinks, if it is to be pinned and is short enough; any that fits, if that was asked
  * for. By turns, the sinks are what comes before the first turn also where no system prompt is given.
  */
-export function withPin(setting: ConversationSetting, system: string | undefined): ParsedChatOptions {
-  const { sequences, format, options, warn } = setting
+export function withPin(context: ChatContext, system: string | undefined): ParsedChatOptions {
+  const { sequences, format, options, warn } = context
   const { template, tools } = format
   const asked = options.pinSystem === true
   const wanted = options.pinSystem ?? options.sinks === undefined
@@ -26,7 +26,7 @@ export function withPin(setting: ConversationSetting, system: string | undefined
     lost('has no place of its own in this chat template')
     return options
   }
-  const pinned = openingTokens(setting, system).length
+  const pinned = openingTokens(context, system).length
   if (pinned <= sinks) return options
   if (!asked && pinned > (sinks + window) * options.pinShare) {
     lost(`has ${pinned} tokens, more than ${options.pinShare} of the cache's ${sinks + window} (option pinShare)`)

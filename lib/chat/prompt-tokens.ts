@@ -8,7 +8,7 @@ import { isRewritten, withoutReasoning } from './rewritten-reply.js'
 import { replyText, templateMessages } from './template-messages.js'
 
 /** Whose words become tokens, and how. */
-export interface PromptSetting {
+export interface PromptContext {
   tokenizer: Tokenizer
   format: ChatFormat
   /** Who waits for them may leave: then what makes them throws `Left`. Without it, nobody leaves. */
@@ -29,23 +29,23 @@ export interface PromptTokens {
  * them, `asked`, it is rendered in whole. That turn is the end of it, word for word, so where the reply ends is known exactly.
  */
 async function fromReply(
-  setting: PromptSetting,
+  context: PromptContext,
   system: string | undefined,
   messages: readonly LoggedMessage[],
   asked: number,
 ): Promise<PromptTokens> {
   const reply = messages.findIndex(({ role }, at) => at > asked && role === 'assistant')
   const behind = reply < 0 ? messages.length : reply
-  const whole = await wholePrompt(setting, system, messages.slice(0, behind), true)
-  const said = messages.slice(asked, behind)
-  const turn = await turnPrompt(setting, system, said, messages[asked - 1])
+  const whole = await wholePrompt(context, system, messages.slice(0, behind), true)
+  const input = messages.slice(asked, behind)
+  const turn = await turnPrompt(context, system, input, messages[asked - 1])
   const replyEnd = whole.tokens.length - turn.tokens.length
   whole.ends = whole.ends.map((end, i) =>
     i < asked - 1 ? Math.min(end, replyEnd) : i < asked ? replyEnd : whole.tokens.length,
   )
   whole.turns = turn.turns.map(at => replyEnd + at)
-  const asking = { messages: said, start: replyEnd, previous: messages[asked - 1] }
-  await grow(setting, system, whole, asking, messages.slice(behind))
+  const asking = { messages: input, start: replyEnd, previous: messages[asked - 1] }
+  await grow(context, system, whole, asking, messages.slice(behind))
   return whole
 }
 
@@ -54,34 +54,34 @@ async function fromReply(
  * template allows it and it is not wanted `atOnce`.
  */
 export async function wholePrompt(
-  setting: PromptSetting,
+  context: PromptContext,
   system: string | undefined,
   messages: readonly LoggedMessage[],
   atOnce = false,
 ): Promise<PromptTokens> {
-  const { format, pace = new Pace() } = setting
+  const { format, pace = new Pace() } = context
   const { template } = format
   const text = format.systemText(system)
   const head: TemplateMessage[] = text === undefined ? [] : [{ role: 'system', content: text }]
   const asTemplate = (some: readonly LoggedMessage[]) => templateMessages(some, format)
   const tokens: number[] = []
   const asked = messages.findIndex(({ role }) => role !== 'assistant')
-  if (!atOnce && template.incremental && asked > 0) return fromReply(setting, system, messages, asked)
+  if (!atOnce && template.incremental && asked > 0) return fromReply(context, system, messages, asked)
   if (atOnce || !template.incremental || (asked < 0 && messages.length > 0)) {
-    const shown = asTemplate(withoutReasoning(format, messages))
-    const pieces = await pace.through(template.renderInParts([...head, ...shown], true))
-    prependBos(setting.tokenizer, tokens, pieces)
-    await addTokens(setting, tokens, pieces)
+    const visibleMarks = asTemplate(withoutReasoning(format, messages))
+    const pieces = await pace.through(template.renderInParts([...head, ...visibleMarks], true))
+    prependBos(context.tokenizer, tokens, pieces)
+    await addTokens(context, tokens, pieces)
     return { tokens, ends: shareOut(messages, tokens.length), turns: [] }
   }
   // As the conversation would have grown: each turn behind the reply before it. So it comes out as it did live.
   const replies = messages.findIndex(({ role }) => role === 'assistant')
   const first = messages.slice(0, replies < 0 ? undefined : replies)
   const pieces = await pace.through(template.renderInParts([...head, ...asTemplate(first)], true))
-  prependBos(setting.tokenizer, tokens, pieces)
-  await addTokens(setting, tokens, pieces)
-  const prompt = { tokens, ends: first.map(() => tokens.length), turns: [openingTokens(setting, system).length] }
-  await grow(setting, system, prompt, { messages: first, start: 0 }, messages.slice(first.length))
+  prependBos(context.tokenizer, tokens, pieces)
+  await addTokens(context, tokens, pieces)
+  const prompt = { tokens, ends: first.map(() => tokens.length), turns: [openingTokens(context, system).length] }
+  await grow(context, system, prompt, { messages: first, start: 0 }, messages.slice(first.length))
   return prompt
 }
 
@@ -97,7 +97,7 @@ interface Turn {
  * that, and so does what opens it: they are rendered together with the turns around them.
  */
 async function grow(
-  setting: PromptSetting,
+  context: PromptContext,
   system: string | undefined,
   prompt: PromptTokens,
   turn: Turn,
@@ -109,8 +109,8 @@ async function grow(
     const messages = rest.slice(i + 1, later < 0 ? undefined : later)
     const at = prompt.ends.length
     const isFollowed = messages.length > 0 && messages[0]!.role !== 'assistant'
-    if (isFollowed && isRewritten(setting.format, reply)) await rewrite(setting, system, prompt, turn, reply, messages)
-    else join(prompt, await nextPrompt(setting, system, [reply, ...messages], { opened: true }))
+    if (isFollowed && isRewritten(context.format, reply)) await rewrite(context, system, prompt, turn, reply, messages)
+    else join(prompt, await nextPrompt(context, system, [reply, ...messages], { opened: true }))
     turn = { messages, start: prompt.ends[at]!, previous: reply }
     i += 1 + messages.length
   }
@@ -118,19 +118,19 @@ async function grow(
 
 /** In place of a turn at the end of a prompt: that turn, the reply and the next turn, as the template writes them. */
 async function rewrite(
-  setting: PromptSetting,
+  context: PromptContext,
   system: string | undefined,
   prompt: PromptTokens,
   { messages: asking, start, previous }: Turn,
   reply: LoggedMessage,
   messages: readonly LoggedMessage[],
 ): Promise<void> {
-  const all = withoutReasoning(setting.format, [...asking, reply, ...messages])
+  const all = withoutReasoning(context.format, [...asking, reply, ...messages])
   const isFirst = previous === undefined
-  const wanted = await (isFirst ? wholePrompt(setting, system, all, true) : turnPrompt(setting, system, all, previous))
-  const next = await turnPrompt(setting, system, messages, reply)
+  const wanted = await (isFirst ? wholePrompt(context, system, all, true) : turnPrompt(context, system, all, previous))
+  const next = await turnPrompt(context, system, messages, reply)
   const before = prompt.tokens.splice(start)
-  const opened = start + commonStart(before, wanted.tokens)
+  const opened = start + commonPrefixLength(before, wanted.tokens)
   const ends = prompt.ends.splice(prompt.ends.length - asking.length)
   prompt.ends.push(...ends.map(end => Math.min(end, opened)))
   for (const token of wanted.tokens) prompt.tokens.push(token)
@@ -145,7 +145,7 @@ async function rewrite(
  * of a reply: first that reply, if there are any messages.
  */
 export async function nextPrompt(
-  setting: PromptSetting,
+  context: PromptContext,
   system: string | undefined,
   messages: readonly LoggedMessage[],
   { opened = false, previous }: { opened?: boolean; previous?: LoggedMessage } = {},
@@ -156,7 +156,7 @@ export async function nextPrompt(
   let marks: string[] | undefined
   for (let i = 0; i < messages.length; ) {
     if (opened) {
-      await addTokens(setting, tokens, replyPieces(setting, messages[i]!, (marks ??= shownMarks(setting))))
+      await addTokens(context, tokens, replyPieces(context, messages[i]!, (marks ??= visibleMarks(context))))
       ends.push(tokens.length)
       i++
     }
@@ -164,7 +164,7 @@ export async function nextPrompt(
     while (reply < messages.length && (messages[reply]!.role !== 'assistant' || reply === i)) reply++
     const turn = messages.slice(i, reply)
     if (turn.length > 0)
-      join({ tokens, ends, turns }, await turnPrompt(setting, system, turn, messages[i - 1] ?? previous))
+      join({ tokens, ends, turns }, await turnPrompt(context, system, turn, messages[i - 1] ?? previous))
     i += turn.length
     opened = true
   }
@@ -172,14 +172,18 @@ export async function nextPrompt(
 }
 
 /** The texts of the control tokens that replies show. */
-function shownMarks({ tokenizer, format }: PromptSetting): string[] {
-  return Array.from(format.shown, token => tokenizer.detokenize([token], { special: true }))
+function visibleMarks({ tokenizer, format }: PromptContext): string[] {
+  return Array.from(format.visibleTokens, token => tokenizer.detokenize([token], { special: true }))
 }
 
 /** A reply as the model wrote it, or would. Its marks are control tokens; what else looks like one is text. */
-function replyPieces({ format }: PromptSetting, message: LoggedMessage, shown: readonly string[]): PromptPiece[] {
+function replyPieces(
+  { format }: PromptContext,
+  message: LoggedMessage,
+  visibleMarks: readonly string[],
+): PromptPiece[] {
   const text = replyText(message, () => format.toolFormat)
-  const marks = shown.filter(mark => text.includes(mark))
+  const marks = visibleMarks.filter(mark => text.includes(mark))
   if (marks.length === 0) return [{ text, special: false }]
   const pattern = new RegExp(`(${marks.map(escapePattern).join('|')})`)
   return text
@@ -190,12 +194,12 @@ function replyPieces({ format }: PromptSetting, message: LoggedMessage, shown: r
 
 /** Tokens of what follows a reply, in one turn, whatever messages it has. `previous`: that reply. */
 export async function turnPrompt(
-  setting: PromptSetting,
+  context: PromptContext,
   system: string | undefined,
   messages: readonly LoggedMessage[],
   previous?: LoggedMessage,
 ): Promise<PromptTokens> {
-  const { format, pace = new Pace() } = setting
+  const { format, pace = new Pace() } = context
   const after = previous?.toolCalls === undefined ? undefined : templateMessages([previous], format)[0]
   const { pieces, turnAt } = await pace.through(
     format.template.continueTurnInParts(templateMessages(messages, format, previous), {
@@ -204,12 +208,12 @@ export async function turnPrompt(
     }),
   )
   const tokens: number[] = []
-  await addTokens(setting, tokens, pieces)
+  await addTokens(context, tokens, pieces)
   // Tokenized together, as always, so that the boundary is nowhere felt: usually it is at a special token.
   const replyEnd: number[] = []
-  await addTokens(setting, replyEnd, firstPieces(pieces, turnAt))
+  await addTokens(context, replyEnd, firstPieces(pieces, turnAt))
   // What tools answer goes on with the turn in which they were called.
-  const turns = messages[0]!.role === 'tool' ? [] : [commonStart(replyEnd, tokens)]
+  const turns = messages[0]!.role === 'tool' ? [] : [commonPrefixLength(replyEnd, tokens)]
   return { tokens, ends: messages.map(() => tokens.length), turns }
 }
 
@@ -226,7 +230,7 @@ export function join(prompt: PromptTokens, next: PromptTokens): void {
  * Tokens from the start of the cache to where the first turn begins: the system prompt, given or the template's own. None
  * where turns begin at once, or that cannot be told.
  */
-export function openingTokens({ tokenizer, format }: PromptSetting, system: string | undefined): number[] {
+export function openingTokens({ tokenizer, format }: PromptContext, system: string | undefined): number[] {
   const pieces = format.template.renderOpening(format.systemText(system)) ?? []
   const tokens: number[] = []
   prependBos(tokenizer, tokens, pieces)
@@ -238,7 +242,7 @@ export function openingTokens({ tokenizer, format }: PromptSetting, system: stri
 }
 
 /** How many tokens two lists begin with alike. */
-export function commonStart(one: ArrayLike<number>, other: ArrayLike<number>): number {
+export function commonPrefixLength(one: ArrayLike<number>, other: ArrayLike<number>): number {
   let length = 0
   while (length < one.length && length < other.length && one[length] === other[length]) length++
   return length
@@ -254,7 +258,7 @@ function prependBos({ bosToken, bosText }: Tokenizer, tokens: number[], pieces: 
 const slice = 16_384
 
 async function addTokens(
-  { tokenizer, pace = new Pace() }: PromptSetting,
+  { tokenizer, pace = new Pace() }: PromptContext,
   tokens: number[],
   pieces: readonly PromptPiece[],
 ): Promise<void> {

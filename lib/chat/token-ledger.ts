@@ -55,7 +55,7 @@ export class TokenLedger {
   }
 
   /** The conversation is as it was once, and the next turn decodes all of it anew. `counts`: the native sequence's of then. */
-  goBack(state: LedgerState, { seenTokens, evictedTokens }: Readonly<TokenCounts>): void {
+  rollBackTo(state: LedgerState, { seenTokens, evictedTokens }: Readonly<TokenCounts>): void {
     if (state.begun) this.#restart(state, seenTokens, evictedTokens)
     else this.#state = state
   }

@@ -1,7 +1,7 @@
 import type { Deadline } from '../engine/deadline.js'
 import { generateJob, textEvent } from '../engine/generate-job.js'
 import type { NativeEvent, NativeJob } from '../engine/native.js'
-import { finishEvent, leftInQueue } from '../engine/text-stream.js'
+import { abortedInQueue, finishEvent } from '../engine/text-stream.js'
 import type { FinishEvent, StreamEvent } from '../events.js'
 import type { ChatMessage, ToolCall } from '../messages.js'
 import type { ParsedGenerateOptions } from '../options/parse.js'
@@ -10,18 +10,18 @@ import { outcomeMessage, runTools } from '../tools/run-tools.js'
 import type { ParsedTools } from '../tools/tools.js'
 import { followingController } from '../util/abort.js'
 import { Left, Pace } from '../util/pace.js'
-import type { Conversation, ConversationSetting } from './conversation.js'
+import type { ChatContext, Conversation } from './conversation.js'
 import type { PromptTokens } from './prompt-tokens.js'
 import { inToolScope } from './reentrancy.js'
 import { ReplyEvents } from './reply-events.js'
 
 /** Where a turn is taken. */
-export interface TurnPlace {
-  setting: ConversationSetting
+export interface TurnScope {
+  context: ChatContext
   conversation: Conversation
   /** Throws CLOSED. */
-  needOpen(): void
-  /** Fire when `needOpen` begins to throw. */
+  assertOpen(): void
+  /** Fire when `assertOpen` begins to throw. */
   closed: readonly AbortSignal[]
   deadline: Deadline
 }
@@ -34,23 +34,23 @@ export interface TurnPlace {
  * reply would teach the model to answer nothing. `putBack` then brings back what was taken away for it.
  */
 export async function* takeTurn(
-  place: TurnPlace,
+  scope: TurnScope,
   messages: readonly ChatMessage[],
   options: ParsedGenerateOptions,
   putBack?: () => Promise<void>,
 ): AsyncGenerator<StreamEvent, FinishEvent | undefined, undefined> {
-  const { conversation } = place
+  const { conversation } = scope
   const standing = conversation.standing
   const progress: Progress = { begun: false, delivered: false }
   const stays = () => progress.delivered || (progress.begun && options.keepUnanswered)
   let finish: FinishEvent | undefined
   let isOver = false
   try {
-    finish = yield* takeRounds(place, messages, options, progress)
+    finish = yield* takeRounds(scope, messages, options, progress)
     isOver = finish !== undefined && finish.reason !== 'abort' && finish.reason !== 'time'
   } finally {
     if (!isOver && !stays()) {
-      await conversation.takeBack(standing)
+      await conversation.rollBack(standing)
       await putBack?.()
     }
   }
@@ -67,25 +67,25 @@ interface Progress {
 }
 
 async function* takeRounds(
-  place: TurnPlace,
+  scope: TurnScope,
   messages: readonly ChatMessage[],
   options: ParsedGenerateOptions,
   progress: Progress,
 ): AsyncGenerator<StreamEvent, FinishEvent | undefined, undefined> {
-  const { setting, conversation, needOpen, deadline } = place
-  const tools = options.tools ?? setting.format.tools
+  const { context, conversation, assertOpen, deadline } = scope
+  const tools = options.tools ?? context.format.tools
   const { log } = conversation
-  let said = withAnswers(log.present.at(-1)?.message, messages)
+  let input = withAnswers(log.present.at(-1)?.message, messages)
   let total: FinishEvent | undefined
   for (let round = 1; ; round++) {
-    const prompt = await prepared(place, said, options)
-    needOpen() // it may have been closed meanwhile
+    const prompt = await prepared(scope, input, options)
+    assertOpen() // it may have been closed meanwhile
     if (prompt === undefined) {
       const reason = options.signal?.aborted === true ? 'abort' : 'time'
-      return total === undefined ? leftInQueue(conversation.usage, reason) : { ...total, reason }
+      return total === undefined ? abortedInQueue(conversation.usage, reason) : { ...total, reason }
     }
-    said.forEach((message, i) => log.add(message, prompt.ends[i]!))
-    const { finish, toolCalls = [], invalid } = yield* takeReply(place, prompt, options, round, progress)
+    input.forEach((message, i) => log.add(message, prompt.ends[i]!))
+    const { finish, toolCalls = [], invalid } = yield* takeReply(scope, prompt, options, round, progress)
     if (finish === undefined) return total
     total = total === undefined ? finish : together(total, finish)
     // A limit that came after a call has not taken it back.
@@ -94,7 +94,7 @@ async function* takeRounds(
     const ours =
       toolCalls.every(({ name }) => tools?.execute.has(name)) && (toolCalls.length > 0 || tools!.execute.size > 0)
     if (!ours || round > options.maxToolRounds) return toolCalls.length > 0 ? { ...total, reason: 'tool-calls' } : total
-    said = yield* answerCalls(place, tools!, toolCalls, invalid, options.signal)
+    input = yield* answerCalls(scope, tools!, toolCalls, invalid, options.signal)
     if (options.signal?.aborted === true) return { ...total, reason: 'abort' }
     if (deadline.passed) return { ...total, reason: 'time' }
   }
@@ -102,14 +102,14 @@ async function* takeRounds(
 
 /** What the engine is to be told; undefined where the turn was left before it was known. */
 async function prepared(
-  { conversation, closed, deadline }: TurnPlace,
-  said: readonly ChatMessage[],
+  { conversation, closed, deadline }: TurnScope,
+  input: readonly ChatMessage[],
   { signal, keepUnanswered }: ParsedGenerateOptions,
 ): Promise<PromptTokens | undefined> {
   // What is to be kept becomes tokens first, whatever the reader does; the engine then learns that it was left.
   const signals = keepUnanswered ? closed : [signal, deadline.signal, ...closed]
   try {
-    return await conversation.prepare(said, new Pace(signals))
+    return await conversation.prepare(input, new Pace(signals))
   } catch (error) {
     if (error instanceof Left) return undefined
     throw error
@@ -118,18 +118,18 @@ async function prepared(
 
 /** One reply's events but for the last one, which it returns. The reply, as far as it was delivered, joins the history. */
 async function* takeReply(
-  place: TurnPlace,
+  scope: TurnScope,
   prompt: PromptTokens,
   options: ParsedGenerateOptions,
   round: number,
   progress: Progress,
 ): AsyncGenerator<StreamEvent, { finish?: FinishEvent; toolCalls?: ToolCall[]; invalid: string[] }, undefined> {
-  const { setting, conversation } = place
-  const asked = askForReply(setting, conversation, prompt, options, round)
+  const { context, conversation } = scope
+  const asked = askForReply(context, conversation, prompt, options, round)
   const seenBefore = conversation.runner.counts.seenTokens
   let finish: FinishEvent | undefined
   try {
-    finish = yield* streamReply(place, asked, options, seenBefore, progress)
+    finish = yield* streamReply(scope, asked, options, seenBefore, progress)
   } finally {
     keepReply(conversation, asked, seenBefore, progress)
   }
@@ -147,7 +147,7 @@ interface AskedReply {
 
 /** First step: what the engine is asked for, and what will read it. */
 function askForReply(
-  { format, tokenizer, warn }: ConversationSetting,
+  { format, tokenizer, warn }: ChatContext,
   { sizes }: Conversation,
   { tokens, turns }: PromptTokens,
   options: ParsedGenerateOptions,
@@ -165,14 +165,14 @@ function askForReply(
   const prompt = {
     tokens: numbers(tokens, start === '' ? [] : tokenizer.tokenize(start)),
     turns: Int32Array.from(turns),
-    shown: format.shown,
+    shown: format.visibleTokens,
   }
   return { job: generateJob(tokenizer, sizes.sinks + sizes.window, prompt, { ...options, grammar }), reply, start }
 }
 
 /** Second step: the engine's events become the reader's. Returns the last one. */
 async function* streamReply(
-  { setting, conversation, deadline }: TurnPlace,
+  { context, conversation, deadline }: TurnScope,
   asked: AskedReply,
   { signal, keepUnanswered }: ParsedGenerateOptions,
   seenBefore: number,
@@ -195,11 +195,11 @@ async function* streamReply(
       const { usage, ...told } = finishEvent(event)
       finish = { ...told, usage: { ...usage, ...conversation.usage } }
     } else if (event.type === 'text') {
-      const { text, tokens } = textEvent(setting.tokenizer, event)
+      const { text, tokens } = textEvent(context.tokenizer, event)
       yield* deliver(reply.push(text, tokens))
     } else {
-      const shown = shownEvent(conversation, event)
-      if (shown !== undefined) yield shown
+      const streamed = publicEvent(conversation, event)
+      if (streamed !== undefined) yield streamed
     }
   }
   yield* deliver(reply.end())
@@ -232,7 +232,7 @@ function numbers(one: readonly number[], other: ArrayLike<number>): Int32Array {
   return both
 }
 
-function shownEvent(conversation: Conversation, event: NativeEvent): StreamEvent | undefined {
+function publicEvent(conversation: Conversation, event: NativeEvent): StreamEvent | undefined {
   switch (event.type) {
     case 'evict':
       return { type: 'evict', tokens: event.tokens, messages: conversation.leave(event.total) }
@@ -246,7 +246,7 @@ function shownEvent(conversation: Conversation, event: NativeEvent): StreamEvent
 
 /** Runs the tools, tells of each what came of it, and returns what the model is to be told. */
 async function* answerCalls(
-  { conversation, needOpen, closed, deadline }: TurnPlace,
+  { conversation, assertOpen, closed, deadline }: TurnScope,
   tools: ParsedTools,
   calls: readonly ToolCall[],
   invalid: readonly string[],
@@ -255,7 +255,7 @@ async function* answerCalls(
   const { controller, unlink } = followingController(signal, deadline.signal, ...closed)
   try {
     const outcomes = await inToolScope(conversation, () => runTools(tools, calls, controller.signal))
-    needOpen()
+    assertOpen()
     for (const {
       call: { id, name },
       result,

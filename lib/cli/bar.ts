@@ -48,13 +48,13 @@ export function progressLine(
     terminal.write(`\r${[...line].slice(0, Math.max(1, (terminal.columns ?? 80) - 1)).join('')}\x1b[K`)
   }
   return {
-    start(most, initial, given = {}) {
-      ;[total, value, words, began, running] = [most, initial, given, now(), true]
+    start(max, initial, given = {}) {
+      ;[total, value, words, began, running] = [max, initial, given, now(), true]
       terminal.write('\x1b[?25l') // without the cursor, which would jump about
       draw()
     },
-    setTotal(most) {
-      total = most
+    setTotal(max) {
+      total = max
     },
     update(next, given = {}) {
       value = next

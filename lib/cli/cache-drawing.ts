@@ -1,5 +1,5 @@
 import type { ChatMessage } from '../messages.js'
-import { countText } from './figures.js'
+import { countText } from './format.js'
 
 export interface CacheContents {
   limits: { sinks: number; window: number; evict: 'token' | 'turn' }
@@ -8,7 +8,7 @@ export interface CacheContents {
   messages: readonly ChatMessage[]
 }
 
-const mostListed = 20
+const maxListed = 20
 
 /** What the cache holds: a bar, its figures, and the messages that are whole in the window. */
 export function cacheText(contents: CacheContents, width: number): string {
@@ -27,8 +27,8 @@ function bar({ limits, usage }: CacheContents, width: number): string[] {
   // Whatever there is of something has a column at least.
   const share = (tokens: number, room: number) =>
     tokens === 0 ? 0 : Math.min(room, Math.max(1, Math.round((tokens / size) * cells)))
-  const least = (tokens: number) => Math.min(tokens, 1)
-  const sinkCells = share(sinks, cells - least(window) - least(free))
+  const minCells = (tokens: number) => Math.min(tokens, 1)
+  const sinkCells = share(sinks, cells - minCells(window) - minCells(free))
   const freeCells = window === 0 ? cells - sinkCells : share(free, cells - sinkCells - 1)
   const windowCells = cells - sinkCells - freeCells
   return [
@@ -53,9 +53,9 @@ function messageLines({ limits, usage, messages }: CacheContents, width: number)
     return [`No message is whole in the window.${cut === '' ? '' : ' Of the latest the beginning has left.'}`]
   const lines = whole.map(({ role, content }) => firstWords(role, content, width))
   const listed =
-    lines.length <= mostListed
+    lines.length <= maxListed
       ? lines
-      : [...lines.slice(0, mostListed / 2), `  (${lines.length - mostListed} more)`, ...lines.slice(-mostListed / 2)]
+      : [...lines.slice(0, maxListed / 2), `  (${lines.length - maxListed} more)`, ...lines.slice(-maxListed / 2)]
   return [
     `${count(whole.length, 'message')} ${whole.length === 1 ? 'is' : 'are'} whole in the window, oldest first.${cut}`,
     ...listed,

@@ -24,15 +24,15 @@ export function readerLeft(error: unknown): boolean {
   return ['EPIPE', 'EOF', 'ECONNRESET'].includes((error as NodeJS.ErrnoException).code ?? '')
 }
 
-const told = new Set<string>()
+const reported = new Set<string>()
 
 /** Says what went wrong, without a stack, and sets the exit code: 130 after Ctrl-C, else 1. */
 export function reportFailure(error: unknown): void {
   if (error instanceof ReaderLeft) return
   if (error instanceof OutputFailed) {
     // Each write fails anew, and both the stream and whoever wrote tell of it: once is enough.
-    if (told.has(error.message)) return
-    told.add(error.message)
+    if (reported.has(error.message)) return
+    reported.add(error.message)
   }
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
   process.exitCode = error instanceof Interrupted ? 130 : 1

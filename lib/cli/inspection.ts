@@ -1,11 +1,11 @@
 import type { ModelHeader } from '../gguf/check.js'
 import { tokensKey } from '../gguf/header.js'
-import { ArchitectureFigures, arrayLength, type MetadataValue } from '../gguf/metadata.js'
-import type { EstimateSetting, MemoryEstimate } from '../model/estimate-memory.js'
+import { ArchitectureHparams, arrayLength, type MetadataValue } from '../gguf/metadata.js'
+import type { EstimateRequest, MemoryEstimate } from '../model/estimate-memory.js'
 import { type FileInfo, fileInfo } from '../model/model-info.js'
 import type { ModelMemory } from '../model/model-memory.js'
 import { usualLimits } from '../model/usual-limits.js'
-import { byteText, columns, countText } from './figures.js'
+import { byteText, columns, countText } from './format.js'
 import { plainText } from './plain-text.js'
 
 export interface SpecialToken {
@@ -36,14 +36,14 @@ export async function inspectionOf(
   isLocal: boolean,
   textsOf: (ids: readonly number[]) => Promise<Map<number, string>>,
 ): Promise<Inspection> {
-  const figures = new ArchitectureFigures(header.architecture, header.metadata)
-  const layers = figures.number('block_count') ?? header.weightBytes.layers.length
-  const most = (name: string): number | undefined => {
-    const values = figures.perLayer(name, layers)
+  const hparams = new ArchitectureHparams(header.architecture, header.metadata)
+  const layers = hparams.number('block_count') ?? header.weightBytes.layers.length
+  const max = (name: string): number | undefined => {
+    const values = hparams.perLayer(name, layers)
     return values === undefined || Math.max(...values) === 0 ? undefined : Math.max(...values)
   }
   const limits = () => usualLimits({}, { trainedLength: header.contextLength, memory })
-  const heads = most('attention.head_count')
+  const heads = max('attention.head_count')
   return {
     path: header.path,
     isLocal,
@@ -59,9 +59,9 @@ export async function inspectionOf(
       },
       limits,
     ),
-    width: figures.number('embedding_length'),
+    width: hparams.number('embedding_length'),
     heads,
-    keyValueHeads: most('attention.head_count_kv') ?? heads,
+    keyValueHeads: max('attention.head_count_kv') ?? heads,
     specialTokens: await specialTokens(header, textsOf),
   }
 }
@@ -79,12 +79,12 @@ async function specialTokens(
 }
 
 const templateLines = 5
-const longestLine = 100
+const maxLineLength = 100
 
 /** As people read it. */
 export function inspectionText(
   found: Inspection & { estimate: MemoryEstimate },
-  { model, chats }: EstimateSetting,
+  { model, chats }: EstimateRequest,
   { metadata = false } = {},
 ): string {
   const { estimate, policy, memory } = found
@@ -144,8 +144,8 @@ function templateText(template: string | undefined): string[] {
   const all = template.replace(/\n$/, '').split('\n')
   const shown = all
     .slice(0, templateLines)
-    .map(line => `  ${[...line].length > longestLine ? `${[...line].slice(0, longestLine).join('')}...` : line}`)
-  const isWhole = all.length <= templateLines && all.every(line => [...line].length <= longestLine)
+    .map(line => `  ${[...line].length > maxLineLength ? `${[...line].slice(0, maxLineLength).join('')}...` : line}`)
+  const isWhole = all.length <= templateLines && all.every(line => [...line].length <= maxLineLength)
   return [
     `Chat template${isWhole ? '' : ` (${all.length} ${all.length === 1 ? 'line' : 'lines'}; all of it: --template)`}:`,
     ...shown,
@@ -183,7 +183,9 @@ function parameterText(count: number): string {
 
 function valueText(value: MetadataValue): string {
   if (typeof value === 'string')
-    return JSON.stringify([...value].length > longestLine ? `${[...value].slice(0, longestLine).join('')}...` : value)
+    return JSON.stringify(
+      [...value].length > maxLineLength ? `${[...value].slice(0, maxLineLength).join('')}...` : value,
+    )
   if (typeof value !== 'object') return String(value)
   if ('byteLength' in value) return `a text of ${byteText(value.byteLength)}`
   const { arrayLength: length, values = [] } = value

@@ -5,10 +5,10 @@ import { userDataFolder } from '../util/user-data.js'
 import type { Entry } from './message-composer.js'
 import { plainText } from './plain-text.js'
 
-const most = 1000 // lines
-const longest = 2000 // characters: what is longer fills the screen when it is brought back
+const maxLines = 1000 // lines
+const maxLineLength = 2000 // characters: what is longer fills the screen when it is brought back
 
-const mostBytes = 4 * most * longest // in UTF-8, and no file of ours has more
+const maxBytes = 4 * maxLines * maxLineLength // in UTF-8, and no file of ours has more
 
 /** Stands for the end of a line where a message of several lines has to be one. */
 const lineEnd = '\u2424'
@@ -61,7 +61,7 @@ export function keptHistory(file: string, warn: (message: string) => void): Line
 /** A message as one line, which means the same when it is brought back and entered. Undefined for one that is too long. */
 export function historyLine({ text, asIs }: Entry): string | undefined {
   const line = (asIs && text.startsWith('/') ? `/${text}` : text).replaceAll('\n', lineEnd)
-  return line.trim() === '' || line.length > longest ? undefined : line
+  return line.trim() === '' || line.length > maxLineLength ? undefined : line
 }
 
 /** The opposite: lines in place of the sign that stands for their ends. */
@@ -72,7 +72,7 @@ export function withLineEnds(text: string): string {
 function prepend(lines: string[], line: string): boolean {
   if (lines[0] === line) return false
   lines.unshift(line)
-  lines.length = Math.min(lines.length, most)
+  lines.length = Math.min(lines.length, maxLines)
   return true
 }
 
@@ -81,13 +81,13 @@ function read(file: string): string[] {
   try {
     // A pipe in its place would be waited for.
     const found = statSync(file)
-    if (!found.isFile() || found.size > mostBytes) return []
+    if (!found.isFile() || found.size > maxBytes) return []
     return readFileSync(file, 'utf8')
       .split('\n')
       .map(plainText)
       .filter(line => line !== '')
       .reverse()
-      .slice(0, most)
+      .slice(0, maxLines)
   } catch {
     return [] // there is none yet
   }

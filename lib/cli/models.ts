@@ -6,7 +6,7 @@ import { findCached } from '../hub/find-cached.js'
 import { removeCached, removeUnfinished } from '../hub/remove-cached.js'
 import { followingController, throwIfAborted } from '../util/abort.js'
 import { Interrupted, onInterrupt } from './failure.js'
-import { byteText, columns, jsonText } from './figures.js'
+import { byteText, columns, jsonText } from './format.js'
 import { plainText } from './plain-text.js'
 import { write } from './reply.js'
 

@@ -155,8 +155,10 @@ function sizes(
 ): { sinks: number; window: number } {
   if (policy === 'dense') return { sinks: 0, window: tokens }
   // Whatever batches this policy's model takes.
-  const most = window ?? usualLimits({ policy: 'streaming', sinks }, model).window
-  return policy === 'streaming' || policy === 'recompute' ? { sinks, window: most } : { sinks: 0, window: sinks + most }
+  const maxWindow = window ?? usualLimits({ policy: 'streaming', sinks }, model).window
+  return policy === 'streaming' || policy === 'recompute'
+    ? { sinks, window: maxWindow }
+    : { sinks: 0, window: sinks + maxWindow }
 }
 
 function check(flags: PerplexityFlags): void {
@@ -182,8 +184,8 @@ function line({
     perplexityOfSampled !== undefined && scored === tokens - 1
       ? ` (${shown(perplexityOfSampled)} at the tokens recomputed)`
       : ''
-  const figures = `perplexity ${shown(perplexity)}${sampled}, ${msPerToken.toFixed(1)} ms a token`
-  return `${policy.padEnd(9)} ${`${sinks} + ${window}`.padStart(11)}  ${kv.padEnd(4)}  ${tokens} tokens${scored < tokens - 1 ? `, ${scored} measured` : ''}: ${figures}`
+  const summary = `perplexity ${shown(perplexity)}${sampled}, ${msPerToken.toFixed(1)} ms a token`
+  return `${policy.padEnd(9)} ${`${sinks} + ${window}`.padStart(11)}  ${kv.padEnd(4)}  ${tokens} tokens${scored < tokens - 1 ? `, ${scored} measured` : ''}: ${summary}`
 }
 
 function toPolicies(text: string): Policy[] {

@@ -8,7 +8,7 @@ import { parseReference } from '../hub/reference.js'
 import { resolveModel } from '../hub/resolve-model.js'
 import { allParts } from '../hub/split-files.js'
 import { onInterrupt } from './failure.js'
-import { jsonText } from './figures.js'
+import { jsonText } from './format.js'
 import { progressBar } from './progress-bar.js'
 import { write } from './reply.js'
 

@@ -1,5 +1,5 @@
 import type { ChatSession } from './chat-session.js'
-import { byteText, columns, countText } from './figures.js'
+import { byteText, columns, countText } from './format.js'
 
 /** How the chat stands: tokens, sizes, speed, memory, and what it runs on. */
 export function sessionStatistics({

@@ -2,7 +2,7 @@ import type { FinishEvent } from '../events.js'
 
 /** How full the cache is and how fast it went, in one line. */
 export function statusLine({ reason, usage, timings }: FinishEvent): string {
-  const figures = [
+  const statistics = [
     `${grouped(usage.seenTokens)} tokens seen`,
     `${grouped(usage.cachedTokens)} in cache`,
     `${grouped(usage.evictedTokens)} evicted`,
@@ -14,7 +14,7 @@ export function statusLine({ reason, usage, timings }: FinishEvent): string {
     abort: 'stopped',
   }
   const ending = endings[reason]
-  return `[${[...figures, ...(ending === undefined ? [] : [ending])].join(' · ')}]`
+  return `[${[...statistics, ...(ending === undefined ? [] : [ending])].join(' · ')}]`
 }
 
 /** Faint on a terminal that has colours. */

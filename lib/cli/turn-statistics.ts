@@ -19,7 +19,7 @@ export function turnStatistics(file: string | undefined): TurnStatistics {
   let turn = 0
   return {
     async add({ finish, intervalsMs }) {
-      const figures = {
+      const statistics = {
         turn: ++turn,
         reason: finish.reason,
         rssBytes: await residentBytes(),
@@ -27,7 +27,7 @@ export function turnStatistics(file: string | undefined): TurnStatistics {
         ...finish.timings,
         intervalsMs: intervalsMs.map(interval => Math.round(interval * 1000) / 1000),
       }
-      output.write(`${JSON.stringify(figures)}\n`)
+      output.write(`${JSON.stringify(statistics)}\n`)
     },
     close: output.close,
   }

@@ -14,7 +14,7 @@ type GenerateJob = Extract<NativeJob, { type: 'generate' }>
 export function generateJob(
   tokenizer: Tokenizer,
   kept: number,
-  prompt: Pick<GenerateJob, 'tokens' | 'turns' | 'shown'>,
+  prompt: Pick<GenerateJob, 'tokens' | 'turns' | 'visibleTokens'>,
   options: ParsedGenerateOptions,
 ): GenerateJob {
   const { maxTokens = 0, stop, sampling, speculation, priority, logprobs, grammar } = options

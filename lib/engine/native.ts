@@ -38,11 +38,11 @@ export interface NativeModelInfo {
   hasPositions: boolean
   slidingWindow: number
   chatTemplate: string | undefined
-  beginningToken: number | undefined
+  bosToken: number | undefined
   /** Between what the text is filled in, as far as the vocabulary has them. */
   fillTokens?: { prefix?: number; suffix?: number; middle?: number }
-  beginningText: string
-  endText: string
+  bosText: string
+  eosText: string
   /** Texts of the control tokens: what must not be read as such inside people's text. */
   specialTokens: string[]
 }
@@ -147,7 +147,7 @@ export type NativeJob =
   /** Other tokens take the place of the sinks. EVICTED where that cannot be done in place. */
   | { type: 'replaceSinks'; tokens: Int32Array }
   /** `finish` tells all tokens that are kept. */
-  | { type: 'look' }
+  | { type: 'readTokens' }
   /** `finish` tells the `state` of the sequence. */
   | { type: 'save' }
   /** An empty sequence becomes the saved one; `finish` says how much of it could be used. INVALID_OPTION. */
@@ -174,7 +174,7 @@ export type NativeJob =
       /** How many likely tokens to tell with each; missing: no probabilities. */
       alternatives?: number
       /** Control tokens that are text of the reply, by their names. */
-      shown?: Int32Array
+      visibleTokens?: Int32Array
       /** Tries what followed earlier occurrences of the latest tokens. Default: false. */
       speculation?: boolean
       /** For tests: always tries `count` of the reply that `tokens` foretell, where rules allow (-1: no other drafts than `speculation` finds); `finish` then tells the reply's tokens. */
@@ -199,7 +199,7 @@ export type NativeEvent =
       /** Tokens tried ahead of their turn, and how many of them came. There when speculation was asked for. */
       draftedTokens?: number
       acceptedTokens?: number
-      /** With `forcedDrafts`: the reply. From `look`: all that is kept, sinks first. */
+      /** With `forcedDrafts`: the reply. From `readTokens`: all that is kept, sinks first. */
       tokens?: Int32Array
       /** From `save`. */
       state?: Uint8Array
@@ -240,7 +240,7 @@ export interface NativeEmbedRequest {
   pooling: 'mean' | 'last' | 'cls'
   normalize: boolean
   /** Of one text, for which there is memory. */
-  mostTokens: number
+  maxTokens: number
 }
 
 export interface NativeEmbedding {

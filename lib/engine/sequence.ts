@@ -6,7 +6,7 @@ import { Deadline } from './deadline.js'
 import { generateJob, textEvent } from './generate-job.js'
 import { JobRunner, type TokenCounts } from './job-runner.js'
 import type { NativeJob, NativeSequence } from './native.js'
-import { finishEvent, leftInQueue, type TextStream, textStream } from './text-stream.js'
+import { abortedInQueue, finishEvent, type TextStream, textStream } from './text-stream.js'
 import type { Tokenizer } from './tokenizer.js'
 
 /**
@@ -84,7 +84,7 @@ export class Sequence {
     try {
       release = await this.#runner.acquire(signal, deadline)
       if (release === undefined) {
-        yield leftInQueue(this.usage, signal?.aborted === true ? 'abort' : 'time')
+        yield abortedInQueue(this.usage, signal?.aborted === true ? 'abort' : 'time')
         return
       }
       for await (const event of this.#runner.run(job, signal, deadline)) {
@@ -129,7 +129,7 @@ export class Sequence {
 }
 
 /** Tokens of one call: some four times as many as the longest text has. */
-const mostTokens = 2 ** 24
+const maxTokens = 2 ** 24
 
 /** @internal The tokens as the native side takes them. Throws INVALID_OPTION. */
 export function wholeNumbers(call: string, tokens: ArrayLike<number>): Int32Array {
@@ -142,8 +142,8 @@ function readNumbers(call: string, tokens: ArrayLike<number>): Int32Array {
   const list = Array.isArray(tokens) || (ArrayBuffer.isView(tokens) && !(tokens instanceof DataView))
   if (!list) throw refuse('tokens', `'tokens' must be an array of whole numbers, got ${describe(tokens)}`)
   const { length } = tokens
-  if (length > mostTokens)
-    throw refuse('tokens', `'tokens' may have at most ${mostTokens} tokens, got ${length}; pass them in parts`)
+  if (length > maxTokens)
+    throw refuse('tokens', `'tokens' may have at most ${maxTokens} tokens, got ${length}; pass them in parts`)
   const checked = new Int32Array(length)
   for (let i = 0; i < length; i++) {
     const token: unknown = tokens[i] // read once: a getter may return another one next time

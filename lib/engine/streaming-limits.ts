@@ -1,7 +1,7 @@
 import { StreamingLLMError } from '../errors.js'
 import type { ParsedPolicyOptions } from '../options/parse.js'
+import { type CacheBudget, latestRebase, usualCells } from './cache-budget.js'
 import { defaultSinks, heldCells, never, sinkCopies } from './cache-constants.js'
-import { type CacheSurroundings, latestRebase, usualCells } from './cache-surroundings.js'
 import type { NativeSequenceOptions } from './native.js'
 
 /** What a streaming sequence may have. Arithmetic alone: whether that is possible is asked afterwards. */
@@ -21,22 +21,22 @@ interface StreamingBudget {
 }
 
 /** The sizes of a streaming sequence: what is asked for, the rest from what fits. Throws where that cannot go on for ever. */
-export function streamingLimits(options: ParsedPolicyOptions, surroundings: CacheSurroundings): NativeSequenceOptions {
-  const budget = streamingBudget(options, surroundings)
-  refuseNoWindow(budget, surroundings)
+export function streamingLimits(options: ParsedPolicyOptions, cache: CacheBudget): NativeSequenceOptions {
+  const budget = streamingBudget(options, cache)
+  refuseNoWindow(budget, cache)
   // Then no sink moves, and positions stay below the size of the cache.
-  if (surroundings.memory.eviction === 'refill') return refillSizes(budget)
+  if (cache.memory.eviction === 'refill') return refillSizes(budget)
   if (options.rebaseAfter === undefined) refuseLargeLag(budget)
-  refuseUntrainedDistance(budget, options, surroundings)
+  refuseUntrainedDistance(budget, options, cache)
   if (options.rebaseAfter !== undefined) refuseEarlyRebase(budget)
-  return streamingSizes(budget, surroundings)
+  return streamingSizes(budget, cache)
 }
 
-function streamingBudget(options: ParsedPolicyOptions, surroundings: CacheSurroundings): StreamingBudget {
-  const { trainedLength, batchSize, cacheTokens, memory } = surroundings
+function streamingBudget(options: ParsedPolicyOptions, cache: CacheBudget): StreamingBudget {
+  const { trainedLength, batchSize, cacheTokens, memory } = cache
   const sinks = options.policy === 'window' ? 0 : (options.sinks ?? defaultSinks)
   const wanted = options.window === undefined ? undefined : options.window + sinksInWindow(options)
-  const cells = usualCells(surroundings)
+  const cells = usualCells(cache)
   // A batch brings its tokens before anything leaves, and the sinks lag behind by up to reanchorEvery.
   const batch = Math.min(batchSize, Math.floor(cells / 4))
   const copies = sinkCopies(memory.kind === 'recurrent' || memory.kind === 'hybrid')
@@ -68,10 +68,7 @@ function sinksInWindow({ policy, sinks = defaultSinks }: ParsedPolicyOptions): n
   return policy === 'window' ? sinks : 0
 }
 
-function refuseNoWindow(
-  { cells, sinks, window, lag }: StreamingBudget,
-  { batchSize, cacheTokens }: CacheSurroundings,
-): void {
+function refuseNoWindow({ cells, sinks, window, lag }: StreamingBudget, { batchSize, cacheTokens }: CacheBudget): void {
   if (window >= 1) return
   throw new StreamingLLMError(
     'WINDOW_TOO_LARGE',
@@ -90,12 +87,12 @@ function refuseLargeLag({ sinks, window, reanchorEvery, rebaseAfter, minRebaseAf
 function refuseUntrainedDistance(
   { sinks, window, lag, distance }: StreamingBudget,
   options: ParsedPolicyOptions,
-  { trainedLength, memory }: CacheSurroundings,
+  { trainedLength, memory }: CacheBudget,
 ): void {
   if (!memory.sinksMove || distance <= trainedLength) return
-  const most = trainedLength - sinks - lag - 1 - sinksInWindow(options)
+  const max = trainedLength - sinks - lag - 1 - sinksInWindow(options)
   const cure =
-    most >= 1 ? `the window may have at most ${most}` : `use fewer sinks${lag > 1 ? ' or a smaller reanchorEvery' : ''}`
+    max >= 1 ? `the window may have at most ${max}` : `use fewer sinks${lag > 1 ? ' or a smaller reanchorEvery' : ''}`
   throw new StreamingLLMError(
     'WINDOW_TOO_LARGE',
     `sinks + window + reanchorEvery + 1 must not be larger than the ${trainedLength} tokens that the model was trained on, and are ${distance}; ${cure}`,
@@ -111,9 +108,9 @@ function refuseEarlyRebase({ rebaseAfter, minRebaseAfter }: StreamingBudget): vo
   )
 }
 
-function streamingSizes(budget: StreamingBudget, surroundings: CacheSurroundings): NativeSequenceOptions {
+function streamingSizes(budget: StreamingBudget, cache: CacheBudget): NativeSequenceOptions {
   const { sinks, window, reanchorEvery, minRebaseAfter } = budget
-  const latest = latestRebase(surroundings)
+  const latest = latestRebase(cache)
   if (latest < minRebaseAfter) return refillSizes(budget)
   const rebaseAfter = Math.min(budget.rebaseAfter, latest)
   return { policy: 'streaming', sinks, window, reanchorEvery, rebaseAfter, verify: false, firstPosition: 0 }
@@ -123,6 +120,6 @@ function refillSizes({ sinks, window }: StreamingBudget): NativeSequenceOptions 
   return { policy: 'refill', sinks, window, reanchorEvery: 1, rebaseAfter: never, verify: false, firstPosition: 0 }
 }
 
-function clamp(value: number, least: number, most: number): number {
-  return Math.max(least, Math.min(most, value))
+function clamp(value: number, min: number, max: number): number {
+  return Math.max(min, Math.min(max, value))
 }

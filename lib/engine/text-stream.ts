@@ -16,7 +16,7 @@ export function textStream(events: AsyncGenerator<StreamEvent, void, undefined>)
 }
 
 /** The only event of a turn that was left before it began. */
-export function leftInQueue(counts: TokenCounts, reason: 'abort' | 'time'): FinishEvent {
+export function abortedInQueue(counts: TokenCounts, reason: 'abort' | 'time'): FinishEvent {
   return {
     type: 'finish',
     reason,

@@ -2,7 +2,7 @@ import { malformed, truncated } from './failures.js'
 import type { ByteSource } from './source.js'
 
 /** llama.cpp's own limit; a longer string is a damaged length. */
-const longestString = 1024 ** 3
+const maxStringLength = 1024 ** 3
 
 /**
  * Reads a file onwards through one window of fixed size, so that no length in a damaged file can make it
@@ -87,12 +87,12 @@ export class ByteReader {
   }
 
   /** The length of the string that follows; throws if it is too long or the file cannot hold it. */
-  takeStringLength(what: string, longest = longestString): number {
+  takeStringLength(what: string, maxLength = maxStringLength): number {
     const length = this.takeUint64()
-    if (length > longest) {
+    if (length > maxLength) {
       throw malformed(this.path, `${what} claims a length of ${length} bytes`, {
         position: this.#position - 8,
-        longest,
+        longest: maxLength,
       })
     }
     this.expect(length)
@@ -100,9 +100,9 @@ export class ByteReader {
   }
 
   /** A string that has to be short: a name, a key. */
-  async shortString(what: string, longest: number): Promise<string> {
+  async shortString(what: string, maxLength: number): Promise<string> {
     await this.need(8)
-    const length = this.takeStringLength(what, longest)
+    const length = this.takeStringLength(what, maxLength)
     await this.need(length)
     return this.take(length).toString('utf8')
   }

@@ -1,4 +1,4 @@
-import { checkFigures } from './figures.js'
+import { checkHparams } from './check-hparams.js'
 import { quantizationName } from './file-types.js'
 import { type RawHeader, tokensKey } from './header.js'
 import { checkKind, text } from './kinds.js'
@@ -54,7 +54,7 @@ export async function checkModelFile(path: string, openSource: OpenSource = open
   const first = await readModelFile(path, openSource)
   const architecture = checkKind(first)
   checkLayout(first)
-  const { contextLength } = checkFigures(first, architecture)
+  const { contextLength } = checkHparams(first, architecture)
   checkVocabulary(first)
   const parts = await readParts(first, openSource)
   checkWeights(parts, architecture)
@@ -79,12 +79,12 @@ function describeModel(parts: readonly RawHeader[], architecture: string, contex
     tokensPosition: tokens?.type === 'array' ? tokens.position : 0,
     hasLearnedPositions: tensors.has('position_embd.weight'),
     sizeBytes: parts.reduce((sum, part) => sum + part.sizeBytes, 0),
-    ...weightFigures(parts),
+    ...weightTotals(parts),
     splitCount: parts.length,
   }
 }
 
-function weightFigures(parts: readonly RawHeader[]): Pick<ModelHeader, 'parameters' | 'quantization' | 'weightBytes'> {
+function weightTotals(parts: readonly RawHeader[]): Pick<ModelHeader, 'parameters' | 'quantization' | 'weightBytes'> {
   const layers: number[] = []
   const others = new Map<string, number>()
   const byType = new Map<string, number>()

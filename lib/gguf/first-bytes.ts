@@ -5,7 +5,7 @@ import { truncated } from './failures.js'
 export const firstBytesLength = 64
 
 /** The shortest header: magic, version and two counts. */
-const smallestHeader = 24
+const minHeaderBytes = 24
 
 const magic = Buffer.from('GGUF')
 
@@ -100,8 +100,8 @@ const lookalikes: readonly Lookalike[] = [
  */
 export function checkFirstBytes(path: string, bytes: Buffer, sizeBytes: number): void {
   const isGguf = bytes.subarray(0, 4).equals(magic.subarray(0, Math.min(4, bytes.length)))
-  if (isGguf && sizeBytes < smallestHeader) {
-    throw truncated(path, 'a GGUF header', smallestHeader, sizeBytes)
+  if (isGguf && sizeBytes < minHeaderBytes) {
+    throw truncated(path, 'a GGUF header', minHeaderBytes, sizeBytes)
   }
   if (isGguf && isBigEndian(bytes)) {
     throw notGguf(path, bytes, 'a GGUF file for big-endian machines', 'Get the little-endian file of the model.')

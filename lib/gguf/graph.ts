@@ -1,6 +1,6 @@
 import { unrotatedArchitectures } from './architectures.js'
-import type { FigureReader } from './figure-reader.js'
 import * as rules from './graph-rules.js'
+import type { HparamReader } from './hparam-reader.js'
 
 interface Size {
   width: number
@@ -8,15 +8,15 @@ interface Size {
 }
 
 /** llama.cpp's own limit of what layers count to. */
-const mostLayers = 512
-const mostGatingFunctions = 4
-const mostPoolings = 4
+const maxLayers = 512
+const maxGatingFunctions = 4
+const maxPoolings = 4
 
 /**
  * Checks what llama.cpp asserts of a model's figures when it plans a batch, or divides by: each would end the process at
  * the first decode.
  */
-export function checkGraph(read: FigureReader, size: Size): void {
+export function checkGraph(read: HparamReader, size: Size): void {
   checkSharedHeads(read, size)
   const head = headSize(read, size)
   if (head !== undefined) {
@@ -36,7 +36,7 @@ interface Head {
 }
 
 /** As llama.cpp takes it, of the first layer's; undefined where that has no heads. */
-function headSize(read: FigureReader, { width, layers }: Size): Head | undefined {
+function headSize(read: HparamReader, { width, layers }: Size): Head | undefined {
   const heads = read.perLayer('attention.head_count', layers)?.[0] ?? 0
   if (heads === 0) return undefined
   const share = Math.floor(width / heads)
@@ -44,7 +44,7 @@ function headSize(read: FigureReader, { width, layers }: Size): Head | undefined
 }
 
 /** Each key-value head serves as many query heads. */
-function checkSharedHeads(read: FigureReader, { layers }: Size): void {
+function checkSharedHeads(read: HparamReader, { layers }: Size): void {
   const heads = read.perLayer('attention.head_count', layers)
   const shared = read.perLayer('attention.head_count_kv', layers)
   if (heads === undefined || shared === undefined || read.architecture in rules.shiftedTokens) return
@@ -56,7 +56,7 @@ function checkSharedHeads(read: FigureReader, { layers }: Size): void {
   }
 }
 
-function checkHeadSizes(read: FigureReader, { key, share }: Head): void {
+function checkHeadSizes(read: HparamReader, { key, share }: Head): void {
   if (key === 0) throw read.wrong('attention.key_length', 'a head has one component at least')
   const value = read.optional('attention.value_length') ?? share
   if (value === 0) throw read.wrong('attention.value_length', 'a head has one component at least')
@@ -74,7 +74,7 @@ function checkHeadSizes(read: FigureReader, { key, share }: Head): void {
     )
 }
 
-function checkRotation(read: FigureReader, { key: head }: Head): void {
+function checkRotation(read: HparamReader, { key: head }: Head): void {
   const { architecture } = read
   if (unrotatedArchitectures.has(architecture) && !rules.splitHeads.has(architecture)) return
   const name = 'rope.dimension_count'
@@ -115,7 +115,7 @@ function checkRotation(read: FigureReader, { key: head }: Head): void {
   checkSections(read, head)
 }
 
-function checkSections(read: FigureReader, head: number): void {
+function checkSections(read: HparamReader, head: number): void {
   const name = 'rope.dimension_sections'
   const needed = rules.sectioned.has(read.architecture)
   if (!needed && !rules.sectionedIfGiven.has(read.architecture)) return
@@ -131,7 +131,7 @@ function checkSections(read: FigureReader, head: number): void {
     throw read.wrong(name, 'one of the first three sections has to have a size')
 }
 
-function checkStates(read: FigureReader, { width }: Size): void {
+function checkStates(read: HparamReader, { width }: Size): void {
   const { architecture } = read
   const inner = read.optional('ssm.inner_size')
   if (rules.doubleWidthStates.has(architecture) && inner !== undefined && inner !== 2 * width)
@@ -176,7 +176,7 @@ function checkStates(read: FigureReader, { width }: Size): void {
 }
 
 /** What llama.cpp divides by. */
-function checkDivisors(read: FigureReader): void {
+function checkDivisors(read: HparamReader): void {
   const { architecture } = read
   const positive = (name: string, needed: boolean) => {
     const value = read.optional(name)
@@ -195,18 +195,18 @@ function checkDivisors(read: FigureReader): void {
   }
 }
 
-function checkExpertNumbers(read: FigureReader): void {
+function checkExpertNumbers(read: HparamReader): void {
   if (rules.alwaysExperts.has(read.architecture) && (read.optional('expert_count') ?? 0) === 0)
     throw read.wrong('expert_count', 'models of this architecture have experts')
   const gating = read.optional('expert_gating_func') ?? 0
-  if (gating > mostGatingFunctions)
-    throw read.wrong('expert_gating_func', `a number up to ${mostGatingFunctions} is needed`)
+  if (gating > maxGatingFunctions)
+    throw read.wrong('expert_gating_func', `a number up to ${maxGatingFunctions} is needed`)
   const pooling = read.optional('pooling_type') ?? 0
-  if (pooling > mostPoolings) throw read.wrong('pooling_type', `a number up to ${mostPoolings} is needed`)
+  if (pooling > maxPoolings) throw read.wrong('pooling_type', `a number up to ${maxPoolings} is needed`)
 }
 
 /** What one architecture alone asserts. */
-function checkFamilies(read: FigureReader, { layers }: Size): void {
+function checkFamilies(read: HparamReader, { layers }: Size): void {
   const heads = read.perLayer('attention.head_count', layers)?.[0] ?? 0
   switch (read.architecture) {
     case 'deepseek2-ocr': {
@@ -229,9 +229,9 @@ function checkFamilies(read: FigureReader, { layers }: Size): void {
       if (
         (read.entry('attention.compress_ratios')?.type === 'array'
           ? (read.numbers('attention.compress_ratios', 0)?.length ?? 0)
-          : 0) > mostLayers
+          : 0) > maxLayers
       )
-        throw read.wrong('attention.compress_ratios', `${mostLayers} at most are needed`)
+        throw read.wrong('attention.compress_ratios', `${maxLayers} at most are needed`)
       return
     }
     case 'gemma4': {
@@ -251,8 +251,8 @@ function checkFamilies(read: FigureReader, { layers }: Size): void {
     }
     case 'nanbeige': {
       const loops = read.optional('num_loops') ?? 1
-      if (loops < 1 || loops * layers > mostLayers)
-        throw read.wrong('num_loops', `1 to ${Math.floor(mostLayers / layers)} are needed`)
+      if (loops < 1 || loops * layers > maxLayers)
+        throw read.wrong('num_loops', `1 to ${Math.floor(maxLayers / layers)} are needed`)
     }
   }
 }

@@ -81,19 +81,19 @@ const typeNames: readonly (ElementTypeName | 'array')[] = [
 ]
 
 // Limits far beyond any real file; they keep a damaged count from costing memory or minutes.
-const mostEntries = 65_536
-const mostTensors = 262_144
-const mostElements = 1024 ** 3
-const mostStrings = 16_777_216
-const mostTokens = 1_048_576
-const longestKey = 65_535
-const longestTensorName = 63
-const longestKeptString = 4 * 1024 ** 2
-const mostKeptBytes = 64 * 1024 ** 2
-const longestKeptArray = 1024
+const maxEntries = 65_536
+const maxTensors = 262_144
+const maxElements = 1024 ** 3
+const maxStrings = 16_777_216
+const maxTokens = 1_048_576
+const maxKeyLength = 65_535
+const maxTensorNameLength = 63
+const maxKeptStringLength = 4 * 1024 ** 2
+const maxKeptBytes = 64 * 1024 ** 2
+const maxKeptArrayLength = 1024
 const keptStrings = 8
-const longestKeptElement = 256
-const largestAlignment = 65_536
+const maxKeptElementLength = 256
+const maxAlignment = 65_536
 
 /** The vocabulary, in which llama.cpp aborts the process over a token that occurs twice. */
 export const tokensKey = 'tokenizer.ggml.tokens'
@@ -116,9 +116,8 @@ export async function readHeader(file: ByteSource, path: string, sizeBytes: numb
   }
   const tensorCount = await reader.uint64()
   const entryCount = await reader.uint64()
-  if (tensorCount > mostTensors) throw malformed(path, `it claims to hold ${tensorCount} tensors`, { tensorCount })
-  if (entryCount > mostEntries)
-    throw malformed(path, `it claims to hold ${entryCount} metadata entries`, { entryCount })
+  if (tensorCount > maxTensors) throw malformed(path, `it claims to hold ${tensorCount} tensors`, { tensorCount })
+  if (entryCount > maxEntries) throw malformed(path, `it claims to hold ${entryCount} metadata entries`, { entryCount })
   const entries = await readEntries(reader, entryCount)
   const alignment = alignmentOf(path, entries)
   const tensors = await readTensors(reader, tensorCount)
@@ -128,9 +127,9 @@ export async function readHeader(file: ByteSource, path: string, sizeBytes: numb
 
 async function readEntries(reader: ByteReader, count: number): Promise<Map<string, Entry>> {
   const entries = new Map<string, Entry>()
-  const budget = { bytes: mostKeptBytes }
+  const budget = { bytes: maxKeptBytes }
   for (let index = 0; index < count; index++) {
-    const key = await reader.shortString(`the key of metadata entry ${index}`, longestKey)
+    const key = await reader.shortString(`the key of metadata entry ${index}`, maxKeyLength)
     if (key === '') throw malformed(reader.path, `metadata entry ${index} has an empty key`)
     if (entries.has(key)) throw malformed(reader.path, `the metadata key ${quoted(key)} occurs twice`, { key })
     const type = await readType(reader, key)
@@ -156,7 +155,7 @@ async function readType(reader: ByteReader, key: string): Promise<ElementTypeNam
 async function readString(reader: ByteReader, key: string, budget: { bytes: number }): Promise<Entry> {
   await reader.need(8)
   const byteLength = reader.takeStringLength(`the value of ${quoted(key)}`)
-  if (byteLength > longestKeptString || byteLength > budget.bytes) {
+  if (byteLength > maxKeptStringLength || byteLength > budget.bytes) {
     reader.skip(byteLength)
     return { type: 'string', value: undefined, byteLength }
   }
@@ -169,13 +168,13 @@ async function readArray(reader: ByteReader, key: string, budget: { bytes: numbe
   if (elementType === 'array') throw malformed(reader.path, `${quoted(key)} is an array of arrays`, { key })
   const length = await reader.uint64()
   const { position } = reader
-  const most = key === tokensKey ? mostTokens : elementType === 'string' ? mostStrings : mostElements
-  if (length > most) throw malformed(reader.path, `${quoted(key)} claims to have ${length} elements`, { key, length })
+  const max = key === tokensKey ? maxTokens : elementType === 'string' ? maxStrings : maxElements
+  if (length > max) throw malformed(reader.path, `${quoted(key)} claims to have ${length} elements`, { key, length })
   if (elementType === 'string') {
     return { type: 'array', elementType, length, position, ...(await passStrings(reader, key, length)) }
   }
   const { size, read } = scalarTypes[elementType]
-  if (length > longestKeptArray || length * size > budget.bytes) {
+  if (length > maxKeptArrayLength || length * size > budget.bytes) {
     reader.skip(length * size)
     return { type: 'array', elementType, length, position }
   }
@@ -205,7 +204,7 @@ async function passStrings(
   for (let index = 0; index < length; index++) {
     if (!reader.has(8)) await reader.need(8)
     const bytes = reader.takeStringLength(`string ${index} of ${quoted(key)}`)
-    const kept = index === firstStrings.length && index < keptStrings && bytes <= longestKeptElement
+    const kept = index === firstStrings.length && index < keptStrings && bytes <= maxKeptElementLength
     if ((seen === undefined && !kept) || bytes > windowSize) {
       reader.skip(bytes)
       continue
@@ -235,7 +234,7 @@ function alignmentOf(path: string, entries: Map<string, Entry>): number {
   if (entry === undefined) return 32
   const value = entry.type === 'uint32' ? Number(entry.value) : Number.NaN
   const powerOfTwo = value > 0 && (value & (value - 1)) === 0
-  if (!powerOfTwo || value > largestAlignment) {
+  if (!powerOfTwo || value > maxAlignment) {
     throw malformed(path, `"general.alignment" is ${describe(entry)}, and a power of two is needed`)
   }
   return value
@@ -244,7 +243,7 @@ function alignmentOf(path: string, entries: Map<string, Entry>): number {
 async function readTensors(reader: ByteReader, count: number): Promise<Map<string, TensorInfo>> {
   const tensors = new Map<string, TensorInfo>()
   for (let index = 0; index < count; index++) {
-    const name = await reader.shortString(`the name of tensor ${index}`, longestTensorName)
+    const name = await reader.shortString(`the name of tensor ${index}`, maxTensorNameLength)
     if (tensors.has(name)) throw malformed(reader.path, `there are two tensors named ${quoted(name)}`, { tensor: name })
     const dimensions = await reader.uint32()
     if (dimensions > 4)

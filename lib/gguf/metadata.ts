@@ -29,7 +29,7 @@ export function arrayLength(metadata: Metadata, key: string): number {
 }
 
 /** The figures of one architecture in a model's metadata: the keys that begin with its name. */
-export class ArchitectureFigures {
+export class ArchitectureHparams {
   constructor(
     readonly architecture: string,
     readonly metadata: Metadata,

@@ -64,7 +64,7 @@ export async function downloadBlob(job: BlobDownload): Promise<void> {
           if (total !== undefined && answer.total !== total) throw wrongSize(job, answer.total, total)
           total = answer.total
         }
-        if (total !== undefined) await needRoom(dirname(partial), total - received, job.what)
+        if (total !== undefined) await assertDiskSpace(dirname(partial), total - received, job.what)
         if (answer.retry) throw new TransientFailure('the server did not accept the place to go on from')
         for (let piece = await exchange.read(); piece; piece = await exchange.read()) {
           if (total !== undefined && received + piece.length > total)
@@ -125,7 +125,7 @@ async function openForWriting(path: string): Promise<FileHandle> {
 }
 
 /** A disk that would be filled to no end is left as it is. */
-async function needRoom(path: string, bytes: number, what: string): Promise<void> {
+async function assertDiskSpace(path: string, bytes: number, what: string): Promise<void> {
   const disk = await statfs(path).catch(() => undefined)
   if (disk === undefined || disk.bavail * disk.bsize >= bytes) return
   throw new StreamingLLMError(

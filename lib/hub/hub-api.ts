@@ -20,8 +20,8 @@ export interface HubFileAddress {
 }
 
 /** Repositories of models have some hundred files, and some of data a hundred thousand; a page has a thousand. */
-const mostPages = 1000
-const mostListBytes = 64 * 1024 ** 2
+const maxPages = 1000
+const maxListBytes = 64 * 1024 ** 2
 
 export function describeFile({ repo, revision, file }: HubFileAddress): string {
   return `${file} of ${repo}${revision === 'main' ? '' : `@${revision}`}`
@@ -87,7 +87,7 @@ export async function listFiles(
   while (next !== undefined && !seen.has(next)) {
     const page: string = next
     seen.add(page)
-    if (seen.size > mostPages || bytes > mostListBytes)
+    if (seen.size > maxPages || bytes > maxListBytes)
       throw new StreamingLLMError(
         'DOWNLOAD_FAILED',
         `${hub.endpoint} does not come to an end of ${what}: there are more than ${seen.size - 1} pages. Name the file, as in hf:${repo}/file.gguf.`,
@@ -138,10 +138,10 @@ async function readText(exchange: Exchange, hub: Hub, what: string): Promise<str
   for (let piece = await exchange.read(); piece; piece = await exchange.read()) {
     pieces.push(piece)
     bytes += piece.length
-    if (bytes > mostListBytes)
+    if (bytes > maxListBytes)
       throw new StreamingLLMError(
         'DOWNLOAD_FAILED',
-        `${hub.endpoint} does not come to an end of ${what}: one page has more than ${mostListBytes / 1024 ** 2} MB. Check HF_ENDPOINT.`,
+        `${hub.endpoint} does not come to an end of ${what}: one page has more than ${maxListBytes / 1024 ** 2} MB. Check HF_ENDPOINT.`,
       )
     if (performance.now() > end) throw new TransientFailure(`${what} did not come within ${answerMs / 1000} s`)
   }

@@ -4,7 +4,7 @@ import { readRegularFile } from '../util/regular-file.js'
 import { putInPlace } from '../util/replace-file.js'
 import { type OwnModel, ownModel } from './own-model.js'
 
-const mostRefBytes = 4096
+const maxRefBytes = 4096
 
 /**
  * The cache that Python's huggingface_hub keeps, for one repository:
@@ -56,7 +56,7 @@ export class RepoCache {
 
   async #notedCommit(revision: string): Promise<string | undefined> {
     try {
-      const commit = (await readRegularFile(this.#ref(revision), mostRefBytes)).toString('utf8').trim()
+      const commit = (await readRegularFile(this.#ref(revision), maxRefBytes)).toString('utf8').trim()
       return isCommit(commit) ? commit : undefined
     } catch {
       return undefined

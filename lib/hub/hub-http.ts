@@ -24,9 +24,9 @@ interface Request {
   leaveHub: boolean
 }
 
-const mostRedirects = 10
+const maxRedirects = 10
 /** Of a body that goes on, within the time in which it must not stall. */
-const leastBytes = 1024
+const minBytes = 1024
 
 /**
  * Asks the hub and follows redirects. The token goes to the hub's own origin only.
@@ -38,7 +38,7 @@ export async function askHub(hub: Hub, address: string, request: Request): Promi
   const hubOrigin = new URL(hub.endpoint).origin
   let url = new URL(address)
   const inherited = new Headers()
-  for (let hops = 0; hops <= mostRedirects; hops++) {
+  for (let hops = 0; hops <= maxRedirects; hops++) {
     const atHub = url.origin === hubOrigin
     const exchange = await send(hub, url, request, atHub)
     // Where a repository was renamed, only the first of several answers may name the commit.
@@ -64,7 +64,7 @@ export async function askHub(hub: Hub, address: string, request: Request): Promi
   }
   throw new StreamingLLMError(
     'DOWNLOAD_FAILED',
-    `${request.what} could not be downloaded: ${address} leads through more than ${mostRedirects} redirects.`,
+    `${request.what} could not be downloaded: ${address} leads through more than ${maxRedirects} redirects.`,
   )
 }
 
@@ -110,7 +110,7 @@ async function send(hub: Hub, url: URL, request: Request, atHub: boolean): Promi
         waitedMs += performance.now() - began
         bytes += value?.length ?? 0
         if (value !== undefined && waitedMs >= stallMs) {
-          if (bytes < leastBytes)
+          if (bytes < minBytes)
             throw new TransientFailure(`${url.host} sent no more than ${bytes} bytes in ${stallMs / 1000} s`)
           waitedMs = bytes = 0
         }

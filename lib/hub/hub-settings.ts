@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path'
 import { StreamingLLMError } from '../errors.js'
 import { readRegularFile } from '../util/regular-file.js'
 
-const mostTokenBytes = 4096
+const maxTokenBytes = 4096
 
 /** How patient to be with the hub. */
 export interface HubPatience {
@@ -87,7 +87,7 @@ function checkToken(token: string | undefined): string | undefined {
 
 async function readToken(path: string): Promise<string | undefined> {
   try {
-    return checkToken((await readRegularFile(path, mostTokenBytes)).toString('utf8').trim()) || undefined
+    return checkToken((await readRegularFile(path, maxTokenBytes)).toString('utf8').trim()) || undefined
   } catch {
     // Most models need no token, so an absent or unreadable one only matters once the hub refuses.
     return undefined

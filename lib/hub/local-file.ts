@@ -51,7 +51,7 @@ async function hint(reference: string): Promise<string> {
   return `For a Hugging Face model write hf:owner/repo/file.gguf${isName ? ' or hf:owner/repo:QUANT' : ''}`
 }
 
-const mostNamed = 3
+const maxNamed = 3
 
 /** References of the cached models that a name without a folder may mean: it is how their file's name or their repository's begins. */
 async function cachedOfName(name: string): Promise<string[]> {
@@ -64,7 +64,7 @@ async function cachedOfName(name: string): Promise<string[]> {
     const { models } = await cacheContents()
     return models
       .filter(model => begins(model.name) || (model.hub !== undefined && begins(basename(model.hub.repo))))
-      .slice(0, mostNamed)
+      .slice(0, maxNamed)
       .map(({ reference }) => reference)
   } catch {
     return [] // a cache that cannot be looked at is not what was asked about

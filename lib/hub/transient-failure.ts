@@ -13,9 +13,9 @@ export class TransientFailure extends Error {
   }
 }
 
-const longestPauseMs = 8_000
+const maxPauseMs = 8_000
 /** Whoever wants to be left alone for longer is not asked again. */
-const longestObeyedMs = 30_000
+const maxObeyedMs = 30_000
 
 /**
  * Tries until `operation` does anything but fail transiently. The last transient failure is thrown as it is.
@@ -43,13 +43,13 @@ export async function withRetries<T>(
       failures = progresses ? 1 : failures + 1
       if (progresses) highest = reached
       const { retryAfterMs = 0 } = error
-      if (retryAfterMs > longestObeyedMs)
+      if (retryAfterMs > maxObeyedMs)
         throw new TransientFailure(
           `${error.message} and wants to be asked again in ${Math.ceil(retryAfterMs / 1000)} s`,
           { cause: error },
         )
       if (failures >= options.attempts) throw error
-      const backoff = Math.min(longestPauseMs, options.backoffMs * 2 ** (failures - 1))
+      const backoff = Math.min(maxPauseMs, options.backoffMs * 2 ** (failures - 1))
       // The spread keeps many clients of one broken server from coming back all at once.
       const pause = Math.max(backoff * (0.75 + Math.random() / 2), retryAfterMs)
       await sleep(pause, options.signal)

@@ -1,10 +1,10 @@
 import type { ModelHeader } from '../gguf/check.js'
 import { tokensKey } from '../gguf/header.js'
-import { ArchitectureFigures, arrayLength } from '../gguf/metadata.js'
+import { ArchitectureHparams, arrayLength } from '../gguf/metadata.js'
 import type { ContextSize } from './context-size.js'
 import { layerMemories } from './layers.js'
 
-export interface ComputeSetting extends ContextSize {
+export interface ComputeShape extends ContextSize {
   batchSize: number
   /** Tokens of a batch whose logits are wanted at most. */
   outputs: number
@@ -29,18 +29,18 @@ type Header = Pick<ModelHeader, 'architecture' | 'metadata' | 'weightBytes' | 't
  */
 export function computeBytes(
   header: Header,
-  { cells, sequenceIds, batchSize, outputs, bytesPerValue, flashAttention }: ComputeSetting,
+  { cells, sequenceIds, batchSize, outputs, bytesPerValue, flashAttention }: ComputeShape,
 ): ComputeBytes {
-  const figures = new ArchitectureFigures(header.architecture, header.metadata)
-  const figure = (name: string): number => figures.number(name) ?? 0
+  const hparams = new ArchitectureHparams(header.architecture, header.metadata)
+  const hparam = (name: string): number => hparams.number(name) ?? 0
   const { layers } = layerMemories(header)
-  const most = (values: readonly number[] | undefined): number => Math.max(0, ...(values ?? []))
-  const width = figure('embedding_length')
-  const heads = most(figures.perLayer('attention.head_count', layers.length))
-  const keyLength = figures.number('attention.key_length') ?? (heads > 0 ? width / heads : 0)
-  const valueLength = figures.number('attention.value_length') ?? (heads > 0 ? width / heads : 0)
+  const max = (values: readonly number[] | undefined): number => Math.max(0, ...(values ?? []))
+  const width = hparam('embedding_length')
+  const heads = max(hparams.perLayer('attention.head_count', layers.length))
+  const keyLength = hparams.number('attention.key_length') ?? (heads > 0 ? width / heads : 0)
+  const valueLength = hparams.number('attention.value_length') ?? (heads > 0 ? width / heads : 0)
   const attending = layers.filter(({ keyWidth }) => keyWidth > 0)
-  const valueWidth = most(attending.map(layer => layer.valueWidth))
+  const valueWidth = max(attending.map(layer => layer.valueWidth))
   // Layers that see all and layers that do not have a mask, and places to write to, of their own.
   const kinds = new Set(attending.map(({ windowed }) => windowed)).size
   // llama.cpp plans for as many tokens of each sequence.
@@ -48,20 +48,20 @@ export function computeBytes(
 
   const masks = kinds * cells * (flashAttention ? 2 : 4)
   // Inputs of each layer that are there all the time.
-  const perLayerInputs = 8 * figure('embedding_length_per_layer_input') * layers.length
+  const perLayerInputs = 8 * hparam('embedding_length_per_layer_input') * layers.length
   const attention = flashAttention
     ? 4 * (3 * width + heads * (2 * keyLength + valueLength))
     : 4 * (5 * width + 2 * kinds * valueWidth + cells * heads)
   // Flash attention takes keys and values in 16 bits.
   const casts =
     flashAttention && bytesPerValue === 4
-      ? 2 * cells * (most(attending.map(({ keyWidth }) => keyWidth)) + valueWidth)
+      ? 2 * cells * (max(attending.map(({ keyWidth }) => keyWidth)) + valueWidth)
       : 0
-  const states = 2 * sequenceIds * most(layers.map(({ stateWidth }) => stateWidth))
+  const states = 2 * sequenceIds * max(layers.map(({ stateWidth }) => stateWidth))
   const phases = [
     attending.length > 0 ? tokens * attention + (valueWidth > 0 ? casts : 0) : 0,
-    tokens * 4 * (4 * width + feedForward(header, figures, layers.length)),
-    states > 0 ? tokens * 4 * recurrence(figures, width) + states : 0,
+    tokens * 4 * (4 * width + feedForward(header, hparams, layers.length)),
+    states > 0 ? tokens * 4 * recurrence(hparams, width) + states : 0,
   ]
   const vocabulary = arrayLength(header.metadata, tokensKey)
   const last = 4 * (Math.max(sequenceIds, Math.min(batchSize, outputs)) * vocabulary + 3 * width * tokens)
@@ -72,21 +72,21 @@ export function computeBytes(
 }
 
 /** Values a token: gate, up and their product; of experts those of all that are used. */
-function feedForward({ tensors }: Header, figures: ArchitectureFigures, layers: number): number {
-  const most = (name: string): number => Math.max(0, ...(figures.perLayer(name, layers) ?? []))
-  const width = most('feed_forward_length')
+function feedForward({ tensors }: Header, hparams: ArchitectureHparams, layers: number): number {
+  const max = (name: string): number => Math.max(0, ...(hparams.perLayer(name, layers) ?? []))
+  const width = max('feed_forward_length')
   const parts =
     [...tensors].some(name => /^blk\.\d+\.(ffn_gate|ffn_up_gate)\b/.test(name)) || tensors.size === 0 ? 3 : 2
-  const used = most('expert_used_count')
-  const expertWidth = most('expert_feed_forward_length') || width
-  const experts = used * (2 * expertWidth + Math.max(expertWidth, figures.number('embedding_length') ?? 0))
-  return Math.max(parts * width, experts + 3 * most('expert_shared_feed_forward_length'))
+  const used = max('expert_used_count')
+  const expertWidth = max('expert_feed_forward_length') || width
+  const experts = used * (2 * expertWidth + Math.max(expertWidth, hparams.number('embedding_length') ?? 0))
+  return Math.max(parts * width, experts + 3 * max('expert_shared_feed_forward_length'))
 }
 
 /** Values a token of a layer with a state: its projections, and what goes through the convolution. */
-function recurrence(figures: ArchitectureFigures, width: number): number {
-  const figure = (name: string): number => figures.number(name) ?? 0
-  const inner = figure('ssm.inner_size')
-  const convolved = inner + 2 * figure('ssm.group_count') * figure('ssm.state_size')
+function recurrence(hparams: ArchitectureHparams, width: number): number {
+  const hparam = (name: string): number => hparams.number(name) ?? 0
+  const inner = hparam('ssm.inner_size')
+  const convolved = inner + 2 * hparam('ssm.group_count') * hparam('ssm.state_size')
   return inner > 0 ? 4 * inner + 3 * convolved : 8 * width
 }

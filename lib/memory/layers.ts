@@ -1,6 +1,6 @@
 import { hybridArchitectures, recurrentArchitectures } from '../gguf/architectures.js'
 import type { ModelHeader } from '../gguf/check.js'
-import { ArchitectureFigures } from '../gguf/metadata.js'
+import { ArchitectureHparams } from '../gguf/metadata.js'
 import { arrayInsteadOfPeriod, attentionIntervals, trunkOnlyArchitectures, windowRules } from './architectures.js'
 
 /** What one layer remembers. */
@@ -26,27 +26,27 @@ type Header = Pick<ModelHeader, 'architecture' | 'metadata' | 'weightBytes'>
 /** What each layer of a model remembers, as far as the file's header tells; as llama.cpp lays it out. */
 export function layerMemories(header: Header): LayerMemories {
   const { architecture } = header
-  const figures = new ArchitectureFigures(architecture, header.metadata)
-  const count = figures.number('block_count') ?? header.weightBytes.layers.length
-  const trunk = count - (figures.number('nextn_predict_layers') ?? 0)
-  const { window, windowed } = windowedLayers(figures, trunk)
-  const kinds = layerKinds(figures, count, trunk)
-  const width = figures.number('embedding_length') ?? 0
-  const heads = figures.perLayer('attention.head_count', count) ?? []
-  const sharedHeads = figures.perLayer('attention.head_count_kv', count) ?? heads
+  const hparams = new ArchitectureHparams(architecture, header.metadata)
+  const count = hparams.number('block_count') ?? header.weightBytes.layers.length
+  const trunk = count - (hparams.number('nextn_predict_layers') ?? 0)
+  const { window, windowed } = windowedLayers(hparams, trunk)
+  const kinds = layerKinds(hparams, count, trunk)
+  const width = hparams.number('embedding_length') ?? 0
+  const heads = hparams.perLayer('attention.head_count', count) ?? []
+  const sharedHeads = hparams.perLayer('attention.head_count_kv', count) ?? heads
   const usual = (heads[0] ?? 0) > 0 ? width / heads[0]! : 0
   const key = {
-    all: figures.number('attention.key_length') ?? usual,
-    windowed: figures.number('attention.key_length_swa'),
+    all: hparams.number('attention.key_length') ?? usual,
+    windowed: hparams.number('attention.key_length_swa'),
   }
   const value = {
-    all: figures.number('attention.value_length') ?? usual,
-    windowed: figures.number('attention.value_length_swa'),
+    all: hparams.number('attention.value_length') ?? usual,
+    windowed: hparams.number('attention.value_length_swa'),
   }
   const isLatent =
-    (figures.number('attention.key_length_mla') ?? 0) > 0 && (figures.number('attention.value_length_mla') ?? 0) > 0
-  const keepers = keptFromStart(figures, count)
-  const state = stateWidth(figures, width, heads[0] ?? 0)
+    (hparams.number('attention.key_length_mla') ?? 0) > 0 && (hparams.number('attention.value_length_mla') ?? 0) > 0
+  const keepers = keptFromStart(hparams, count)
+  const state = stateWidth(hparams, width, heads[0] ?? 0)
   const layers = Array.from({ length: count }, (_, layer): LayerMemory => {
     const { attends, remembers } = kinds[layer]!
     const narrow = windowed[layer] ?? false
@@ -61,19 +61,19 @@ export function layerMemories(header: Header): LayerMemories {
   return { layers, window }
 }
 
-function windowedLayers(figures: ArchitectureFigures, trunk: number): { window: number; windowed: boolean[] } {
+function windowedLayers(hparams: ArchitectureHparams, trunk: number): { window: number; windowed: boolean[] } {
   const none = { window: 0, windowed: [] }
-  const rule = windowRules[figures.architecture]
+  const rule = windowRules[hparams.architecture]
   if (rule === undefined || (rule.onlyWithLayers ?? trunk) !== trunk) return none
-  const named = figures.number('attention.sliding_window') ?? rule.defaultWindow ?? 0
+  const named = hparams.number('attention.sliding_window') ?? rule.defaultWindow ?? 0
   const window = named === 0 ? 0 : (rule.fixedWindow ?? named)
   if (window === 0) return none
   const pattern = 'attention.sliding_window_pattern'
-  const array = figures.array(pattern)
-  if (array !== undefined && (rule.period === undefined || arrayInsteadOfPeriod.has(figures.architecture))) {
+  const array = hparams.array(pattern)
+  if (array !== undefined && (rule.period === undefined || arrayInsteadOfPeriod.has(hparams.architecture))) {
     return { window, windowed: array.slice(0, trunk).map(each => each !== 0) }
   }
-  const given = figures.number(pattern)
+  const given = hparams.number(pattern)
   if (rule.period === undefined) return { window, windowed: Array.from({ length: trunk }, () => (given ?? 0) !== 0) }
   const period = rule.period === 0 ? 0 : (given ?? rule.period)
   const isWindowed = (layer: number): boolean =>
@@ -83,16 +83,16 @@ function windowedLayers(figures: ArchitectureFigures, trunk: number): { window: 
 
 /** Which layers attend, and which have a state. */
 function layerKinds(
-  figures: ArchitectureFigures,
+  hparams: ArchitectureHparams,
   count: number,
   trunk: number,
 ): { attends: boolean; remembers: boolean }[] {
-  const { architecture } = figures
+  const { architecture } = hparams
   const interval = attentionIntervals[architecture]
-  const listed = interval === undefined ? undefined : figures.array('attention.recurrent_layers')
-  const every = figures.number('full_attention_interval') ?? interval ?? 1
-  const sharedHeads = figures.perLayer('attention.head_count_kv', count)
-  const feedForward = figures.perLayer('feed_forward_length', count)
+  const listed = interval === undefined ? undefined : hparams.array('attention.recurrent_layers')
+  const every = hparams.number('full_attention_interval') ?? interval ?? 1
+  const sharedHeads = hparams.perLayer('attention.head_count_kv', count)
+  const feedForward = hparams.perLayer('feed_forward_length', count)
   const isNemotron = architecture.startsWith('nemotron_h')
   const isRecurrent = (layer: number): boolean => {
     if (recurrentArchitectures.has(architecture)) return true
@@ -112,22 +112,22 @@ function layerKinds(
 }
 
 /** The last layers of some models use the keys and values of earlier ones. */
-function keptFromStart(figures: ArchitectureFigures, count: number): number {
-  if (figures.architecture === 'gemma3n') return 20
-  return figures.architecture === 'gemma4' ? count - (figures.number('attention.shared_kv_layers') ?? 0) : count
+function keptFromStart(hparams: ArchitectureHparams, count: number): number {
+  if (hparams.architecture === 'gemma3n') return 20
+  return hparams.architecture === 'gemma4' ? count - (hparams.number('attention.shared_kv_layers') ?? 0) : count
 }
 
-function stateWidth(figures: ArchitectureFigures, width: number, heads: number): number {
-  const figure = (name: string): number => figures.number(name) ?? 0
-  const headSize = figure('wkv.head_size')
-  if (headSize > 0) return (figures.number('token_shift_count') ?? 2) * width + width * headSize
-  const latches = figure('shortconv.l_cache')
+function stateWidth(hparams: ArchitectureHparams, width: number, heads: number): number {
+  const hparam = (name: string): number => hparams.number(name) ?? 0
+  const headSize = hparam('wkv.head_size')
+  if (headSize > 0) return (hparams.number('token_shift_count') ?? 2) * width + width * headSize
+  const latches = hparam('shortconv.l_cache')
   if (latches > 0) return width * (latches - 1)
-  const kernel = figure('ssm.conv_kernel')
-  const deltaHead = figure('kda.head_dim')
+  const kernel = hparam('ssm.conv_kernel')
+  const deltaHead = hparam('kda.head_dim')
   if (deltaHead > 0) return 3 * (kernel > 0 ? kernel - 1 : 3) * heads * deltaHead + deltaHead * deltaHead * heads
-  if (figures.architecture === 'minimax-01') return figure('attention.key_length') ** 2 * heads
-  const inner = figure('ssm.inner_size')
-  const state = figure('ssm.state_size')
-  return Math.max(0, kernel - 1) * (inner + 2 * figure('ssm.group_count') * state) + state * inner
+  if (hparams.architecture === 'minimax-01') return hparam('attention.key_length') ** 2 * heads
+  const inner = hparam('ssm.inner_size')
+  const state = hparam('ssm.state_size')
+  return Math.max(0, kernel - 1) * (inner + 2 * hparam('ssm.group_count') * state) + state * inner
 }

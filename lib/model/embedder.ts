@@ -4,7 +4,7 @@ import { abortable, throwIfAborted, untilAborted } from '../util/abort.js'
 import { PromiseQueue } from '../util/promise-queue.js'
 
 /** Milliseconds without work after which the context for embeddings is freed, at most. */
-const longestIdle = 60_000
+const maxIdleMs = 60_000
 
 /** Embeddings of one model: one call at a time, as its thread takes them. */
 export class Embedder {
@@ -15,9 +15,9 @@ export class Embedder {
   #release: NodeJS.Timeout | undefined
   #closed = false
 
-  constructor(native: Pick<NativeModel, 'embed' | 'releaseEmbedder'>, idle = longestIdle) {
+  constructor(native: Pick<NativeModel, 'embed' | 'releaseEmbedder'>, idle = maxIdleMs) {
     this.#native = native
-    this.#idleTime = Math.min(idle, longestIdle)
+    this.#idleTime = Math.min(idle, maxIdleMs)
   }
 
   /** Rejects with `signal.reason` when aborted; waiting or not. */

@@ -11,7 +11,7 @@ import { uncountedMemory } from '../memory/architectures.js'
 import { deviceBytes, type MemoryParts, sumOfParts } from '../memory/device-bytes.js'
 import { modelBytes } from '../memory/model-bytes.js'
 import { check, type Schemas } from '../options/check.js'
-import { whole } from '../options/kinds.js'
+import { integer } from '../options/kinds.js'
 import {
   type ModelOptions,
   type ParsedModelOptions,
@@ -93,7 +93,7 @@ const schemas: Schemas<MemoryEstimateOptions> = {
   sinks: onlyNames,
   window: onlyNames,
   reanchorEvery: onlyNames,
-  chats: whole(1, 64),
+  chats: integer(1, 64),
 }
 
 /**
@@ -120,13 +120,13 @@ export async function estimateMemory(reference: string, options: MemoryEstimateO
   return estimateOf(header, { model, policy, chats }, await gpusFor(model))
 }
 
-export interface EstimateSetting {
+export interface EstimateRequest {
   model: ParsedModelOptions
   policy: ParsedPolicyOptions
   chats: number
 }
 
-export function parseEstimateOptions(given: MemoryEstimateOptions): EstimateSetting {
+export function parseEstimateOptions(given: MemoryEstimateOptions): EstimateRequest {
   const call = 'estimateMemory'
   const {
     chats = 1,
@@ -156,7 +156,7 @@ async function gpusFor({
 /** The estimate itself, of a header and the GPUs that there are. */
 export function estimateOf(
   header: ModelHeader,
-  { model, policy, chats }: EstimateSetting,
+  { model, policy, chats }: EstimateRequest,
   gpus: { devices: NativeDevice[]; notices: string[] },
   processor: Omit<DeviceNeed, 'needed' | 'layers'> = ownMemory(),
 ): MemoryEstimate {

@@ -21,33 +21,33 @@ export function fillTokens({ fillTokens: found = {} }: NativeModelInfo, path: st
 }
 
 // No vocabulary has tokens that are longer in the mean; more text than that is not even tokenized.
-const mostCharacters = 32
+const maxCharacters = 32
 
 /** The end of a text of which so many tokens can be used at most. */
 export function endOf(text: string, tokens: number): string {
-  const kept = tokens === 0 ? '' : text.slice(-tokens * mostCharacters)
+  const kept = tokens === 0 ? '' : text.slice(-tokens * maxCharacters)
   return /^[\udc00-\udfff]/.test(kept) ? kept.slice(1) : kept
 }
 
 /** The start of a text of which so many tokens can be used at most. */
 export function startOf(text: string, tokens: number): string {
-  const kept = text.slice(0, tokens * mostCharacters)
+  const kept = text.slice(0, tokens * maxCharacters)
   return /[\ud800-\udbff]$/.test(kept) ? kept.slice(0, -1) : kept
 }
 
 /**
- * The prompt, of `room` tokens at most: the prefix, the suffix, and what asks for the middle. Of what is too long the end of
+ * The prompt, of `budget` tokens at most: the prefix, the suffix, and what asks for the middle. Of what is too long the end of
  * the prefix and the start of the suffix stay, the suffix with a quarter of the room or what the prefix leaves.
  */
 export function fillPrompt(
   { prefix, suffix, middle }: FillTokens,
-  beginning: number | undefined,
+  bosToken: number | undefined,
   before: ArrayLike<number>,
   after: ArrayLike<number>,
-  room: number,
+  budget: number,
 ): Int32Array {
-  const first = beginning === undefined ? [] : [beginning]
-  const left = Math.max(0, room - first.length - 3)
+  const first = bosToken === undefined ? [] : [bosToken]
+  const left = Math.max(0, budget - first.length - 3)
   const taken = Math.min(after.length, Math.max(Math.floor(left / 4), left - before.length))
   const kept = Math.min(before.length, left - taken)
   return Int32Array.from([

@@ -3,7 +3,7 @@ import { StreamingLLMError } from '../errors.js'
 import { openRegularFile } from '../util/regular-file.js'
 
 const block = 64 * 1024
-const mostBlocks = 1024
+const maxBlocks = 1024
 
 /**
  * Tells model files apart: the SHA-256 of the size and the whole of a file of up to 64 MiB; of a larger one, of 1,024 blocks
@@ -26,7 +26,7 @@ async function fingerprint(file: string): Promise<string> {
   try {
     const { size } = await handle.stat()
     const hash = createHash('sha256').update(String(size))
-    const count = Math.min(mostBlocks, Math.max(1, Math.ceil(size / block)))
+    const count = Math.min(maxBlocks, Math.max(1, Math.ceil(size / block)))
     const step = count < 2 ? 0 : Math.max(0, size - block) / (count - 1)
     const buffer = Buffer.alloc(block)
     for (let i = 0; i < count; i++) {

@@ -9,7 +9,7 @@ import type { ModelOptions, ParsedModelOptions } from '../options/parse.js'
 import { abortable, throwIfAborted } from '../util/abort.js'
 import { acquiring, type ReleaseStack } from '../util/release-stack.js'
 import { probeModel } from './load-in-child.js'
-import { type FoundAdapter, findAdapters } from './lora.js'
+import { type FoundLora, findLoras } from './lora.js'
 import { Model } from './model.js'
 import { parseModelOptions } from './parse-options.js'
 import { loadPlaced, modelDevice, type Placement, placeModel } from './place-model.js'
@@ -41,7 +41,7 @@ interface ModelRequest {
 /** What the files say. */
 interface CheckedFiles {
   header: ModelHeader
-  adapters: FoundAdapter[]
+  loras: FoundLora[]
 }
 
 /** What the model is to run on. */
@@ -72,11 +72,11 @@ async function checkFiles({ options, path }: ModelRequest): Promise<CheckedFiles
   const { signal, onProgress } = options
   const header = await checkModelFile(path)
   throwIfAborted(signal)
-  return { header, adapters: await findAdapters(options.adapters, header, { signal, onProgress }) }
+  return { header, loras: await findLoras(options.adapters, header, { signal, onProgress }) }
 }
 
 /** Third stage: opens the addon, chooses the back end and what goes where, and tries that in a child process if asked to. */
-async function chooseBackend({ options, path }: ModelRequest, { header, adapters }: CheckedFiles): Promise<LoadPlan> {
+async function chooseBackend({ options, path }: ModelRequest, { header, loras }: CheckedFiles): Promise<LoadPlan> {
   const { signal, onLog, rpc = [] } = options
   const { addon, libraries } = openAddon(options.libraries)
   if (onLog !== undefined)
@@ -85,12 +85,12 @@ async function chooseBackend({ options, path }: ModelRequest, { header, adapters
     options.gpu === false ? { devices: [], notices: [] } : await gpuOfProcess(options.gpu, addon, libraries, signal)
   const servers = rpc.length > 0 ? { rpc, rpcLibrary: needRpcLibrary(libraries) } : {}
   await checkRpcServers(rpc, libraries.release, { signal })
-  const adapterBytes = adapters.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
-  const placement = placeModel(header, options, gpu, adapterBytes)
+  const loraBytes = loras.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
+  const placement = placeModel(header, options, gpu, loraBytes)
   const settings = {
     mmap: options.mmap,
     ...servers,
-    adapters: adapters.map(({ path, scale }) => ({ path, scale })),
+    adapters: loras.map(({ path, scale }) => ({ path, scale })),
     threads: options.threads,
     threadsMayChange: options.threadsMayChange,
     batchSize: options.batchSize,
@@ -113,7 +113,7 @@ async function chooseBackend({ options, path }: ModelRequest, { header, adapters
 /** Fourth stage: acquires what the model owns while it is open, and makes it. Closing it releases them all. */
 async function makeModel(
   request: ModelRequest,
-  { header, adapters }: CheckedFiles,
+  { header, loras }: CheckedFiles,
   plan: LoadPlan,
   held: ReleaseStack,
 ): Promise<Model> {
@@ -142,9 +142,9 @@ async function makeModel(
     options,
     {
       device: modelDevice(header, options, placement, devicesBefore),
-      notices: [...placement.notices, ...adapters.flatMap(({ notices }) => notices)],
+      notices: [...placement.notices, ...loras.flatMap(({ notices }) => notices)],
       release: plan.release,
-      adapters,
+      loras,
     },
     () => held.release(),
   )

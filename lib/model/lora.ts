@@ -1,5 +1,5 @@
-import { checkAdapterFile } from '../gguf/adapter.js'
 import type { ModelHeader } from '../gguf/check.js'
+import { checkLoraFile } from '../gguf/lora.js'
 import { type ResolveModelOptions, resolveModel } from '../hub/resolve-model.js'
 import type { AdapterOptions } from '../options/types.js'
 import { throwIfAborted } from '../util/abort.js'
@@ -21,7 +21,7 @@ export interface AdapterInfo {
 }
 
 /** An adapter that has been found and fits the model. */
-export interface FoundAdapter extends AdapterInfo {
+export interface FoundLora extends AdapterInfo {
   /** Tells its file from others. */
   fingerprint: string
   /** What people should know. */
@@ -33,15 +33,15 @@ export interface FoundAdapter extends AdapterInfo {
  *
  * @throws {StreamingLLMError} ADAPTER_INVALID; for the files as `resolveModel`
  */
-export async function findAdapters(
+export async function findLoras(
   wanted: readonly AdapterOptions[],
   base: ModelHeader,
   options: Pick<ResolveModelOptions, 'signal' | 'onProgress'>,
-): Promise<FoundAdapter[]> {
-  const found: FoundAdapter[] = []
+): Promise<FoundLora[]> {
+  const found: FoundLora[] = []
   for (const { path: reference, scale = 1 } of wanted) {
     const path = await resolveModel(reference, options)
-    const { name, rank, pairs, sizeBytes, leftOut } = await checkAdapterFile(path, base)
+    const { name, rank, pairs, sizeBytes, leftOut } = await checkLoraFile(path, base)
     throwIfAborted(options.signal)
     const notices =
       leftOut.length > 0
@@ -64,7 +64,7 @@ export async function findAdapters(
 }
 
 /** What a saved cache has to have in common with the adapters that made it. Those of scale 0 change nothing. */
-export function adaptersKind(adapters: readonly FoundAdapter[]): string {
-  const working = adapters.filter(({ scale }) => scale !== 0)
+export function lorasKind(loras: readonly FoundLora[]): string {
+  const working = loras.filter(({ scale }) => scale !== 0)
   return working.map(({ fingerprint, scale }) => `, adapter ${fingerprint.slice(0, 16)} * ${scale}`).join('')
 }

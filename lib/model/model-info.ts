@@ -59,13 +59,13 @@ export interface ModelInfo extends FileInfo {
 }
 
 /**
- * @param figures what llama.cpp says of a loaded model, else what the header says
+ * @param facts what llama.cpp says of a loaded model, else what the header says
  * @param limits the sizes by default; throws where there are none
  */
 export function fileInfo(
   header: ModelHeader,
   memory: ModelMemory,
-  figures: { trainedLength: number; vocabularySize: number; layers: number; chatTemplate: string | undefined },
+  facts: { trainedLength: number; vocabularySize: number; layers: number; chatTemplate: string | undefined },
   limits: () => NativeSequenceOptions,
 ): FileInfo {
   const licence = header.metadata.get('general.license')
@@ -75,13 +75,13 @@ export function fileInfo(
     parameters: header.parameters,
     quantization: header.quantization,
     sizeBytes: header.sizeBytes,
-    trainedLength: figures.trainedLength,
-    vocabularySize: figures.vocabularySize,
-    layers: figures.layers,
+    trainedLength: facts.trainedLength,
+    vocabularySize: facts.vocabularySize,
+    layers: facts.layers,
     licence: typeof licence === 'string' && licence !== '' ? licence : undefined,
     memory: { ...memory },
     policy: defaultPolicy(memory, limits),
-    chatTemplate: figures.chatTemplate || undefined,
+    chatTemplate: facts.chatTemplate || undefined,
     metadata: Object.fromEntries(
       [...header.metadata].map(([key, value]) => [
         key,

@@ -2,7 +2,7 @@ import type { NativeModelInfo } from '../engine/native.js'
 import { StreamingLLMError } from '../errors.js'
 import { hybridArchitectures, recurrentArchitectures, unrotatedArchitectures } from '../gguf/architectures.js'
 import type { ModelHeader } from '../gguf/check.js'
-import { ArchitectureFigures } from '../gguf/metadata.js'
+import { ArchitectureHparams } from '../gguf/metadata.js'
 import { layerMemories } from '../memory/layers.js'
 
 /** How a model remembers what it has read, and what that means for a conversation without end. */
@@ -102,14 +102,14 @@ export function modelMemory(info: MemoryTraits, header: ModelHeader): ModelMemor
 }
 
 function positionLimit({ architecture, metadata, path }: ModelHeader, info: MemoryTraits): number | undefined {
-  const figures = new ArchitectureFigures(architecture, metadata)
-  const figure = (key: string) => figures.number(key) ?? 0
+  const hparams = new ArchitectureHparams(architecture, metadata)
+  const hparam = (key: string) => hparams.number(key) ?? 0
   if (architecture === 'llama4') return 8192 // both its attention's temperature and its chunks change there
-  if (figure('attention.temperature_scale') === 0) return undefined
+  if (hparam('attention.temperature_scale') === 0) return undefined
   const limit =
     architecture === 'mistral3'
-      ? figure('rope.scaling.original_context_length') || info.trainedLength
-      : figure('attention.temperature_length')
+      ? hparam('rope.scaling.original_context_length') || info.trainedLength
+      : hparam('attention.temperature_length')
   // llama.cpp asserts at the first decode.
   if (limit <= 0)
     throw new StreamingLLMError(

@@ -20,10 +20,10 @@ export class ModelTokenizer implements Tokenizer {
   readonly #closing: AbortSignal
 
   constructor(native: NativeModel, closing: AbortSignal) {
-    const { beginningToken, beginningText, endText, specialTokens } = native.info
-    this.bosToken = beginningToken
-    this.bosText = beginningText
-    this.eosText = endText
+    const { bosToken, bosText, eosText, specialTokens } = native.info
+    this.bosToken = bosToken
+    this.bosText = bosText
+    this.eosText = eosText
     this.specialTokens = specialTokens
     this.impossibleTrigger = (grammar, triggers) => native.impossibleTrigger(grammar, triggers)
     this.#native = native

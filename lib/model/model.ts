@@ -1,6 +1,6 @@
 import { Chat } from '../chat/chat.js'
 import { ChatFormat } from '../chat/chat-format.js'
-import { Conversation, type ConversationSetting } from '../chat/conversation.js'
+import { type ChatContext, Conversation } from '../chat/conversation.js'
 import { IdleChats } from '../chat/idle-chats.js'
 import { parseChatOptions, parseGenerateOptions, parseRestoreOptions } from '../chat/parse-options.js'
 import { readSavedChat } from '../chat/saved-chat.js'
@@ -11,7 +11,7 @@ import { modelClosed, StreamingLLMError } from '../errors.js'
 import type { StreamEvent } from '../events.js'
 import type { ModelHeader } from '../gguf/check.js'
 import { checkValue, describe, reading } from '../options/check.js'
-import { someText } from '../options/kinds.js'
+import { nonEmptyString } from '../options/kinds.js'
 import {
   type ChatOptions,
   type EmbedOptions,
@@ -26,11 +26,11 @@ import {
   type SamplingOptions,
   type TextOptions,
 } from '../options/parse.js'
-import { overSampling, samplingPresets } from '../options/sampling.js'
+import { mergeSampling, samplingPresets } from '../options/sampling.js'
 import { throwIfAborted } from '../util/abort.js'
 import { Embedder } from './embedder.js'
 import { endOf, type FillTokens, fillPrompt, fillTokens, startOf } from './fill.js'
-import { adaptersKind, type FoundAdapter } from './lora.js'
+import { type FoundLora, lorasKind } from './lora.js'
 import { deepFrozen, fileInfo, type ModelInfo } from './model-info.js'
 import { type ModelMemory, modelMemory } from './model-memory.js'
 import { ModelTokenizer, maxTextBytes } from './model-tokenizer.js'
@@ -68,7 +68,7 @@ export class Model {
   readonly #options: ParsedModelOptions
   readonly #warned = new Set<string>()
   readonly #close: () => Promise<void>
-  readonly #adapters: readonly FoundAdapter[]
+  readonly #loras: readonly FoundLora[]
   readonly #embedder: Embedder
   #closed: Promise<void> | undefined
   readonly #closing = new AbortController()
@@ -83,14 +83,14 @@ export class Model {
       device,
       notices,
       release,
-      adapters = [],
-    }: { device: ModelDevice; notices: readonly string[]; release: string; adapters?: readonly FoundAdapter[] },
+      loras = [],
+    }: { device: ModelDevice; notices: readonly string[]; release: string; loras?: readonly FoundLora[] },
     close: () => Promise<void> = () => loaded.close(),
   ) {
     this.#native = loaded
     this.#embedder = new Embedder(loaded, options.unloadAfter)
     this.#close = close
-    this.#adapters = adapters
+    this.#loras = loras
     this.#header = header
     this.#options = options
     this.nativeInfo = loaded.info
@@ -109,7 +109,7 @@ export class Model {
       header,
       options,
       memory: this.memory,
-      cacheKind: `llama.cpp ${release}, ${options.kvType}, flash attention ${options.flashAttention}${adaptersKind(adapters)}`,
+      cacheKind: `llama.cpp ${release}, ${options.kvType}, flash attention ${options.flashAttention}${lorasKind(loras)}`,
       isOffloaded: device.layers.offloaded > 0,
       closing: this.#closing.signal,
       releaseIdle: () => this.idleChats.releaseOldest(),
@@ -123,7 +123,7 @@ export class Model {
     return (this.#info ??= deepFrozen({
       ...fileInfo(this.#header, memory, nativeInfo, () => this.sequences.limits(parseSequenceOptions({}))),
       device: { ...device, memory: { ...device.memory }, layers: { ...device.layers } },
-      adapters: this.#adapters.map(({ path, name, scale, rank, tensors, sizeBytes }) => ({
+      adapters: this.#loras.map(({ path, name, scale, rank, tensors, sizeBytes }) => ({
         path,
         name,
         scale,
@@ -151,10 +151,10 @@ export class Model {
    * TEMPLATE_FAILED, UNKNOWN_OPTION, INVALID_OPTION, CLOSED
    */
   createChat<Arguments>(options: ChatOptions<Arguments> = {}): Chat {
-    this.#needOpen()
+    this.#assertOpen()
     const parsed = parseChatOptions(options)
-    const setting = this.#setting(parsed)
-    return new Chat(setting, Conversation.begin(setting))
+    const context = this.#chatContext(parsed)
+    return new Chat(context, Conversation.begin(context))
   }
 
   /**
@@ -165,25 +165,25 @@ export class Model {
    * @throws {StreamingLLMError} SAVED_CHAT_INVALID for a file that is none or is damaged, and as `createChat`
    */
   async restoreChat<Arguments>(path: string, options: RestoreOptions<Arguments> = {}): Promise<Chat> {
-    this.#needOpen()
+    this.#assertOpen()
     const given = parseRestoreOptions(options)
-    const saved = await readSavedChat(checkValue('restoreChat', 'path', path, someText))
+    const saved = await readSavedChat(checkValue('restoreChat', 'path', path, nonEmptyString))
     const parsed = {
       ...saved.options,
       ...given,
       messages: [],
-      sampling: overSampling(saved.options.sampling, given.sampling),
+      sampling: mergeSampling(saved.options.sampling, given.sampling),
     }
-    const setting = this.#setting(parsed)
-    const { conversation, from } = await Conversation.restore(setting, saved)
+    const context = this.#chatContext(parsed)
+    const { conversation, from } = await Conversation.restore(context, saved)
     // Where nothing had been decoded, nothing is again.
     if (from.what !== 'cache' && saved.begun)
       this.#warn(`${path}: the cache of this chat is decoded again: ${from.reason}`)
-    return new Chat(setting, conversation, from)
+    return new Chat(context, conversation, from)
   }
 
-  #setting(options: ParsedChatOptions): ConversationSetting {
-    this.#needOpen()
+  #chatContext(options: ParsedChatOptions): ChatContext {
+    this.#assertOpen()
     const { tokenizer, sequences, samplingPresets: presets } = this
     const chatTemplate = options.chatTemplate ?? this.#options.chatTemplate ?? this.nativeInfo.chatTemplate
     if (chatTemplate === undefined || chatTemplate === '') {
@@ -194,14 +194,14 @@ export class Model {
     }
     const format = new ChatFormat(tokenizer, { ...options, chatTemplate })
     const warn = (message: string) => this.#warn(message)
-    const setting = { tokenizer, sequences, format, options, presets, warn }
-    if (format.template.incremental) return setting
+    const context = { tokenizer, sequences, format, options, presets, warn }
+    if (format.template.incremental) return context
     // Where a turn begins is known only of turns that are rendered one by one.
     const byTokens = options.evict === 'turn' ? ', and tokens leave one by one instead of whole turns' : ''
     warn(
       `this chat template changes earlier turns when later ones come, so each turn is decoded again from the first difference on${byTokens}`,
     )
-    return { ...setting, options: { ...options, evict: 'token' } }
+    return { ...context, options: { ...options, evict: 'token' } }
   }
 
   /**
@@ -225,7 +225,7 @@ export class Model {
    * TOKENIZE_FAILED, NO_SEQUENCE_LEFT, POLICY_UNAVAILABLE, OUT_OF_MEMORY, DECODE_FAILED
    */
   stream(prompt: string, options: GenerateOptions = {}): TextStream {
-    this.#needOpen()
+    this.#assertOpen()
     if (typeof prompt !== 'string')
       throw new StreamingLLMError('INVALID_OPTION', `stream: the prompt must be a string, got ${describe(prompt)}`)
     return textStream(this.#continue(() => this.textTokens(prompt), this.#parse(options, 'stream')))
@@ -239,7 +239,7 @@ export class Model {
    * @throws {StreamingLLMError} FIM_UNAVAILABLE at once where the vocabulary has no such tokens; and as `stream`
    */
   fill(prefix: string, suffix: string, options: GenerateOptions = {}): TextStream {
-    this.#needOpen()
+    this.#assertOpen()
     for (const [name, text] of [
       ['prefix', prefix],
       ['suffix', suffix],
@@ -259,13 +259,13 @@ export class Model {
   #fillPrompt(tokens: FillTokens, prefix: string, suffix: string, maxTokens = Infinity): Int32Array {
     const { sinks, window } = this.sequences.limits(parseSequenceOptions({}))
     const all = sinks + window
-    const room = all - Math.min(maxTokens, Math.floor(all / 4))
+    const budget = all - Math.min(maxTokens, Math.floor(all / 4))
     return fillPrompt(
       tokens,
-      this.nativeInfo.beginningToken,
-      this.tokenize(endOf(prefix, room)),
-      this.tokenize(startOf(suffix, room)),
-      room,
+      this.nativeInfo.bosToken,
+      this.tokenize(endOf(prefix, budget)),
+      this.tokenize(startOf(suffix, budget)),
+      budget,
     )
   }
 
@@ -295,13 +295,13 @@ export class Model {
    * `signal.reason` when aborted.
    */
   async embed(texts: readonly string[], options: EmbedOptions = {}): Promise<Float32Array[]> {
-    this.#needOpen()
+    this.#assertOpen()
     const { pooling = this.#filePooling(), normalize = true, signal } = parseEmbedOptions(options)
     const read = reading('embed', 'texts', () => readTexts(texts))
     throwIfAborted(signal)
     if (read.length === 0) return []
     return this.#embedder.embed(
-      { texts: read, pooling, normalize, mostTokens: this.sequences.affordableCells(this.trainedLength) },
+      { texts: read, pooling, normalize, maxTokens: this.sequences.affordableCells(this.trainedLength) },
       signal,
     )
   }
@@ -357,7 +357,7 @@ export class Model {
     return this.close()
   }
 
-  #needOpen(): void {
+  #assertOpen(): void {
     if (this.#closed !== undefined) throw modelClosed()
   }
 
@@ -370,14 +370,13 @@ export class Model {
 }
 
 /** Texts of one call of `embed`. */
-const mostTexts = 65_536
+const maxTexts = 65_536
 
 function readTexts(texts: readonly string[]): string[] {
   const refuse = (option: string, problem: string) =>
     new StreamingLLMError('INVALID_OPTION', `embed: ${problem}`, { details: { call: 'embed', option } })
   if (!Array.isArray(texts)) throw refuse('texts', `the texts must be an array of strings, got ${describe(texts)}`)
-  if (texts.length > mostTexts)
-    throw refuse('texts', `at most ${mostTexts} texts go into one call, got ${texts.length}`)
+  if (texts.length > maxTexts) throw refuse('texts', `at most ${maxTexts} texts go into one call, got ${texts.length}`)
   let characters = 0
   return Array.from(texts, (text: unknown, i) => {
     if (typeof text !== 'string') throw refuse(`texts[${i}]`, `texts[${i}] must be a string, got ${describe(text)}`)

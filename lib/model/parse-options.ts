@@ -1,7 +1,7 @@
 import { defaultBatchSize, minCacheTokens } from '../engine/cache-constants.js'
 import { check, checkObject, describe, invalid, reading } from '../options/check.js'
 import { defaultThreads, type ParsedModelOptions } from '../options/parse.js'
-import { adapterSchemas, modelSchemas, mostAdapters, optionsOfCalls } from '../options/schemas.js'
+import { loraSchemas, maxLoras, modelSchemas, optionsOfCalls } from '../options/schemas.js'
 import type { AdapterOptions } from '../options/types.js'
 
 /** What was passed to `loadModel`. */
@@ -17,9 +17,9 @@ export function parseModelOptions(given: unknown, call = 'loadModel'): ParsedMod
   if (kvType.startsWith('q') && flashAttention === 'off') {
     throw invalid(call, 'kvType', `'kvType' ${describe(kvType)} needs flash attention, and 'flashAttention' is off`)
   }
-  const least = minCacheTokens(options.batchSize)
-  if (options.cacheTokens !== undefined && options.cacheTokens < least) {
-    const expected = `at least ${least}`
+  const min = minCacheTokens(options.batchSize)
+  if (options.cacheTokens !== undefined && options.cacheTokens < min) {
+    const expected = `at least ${min}`
     throw invalid(
       call,
       'cacheTokens',
@@ -48,21 +48,21 @@ export function parseModelOptions(given: unknown, call = 'loadModel'): ParsedMod
     gpu,
     kvType,
     flashAttention,
-    adapters: adapters === undefined ? [] : readAdapters(call, adapters),
+    adapters: adapters === undefined ? [] : readLoras(call, adapters),
   }
 }
 
-function readAdapters(call: string, given: unknown): AdapterOptions[] {
-  return reading(call, 'adapters', () => readEachAdapter(call, given))
+function readLoras(call: string, given: unknown): AdapterOptions[] {
+  return reading(call, 'adapters', () => readEachLora(call, given))
 }
 
-function readEachAdapter(call: string, given: unknown): AdapterOptions[] {
-  const expected = `an array of at most ${mostAdapters} { path, scale }`
-  if (!Array.isArray(given) || given.length > mostAdapters)
+function readEachLora(call: string, given: unknown): AdapterOptions[] {
+  const expected = `an array of at most ${maxLoras} { path, scale }`
+  if (!Array.isArray(given) || given.length > maxLoras)
     throw invalid(call, 'adapters', `'adapters' must be ${expected}, got ${describe(given)}`, expected)
-  return Array.from(given, (adapter, index) => {
+  return Array.from(given, (lora, index) => {
     const where = `adapters[${index}]`
-    const read = checkObject(call, where, adapter, adapterSchemas)
+    const read = checkObject(call, where, lora, loraSchemas)
     if (read.path === undefined)
       throw invalid(
         call,

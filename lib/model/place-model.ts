@@ -31,13 +31,13 @@ export interface Placement {
 /**
  * As many layers as are asked for, or as fit. Servers take what they are given: what is free there, nobody here knows.
  *
- * @param adapterBytes what goes to the devices besides, at most
+ * @param loraBytes what goes to the devices besides, at most
  */
 export function placeModel(
   header: ModelHeader,
   options: ParsedModelOptions,
   { devices, notices }: Pick<GpuChoice, 'devices' | 'notices'>,
-  adapterBytes = 0,
+  loraBytes = 0,
 ): Placement {
   const names = devices.map(({ name }) => name)
   const total = layerCount(header)
@@ -55,7 +55,7 @@ export function placeModel(
   const fitting = layersThatFit(
     header,
     { cells, bytesPerValue: bytesPerCachedValue[options.kvType], batchSize: options.batchSize },
-    free - adapterBytes,
+    free - loraBytes,
   )
   const short = `${fitting} of ${total} layers fit into the ${Math.round(free / 1e6)} MB that are free on ${nameOf(devices)}; the processor computes the others.`
   return { devices: names, gpuLayers: fitting, notices: fitting < total ? [...notices, short] : notices }

@@ -49,14 +49,14 @@ export class SequencePool implements SequenceSource {
 
   limits(options: ParsedPolicyOptions): NativeSequenceOptions {
     const { batchSize, cacheTokens } = this.#options
-    return cacheLimits(options, { ...this.#surroundings, batchSize, cacheTokens })
+    return cacheLimits(options, { ...this.#cacheBudget, batchSize, cacheTokens })
   }
 
   fits(sizes: NativeSequenceOptions): boolean {
-    return sizesFit(sizes, this.#surroundings)
+    return sizesFit(sizes, this.#cacheBudget)
   }
 
-  get #surroundings() {
+  get #cacheBudget() {
     const { trainedLength } = this.#native.info
     return { trainedLength, batchSize: this.#options.batchSize, memory: this.#memory }
   }
@@ -64,12 +64,12 @@ export class SequencePool implements SequenceSource {
   open(limits: NativeSequenceOptions): NativeSequence {
     this.#assertOpen()
     this.#needMemory(Math.max(limits.sinks + limits.window, this.#options.cacheTokens ?? 0))
-    return this.#withRoom(() => this.#native.openSequence(limits))
+    return this.#openReleasingIdle(() => this.#native.openSequence(limits))
   }
 
   fork(from: NativeSequence): NativeSequence {
     this.#assertOpen()
-    return this.#withRoom(() => from.fork())
+    return this.#openReleasingIdle(() => from.fork())
   }
 
   fingerprint(): Promise<string> {
@@ -88,7 +88,7 @@ export class SequencePool implements SequenceSource {
   }
 
   /** Opens one more sequence, for which an idle one may have to be released. */
-  #withRoom(open: () => NativeSequence): NativeSequence {
+  #openReleasingIdle(open: () => NativeSequence): NativeSequence {
     for (;;) {
       try {
         return typed(open)

@@ -36,12 +36,12 @@ export function streamChat<Arguments>(options: StreamChatOptions<Arguments>): Te
   }
   return textStream(
     (async function* () {
-      const [system, said] = split(chatOptions.system, messages)
+      const [system, input] = split(chatOptions.system, messages)
       const key = `${made} ${JSON.stringify(system)}`
       const { idleChats } = model
-      const found = await idleChats.take(key, said)
+      const found = await idleChats.take(key, input)
       const live = found?.live ?? {
-        chat: model.createChat({ ...chatOptions, system, messages: said.slice(0, -1) }),
+        chat: model.createChat({ ...chatOptions, system, messages: input.slice(0, -1) }),
         key,
       }
       const count = () => live.chat.conversation.log.digest.count
@@ -53,7 +53,7 @@ export function streamChat<Arguments>(options: StreamChatOptions<Arguments>): Te
       }
       try {
         for await (const event of live.chat.turn(
-          found === undefined ? said.slice(-1) : said.slice(found.count),
+          found === undefined ? input.slice(-1) : input.slice(found.count),
           reply,
         )) {
           if (event.type === 'finish') giveBack() // its reader may not come back after the last event

@@ -140,10 +140,10 @@ export function nearest(name: string, names: string[]): string[] {
   if (same !== undefined && names.includes(same)) return [same]
   if (name.length > 64) return []
   const ranked = names.map(each => ({ each, far: distance(wanted, plain(each)) }))
-  const least = Math.min(...ranked.map(({ far }) => far))
+  const nearest = Math.min(...ranked.map(({ far }) => far))
   // A third of the letters may differ: enough for typing errors, too little for another word.
   return ranked
-    .filter(({ each, far }) => far === least && far <= Math.max(1, Math.floor(plain(each).length / 3)))
+    .filter(({ each, far }) => far === nearest && far <= Math.max(1, Math.floor(plain(each).length / 3)))
     .map(({ each }) => each)
 }
 

@@ -2,38 +2,38 @@ import * as v from 'valibot'
 import { list, type Schema } from './check.js'
 
 /** Token counts and positions are 32-bit on the native side. */
-const largest = 2 ** 31 - 1
+const maxInteger = 2 ** 31 - 1
 
 /** A whole number. Nothing is rounded and no string is read as one. */
-export function whole(least: number, most = largest): Schema<number> {
-  const expected = most === largest ? `a whole number of at least ${least}` : `a whole number from ${least} to ${most}`
+export function integer(min: number, max = maxInteger): Schema<number> {
+  const expected = max === maxInteger ? `a whole number of at least ${min}` : `a whole number from ${min} to ${max}`
   return v.pipe(
     v.number(expected),
     v.safeInteger(expected),
-    v.minValue(least, expected),
-    v.maxValue(most, most === largest ? `a whole number of at most ${most}` : expected),
+    v.minValue(min, expected),
+    v.maxValue(max, max === maxInteger ? `a whole number of at most ${max}` : expected),
   )
 }
 
 /** A whole number of at least 0, or one word. */
-export function wholeOr<const Word extends string>(word: Word, most = largest): Schema<number | Word> {
-  const expected = `a whole number ${most === largest ? 'of at least 0' : `from 0 to ${most}`}, or '${word}'`
+export function integerOr<const Word extends string>(word: Word, max = maxInteger): Schema<number | Word> {
+  const expected = `a whole number ${max === maxInteger ? 'of at least 0' : `from 0 to ${max}`}, or '${word}'`
   return v.custom<number | Word>(
-    value => value === word || (Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= most),
+    value => value === word || (Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= max),
     expected,
   )
 }
 
 /** A finite number. `over` leaves the least value itself out. */
-export function number({ least, over, most }: { least?: number; over?: number; most?: number }): Schema<number> {
-  const from = over === undefined ? `of at least ${least}` : `over ${over}`
-  const between = over === undefined ? `from ${least} to ${most}` : `over ${over} and at most ${most}`
-  const expected = `a number ${most === undefined ? from : between}`
+export function number({ min, over, max }: { min?: number; over?: number; max?: number }): Schema<number> {
+  const from = over === undefined ? `of at least ${min}` : `over ${over}`
+  const between = over === undefined ? `from ${min} to ${max}` : `over ${over} and at most ${max}`
+  const expected = `a number ${max === undefined ? from : between}`
   return v.pipe(
     v.number(expected),
     v.finite(expected),
-    v.check(value => (over === undefined ? value >= (least ?? -Infinity) : value > over), expected),
-    v.check(value => most === undefined || value <= most, expected),
+    v.check(value => (over === undefined ? value >= (min ?? -Infinity) : value > over), expected),
+    v.check(value => max === undefined || value <= max, expected),
     // 32-bit floats on the native side: larger would arrive there as infinity.
     v.maxValue(3e38, 'a number of at most 3e38'),
   )
@@ -51,7 +51,7 @@ export const boolean: Schema<boolean> = v.boolean('true or false')
 
 export const text: Schema<string> = v.string('a string')
 
-export const someText: Schema<string> = v.pipe(
+export const nonEmptyString: Schema<string> = v.pipe(
   v.string('a string that is not empty'),
   v.nonEmpty('a string that is not empty'),
 )
@@ -85,7 +85,10 @@ export function endpoints(count: number): Schema<string[]> {
 }
 
 export function shortText(bytes: number): Schema<string> {
-  return v.pipe(someText as v.GenericSchema<string>, v.maxBytes(bytes, `a string of at most ${bytes} bytes in UTF-8`))
+  return v.pipe(
+    nonEmptyString as v.GenericSchema<string>,
+    v.maxBytes(bytes, `a string of at most ${bytes} bytes in UTF-8`),
+  )
 }
 
 export function callback<F extends (...args: never[]) => unknown>(): Schema<F> {

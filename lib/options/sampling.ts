@@ -1,6 +1,6 @@
 import * as v from 'valibot'
 import { checkObject, describe, invalid, reading, type Schema, type Schemas } from './check.js'
-import { number, texts, whole, wholeOr } from './kinds.js'
+import { integer, integerOr, number, texts } from './kinds.js'
 
 /** DRY: discourages the repetition of whole phrases. Off unless given. */
 export interface DryOptions {
@@ -110,31 +110,31 @@ export type ParsedSamplingOptions = Required<
 }
 
 /** Tokens back: llama.cpp takes memory for all of them, and time for each token of a reply. */
-const mostLookedAt = 2 ** 20
+const maxPenaltyTokens = 2 ** 20
 
 const inner = {
   dynamicTemperature: {
-    range: number({ least: 0 }),
-    exponent: number({ least: 0 }),
+    range: number({ min: 0 }),
+    exponent: number({ min: 0 }),
   } satisfies Schemas<DynamicTemperatureOptions>,
   xtc: {
-    probability: number({ least: 0, most: 1 }),
-    threshold: number({ least: 0, most: 1 }),
+    probability: number({ min: 0, max: 1 }),
+    threshold: number({ min: 0, max: 1 }),
   } satisfies Schemas<XtcOptions>,
   mirostat: {
     version: v.custom<1 | 2>(value => value === 1 || value === 2, '1 or 2'),
-    tau: number({ least: 0, most: 32 }), // twice as much, which it begins with, is an exponent of 2 in 32-bit floats
-    eta: number({ least: 0, most: 1 }),
+    tau: number({ min: 0, max: 32 }), // twice as much, which it begins with, is an exponent of 2 in 32-bit floats
+    eta: number({ min: 0, max: 1 }),
   } satisfies Schemas<MirostatOptions>,
   adaptiveP: {
-    target: number({ least: 0, most: 1 }),
-    decay: number({ least: 0, most: 0.99 }),
+    target: number({ min: 0, max: 1 }),
+    decay: number({ min: 0, max: 0.99 }),
   } satisfies Schemas<AdaptivePOptions>,
   dry: {
-    multiplier: number({ least: 0 }),
-    base: number({ least: 1 }),
-    allowedLength: whole(0),
-    tokens: whole(1, mostLookedAt),
+    multiplier: number({ min: 0 }),
+    base: number({ min: 1 }),
+    allowedLength: integer(0),
+    tokens: integer(1, maxPenaltyTokens),
     breakers: texts(16, 256),
   } satisfies Schemas<DryOptions>,
 }
@@ -151,27 +151,27 @@ const innerDefaults = {
 const later = <T>() => v.unknown() as Schema<T>
 
 export const samplingSchemas: Schemas<SamplingOptions> = {
-  temperature: number({ least: 0 }),
+  temperature: number({ min: 0 }),
   dynamicTemperature: later(),
-  topK: whole(0),
-  topP: number({ over: 0, most: 1 }),
-  minP: number({ least: 0, most: 1 }),
-  typicalP: number({ over: 0, most: 1 }),
-  topNSigma: number({ least: 0 }),
+  topK: integer(0),
+  topP: number({ over: 0, max: 1 }),
+  minP: number({ min: 0, max: 1 }),
+  typicalP: number({ over: 0, max: 1 }),
+  topNSigma: number({ min: 0 }),
   xtc: later(),
   mirostat: later(),
   adaptiveP: later(),
   repeatPenalty: number({ over: 0 }),
-  frequencyPenalty: number({ least: -2, most: 2 }),
-  presencePenalty: number({ least: -2, most: 2 }),
-  penaltyTokens: wholeOr('window', mostLookedAt),
+  frequencyPenalty: number({ min: -2, max: 2 }),
+  presencePenalty: number({ min: -2, max: 2 }),
+  penaltyTokens: integerOr('window', maxPenaltyTokens),
   dry: later(),
   logitBias: later(),
-  seed: whole(0, 2 ** 32 - 2), // llama.cpp takes 2^32 - 1 for "a random one"
+  seed: integer(0, 2 ** 32 - 2), // llama.cpp takes 2^32 - 1 for "a random one"
 }
 
 /** What was given over what would be without it: of two ways to choose a token, which exclude each other, the one that was given. */
-export function overSampling(defaults: SamplingOptions, given: SamplingOptions): SamplingOptions {
+export function mergeSampling(defaults: SamplingOptions, given: SamplingOptions): SamplingOptions {
   const { mirostat, adaptiveP, ...others } = defaults
   const chooses = given.mirostat !== undefined || given.adaptiveP !== undefined
   return { ...others, ...(chooses ? {} : { mirostat, adaptiveP }), ...given }
@@ -190,16 +190,16 @@ export function readSampling(call: string, sampling: SamplingOptions): SamplingO
   return read
 }
 
-const mostBiased = 1024
+const maxBiases = 1024
 /** Characters of a token's text. */
-const longestToken = 1024
+const maxTokenLength = 1024
 
 function readBias(call: string, given: unknown): SamplingOptions['logitBias'] {
   return reading(call, 'logitBias', () => readPairs(call, given))
 }
 
 function readPairs(call: string, given: unknown): SamplingOptions['logitBias'] {
-  const expected = `an array of at most ${mostBiased} pairs of a token (its number or its text) and a number or false`
+  const expected = `an array of at most ${maxBiases} pairs of a token (its number or its text) and a number or false`
   const wrong = (where: string, value: unknown) =>
     invalid(
       call,
@@ -207,12 +207,12 @@ function readPairs(call: string, given: unknown): SamplingOptions['logitBias'] {
       `'${where}' must be ${where === 'logitBias' ? expected : 'a pair of a token (its number or its text) and a number or false'}, got ${describe(value)}`,
       expected,
     )
-  if (!Array.isArray(given) || given.length > mostBiased) throw wrong('logitBias', given)
+  if (!Array.isArray(given) || given.length > maxBiases) throw wrong('logitBias', given)
   return Array.from(given, (pair: unknown, i): [number | string, number | false] => {
     if (!Array.isArray(pair) || pair.length !== 2) throw wrong(`logitBias[${i}]`, pair)
     const [token, bias] = pair as unknown[]
     const isToken =
-      (typeof token === 'string' && token !== '' && token.length <= longestToken) ||
+      (typeof token === 'string' && token !== '' && token.length <= maxTokenLength) ||
       (Number.isSafeInteger(token) && (token as number) >= 0)
     const isBias = bias === false || (typeof bias === 'number' && Number.isFinite(bias) && Math.abs(bias) <= 3e38)
     if (!isToken) throw wrong(`logitBias[${i}][0]`, token)

@@ -7,15 +7,15 @@ import {
   boolean,
   callback,
   endpoints,
+  integer,
+  integerOr,
+  nonEmptyString,
   number,
   oneOf,
   shortText,
   signal,
-  someText,
   text,
   texts,
-  whole,
-  wholeOr,
 } from './kinds.js'
 import { samplingSchemas } from './sampling.js'
 import type {
@@ -30,10 +30,10 @@ import type {
 
 export const policySchemas: Schemas<PolicyOptions> = {
   policy: oneOf('streaming', 'dense', 'window', 'recompute'),
-  sinks: whole(0),
-  window: whole(1),
-  reanchorEvery: whole(1),
-  rebaseAfter: whole(1),
+  sinks: integer(0),
+  window: integer(1),
+  reanchorEvery: integer(1),
+  rebaseAfter: integer(1),
 }
 
 export const chatSchemas: Schemas<ChatOptions> = {
@@ -41,14 +41,14 @@ export const chatSchemas: Schemas<ChatOptions> = {
   ...samplingSchemas,
   system: text,
   pinSystem: boolean,
-  pinShare: number({ over: 0, most: 1 }),
+  pinShare: number({ over: 0, max: 1 }),
   evict: oneOf('token', 'turn'),
   restore: oneOf('window', 'all'),
   tools: v.unknown() as Schema<ChatOptions['tools']>, // by parseTools
   reasoning: oneOf('template', 'keep', 'drop', 'text'),
   messages: v.unknown() as Schema<ChatMessage[]>, // by parseMessages
   keepMessages: oneOf('window', 'all'),
-  chatTemplate: someText,
+  chatTemplate: nonEmptyString,
 }
 
 const toolChoices = ['auto', 'none', 'required']
@@ -56,13 +56,13 @@ const toolChoiceExpected = "'auto', 'none', 'required' or { tool: name }"
 
 export const generateSchemas: Schemas<GenerateOptions> = {
   ...samplingSchemas,
-  maxTokens: whole(1),
+  maxTokens: integer(1),
   stop: v.lazy(value => (Array.isArray(value) ? texts(16, 256) : stopText)),
   timeLimit: number({ over: 0 }),
   signal,
   speculation: boolean,
-  priority: number({ least: -1e9, most: 1e9 }),
-  logprobs: whole(0, 100),
+  priority: number({ min: -1e9, max: 1e9 }),
+  logprobs: integer(0, 100),
   grammar: v.unknown() as Schema<GenerateOptions['grammar']>, // by readGrammar
   responseFormat: v.unknown() as Schema<GenerateOptions['responseFormat']>, // by readResponseFormat
   startWith: text,
@@ -75,7 +75,7 @@ export const generateSchemas: Schemas<GenerateOptions> = {
     v.transform(value => (typeof value === 'string' ? value : { tool: value.tool })),
     v.check(value => typeof value === 'string' || typeof value.tool === 'string', toolChoiceExpected),
   ),
-  maxToolRounds: whole(1, 1000),
+  maxToolRounds: integer(1, 1000),
   keepUnanswered: boolean,
 }
 
@@ -84,27 +84,27 @@ export const embedSchemas: Schemas<EmbedOptions> = { pooling: oneOf('mean', 'las
 export const textSchemas: Schemas<TextOptions> = { special: boolean }
 
 export const grammarSchemas: Schemas<{ source: string; triggers?: string[] }> = {
-  source: someText,
+  source: nonEmptyString,
   triggers: texts(64, 256),
 }
 
 const stopText = v.pipe(v.string('a string or an array of strings'), shortText(256) as v.GenericSchema<string>)
 
 /** Threads that spin on more than a few times the processors there are compute nothing sooner. 512 is ggml's own limit, which it asserts. */
-const mostThreads = Math.min(Math.max(16, 4 * os.availableParallelism()), 512)
+const maxThreads = Math.min(Math.max(16, 4 * os.availableParallelism()), 512)
 
 export const modelSchemas: Schemas<ModelOptions> = {
   gpu: oneOf(false, 'auto', 'metal', 'cuda', 'vulkan'),
-  gpuLayers: wholeOr('auto'),
-  libraries: someText,
+  gpuLayers: integerOr('auto'),
+  libraries: nonEmptyString,
   rpc: endpoints(16), // ggml's own limit
-  threads: whole(1, mostThreads),
-  batchSize: whole(16, 4096),
-  cacheTokens: whole(1),
-  maxSequences: whole(1, 64),
+  threads: integer(1, maxThreads),
+  batchSize: integer(16, 4096),
+  cacheTokens: integer(1),
+  maxSequences: integer(1, 64),
   whenFull: oneOf('wait', 'refuse'),
   swap: oneOf('memory', 'disk'),
-  unloadAfter: whole(1),
+  unloadAfter: integer(1),
   kvType: oneOf('f32', 'f16', 'q8_0', 'q4_0'),
   flashAttention: oneOf('auto', 'on', 'off', true, false),
   mmap: boolean,
@@ -113,20 +113,20 @@ export const modelSchemas: Schemas<ModelOptions> = {
   onProgress: callback(),
   onLog: callback(),
   onWarning: callback(),
-  chatTemplate: someText,
+  chatTemplate: nonEmptyString,
   adapters: v.unknown() as Schema<AdapterOptions[]>, // by readAdapters
   sha256: v.pipe(v.string('64 hexadecimal digits'), v.regex(/^[0-9a-f]{64}$/i, '64 hexadecimal digits')),
 }
 
-export const adapterSchemas: Schemas<AdapterOptions> = { path: someText, scale: number({ least: -100, most: 100 }) }
+export const loraSchemas: Schemas<AdapterOptions> = { path: nonEmptyString, scale: number({ min: -100, max: 100 }) }
 
-export const mostAdapters = 16
+export const maxLoras = 16
 
 export const messageSchemas: Schemas<ChatMessage> = {
-  role: someText,
+  role: nonEmptyString,
   content: text,
   toolCalls: v.unknown() as Schema<ToolCall[]>, // by readToolCalls
-  toolCallId: someText,
+  toolCallId: nonEmptyString,
   reasoning: text,
 }
 

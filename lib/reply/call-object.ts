@@ -1,7 +1,7 @@
 import { isObject, parseJson } from '../util/json.js'
 import { JsonValue } from './json-value.js'
-import { afterSpace } from './marker-search.js'
-import type { OpenCall } from './open-call.js'
+import { afterSpace } from './marker-scanner.js'
+import type { PartialCall } from './partial-call.js'
 
 type Expecting = 'object' | 'key' | 'colon' | 'value'
 
@@ -13,14 +13,14 @@ export class CallObject {
   complete = false
   /** Not an object at all, from here on. */
   broken = false
-  readonly #call: OpenCall
+  readonly #call: PartialCall
   #expecting: Expecting = 'object'
   #key = ''
   #value = new JsonValue()
   // A value that has to be whole before it says something; undefined while its pieces are passed on.
   #collected: string[] | undefined
 
-  constructor(call: OpenCall) {
+  constructor(call: PartialCall) {
     this.#call = call
   }
 

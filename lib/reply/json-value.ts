@@ -1,4 +1,4 @@
-import { isSpace } from './marker-search.js'
+import { isSpace } from './marker-scanner.js'
 
 /**
  * Follows one JSON value through a text that comes in pieces, up to its end. It looks at strings and brackets only; that

@@ -1,13 +1,13 @@
 import { randomInt } from 'node:crypto'
 import { type CallSyntax, callSyntaxes } from '../tools/call-syntax.js'
 import type { ToolDefinitions } from '../tools/tool-definitions.js'
-import { BareCall } from './bare-call.js'
-import type { CallReader } from './call-reader.js'
-import { afterSpace, isCut, isSpace, MarkerSearch } from './marker-search.js'
-import type { CallContext } from './open-call.js'
-import { openReader } from './open-reader.js'
+import type { CallParser } from './call-parser.js'
+import { afterSpace, isCut, isSpace, MarkerScanner } from './marker-scanner.js'
+import { openParser } from './open-parser.js'
+import type { CallContext } from './partial-call.js'
 import { type ReasoningFormat, thinkTags } from './reasoning-format.js'
 import type { ReplyPart } from './reply-parts.js'
+import { UnmarkedCallDetector } from './unmarked-call-detector.js'
 
 /** White space before a mark belongs to the mark, up to this many characters: no more is kept back for that. */
 const spaceLimit = 8
@@ -37,9 +37,9 @@ export interface ReplyReaderOptions {
 export class ReplyReader {
   readonly #syntax: CallSyntax
   readonly #reasoning: ReasoningFormat | undefined
-  readonly #reasoningEnd: MarkerSearch
-  readonly #openings: MarkerSearch
-  readonly #bare: BareCall | undefined
+  readonly #reasoningEnd: MarkerScanner
+  readonly #openings: MarkerScanner
+  readonly #bare: UnmarkedCallDetector | undefined
   readonly #context: CallContext
   #parts: ReplyPart[] = []
   // What was pushed and not yet told apart.
@@ -56,16 +56,16 @@ export class ReplyReader {
   // White space at the start of the reasoning, and after it, is nobody's.
   #skipSpace: boolean
   #opened: string | undefined
-  #calls: CallReader | undefined
+  #calls: CallParser | undefined
 
   constructor(options: ReplyReaderOptions = {}) {
     const tools = options.tools || {}
     const names = Object.keys(tools)
     this.#syntax = options.syntax ?? callSyntaxes.hermes
     this.#reasoning = options.reasoning === false ? undefined : (options.reasoning ?? thinkTags)
-    this.#reasoningEnd = new MarkerSearch(this.#reasoning === undefined ? [] : [this.#reasoning.close])
-    this.#openings = new MarkerSearch(names.length === 0 ? [] : [...this.#syntax.open, ...this.#syntax.ignored])
-    this.#bare = names.length > 0 && this.#syntax.bare ? new BareCall(names) : undefined
+    this.#reasoningEnd = new MarkerScanner(this.#reasoning === undefined ? [] : [this.#reasoning.close])
+    this.#openings = new MarkerScanner(names.length === 0 ? [] : [...this.#syntax.open, ...this.#syntax.ignored])
+    this.#bare = names.length > 0 && this.#syntax.bare ? new UnmarkedCallDetector(names) : undefined
     this.#callsOrText = options.callsOrText === true
     this.#fresh = this.#looksAtStart
     this.#inReasoning = this.#skipSpace = options.reasoningOpen === true && this.#reasoning !== undefined
@@ -141,7 +141,7 @@ export class ReplyReader {
       this.#inReasoning = this.#skipSpace = true
       return true
     }
-    if (this.#bare !== undefined && BareCall.at(this.#rest, start) !== undefined) {
+    if (this.#bare !== undefined && UnmarkedCallDetector.at(this.#rest, start) !== undefined) {
       const kind = this.#bare.test(this.#rest, start)
       if (kind === 'more' && !this.#final) return this.#waitAt(start)
       if (kind === 'call') return this.#open(start, start)
@@ -181,11 +181,11 @@ export class ReplyReader {
       return false
     }
     this.#opened = undefined
-    this.#calls = openReader(this.#context, this.#syntax, raw, this.#rest.charAt(next))
+    this.#calls = openParser(this.#context, this.#syntax, raw, this.#rest.charAt(next))
     return true
   }
 
-  #readCalls(calls: CallReader): boolean {
+  #readCalls(calls: CallParser): boolean {
     this.#at = calls.read(this.#rest, this.#at)
     if (!calls.done) {
       if (!this.#final) return false
@@ -198,7 +198,7 @@ export class ReplyReader {
   }
 
   /** Passes on all that can't be the start of a mark, with white space before it. */
-  #keepBack(type: 'text' | 'reasoning', marks: MarkerSearch): boolean {
+  #keepBack(type: 'text' | 'reasoning', marks: MarkerScanner): boolean {
     if (this.#final || this.#plain || marks.empty) this.#say(type, this.#rest.length)
     else this.#say(type, this.#beforeSpace(marks.hold(this.#rest, this.#at)))
     return false
@@ -211,9 +211,9 @@ export class ReplyReader {
 
   /** The start of the white space before a position, as far as it may belong to a mark there. */
   #beforeSpace(end: number): number {
-    const least = Math.max(this.#at, end - spaceLimit)
+    const min = Math.max(this.#at, end - spaceLimit)
     let start = end
-    while (start > least && isSpace(this.#rest.charAt(start - 1))) start--
+    while (start > min && isSpace(this.#rest.charAt(start - 1))) start--
     return start
   }
 

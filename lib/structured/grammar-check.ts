@@ -4,11 +4,11 @@ import { endlessRule, leftmostCost } from './grammar/analysis.js'
 import { type FlatRules, readFlatRules } from './grammar/flat-rules.js'
 import { Problem } from './problem.js'
 
-const mostBytes = 1024 ** 2
+const maxBytes = 1024 ** 2
 /** llama.cpp's check for left recursion calls itself this deep; a thread's stack may be as small as 512 KiB. */
-const mostDepth = 1000
+const maxDepth = 1000
 /** Takes llama.cpp some tens of milliseconds. */
-const mostSteps = 5_000_000
+const maxSteps = 5_000_000
 
 /** What a model's engine knows of grammars: as `NativeModel.impossibleTrigger`. */
 export type ImpossibleTrigger = (grammar: string, triggers: readonly string[]) => number
@@ -66,7 +66,7 @@ function checkText(source: string, call: string): void {
  */
 export function checkSource(source: string): FlatRules {
   const bytes = Buffer.byteLength(source)
-  if (bytes > mostBytes) throw new Problem('', `it has ${bytes} bytes, and at most ${mostBytes} are taken`)
+  if (bytes > maxBytes) throw new Problem('', `it has ${bytes} bytes, and at most ${maxBytes} are taken`)
   const end = source.indexOf('\0')
   if (end !== -1) throw new Problem('', 'a NUL character would end it here', source.slice(0, end).split('\n').length)
   const half = source.search(/\p{Surrogate}/u)
@@ -85,8 +85,8 @@ export function checkSource(source: string): FlatRules {
       flat.lines[recursive],
     )
   }
-  if (depth > mostDepth) throw new Problem('', `rules begin with rules more than ${mostDepth} deep`)
-  if (steps > mostSteps)
+  if (depth > maxDepth) throw new Problem('', `rules begin with rules more than ${maxDepth} deep`)
+  if (steps > maxSteps)
     throw new Problem('', `its rules begin with rules in too many ways to be checked for left recursion`)
   return flat
 }

@@ -109,7 +109,7 @@ function asJsonSchema(
 /**
  * A library's schema as a model is told of it: of a pattern and a format that say the same, the one that it understands.
  */
-export function toldSchema(schema: JsonSchema): JsonSchema {
+export function promptSchema(schema: JsonSchema): JsonSchema {
   return withoutDoubles(schema) as JsonSchema
 }
 

@@ -1,13 +1,13 @@
 import { StreamingLLMError } from '../errors.js'
 import type { TemplateMessage } from '../messages.js'
 import { atOnce, type Work } from '../util/pace.js'
-import { AuthoredRenderer } from './authorship.js'
 import { CompiledTemplate, type RenderLimits, renderLimits } from './compiled-template.js'
-import { probe, type TemplateTraits } from './conversation-probe.js'
+import { MarkedRenderer } from './input-marking.js'
 import { cutPieces, type PromptPiece, piecesText, type TurnPrompt } from './prompt-pieces.js'
-import { SpareCharacters } from './spare-characters.js'
 import { SpecialTokens } from './special-tokens.js'
 import { findSystemBoundary, type SystemBoundary } from './system-boundary.js'
+import { probeTurns, type TurnCapabilities } from './turn-probe.js'
+import { UnusedCharacters } from './unused-characters.js'
 
 export type { PromptPiece, TurnPrompt } from './prompt-pieces.js'
 export { piecesText }
@@ -33,7 +33,7 @@ export interface TurnContext {
 }
 
 /** Characters of all contents together: more than that many bytes are tokenized no longer (`tokenize`). */
-const mostCharacters = 64 * 2 ** 20
+const maxCharacters = 64 * 2 ** 20
 
 /** Roles are the program's words, and templates put them into control tokens: no more than a plain word. */
 const rolePattern = /^[A-Za-z][A-Za-z0-9_.-]{0,63}$/
@@ -41,10 +41,10 @@ const rolePattern = /^[A-Za-z][A-Za-z0-9_.-]{0,63}$/
 /** A model's chat template: conversations into prompts, in whole or by turns. */
 export class ChatTemplate {
   readonly #template: CompiledTemplate
-  readonly #renderer: AuthoredRenderer
-  readonly #spare: SpareCharacters
+  readonly #renderer: MarkedRenderer
+  readonly #unused: UnusedCharacters
   readonly #bosToken: string
-  #traits: TemplateTraits | undefined
+  #capabilities: TurnCapabilities | undefined
   #replyAlone: { key: string; text: string } | undefined
   #boundary: { found: SystemBoundary | undefined } | undefined
 
@@ -58,8 +58,8 @@ export class ChatTemplate {
       options.variables,
     )
     const special = new SpecialTokens(options.specialTokens)
-    this.#spare = new SpareCharacters([source, ...special.texts])
-    this.#renderer = new AuthoredRenderer(this.#template, special, this.#spare)
+    this.#unused = new UnusedCharacters([source, ...special.texts])
+    this.#renderer = new MarkedRenderer(this.#template, special, this.#unused)
   }
 
   /**
@@ -256,9 +256,9 @@ export class ChatTemplate {
     return { pieces: cutPieces(text, plain, start), turnAt: end - start }
   }
 
-  #probed(): TemplateTraits {
-    return (this.#traits ??= this.#template.together(() =>
-      probe({
+  #probed(): TurnCapabilities {
+    return (this.#capabilities ??= this.#template.together(() =>
+      probeTurns({
         whole: messages => this.#template.render(messages, true),
         continuation: (newMessages, system) => piecesText(atOnce(this.#continuation(newMessages, { system })).pieces),
       }),
@@ -280,7 +280,7 @@ export class ChatTemplate {
 
   /** Different texts that occur neither in the template nor in `texts`. */
   #marks(count: number, texts: readonly string[]): string[] {
-    return this.#spare.take(count, texts)
+    return this.#unused.take(count, texts)
   }
 }
 
@@ -305,12 +305,12 @@ function checked(messages: readonly TemplateMessage[]): TemplateMessage[] {
     }
     characters += message.content?.length ?? 0
     // The template would be blamed for it, or what tokenizes, a long time later.
-    if (characters > mostCharacters) {
+    if (characters > maxCharacters) {
       throw new StreamingLLMError(
         'TEXT_TOO_LONG',
-        `The messages up to message ${i} have ${characters} characters; at most ${mostCharacters} can be told at once. Pass a part of the history.`,
+        `The messages up to message ${i} have ${characters} characters; at most ${maxCharacters} can be told at once. Pass a part of the history.`,
         {
-          details: { message: i, length: characters, limit: mostCharacters },
+          details: { message: i, length: characters, limit: maxCharacters },
         },
       )
     }

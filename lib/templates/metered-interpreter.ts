@@ -101,7 +101,7 @@ export class MeteredInterpreter extends BaseInterpreter {
       if (value === undefined) continue
       // Each scope has its own function `namespace`, which takes texts of two characters for pairs.
       return name === 'namespace' && isFunction(value)
-        ? this.#guarded(value, args => this.#spendNamespace(args))
+        ? this.#metered(value, args => this.#spendNamespace(args))
         : value
     }
     return super.evaluate(undefined, scope)
@@ -117,7 +117,7 @@ export class MeteredInterpreter extends BaseInterpreter {
   }
 
   /** The function, which costs something before each call. */
-  #guarded(
+  #metered(
     original: Value & { value: (args: Value[], scope: Environment) => Value },
     spend: (args: readonly Value[]) => void,
   ): Value {
@@ -240,7 +240,7 @@ export class MeteredInterpreter extends BaseInterpreter {
     )
     if (!isFunction(member)) return member
     const name = String(property === undefined ? node.property.value : property.value)
-    return this.#guarded(member, args => this.#spendMethod(object, name, args))
+    return this.#metered(member, args => this.#spendMethod(object, name, args))
   }
 
   /** What a method costs, or a filter of the same name. */

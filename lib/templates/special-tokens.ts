@@ -25,7 +25,7 @@ export class SpecialTokens {
   readonly alphabet: ReadonlySet<string>
   readonly #root: TrieNode = {}
   /** 1 for the UTF-16 units that one begins with: most places of a text are passed over by it. */
-  readonly #beginnings = new Uint8Array(0x10000)
+  readonly #firstCharacters = new Uint8Array(0x10000)
 
   /** Throws `TEMPLATE_FAILED` for texts among which none could be found in reasonable time. */
   constructor(texts: Iterable<string>) {
@@ -45,7 +45,7 @@ export class SpecialTokens {
         if (text.charAt(i).trim() !== '') alphabet.add(text.charAt(i))
       }
       at.token = text
-      this.#beginnings[text.charCodeAt(0)] = 1
+      this.#firstCharacters[text.charCodeAt(0)] = 1
     }
     this.alphabet = alphabet
   }
@@ -75,7 +75,7 @@ export class SpecialTokens {
 
   /** The tokens that begin there, the shortest first, until `found` says that it was that one. */
   #at(text: string, start: number, found: (token: string) => boolean): boolean {
-    if (this.#beginnings[text.charCodeAt(start)] === 0) return false
+    if (this.#firstCharacters[text.charCodeAt(start)] === 0) return false
     let at = this.#root.next?.get(text.charCodeAt(start))
     for (let end = start + 1; at !== undefined; end++) {
       if (at.token !== undefined && found(at.token)) return true
@@ -102,13 +102,13 @@ function joins(left: string, right: string): boolean {
   return false
 }
 
-function limit(found: number, most: number, what: string): void {
-  if (found <= most) return
+function limit(found: number, max: number, what: string): void {
+  if (found <= max) return
   throw new StreamingLLMError(
     'TEMPLATE_FAILED',
-    `The model's vocabulary has ${what}: ${found}, and the limit is ${most}. Use a model whose file is as it was made.`,
+    `The model's vocabulary has ${what}: ${found}, and the limit is ${max}. Use a model whose file is as it was made.`,
     {
-      details: { found, limit: most },
+      details: { found, limit: max },
     },
   )
 }

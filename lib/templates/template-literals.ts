@@ -3,8 +3,8 @@ const writtenOut = new Set(['body', 'alternate', 'defaultBlock', 'trueExpr', 'fa
 
 // The known templates have at most 53, of at most 162 characters but for whole system prompts, which nobody compares with
 // what people wrote. Of those left out nothing is lost but some certainty about who wrote a special token.
-const mostLiterals = 200
-const longestLiteral = 200
+const maxLiterals = 200
+const maxLiteralLength = 200
 
 /**
  * The string literals that a parsed template may compare with what people wrote: arguments of `startswith`, `split` and
@@ -30,5 +30,5 @@ export function comparedLiterals(program: object): string[] {
     for (const [key, child] of Object.entries(tree)) visit(child, joined || writtenOut.has(key))
   }
   visit(program, false)
-  return [...literals].filter(literal => literal.length <= longestLiteral).slice(0, mostLiterals)
+  return [...literals].filter(literal => literal.length <= maxLiteralLength).slice(0, maxLiterals)
 }

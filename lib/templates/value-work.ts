@@ -95,18 +95,18 @@ export function spendJoining(budget: WorkBudget, values: readonly Value[], separ
 export function spendSplitting(budget: WorkBudget, text: string, separator: string | undefined): void {
   if (separator === '') return // refused by jinja
   if (separator !== undefined) budget.spend(searchSteps(text, separator))
-  const most = Math.ceil(budget.left / stepsPerElement)
+  const max = Math.ceil(budget.left / stepsPerElement)
   budget.spend(textSteps(text.length))
   budget.spend(
-    elementSteps(separator === undefined ? countWords(text, most) : 1 + countOccurrences(text, separator, most)),
+    elementSteps(separator === undefined ? countWords(text, max) : 1 + countOccurrences(text, separator, max)),
   )
 }
 
 /** Spends what it costs to replace all occurrences of a part. */
 export function spendReplacing(budget: WorkBudget, text: string, part: string, by: string): void {
   budget.spend(searchSteps(text, part))
-  const most = Math.ceil(budget.left / 2)
-  const count = part === '' ? text.length + 1 : countOccurrences(text, part, most)
+  const max = Math.ceil(budget.left / 2)
+  const count = part === '' ? text.length + 1 : countOccurrences(text, part, max)
   const characters = text.length + count * by.length
   budget.fit(characters)
   budget.spend(2 * count + textSteps(characters))
@@ -138,17 +138,17 @@ export function spendEquality(budget: WorkBudget, left: Value, right: Value): vo
   }
 }
 
-/** The number of occurrences one after the other, as far as `most`. */
-function countOccurrences(text: string, part: string, most: number): number {
+/** The number of occurrences one after the other, as far as `max`. */
+function countOccurrences(text: string, part: string, max: number): number {
   let count = 0
-  for (let at = text.indexOf(part); at !== -1 && count < most; at = text.indexOf(part, at + part.length)) count++
+  for (let at = text.indexOf(part); at !== -1 && count < max; at = text.indexOf(part, at + part.length)) count++
   return count
 }
 
-function countWords(text: string, most: number): number {
+function countWords(text: string, max: number): number {
   const words = /\S+/g
   let count = 0
-  while (count < most && words.test(text)) count++
+  while (count < max && words.test(text)) count++
   return count
 }
 

@@ -6,26 +6,26 @@ import type { ChatMessage, ToolCall } from '../messages.js'
  * answers have the ids of their calls; a call that has none is told to have been cancelled, as when a turn was left.
  * Throws INVALID_OPTION for an answer to a call that nobody has made, or that has been answered.
  */
-export function withAnswers(last: ChatMessage | undefined, said: readonly ChatMessage[]): ChatMessage[] {
+export function withAnswers(last: ChatMessage | undefined, messages: readonly ChatMessage[]): ChatMessage[] {
   const all: ChatMessage[] = []
   let calls = last?.toolCalls
-  for (let from = 0; from < said.length; ) {
-    const reply = said.findIndex(({ role }, at) => at >= from && role === 'assistant')
-    const end = reply < 0 ? said.length : reply
-    all.push(...answersTo(calls, said.slice(from, end)), ...said.slice(end, end + 1))
-    calls = said[end]?.toolCalls
+  for (let from = 0; from < messages.length; ) {
+    const reply = messages.findIndex(({ role }, at) => at >= from && role === 'assistant')
+    const end = reply < 0 ? messages.length : reply
+    all.push(...answersTo(calls, messages.slice(from, end)), ...messages.slice(end, end + 1))
+    calls = messages[end]?.toolCalls
     from = end + 1
   }
   return all
 }
 
-function answersTo(calls: readonly ToolCall[] | undefined, said: readonly ChatMessage[]): ChatMessage[] {
-  if (calls === undefined) return [...said]
+function answersTo(calls: readonly ToolCall[] | undefined, messages: readonly ChatMessage[]): ChatMessage[] {
+  if (calls === undefined) return [...messages]
   // Two calls may have the same id, and each has its answer.
   const waiting = calls.map(({ id }) => id)
   const unnamed = [...waiting]
-  for (const { toolCallId } of said) take(unnamed, toolCallId)
-  const answers = said.map(message => {
+  for (const { toolCallId } of messages) take(unnamed, toolCallId)
+  const answers = messages.map(message => {
     if (message.role !== 'tool') return message
     const id = message.toolCallId ?? unnamed.shift()
     if (id !== undefined && take(waiting, id)) return { ...message, toolCallId: id }

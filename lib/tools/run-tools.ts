@@ -8,7 +8,7 @@ export interface ToolOutcome {
   /** What `execute` returned; undefined where it failed. */
   result?: unknown
   /** That as the model is told it. */
-  told?: string
+  content?: string
   /** What went wrong, in words for the model. */
   error?: string
 }
@@ -32,7 +32,7 @@ export async function runTools(
           }
         const run = Promise.resolve(execute.get(call.name)!(checked?.value ?? args(), { id: call.id, signal }))
         const result: unknown = await untilAborted(run, signal)
-        return { call, result, told: typeof result === 'string' ? result : asJson(result) }
+        return { call, result, content: typeof result === 'string' ? result : asJson(result) }
       } catch (error) {
         if (signal.aborted && error === signal.reason) return { call, error: 'the call was cancelled' }
         return { call, error: error instanceof Error ? error.message : String(error) }
@@ -42,8 +42,8 @@ export async function runTools(
 }
 
 /** What the model is told of it. */
-export function outcomeMessage({ call, told = '', error }: ToolOutcome): ChatMessage {
-  return { role: 'tool', toolCallId: call.id, content: error !== undefined ? `Error: ${error}` : told }
+export function outcomeMessage({ call, content = '', error }: ToolOutcome): ChatMessage {
+  return { role: 'tool', toolCallId: call.id, content: error !== undefined ? `Error: ${error}` : content }
 }
 
 /** Throws for what JSON cannot hold: the model must not be told a lie about it. */

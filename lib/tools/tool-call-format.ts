@@ -1,9 +1,9 @@
 import { CompiledTemplate } from '../templates/compiled-template.js'
 import { type CallSyntax, callSyntaxes } from './call-syntax.js'
-import { probeTemplate, type TemplateTraits } from './probe-template.js'
+import { probeTools, type ToolCapabilities } from './tool-probe.js'
 
 /** How a model calls tools, and what of that its chat template writes by itself. */
-export interface ToolCallFormat extends TemplateTraits {
+export interface ToolCallFormat extends ToolCapabilities {
   syntax: CallSyntax
 }
 
@@ -33,5 +33,5 @@ export function toolCallFormat(
   } catch {
     return genericFormat
   }
-  return compiled.together(() => probeTemplate(compiled)) ?? genericFormat
+  return compiled.together(() => probeTools(compiled)) ?? genericFormat
 }

@@ -2,7 +2,7 @@ import * as v from 'valibot'
 import { checkObject, describe, invalid, reading, type Schemas } from '../options/check.js'
 import { callback, text } from '../options/kinds.js'
 import { plainJson } from '../structured/json-schema/snapshot.js'
-import { type ReadSchema, readSchema, type StandardSchema, toldSchema } from '../structured/schema.js'
+import { promptSchema, type ReadSchema, readSchema, type StandardSchema } from '../structured/schema.js'
 import type { JsonSchema, ToolDefinitions } from './tool-definitions.js'
 
 /** A tool that the model may call. */
@@ -32,14 +32,14 @@ export interface ParsedTools {
   /** With the schemas that arguments are held to. */
   definitions: ToolDefinitions
   /** With the schemas as the model is told of them. */
-  told: ToolDefinitions
+  forPrompt: ToolDefinitions
   /** The names of those whose schema is a library's. */
   ofLibrary: Set<string>
   execute: Map<string, NonNullable<Tool['execute']>>
   validate: Map<string, NonNullable<ReadSchema['validate']>>
 }
 
-const mostTools = 128
+const maxTools = 128
 const schemas: Schemas<Tool> = { description: text, parameters: v.any(), execute: callback() }
 
 /** Throws INVALID_OPTION, UNKNOWN_OPTION. Undefined where there are none. */
@@ -53,22 +53,22 @@ export function parseTools(given: unknown, call: string): ParsedTools | undefine
     )
   const entries = reading(call, 'tools', () => Object.entries(given))
   if (entries.length === 0) return undefined
-  if (entries.length > mostTools)
+  if (entries.length > maxTools)
     throw invalid(
       call,
       'tools',
-      `'tools' must be at most ${mostTools} tools, got ${entries.length}`,
-      `at most ${mostTools} tools`,
+      `'tools' must be at most ${maxTools} tools, got ${entries.length}`,
+      `at most ${maxTools} tools`,
     )
   const parsed: ParsedTools = {
     definitions: {},
-    told: {},
+    forPrompt: {},
     ofLibrary: new Set(),
     execute: new Map(),
     validate: new Map(),
   }
   const definitions: Record<string, { description?: string; parameters?: JsonSchema }> = Object.create(null)
-  const told: typeof definitions = Object.create(null)
+  const forPrompt: typeof definitions = Object.create(null)
   for (const [name, tool] of entries) {
     const where = `tools.${name}`
     if (!/^[A-Za-z0-9_-]{1,64}$/.test(name))
@@ -88,12 +88,12 @@ export function parseTools(given: unknown, call: string): ParsedTools | undefine
         'the schema of an object',
       )
     definitions[name] = { description, parameters: read?.schema }
-    told[name] = { description, parameters: read?.ofLibrary === true ? toldSchema(read.schema) : read?.schema }
+    forPrompt[name] = { description, parameters: read?.ofLibrary === true ? promptSchema(read.schema) : read?.schema }
     if (read?.ofLibrary === true) parsed.ofLibrary.add(name)
     if (execute !== undefined) parsed.execute.set(name, execute)
     if (read?.validate !== undefined) parsed.validate.set(name, read.validate)
   }
-  return { ...parsed, definitions, told }
+  return { ...parsed, definitions, forPrompt }
 }
 
 /** As JSON of our own: templates and grammars are made of it, and chats told apart by it. */

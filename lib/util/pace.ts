@@ -33,7 +33,7 @@ export class Pace {
   /** Throws `Left`. */
   async rest(): Promise<void> {
     await setImmediate()
-    this.#look()
+    this.#throwIfAborted()
     this.#since = performance.now()
   }
 
@@ -53,7 +53,7 @@ export class Pace {
     try {
       return await untilAborted(work, controller.signal)
     } catch (error) {
-      this.#look()
+      this.#throwIfAborted()
       throw error
     } finally {
       unlink()
@@ -61,7 +61,7 @@ export class Pace {
     }
   }
 
-  #look(): void {
+  #throwIfAborted(): void {
     if (this.#signals.some(signal => signal?.aborted === true)) throw new Left('the work was left')
   }
 }

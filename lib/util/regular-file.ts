@@ -34,18 +34,18 @@ export async function openRegularFile(path: string): Promise<FileHandle> {
 }
 
 /** All of a regular file that has at most so many bytes. Throws an `Error` that says why not. */
-export async function readRegularFile(path: string, most: number): Promise<Buffer> {
+export async function readRegularFile(path: string, max: number): Promise<Buffer> {
   const handle = await openRegularFile(path)
   try {
     // What a file of the system says of its size is 0, and a file may grow meanwhile: what counts is what comes.
     const pieces: Buffer[] = []
     for (let total = 0; ; ) {
-      const piece = Buffer.allocUnsafe(Math.min(64 * 1024, most + 1 - total))
+      const piece = Buffer.allocUnsafe(Math.min(64 * 1024, max + 1 - total))
       const { bytesRead } = await handle.read(piece, 0, piece.length, null)
       if (bytesRead === 0) return Buffer.concat(pieces, total)
       pieces.push(piece.subarray(0, bytesRead))
       total += bytesRead
-      if (total > most) throw new Error(`it has more than ${most} bytes`)
+      if (total > max) throw new Error(`it has more than ${max} bytes`)
     }
   } finally {
     await handle.close()

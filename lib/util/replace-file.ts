@@ -19,7 +19,7 @@ import path from 'node:path'
 import { isRunning, processSpace } from './process-owner.js'
 import { otherKind } from './regular-file.js'
 
-const mostLinks = 40 // as many as Linux follows
+const maxLinks = 40 // as many as Linux follows
 
 const ownersMode = 0o600
 
@@ -103,7 +103,7 @@ function attempt<T>(act: () => T): T | undefined {
 }
 
 function followLinks(file: string): string {
-  for (let links = 0; links <= mostLinks; links++) {
+  for (let links = 0; links <= maxLinks; links++) {
     if (lstatSync(file, { throwIfNoEntry: false })?.isSymbolicLink() !== true) return file
     file = path.resolve(realpathSync(path.dirname(file)), readlinkSync(file))
   }

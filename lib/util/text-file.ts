@@ -1,7 +1,7 @@
 import { closeSync, openSync, readSync } from 'node:fs'
 
 /** No text that people write for a program by hand, or that a program makes for another, is larger. */
-const mostBytes = 256 * 1024 ** 2
+const maxBytes = 256 * 1024 ** 2
 
 /**
  * A text as people's editors write it: UTF-8, or UTF-16 that says so by its mark. The mark at its beginning is no part of it.
@@ -37,7 +37,7 @@ export function readBytes(file: string): Buffer {
       if (count === 0) return Buffer.concat(pieces, total)
       pieces.push(piece.subarray(0, count))
       total += count
-      if (total > mostBytes) throw new Error(`${file} has more than ${mostBytes / 1024 ** 2} MB of text`)
+      if (total > maxBytes) throw new Error(`${file} has more than ${maxBytes / 1024 ** 2} MB of text`)
     }
   } finally {
     closeSync(descriptor)

@@ -115,7 +115,7 @@ Napi::Value ModelObject::info(const Napi::CallbackInfo& call) {
                                                         : std::string();
     };
     const Token beginning = model_->beginning();
-    if (beginning >= 0) set("beginningToken", beginning);
+    if (beginning >= 0) set("bosToken", beginning);
     if (model_->has_tokenizer()) {
       // Whichever the vocabulary has, by their metadata or by the texts that llama.cpp knows.
       const std::vector<std::pair<const char*, Token>> fill{{"prefix", f.llama_vocab_fim_pre(vocab)},
@@ -127,8 +127,8 @@ Napi::Value ModelObject::info(const Napi::CallbackInfo& call) {
       }
       object.Set("fillTokens", tokens);
     }
-    object.Set("beginningText", model_->has_tokenizer() ? text_of(f.llama_vocab_bos(vocab)) : "");
-    object.Set("endText", model_->has_tokenizer() ? text_of(f.llama_vocab_eos(vocab)) : "");
+    object.Set("bosText", model_->has_tokenizer() ? text_of(f.llama_vocab_bos(vocab)) : "");
+    object.Set("eosText", model_->has_tokenizer() ? text_of(f.llama_vocab_eos(vocab)) : "");
     auto special = Napi::Array::New(env);
     for (Token token = 0, count = 0; model_->has_tokenizer() && token < model_->vocab_size(); token++) {
       const auto attributes = f.llama_vocab_get_attr(vocab, token);
@@ -209,7 +209,7 @@ Napi::Value ModelObject::embed(const Napi::CallbackInfo& call) {
     const auto options = call[0].As<Napi::Object>();
     auto aborted = std::make_shared<std::atomic<bool>>(false);
     Embedder::Request request{texts(options, "texts"), named(options, "pooling", kPoolings),
-                              options.Get("normalize").ToBoolean(), integer(options, "mostTokens")};
+                              options.Get("normalize").ToBoolean(), integer(options, "maxTokens")};
     auto result = Napi::Object::New(env);
     result.Set("promise", deliver(env, *embedder_, [embedder = embedder_.get(), request = std::move(request), aborted] {
                  return embedder->embed(request, *aborted);

@@ -105,7 +105,7 @@ jobs::Generate read_generate(const Napi::Object& from, const Model& model) {
   if (const auto grammar = from.Get("grammar"); grammar.IsString()) job.grammar = grammar.ToString().Utf8Value();
   if (from.Get("triggers").IsArray()) job.triggers = texts(from, "triggers");
   if (from.Get("alternatives").IsNumber()) job.alternatives = integer(from, "alternatives");
-  if (const auto visible = from.Get("shown"); visible.IsTypedArray()) job.visible = tokens(visible);
+  if (const auto visible = from.Get("visibleTokens"); visible.IsTypedArray()) job.visible = tokens(visible);
   job.speculation = from.Get("speculation").ToBoolean();
   if (const auto forced = from.Get("forcedDrafts"); forced.IsObject()) {
     const auto object = forced.As<Napi::Object>();
@@ -136,7 +136,7 @@ const std::map<std::string, JobReader> kJobs{
     {"cut", [](auto& from, auto&) -> jobs::Any { return jobs::Cut{static_cast<int64_t>(number(from, "keep"))}; }},
     {"replaceSinks",
      [](auto& from, auto& model) -> jobs::Any { return jobs::ReplaceSinks{read_tokens(from, "tokens", model)}; }},
-    {"look", [](auto&, auto&) -> jobs::Any { return jobs::ReadTokens{}; }},
+    {"readTokens", [](auto&, auto&) -> jobs::Any { return jobs::ReadTokens{}; }},
     {"save", [](auto&, auto&) -> jobs::Any { return jobs::Save{}; }},
     {"restore", [](auto& from, auto&) -> jobs::Any { return read_restore(from); }}};
 

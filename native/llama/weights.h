@@ -14,7 +14,7 @@ namespace streaming {
 class Weights {
  public:
   struct Adapter {
-    std::string path;  // of a LoRA whose header lib/gguf/adapter.ts has checked against the model's
+    std::string path;  // of a LoRA whose header lib/gguf/lora.ts has checked against the model's
     float scale;
   };
   struct LoadOptions {

@@ -7,17 +7,17 @@ export interface Bar {
   /** Names the figure among those of its case. */
   id: string
   what: string
-  most?: number
-  least?: number
+  max?: number
+  min?: number
 }
 
 /** A figure, or why there is none. */
-export type Figure = number | { missing: string }
+export type Measurement = number | { missing: string }
 
 /** What a case found out. Plain data: it is stored as JSON, and reports are made from that. */
 export interface CaseOutcome {
   /** Of the case's bars, by their ids. */
-  figures: Record<string, Figure>
+  measurements: Record<string, Measurement>
   /** Ratios first, absolute figures second. */
   tables: Table[]
   plots: Plot[]
@@ -63,9 +63,9 @@ export function tokensFor(
 }
 
 /** True when the figure reaches the bar; undefined where there is no figure or nothing to reach. */
-export function isMet(figure: Figure | undefined, { most, least }: Bar): boolean | undefined {
-  if (typeof figure !== 'number' || (most === undefined && least === undefined)) return undefined
-  return figure <= (most ?? Infinity) && figure >= (least ?? -Infinity)
+export function isMet(measurement: Measurement | undefined, { max, min }: Bar): boolean | undefined {
+  if (typeof measurement !== 'number' || (max === undefined && min === undefined)) return undefined
+  return measurement <= (max ?? Infinity) && measurement >= (min ?? -Infinity)
 }
 
 /** The reason why something failed, in one line. */

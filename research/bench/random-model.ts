@@ -15,7 +15,7 @@ const headWidth = 64
 const contextLength = 8_192
 /** Tokens before the words: unknown, beginning, end, 256 bytes, and what words are merged from. */
 const firstWord = 259 + 12
-const beginningToken = 1
+const bosToken = 1
 
 /**
  * The bytes of a llama model that knows nothing, piece by piece: what a token costs depends on sizes, not on weights.
@@ -45,8 +45,8 @@ export function* randomModel({ layers, width, feedForward, vocabulary, tied }: R
 
   // Uniform, with the standard deviation of `gain` after a sum over the inputs.
   const values = (size: number, inputs: number, gain: number) => {
-    const most = gain * Math.sqrt(3 / inputs)
-    return Float32Array.from({ length: size }, () => (2 * random.uniform() - 1) * most)
+    const max = gain * Math.sqrt(3 / inputs)
+    return Float32Array.from({ length: size }, () => (2 * random.uniform() - 1) * max)
   }
   const matrix = (name: string, inputs: number, outputs: number, gain = 1, silent = 0) => {
     writer.tensor(
@@ -83,7 +83,7 @@ export function* randomModel({ layers, width, feedForward, vocabulary, tied }: R
 export function randomTokens({ vocabulary }: Pick<RandomModelShape, 'vocabulary'>, count: number): number[] {
   const random = new SeededRandom(2)
   return Array.from({ length: count }, (_, i) =>
-    i === 0 ? beginningToken : firstWord + random.integer(vocabulary - firstWord),
+    i === 0 ? bosToken : firstWord + random.integer(vocabulary - firstWord),
   )
 }
 
@@ -108,7 +108,7 @@ function writeVocabulary(writer: GgufWriter, size: number): void {
     tokens.map((_, id) => -id),
   )
   writer.set('tokenizer.ggml.unknown_token_id', 'uint32', 0)
-  writer.set('tokenizer.ggml.bos_token_id', 'uint32', beginningToken)
+  writer.set('tokenizer.ggml.bos_token_id', 'uint32', bosToken)
   writer.set('tokenizer.ggml.eos_token_id', 'uint32', 2)
   writer.set('tokenizer.ggml.add_bos_token', 'bool', true)
   writer.set('tokenizer.ggml.add_eos_token', 'bool', false)

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { writeWhole } from '../report/files.js'
 import { plotPng, plotSvg } from '../report/render-plot.js'
 import { cellText, type Table, tableMarkdown } from '../report/table.js'
-import { type Bar, type BenchCase, type Figure, isMet } from './case.js'
+import { type Bar, type BenchCase, isMet, type Measurement } from './case.js'
 import type { CaseResult, Results } from './results.js'
 
 /** Writes report.md and its plots. Returns the page's path. */
@@ -66,19 +66,19 @@ function section({ id, title, about, result }: Omit<BenchCase, 'run'> & { result
 }
 
 function barRow(id: string, bar: Bar, { outcome, failure }: CaseResult): string[] {
-  const figure = outcome?.figures[bar.id] ?? { missing: failure ?? 'the case gave no figure' }
-  const met = isMet(figure, bar)
-  return [id, bar.what, figureText(figure), barText(bar), met === undefined ? '-' : met ? 'yes' : '**no**']
+  const measurement = outcome?.measurements[bar.id] ?? { missing: failure ?? 'the case gave no figure' }
+  const met = isMet(measurement, bar)
+  return [id, bar.what, measurementText(measurement), barText(bar), met === undefined ? '-' : met ? 'yes' : '**no**']
 }
 
-function figureText(figure: Figure): string {
-  return typeof figure === 'number'
-    ? cellText(figure, Math.abs(figure) < 10 ? 3 : undefined)
-    : `not measured: ${oneLine(figure.missing)}`
+function measurementText(measurement: Measurement): string {
+  return typeof measurement === 'number'
+    ? cellText(measurement, Math.abs(measurement) < 10 ? 3 : undefined)
+    : `not measured: ${oneLine(measurement.missing)}`
 }
 
-function barText({ most, least }: Bar): string {
-  const parts = [...(most === undefined ? [] : [`<= ${most}`]), ...(least === undefined ? [] : [`>= ${least}`])]
+function barText({ max, min }: Bar): string {
+  const parts = [...(max === undefined ? [] : [`<= ${max}`]), ...(min === undefined ? [] : [`>= ${min}`])]
   return parts.length === 0 ? 'report' : parts.join(', ')
 }
 

@@ -69,12 +69,12 @@ export function evaluationAddonPath(): Promise<string> {
 async function build(): Promise<string> {
   const script = fileURLToPath(new URL('../../scripts/build-native.mjs', import.meta.url))
   const child = spawn(process.execPath, [script, '--evaluation'], { stdio: ['ignore', 'ignore', 'pipe'] })
-  let said = ''
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text))
+  let output = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (output += text))
   const code = await new Promise<number | null>((resolve, reject) => {
     child.on('error', reject)
     child.on('close', resolve)
   })
-  if (code !== 0) throw new StreamingLLMError('ADDON_NOT_FOUND', said.trim())
+  if (code !== 0) throw new StreamingLLMError('ADDON_NOT_FOUND', output.trim())
   return fileURLToPath(new URL('../../research/native/build/Release/streaming_llm_evaluation.node', import.meta.url))
 }

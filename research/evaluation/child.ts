@@ -61,8 +61,8 @@ export async function callInChild<Name extends Exclude<keyof EvaluationAddon, 'o
   })
   const abort = () => child.kill('SIGKILL')
   signal?.addEventListener('abort', abort, { once: true })
-  let said = ''
-  child.stderr!.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-2000)))
+  let output = ''
+  child.stderr!.setEncoding('utf8').on('data', (text: string) => (output = (output + text).slice(-2000)))
   try {
     let begun = false
     let answer: Exclude<Answer, { progress: number }> | undefined
@@ -80,7 +80,7 @@ export async function callInChild<Name extends Exclude<keyof EvaluationAddon, 'o
     })
     signal?.throwIfAborted()
     if (answer === undefined)
-      throw new ChildEnded(`the child process that computed ${how}: ${said.trim() || 'it said nothing'}`, how, begun)
+      throw new ChildEnded(`the child process that computed ${how}: ${output.trim() || 'it said nothing'}`, how, begun)
     if ('error' in answer) {
       const { code, message } = answer.error
       throw code === undefined ? new Error(message) : new StreamingLLMError(code as ErrorCode, message)

@@ -15,7 +15,7 @@ export interface ShiftModel {
  * only of some of these cases (llama_memory_can_shift); in the others it computes something else, or ends the process.
  */
 export function shiftRefusal(model: ShiftModel, kv: CacheType): string | undefined {
-  const read = new Figures(model)
+  const read = new Hparams(model)
   return (
     positionRefusal(model, read) ??
     architectureRefusal(model, read) ??
@@ -39,7 +39,7 @@ const multipart = new Set([
   'qwen3tts',
 ])
 
-function positionRefusal({ architecture, hasLearnedPositions }: ShiftModel, read: Figures): string | undefined {
+function positionRefusal({ architecture, hasLearnedPositions }: ShiftModel, read: Hparams): string | undefined {
   if (hasLearnedPositions)
     return 'it has learned positions: a key holds the vector of its position, and no turn of it gives that of another'
   if (multipart.has(architecture) || read.list('rope.dimension_sections').some(size => size > 0)) {
@@ -57,7 +57,7 @@ function positionRefusal({ architecture, hasLearnedPositions }: ShiftModel, read
 const someLayersWithout = 'some of its layers have no positions, and llama.cpp rotates the keys of these too'
 const indexed = 'it chooses keys by a second cache of index keys, for which llama.cpp has no right shift'
 
-const refusals: Record<string, string | ((read: Figures) => string | undefined)> = {
+const refusals: Record<string, string | ((read: Hparams) => string | undefined)> = {
   smollm3: someLayersWithout,
   cohere2: someLayersWithout,
   cohere2moe: someLayersWithout,
@@ -79,14 +79,14 @@ const refusals: Record<string, string | ((read: Figures) => string | undefined)>
   'minimax-m3': indexed,
 }
 
-function architectureRefusal({ architecture }: ShiftModel, read: Figures): string | undefined {
+function architectureRefusal({ architecture }: ShiftModel, read: Hparams): string | undefined {
   const refusal = Object.hasOwn(refusals, architecture) ? refusals[architecture] : undefined
   return typeof refusal === 'function' ? refusal(read) : refusal
 }
 
 // ---- a rotation that also lengthens or shortens: a shift does that once more
 
-function scalingRefusal(read: Figures): string | undefined {
+function scalingRefusal(read: Hparams): string | undefined {
   const again = 'and llama.cpp applies the factor again with every shift, to all keys, until they are not numbers'
   if (read.text('rope.scaling.type') === 'yarn' || (read.number('rope.scaling.yarn_ext_factor') ?? 0) > 0) {
     return `its rotation is stretched by YaRN, which also scales keys, ${again}`
@@ -98,7 +98,7 @@ function scalingRefusal(read: Figures): string | undefined {
 
 // ---- a cache for windowed layers beside one for full attention that is empty
 
-function layerRefusal({ architecture }: ShiftModel, read: Figures): string | undefined {
+function layerRefusal({ architecture }: ShiftModel, read: Hparams): string | undefined {
   if ((read.number('attention.sliding_window') ?? 0) === 0) return undefined
   const pattern = read.list('attention.sliding_window_pattern')
   const all =
@@ -112,7 +112,7 @@ function layerRefusal({ architecture }: ShiftModel, read: Figures): string | und
 
 // ---- types of the cache that llama.cpp cannot rotate
 
-function cacheRefusal({ architecture }: ShiftModel, read: Figures, kv: CacheType): string | undefined {
+function cacheRefusal({ architecture }: ShiftModel, read: Hparams, kv: CacheType): string | undefined {
   // Without rotation a shift changes the positions' numbers only, whatever the cache's type.
   if (unrotatedArchitectures.has(architecture) || kv === 'f32' || kv === 'f16') return undefined
   if (kv === 'bf16') return 'llama.cpp cannot rotate keys of type bf16 and ends the process; use f16 or f32'
@@ -139,7 +139,7 @@ function cacheRefusal({ architecture }: ShiftModel, read: Figures, kv: CacheType
 }
 
 /** The architecture's figures, by their names without its own. */
-class Figures {
+class Hparams {
   constructor(readonly model: ShiftModel) {}
 
   number(name: string): number | undefined {

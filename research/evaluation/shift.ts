@@ -94,9 +94,8 @@ function checkOptions({
         details: { [name]: value },
       })
   }
-  const most = 2 ** 22
-  const whole = (value: number, least: number, most: number) =>
-    Number.isInteger(value) && value >= least && value <= most
+  const max = 2 ** 22
+  const whole = (value: number, min: number, max: number) => Number.isInteger(value) && value >= min && value <= max
   need(
     'tokens',
     tokens instanceof Int32Array && tokens.length >= 2,
@@ -104,8 +103,8 @@ function checkOptions({
     `${(tokens as unknown as { length?: number } | null)?.length} tokens`,
   )
   need('policy', ['shift', 'half'].includes(policy), "'shift' or 'half'", policy)
-  need('sinks', whole(sinks, 0, most), `a whole number from 0 to ${most}`, sinks)
-  need('window', whole(window, 1, most), `a whole number from 1 to ${most}`, window)
+  need('sinks', whole(sinks, 0, max), `a whole number from 0 to ${max}`, sinks)
+  need('window', whole(window, 1, max), `a whole number from 1 to ${max}`, window)
   need('kv', cacheTypes.includes(kv), `one of ${cacheTypes.join(', ')}`, kv)
   need('flashAttention', ['auto', 'on', 'off'].includes(flashAttention), "'auto', 'on' or 'off'", flashAttention)
   need('threads', whole(threads, 1, 512), 'a whole number from 1 to 512', threads)

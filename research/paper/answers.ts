@@ -76,13 +76,11 @@ export async function complete(
 
 // Together these are in nearly every token that a model could say instead.
 const common = [...' \n', ...'eaointrs', ...'.<*', ...'0123456789', ...'ABCDE']
-const mostStops = 16
+const maxStops = 16
 
 /** Texts that make a token wrong where `expected` is right, the likely ones first. */
 export function stopsFor(expected: string, likely: readonly string[]): string[] {
-  return [...new Set([...likely, ...common])]
-    .filter(text => text !== '' && !expected.includes(text))
-    .slice(0, mostStops)
+  return [...new Set([...likely, ...common])].filter(text => text !== '' && !expected.includes(text)).slice(0, maxStops)
 }
 
 /** The greedy next token's text; none if it had a stop string in it or ended the turn, and so was taken back. */

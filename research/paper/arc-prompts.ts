@@ -12,7 +12,7 @@ export type ArcPrompts = (question: ArcQuestion, first: boolean) => Promise<Ques
  * answer an assistant's; else as plain text.
  */
 export function arcPrompts(model: Model): ArcPrompts {
-  const { chatTemplate, beginningToken } = model.nativeInfo
+  const { chatTemplate, bosToken } = model.nativeInfo
   const format =
     chatTemplate === undefined || chatTemplate === ''
       ? undefined
@@ -28,7 +28,7 @@ export function arcPrompts(model: Model): ArcPrompts {
     }
   }
   return async (question, first) => {
-    const beginning = beginningToken === undefined ? [] : [beginningToken]
+    const beginning = bosToken === undefined ? [] : [bosToken]
     const tokens = [...(first ? beginning : encode('\n\n')), ...encode(`${questionText(question)}\nAnswer:`)]
     return asked(question, tokens, encode(` ${question.answer}`))
   }

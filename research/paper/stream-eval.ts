@@ -134,7 +134,7 @@ function streamCell(setting: Setting, method: Method, lines: number, cache: numb
 }
 
 function* questionsOf(model: Model, lines: number, seed: number): Generator<Question, void, undefined> {
-  let beginning = model.nativeInfo.beginningToken === undefined ? [] : [model.nativeInfo.beginningToken]
+  let beginning = model.nativeInfo.bosToken === undefined ? [] : [model.nativeInfo.bosToken]
   for (const { text, answer } of registerLines(lines, seed)) {
     yield { prompt: [...beginning, ...model.tokenize(text)], answer: [...model.tokenize(answer)], likely: [...digits] }
     beginning = []

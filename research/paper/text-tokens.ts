@@ -8,10 +8,10 @@ const known = new WeakMap<Model, Map<string, Int32Array>>()
  * where the model has one; a text that is too short begins again.
  */
 export function textTokens(text: Pick<TextFile, 'content' | 'sha256'>, model: Model, count: number): Int32Array {
-  const { beginningToken } = model.nativeInfo
+  const { bosToken } = model.nativeInfo
   const tokens = new Int32Array(count)
-  const start = beginningToken === undefined ? 0 : 1
-  if (beginningToken !== undefined) tokens[0] = beginningToken
+  const start = bosToken === undefined ? 0 : 1
+  if (bosToken !== undefined) tokens[0] = bosToken
   const all = wholeText(text, model)
   if (all.length === 0) throw new Error('the text has no tokens')
   for (let i = start; i < count; i++) tokens[i] = all[(i - start) % all.length]!

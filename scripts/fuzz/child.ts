@@ -30,7 +30,7 @@ export interface Progress {
   slowest: { seconds: number; seed: number }
 }
 
-const mostOfInput = 4_000
+const maxInputShown = 4_000
 
 /** Memory is looked at each time. */
 const inputsBetween = 500
@@ -67,7 +67,7 @@ async function attempt(seed: number): Promise<void> {
   try {
     await target.attempt(new SeededRandom(seed), prepared, {
       describe: text => {
-        input = text.slice(0, mostOfInput)
+        input = text.slice(0, maxInputShown)
         writeSync(file, input, seedBytes)
       },
       count: outcome => {

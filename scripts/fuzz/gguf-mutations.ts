@@ -139,7 +139,7 @@ function layersOf(file: GgufFile): number {
 }
 
 /** A figure of the architecture: one that the file has, or any that llama.cpp reads. */
-const figure: Mutation = (file, random) => {
+const hparam: Mutation = (file, random) => {
   const architecture = architectureOf(file)
   const has = file.entries.map(({ key }) => key).filter(key => key.startsWith(`${architecture}.`))
   const key =
@@ -583,7 +583,7 @@ const weightValues: Mutation = (file, random) => {
 }
 
 const mutations: readonly [weight: number, mutation: Mutation][] = [
-  [40, figure],
+  [40, hparam],
   [8, anyEntry],
   [3, missing],
   [4, otherArchitecture],
@@ -608,7 +608,7 @@ function mutation(random: SeededRandom): Mutation {
     at -= weight
     if (at < 0) return each
   }
-  return figure
+  return hparam
 }
 
 /** A file with one to four things changed, and now and then bytes of it overwritten or its end cut off. */

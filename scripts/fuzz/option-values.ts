@@ -8,9 +8,9 @@ const of =
   random =>
     values[random.integer(values.length)]
 const list =
-  (most: number, make: Make): Make =>
+  (max: number, make: Make): Make =>
   random =>
-    Array.from({ length: random.integer(most + 1) }, () => make(random))
+    Array.from({ length: random.integer(max + 1) }, () => make(random))
 
 /** The options that some options have. */
 const inner: Record<string, string[]> = {
@@ -221,7 +221,7 @@ const usual: Record<string, Make> = {
   content: text,
   toolCalls: list(2, call),
   toolCallId: text,
-  said: random => (random.integer(2) === 0 ? text(random) : list(3, message)(random)),
+  input: random => (random.integer(2) === 0 ? text(random) : list(3, message)(random)),
   'token list': random =>
     of(
       [5],

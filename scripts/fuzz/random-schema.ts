@@ -76,7 +76,7 @@ const numbers = [
 export function randomSchema(random: SeededRandom, hostile: boolean): unknown {
   const pick = <T>(values: readonly T[]): T => values[random.integer(values.length)]!
   const chance = (probability: number): boolean => random.uniform() < probability
-  const list = <T>(most: number, make: () => T): T[] => Array.from({ length: random.integer(most + 1) }, make)
+  const list = <T>(max: number, make: () => T): T[] => Array.from({ length: random.integer(max + 1) }, make)
 
   const value = (depth: number): unknown =>
     pick([

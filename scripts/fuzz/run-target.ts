@@ -37,8 +37,8 @@ const defaultSecondsPerInput = 5
 const clockFactor = 12
 const pollMilliseconds = 500
 /** Looks at the memory, of which the first are before all caches are warm, and how many it takes to say that it grows. */
-const warmLooks = 3
-const leastLooks = 12
+const warmSamples = 3
+const minSamples = 12
 
 /** Tries inputs by seeds from `seed` on, in processes of their own, until the amount is reached. */
 export async function runTarget(
@@ -109,7 +109,7 @@ async function runProcess(
     const text = bytes.toString('latin1', 0, seedBytes).trim()
     return { seed: text === '' ? undefined : Number(text), input: bytes.toString('utf8', seedBytes) }
   }
-  const looks: number[] = []
+  const samples: number[] = []
   let last: Progress | undefined
   let done = false
   let hung = false
@@ -119,7 +119,7 @@ async function runProcess(
       return onFault({ target: name, seed: message.seed, reason: message.reason, input: message.input })
     last = message
     done = message.kind === 'done'
-    looks.push(message.megabytes)
+    samples.push(message.megabytes)
     onProgress(message.tried, message.megabytes)
   })
   const limit = target.secondsPerInput ?? defaultSecondsPerInput
@@ -149,7 +149,7 @@ async function runProcess(
   clearInterval(watch)
   const { seed, input } = current()
   rmSync(progressFile, { force: true })
-  const grown = growth(looks)
+  const grown = growth(samples)
   if (done) return { tried: count, last, ...grown }
   if (ended) return { tried: seed === undefined ? 0 : seed - first, last, ...grown }
   const how = hung
@@ -161,9 +161,9 @@ async function runProcess(
 }
 
 /** From the least of the first quarter of all looks to the least of the last: single inputs take much and give it back later. */
-function growth(looks: readonly number[]): { grownMegabytes?: number } {
-  const warm = looks.slice(warmLooks)
-  if (looks.length < leastLooks) return {}
+function growth(samples: readonly number[]): { grownMegabytes?: number } {
+  const warm = samples.slice(warmSamples)
+  if (samples.length < minSamples) return {}
   const quarter = Math.floor(warm.length / 4)
   return { grownMegabytes: Math.min(...warm.slice(-quarter)) - Math.min(...warm.slice(0, quarter)) }
 }

@@ -5,7 +5,7 @@ import type { FuzzTarget } from './target.js'
 export const targets: Record<string, () => Promise<FuzzTarget>> = {
   hub: async () => (await import('./targets/hub.js')).target,
   'saved-chats': async () => (await import('./targets/saved-chats.js')).target,
-  adapters: async () => (await import('./targets/adapters.js')).target,
+  adapters: async () => (await import('./targets/lora.js')).target,
   headers: async () => (await import('./targets/headers.js')).target,
   options: async () => (await import('./targets/options.js')).default,
   texts: async () => (await import('./targets/texts.js')).default,

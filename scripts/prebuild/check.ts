@@ -56,11 +56,11 @@ async function check(name: TargetName, models: Models): Promise<string> {
   try {
     await layDownPackage(folder, name)
     await writeFile(path.join(folder, 'program.mjs'), program)
-    const said = await runner.run(folder, [path.join(folder, 'program.mjs'), models.model, models.exception])
+    const output = await runner.run(folder, [path.join(folder, 'program.mjs'), models.model, models.exception])
     for (const line of [/^tokens [1-9]/m, /^thrown TOKENIZE_FAILED /m, /^alive true/m]) {
-      if (!line.test(said)) throw new Error(`${name} did not do what it should (${line}):\n${said}`)
+      if (!line.test(output)) throw new Error(`${name} did not do what it should (${line}):\n${output}`)
     }
-    return `${runner.how}: ${/^tokens .*/m.exec(said)?.[0]}; ${/^thrown .*/m.exec(said)?.[0]}`
+    return `${runner.how}: ${/^tokens .*/m.exec(output)?.[0]}; ${/^thrown .*/m.exec(output)?.[0]}`
   } finally {
     await rm(folder, { recursive: true, force: true })
   }

@@ -82,8 +82,8 @@ export function faults(name: TargetName, facts: AddonFacts, nodeApi: readonly st
     for (const symbol of facts.imports) {
       const [, family, version] = /@+(GLIBC|GLIBCXX)_([\d.]+)$/.exec(symbol) ?? []
       if (version === undefined) continue
-      const most = family === 'GLIBC' ? oldest.glibc : oldest.glibcxx
-      expect(compareVersions(version, most) <= 0, `${symbol} is newer than ${most}`)
+      const max = family === 'GLIBC' ? oldest.glibc : oldest.glibcxx
+      expect(compareVersions(version, max) <= 0, `${symbol} is newer than ${max}`)
     }
     expect(facts.libraries.includes('libgcc_s.so.1'), 'it does not share the unwinder of llama.cpp, libgcc_s.so.1')
   } else if (platform === 'darwin') {

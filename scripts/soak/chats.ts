@@ -7,7 +7,7 @@ import type { SeededRandom } from '../../test/tools/tiny-random.js'
 
 /** What a chat may refuse without anything being wrong; another error ends the soak. */
 const refusals = new Set(['EVICTED', 'INVALID_OPTION', 'TEXT_TOO_LONG', 'CACHE_FULL', 'CLOSED', 'ABORTED'])
-const mostChats = 8
+const maxChats = 8
 
 /** Chats of one model, to which random things are done, each from the seed. */
 export class Chats {
@@ -127,7 +127,7 @@ export class Chats {
 
   async #keep(chat: Chat): Promise<void> {
     this.#chats.push(chat)
-    if (this.#chats.length > mostChats) await this.#chats.splice(this.#random.integer(mostChats), 1)[0]!.close()
+    if (this.#chats.length > maxChats) await this.#chats.splice(this.#random.integer(maxChats), 1)[0]!.close()
   }
 
   async #close(chat: Chat): Promise<void> {
@@ -151,15 +151,15 @@ export class Chats {
   }
 
   async #streamed(limits: { maxTokens: number; seed: number }): Promise<void> {
-    const said = this.#words()
+    const input = this.#words()
     await readAll(
-      streamChat({ model: this.#model, messages: [{ role: 'user', content: said }], window: 120, ...limits }),
+      streamChat({ model: this.#model, messages: [{ role: 'user', content: input }], window: 120, ...limits }),
     )
     await readAll(
       streamChat({
         model: this.#model,
         messages: [
-          { role: 'user', content: said },
+          { role: 'user', content: input },
           { role: 'assistant', content: this.#words() },
           { role: 'user', content: this.#words() },
         ],

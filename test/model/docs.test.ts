@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { runTypeScript } from '../tools/child-program.js'
 import { realModelPath as model } from '../tools/real-model-path.js'
-import { adapterBytes, tinyAdapter } from '../tools/tiny-adapters.js'
+import { loraBytes, tinyLora } from '../tools/tiny-loras.js'
 import { tinyModel } from '../tools/tiny-models.js'
 
 // Each page's first block of TypeScript is a complete program.
@@ -33,7 +33,7 @@ const pages = readdirSync(join(root, 'docs'))
 beforeAll(async () => {
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder)
-  writeFileSync(adapter, adapterBytes(await tinyAdapter(model, ['blk.0.attn_q.weight', 'blk.1.ffn_down.weight'])))
+  writeFileSync(adapter, loraBytes(await tinyLora(model, ['blk.0.attn_q.weight', 'blk.1.ffn_down.weight'])))
   for (const { page, program } of pages) {
     let local = program.replaceAll("'streaming-llm'", "'../../../lib/index.js'")
     for (const [named, file] of Object.entries(files)) local = local.replaceAll(`'${named}'`, JSON.stringify(file))

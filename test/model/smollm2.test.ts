@@ -21,29 +21,29 @@ describe('SmolLM2-135M-Instruct', () => {
   test('a rebase changes the perplexity of the 2,000 tokens after it by less than 2 %', async () => {
     const tokens = [...model.tokenize(prose())].slice(0, 2901)
     expect(tokens.length).toBe(2901)
-    const figures = []
+    const perplexities = []
     for (const rebased of [false, true]) {
       const sequence = model.createSequence({ sinks: 4, window: 508 })
       await sequence.append(tokens.slice(0, 901))
       if (rebased) await sequence.rebase()
-      figures.push(perplexity(await sequence.score(tokens.slice(901))))
+      perplexities.push(perplexity(await sequence.score(tokens.slice(901))))
       await sequence.close()
     }
-    const [without, withRebase] = figures as [number, number]
+    const [without, withRebase] = perplexities as [number, number]
     console.log(`perplexity without a rebase ${without.toFixed(3)}, with one ${withRebase.toFixed(3)}`)
     expect(Math.abs(withRebase / without - 1)).toBeLessThan(0.02)
   })
 
   test('sinks are what keeps it fluent: without them the perplexity is far higher', async () => {
     const tokens = [...model.tokenize(prose())].slice(0, 801)
-    const figures = []
+    const perplexities = []
     for (const sinks of [0, 4]) {
       const sequence = model.createSequence({ sinks, window: 256 - sinks })
       await sequence.append(tokens.slice(0, 401))
-      figures.push(perplexity(await sequence.score(tokens.slice(401))))
+      perplexities.push(perplexity(await sequence.score(tokens.slice(401))))
       await sequence.close()
     }
-    expect(figures[0]! / figures[1]!).toBeGreaterThan(1.2)
+    expect(perplexities[0]! / perplexities[1]!).toBeGreaterThan(1.2)
   })
 
   test('goes on for many turns in a small window: bounded cache, whole characters, no template tokens in the text', async () => {

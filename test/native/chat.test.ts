@@ -85,19 +85,19 @@ describe('a chat', () => {
   test('says which messages have left, and keeps those in the window, or all', async () => {
     for (const keepMessages of ['window', 'all'] as const) {
       const chat = model.createChat({ sinks: 4, window: 100, keepMessages })
-      const said: string[] = []
+      const input: string[] = []
       const left: ChatMessage[] = []
       for (let turn = 0; turn < 8; turn++) {
-        said.push(`Number ${turn}`)
-        left.push(...(await read(chat.stream(said.at(-1)!, { ...greedy, maxTokens: 40 }))).left)
+        input.push(`Number ${turn}`)
+        left.push(...(await read(chat.stream(input.at(-1)!, { ...greedy, maxTokens: 40 }))).left)
       }
       const users = (messages: ChatMessage[]) =>
         messages.filter(message => message.role === 'user').map(message => message.content)
       const kept = users(chat.messages)
       expect(left.length).toBeGreaterThan(4)
-      expect(users(left)).toEqual(said.slice(0, users(left).length))
-      if (keepMessages === 'all') expect(kept).toEqual(said)
-      else expect(kept).toEqual(said.slice(said.length - kept.length))
+      expect(users(left)).toEqual(input.slice(0, users(left).length))
+      if (keepMessages === 'all') expect(kept).toEqual(input)
+      else expect(kept).toEqual(input.slice(input.length - kept.length))
       if (keepMessages === 'window') expect(kept.length).toBeLessThan(6)
       await chat.close()
     }
@@ -445,8 +445,8 @@ describe('errors', () => {
       scores.push(await sequence.score(tokens.slice(100)))
       await sequence.close()
     }
-    const largest = Math.max(...scores[0]!.map((score, i) => Math.abs(score - scores[1]![i]!)))
-    expect(largest).toBeGreaterThan(1e-3)
+    const max = Math.max(...scores[0]!.map((score, i) => Math.abs(score - scores[1]![i]!)))
+    expect(max).toBeGreaterThan(1e-3)
   })
 })
 
@@ -472,7 +472,7 @@ describe('policies and memories', () => {
     'the policy %s chats on, and what is left in mid-reply is taken back',
     async policy => {
       const chat = model.createChat({ policy, sinks: 4, window: 60, seed: 1 })
-      let said = 0
+      let input = 0
       for (let turn = 0; turn < 5; turn++) {
         let text = ''
         for await (const event of chat.stream('a few words for you', { maxTokens: 40 })) {
@@ -480,8 +480,8 @@ describe('policies and memories', () => {
           if (turn % 2 === 1 && text.length > 20) break
         }
         expect(chat.messages.at(-1)).toEqual({ role: 'assistant', content: text })
-        expect(chat.usage.seenTokens).toBeGreaterThan(said)
-        said = chat.usage.seenTokens
+        expect(chat.usage.seenTokens).toBeGreaterThan(input)
+        input = chat.usage.seenTokens
         expect(chat.usage.seenTokens - chat.usage.evictedTokens).toBe(chat.usage.cachedTokens)
       }
       expect(chat.usage.evictedTokens).toBeGreaterThan(50)

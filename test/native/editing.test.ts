@@ -35,7 +35,8 @@ const optionsOf = (kind: TinyKind): NativeSequenceOptions => ({
 const joined = (...parts: ArrayLike<number>[]) => Int32Array.from(parts.flatMap(part => Array.from(part)))
 const dense: NativeSequenceOptions = { ...verified, policy: 'dense', sinks: 0, window: 500 }
 const run = (sequence: NativeSequence, job: NativeJob) => drain(sequence.start(job))
-const kept = async (sequence: NativeSequence) => Array.from((await run(sequence, { type: 'look' })).finish.tokens ?? [])
+const kept = async (sequence: NativeSequence) =>
+  Array.from((await run(sequence, { type: 'readTokens' })).finish.tokens ?? [])
 const generate = (tokens: Int32Array, more: object = {}): NativeJob => ({
   type: 'generate',
   tokens,
@@ -58,7 +59,7 @@ async function expectSame(sequence: NativeSequence, tokens: ArrayLike<number>): 
   reference.close()
 }
 
-test.each(['look', 'save'] as const)('%s ends when it is left, and the sequence is free', async type => {
+test.each(['readTokens', 'save'] as const)('%s ends when it is left, and the sequence is free', async type => {
   const sequence = model.openSequence(verified)
   await run(sequence, { type: 'append', tokens: some(20, 1) })
   const stream = sequence.start({ type })
@@ -142,9 +143,9 @@ describe('cutting off the end', () => {
               await run(sequence, generate(some(1 + random.below(30), step), { maxTokens: 1 + random.below(40) }))
             const {
               finish: { seenTokens, evictedTokens },
-            } = await run(sequence, { type: 'look' })
-            const least = Math.max(evictedTokens + 4, seenTokens - 59) + 1
-            await run(sequence, { type: 'cut', keep: least + random.below(seenTokens - least + 1) }).catch(
+            } = await run(sequence, { type: 'readTokens' })
+            const min = Math.max(evictedTokens + 4, seenTokens - 59) + 1
+            await run(sequence, { type: 'cut', keep: min + random.below(seenTokens - min + 1) }).catch(
               (error: { code: string }) => expect(error.code).toBe('EVICTED'),
             )
             await run(sequence, { type: 'score', tokens: some(1 + random.below(5), step) })
@@ -167,7 +168,7 @@ describe('cutting off the end', () => {
         await run(sequence, job)
         const {
           finish: { seenTokens, cachedTokens },
-        } = await run(sequence, { type: 'look' })
+        } = await run(sequence, { type: 'readTokens' })
         const before = await kept(sequence)
         const drop = 1 + random.below(cachedTokens - 1)
         const isCut = await run(sequence, { type: 'cut', keep: seenTokens - drop }).then(

@@ -121,7 +121,7 @@ test('many texts, beside a chat that is generating', async () => {
 })
 
 test('with an adapter of a model they change', async () => {
-  const { adapterBytes, tinyAdapter } = await import('../tools/tiny-adapters.js')
+  const { loraBytes, tinyLora } = await import('../tools/tiny-loras.js')
   const { writeFileSync, mkdtempSync, rmSync } = await import('node:fs')
   const { tmpdir } = await import('node:os')
   const { join } = await import('node:path')
@@ -130,7 +130,7 @@ test('with an adapter of a model they change', async () => {
     const path = tinyModel('llama')
     writeFileSync(
       join(folder, 'a.gguf'),
-      adapterBytes(await tinyAdapter(path, ['blk.0.attn_v.weight', 'blk.2.ffn_down.weight'])),
+      loraBytes(await tinyLora(path, ['blk.0.attn_v.weight', 'blk.2.ffn_down.weight'])),
     )
     await using plain = await loadModel(path, exact)
     await using adapted = await loadModel(path, { ...exact, adapters: [{ path: join(folder, 'a.gguf') }] })

@@ -254,7 +254,7 @@ describe('where a K-shift would be wrong', () => {
   })
 
   // The decision is made from the file's header, before llama.cpp sees the file.
-  const figure = (value: number): Entry => ({ type: 'float32', value })
+  const hparam = (value: number): Entry => ({ type: 'float32', value })
   const word = (value: string): Entry => ({ type: 'string', value, byteLength: value.length })
   const list = (...values: number[]): Entry => ({
     type: 'array',
@@ -265,15 +265,15 @@ describe('where a K-shift would be wrong', () => {
   })
   const refusal = (
     architecture: string,
-    figures: Record<string, Entry>,
+    hparams: Record<string, Entry>,
     kv: CacheType = 'f16',
     hasLearnedPositions = false,
   ) => {
     const usual = {
-      block_count: figure(32),
-      embedding_length: figure(1024),
-      'attention.head_count': figure(8),
-      ...figures,
+      block_count: hparam(32),
+      embedding_length: hparam(1024),
+      'attention.head_count': hparam(8),
+      ...hparams,
     }
     return shiftRefusal(
       {
@@ -289,51 +289,51 @@ describe('where a K-shift would be wrong', () => {
     ['M-RoPE sections', 'glm4', { 'rope.dimension_sections': list(16, 24, 24, 0) }, 'f16', /several parts/],
     ['interleaved M-RoPE', 'qwen35', {}, 'f16', /several parts/],
     ['YaRN', 'llama', { 'rope.scaling.type': word('yarn') }, 'f16', /YaRN/],
-    ['YaRN by its factor', 'grok', { 'rope.scaling.yarn_ext_factor': figure(1) }, 'f16', /YaRN/],
-    ['an attention factor', 'phi3', { 'rope.scaling.attn_factor': figure(1.19) }, 'f16', /1\.19/],
+    ['YaRN by its factor', 'grok', { 'rope.scaling.yarn_ext_factor': hparam(1) }, 'f16', /YaRN/],
+    ['an attention factor', 'phi3', { 'rope.scaling.attn_factor': hparam(1.19) }, 'f16', /1\.19/],
     ['layers without positions', 'smollm3', {}, 'f16', /no positions/],
-    ['layers without positions, by size', 'exaone4', { block_count: figure(64) }, 'f16', /no positions/],
+    ['layers without positions, by size', 'exaone4', { block_count: hparam(64) }, 'f16', /no positions/],
     [
       'layers without positions, by window',
       'smallthinker',
-      { 'attention.sliding_window': figure(4096) },
+      { 'attention.sliding_window': hparam(4096) },
       'f16',
       /no positions/,
     ],
-    ['ALiBi taken for rotation', 'baichuan', { block_count: figure(40) }, 'f16', /ALiBi/],
+    ['ALiBi taken for rotation', 'baichuan', { block_count: hparam(40) }, 'f16', /ALiBi/],
     ['learned positions taken for rotation', 'starcoder', {}, 'f16', /learned positions/],
     [
       'attention temperature',
       'mistral3',
-      { 'attention.temperature_scale': figure(0.1) },
+      { 'attention.temperature_scale': hparam(0.1) },
       'f16',
       /position in the text/,
     ],
     ['attention temperature of old', 'llama4', {}, 'f16', /position in the text/],
     ['rotation by layer', 'step35', {}, 'f16', /unlike parts/],
     ['index keys', 'deepseek32', {}, 'f16', /index keys/],
-    ['a hybrid with windowed attention only', 'lfm2', { 'attention.sliding_window': figure(32) }, 'f16', /windowed/],
+    ['a hybrid with windowed attention only', 'lfm2', { 'attention.sliding_window': hparam(32) }, 'f16', /windowed/],
     [
       'windows in every layer',
       'gemma3',
-      { 'attention.sliding_window': figure(32), 'attention.sliding_window_pattern': list(1, 1, 1) },
+      { 'attention.sliding_window': hparam(32), 'attention.sliding_window_pattern': list(1, 1, 1) },
       'f16',
       /windowed/,
     ],
-    ['heads of 80 in a q8_0 cache', 'llama', { 'attention.key_length': figure(80) }, 'q8_0', /80 values/],
+    ['heads of 80 in a q8_0 cache', 'llama', { 'attention.key_length': hparam(80) }, 'q8_0', /80 values/],
     [
       'heads of 96 in a q4_0 cache',
       'phi3',
-      { embedding_length: figure(3072), 'attention.head_count': figure(32) },
+      { embedding_length: hparam(3072), 'attention.head_count': hparam(32) },
       'q4_0',
       /96 values/,
     ],
-    ['a quarter rotated in a q4_0 cache', 'gptneox', { 'rope.dimension_count': figure(32) }, 'q4_0', /32 of the 128/],
-    ['compressed keys in a q8_0 cache', 'deepseek2', { 'attention.kv_lora_rank': figure(512) }, 'q8_0', /compressed/],
+    ['a quarter rotated in a q4_0 cache', 'gptneox', { 'rope.dimension_count': hparam(32) }, 'q4_0', /32 of the 128/],
+    ['compressed keys in a q8_0 cache', 'deepseek2', { 'attention.kv_lora_rank': hparam(512) }, 'q8_0', /compressed/],
     ['heads that the file does not tell', 'llama', { 'attention.head_count': word('many') }, 'q8_0', /does not tell/],
     ['a bf16 cache', 'llama', {}, 'bf16', /bf16/],
-  ])('%s has its reason', (_, architecture, figures, kv, reason) => {
-    expect(refusal(architecture, figures, kv)).toMatch(reason)
+  ])('%s has its reason', (_, architecture, hparams, kv, reason) => {
+    expect(refusal(architecture, hparams, kv)).toMatch(reason)
   })
 
   test('learned positions have theirs', () => {
@@ -342,22 +342,22 @@ describe('where a K-shift would be wrong', () => {
 
   test.each<[string, string, Record<string, Entry>, CacheType]>([
     ['plain rotation', 'llama', {}, 'q4_0'],
-    ['linear scaling', 'llama', { 'rope.scaling.type': word('linear'), 'rope.scaling.factor': figure(4) }, 'f16'],
-    ['an attention factor of one', 'phi3', { 'rope.scaling.attn_factor': figure(1) }, 'f16'],
-    ['a quarter rotated in an f16 cache', 'gptneox', { 'rope.dimension_count': figure(32) }, 'f16'],
-    ['the smaller EXAONE', 'exaone4', { block_count: figure(30) }, 'f16'],
+    ['linear scaling', 'llama', { 'rope.scaling.type': word('linear'), 'rope.scaling.factor': hparam(4) }, 'f16'],
+    ['an attention factor of one', 'phi3', { 'rope.scaling.attn_factor': hparam(1) }, 'f16'],
+    ['a quarter rotated in an f16 cache', 'gptneox', { 'rope.dimension_count': hparam(32) }, 'f16'],
+    ['the smaller EXAONE', 'exaone4', { block_count: hparam(30) }, 'f16'],
     ['the smaller Baichuan', 'baichuan', {}, 'f16'],
-    ['ALiBi', 'bloom', { 'attention.key_length': figure(80) }, 'q8_0'],
+    ['ALiBi', 'bloom', { 'attention.key_length': hparam(80) }, 'q8_0'],
     [
       'windows in some layers',
       'gemma3',
-      { 'attention.sliding_window': figure(32), 'attention.sliding_window_pattern': list(1, 1, 0) },
+      { 'attention.sliding_window': hparam(32), 'attention.sliding_window_pattern': list(1, 1, 0) },
       'f16',
     ],
     ['a hybrid', 'lfm2', { 'attention.head_count_kv': list(0, 2, 0, 2) }, 'f16'],
     ['sections that are all nothing', 'glm4', { 'rope.dimension_sections': list(0, 0, 0, 0) }, 'f16'],
-  ])('%s has none', (_, architecture, figures, kv) => {
-    expect(refusal(architecture, figures, kv)).toBeUndefined()
+  ])('%s has none', (_, architecture, hparams, kv) => {
+    expect(refusal(architecture, hparams, kv)).toBeUndefined()
   })
 
   // The second line of defence: what the header did not tell shows in the child, at a shift that does not count.

@@ -72,7 +72,7 @@ describe.each(['llama', 'gemma3', 'jamba', 'mamba'] as TinyKind[])('%s: a batch 
       const sequence = model.openSequence({ ...verified, window: 200 })
       await expect(drain(sequence.start(job([])))).rejects.toMatchObject({ code: 'DECODE_FAILED' })
       addon.failDecodes(-1)
-      const { finish } = await drain(sequence.start({ type: 'look' }))
+      const { finish } = await drain(sequence.start({ type: 'readTokens' }))
       const kept = finish.tokens!
       expect(Array.from(kept)).toEqual([...prompt, ...tokens.subarray(0, kept.length - prompt.length)])
       const probe = randomTokens(8, 99)

@@ -22,12 +22,12 @@ function forge(saved: SavedChat): string {
 
 async function genuine(model: Model, options: object = {}): Promise<SavedChat> {
   const chat = model.createChat({ window: 60, temperature: 0, ...options })
-  for (const said of [
+  for (const input of [
     'Some words to begin with.',
     'And some more, so that the window is full and tokens leave.',
     'Go on',
   ])
-    await chat.ask(said, { maxTokens: 20 })
+    await chat.ask(input, { maxTokens: 20 })
   await chat.save(join(folder, 'genuine.chat'))
   await chat.close()
   return readSavedChat(join(folder, 'genuine.chat'))

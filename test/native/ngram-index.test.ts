@@ -8,9 +8,9 @@ const [long, short, longest, candidates] = [4, 2, 32, 32]
 /** The same by looking through all of it. `held`: the place of the oldest token that is still there. */
 function naive(tokens: number[], held: number): { matched: number; next: number } {
   const end = tokens.length
-  for (const least of [long, short]) {
+  for (const min of [long, short]) {
     let best = { matched: 0, next: 0 }
-    for (let next = end - 1, found = 0; next - least >= held && found < candidates && best.matched < longest; next--) {
+    for (let next = end - 1, found = 0; next - min >= held && found < candidates && best.matched < longest; next--) {
       let matched = 0
       while (
         matched < longest &&
@@ -18,7 +18,7 @@ function naive(tokens: number[], held: number): { matched: number; next: number 
         tokens[next - 1 - matched] === tokens[end - 1 - matched]
       )
         matched++
-      if (matched < least) continue
+      if (matched < min) continue
       found++
       if (matched > best.matched) best = { matched, next }
     }

@@ -45,7 +45,7 @@ test('each token is there for the reason that a list would have', () => {
     const pending = new PendingTokens()
     let list = new Reference()
     let next = 1
-    const some = (most: number) => Int32Array.from({ length: 1 + random.below(most) }, () => next++)
+    const some = (max: number) => Int32Array.from({ length: 1 + random.below(max) }, () => next++)
     const add = () => {
       list.add(next)
       pending.add(next++)

@@ -28,20 +28,20 @@ const found: { what: string; operations: Operation[] }[] = [
     operations: [
       { do: 'create', as: 'c1', options: { messages: [...answered, ...answered] } },
       { do: 'regenerate', chat: 'c1', options: {}, reading: { leave: { way: 'break', after: 0, pause: 0 } } },
-      { do: 'turn', chat: 'c1', said: 'x', options: { maxTokens: 3 }, reading: {} },
+      { do: 'turn', chat: 'c1', input: 'x', options: { maxTokens: 3 }, reading: {} },
     ],
   },
   {
     what: 'a history that begins with a reply is cut where messages end, when a turn is left or undone',
     operations: [
       { do: 'create', as: 'c1', options: { window: 28, evict: 'turn', temperature: 0 } },
-      { do: 'turn', chat: 'c1', said: '<|im_end|>Hello你好 andé\n y', options: { maxTokens: 9 }, reading: {} },
-      { do: 'turn', chat: 'c1', said: 'x', options: { maxTokens: 11 }, reading: {} },
-      { do: 'turn', chat: 'c1', said: 'x', options: {}, reading: { leave: { way: 'break', after: 0, pause: 0 } } },
-      { do: 'turn', chat: 'c1', said: '. ', options: {}, reading: { leave: { way: 'break', after: 0, pause: 0 } } },
-      { do: 'turn', chat: 'c1', said: '. ', options: { maxTokens: 2 }, reading: {} },
+      { do: 'turn', chat: 'c1', input: '<|im_end|>Hello你好 andé\n y', options: { maxTokens: 9 }, reading: {} },
+      { do: 'turn', chat: 'c1', input: 'x', options: { maxTokens: 11 }, reading: {} },
+      { do: 'turn', chat: 'c1', input: 'x', options: {}, reading: { leave: { way: 'break', after: 0, pause: 0 } } },
+      { do: 'turn', chat: 'c1', input: '. ', options: {}, reading: { leave: { way: 'break', after: 0, pause: 0 } } },
+      { do: 'turn', chat: 'c1', input: '. ', options: { maxTokens: 2 }, reading: {} },
       { do: 'undo', chat: 'c1', exchanges: 1 },
-      { do: 'turn', chat: 'c1', said: '. ', options: { maxTokens: 2 }, reading: {} },
+      { do: 'turn', chat: 'c1', input: '. ', options: { maxTokens: 2 }, reading: {} },
     ],
   },
 ]

@@ -31,9 +31,9 @@ test('an unknown policy, kind of job or pooling is refused, and the model goes o
   expect(() => model.openSequence(unknown)).toThrow(refusal('policy', policies))
   expect(() => new addon.CachePolicy({ ...unknown, trainedLength: 512 })).toThrow(refusal('policy', policies))
   const sequence = model.openSequence(verified)
-  const jobs = "'add', 'append', 'cut', 'generate', 'look', 'rebase', 'replaceSinks', 'restore', 'save', 'score'"
+  const jobs = "'add', 'append', 'cut', 'generate', 'readTokens', 'rebase', 'replaceSinks', 'restore', 'save', 'score'"
   expect(() => sequence.start({ type: 'made-up' } as unknown as NativeJob)).toThrow(refusal('type', jobs))
-  const embed = { texts: ['a'], pooling: 'made-up', normalize: true, mostTokens: 8 } as unknown as NativeEmbedRequest
+  const embed = { texts: ['a'], pooling: 'made-up', normalize: true, maxTokens: 8 } as unknown as NativeEmbedRequest
   expect(() => model.embed(embed)).toThrow(refusal('pooling', "'cls', 'last', 'mean'"))
   await model.close()
 })

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { loadModel, type Model, type ModelOptions } from '../../lib/index.js'
 import { library, typescript } from '../tools/child-program.js'
-import { adapterBytes, tinyAdapter } from '../tools/tiny-adapters.js'
+import { loraBytes, tinyLora } from '../tools/tiny-loras.js'
 import { type TinyKind, tinyModel } from '../tools/tiny-models.js'
 
 const exact: ModelOptions = { threads: 1, kvType: 'f32', flashAttention: 'off', gpu: false }
@@ -113,10 +113,7 @@ test('undo, another system prompt, scores and a changed model: all as if it had 
     return replies
   }
   const adapters = [{ path: join(folder, 'adapter.gguf') }]
-  writeFileSync(
-    adapters[0]!.path,
-    adapterBytes(await tinyAdapter(path, ['blk.0.attn_q.weight', 'blk.1.ffn_up.weight'])),
-  )
+  writeFileSync(adapters[0]!.path, loraBytes(await tinyLora(path, ['blk.0.attn_q.weight', 'blk.1.ffn_up.weight'])))
   await using model = await loadModel(path, { ...exact, adapters })
   await using sleeper = await loadModel(path, { ...exact, adapters, unloadAfter: 20 })
   expect(await run(sleeper, () => unloaded(sleeper))).toEqual(await run(model, async () => {}))

@@ -21,7 +21,7 @@ async function read(stream, on) {
     else if (event.type === 'finish' || on?.(++seen) === false) return event
   }
 }
-const request = { texts: Array.from({ length: 64 }, () => 'a few words to be embedded'), pooling: 'mean', normalize: true, mostTokens: 1000 }
+const request = { texts: Array.from({ length: 64 }, () => 'a few words to be embedded'), pooling: 'mean', normalize: true, maxTokens: 1000 }
 // A sequence that nobody holds is closed by the garbage collector.
 const held = []
 const open = model => held[held.push(model.openSequence(given.sequence)) - 1]

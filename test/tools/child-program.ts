@@ -49,11 +49,11 @@ export function runTypeScript(
     killSignal: 'SIGKILL',
   })
   for (const each of stdio) if (typeof each === 'number') closeSync(each)
-  const said = { stdout: '', stderr: '' }
+  const printed = { stdout: '', stderr: '' }
   for (const output of ['stdout', 'stderr'] as const)
     child[output]?.setEncoding('utf8').on('data', (text: string) => {
-      said[output] += text
-      if (output === 'stdout') during?.(child, said.stdout)
+      printed[output] += text
+      if (output === 'stdout') during?.(child, printed.stdout)
     })
   begun?.(child)
   child.stdin?.on('error', () => {}).write(input)
@@ -61,7 +61,7 @@ export function runTypeScript(
   child.on('exit', () => child.stdin?.destroy())
   return new Promise((resolve, reject) => {
     child.on('error', reject)
-    child.on('close', (code, signal) => resolve({ code, signal, ...said }))
+    child.on('close', (code, signal) => resolve({ code, signal, ...printed }))
   })
 }
 

@@ -35,9 +35,9 @@ export const info: NativeModelInfo = {
   hasPositions: true,
   slidingWindow: 0,
   chatTemplate: chatML,
-  beginningToken: undefined,
-  beginningText: '',
-  endText: '',
+  bosToken: undefined,
+  bosText: '',
+  eosText: '',
   specialTokens: ['<|im_start|>', '<|im_end|>'],
 }
 /** What it answers, unless told otherwise. */
@@ -186,9 +186,9 @@ export class FakeSequence implements NativeSequence {
 
   private edit(job: NativeJob): NativeStream {
     if (job.type === 'append' || job.type === 'add') this.add(String.fromCharCode(...job.tokens))
-    else if (!['cut', 'look', 'replaceSinks'].includes(job.type)) throw coded('INVALID_OPTION')
+    else if (!['cut', 'readTokens', 'replaceSinks'].includes(job.type)) throw coded('INVALID_OPTION')
     this.jobs.push(job.type)
-    let code = job.type === 'look' ? undefined : this.fails
+    let code = job.type === 'readTokens' ? undefined : this.fails
     if (code !== undefined && !this.failsLate) return this.lastEvent(code)
     if (job.type === 'cut') {
       if (job.keep > 0 && this.evicted > 0 && job.keep <= this.options.sinks + this.evicted) code = 'EVICTED'

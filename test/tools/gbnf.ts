@@ -6,7 +6,7 @@ export type Gbnf =
   | { type: 'character'; matches(codePoint: number): boolean; ranges: [number, number][] }
   | { type: 'sequence'; parts: Gbnf[] }
   | { type: 'choice'; options: Gbnf[] }
-  | { type: 'repeat'; item: Gbnf; least: number; most: number }
+  | { type: 'repeat'; item: Gbnf; min: number; max: number }
   | { type: 'rule'; name: string }
 
 interface Random {
@@ -90,9 +90,9 @@ export class GbnfGrammar {
           return new Set(part.options.flatMap(option => [...ends(option, start)]))
         case 'repeat': {
           let current = new Set([start])
-          for (let i = 0; i < part.least; i++) current = after(part.item, current)
+          for (let i = 0; i < part.min; i++) current = after(part.item, current)
           const all = new Set(current)
-          for (let i = part.least; i < part.most && current.size > 0; i++) {
+          for (let i = part.min; i < part.max && current.size > 0; i++) {
             current = new Set([...after(part.item, current)].filter(end => !all.has(end)))
             for (const end of current) all.add(end)
           }
@@ -128,17 +128,15 @@ export class GbnfGrammar {
         case 'sequence':
           return part.parts.map(each => make(each, left)).join('')
         case 'choice': {
-          const least = Math.min(...part.options.map(option => this.#heights.get(option) ?? Infinity))
-          const possible = part.options.filter(
-            option => (this.#heights.get(option) ?? Infinity) <= Math.max(left, least),
-          )
+          const min = Math.min(...part.options.map(option => this.#heights.get(option) ?? Infinity))
+          const possible = part.options.filter(option => (this.#heights.get(option) ?? Infinity) <= Math.max(left, min))
           return make(possible[random.below(possible.length)]!, left)
         }
         case 'repeat': {
-          const more = (this.#heights.get(part.item) ?? Infinity) > left ? 0 : part.most - part.least
-          let count = part.least
+          const more = (this.#heights.get(part.item) ?? Infinity) > left ? 0 : part.max - part.min
+          let count = part.min
           if (more > 0 && more < Infinity && random.chance(0.3)) count += random.below(more + 1)
-          else while (count < part.most && more > 0 && random.chance(0.6)) count++
+          else while (count < part.max && more > 0 && random.chance(0.6)) count++
           return Array.from({ length: count }, () => make(part.item, left)).join('')
         }
       }
@@ -171,7 +169,7 @@ export class GbnfGrammar {
         break
       case 'repeat':
         visit(part.item)
-        own = part.least === 0 ? 0 : height(part.item)
+        own = part.min === 0 ? 0 : height(part.item)
         break
     }
     if (own < height(part)) {
@@ -251,9 +249,9 @@ class Parser {
     const found = this.#take(/[*+?]|\{\s*\d+\s*(,\s*(\d+)?\s*)?\}/y)
     if (found === undefined) return item
     this.#space(nested)
-    const [least, most] =
+    const [min, max] =
       found === '*' ? [0, Infinity] : found === '+' ? [1, Infinity] : found === '?' ? [0, 1] : counts(found)
-    return this.#repeated({ type: 'repeat', item, least, most }, nested)
+    return this.#repeated({ type: 'repeat', item, min, max }, nested)
   }
 
   #character(): number {
@@ -290,11 +288,11 @@ class Parser {
 }
 
 function counts(text: string): [number, number] {
-  const [least, most] = text
+  const [min, max] = text
     .slice(1, -1)
     .split(',')
     .map(each => each.trim())
-  return [Number(least), most === undefined ? Number(least) : most === '' ? Infinity : Number(most)]
+  return [Number(min), max === undefined ? Number(min) : max === '' ? Infinity : Number(max)]
 }
 
 function character(ranges: [number, number][], inverted: boolean): Gbnf {

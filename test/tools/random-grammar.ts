@@ -23,7 +23,7 @@ export function randomGrammar(random: Random): string {
   const repeated = (depth: number): string => {
     const one = item(depth)
     if (one === '""' || !random.chance(0.4)) return one
-    const least = random.below(4)
+    const min = random.below(4)
     return (
       one +
       pick([
@@ -31,9 +31,9 @@ export function randomGrammar(random: Random): string {
         '+',
         '?',
         '?',
-        `{${least}}`,
-        `{${least},}`,
-        `{${least},${least + random.below(random.chance(0.1) ? 400 : 4)}}`,
+        `{${min}}`,
+        `{${min},}`,
+        `{${min},${min + random.below(random.chance(0.1) ? 400 : 4)}}`,
       ])
     )
   }

@@ -37,7 +37,7 @@ export interface DraftLength {
   learn(matched: number, same: boolean): void
   estimate(tokens: number): number
   rate(matched: number): number
-  choose(matched: number, singles: number, most: number): number
+  choose(matched: number, singles: number, max: number): number
 }
 
 /** The tokens that are known and not decoded, alone. */
@@ -76,7 +76,7 @@ export interface CachedTokensState {
 export interface CachedTokens {
   add(tokens: Int32Array): void
   /** The next pending tokens, so many at most, in one batch. */
-  decode(most: number): void
+  decode(max: number): void
   /** Decodes the one pending token, of which `token` is sampled; the reply's text ends at `end` bytes then. */
   generate(token: number, end: number): void
   settle(delivered: number): void
@@ -143,7 +143,7 @@ export interface GrammarMatcher {
 
 /** The tests' own build of the addon: all that the package's has, and parts of the engine by themselves. */
 export interface TestAddon extends NativeAddon {
-  ThreadChoice: new (most: number, fullBatch: number, mayChange: boolean) => ThreadChoice
+  ThreadChoice: new (max: number, fullBatch: number, mayChange: boolean) => ThreadChoice
   NgramIndex: new () => NgramIndex
   DraftLength: new () => DraftLength
   PendingTokens: new () => PendingTokens
@@ -161,10 +161,10 @@ export interface TestAddon extends NativeAddon {
   Scheduler: new (batchSize: number) => Scheduler
   /** Every batch with this token fails from now on; -1: none does. */
   failDecodes(token: number): void
-  /** `mostSteps`: that a character may take; as in replies unless given. INVALID_OPTION. */
+  /** `maxSteps`: that a character may take; as in replies unless given. INVALID_OPTION. */
   GrammarMatcher: new (
     source: string,
-    mostSteps?: number,
+    maxSteps?: number,
   ) => GrammarMatcher
   CachePolicy: new (
     limits: Omit<NativeSequenceOptions, 'rebaseAfter' | 'verify'> & { trainedLength: number },

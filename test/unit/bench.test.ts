@@ -273,14 +273,14 @@ describe('the report', () => {
     about: 'How fast.',
     minutes: { quick: 1, full: 1 },
     bars: [
-      { id: 'a', what: 'ours / floor', most: 1.05 },
-      { id: 'b', what: 'theirs / ours', least: 2 },
+      { id: 'a', what: 'ours / floor', max: 1.05 },
+      { id: 'b', what: 'theirs / ours', min: 2 },
       { id: 'c', what: 'gain' },
-      { id: 'd', what: 'absent', least: 1 },
+      { id: 'd', what: 'absent', min: 1 },
     ],
   }
   const outcome: CaseOutcome = {
-    figures: { a: 1.04, b: 1.5, c: 3, d: { missing: 'not built:\n run it' } },
+    measurements: { a: 1.04, b: 1.5, c: 3, d: { missing: 'not built:\n run it' } },
     tables: [{ id: 't', title: 'Ratios', columns: ['Contender', '/ floor'], rows: [['ours', 1.04]] }],
     plots: [],
     notes: ['A note.'],
@@ -333,12 +333,12 @@ describe('the report', () => {
 describe('cases', () => {
   it('reach bars at the bar', () => {
     expect([
-      isMet(1.05, { id: '', what: '', most: 1.05 }),
-      isMet(1.06, { id: '', what: '', most: 1.05 }),
-      isMet(2, { id: '', what: '', least: 2 }),
+      isMet(1.05, { id: '', what: '', max: 1.05 }),
+      isMet(1.06, { id: '', what: '', max: 1.05 }),
+      isMet(2, { id: '', what: '', min: 2 }),
     ]).toEqual([true, false, true])
-    expect(isMet({ missing: 'it' }, { id: '', what: '', most: 1 })).toBeUndefined()
-    expect(isMet(NaN, { id: '', what: '', most: 1 })).toBe(false)
+    expect(isMet({ missing: 'it' }, { id: '', what: '', max: 1 })).toBeUndefined()
+    expect(isMet(NaN, { id: '', what: '', max: 1 })).toBe(false)
   })
 
   it('scale their tokens', () => {
@@ -359,14 +359,14 @@ describe('cases', () => {
       name: 'node-llama-cpp-chat' as const,
       turns: Array.from({ length: 60 }, (_, i) => turn(i === 30 ? 500 : 20)),
     }
-    expect(presentTurns([ours, node], 'a model', 60).figures).toEqual({
+    expect(presentTurns([ours, node], 'a model', 60).measurements).toEqual({
       total: (59 * 120 + 600) / (60 * 110),
       worst: 50,
       growth: 1,
     })
     const broken = { ...node, turns: node.turns.slice(0, 7), missing: 'it broke' }
-    const { figures, missing } = presentTurns([ours, broken], 'a model', 60)
-    expect(figures).toEqual({ total: { missing: 'it broke' }, worst: { missing: 'it broke' }, growth: 1 })
+    const { measurements, missing } = presentTurns([ours, broken], 'a model', 60)
+    expect(measurements).toEqual({ total: { missing: 'it broke' }, worst: { missing: 'it broke' }, growth: 1 })
     expect(missing).toEqual([{ what: 'node-llama-cpp chat', reason: 'it broke' }])
   })
 })

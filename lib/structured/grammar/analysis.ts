@@ -65,7 +65,7 @@ export function leftmostCost(flat: FlatRules): LeftmostCost {
       const { rule, next } = path.at(-1)!
       const child = beginnings[rule]![next]
       if (child === undefined) {
-        depths[rule] = 1 + beginnings[rule]!.reduce((most, each) => Math.max(most, depths[each]!), 0)
+        depths[rule] = 1 + beginnings[rule]!.reduce((max, each) => Math.max(max, depths[each]!), 0)
         for (const each of beginnings[rule]!) steps[rule]! += steps[each]!
         open[rule] = false
         path.pop()

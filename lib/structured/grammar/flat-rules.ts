@@ -19,12 +19,12 @@ export interface FlatRules {
   readonly lines: readonly number[]
 }
 
-const mostNesting = 100
+const maxNesting = 100
 /** llama.cpp refuses from here on. */
 const repetitionThreshold = 2000
 /** A literal of a thousand characters that is repeated a thousand times has a million elements. */
-const mostElements = 250_000
-const mostRules = 50_000
+const maxElements = 250_000
+const maxRules = 50_000
 
 /**
  * Reads a grammar as llama.cpp's parser does, within limits that it does not have: it calls itself for every
@@ -116,7 +116,7 @@ class FlatRulesReader {
   }
 
   #readGroup(): number {
-    if (++this.#nesting > mostNesting) throw this.#problem(`parentheses are nested more than ${mostNesting} deep`)
+    if (++this.#nesting > maxNesting) throw this.#problem(`parentheses are nested more than ${maxNesting} deep`)
     this.#position++
     this.#skipSpace(true)
     const group = this.#newRule()
@@ -128,10 +128,10 @@ class FlatRulesReader {
 
   /** Repeats the last item of `elements` and returns by how much that multiplies the number of its rules. */
   #readRepetition(elements: number[], start: number, weight: number, nested: boolean): number {
-    const { least, most } = this.#readCounts(nested)
+    const { min, max } = this.#readCounts(nested)
     if (start === elements.length) throw this.#problem('there is nothing to repeat')
-    if (least > most) throw this.#problem(`a repetition from ${least} to ${most} times`)
-    const count = most !== Infinity && most > 0 ? most : Math.max(least, 1)
+    if (min > max) throw this.#problem(`a repetition from ${min} to ${max} times`)
+    const count = max !== Infinity && max > 0 ? max : Math.max(min, 1)
     // llama.cpp reads a larger upper bound than its limit as none
     if (count * weight >= repetitionThreshold) {
       throw this.#problem(
@@ -139,14 +139,14 @@ class FlatRulesReader {
       )
     }
     const item = elements.slice(start)
-    if (least === 0) elements.length = start
-    for (let i = 1; i < least; i++) for (const element of item) this.#add(elements, element)
+    if (min === 0) elements.length = start
+    for (let i = 1; i < min; i++) for (const element of item) this.#add(elements, element)
     let last: number | undefined
-    for (let i = 0; i < (most === Infinity ? 1 : most - least); i++) {
+    for (let i = 0; i < (max === Infinity ? 1 : max - min); i++) {
       const rule = this.#newRule()
       const body = (this.#rules[rule] = [] as number[])
       for (const element of item) this.#add(body, element)
-      if (most === Infinity) this.#add(body, rule)
+      if (max === Infinity) this.#add(body, rule)
       else if (last !== undefined) this.#add(body, last)
       this.#add(body, alternative)
       last = rule
@@ -155,22 +155,22 @@ class FlatRulesReader {
     return count
   }
 
-  #readCounts(nested: boolean): { least: number; most: number } {
-    if (this.#take('*')) return { least: 0, most: Infinity }
-    if (this.#take('+')) return { least: 1, most: Infinity }
-    if (this.#take('?')) return { least: 0, most: 1 }
+  #readCounts(nested: boolean): { min: number; max: number } {
+    if (this.#take('*')) return { min: 0, max: Infinity }
+    if (this.#take('+')) return { min: 1, max: Infinity }
+    if (this.#take('?')) return { min: 0, max: 1 }
     this.#position++
     this.#skipSpace(nested)
-    const least = this.#readCount()
+    const min = this.#readCount()
     this.#skipSpace(nested)
-    let most = least
+    let max = min
     if (this.#take(',')) {
       this.#skipSpace(nested)
-      most = /\d/.test(this.#next()) ? this.#readCount() : Infinity
+      max = /\d/.test(this.#next()) ? this.#readCount() : Infinity
       this.#skipSpace(nested)
     }
     if (!this.#take('}')) throw this.#expected("'}'")
-    return { least, most }
+    return { min, max }
   }
 
   #readCount(): number {
@@ -231,15 +231,15 @@ class FlatRulesReader {
   }
 
   #newRule(): number {
-    if (this.#rules.length >= mostRules)
-      throw this.#problem(`the grammar has more than ${mostRules} rules, those of groups and repetitions included`)
+    if (this.#rules.length >= maxRules)
+      throw this.#problem(`the grammar has more than ${maxRules} rules, those of groups and repetitions included`)
     this.#lines.push(this.#currentLine())
     return this.#rules.push([]) - 1
   }
 
   #add(elements: number[], element: number): void {
-    if (++this.#elements > mostElements)
-      throw this.#problem(`the grammar has more than ${mostElements} elements, repetitions included`)
+    if (++this.#elements > maxElements)
+      throw this.#problem(`the grammar has more than ${maxElements} elements, repetitions included`)
     elements.push(element)
   }
 

@@ -3,8 +3,8 @@ import { choice, nothing, type Piece, reference, sequence } from './pieces.js'
 
 /** llama.cpp takes repetitions below 2000 times; longer ones are put together from chunks of this many. */
 const chunk = 1000
-const mostRepetitions = 100_000
-const mostText = 1_000_000
+const maxRepetitions = 100_000
+const maxTextLength = 1_000_000
 
 /** The rules of a grammar that is being written. A rule whose body is there already is not written twice. */
 export class GrammarRules {
@@ -26,7 +26,7 @@ export class GrammarRules {
 
   /** What is written from here on is a schema's, which may take as much as one alone, whatever there is before it. */
   beginSchema(): void {
-    this.#room = mostText
+    this.#room = maxTextLength
   }
 
   endSchema(): void {
@@ -67,7 +67,7 @@ export class GrammarRules {
     this.#bodies.set(name, piece)
     if (piece.kind !== 'item') this.#names.set(piece.text, name)
     this.#room -= name.length + piece.text.length
-    if (this.#room < 0) throw new Problem('', `needs a grammar of more than ${mostText} characters`)
+    if (this.#room < 0) throw new Problem('', `needs a grammar of more than ${maxTextLength} characters`)
   }
 
   optional(hint: string, piece: Piece): Piece {
@@ -75,22 +75,20 @@ export class GrammarRules {
   }
 
   /**
-   * A piece that is not empty, from `least` to `most` times (which may be infinite). What is repeated becomes a rule
+   * A piece that is not empty, from `min` to `max` times (which may be infinite). What is repeated becomes a rule
    * of its own, since llama.cpp's limit counts every rule within a repeated group.
    */
-  repeat(hint: string, piece: Piece, least: number, most: number): Piece {
-    if (most === 0 || piece.literal === '') return nothing
-    if (least > mostRepetitions || (most !== Infinity && most > mostRepetitions)) {
-      throw new Problem('', `asks for more than ${mostRepetitions} repetitions`)
+  repeat(hint: string, piece: Piece, min: number, max: number): Piece {
+    if (max === 0 || piece.literal === '') return nothing
+    if (min > maxRepetitions || (max !== Infinity && max > maxRepetitions)) {
+      throw new Problem('', `asks for more than ${maxRepetitions} repetitions`)
     }
-    if (least === 1 && most === 1) return piece
+    if (min === 1 && max === 1) return piece
     const item = this.rule(hint, piece)
-    if (most === Infinity)
-      return least > chunk
-        ? sequence(this.#times(hint, item, least), repeated(item, '*'))
-        : repeated(item, unbounded(least))
-    if (most <= chunk) return repeated(item, bounded(least, most))
-    return sequence(this.#times(hint, item, least), this.#upTo(hint, item, most - least))
+    if (max === Infinity)
+      return min > chunk ? sequence(this.#times(hint, item, min), repeated(item, '*')) : repeated(item, unbounded(min))
+    if (max <= chunk) return repeated(item, bounded(min, max))
+    return sequence(this.#times(hint, item, min), this.#upTo(hint, item, max - min))
   }
 
   #times(hint: string, item: Piece, count: number): Piece {
@@ -102,14 +100,14 @@ export class GrammarRules {
     )
   }
 
-  #upTo(hint: string, item: Piece, most: number): Piece {
-    if (most === 0) return nothing
-    if (most <= chunk) return repeated(item, bounded(0, most))
+  #upTo(hint: string, item: Piece, max: number): Piece {
+    if (max === 0) return nothing
+    if (max <= chunk) return repeated(item, bounded(0, max))
     const whole = this.#chunk(hint, item)
-    const chunks = Math.floor(most / chunk)
+    const chunks = Math.floor(max / chunk)
     return choice([
       sequence(this.#upTo(hint, whole, chunks - 1), repeated(item, bounded(0, chunk - 1))),
-      sequence(this.#times(hint, whole, chunks), this.#upTo(hint, item, most % chunk)),
+      sequence(this.#times(hint, whole, chunks), this.#upTo(hint, item, max % chunk)),
     ])
   }
 
@@ -132,11 +130,11 @@ function repeated(item: Piece, suffix: string): Piece {
   return { text: item.text + suffix, kind: 'sequence', rules: item.rules }
 }
 
-function bounded(least: number, most: number): string {
-  if (least === most) return `{${least}}`
-  return least === 0 && most === 1 ? '?' : `{${least},${most}}`
+function bounded(min: number, max: number): string {
+  if (min === max) return `{${min}}`
+  return min === 0 && max === 1 ? '?' : `{${min},${max}}`
 }
 
-function unbounded(least: number): string {
-  return least === 0 ? '*' : least === 1 ? '+' : `{${least},}`
+function unbounded(min: number): string {
+  return min === 0 ? '*' : min === 1 ? '+' : `{${min},}`
 }

@@ -4,13 +4,13 @@ import { anyString, colon, comma } from './json-text.js'
 import { numberPiece } from './numbers.js'
 
 /** How deep arrays and objects may be nested where a schema says nothing of what they hold. */
-const mostDepth = 5
+const maxDepth = 5
 
 export const booleanPiece = choice([literal('true'), literal('false')])
 export const nullPiece = literal('null')
 
 /** Any JSON value, to a depth, so that a model cannot open brackets forever. */
-export function anyValue(rules: GrammarRules, depth = mostDepth): Piece {
+export function anyValue(rules: GrammarRules, depth = maxDepth): Piece {
   const single = [anyString(rules), numberPiece(rules, {}, false)!, booleanPiece, nullPiece]
   if (depth === 0) return rules.rule('value-0', choice(single))
   const inner = anyValue(rules, depth - 1)

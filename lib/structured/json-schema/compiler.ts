@@ -11,7 +11,7 @@ import type { Shapes } from './shapes.js'
 import { stringPiece } from './strings.js'
 
 /** Schemas within schemas, those counted that `$ref` leads to. */
-const mostDepth = 200
+const maxDepth = 200
 
 /** Makes rules of schemas; one that has been made is referred to, which is how a schema can contain itself. */
 export class SchemaCompiler implements Compiler {
@@ -43,7 +43,7 @@ export class SchemaCompiler implements Compiler {
       return reference(this.#open.get(key)!)
     }
     const path = conjunction[0]?.path ?? ''
-    if (this.#open.size > mostDepth) throw new Problem(path, `is nested more than ${mostDepth} deep`)
+    if (this.#open.size > maxDepth) throw new Problem(path, `is nested more than ${maxDepth} deep`)
     this.#open.set(key, '')
     const piece = this.#finish(key, hint, this.#choice(this.shapes.of(conjunction), hint, path))
     this.#known.set(key, piece)

@@ -3,10 +3,10 @@ import type { Shapes } from './shapes.js'
 import type { Json } from './snapshot.js'
 
 /** How far into properties of properties a difference is looked for. */
-const mostDepth = 3
+const maxDepth = 3
 
 /** Whether it is certain that no value fulfils both shapes. False says only that it could not be shown. */
-export function areDisjoint(a: Shape, b: Shape, shapes: Shapes, depth = mostDepth): boolean {
+export function areDisjoint(a: Shape, b: Shape, shapes: Shapes, depth = maxDepth): boolean {
   shapes.countComparison(a)
   const common = [...a.kinds].filter(kind => b.kinds.has(kind))
   if (common.length === 0) return true

@@ -2,14 +2,14 @@ import { choice, literal, type Piece, sequence } from '../grammar/pieces.js'
 import type { GrammarRules } from '../grammar/rules.js'
 
 /** Beyond as many common beginnings within each other, texts are listed side by side. */
-const mostDepth = 50
+const maxDepth = 50
 
 /**
  * One of some distinct texts. Beginnings that several have in common are written once: llama.cpp follows all ways that a
  * text may go on, at every token, and a thousand values would be a thousand ways.
  */
 export function oneOfTexts(rules: GrammarRules, hint: string, texts: readonly string[], depth = 0): Piece {
-  if (texts.length === 1 || depth > mostDepth) return choice(texts.map(literal))
+  if (texts.length === 1 || depth > maxDepth) return choice(texts.map(literal))
   const groups = new Map<string, string[]>()
   for (const text of texts) {
     const first = text === '' ? '' : String.fromCodePoint(text.codePointAt(0)!)
@@ -17,15 +17,15 @@ export function oneOfTexts(rules: GrammarRules, hint: string, texts: readonly st
   }
   return choice(
     [...groups.values()].map(group => {
-      const beginning = commonBeginning(group)
-      const rests = group.map(text => text.slice(beginning.length))
+      const prefix = commonPrefix(group)
+      const rests = group.map(text => text.slice(prefix.length))
       if (rests.length === 1) return literal(group[0]!)
-      return sequence(literal(beginning), rules.rule(hint, oneOfTexts(rules, hint, rests, depth + 1)))
+      return sequence(literal(prefix), rules.rule(hint, oneOfTexts(rules, hint, rests, depth + 1)))
     }),
   )
 }
 
-function commonBeginning(texts: readonly string[]): string {
+function commonPrefix(texts: readonly string[]): string {
   let common = Array.from(texts[0]!)
   for (const text of texts) {
     const characters = Array.from(text)

@@ -8,9 +8,9 @@ import { DigitRange } from './digit-range.js'
  * As many digits as a number can have and be the same when it is read as a double and written again; and two numbers
  * that differ within these digits are different doubles, so that comparing the digits is comparing the numbers.
  */
-const mostDigits = 15
+const maxDigits = 15
 /** All integers up to here are doubles, though they have one digit more. */
-const largestInteger = Number.MAX_SAFE_INTEGER
+const maxInteger = Number.MAX_SAFE_INTEGER
 
 /**
  * Numbers within bounds, of at most 15 digits before and after the point together, or `undefined` where there are none.
@@ -50,36 +50,36 @@ function edge({ value, open }: Bound): Edge {
 
 /** Numbers of no sign between two edges, a number of digits before the point at a time. */
 function magnitudes(rules: GrammarRules, from: Edge, to: Edge | undefined, whole: boolean): Piece | undefined {
-  const most = whole ? String(largestInteger).length : mostDigits
+  const max = whole ? String(maxInteger).length : maxDigits
   // an integer of more digits than the usual may not have any of them
-  const limit = whole && (to !== undefined || from.at.integer.length > mostDigits) ? limited(to) : to
+  const limit = whole && (to !== undefined || from.at.integer.length > maxDigits) ? limited(to) : to
   // beyond as many digits as there can be, a bound is none
-  const end = limit !== undefined && limit.at.integer.length <= most ? limit : undefined
+  const end = limit !== undefined && limit.at.integer.length <= max ? limit : undefined
   const options: Piece[] = []
   const first = from.at.integer.length
   const last = end?.at.integer.length ?? first
-  for (let length = first; length <= Math.min(last, most); length++) {
-    const least = length === first ? from : { at: { integer: `1${'0'.repeat(length - 1)}`, fraction: '' }, open: false }
+  for (let length = first; length <= Math.min(last, max); length++) {
+    const min = length === first ? from : { at: { integer: `1${'0'.repeat(length - 1)}`, fraction: '' }, open: false }
     const greatest =
       length === last && end !== undefined
         ? end
-        : { at: { integer: '9'.repeat(length), fraction: '9'.repeat(mostDigits) }, open: false }
-    const places = whole ? 0 : Math.max(0, mostDigits - length)
+        : { at: { integer: '9'.repeat(length), fraction: '9'.repeat(maxDigits) }, open: false }
+    const places = whole ? 0 : Math.max(0, maxDigits - length)
     const piece = new DigitRange(rules, {
-      low: least.at,
-      lowOpen: least.open,
+      low: min.at,
+      lowOpen: min.open,
       high: greatest.at,
       highOpen: greatest.open,
       places,
     }).piece()
     if (piece !== undefined) options.push(piece)
   }
-  if (end === undefined && first < mostDigits) {
+  if (end === undefined && first < maxDigits) {
     options.push(
       sequence(
         digit(1),
         rules.repeat('digit', digit(0), first, first),
-        moreDigits(rules, mostDigits - first - 1, whole),
+        moreDigits(rules, maxDigits - first - 1, whole),
       ),
     )
   }
@@ -87,11 +87,11 @@ function magnitudes(rules: GrammarRules, from: Edge, to: Edge | undefined, whole
 }
 
 function limited(to: Edge | undefined): Edge {
-  const largest = String(largestInteger)
+  const max = String(maxInteger)
   const isLess =
     to !== undefined &&
-    (to.at.integer.length < largest.length || (to.at.integer.length === largest.length && to.at.integer <= largest))
-  return isLess ? to : edge({ value: largestInteger, open: false })
+    (to.at.integer.length < max.length || (to.at.integer.length === max.length && to.at.integer <= max))
+  return isLess ? to : edge({ value: maxInteger, open: false })
 }
 
 function anyNumber(rules: GrammarRules, whole: boolean): Piece {
@@ -99,12 +99,9 @@ function anyNumber(rules: GrammarRules, whole: boolean): Piece {
   if (whole)
     return rules.rule(
       'integer',
-      choice([literal('0'), sequence(sign, digit(1), moreDigits(rules, mostDigits - 1, true))]),
+      choice([literal('0'), sequence(sign, digit(1), moreDigits(rules, maxDigits - 1, true))]),
     )
-  const fraction = rules.optional(
-    'fraction',
-    sequence(literal('.'), rules.repeat('digit', digit(0), 1, mostDigits - 1)),
-  )
+  const fraction = rules.optional('fraction', sequence(literal('.'), rules.repeat('digit', digit(0), 1, maxDigits - 1)))
   const exponent = sequence(
     characterOf([
       [0x45, 0x45],
@@ -121,7 +118,7 @@ function anyNumber(rules: GrammarRules, whole: boolean): Piece {
   )
   const magnitude = choice([
     sequence(literal('0'), fraction),
-    sequence(digit(1), moreDigits(rules, mostDigits - 1, false)),
+    sequence(digit(1), moreDigits(rules, maxDigits - 1, false)),
   ])
   return rules.rule('number', sequence(sign, magnitude, rules.optional('exponent', exponent)))
 }

@@ -43,7 +43,7 @@ export function objectPiece(compiler: Compiler, shape: Shape, hint: string): Pie
   const contents = firsts.map(({ piece }, i) => sequence(piece, rests[i]!))
   if (firstRequired === -1) {
     if (further !== nothing) contents.push(further)
-    if (shape.properties.count.least === 0) contents.push(nothing)
+    if (shape.properties.count.min === 0) contents.push(nothing)
   }
   return sequence(literal('{'), choice(contents), literal('}'))
 }
@@ -71,7 +71,7 @@ function membersOf(
       : compiler.isPossible(properties.others))
   const required = requiredNames(properties, [...named.keys()], open, path)
   const members = Array.from(named)
-    .filter(([name]) => required.has(name) || properties.count.most > required.size)
+    .filter(([name]) => required.has(name) || properties.count.max > required.size)
     .map(([name, nodes]) => ({
       piece: rules.rule(
         `${hint}-${name}`,
@@ -138,30 +138,27 @@ function requiredNames(
   open: boolean,
   path: string,
 ): ReadonlySet<string> {
-  const { least, most } = count
+  const { min, max } = count
   if (open) {
     // the same other key may be written twice, and then counts once
-    if (least > Math.max(required.size, names.length === 0 ? 1 : 0))
+    if (min > Math.max(required.size, names.length === 0 ? 1 : 0))
       throw new Problem(
         pathTo(path, 'minProperties'),
         'is not supported for an object with properties that are not named, but as 1 for one without names',
       )
-    if (most < Infinity && names.length > 0)
+    if (max < Infinity && names.length > 0)
       throw new Problem(
         pathTo(path, 'maxProperties'),
         'is not supported for an object with both named and other properties',
       )
     return required
   }
-  if (least > names.length)
-    throw new Problem(
-      pathTo(path, 'minProperties'),
-      `asks for ${least} properties, and the schema names ${names.length}`,
-    )
-  if (most < names.length && most > required.size)
+  if (min > names.length)
+    throw new Problem(pathTo(path, 'minProperties'), `asks for ${min} properties, and the schema names ${names.length}`)
+  if (max < names.length && max > required.size)
     throw new Problem(pathTo(path, 'maxProperties'), 'is not supported where it leaves a choice between the properties')
-  if (least <= Math.max(required.size, 1)) return required
-  if (least < names.length)
+  if (min <= Math.max(required.size, 1)) return required
+  if (min < names.length)
     throw new Problem(
       pathTo(path, 'minProperties'),
       'is not supported where it leaves a choice between the properties, but as 1',
@@ -171,10 +168,10 @@ function requiredNames(
 
 /** Properties that nobody named, with nothing in front of them. */
 function otherMembers({ rules }: Compiler, { properties: { count } }: Shape, other: Piece, named: number): Piece {
-  if (count.most === 0) return nothing
+  if (count.max === 0) return nothing
   const all = sequence(
     other,
-    rules.repeat('member', sequence(comma(rules), other), Math.max(count.least, 1) - 1, count.most - 1),
+    rules.repeat('member', sequence(comma(rules), other), Math.max(count.min, 1) - 1, count.max - 1),
   )
-  return named > 0 || count.least > 0 ? all : rules.optional('members', all)
+  return named > 0 || count.min > 0 ? all : rules.optional('members', all)
 }

@@ -13,9 +13,9 @@ interface Branches {
   isName: boolean
 }
 
-const longestName = 200
+const maxNameLength = 200
 /** Characters of a key that the model makes up: a small model that has begun one may not come to an end by itself. */
-const longestKey = 64
+const maxKeyLength = 64
 
 /**
  * A key that is none of the names. Beside names, a key is written in the one way that JavaScript writes it, so that none
@@ -23,14 +23,17 @@ const longestKey = 64
  */
 export function otherKey(rules: GrammarRules, names: readonly string[], path: string): Piece {
   if (names.length === 0)
-    return rules.rule('any-key', sequence(quote, rules.repeat('character', anyCharacter(rules), 0, longestKey), quote))
+    return rules.rule(
+      'any-key',
+      sequence(quote, rules.repeat('character', anyCharacter(rules), 0, maxKeyLength), quote),
+    )
   const root: Branches = { children: new Map(), isName: false }
   for (const name of names) {
     const characters = Array.from(name)
-    if (characters.length > longestName)
+    if (characters.length > maxNameLength)
       throw new Problem(
         path,
-        `has a name of more than ${longestName} characters, beside which no other properties are supported`,
+        `has a name of more than ${maxNameLength} characters, beside which no other properties are supported`,
       )
     let at = root
     for (const character of characters) {
@@ -54,11 +57,11 @@ export function keyOf(rules: GrammarRules, shapes: readonly Shape[]): Piece {
             'key',
             shape.values.filter(value => typeof value === 'string').map(value => JSON.stringify(value)),
           )
-        const { least, most } = shape.length
+        const { min, max } = shape.length
         const isFree = shape.pattern === undefined && shape.format === undefined
         return stringPiece(
           rules,
-          isFree ? { ...shape, length: { least, most: Math.min(most, Math.max(least, longestKey)) } } : shape,
+          isFree ? { ...shape, length: { min, max: Math.min(max, Math.max(min, maxKeyLength)) } } : shape,
         )
       }),
     ),
@@ -67,7 +70,7 @@ export function keyOf(rules: GrammarRules, shapes: readonly Shape[]): Piece {
 
 /** What may follow after the beginning of some names, up to the closing quote. */
 function different(rules: GrammarRules, { children, isName }: Branches): Piece {
-  const anything = rules.repeat('key-character', writtenCharacter(complement([])), 0, longestKey)
+  const anything = rules.repeat('key-character', writtenCharacter(complement([])), 0, maxKeyLength)
   const options = [...children].map(([character, branches]) =>
     sequence(escapedLiteral(character), rules.rule('other-key-rest', different(rules, branches))),
   )

@@ -63,13 +63,13 @@ const keywords = new Map<string, Keyword>([
   [
     'minLength',
     (read, value, path) => {
-      read.shape.length = { ...read.shape.length, least: count(value, path) }
+      read.shape.length = { ...read.shape.length, min: count(value, path) }
     },
   ],
   [
     'maxLength',
     (read, value, path) => {
-      read.shape.length = { ...read.shape.length, most: count(value, path) }
+      read.shape.length = { ...read.shape.length, max: count(value, path) }
     },
   ],
   [
@@ -116,8 +116,8 @@ const keywords = new Map<string, Keyword>([
       addFirstItems(read, nonEmptyArray(value, path), path)
     },
   ],
-  ['minItems', (read, value, path) => addItemCount(read, { least: count(value, path) })],
-  ['maxItems', (read, value, path) => addItemCount(read, { most: count(value, path) })],
+  ['minItems', (read, value, path) => addItemCount(read, { min: count(value, path) })],
+  ['maxItems', (read, value, path) => addItemCount(read, { max: count(value, path) })],
   [
     'uniqueItems',
     (_, value, path) => {
@@ -153,8 +153,8 @@ const keywords = new Map<string, Keyword>([
       read.shape.properties = { ...read.shape.properties, names: [read.child(value, path)] }
     },
   ],
-  ['minProperties', (read, value, path) => addPropertyCount(read, { least: count(value, path) })],
-  ['maxProperties', (read, value, path) => addPropertyCount(read, { most: count(value, path) })],
+  ['minProperties', (read, value, path) => addPropertyCount(read, { min: count(value, path) })],
+  ['maxProperties', (read, value, path) => addPropertyCount(read, { max: count(value, path) })],
   [
     '$ref',
     (read, value, path) => {
@@ -286,10 +286,10 @@ function contradictions(shape: Shape, path: string): void {
   const { bounds, length, items, properties } = shape
   const pairs: [boolean, string][] = [
     [isEmpty(bounds), 'the least number is not below the greatest'],
-    [length.least > length.most, 'minLength is above maxLength'],
-    [items.count.least > items.count.most, 'minItems is above maxItems'],
-    [properties.count.least > properties.count.most, 'minProperties is above maxProperties'],
-    [properties.required.size > properties.count.most, 'required names more properties than maxProperties allows'],
+    [length.min > length.max, 'minLength is above maxLength'],
+    [items.count.min > items.count.max, 'minItems is above maxItems'],
+    [properties.count.min > properties.count.max, 'minProperties is above maxProperties'],
+    [properties.required.size > properties.count.max, 'required names more properties than maxProperties allows'],
   ]
   for (const [contradicts, message] of pairs) if (contradicts) throw new Problem(path, `allows no value: ${message}`)
   if (narrow(shape) === undefined)

@@ -9,10 +9,10 @@ export type Kind = (typeof kinds)[number]
 /** Schemas that a value has to fulfil together. */
 export type Conjunction = readonly Node[]
 
-/** How many of something there may be; `most` may be infinite. */
+/** How many of something there may be; `max` may be infinite. */
 export interface Count {
-  least: number
-  most: number
+  min: number
+  max: number
 }
 
 /**
@@ -55,7 +55,7 @@ export interface Properties {
   names?: Conjunction
 }
 
-const anyCount: Count = { least: 0, most: Infinity }
+const anyCount: Count = { min: 0, max: Infinity }
 
 /** Every value. */
 export function anyShape(path: string): Shape {
@@ -117,9 +117,9 @@ export function intersect(a: Shape, b: Shape): Shape | undefined {
 export function narrow(shape: Shape): Shape | undefined {
   const left = new Set(shape.kinds)
   if (isEmpty(shape.bounds)) left.delete('number')
-  if (shape.length.least > shape.length.most) left.delete('string')
-  if (shape.items.count.least > shape.items.count.most) left.delete('array')
-  if (Math.max(shape.properties.count.least, shape.properties.required.size) > shape.properties.count.most)
+  if (shape.length.min > shape.length.max) left.delete('string')
+  if (shape.items.count.min > shape.items.count.max) left.delete('array')
+  if (Math.max(shape.properties.count.min, shape.properties.required.size) > shape.properties.count.max)
     left.delete('object')
   const values = shape.values?.filter(value => left.has(kindOf(value)) && fits(value, shape))
   for (const kind of left) if (values !== undefined && !values.some(value => kindOf(value) === kind)) left.delete(kind)
@@ -148,7 +148,7 @@ function fits(value: Json, shape: Shape): boolean {
     const other = shape.pattern ?? shape.format
     if (other !== undefined) throw new Problem(other.path, 'is not supported beside values that enum or const lists')
     const length = Array.from(value).length
-    return shape.length.least <= length && length <= shape.length.most
+    return shape.length.min <= length && length <= shape.length.max
   }
   if (constrains(shape, kindOf(value))) {
     throw new Problem(
@@ -159,12 +159,12 @@ function fits(value: Json, shape: Shape): boolean {
   return true
 }
 
-function isLimited({ least, most }: Count): boolean {
-  return least > 0 || most < Infinity
+function isLimited({ min, max }: Count): boolean {
+  return min > 0 || max < Infinity
 }
 
 function intersectCounts(a: Count, b: Count): Count {
-  return { least: Math.max(a.least, b.least), most: Math.min(a.most, b.most) }
+  return { min: Math.max(a.min, b.min), max: Math.min(a.max, b.max) }
 }
 
 export function intersectValues(

@@ -4,11 +4,11 @@ import type { Node } from './node.js'
 import type { SchemaReader } from './reader.js'
 import { anyShape, type Conjunction, intersect, isAny, narrow, type Shape } from './shape.js'
 
-const mostShapes = 200
+const maxShapes = 200
 /** Of shapes with shapes, most of which may come to nothing. */
-const mostPairs = 4000
-const mostReferences = 100
-const mostComparisons = 1_000_000
+const maxPairs = 4000
+const maxReferences = 100
+const maxComparisons = 1_000_000
 
 /**
  * Rewrites schemas as a choice of shapes: `$ref` is followed, `allOf` and keywords beside the others are merged into
@@ -46,8 +46,8 @@ export class Shapes {
 
   /** To be called for each two shapes that are compared, as properties of properties make many of few. */
   countComparison({ path }: Shape): void {
-    if (++this.#comparisons > mostComparisons)
-      throw new Problem(path, `would have to be compared with other branches more than ${mostComparisons} times`)
+    if (++this.#comparisons > maxComparisons)
+      throw new Problem(path, `would have to be compared with other branches more than ${maxComparisons} times`)
   }
 
   #ofNode(node: Node, within: readonly Node[]): readonly Shape[] {
@@ -80,7 +80,7 @@ export class Shapes {
   }
 
   #product(a: readonly Shape[], b: readonly Shape[], node: Node): readonly Shape[] {
-    if (a.length * b.length > mostPairs) throw tooMany(node)
+    if (a.length * b.length > maxPairs) throw tooMany(node)
     return this.#limited(
       a.flatMap(one => b.map(other => intersect(one, other))).filter(shape => shape !== undefined),
       node,
@@ -88,7 +88,7 @@ export class Shapes {
   }
 
   #limited(shapes: readonly Shape[], node: Node): readonly Shape[] {
-    if (shapes.length > mostShapes) throw tooMany(node)
+    if (shapes.length > maxShapes) throw tooMany(node)
     return shapes
   }
 
@@ -122,8 +122,8 @@ export class Shapes {
 
 function checkPath(node: Node, within: readonly Node[]): void {
   if (within.includes(node)) throw new Problem(node.path, 'refers back to itself with no property or item in between')
-  if (within.length > mostReferences)
-    throw new Problem(node.path, `is reached by more than ${mostReferences} references or combinations in a row`)
+  if (within.length > maxReferences)
+    throw new Problem(node.path, `is reached by more than ${maxReferences} references or combinations in a row`)
 }
 
 /** Asks for nothing, but for what `$ref` may lead to. */
@@ -132,5 +132,5 @@ function isBare({ own, allOf, anyOf, oneOf }: Node): boolean {
 }
 
 function tooMany(node: Node): Problem {
-  return new Problem(node.path, `has more than ${mostShapes} combinations of anyOf, oneOf and allOf`)
+  return new Problem(node.path, `has more than ${maxShapes} combinations of anyOf, oneOf and allOf`)
 }

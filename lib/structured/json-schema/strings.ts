@@ -29,8 +29,8 @@ export function stringPiece(rules: GrammarRules, { length, pattern, format }: Sh
   if (format !== undefined)
     return patterned(rules, readPattern(`^(${formats.get(format.name)!})$`, format.path), length, format.path)
   if (pattern !== undefined) return patterned(rules, readPattern(pattern.source, pattern.path), length, pattern.path)
-  if (length.least === 0 && length.most === Infinity) return anyString(rules)
-  return sequence(quote, rules.repeat('character', anyCharacter(rules), length.least, length.most), quote)
+  if (length.min === 0 && length.max === Infinity) return anyString(rules)
+  return sequence(quote, rules.repeat('character', anyCharacter(rules), length.min, length.max), quote)
 }
 
 /**
@@ -61,13 +61,13 @@ function patterned(rules: GrammarRules, branches: readonly Branch[], length: Cou
 }
 
 /** The branches of a pattern with the length asked for, as far as that is plain from each. */
-function withLength(branches: readonly Branch[], { least, most }: Count, path: string): readonly Branch[] {
+function withLength(branches: readonly Branch[], { min, max }: Count, path: string): readonly Branch[] {
   const fitting = branches.flatMap((branch): readonly Branch[] => {
     const { expression, atStart, atEnd } = branch
     const own = lengths(expression)
-    const longest = atStart && atEnd ? own.most : Infinity
-    if (own.least > most || longest < least) return []
-    if (own.least >= least && longest <= most) return [branch]
+    const ownMax = atStart && atEnd ? own.max : Infinity
+    if (own.min > max || ownMax < min) return []
+    if (own.min >= min && ownMax <= max) return [branch]
     if (atStart && atEnd && expression.kind === 'repeat' && expression.item.kind === 'set') {
       const { count } = expression
       return [
@@ -75,7 +75,7 @@ function withLength(branches: readonly Branch[], { least, most }: Count, path: s
           ...branch,
           expression: {
             ...expression,
-            count: { least: Math.max(count.least, least), most: Math.min(count.most, most) },
+            count: { min: Math.max(count.min, min), max: Math.min(count.max, max) },
           },
         },
       ]
@@ -86,6 +86,6 @@ function withLength(branches: readonly Branch[], { least, most }: Count, path: s
     )
   })
   if (fitting.length === 0)
-    throw new Problem(path, least === 0 && most === Infinity ? 'matches no text' : 'matches no text with such a length')
+    throw new Problem(path, min === 0 && max === Infinity ? 'matches no text' : 'matches no text with such a length')
   return fitting
 }

@@ -1,6 +1,6 @@
 import { median } from '../../report/statistics.js'
 import { batchedBench } from '../batched-bench.js'
-import { type BenchCase, type Figure, reasonOf, tokensFor } from '../case.js'
+import { type BenchCase, type Measurement, reasonOf, tokensFor } from '../case.js'
 import { runTask } from '../run-task.js'
 import type { Chats } from '../tasks/generation.js'
 
@@ -22,7 +22,7 @@ export const chats: BenchCase = {
     "Against llama-batched-bench, llama.cpp's own measure, with the same numbers of sequences and cells: without sampling, text or eviction. It has one pool of cells for all as we do, or a stream of cells for each.",
   minutes: { quick: 2, full: 12 },
   bars: [
-    { id: 'unified', what: '8 chats, ours / llama-batched-bench with one pool, tokens a second', least: 0.95 },
+    { id: 'unified', what: '8 chats, ours / llama-batched-bench with one pool, tokens a second', min: 0.95 },
     { id: 'separate', what: '8 chats, ours / llama-batched-bench with separate streams, tokens a second' },
     { id: 'gain', what: '8 chats / one chat, ours, tokens a second' },
   ],
@@ -71,14 +71,14 @@ export const chats: BenchCase = {
       }
     }
     const eight = speeds.at(-1)!
-    const against = (pool: 'unified' | 'separate'): Figure =>
+    const against = (pool: 'unified' | 'separate'): Measurement =>
       eight[pool].length > 0
         ? median(eight.ours) / median(eight[pool])
         : { missing: missing ?? 'not part of the quick run' }
     const quotient = (a: number[], b: number[]) => (a.length > 0 && b.length > 0 ? median(a) / median(b) : '-')
     const speed = (values: number[]) => (values.length > 0 ? median(values) : '-')
     return {
-      figures: {
+      measurements: {
         unified: against('unified'),
         separate: against('separate'),
         gain: median(eight.ours) / median(speeds[0]!.ours),

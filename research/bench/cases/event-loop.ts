@@ -11,7 +11,7 @@ export const eventLoop: BenchCase = {
   about:
     'Four chats of one process stream at once (the f16 model, cache 1,024), with the default sampling, and all their text is read. Meanwhile `perf_hooks.monitorEventLoopDelay` watches how late a timer of 10 ms comes; a process that does nothing is watched the same way.',
   minutes: { quick: 0.5, full: 1.5 },
-  bars: [{ id: 'p99', what: 'p99 while 4 chats stream, less that of an idle process (ms)', most: 5 }],
+  bars: [{ id: 'p99', what: 'p99 while 4 chats stream, less that of an idle process (ms)', max: 5 }],
   run: async context => {
     const {
       models: { f16 },
@@ -33,7 +33,7 @@ export const eventLoop: BenchCase = {
       signal,
     )
     return {
-      figures: { p99: delay.p99 - idle.p99 },
+      measurements: { p99: delay.p99 - idle.p99 },
       tables: [
         {
           id: 'event-loop',

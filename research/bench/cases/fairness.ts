@@ -34,7 +34,7 @@ export const fairness: BenchCase = {
       signal,
     )
     return {
-      figures: { shares: Math.max(...tokens) / Math.min(...tokens) },
+      measurements: { shares: Math.max(...tokens) / Math.min(...tokens) },
       tables: [
         {
           id: 'fairness',

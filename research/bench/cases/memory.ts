@@ -14,7 +14,7 @@ export const memory: BenchCase = {
     "One sequence (24M, cache 1,024) generates 200,000 tokens (quick: 6,000), all of its text read in JavaScript. Now and then garbage is collected and the process's anonymous memory looked at (RssAnon on Linux, elsewhere the resident set). " +
     'Allocators settle at first, so growth counts from a tenth of the run on: the largest value after it less the value then.',
   minutes: { quick: 0.5, full: 12 },
-  bars: [{ id: 'growth', what: 'growth / (1 % or 4 MB, whichever is more)', most: 1 }],
+  bars: [{ id: 'growth', what: 'growth / (1 % or 4 MB, whichever is more)', max: 1 }],
   run: async context => {
     const { models, threads, signal } = context
     const model = models['24M']
@@ -35,7 +35,7 @@ export const memory: BenchCase = {
     )
     const { from, growth, allowed } = growthOf(samples)
     return {
-      figures: { growth: growth / allowed },
+      measurements: { growth: growth / allowed },
       tables: [
         {
           id: 'memory',

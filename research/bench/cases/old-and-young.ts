@@ -14,7 +14,7 @@ export const oldAndYoung: BenchCase = {
     'How much, two sequences of equal age in one cache tell.',
   minutes: { quick: 0.5, full: 4 },
   bars: [
-    { id: 'ratio', what: 'old / young, 24M, cache 1,024', most: 1.03 },
+    { id: 'ratio', what: 'old / young, 24M, cache 1,024', max: 1.03 },
     { id: 'places', what: 'first / second of equal age in one shared cache' },
   ],
   run: async context => {
@@ -39,7 +39,7 @@ export const oldAndYoung: BenchCase = {
     const ratio = ratioOf(measured.old, measured.young)!
     const places = ratioOf(equal.old, equal.young)!
     return {
-      figures: { ratio: ratio.median, places: places.median },
+      measurements: { ratio: ratio.median, places: places.median },
       tables: [
         {
           id: 'old-and-young-ratio',

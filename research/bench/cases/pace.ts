@@ -48,7 +48,7 @@ export const pace: BenchCase = {
       ['beside a prompt', beside],
     ] as const
     return {
-      figures:
+      measurements:
         beside.length === 0
           ? {
               median: { missing: 'no token came while the prompt was decoded' },

@@ -46,7 +46,7 @@ export const prompt: BenchCase = {
     ).filter(([, times]) => times.length > 0)
     const ours = median(measured.ourPrompt)
     return {
-      figures: {
+      measurements: {
         node:
           measured.nodeLlamaCppPrompt.length > 0
             ? median(measured.nodeLlamaCppPrompt) / ours

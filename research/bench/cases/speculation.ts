@@ -1,5 +1,5 @@
 import { median, quantile } from '../../report/statistics.js'
-import { type BenchCase, type Figure, tokensFor } from '../case.js'
+import { type BenchCase, type Measurement, tokensFor } from '../case.js'
 import { questions } from '../questions.js'
 import { runTask } from '../run-task.js'
 import type { Pair, SpeculationTask } from '../tasks/speculation.js'
@@ -13,8 +13,8 @@ export const speculation: BenchCase = {
     'Two kinds of prompts: to repeat a quoted text with a small edit, where the history says much of what comes, and open questions, where it does not.',
   minutes: { quick: 0.7, full: 5 },
   bars: [
-    { id: 'edit', what: 'without / with speculation, repeating a quoted text with a small edit', least: 1.3 },
-    { id: 'questions', what: 'without / with speculation, open questions', least: 0.97 },
+    { id: 'edit', what: 'without / with speculation, repeating a quoted text with a small edit', min: 1.3 },
+    { id: 'questions', what: 'without / with speculation, open questions', min: 0.97 },
   ],
   run: async context => {
     const {
@@ -44,8 +44,8 @@ export const speculation: BenchCase = {
     }
     const ratios = (pairs: Pair[]) => pairs.map(({ off, on }) => off / on)
     return {
-      figures: Object.fromEntries(
-        measured.map(({ id, pairs }): [string, Figure] => [
+      measurements: Object.fromEntries(
+        measured.map(({ id, pairs }): [string, Measurement] => [
           id,
           pairs.length > 0 ? median(ratios(pairs)) : { missing: 'no reply had two tokens' },
         ]),

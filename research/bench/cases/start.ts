@@ -70,7 +70,7 @@ export const start: BenchCase = {
     const ratio = (value: number | undefined, of: number | undefined) =>
       value === undefined || of === undefined ? '-' : value / of
     return {
-      figures: {
+      measurements: {
         load: quotient(both(node.start), both(ours.start)),
         import: imports?.ours ?? { missing: missing.at(-1)?.reason ?? 'not measured' },
         memory: quotient(node.memory, ours.memory),

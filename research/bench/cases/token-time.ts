@@ -1,5 +1,5 @@
 import { alternate, type Course, type Entrant, ratioOf, timesOf } from '../alternate.js'
-import type { Bar, BenchCase, BenchContext, CaseOutcome, Figure } from '../case.js'
+import type { Bar, BenchCase, BenchContext, CaseOutcome, Measurement } from '../case.js'
 import { TokenProcess } from '../contender-process.js'
 import { type ContenderName, contenderTitles } from '../contenders.js'
 import type { ModelId } from '../models.js'
@@ -34,28 +34,28 @@ const sizes: Size[] = [
       {
         id: 'floor-downloaded',
         what: 'ours / floor, model as downloaded',
-        most: 1.05,
+        max: 1.05,
         of: ['downloaded', 'ours', 'floor'],
       },
-      { id: 'floor-f16', what: 'ours / floor, f16', most: 1.05, of: ['f16', 'ours', 'floor'] },
-      { id: 'floor-134M', what: 'ours / floor, 134M', most: 1.05, of: ['134M', 'ours', 'floor'] },
+      { id: 'floor-f16', what: 'ours / floor, f16', max: 1.05, of: ['f16', 'ours', 'floor'] },
+      { id: 'floor-134M', what: 'ours / floor, 134M', max: 1.05, of: ['134M', 'ours', 'floor'] },
       {
         id: 'node-f16',
         what: 'node-llama-cpp evaluate / ours, f16',
-        least: 1.6,
+        min: 1.6,
         of: ['f16', 'node-llama-cpp', 'ours'],
       },
       {
         id: 'node-24M',
         what: 'node-llama-cpp evaluate / ours, 24M',
-        least: 2.5,
+        min: 2.5,
         of: ['24M', 'node-llama-cpp', 'ours'],
       },
-      { id: 'server-f16', what: 'llama-server / ours, f16', least: 0.95, of: ['f16', 'llama-server', 'ours'] },
+      { id: 'server-f16', what: 'llama-server / ours, f16', min: 0.95, of: ['f16', 'llama-server', 'ours'] },
       {
         id: 'recompute',
         what: 'recompute / ours, model as downloaded',
-        least: 22.2,
+        min: 22.2,
         of: ['downloaded', 'recompute', 'ours'],
       },
     ],
@@ -69,7 +69,7 @@ const sizes: Size[] = [
       {
         id: 'recompute',
         what: 'recompute / ours, model as downloaded',
-        least: 22.2,
+        min: 22.2,
         of: ['downloaded', 'recompute', 'ours'],
       },
     ],
@@ -83,14 +83,14 @@ const sizes: Size[] = [
       {
         id: 'server-worst',
         what: 'llama-server / ours, worst token, f16',
-        least: 1.5,
+        min: 1.5,
         of: ['f16', 'llama-server', 'ours'],
         worst: true,
       },
       {
         id: 'recompute',
         what: 'recompute / ours, model as downloaded',
-        least: 22.2,
+        min: 22.2,
         of: ['downloaded', 'recompute', 'ours'],
       },
     ],
@@ -103,11 +103,11 @@ export const tokenTimes: BenchCase[] = sizes.map(size => ({
   title: `Time per token at a full cache of ${size.cache.toLocaleString('en')} tokens`,
   about,
   minutes: size.minutes,
-  bars: size.bars.map(({ id, what, most, least }) => ({
+  bars: size.bars.map(({ id, what, max, min }) => ({
     id,
     what: `${what}, cache ${size.cache.toLocaleString('en')}`,
-    most,
-    least,
+    max,
+    min,
   })),
   run: async context => {
     const models = size.models[context.quick ? 'quick' : 'full']
@@ -151,7 +151,7 @@ async function measure(
 
 function present({ cache, bars }: Size, cells: CellCourses[]): CaseOutcome {
   const of = (cell: CellCourses | undefined, name: ContenderName) => cell?.courses.find(course => course.name === name)
-  const figure = ({ of: [model, name, to], worst }: Size['bars'][number]): Figure => {
+  const measurement = ({ of: [model, name, to], worst }: Size['bars'][number]): Measurement => {
     const cell = cells.find(each => each.model === model)
     const [course, other] = [of(cell, name), of(cell, to)]
     if (course === undefined || other === undefined) return { missing: 'not part of the quick run' }
@@ -165,7 +165,7 @@ function present({ cache, bars }: Size, cells: CellCourses[]): CaseOutcome {
     return found === undefined ? ['-', '-'] : [found.median, `${found.lower.toFixed(3)} to ${found.upper.toFixed(3)}`]
   }
   return {
-    figures: Object.fromEntries(bars.map(bar => [bar.id, figure(bar)])),
+    measurements: Object.fromEntries(bars.map(bar => [bar.id, measurement(bar)])),
     tables: [
       {
         id: `token-time-ratios-${cache}`,

@@ -1,7 +1,7 @@
 import type { Series } from '../../report/plot.js'
 import { median, sum } from '../../report/statistics.js'
 import { settle } from '../alternate.js'
-import { type BenchCase, type CaseOutcome, type Figure, reasonOf, tokensFor } from '../case.js'
+import { type BenchCase, type CaseOutcome, type Measurement, reasonOf, tokensFor } from '../case.js'
 import type { ChatTurn } from '../chat-contender.js'
 import { ChatProcess } from '../contender-process.js'
 import { type ChatName, contenderTitles } from '../contenders.js'
@@ -26,9 +26,9 @@ export const turns: BenchCase = {
     'Replies differ in length where a model ends one early, so times are also given for each token of the replies.',
   minutes: { quick: 1.5, full: 9 },
   bars: [
-    { id: 'total', what: 'node-llama-cpp chat / ours, all turns', least: 2.5 },
-    { id: 'worst', what: 'node-llama-cpp chat / ours, worst time to the first token', least: 5 },
-    { id: 'growth', what: 'ours, median time to the first token, turns 51 to 60 / 21 to 30', most: 1.05 },
+    { id: 'total', what: 'node-llama-cpp chat / ours, all turns', min: 2.5 },
+    { id: 'worst', what: 'node-llama-cpp chat / ours, worst time to the first token', min: 5 },
+    { id: 'growth', what: 'ours, median time to the first token, turns 51 to 60 / 21 to 30', max: 1.05 },
   ],
   run: async context => {
     const {
@@ -82,7 +82,7 @@ export function present(chats: Chat[], model: string, count: number): CaseOutcom
     const total = sum(turns.map(({ totalMs }) => totalMs))
     return { total, tokens: sum(turns.map(({ tokens }) => tokens)), median: median(first), worst: Math.max(...first) }
   }
-  const ratio = (of: (chat: Chat) => number): Figure =>
+  const ratio = (of: (chat: Chat) => number): Measurement =>
     count < questions.length
       ? few
       : ours === undefined
@@ -97,7 +97,7 @@ export function present(chats: Chat[], model: string, count: number): CaseOutcom
     ours === undefined ? [] : [{ name: chat.name, mine: totals(ours), theirs: totals(chat) }],
   )
   return {
-    figures: {
+    measurements: {
       total: ratio(chat => totals(chat).total),
       worst: ratio(chat => totals(chat).worst),
       growth:

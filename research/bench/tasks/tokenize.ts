@@ -6,6 +6,6 @@ import { loadModel } from '../../../lib/index.js'
  */
 export async function tokenize({ path, texts }: { path: string; texts: string[] }): Promise<number[][]> {
   await using model = await loadModel(path, { gpu: false, threads: 1, onWarning: () => {} })
-  const beginning = Array.from(model.tokenize(model.nativeInfo.beginningText, { special: true }))
+  const beginning = Array.from(model.tokenize(model.nativeInfo.bosText, { special: true }))
   return texts.map(text => [...beginning, ...model.tokenize(text)])
 }

@@ -84,12 +84,12 @@ async function perform(world: World, outcome: Outcome): Promise<void> {
       outcome.made = [{ chat: world.model.createChat({ ...plainText(world), ...operation.options }) }]
       return
     case 'turn':
-      return read(signal => chat!.stream(operation.said, { ...operation.options, signal }), operation.reading, outcome)
+      return read(signal => chat!.stream(operation.input, { ...operation.options, signal }), operation.reading, outcome)
     case 'regenerate':
       return read(signal => chat!.regenerate({ ...operation.options, signal }), operation.reading, outcome)
     case 'ask':
       try {
-        outcome.text = (await chat!.ask(operation.said, operation.options)).text
+        outcome.text = (await chat!.ask(operation.input, operation.options)).text
       } catch (error) {
         // Now, before what waits behind it takes it back.
         outcome.leftBehind = chat!.messages.at(-1)?.content
@@ -103,7 +103,7 @@ async function perform(world: World, outcome: Outcome): Promise<void> {
       outcome.made = [{ chat: await chat!.fork() }]
       return
     case 'candidates':
-      outcome.made = await chat!.candidates(operation.said, operation.as.length, operation.options)
+      outcome.made = await chat!.candidates(operation.input, operation.as.length, operation.options)
       return
     case 'add':
       return chat!.add(operation.messages)
@@ -118,7 +118,10 @@ async function perform(world: World, outcome: Outcome): Promise<void> {
       return chat!.close()
     case 'stateless': {
       const before = world.conversations.get(operation.conversation) ?? []
-      const history: ChatMessage[] = [...before.slice(0, 2 * operation.keep), { role: 'user', content: operation.said }]
+      const history: ChatMessage[] = [
+        ...before.slice(0, 2 * operation.keep),
+        { role: 'user', content: operation.input },
+      ]
       outcome.history = history
       return read(
         signal =>

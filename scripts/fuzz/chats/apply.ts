@@ -37,17 +37,17 @@ export function apply(world: World, outcome: Outcome, company: Company): string[
       const { messages = [], system, keepMessages } = operation.options
       if (!failed)
         begin(world, operation.as, outcome.made![0]!, [
-          new ExpectedChat(messages, system, { beginning: world.beginning, keepsAll: keepMessages === 'all' }),
+          new ExpectedChat(messages, system, { bosText: world.bosText, keepsAll: keepMessages === 'all' }),
         ])
       return [operation.as]
     }
     case 'turn':
     case 'ask': {
-      const said: ChatMessage[] =
-        typeof operation.said === 'string' ? [{ role: 'user', content: operation.said }] : operation.said
+      const input: ChatMessage[] =
+        typeof operation.input === 'string' ? [{ role: 'user', content: operation.input }] : operation.input
       change(live, before =>
         replies(outcome).map(text =>
-          text === undefined ? before : before.clone().say([...said, { role: 'assistant', content: text }]),
+          text === undefined ? before : before.clone().say([...input, { role: 'assistant', content: text }]),
         ),
       )
       return [operation.chat]
@@ -77,8 +77,8 @@ export function apply(world: World, outcome: Outcome, company: Company): string[
       change(
         live,
         before => {
-          const most = before.lastExchanges(operation.exchanges)
-          if (company.others ? removed.length > before.present.length : removed.length !== most) return []
+          const max = before.lastExchanges(operation.exchanges)
+          if (company.others ? removed.length > before.present.length : removed.length !== max) return []
           const after = before.clone()
           return JSON.stringify(after.removeLast(removed.length)) === JSON.stringify(removed) ? [after] : []
         },
@@ -104,7 +104,7 @@ export function apply(world: World, outcome: Outcome, company: Company): string[
             made,
             live!.possible.map(each =>
               each.clone().say([
-                { role: 'user', content: operation.said },
+                { role: 'user', content: operation.input },
                 { role: 'assistant', content: made.text! },
               ]),
             ),

@@ -3,7 +3,7 @@ import type { SeededRandom } from '../../../test/tools/tiny-random.js'
 import { type Leave, type Memory, memories, type Operation, type Program, type Reading, type Setup } from './program.js'
 
 /** Chats that are open at a time, at most. */
-const mostChats = 6
+const maxChats = 6
 
 /** A program of so many operations, which depends on nothing but the random numbers. */
 export function drawProgram(random: SeededRandom, length: number, only?: Memory): Program {
@@ -93,7 +93,7 @@ class Drawing {
   }
 
   #simple(chat: string): Operation {
-    const full = this.#chats.length >= mostChats
+    const full = this.#chats.length >= maxChats
     switch (
       this.#weighted({
         turn: 42,
@@ -114,7 +114,7 @@ class Drawing {
       })
     ) {
       case 'ask':
-        return { do: 'ask', chat, said: this.#text(), options: this.#reply() }
+        return { do: 'ask', chat, input: this.#text(), options: this.#reply() }
       case 'regenerate':
         return { do: 'regenerate', chat, options: this.#reply(), reading: this.#reading() }
       case 'undo':
@@ -127,7 +127,7 @@ class Drawing {
           return {
             do: 'candidates',
             chat,
-            said: this.#text(),
+            input: this.#text(),
             options: this.#reply(),
             as: Array.from({ length: this.#between(1, 3) }, () => this.#newChat()),
           }
@@ -151,7 +151,7 @@ class Drawing {
           do: 'stateless',
           conversation: this.#conversation(),
           keep: this.#chance(0.7) ? 1_000 : this.#between(0, 3),
-          said: this.#text(),
+          input: this.#text(),
           options: this.#reply(),
           reading: this.#reading(),
         }
@@ -164,7 +164,7 @@ class Drawing {
     return {
       do: 'turn',
       chat,
-      said: this.#chance(0.9) ? this.#text() : [...this.#exchanges(1), this.#user()],
+      input: this.#chance(0.9) ? this.#text() : [...this.#exchanges(1), this.#user()],
       options: this.#reply(),
       reading: this.#reading(),
     }
@@ -271,8 +271,8 @@ class Drawing {
     return this.#random.uniform() < probability
   }
 
-  #between(least: number, most: number): number {
-    return least + this.#random.integer(most - least + 1)
+  #between(min: number, max: number): number {
+    return min + this.#random.integer(max - min + 1)
   }
 
   #one<T>(list: readonly T[]): T {

@@ -34,23 +34,23 @@ export class ExpectedChat {
   system: string | undefined
   /** Its system prompt was another when what it holds was decoded: with several layers, what has seen that one is not as if it had not. */
   hadOtherSystem = false
-  readonly #beginning: string
+  readonly #bosText: string
   readonly #keepsAll: boolean
 
-  /** `beginning`: the text of the token that all prompts begin with. */
+  /** `bosText`: the text of the token that all prompts begin with. */
   constructor(
     messages: readonly ChatMessage[],
     system: string | undefined,
-    { beginning, keepsAll }: { beginning: string; keepsAll: boolean },
+    { bosText, keepsAll }: { bosText: string; keepsAll: boolean },
   ) {
-    this.#beginning = beginning
+    this.#bosText = bosText
     this.#keepsAll = keepsAll
     this.system = system
     this.say(messages)
   }
 
   clone(): ExpectedChat {
-    const copy = new ExpectedChat([], this.system, { beginning: this.#beginning, keepsAll: this.#keepsAll })
+    const copy = new ExpectedChat([], this.system, { bosText: this.#bosText, keepsAll: this.#keepsAll })
     copy.#said = this.#said.map(message => ({ ...message }))
     copy.hadOtherSystem = this.hadOtherSystem
     return copy
@@ -183,7 +183,7 @@ export class ExpectedChat {
   #rendered(from: number): { text: string; ends: number[] } {
     const ends: number[] = []
     const said = this.#said.slice(from)
-    let text = this.#beginning + (this.system === undefined ? '' : `<|im_start|>system\n${this.system}<|im_end|>\n`)
+    let text = this.#bosText + (this.system === undefined ? '' : `<|im_start|>system\n${this.system}<|im_end|>\n`)
     said.forEach(({ role, content }, i) => {
       const before = said[i - 1]?.role
       if (before === 'assistant') text += '<|im_end|>\n'

@@ -1,6 +1,6 @@
 import type { ExpectedChat, Observed } from './expected-chat.js'
 import { Fault } from './fault.js'
-import { disagreement, farthest, mostTokens, type Reference, type Thought } from './reference.js'
+import { disagreement, farthest, maxTokens, type Reference, type Thought } from './reference.js'
 import type { LiveChat, World } from './world.js'
 
 /** Most that log-probabilities of a 32-bit cache may differ by. */
@@ -11,7 +11,7 @@ const bound = 2e-3
  */
 const broughtBack = 40
 /** In so many places a new sequence is cut, to see what a last bit does. */
-const mostCuts = 400
+const maxCuts = 400
 /** The tokens of a reply, and how likely it said that they were. */
 export interface Told {
   tokens: readonly number[]
@@ -54,16 +54,16 @@ export function compareSize({ model }: World, name: string, { chat }: LiveChat, 
   // A recurrent model decodes again what was taken back.
   const waiting =
     model.memory.kind === 'hybrid' || model.memory.kind === 'recurrent' ? 48 : policy === 'recompute' ? 2 : 1
-  const most = full + waiting
-  if (cachedTokens > most)
-    throw new Fault('size', `${name}: ${cachedTokens} tokens are kept, and there should be ${most} at most`)
+  const max = full + waiting
+  if (cachedTokens > max)
+    throw new Fault('size', `${name}: ${cachedTokens} tokens are kept, and there should be ${max} at most`)
   if (policy === 'dense' && evictedTokens > 0)
     throw new Fault('size', `${name}: a dense cache has evicted ${evictedTokens} tokens`)
   const exact = policy === 'streaming' && evict === 'token' && waiting === 1
-  if (exact && evictedTokens > 0 && evictedTokens !== evictedBefore && cachedTokens !== most)
+  if (exact && evictedTokens > 0 && evictedTokens !== evictedBefore && cachedTokens !== max)
     throw new Fault(
       'size',
-      `${name}: ${cachedTokens} tokens are kept although some were evicted, and there should be ${most}`,
+      `${name}: ${cachedTokens} tokens are kept although some were evicted, and there should be ${max}`,
     )
 }
 
@@ -131,10 +131,9 @@ async function isRounding(
   const noise = farthest(expected, await reference.fresh(tokens, scored, [1]))
   if (noise > bound / 100 && disagreement(found, expected, bound + 30 * Math.min(noise, bound)) === undefined)
     return true
-  const step = Math.max(1, Math.floor(tokens.length / mostCuts))
+  const step = Math.max(1, Math.floor(tokens.length / maxCuts))
   for (let at = tokens.length - scored - 1; at > 0; at -= step) {
-    if (disagreement(found, await reference.fresh(tokens, scored, [at, 1, mostTokens]), bound) === undefined)
-      return true
+    if (disagreement(found, await reference.fresh(tokens, scored, [at, 1, maxTokens]), bound) === undefined) return true
   }
   return false
 }
@@ -148,7 +147,7 @@ function comparable(
 ): Int32Array | undefined {
   const { policy, window, sinks, reanchorEvery } = chat.limits
   const { memory } = world.model
-  if (kept.length === 0 || kept.length > mostTokens) return undefined
+  if (kept.length === 0 || kept.length > maxTokens) return undefined
   if (policy === 'recompute') return kept.subarray(-(window + 1))
   // Of a prompt that was left, more may wait than there is room for.
   if (kept.length > sinks + window + (policy === 'dense' ? 0 : 1)) return undefined

@@ -37,12 +37,12 @@ export interface Reading {
 /** Names stand for chats (`c1`), files (`f1`) and conversations that are held outside (`s1`). */
 export type Operation =
   | { do: 'create'; as: string; options: ChatOptions }
-  | { do: 'turn'; chat: string; said: string | ChatMessage[]; options: GenerateOptions; reading: Reading }
-  | { do: 'ask'; chat: string; said: string; options: GenerateOptions }
+  | { do: 'turn'; chat: string; input: string | ChatMessage[]; options: GenerateOptions; reading: Reading }
+  | { do: 'ask'; chat: string; input: string; options: GenerateOptions }
   | { do: 'regenerate'; chat: string; options: GenerateOptions; reading: Reading }
   | { do: 'undo'; chat: string; exchanges: number }
   | { do: 'fork'; chat: string; as: string }
-  | { do: 'candidates'; chat: string; said: string; options: GenerateOptions; as: string[] }
+  | { do: 'candidates'; chat: string; input: string; options: GenerateOptions; as: string[] }
   | { do: 'add'; chat: string; messages: ChatMessage[] }
   | { do: 'setSystem'; chat: string; system?: string }
   | { do: 'save'; chat: string; file: string }
@@ -51,7 +51,7 @@ export type Operation =
   /** All at once; those of one chat queue up. */
   | { do: 'together'; operations: Operation[] }
   /** One call of streamChat, which goes on from the conversation's first `keep` exchanges; all of them where it has fewer. */
-  | { do: 'stateless'; conversation: string; keep: number; said: string; options: GenerateOptions; reading: Reading }
+  | { do: 'stateless'; conversation: string; keep: number; input: string; options: GenerateOptions; reading: Reading }
   | { do: 'wait'; milliseconds: number }
   /** The model is closed, with all that goes on, and loaded again. */
   | { do: 'restart' }

@@ -19,7 +19,7 @@ export interface Thought {
 /** What comes next is compared as far as it is among so many likeliest tokens in both. */
 const alternatives = 8
 /** Fresh sequences have room for that many tokens. */
-export const mostTokens = 1_500
+export const maxTokens = 1_500
 
 /** The model once more, in a cache of its own, where what a conversation's cache holds is looked at and compared. */
 export class Reference {
@@ -28,7 +28,7 @@ export class Reference {
 
   private constructor(model: Model) {
     this.#model = model
-    const ends = Array.from(new Set([model.nativeInfo.endText, '<|im_end|>'])).flatMap(text =>
+    const ends = Array.from(new Set([model.nativeInfo.eosText, '<|im_end|>'])).flatMap(text =>
       Array.from(model.tokenize(text, { special: true })),
     )
     this.#sampling = {
@@ -72,7 +72,7 @@ export class Reference {
    * What a new sequence makes of the last tokens behind the others, and what follows all of them. It is given so many at a time,
    * and as many as the last time from then on.
    */
-  fresh(tokens: Int32Array, scored = 0, parts: readonly number[] = [mostTokens]): Promise<Thought> {
+  fresh(tokens: Int32Array, scored = 0, parts: readonly number[] = [maxTokens]): Promise<Thought> {
     const jobs: NativeJob[] = []
     for (let from = 0; from < tokens.length - scored; ) {
       const to = Math.min(from + (parts[jobs.length] ?? parts.at(-1)!), tokens.length - scored)
@@ -84,7 +84,7 @@ export class Reference {
       {
         policy: 'dense',
         sinks: 0,
-        window: mostTokens + 64,
+        window: maxTokens + 64,
         reanchorEvery: 1,
         rebaseAfter: 2 ** 30,
         verify: false,

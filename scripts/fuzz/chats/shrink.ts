@@ -7,9 +7,9 @@ export type Shows = (program: Program) => Promise<boolean>
  * A shorter program with the same fault: without the operations, one by one and in runs, that it does not need, each as plain
  * as it may be. Tries so many programs at most.
  */
-export async function shrink(program: Program, shows: Shows, most = 400): Promise<Program> {
+export async function shrink(program: Program, shows: Shows, max = 400): Promise<Program> {
   let best = program
-  let left = most
+  let left = max
   const attempt = async (operations: Operation[], setup: Setup = best.setup) => {
     if (left-- <= 0) return false
     const shorter = { setup, operations }
@@ -73,10 +73,10 @@ function* plainerOnes(operation: Operation): Generator<Operation[]> {
   } else if ('options' in operation) {
     for (const options of without(operation.options)) yield [{ ...operation, options } as Operation]
   }
-  if ('said' in operation && operation.said !== 'x') {
-    yield [{ ...operation, said: 'x' } as Operation]
-    if (typeof operation.said === 'string' && operation.said.length > 3)
-      yield [{ ...operation, said: operation.said.slice(0, operation.said.length / 2) } as Operation]
+  if ('input' in operation && operation.input !== 'x') {
+    yield [{ ...operation, input: 'x' } as Operation]
+    if (typeof operation.input === 'string' && operation.input.length > 3)
+      yield [{ ...operation, input: operation.input.slice(0, operation.input.length / 2) } as Operation]
   }
   if (operation.do === 'add' && operation.messages.length > 2)
     yield [{ ...operation, messages: operation.messages.slice(-2) }]

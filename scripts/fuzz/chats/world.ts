@@ -42,16 +42,16 @@ export class World {
   }
 
   /** The text of the token that prompts begin with. */
-  get beginning(): string {
-    const { beginningToken, beginningText } = this.model.nativeInfo
-    return beginningToken === undefined ? '' : beginningText
+  get bosText(): string {
+    const { bosToken, bosText } = this.model.nativeInfo
+    return bosToken === undefined ? '' : bosText
   }
 
   /** Texts of control tokens that no reply is to have. */
   get controls(): string[] {
-    const { specialTokens, endText } = this.model.nativeInfo
+    const { specialTokens, eosText } = this.model.nativeInfo
     return specialTokens.filter(
-      text => text !== endText && text !== '<|im_end|>' && this.model.tokenize(text, { special: true }).length === 1,
+      text => text !== eosText && text !== '<|im_end|>' && this.model.tokenize(text, { special: true }).length === 1,
     )
   }
 

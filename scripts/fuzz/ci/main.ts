@@ -10,7 +10,7 @@ import { targets } from '../targets.js'
 /** Apart from the random programs, which come first. */
 const names = Object.keys(targets).filter(name => !name.startsWith('chats'))
 /** For each of these, however long the programs took. */
-const leastSeconds = 10
+const minSeconds = 10
 
 const program = new Command('fuzz:ci')
   .description(
@@ -34,7 +34,7 @@ const program = new Command('fuzz:ci')
       )
         failed.push('chats')
       const left = minutes * 60 - (performance.now() - started) / 1_000
-      const seconds = Math.max(leastSeconds, Math.floor(left / names.length))
+      const seconds = Math.max(minSeconds, Math.floor(left / names.length))
       for (const name of names) {
         if (!(await succeeds('main.ts', [name, '--seconds', String(seconds), ...seeded], interrupted.signal)))
           failed.push(name)

@@ -11,7 +11,7 @@ const grace = 5_000
 /** What a reply by a grammar may end with. */
 const codes = new Set(['INVALID_OPTION', 'GRAMMAR_TOO_COMPLEX', 'DECODE_FAILED'])
 /** A larger grammar takes the reference too long. */
-const mostForReference = 1_500
+const maxForReference = 1_500
 
 const fragments = [
   '"',
@@ -79,7 +79,7 @@ export const grammars: FuzzTarget = {
     const { user, system } = process.cpuUsage(before)
     expect((user + system) / 1_000 < timeLimit + grace, `it took ${Math.round((user + system) / 1_000)} ms of CPU`)
     count(reply === undefined ? 'refused or given up' : reply.reason)
-    if (reply === undefined || source.length > mostForReference || /[<!]|\d{3}/.test(source)) return
+    if (reply === undefined || source.length > maxForReference || /[<!]|\d{3}/.test(source)) return
     const reference = new GbnfGrammar(source)
     const text = JSON.stringify(reply.text)
     expect(reference.begins(reply.text), `no sentence begins with ${text}`)

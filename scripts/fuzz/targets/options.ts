@@ -226,14 +226,14 @@ const doors: Door[] = [
   { name: 'detokenize', names: ['special'], call: ({ model }, given) => model.detokenize([5], given) },
   { name: 'detokenize tokens', names: [], value: 'token list', call: ({ model }, given) => model.detokenize(given) },
   {
-    name: 'said',
+    name: 'input',
     names: ['role', 'content', 'toolCalls', 'toolCallId', 'reasoning'],
     call: ({ model }, given) => withChat(model, chat => chat.ask(given, { maxTokens: 1 })),
   },
   {
-    name: 'said',
+    name: 'input',
     names: [],
-    value: 'said',
+    value: 'input',
     call: ({ model }, given) => withChat(model, chat => chat.ask(given, { maxTokens: 1 })),
   },
   { name: 'add', names: [], value: 'messages', call: ({ model }, given) => withChat(model, chat => chat.add(given)) },
@@ -371,7 +371,7 @@ function renamed(given: unknown): never {
 
 /** All of it, or a part. */
 async function read(stream: AsyncIterable<unknown>, random: SeededRandom): Promise<void> {
-  const most = random.integer(5) === 0 ? random.integer(4) : 200
+  const max = random.integer(5) === 0 ? random.integer(4) : 200
   let events = 0
-  for await (const _ of stream) if (++events > most) return
+  for await (const _ of stream) if (++events > max) return
 }

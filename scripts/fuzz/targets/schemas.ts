@@ -30,7 +30,7 @@ export default {
     if (random.integer(4) === 0) typed(() => parseGenerateOptions({ responseFormat: schema }))
     if (random.integer(4) === 0) {
       const tools = typed(() => parseTools({ f: { parameters: schema, description: 'x' } }, 'createChat'))
-      if (tools !== undefined) JSON.stringify(tools.told)
+      if (tools !== undefined) JSON.stringify(tools.forPrompt)
     }
     if (random.integer(4) === 0) {
       const messages = typed(() =>

@@ -115,7 +115,7 @@ export default {
   async attempt(random, _, { describe, count }) {
     const kind = random.integer(4)
     if (kind === 0) {
-      authorship(random, describe)
+      inputMarking(random, describe)
       count('known: rendered')
       return
     }
@@ -155,7 +155,7 @@ export default {
   },
 } satisfies FuzzTarget
 
-function authorship(random: SeededRandom, describe: (input: string) => void): void {
+function inputMarking(random: SeededRandom, describe: (input: string) => void): void {
   const names = [...exact, ...bounded]
   const name = names[random.integer(names.length)]!
   const sample: Sample = samples[name]

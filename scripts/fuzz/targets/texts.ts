@@ -79,7 +79,7 @@ const vocabularies: Vocabulary[] = [
 ]
 
 /** At most; many are much shorter. */
-const longest = 4_000
+const maxLength = 4_000
 
 const texts: FuzzTarget = {
   description:
@@ -133,7 +133,7 @@ function attempted(
 }
 
 function randomText(random: SeededRandom): string {
-  const length = random.integer(random.integer(10) === 0 ? longest : 300)
+  const length = random.integer(random.integer(10) === 0 ? maxLength : 300)
   let text = ''
   while (text.length < length) {
     const piece = random.integer(12) === 0 ? randomCharacters(random) : textClasses[random.integer(textClasses.length)]!

@@ -6,7 +6,7 @@ import { type Check, onLinuxX64 } from '../check.js'
 import { firstTypeScript, withModel } from '../readme.js'
 import { toolFolder } from '../tools.js'
 
-const most = { megabytes: 60, packages: 12, importMs: 60 }
+const limits = { megabytes: 60, packages: 12, importMs: 60 }
 
 export const installation: Check[] = [
   {
@@ -46,7 +46,7 @@ export const installation: Check[] = [
   },
   {
     name: 'size',
-    title: `node_modules is under ${most.megabytes} MB`,
+    title: `node_modules is under ${limits.megabytes} MB`,
     unavailable: onLinuxX64,
     run: async context => {
       const project = await context.installed()
@@ -54,24 +54,24 @@ export const installation: Check[] = [
         spawnSync('du', ['-sk', project.path('node_modules')], { encoding: 'utf8' }).stdout.split('\t')[0],
       )
       const megabytes = (kilobytes * 1024) / 1e6
-      if (!(megabytes < most.megabytes)) throw new Error(`It is ${megabytes.toFixed(1)} MB.`)
+      if (!(megabytes < limits.megabytes)) throw new Error(`It is ${megabytes.toFixed(1)} MB.`)
       return `${megabytes.toFixed(1)} MB (du -sh: ${(kilobytes / 1024).toFixed(1)}M)`
     },
   },
   {
     name: 'packages',
-    title: `fewer than ${most.packages} packages besides llama.cpp's libraries`,
+    title: `fewer than ${limits.packages} packages besides llama.cpp's libraries`,
     run: async context => {
       const packages = packagesIn((await context.installed()).path('node_modules')).filter(
         name => !name.startsWith('@node-llama-cpp/'),
       )
-      if (packages.length >= most.packages) throw new Error(`They are ${packages.length}: ${packages.join(', ')}`)
+      if (packages.length >= limits.packages) throw new Error(`They are ${packages.length}: ${packages.join(', ')}`)
       return `${packages.length}: ${packages.join(', ')}`
     },
   },
   {
     name: 'import',
-    title: `importing takes less than ${most.importMs} ms`,
+    title: `importing takes less than ${limits.importMs} ms`,
     run: async context => {
       const project = await context.installed()
       await project.write('empty.mjs', '')
@@ -88,7 +88,8 @@ export const installation: Check[] = [
         }
       }
       const took = median(with_) - median(without)
-      if (!(took < most.importMs)) throw new Error(`It takes ${took.toFixed(0)} ms (median of 20, less an empty Node).`)
+      if (!(took < limits.importMs))
+        throw new Error(`It takes ${took.toFixed(0)} ms (median of 20, less an empty Node).`)
       return `${took.toFixed(0)} ms, the median of 20 processes less that of 20 empty ones`
     },
   },

@@ -59,9 +59,9 @@ export class Transformer {
   /** Of a token after that hidden state; natural logarithm. */
   negativeLogLikelihood(hidden: Float64Array, token: number): number {
     const logits = apply(this.model.output, hidden)
-    const largest = logits.reduce((a, b) => Math.max(a, b))
-    const sum = logits.reduce((total, logit) => total + Math.exp(logit - largest), 0)
-    return largest + Math.log(sum) - logits[token]!
+    const max = logits.reduce((a, b) => Math.max(a, b))
+    const sum = logits.reduce((total, logit) => total + Math.exp(logit - max), 0)
+    return max + Math.log(sum) - logits[token]!
   }
 
   #feedForward({ gate, up, down }: Layer, x: Float64Array): Float64Array {
@@ -90,7 +90,7 @@ export class Transformer {
     for (let head = 0; head < heads; head++) {
       const from = head * headWidth
       const shared = Math.floor((head * keyValueHeads) / heads) * headWidth
-      let largest = -Infinity
+      let max = -Infinity
       for (let i = 0; i < keys.length; i++) {
         const key = rotatedKeys[i]!
         let score = 0
@@ -98,10 +98,10 @@ export class Transformer {
         score /= Math.sqrt(headWidth)
         if (this.model.positions === 'alibi') score -= this.#slopes[head]! * (own - positions[i]!)
         weights[i] = score
-        largest = Math.max(largest, score)
+        max = Math.max(max, score)
       }
       let total = 0
-      for (let i = 0; i < keys.length; i++) total += weights[i] = Math.exp(weights[i]! - largest)
+      for (let i = 0; i < keys.length; i++) total += weights[i] = Math.exp(weights[i]! - max)
       for (let i = 0; i < keys.length; i++) {
         const weight = weights[i]! / total
         const value = values[i]!

@@ -1,4 +1,4 @@
-import { chooseGpu, type Surroundings } from '../../../lib/backend/choose.js'
+import { chooseGpu, type GpuEnvironment } from '../../../lib/backend/choose.js'
 import type { GpuBackend, GpuKind } from '../../../lib/backend/gpu-backends.js'
 import type { Trial } from '../../../lib/backend/trial.js'
 import type { NativeDevice } from '../../../lib/engine/native.js'
@@ -28,8 +28,8 @@ const vulkan: GpuBackend = {
 function machine(
   backends: GpuBackend[],
   working: [GpuBackend, ...NativeDevice[]][],
-  more: Partial<Surroundings> = {},
-): Surroundings & { tried: GpuBackend[] } {
+  more: Partial<GpuEnvironment> = {},
+): GpuEnvironment & { tried: GpuBackend[] } {
   const tried: GpuBackend[] = []
   return {
     backends,
@@ -50,8 +50,8 @@ function machine(
   }
 }
 
-async function failure(wanted: GpuKind, surroundings: Surroundings): Promise<StreamingLLMError> {
-  const error = await chooseGpu(wanted, surroundings).then(
+async function failure(wanted: GpuKind, environment: GpuEnvironment): Promise<StreamingLLMError> {
+  const error = await chooseGpu(wanted, environment).then(
     () => undefined,
     (reason: unknown) => reason,
   )

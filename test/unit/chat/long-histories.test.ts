@@ -6,10 +6,10 @@ const messages = (count: number): ChatMessage[] =>
   Array.from({ length: count }, (_, i) => ({ role: i % 2 === 0 ? 'user' : 'assistant', content: `${i}` }))
 
 /** The end of a turn that is left at the event loop's next turn, and what the engine has got by then. */
-async function left(chat: Chat, said: string | ChatMessage[]): Promise<StreamEvent[]> {
+async function left(chat: Chat, input: string | ChatMessage[]): Promise<StreamEvent[]> {
   const controller = new AbortController()
   const events: StreamEvent[] = []
-  const turn = chat.stream(said, { signal: controller.signal })
+  const turn = chat.stream(input, { signal: controller.signal })
   setImmediate(() => controller.abort())
   for await (const event of turn) events.push(event)
   return events

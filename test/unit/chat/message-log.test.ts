@@ -31,7 +31,7 @@ test.each([true, false])(
       log.removeLast(removed)
       log.leave(10 * random.below(before + added + 2))
       if (random.chance(0.5)) log.renumber(log.present.map((_, i) => i + 1))
-      log.goBack(mark)
+      log.rollBackTo(mark)
       expect(log.save()).toEqual(expected.save())
       expect([log.present, log.leftCount, log.digest, log.messages]).toEqual([
         expected.present,
@@ -41,7 +41,7 @@ test.each([true, false])(
       ])
       // And once more: a mark may serve twice.
       log.leave(10 * before)
-      log.goBack(mark)
+      log.rollBackTo(mark)
       expect(log.save()).toEqual(expected.save())
     }
   },

@@ -297,12 +297,11 @@ describe('a large chat', () => {
 
   test('leaves the event loop free meanwhile', async () => {
     const hashed = jest.spyOn(Hash.prototype, 'update')
-    const most = () =>
-      Math.max(...hashed.mock.calls.splice(0).map(([bytes]) => (bytes as unknown as Uint8Array).length))
+    const max = () => Math.max(...hashed.mock.calls.splice(0).map(([bytes]) => (bytes as unknown as Uint8Array).length))
     expect(await rounds(() => writeSavedChat(file, large))).toBeGreaterThan(12)
-    expect(most()).toBe(part)
+    expect(max()).toBe(part)
     expect(await rounds(() => readSavedChat(file))).toBeGreaterThan(12)
-    expect(most()).toBe(part)
+    expect(max()).toBe(part)
     hashed.mockRestore()
     expect(Buffer.compare((await readSavedChat(file)).state, large.state)).toBe(0)
   })

@@ -21,7 +21,7 @@ test('counts stay those of the whole conversation when the native sequence begin
   Object.assign(counts, { seenTokens: 45, cachedTokens: 45, evictedTokens: 0 })
   expect(ledger.usage).toEqual({ seenTokens: 95, cachedTokens: 45, evictedTokens: 50 })
 
-  ledger.goBack(state, then)
+  ledger.rollBackTo(state, then)
   expect(ledger.usage).toEqual({ seenTokens: 100, cachedTokens: 0, evictedTokens: 40 })
 })
 

@@ -101,10 +101,10 @@ describe('tools', () => {
       'Done.',
     )
     let running = 0
-    let most = 0
+    let max = 0
     const chat = model.createChat({
       tools: weather(async ({ city }) => {
-        most = Math.max(most, ++running)
+        max = Math.max(max, ++running)
         await new Promise(resolve => setTimeout(resolve, 5))
         running--
         if (city === 'Rome') throw new Error('no such city')
@@ -112,7 +112,7 @@ describe('tools', () => {
       }),
     })
     const { text, reason } = await chat.ask('Both?')
-    expect([text, reason, most]).toEqual(['Done.', 'end', 2])
+    expect([text, reason, max]).toEqual(['Done.', 'end', 2])
     expect(toolMessages(chat)).toEqual(['sun', 'Error: no such city'])
   })
 

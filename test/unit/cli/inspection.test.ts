@@ -1,4 +1,4 @@
-import { byteText, columns, jsonText } from '../../../lib/cli/figures.js'
+import { byteText, columns, jsonText } from '../../../lib/cli/format.js'
 import { inspectionOf, inspectionText } from '../../../lib/cli/inspection.js'
 import { modelsText } from '../../../lib/cli/models.js'
 import { checkModelFile } from '../../../lib/gguf/check.js'

@@ -11,7 +11,7 @@ const exchange = [
 const prompt = '<s><|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nWho?<|im_end|>\n<|im_start|>assistant\nI.'
 
 function expected(keepsAll = false): ExpectedChat {
-  return new ExpectedChat(exchange, 'Be brief.', { beginning: '<s>', keepsAll })
+  return new ExpectedChat(exchange, 'Be brief.', { bosText: '<s>', keepsAll })
 }
 
 /** Everything is there, a character a token, but for what is given. */

@@ -11,10 +11,10 @@ const list = (...values: number[]): MetadataValue => ({ arrayLength: values.leng
 
 function layersOf(
   architecture: string,
-  figures: Record<string, MetadataValue>,
+  hparams: Record<string, MetadataValue>,
 ): { layers: LayerMemory[]; window: number } {
   const metadata = new Map(
-    Object.entries({ embedding_length: 64, 'attention.head_count': 4, ...figures }).map(([key, value]) => [
+    Object.entries({ embedding_length: 64, 'attention.head_count': 4, ...hparams }).map(([key, value]) => [
       `${architecture}.${key}`,
       value,
     ]),
@@ -24,14 +24,14 @@ function layersOf(
     'architecture' | 'metadata' | 'weightBytes'
   >)
 }
-const widths = (architecture: string, figures: Record<string, MetadataValue>) =>
-  layersOf(architecture, figures).layers.map(({ keyWidth, valueWidth }) => [keyWidth, valueWidth])
-const windowed = (architecture: string, figures: Record<string, MetadataValue>) =>
-  layersOf(architecture, figures)
+const widths = (architecture: string, hparams: Record<string, MetadataValue>) =>
+  layersOf(architecture, hparams).layers.map(({ keyWidth, valueWidth }) => [keyWidth, valueWidth])
+const windowed = (architecture: string, hparams: Record<string, MetadataValue>) =>
+  layersOf(architecture, hparams)
     .layers.map(each => (each.windowed ? 1 : 0))
     .join('')
-const states = (architecture: string, figures: Record<string, MetadataValue>) =>
-  layersOf(architecture, figures).layers.map(({ stateWidth }) => stateWidth)
+const states = (architecture: string, hparams: Record<string, MetadataValue>) =>
+  layersOf(architecture, hparams).layers.map(({ stateWidth }) => stateWidth)
 
 describe('keys and values', () => {
   test.each<[string, Record<string, MetadataValue>, number[][]]>([
@@ -152,8 +152,8 @@ describe('keys and values', () => {
       ],
     ],
     ['mamba', { block_count: 1, 'attention.head_count': 0 }, [[0, 0]]],
-  ])('%s %j', (architecture, figures, expected) => {
-    expect(widths(architecture, figures)).toEqual(expected)
+  ])('%s %j', (architecture, hparams, expected) => {
+    expect(widths(architecture, hparams)).toEqual(expected)
   })
 })
 
@@ -183,9 +183,9 @@ describe('windows', () => {
     // llama.cpp uses none of theirs
     ['phi3', { block_count: 2, 'attention.sliding_window': 64 }, '00', 0],
     ['qwen2', { block_count: 2, 'attention.sliding_window': 64 }, '00', 0],
-  ])('%s %j', (architecture, figures, expected, window) => {
-    expect(windowed(architecture, figures)).toBe(expected)
-    expect(layersOf(architecture, figures).window).toBe(window)
+  ])('%s %j', (architecture, hparams, expected, window) => {
+    expect(windowed(architecture, hparams)).toBe(expected)
+    expect(layersOf(architecture, hparams).window).toBe(window)
   })
 })
 
@@ -211,8 +211,8 @@ describe('states', () => {
       [3 * (32 + 16) + 8 * 32],
     ],
     ['llama', { block_count: 1 }, [0]],
-  ])('%s %j', (architecture, figures, expected) => {
-    expect(states(architecture, figures)).toEqual(expected)
+  ])('%s %j', (architecture, hparams, expected) => {
+    expect(states(architecture, hparams)).toEqual(expected)
   })
 
   test('a layer of Falcon H1 attends and remembers', () => {

@@ -7,18 +7,18 @@ const request = (...texts: string[]): NativeEmbedRequest => ({
   texts,
   pooling: 'mean',
   normalize: true,
-  mostTokens: 10,
+  maxTokens: 10,
 })
 const soon = (milliseconds: number) => new Promise(resolve => setTimeout(resolve, milliseconds))
 
 /** Takes 10 ms a text. */
 class FakeNative {
   running = 0
-  most = 0
+  max = 0
   aborts = 0
   released = 0
   embed({ texts }: NativeEmbedRequest): NativeEmbedding {
-    this.most = Math.max(this.most, ++this.running)
+    this.max = Math.max(this.max, ++this.running)
     let abort!: () => void
     const aborted = new Promise<never>((_, reject) => {
       abort = () => {
@@ -44,7 +44,7 @@ test('one at a time, each gets its own', async () => {
     embedder.embed(request('dddd')),
   ])
   expect(all.map(vectors => vectors.map(([value]) => value))).toEqual([[1], [2, 3], [4]])
-  expect(native.most).toBe(1)
+  expect(native.max).toBe(1)
 })
 
 test('freed once it has been idle, again and again, and never while somebody waits', async () => {
@@ -114,5 +114,5 @@ test('a signal that cannot be listened to begins nothing, so that the next one r
   await expect(embedded).rejects.toMatchObject({ code: 'INVALID_OPTION' })
   expect(native.running).toBe(0)
   expect(await embedder.embed(request('bb'))).toEqual([Float32Array.of(2)])
-  expect(native.most).toBe(1)
+  expect(native.max).toBe(1)
 })

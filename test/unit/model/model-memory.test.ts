@@ -14,11 +14,11 @@ const info = {
 
 function memory(
   architecture: string,
-  figures: Record<string, number> = {},
+  hparams: Record<string, number> = {},
   more: Partial<NativeModelInfo> & { learned?: boolean } = {},
 ) {
   const { learned = false, ...changes } = more
-  const metadata = new Map(Object.entries(figures).map(([key, value]) => [`${architecture}.${key}`, value]))
+  const metadata = new Map(Object.entries(hparams).map(([key, value]) => [`${architecture}.${key}`, value]))
   return modelMemory({ ...info, ...changes }, {
     path: 'm.gguf',
     architecture,
@@ -55,8 +55,8 @@ describe('the memory of a model', () => {
       { positionLimit: 4096 },
     ],
     ['mistral3', { 'attention.temperature_scale': 0 }, {}, { eviction: 'in place', sinksMove: true }],
-  ] as const)('%s with %j %j', (architecture, figures, more, expected) => {
-    const found = memory(architecture, figures, more)
+  ] as const)('%s with %j %j', (architecture, hparams, more, expected) => {
+    const found = memory(architecture, hparams, more)
     expect(found).toMatchObject(expected)
     expect(found.reason).toMatch(/^\S.{20,}$/)
   })

@@ -60,8 +60,8 @@ test('as many as fit, and that is announced', () => {
 })
 
 test('adapters take room as well', () => {
-  const layers = (adapterBytes: number) =>
-    placeModel(header, parseModelOptions({}), { devices: [gpu(4e9)], notices: [] }, adapterBytes).gpuLayers
+  const layers = (loraBytes: number) =>
+    placeModel(header, parseModelOptions({}), { devices: [gpu(4e9)], notices: [] }, loraBytes).gpuLayers
   expect(layers(0) - layers(1e9)).toBeGreaterThan(3) // of 200 MB and their part of the cache
   expect(layers(4e9)).toBe(0)
 })

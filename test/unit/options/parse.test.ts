@@ -15,7 +15,7 @@ function failure(action: () => unknown): StreamingLLMError {
   throw new Error('it did not throw')
 }
 
-const mostThreads = Math.min(Math.max(16, 4 * os.availableParallelism()), 512)
+const maxThreads = Math.min(Math.max(16, 4 * os.availableParallelism()), 512)
 
 const policy = ['policy', 'sinks', 'window', 'reanchorEvery', 'rebaseAfter']
 const sampling = [
@@ -228,7 +228,7 @@ const kinds: Record<string, { expected: string; good: unknown[]; bad: unknown[] 
     good: [0, 99, 'auto'],
     bad: [-1, 0.5, 'all', 2 ** 40],
   },
-  threads: { expected: `a whole number from 1 to ${mostThreads}`, good: [1, 16], bad: [0, mostThreads + 1, 1.5] },
+  threads: { expected: `a whole number from 1 to ${maxThreads}`, good: [1, 16], bad: [0, maxThreads + 1, 1.5] },
   batchSize: { expected: 'a whole number from 16 to 4096', good: [16, 4096], bad: [15, 4097, 16.5] },
   cacheTokens: { expected: 'a whole number of at least 1', good: [193, 2 ** 31 - 1], bad: [0] },
   maxSequences: { expected: 'a whole number from 1 to 64', good: [1, 64], bad: [0, 65] },

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { checkGrammar } from '../../../lib/structured/grammar-check.js'
 import { jsonSchemaGrammar } from '../../../lib/structured/json-schema.js'
-import { readSchema, toldSchema } from '../../../lib/structured/schema.js'
+import { promptSchema, readSchema } from '../../../lib/structured/schema.js'
 import { parseTools } from '../../../lib/tools/tools.js'
 import { GbnfGrammar } from '../../tools/gbnf.js'
 import { seeded } from '../../tools/random.js'
@@ -95,7 +95,7 @@ describe('what Zod says of strings', () => {
   const samples = 200
 
   /** Random texts of the grammar, each of which Zod has to take. */
-  function expectValid(given: z.ZodType, least = 2): void {
+  function expectValid(given: z.ZodType, min = 2): void {
     const { schema, ofLibrary } = read(given)
     const source = jsonSchemaGrammar(schema, 'ask', ofLibrary)
     checkGrammar(source, 'ask')
@@ -108,7 +108,7 @@ describe('what Zod says of strings', () => {
       const result = given.safeParse(JSON.parse(text))
       if (!result.success) throw new Error(`${text}: ${result.error.message}\n${source}`)
     }
-    expect(seen.size).toBeGreaterThanOrEqual(least)
+    expect(seen.size).toBeGreaterThanOrEqual(min)
   }
 
   test.each<[string, z.ZodType]>([
@@ -219,11 +219,11 @@ describe('what Zod says of strings', () => {
   })
 
   test('a model is told the format where there is one, else the pattern', () => {
-    const told = toldSchema(
+    const forPrompt = promptSchema(
       read(z.object({ id: z.uuid(), code: z.string().startsWith('ab'), format: z.string(), pattern: z.string() }))
         .schema,
     )
-    expect(told['properties']).toEqual({
+    expect(forPrompt['properties']).toEqual({
       id: { type: 'string', format: 'uuid' },
       code: { type: 'string', pattern: '^ab.*' },
       format: { type: 'string' },
@@ -234,15 +234,15 @@ describe('what Zod says of strings', () => {
 
 describe('the parameters of a tool', () => {
   test("are told by formats and held to by Zod's patterns", () => {
-    const { told, definitions, ofLibrary } = parseTools(
+    const { forPrompt, definitions, ofLibrary } = parseTools(
       {
         find: { parameters: z.object({ id: z.uuidv4() }) },
         plain: { parameters: { type: 'object', properties: { a: { type: 'string', pattern: '^x' } } } },
       },
       'createChat',
     )!
-    expect(told['find']!.parameters!['properties']).toEqual({ id: { type: 'string', format: 'uuid' } })
-    expect(told['plain']).toEqual(definitions['plain'])
+    expect(forPrompt['find']!.parameters!['properties']).toEqual({ id: { type: 'string', format: 'uuid' } })
+    expect(forPrompt['plain']).toEqual(definitions['plain'])
     expect([...ofLibrary]).toEqual(['find'])
     const grammar = new GbnfGrammar(jsonSchemaGrammar(definitions['find']!.parameters, 'tools.find', true))
     expect(grammar.accepts('{"id":"123e4567-e89b-42d3-a456-426614174000"}')).toBe(true)

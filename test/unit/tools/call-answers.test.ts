@@ -66,15 +66,15 @@ describe('answers to calls', () => {
     ],
     ['may come later, of the last reply', undefined, [user, reply('a')], [user, reply('a')]],
     ['of no call are as they are given', plain, [answer('1')], [answer('1')]],
-  ])('%s', (_name, last, said, expected) => expect(withAnswers(last, said)).toEqual(expected))
+  ])('%s', (_name, last, input, expected) => expect(withAnswers(last, input)).toEqual(expected))
 
   test.each<[string, ChatMessage | undefined, ChatMessage[]]>([
     ['to another call', reply('a'), [answer('1', 'b')]],
     ['too many', reply('a'), [answer('1'), answer('2')]],
     ['twice to the same', reply('a', 'b'), [answer('1', 'a'), answer('2', 'a')]],
     ['to another call within what is said', undefined, [user, reply('a'), answer('1', 'b'), plain]],
-  ])('%s are refused', (_name, last, said) =>
-    expect(() => withAnswers(last, said)).toThrow(expect.objectContaining(refused)),
+  ])('%s are refused', (_name, last, input) =>
+    expect(() => withAnswers(last, input)).toThrow(expect.objectContaining(refused)),
   )
 })
 

@@ -26,7 +26,7 @@ export function mayBeEmpty(expression: Expression): boolean {
     case 'choice':
       return expression.options.some(mayBeEmpty)
     case 'repeat':
-      return expression.count.least === 0 || mayBeEmpty(expression.item)
+      return expression.count.min === 0 || mayBeEmpty(expression.item)
   }
 }
 
@@ -34,25 +34,25 @@ export function mayBeEmpty(expression: Expression): boolean {
 export function lengths(expression: Expression): Count {
   switch (expression.kind) {
     case 'set':
-      return expression.set.length === 0 ? { least: Infinity, most: 0 } : { least: 1, most: 1 }
+      return expression.set.length === 0 ? { min: Infinity, max: 0 } : { min: 1, max: 1 }
     case 'sequence': {
       const parts = expression.parts.map(lengths)
-      if (parts.some(({ least }) => least === Infinity)) return { least: Infinity, most: 0 }
-      return { least: sum(parts.map(({ least }) => least)), most: sum(parts.map(({ most }) => most)) }
+      if (parts.some(({ min }) => min === Infinity)) return { min: Infinity, max: 0 }
+      return { min: sum(parts.map(({ min }) => min)), max: sum(parts.map(({ max }) => max)) }
     }
     case 'choice': {
       const options = expression.options.map(lengths)
       return {
-        least: Math.min(...options.map(({ least }) => least)),
-        most: Math.max(...options.map(({ most }) => most)),
+        min: Math.min(...options.map(({ min }) => min)),
+        max: Math.max(...options.map(({ max }) => max)),
       }
     }
     case 'repeat': {
-      const { least, most } = expression.count
+      const { min, max } = expression.count
       const item = lengths(expression.item)
-      if (item.least === Infinity) return least === 0 ? { least: 0, most: 0 } : item
+      if (item.min === Infinity) return min === 0 ? { min: 0, max: 0 } : item
       // zero times something infinite is nothing
-      return { least: least * item.least, most: most === 0 || item.most === 0 ? 0 : most * item.most }
+      return { min: min * item.min, max: max === 0 || item.max === 0 ? 0 : max * item.max }
     }
   }
 }
@@ -75,13 +75,13 @@ export function withLimit(expression: Expression, limit: RepetitionLimit): Expre
     case 'repeat': {
       const {
         item,
-        count: { least, most },
+        count: { min, max },
       } = expression
-      const longest = Math.max(least, item.kind === 'set' ? limit.characters : limit.groups)
+      const maxCount = Math.max(min, item.kind === 'set' ? limit.characters : limit.groups)
       return {
         kind: 'repeat',
         item: withLimit(item, limit),
-        count: { least, most: most === Infinity ? longest : most },
+        count: { min, max: max === Infinity ? maxCount : max },
       }
     }
   }
@@ -106,9 +106,9 @@ export class NonEmpty {
         return choiceOf(expression.options.map(option => this.of(option)))
       case 'repeat': {
         const item = this.of(expression.item)
-        const { least, most } = expression.count
-        if (item === undefined || most === 0) return undefined
-        return { kind: 'repeat', item, count: { least: mayBeEmpty(expression.item) ? 1 : Math.max(least, 1), most } }
+        const { min, max } = expression.count
+        if (item === undefined || max === 0) return undefined
+        return { kind: 'repeat', item, count: { min: mayBeEmpty(expression.item) ? 1 : Math.max(min, 1), max } }
       }
       // every part may be empty: the first one that is not, and then the rest as it was
       case 'sequence':

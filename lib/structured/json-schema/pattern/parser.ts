@@ -10,8 +10,8 @@ import { Problem } from '../../problem.js'
 import type { Count } from '../shape.js'
 import { type Branch, type Expression, emptyExpression } from './expression.js'
 
-const mostLength = 2000
-const mostNesting = 50
+const maxLength = 2000
+const maxNesting = 50
 
 const digits: CodePoints = [[0x30, 0x39]]
 const word: CodePoints = [
@@ -42,8 +42,8 @@ const controls: Readonly<Record<string, number>> = { t: 9, n: 10, v: 11, f: 12, 
  * @throws {Problem} for what is no pattern, and for look-around, back references, `\b`, `\p` and other anchors
  */
 export function readPattern(source: string, path: string): Branch[] {
-  if (source.length > mostLength)
-    throw new Problem(path, `has ${source.length} characters, and at most ${mostLength} are supported`)
+  if (source.length > maxLength)
+    throw new Problem(path, `has ${source.length} characters, and at most ${maxLength} are supported`)
   try {
     new RegExp(source, 'u')
   } catch (error) {
@@ -115,7 +115,7 @@ class PatternParser {
   }
 
   #readGroup(): Expression {
-    if (++this.#nesting > mostNesting) throw this.#unsupported(`groups nested more than ${mostNesting} deep`)
+    if (++this.#nesting > maxNesting) throw this.#unsupported(`groups nested more than ${maxNesting} deep`)
     if (this.#take('?') && !this.#take(':')) {
       const after = this.#take('<') ? `<${this.#next()}` : this.#next()
       if (['=', '!', '<=', '<!'].includes(after)) throw this.#unsupported(`look-around, '(?${after}'`)
@@ -137,14 +137,14 @@ class PatternParser {
   }
 
   #readCount(): Count | undefined {
-    if (this.#take('*')) return { least: 0, most: Infinity }
-    if (this.#take('+')) return { least: 1, most: Infinity }
-    if (this.#take('?')) return { least: 0, most: 1 }
+    if (this.#take('*')) return { min: 0, max: Infinity }
+    if (this.#take('+')) return { min: 1, max: Infinity }
+    if (this.#take('?')) return { min: 0, max: 1 }
     if (!this.#take('{')) return undefined
-    const least = this.#readDigits()
-    const most = !this.#take(',') ? least : this.#next() === '}' ? Infinity : this.#readDigits()
+    const min = this.#readDigits()
+    const max = !this.#take(',') ? min : this.#next() === '}' ? Infinity : this.#readDigits()
     this.#position++
-    return { least, most }
+    return { min, max }
   }
 
   #readDigits(): number {

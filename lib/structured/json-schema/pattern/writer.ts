@@ -31,16 +31,16 @@ export class PatternWriter {
         return choice(expression.options.filter(isPossible).map(option => this.piece(option)))
       case 'repeat': {
         const { item, count } = expression
-        if (!isPossible(item) || count.most === 0) return nothing
-        if (!mayBeEmpty(item)) return this.rules.repeat('pattern', this.piece(item), count.least, count.most)
+        if (!isPossible(item) || count.max === 0) return nothing
+        if (!mayBeEmpty(item)) return this.rules.repeat('pattern', this.piece(item), count.min, count.max)
         // llama.cpp does not end where what may be empty is repeated
         const whole = this.#nonEmpty.of(item)
-        return whole === undefined ? nothing : this.rules.repeat('pattern', this.piece(whole), 0, count.most)
+        return whole === undefined ? nothing : this.rules.repeat('pattern', this.piece(whole), 0, count.max)
       }
     }
   }
 }
 
 export function isPossible(expression: Expression): boolean {
-  return lengths(expression).least < Infinity
+  return lengths(expression).min < Infinity
 }

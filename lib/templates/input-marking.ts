@@ -3,8 +3,8 @@ import { escapePattern } from '../util/escape-pattern.js'
 import { atOnce, partLength, type Work } from '../util/pace.js'
 import type { CompiledTemplate } from './compiled-template.js'
 import type { TextRange } from './prompt-pieces.js'
-import type { SpareCharacters } from './spare-characters.js'
 import type { SpecialTokens, TokenOccurrence } from './special-tokens.js'
+import type { UnusedCharacters } from './unused-characters.js'
 
 // Who wrote a special token: the template, or a person?
 //
@@ -32,7 +32,7 @@ import type { SpecialTokens, TokenOccurrence } from './special-tokens.js'
 const nothing: readonly string[] = []
 
 /** A rendered text and the ranges of it that must not be read as special tokens: sorted, disjoint, not adjacent. */
-export interface AuthoredText {
+export interface MarkedText {
   text: string
   plain: TextRange[]
 }
@@ -44,26 +44,26 @@ interface Tables {
 }
 
 /** Renders conversations with knowledge of who wrote what. */
-export class AuthoredRenderer {
+export class MarkedRenderer {
   readonly #template: CompiledTemplate
   readonly #special: SpecialTokens
-  readonly #spare: SpareCharacters
+  readonly #unused: UnusedCharacters
   /** The characters of special tokens, in both cases since a template may change the case of what it is given. */
   readonly #alphabet: readonly string[]
   readonly #harmless: readonly string[]
   readonly #keepings = new Map<readonly string[], RegExp>()
   #tables: Tables | undefined
 
-  constructor(template: CompiledTemplate, special: SpecialTokens, spare: SpareCharacters) {
+  constructor(template: CompiledTemplate, special: SpecialTokens, unused: UnusedCharacters) {
     this.#template = template
     this.#special = special
-    this.#spare = spare
+    this.#unused = unused
     this.#alphabet = bothCases(special.alphabet)
     this.#harmless = template.literals.filter(literal => special.overlapping(literal).length === 0)
   }
 
   /** Throws `TEMPLATE_FAILED` where rendering the messages fails. */
-  *render(messages: readonly TemplateMessage[], addGenerationPrompt: boolean): Work<AuthoredText> {
+  *render(messages: readonly TemplateMessage[], addGenerationPrompt: boolean): Work<MarkedText> {
     const text = this.#template.render(messages, addGenerationPrompt)
     yield
     if (!(yield* this.#special.isIn(text))) return { text, plain: [] }
@@ -72,7 +72,7 @@ export class AuthoredRenderer {
 
   *#plainRanges(text: string, messages: readonly TemplateMessage[], addGenerationPrompt: boolean): Work<TextRange[]> {
     const contents = messages.flatMap(message => textsOf([message.content, message.tool_calls, message.name]))
-    const characters = this.#spare.take(this.#alphabet.length, contents)
+    const characters = this.#unused.take(this.#alphabet.length, contents)
     const { standIns, originals } = this.#tablesFor(characters)
 
     const template = this.#template
@@ -104,23 +104,23 @@ export class AuthoredRenderer {
       }
     }
 
-    const foreign = yield* foreignCharacters(text, yield* shadow(this.#harmless), originals)
-    if (foreign !== undefined) return yield* plainRanges(text, this.#special, foreign, () => false)
+    const fromInput = yield* inputCharacters(text, yield* shadow(this.#harmless), originals)
+    if (fromInput !== undefined) return yield* plainRanges(text, this.#special, fromInput, () => false)
     if (this.#harmless.length < this.#template.literals.length) {
-      const foreign = yield* foreignCharacters(text, yield* shadow(this.#template.literals), originals)
-      if (foreign !== undefined) {
+      const fromInput = yield* inputCharacters(text, yield* shadow(this.#template.literals), originals)
+      if (fromInput !== undefined) {
         const kept = this.#template.literals.filter(literal => contents.some(content => content.includes(literal)))
         const touched = new Set(kept.flatMap(literal => this.#special.overlapping(literal)))
         const readable = yield* countTokens(
           this.#special,
           text,
-          ({ start, end }) => !foreign.subarray(start, end).includes(1),
+          ({ start, end }) => !fromInput.subarray(start, end).includes(1),
         )
         const certain = yield* countTokens(this.#special, yield* shadow(nothing))
         return yield* plainRanges(
           text,
           this.#special,
-          foreign,
+          fromInput,
           token => touched.has(token) && readable.get(token) !== certain.get(token),
         )
       }
@@ -206,9 +206,9 @@ function mapTexts(value: unknown, change: (text: string) => string): unknown {
 }
 
 /** A byte for each character, 1 where the shadow has a stand-in for it; undefined where the shadow is no shadow of the text. */
-function* foreignCharacters(text: string, shadow: string, originals: Uint16Array): Work<Uint8Array | undefined> {
+function* inputCharacters(text: string, shadow: string, originals: Uint16Array): Work<Uint8Array | undefined> {
   if (text.length !== shadow.length) return undefined
-  const foreign = new Uint8Array(text.length)
+  const fromInput = new Uint8Array(text.length)
   for (let i = 0; i < text.length; i++) {
     if (i % partLength === partLength - 1) yield
     const unit = text.charCodeAt(i)
@@ -218,16 +218,16 @@ function* foreignCharacters(text: string, shadow: string, originals: Uint16Array
     if (original === shadowed) return undefined // no stand-in
     if (original !== unit && String.fromCharCode(original).toLowerCase() !== text.charAt(i).toLowerCase())
       return undefined
-    foreign[i] = 1
+    fromInput[i] = 1
   }
-  return foreign
+  return fromInput
 }
 
 /** The special tokens of the text that are, or may be, a person's. What belongs to a token of the template as well stays special. */
 function* plainRanges(
   text: string,
   special: SpecialTokens,
-  foreign: Uint8Array,
+  fromInput: Uint8Array,
   doubtful: (token: string) => boolean,
 ): Work<TextRange[]> {
   const plain = new Uint8Array(text.length)
@@ -236,7 +236,7 @@ function* plainRanges(
     let doubt = doubts.get(token)
     // White space has no stand-ins, so of a token of white space it is not known who wrote it.
     if (doubt === undefined) doubts.set(token, (doubt = token.trim() === '' || doubtful(token)))
-    return doubt || foreign.subarray(start, end).includes(1)
+    return doubt || fromInput.subarray(start, end).includes(1)
   }
   let any = false
   yield* special.each(text, occurrence => {

@@ -2,7 +2,7 @@ import { malformed } from './failures.js'
 import { describe, type Entry, quoted, type RawHeader } from './header.js'
 
 /** The figures of an architecture: the keys that begin with its name. Throws `GGUF_MALFORMED` for one that is not as it must be. */
-export class FigureReader {
+export class HparamReader {
   constructor(
     readonly header: RawHeader,
     readonly architecture: string,
@@ -12,14 +12,14 @@ export class FigureReader {
     return this.header.entries.get(`${this.architecture}.${name}`)
   }
 
-  /** Within 1 and `most`. */
-  required(name: string, most: number): number {
+  /** Within 1 and `max`. */
+  required(name: string, max: number): number {
     const value = this.optional(name)
     if (value === undefined)
       throw malformed(this.header.path, `it lacks "${this.architecture}.${name}"`, {
         key: `${this.architecture}.${name}`,
       })
-    if (value === 0 || value > most) throw this.wrong(name, `a number from 1 to ${most} is needed`)
+    if (value === 0 || value > max) throw this.wrong(name, `a number from 1 to ${max} is needed`)
     return value
   }
 

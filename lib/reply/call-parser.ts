@@ -1,6 +1,6 @@
 import type { CallSyntax } from '../tools/call-syntax.js'
-import { isCut, MarkerSearch } from './marker-search.js'
-import { type CallContext, OpenCall } from './open-call.js'
+import { isCut, MarkerScanner } from './marker-scanner.js'
+import { type CallContext, PartialCall } from './partial-call.js'
 
 /** What may stand around calls that are complete: separators, what is left of lists and fences, one bracket too many. */
 const filler = /[\s,;`}\]]/
@@ -9,24 +9,24 @@ const filler = /[\s,;`}\]]/
  * Reads what follows the opening of a call: the call and its end, and further calls where several have one opening. The
  * kinds of calls differ in how they are read inside.
  */
-export abstract class CallReader {
+export abstract class CallParser {
   /** True when what was opened is over; the rest of the text is for others to read. */
   done = false
   protected readonly context: CallContext
   protected readonly close: string | undefined
-  protected call: OpenCall | undefined
+  protected call: PartialCall | undefined
   #lost = false
   #moved = false
   // Between calls that need no opening: text that becomes the next one's, or is just text.
   #gap = ''
-  readonly #ends: MarkerSearch
+  readonly #ends: MarkerScanner
 
   /** `raw` is what has been read of the call: white space, and what opened it. */
   constructor(context: CallContext, syntax: CallSyntax, raw: string) {
     this.context = context
     this.close = syntax.close
-    this.#ends = new MarkerSearch(syntax.close === undefined ? syntax.open : [syntax.close, ...syntax.open])
-    this.call = new OpenCall(context)
+    this.#ends = new MarkerScanner(syntax.close === undefined ? syntax.open : [syntax.close, ...syntax.open])
+    this.call = new PartialCall(context)
     this.call.add(raw)
   }
 
@@ -88,7 +88,7 @@ export abstract class CallReader {
   /** A call that needs no opening of its own begins. */
   protected beginNext(): void {
     this.finish()
-    this.call = new OpenCall(this.context)
+    this.call = new PartialCall(this.context)
     this.call.add(this.#gap)
     this.#gap = ''
   }

@@ -1,14 +1,14 @@
 import type { CallSyntax } from '../tools/call-syntax.js'
-import { CallReader } from './call-reader.js'
+import { CallParser } from './call-parser.js'
 import { JsonValue } from './json-value.js'
-import { isCut } from './marker-search.js'
-import type { CallContext } from './open-call.js'
+import { isCut } from './marker-scanner.js'
+import type { CallContext } from './partial-call.js'
 
 /** Longer than any name with all that stands around it. */
 const headerLimit = 512
 
 /** One call with its name in front, then its arguments as JSON. */
-export class HeadedCall extends CallReader {
+export class NamedCallParser extends CallParser {
   readonly #pattern: RegExp
   readonly #open: readonly string[]
   #header: string | undefined = ''

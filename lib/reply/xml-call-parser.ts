@@ -1,9 +1,9 @@
 import type { CallSyntax } from '../tools/call-syntax.js'
 import { isText, type JsonSchema, parameterOf } from '../tools/tool-definitions.js'
 import { parseJson } from '../util/json.js'
-import { CallReader } from './call-reader.js'
-import { isCut, isSpace, MarkerSearch } from './marker-search.js'
-import type { CallContext } from './open-call.js'
+import { CallParser } from './call-parser.js'
+import { isCut, isSpace, MarkerScanner } from './marker-scanner.js'
+import type { CallContext } from './partial-call.js'
 
 const nameLimit = 512
 const [functionOpens, functionCloses, parameterOpens, parameterCloses] = [
@@ -12,14 +12,14 @@ const [functionOpens, functionCloses, parameterOpens, parameterCloses] = [
   '<parameter=',
   '</parameter>',
 ]
-const valueEnd = new MarkerSearch([parameterCloses])
+const valueEnd = new MarkerScanner([parameterCloses])
 
-type Place = 'call' | 'name' | 'members' | 'key' | 'value' | 'closing'
+type State = 'call' | 'name' | 'members' | 'key' | 'value' | 'closing'
 
 /** One call whose arguments are written as plain text, each in an element of its own. They are passed on as JSON. */
-export class ParameterCall extends CallReader {
+export class XmlCallParser extends CallParser {
   readonly #wrapped: boolean
-  #place: Place
+  #state: State
   #word = ''
   #schema: JsonSchema | undefined
   #keys = new Set<string>()
@@ -30,15 +30,15 @@ export class ParameterCall extends CallReader {
   constructor(context: CallContext, syntax: CallSyntax, raw: string) {
     super(context, syntax, raw)
     this.#wrapped = syntax.close !== undefined && !raw.trimEnd().endsWith(functionOpens)
-    this.#place = this.#wrapped ? 'call' : 'name'
+    this.#state = this.#wrapped ? 'call' : 'name'
   }
 
   protected get complete(): boolean {
-    return this.#place === 'closing'
+    return this.#state === 'closing'
   }
 
   protected step(text: string, at: number): number {
-    switch (this.#place) {
+    switch (this.#state) {
       case 'call':
         return this.#expect(text, at, { [functionOpens]: 'name' })
       case 'name':
@@ -59,14 +59,14 @@ export class ParameterCall extends CallReader {
   }
 
   /** White space, and one of the tags. */
-  #expect(text: string, at: number, places: Partial<Record<string, Place>>): number {
+  #expect(text: string, at: number, states: Partial<Record<string, State>>): number {
     if (isSpace(text.charAt(at))) return this.take(text, at, at + 1)
-    for (const [tag, place] of Object.entries(places)) {
+    for (const [tag, state] of Object.entries(states)) {
       if (isCut(tag, text, at)) return at
       if (!text.startsWith(tag, at)) continue
-      this.#place = place!
+      this.#state = state!
       this.#word = ''
-      if (place === 'closing') this.call!.write(this.#keys.size === 0 ? '{}' : '}')
+      if (state === 'closing') this.call!.write(this.#keys.size === 0 ? '{}' : '}')
       return this.take(text, at, at + tag.length)
     }
     return this.lose(at, 'The call is not as it should be written.')
@@ -82,9 +82,9 @@ export class ParameterCall extends CallReader {
       return this.take(text, at, at + 1)
     }
     const word = this.#word.trim()
-    if (this.#place === 'name') {
+    if (this.#state === 'name') {
       this.call!.begin(word)
-      this.#place = 'members'
+      this.#state = 'members'
     } else {
       this.#beginValue(word)
     }
@@ -102,7 +102,7 @@ export class ParameterCall extends CallReader {
     this.#keys.add(key)
     this.#value = []
     this.#atStart = true
-    this.#place = 'value'
+    this.#state = 'value'
   }
 
   get #isText(): boolean {
@@ -126,7 +126,7 @@ export class ParameterCall extends CallReader {
     else this.#value.push(piece)
     if (found === undefined) return this.take(text, from, end)
     this.call!.write(this.#isText ? '"' : asJson(this.#value.join(''), this.#schema))
-    this.#place = 'members'
+    this.#state = 'members'
     return this.take(text, from, found.end)
   }
 }

@@ -4,7 +4,7 @@ import { GgufWriter, type ScalarType, type WeightType } from './gguf-writer.js'
 import { SeededRandom } from './tiny-random.js'
 
 /** Low-rank changes of some tensors of a model in f32, and what a file of them is made of. */
-export interface TinyAdapter {
+export interface TinyLora {
   architecture: string
   alpha: number | undefined
   pairs: { tensor: string; shape: readonly number[]; rank: number; a: Float32Array; b: Float32Array }[]
@@ -13,11 +13,11 @@ export interface TinyAdapter {
 const isLookup = (tensor: string) => tensor === 'token_embd.weight'
 
 /** Random changes that show: each of a size that makes up a good part of what it changes. */
-export async function tinyAdapter(
+export async function tinyLora(
   model: string,
   tensors: readonly string[],
   { rank = 4, alpha = 8 as number | undefined, seed = 3 } = {},
-): Promise<TinyAdapter> {
+): Promise<TinyLora> {
   const header = await readModelFile(model)
   const random = new SeededRandom(seed)
   const normal = (size: number, gain: number) => Float32Array.from({ length: size }, () => random.normal() * gain)
@@ -39,8 +39,8 @@ export async function tinyAdapter(
 }
 
 /** The adapter's file, with another entry or tensor where a test wants it broken. */
-export function adapterBytes(
-  { architecture, alpha, pairs }: TinyAdapter,
+export function loraBytes(
+  { architecture, alpha, pairs }: TinyLora,
   {
     entries = {},
     type = 'f32' as WeightType,
@@ -84,12 +84,12 @@ export function adapterBytes(
 /** The model with scale * alpha / rank * B A added to its weights. */
 export async function mergedBytes(
   model: string,
-  changes: readonly { adapter: TinyAdapter; scale: number }[],
+  changes: readonly { lora: TinyLora; scale: number }[],
 ): Promise<Buffer> {
   const bytes = readFileSync(model)
   const { tensors, dataOffset } = await readModelFile(model)
   for (const {
-    adapter: { alpha, pairs },
+    lora: { alpha, pairs },
     scale,
   } of changes) {
     for (const { tensor, rank, a, b, shape } of pairs) {

@@ -1,4 +1,4 @@
-import { afterSpace } from './marker-search.js'
+import { afterSpace } from './marker-scanner.js'
 
 /** White space in the start of a call's JSON, beyond which it is none. */
 const spaceLimit = 64
@@ -7,7 +7,7 @@ const spaceLimit = 64
  * For models that write calls without a mark: whether a reply that begins with a bracket begins with a call of a known
  * tool. Only the name can tell, so the name has to come first.
  */
-export class BareCall {
+export class UnmarkedCallDetector {
   readonly #starts: readonly string[]
 
   constructor(names: readonly string[]) {
@@ -19,10 +19,10 @@ export class BareCall {
 
   /** `more` while it could still be either. */
   test(text: string, from: number): 'call' | 'text' | 'more' {
-    const written = text.slice(from, from + this.#longest + spaceLimit).replace(/\s+/g, '')
+    const written = text.slice(from, from + this.#maxLength + spaceLimit).replace(/\s+/g, '')
     if (this.#starts.some(start => written.startsWith(start))) return 'call'
     if (!this.#starts.some(start => start.startsWith(written))) return 'text'
-    return text.length - from < this.#longest + spaceLimit ? 'more' : 'text'
+    return text.length - from < this.#maxLength + spaceLimit ? 'more' : 'text'
   }
 
   /** Where such a start may be: the first character that is no white space, if it is a bracket. */
@@ -31,7 +31,7 @@ export class BareCall {
     return text.charAt(at) === '{' ? at : undefined
   }
 
-  get #longest(): number {
+  get #maxLength(): number {
     return Math.max(...this.#starts.map(start => start.length))
   }
 }

@@ -1,8 +1,8 @@
 import { CallObject } from './call-object.js'
-import { CallReader } from './call-reader.js'
+import { CallParser } from './call-parser.js'
 
 /** Calls that are JSON objects: one or several, in a list or not. */
-export class JsonCalls extends CallReader {
+export class JsonCallParser extends CallParser {
   #object: CallObject | undefined
   // No object has been read yet.
   #open = true

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { type GgufFile, readGguf } from '../../../test/tools/gguf-file.js'
-import { adapterBytes, tinyAdapter } from '../../../test/tools/tiny-adapters.js'
+import { loraBytes, tinyLora } from '../../../test/tools/tiny-loras.js'
 import { type TinyKind, tinyModelBytes } from '../../../test/tools/tiny-models.js'
 import { mutated, pick } from '../gguf-mutations.js'
 import { loadAndUse } from '../load-and-use.js'
@@ -34,7 +34,7 @@ export const target: FuzzTarget = {
     for (const [kind, tensors] of changed) {
       const model = path.join(folder, `${kind}.gguf`)
       writeFileSync(model, tinyModelBytes(kind, { width: 64, heads: 2, contextLength: 256 }))
-      bases.push({ name: kind, model, file: readGguf(adapterBytes(await tinyAdapter(model, tensors))) })
+      bases.push({ name: kind, model, file: readGguf(loraBytes(await tinyLora(model, tensors))) })
     }
     return { folder, bases }
   },
@@ -43,11 +43,11 @@ export const target: FuzzTarget = {
     const { name, model, file } = pick(random, bases)
     const { bytes, changes } = mutated(file, random)
     describe(`for ${name}: ${changes.join('; ')}`)
-    const adapter = path.join(folder, 'adapter.gguf')
-    writeFileSync(adapter, bytes)
+    const lora = path.join(folder, 'adapter.gguf')
+    writeFileSync(lora, bytes)
     count(
       await loadAndUse(model, folder, random.integer(4), {
-        adapters: [{ path: adapter, scale: pick(random, [1, 0.5, -1, 0]) }],
+        adapters: [{ path: lora, scale: pick(random, [1, 0.5, -1, 0]) }],
       }),
     )
   },

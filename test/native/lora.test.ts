@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { loadModel, type ModelOptions, StreamingLLMError } from '../../lib/index.js'
 import { seeded } from '../tools/random.js'
-import { adapterBytes, mergedBytes, type TinyAdapter, tinyAdapter } from '../tools/tiny-adapters.js'
+import { loraBytes, mergedBytes, type TinyLora, tinyLora } from '../tools/tiny-loras.js'
 import { type TinyKind, tinyModel } from '../tools/tiny-models.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'streaming-llm-adapters-'))
@@ -42,17 +42,17 @@ describe.each<[TinyKind, string[]]>([
   ['gptneox', everything(3, ['attn_qkv', 'attn_output', 'ffn_up', 'ffn_down'])],
 ])('a %s model with an adapter', (kind, tensors) => {
   const path = tinyModel(kind)
-  let adapter: TinyAdapter
+  let lora: TinyLora
   let file: string
   let plain: number[]
   beforeAll(async () => {
-    adapter = await tinyAdapter(path, tensors)
-    file = written(adapterBytes(adapter))
+    lora = await tinyLora(path, tensors)
+    file = written(loraBytes(lora))
     plain = await scores(path)
   })
 
   test.each([1, 0.5, -0.75])('of scale %s: is the model with the change in its weights', async scale => {
-    const merged = await scores(written(await mergedBytes(path, [{ adapter, scale }])))
+    const merged = await scores(written(await mergedBytes(path, [{ lora, scale }])))
     const adapted = await scores(path, { adapters: [{ path: file, scale }] })
     expect(farthest(adapted, merged)).toBeLessThan(3e-3)
     expect(farthest(adapted, plain)).toBeGreaterThan(0.5)
@@ -65,26 +65,26 @@ describe.each<[TinyKind, string[]]>([
 
 test('two adapters add up, the scale is 1 unless given, and without alpha the scale is all', async () => {
   const path = tinyModel('llama')
-  const one = await tinyAdapter(path, everything(3, attention), { seed: 7, alpha: undefined, rank: 2 })
-  const two = await tinyAdapter(path, everything(3, feedForward), { seed: 8, alpha: 3 })
+  const one = await tinyLora(path, everything(3, attention), { seed: 7, alpha: undefined, rank: 2 })
+  const two = await tinyLora(path, everything(3, feedForward), { seed: 8, alpha: 3 })
   const merged = await scores(
     written(
       await mergedBytes(path, [
-        { adapter: one, scale: 1 },
-        { adapter: two, scale: 2 },
+        { lora: one, scale: 1 },
+        { lora: two, scale: 2 },
       ]),
     ),
   )
   const adapted = await scores(path, {
-    adapters: [{ path: written(adapterBytes(one)) }, { path: written(adapterBytes(two)), scale: 2 }],
+    adapters: [{ path: written(loraBytes(one)) }, { path: written(loraBytes(two)), scale: 2 }],
   })
   expect(farthest(adapted, merged)).toBeLessThan(3e-3)
 })
 
 test('it stays when another chat makes the cache larger', async () => {
   const path = tinyModel('llama', { endBias: -20 })
-  const adapter = await tinyAdapter(path, everything(3, attention))
-  const adapters = [{ path: written(adapterBytes(adapter)) }]
+  const lora = await tinyLora(path, everything(3, attention))
+  const adapters = [{ path: written(loraBytes(lora)) }]
   const ask = { maxTokens: 20, temperature: 0 } as const
   await using model = await loadModel(path, { ...exact, adapters })
   const chat = model.createChat({ window: 200 })
@@ -92,7 +92,7 @@ test('it stays when another chat makes the cache larger', async () => {
   const other = model.createChat({ window: 500 })
   replies.push((await other.ask('One', ask)).text)
   replies.push((await chat.ask('Two', ask)).text)
-  await using merged = await loadModel(written(await mergedBytes(path, [{ adapter, scale: 1 }])), exact)
+  await using merged = await loadModel(written(await mergedBytes(path, [{ lora, scale: 1 }])), exact)
   const truth = merged.createChat({ window: 200 })
   const first = (await truth.ask('One', ask)).text
   expect(replies).toEqual([first, first, (await truth.ask('Two', ask)).text])
@@ -100,7 +100,7 @@ test('it stays when another chat makes the cache larger', async () => {
 
 test('model.info lists them', async () => {
   const path = tinyModel('llama')
-  const file = written(adapterBytes(await tinyAdapter(path, everything(1, attention))))
+  const file = written(loraBytes(await tinyLora(path, everything(1, attention))))
   await using model = await loadModel(path, { ...exact, adapters: [{ path: file, scale: 0.5 }] })
   expect(model.info.adapters).toEqual([
     { path: file, name: 'tiny adapter', scale: 0.5, rank: 4, tensors: 4, sizeBytes: expect.any(Number) },
@@ -112,7 +112,7 @@ test('model.info lists them', async () => {
 
 test('a chat that was saved with another adapter is decoded again, with the same one it is not', async () => {
   const path = tinyModel('llama', { endBias: -20 })
-  const adapters = [{ path: written(adapterBytes(await tinyAdapter(path, everything(3, attention)))) }]
+  const adapters = [{ path: written(loraBytes(await tinyLora(path, everything(3, attention)))) }]
   const file = join(folder, 'saved.chat')
   {
     await using model = await loadModel(path, { ...exact, adapters })
@@ -124,7 +124,7 @@ test('a chat that was saved with another adapter is decoded again, with the same
   const others: ModelOptions[] = [
     {},
     { adapters: [{ ...adapters[0]!, scale: 0.5 }] },
-    { adapters: [{ path: written(adapterBytes(await tinyAdapter(path, everything(3, attention), { seed: 9 }))) }] },
+    { adapters: [{ path: written(loraBytes(await tinyLora(path, everything(3, attention), { seed: 9 }))) }] },
   ]
   for (const other of others) {
     await using model = await loadModel(path, { ...exact, ...other, onWarning: () => {} })
@@ -138,7 +138,7 @@ test('norms in it are left out, and that is told', async () => {
   const path = tinyModel('llama')
   const told: string[] = []
   const file = written(
-    adapterBytes(await tinyAdapter(path, everything(1, attention)), {
+    loraBytes(await tinyLora(path, everything(1, attention)), {
       more: [{ name: 'blk.0.attn_norm.weight', shape: [128] }],
     }),
   )
@@ -153,97 +153,97 @@ test('norms in it are left out, and that is told', async () => {
 
 test('16-bit matrices, and a trial in another process', async () => {
   const path = tinyModel('llama')
-  const adapter = await tinyAdapter(path, everything(3, attention))
+  const lora = await tinyLora(path, everything(3, attention))
   const adapted = await scores(path, {
     probe: true,
-    adapters: [{ path: written(adapterBytes(adapter, { type: 'f16' })) }],
+    adapters: [{ path: written(loraBytes(lora, { type: 'f16' })) }],
   })
-  const merged = await scores(written(await mergedBytes(path, [{ adapter, scale: 1 }])))
+  const merged = await scores(written(await mergedBytes(path, [{ lora, scale: 1 }])))
   expect(farthest(adapted, merged)).toBeLessThan(0.1)
 })
 
 describe('refused before llama.cpp sees it:', () => {
   const path = tinyModel('llama')
-  let good: TinyAdapter
+  let good: TinyLora
   beforeAll(async () => {
-    good = await tinyAdapter(path, ['blk.0.attn_q.weight', 'token_embd.weight'])
+    good = await tinyLora(path, ['blk.0.attn_q.weight', 'token_embd.weight'])
   })
-  const other = (change: (pair: TinyAdapter['pairs'][number]) => object, at = 0): TinyAdapter => ({
+  const other = (change: (pair: TinyLora['pairs'][number]) => object, at = 0): TinyLora => ({
     ...good,
     pairs: good.pairs.map((pair, i) => (i === at ? { ...pair, ...change(pair) } : pair)),
   })
   const cases: [string, () => Buffer, string | RegExp][] = [
     [
       'a model',
-      () => adapterBytes(good, { entries: { 'general.type': ['string', 'model'] } }),
+      () => loraBytes(good, { entries: { 'general.type': ['string', 'model'] } }),
       'is no adapter: its "general.type" is "model"',
     ],
     [
       'a file that does not say what it is',
-      () => adapterBytes(good, { entries: { 'general.type': undefined } }),
+      () => loraBytes(good, { entries: { 'general.type': undefined } }),
       'is missing',
     ],
     [
       'another kind of adapter',
-      () => adapterBytes(good, { entries: { 'adapter.type': ['string', 'ia3'] } }),
+      () => loraBytes(good, { entries: { 'adapter.type': ['string', 'ia3'] } }),
       'is of the type "ia3"',
     ],
-    ['a type that is a number', () => adapterBytes(good, { entries: { 'adapter.type': ['uint32', 3] } }), 'only lora'],
+    ['a type that is a number', () => loraBytes(good, { entries: { 'adapter.type': ['uint32', 3] } }), 'only lora'],
     [
       'another architecture',
-      () => adapterBytes(good, { entries: { 'general.architecture': ['string', 'qwen2'] } }),
+      () => loraBytes(good, { entries: { 'general.architecture': ['string', 'qwen2'] } }),
       'is for models of the architecture "qwen2"',
     ],
     [
       'a control vector',
-      () => adapterBytes(good, { entries: { 'general.architecture': ['string', 'controlvector'] } }),
+      () => loraBytes(good, { entries: { 'general.architecture': ['string', 'controlvector'] } }),
       'is a control vector',
     ],
     [
       'an activated LoRA',
-      () => adapterBytes(good, { entries: { 'adapter.alora.invocation_tokens': ['uint32', [1, 2]] } }),
+      () => loraBytes(good, { entries: { 'adapter.alora.invocation_tokens': ['uint32', [1, 2]] } }),
       'aLoRA',
     ],
     [
       'an alpha that is a text',
-      () => adapterBytes(good, { entries: { 'adapter.lora.alpha': ['string', '8'] } }),
+      () => loraBytes(good, { entries: { 'adapter.lora.alpha': ['string', '8'] } }),
       'adapter.lora.alpha',
     ],
     [
       'a part of several',
-      () => adapterBytes(good, { entries: { 'split.count': ['uint16', 2] } }),
+      () => loraBytes(good, { entries: { 'split.count': ['uint16', 2] } }),
       'split into several files',
     ],
-    ['no matrices', () => adapterBytes({ ...good, pairs: [] }), 'no pair of matrices'],
+    ['no matrices', () => loraBytes({ ...good, pairs: [] }), 'no pair of matrices'],
     [
       'half a pair',
-      () => adapterBytes({ ...good, pairs: [] }, { more: [{ name: 'blk.0.attn_q.weight.lora_a', shape: [128, 4] }] }),
+      () => loraBytes({ ...good, pairs: [] }, { more: [{ name: 'blk.0.attn_q.weight.lora_a', shape: [128, 4] }] }),
       'only one matrix',
     ],
     [
       'a tensor of something else',
-      () => adapterBytes(good, { more: [{ name: 'blk.0.attn_q.bias', shape: [128] }] }),
+      () => loraBytes(good, { more: [{ name: 'blk.0.attn_q.bias', shape: [128] }] }),
       'no part of a LoRA',
     ],
     [
       'a tensor that the model does not have',
-      () => adapterBytes(other(() => ({ tensor: 'blk.7.attn_q.weight' }))),
+      () => loraBytes(other(() => ({ tensor: 'blk.7.attn_q.weight' }))),
       'which .* does not have',
     ],
     [
       'another width',
-      () => adapterBytes(other(pair => ({ shape: [64, 128], a: pair.a.slice(0, 64 * 4) }))),
+      () => loraBytes(other(pair => ({ shape: [64, 128], a: pair.a.slice(0, 64 * 4) }))),
       'outer sizes',
     ],
     [
       'another output',
-      () => adapterBytes(other(pair => ({ shape: [128, 64], b: pair.b.slice(0, 64 * 4) }))),
+      () => loraBytes(other(pair => ({ shape: [128, 64], b: pair.b.slice(0, 64 * 4) }))),
       'outer sizes',
     ],
     [
       'ranks that differ',
       () =>
-        adapterBytes(
+        loraBytes(
           { ...good, pairs: [] },
           {
             more: [
@@ -257,7 +257,7 @@ describe('refused before llama.cpp sees it:', () => {
     [
       'ranks that differ in the embeddings, which llama.cpp itself would abort over',
       () =>
-        adapterBytes(
+        loraBytes(
           { ...good, pairs: [] },
           {
             more: [
@@ -271,7 +271,7 @@ describe('refused before llama.cpp sees it:', () => {
     [
       'matrices of experts for a model without',
       () =>
-        adapterBytes(
+        loraBytes(
           { ...good, pairs: [] },
           {
             more: [
@@ -282,7 +282,7 @@ describe('refused before llama.cpp sees it:', () => {
         ),
       'not as many',
     ],
-    ['a file cut off', () => adapterBytes(good).subarray(0, -4000), 'cut off'],
+    ['a file cut off', () => loraBytes(good).subarray(0, -4000), 'cut off'],
     [
       'a text',
       () => Buffer.from('This is no adapter, but a text of more than 64 bytes, which is what is looked at.'),
@@ -300,7 +300,7 @@ describe('refused before llama.cpp sees it:', () => {
 
   test('embeddings that the output matrix shares, which llama.cpp itself would abort over', async () => {
     const tied = tinyModel('gemma3')
-    const file = written(adapterBytes(await tinyAdapter(tied, ['blk.0.attn_q.weight', 'token_embd.weight'])))
+    const file = written(loraBytes(await tinyLora(tied, ['blk.0.attn_q.weight', 'token_embd.weight'])))
     await expect(loadModel(tied, { ...exact, adapters: [{ path: file }] })).rejects.toMatchObject({
       code: 'ADAPTER_INVALID',
       message: expect.stringContaining('as its output matrix as well'),

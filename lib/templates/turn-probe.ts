@@ -1,7 +1,7 @@
 import type { ChatMessage } from '../messages.js'
 
 /** What a probe found out about a template. */
-export interface TemplateTraits {
+export interface TurnCapabilities {
   /** Turns are rendered independently of the earlier ones. */
   incremental: boolean
   /** Reasoning blocks in earlier replies are changed or left out. */
@@ -33,7 +33,7 @@ const reasoned = (i: number): ChatMessage => ({
 })
 
 /** Renders small conversations in whole and turn by turn. A template that refuses a system message is judged without. */
-export function probe(template: ProbedTemplate): TemplateTraits {
+export function probeTurns(template: ProbedTemplate): TurnCapabilities {
   const heads: ChatMessage[][] = []
   for (const head of [[], [system]])
     if (attempt(() => template.whole([...head, user(1)])) !== undefined) heads.push(head)

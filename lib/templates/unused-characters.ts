@@ -8,7 +8,7 @@ const ranges: readonly (readonly [number, number])[] = [
 const privateUse = /[\ue000-\uf8ff]/g
 
 /** Characters that occur in none of the texts at hand, to stand for others. */
-export class SpareCharacters {
+export class UnusedCharacters {
   readonly #reserved: ReadonlySet<string>
   readonly #pool: readonly string[]
 

@@ -337,9 +337,9 @@ describe('a fork while all places are taken', () => {
       return text
     }
     const history = first.slice(0, 1)
-    for (const said of ['And now?', 'And then?', undefined]) {
+    for (const input of ['And now?', 'And then?', undefined]) {
       history.push({ role: 'assistant', content: await reply(history) })
-      if (said !== undefined) history.push({ role: 'user', content: said })
+      if (input !== undefined) history.push({ role: 'user', content: input })
     }
     await reply([{ role: 'user', content: 'Something else' }])
     expect(await reply([...history.slice(0, 2), { role: 'user', content: 'What is my cat called?' }])).toBe(expected)

@@ -7,7 +7,7 @@ import { openFile, readModelFile } from './open.js'
 import type { OpenSource } from './source.js'
 
 /** What an adapter's file says of it. */
-export interface AdapterHeader {
+export interface LoraHeader {
   path: string
   /** GGUF's `general.name`. */
   name?: string
@@ -37,11 +37,11 @@ const multiplied = new Set(['F32', 'F16', 'BF16', 'Q8_0', 'Q4_0', 'Q4_1', 'Q5_0'
  *
  * @throws {StreamingLLMError} ADAPTER_INVALID naming what is wrong; MODEL_NOT_FOUND where there is no file
  */
-export async function checkAdapterFile(
+export async function checkLoraFile(
   path: string,
   base: ModelHeader,
   openSource: OpenSource = openFile,
-): Promise<AdapterHeader> {
+): Promise<LoraHeader> {
   const header = await wholeHeader(path, openSource)
   const refuse = (why: string, details: Record<string, unknown> = {}) =>
     new StreamingLLMError('ADAPTER_INVALID', `the adapter ${path} ${why}`, {

@@ -8,15 +8,15 @@ export interface FoundMarker {
 }
 
 /** Looks for the first of several markers in a text of which more is to come. */
-export class MarkerSearch {
+export class MarkerScanner {
   readonly #markers: readonly string[]
   // One pattern for all, since looking for each by itself would read far ahead again and again for one that never comes.
   readonly #pattern: RegExp
-  readonly #longest: number
+  readonly #maxLength: number
 
   constructor(markers: readonly string[]) {
     this.#markers = markers
-    this.#longest = Math.max(0, ...markers.map(marker => marker.length))
+    this.#maxLength = Math.max(0, ...markers.map(marker => marker.length))
     this.#pattern = new RegExp(markers.length === 0 ? '(?!)' : markers.map(escapePattern).join('|'), 'g')
   }
 
@@ -32,7 +32,7 @@ export class MarkerSearch {
 
   /** From where on the end of the text could be the start of a marker; the text's length if it couldn't. */
   hold(text: string, from: number): number {
-    for (let at = Math.max(from, text.length - this.#longest + 1); at < text.length; at++) {
+    for (let at = Math.max(from, text.length - this.#maxLength + 1); at < text.length; at++) {
       if (this.#markers.some(marker => isCut(marker, text, at))) return at
     }
     return text.length

@@ -1,7 +1,7 @@
 import { maxDefaultTokens, never, rebaseSlack } from './cache-constants.js'
 
 /** What sizes depend on, of a loaded model. */
-export interface CacheSurroundings {
+export interface CacheBudget {
   trainedLength: number
   batchSize: number
   /** Cells of the whole cache; undefined: it grows as needed. */
@@ -19,11 +19,11 @@ export interface CacheMemory {
 }
 
 /** Tokens that a sequence keeps by default. */
-export function usualCells({ trainedLength, cacheTokens }: CacheSurroundings): number {
+export function usualCells({ trainedLength, cacheTokens }: CacheBudget): number {
   return Math.min(trainedLength, maxDefaultTokens, cacheTokens ?? Infinity)
 }
 
 /** The latest position for a rebase: batch and run-ahead that follow it must stay below the model's limit. */
-export function latestRebase({ batchSize, memory }: CacheSurroundings): number {
+export function latestRebase({ batchSize, memory }: CacheBudget): number {
   return memory.positionLimit === undefined ? never : memory.positionLimit - batchSize - rebaseSlack
 }

@@ -1,27 +1,27 @@
 import { recurrentArchitectures } from './architectures.js'
-import { FigureReader } from './figure-reader.js'
 import { checkGraph } from './graph.js'
 import type { RawHeader } from './header.js'
+import { HparamReader } from './hparam-reader.js'
 
 /** The model's figures, checked. */
-export interface Figures {
+export interface Hparams {
   contextLength: number
 }
 
 // llama.cpp has arrays of these sizes, and aborts the process beyond them
-const mostLayers = 512
-const mostExperts = 1024
-const largestContext = 2 ** 31 - 1
-const largestWidth = 2 ** 20
+const maxLayers = 512
+const maxExperts = 1024
+const maxContextLength = 2 ** 31 - 1
+const maxWidth = 2 ** 20
 
 const ropeScalings = new Set(['none', 'linear', 'yarn', 'longrope'])
 
 /** Checks the figures over which llama.cpp throws without a hint, or aborts the process. */
-export function checkFigures(header: RawHeader, architecture: string): Figures {
-  const read = new FigureReader(header, architecture)
-  const contextLength = read.required('context_length', largestContext)
-  const width = read.required('embedding_length', largestWidth)
-  const layers = read.required('block_count', mostLayers)
+export function checkHparams(header: RawHeader, architecture: string): Hparams {
+  const read = new HparamReader(header, architecture)
+  const contextLength = read.required('context_length', maxContextLength)
+  const width = read.required('embedding_length', maxWidth)
+  const layers = read.required('block_count', maxLayers)
   const predicted = read.optional('nextn_predict_layers') ?? 0
   if (predicted > layers) throw read.wrong('nextn_predict_layers', `the model has ${layers} layers`)
   checkHeads(read, architecture, width, layers)
@@ -31,7 +31,7 @@ export function checkFigures(header: RawHeader, architecture: string): Figures {
   return { contextLength }
 }
 
-function checkHeads(read: FigureReader, architecture: string, width: number, layers: number): void {
+function checkHeads(read: HparamReader, architecture: string, width: number, layers: number): void {
   const heads = read.perLayer('attention.head_count', layers)
   const shared = read.perLayer('attention.head_count_kv', layers) ?? []
   if (Math.max(0, ...shared) > width) throw read.wrong('attention.head_count_kv', `the model has a width of ${width}`)
@@ -41,9 +41,9 @@ function checkHeads(read: FigureReader, architecture: string, width: number, lay
   if (Math.max(...heads) > width) throw read.wrong('attention.head_count', `the model has a width of ${width}`)
 }
 
-function checkExperts(read: FigureReader, architecture: string, layers: number): void {
+function checkExperts(read: HparamReader, architecture: string, layers: number): void {
   const experts = read.optional('expert_count') ?? 0
-  if (experts > mostExperts) throw read.wrong('expert_count', `${mostExperts} is the most`)
+  if (experts > maxExperts) throw read.wrong('expert_count', `${maxExperts} is the most`)
   // these name one expert where they mean none
   if (architecture.startsWith('hunyuan') && experts <= 1) return
   const used = Math.max(0, ...(read.perLayer('expert_used_count', layers) ?? []))
@@ -57,7 +57,7 @@ function checkExperts(read: FigureReader, architecture: string, layers: number):
   }
 }
 
-function checkNumbers(read: FigureReader): void {
+function checkNumbers(read: HparamReader): void {
   for (const name of ['attention.layer_norm_epsilon', 'attention.layer_norm_rms_epsilon']) {
     const entry = read.entry(name)
     if (entry === undefined) continue

@@ -11,7 +11,7 @@ export interface CallContext {
 }
 
 /** A call that is being read: what is known of it so far, and the parts that come of it. */
-export class OpenCall {
+export class PartialCall {
   name: string | undefined
   writtenId: string | undefined
   readonly #context: CallContext

@@ -5,7 +5,7 @@ import { type TemplateTool, type ToolsVariable, toolsFor } from './template-tool
 import { writeCalls } from './write-calls.js'
 
 /** What a chat template makes of tools and calls. */
-export interface TemplateTraits {
+export interface ToolCapabilities {
   /**
    * The variable by which the template is given the tools, where it writes them into the system message. Undefined for
    * templates that write none, and for ones that put them into a user's turn: there they would be evicted with it, so
@@ -51,7 +51,7 @@ const tools: TemplateTool[] = [
 ]
 
 /** How calls look that a template has written, by their name. The first that matches counts. */
-const looks: readonly [CallSyntaxName, RegExp][] = [
+const syntaxPatterns: readonly [CallSyntaxName, RegExp][] = [
   ['qwen3-coder', /<tool_call>\s*<function=probe_tool>/],
   ['hermes', /<tool_call>\s*\{/],
   ['granite', /<\|tool_call\|>\s*\[(?![\s\S]*<\|\/tool_call\|>)/],
@@ -68,7 +68,7 @@ const looks: readonly [CallSyntaxName, RegExp][] = [
 
 const user = (content: string): TemplateMessage => ({ role: 'user', content })
 
-type Shape = Pick<TemplateTraits, 'argumentsAs' | 'emptyContent'>
+type Shape = Pick<ToolCapabilities, 'argumentsAs' | 'emptyContent'>
 
 // Where more than one shape works, the first is taken. Arguments as an object come first, since a template that writes JSON
 // itself would put text in quotes; no content comes first, since some templates write an empty reply beside the call.
@@ -80,8 +80,8 @@ const shapes: readonly Shape[] = [
 ]
 
 /** Undefined where the template shows no syntax that we know. */
-export function probeTemplate(template: CompiledTemplate): (TemplateTraits & { syntax: CallSyntax }) | undefined {
-  const probe = new Probe(template)
+export function probeTools(template: CompiledTemplate): (ToolCapabilities & { syntax: CallSyntax }) | undefined {
+  const probe = new ToolProbe(template)
   const written = probe.callShape()
   if (written === undefined && probe.writesCalls()) return undefined
   const syntax = written === undefined ? syntaxFromSource(template.source) : syntaxOf(written.text)
@@ -105,7 +105,7 @@ export function probeTemplate(template: CompiledTemplate): (TemplateTraits & { s
 }
 
 function syntaxOf(text: string): CallSyntax | undefined {
-  const name = looks.find(([, pattern]) => pattern.test(text))?.[0]
+  const name = syntaxPatterns.find(([, pattern]) => pattern.test(text))?.[0]
   return name === undefined ? undefined : callSyntaxes[name]
 }
 
@@ -130,7 +130,7 @@ function withCalls(calls: readonly (typeof call)[], shape: Shape): TemplateMessa
 }
 
 /** Renders small conversations, each without tools first, then with some, which there are templates that need. */
-class Probe {
+class ToolProbe {
   readonly #template: CompiledTemplate
 
   constructor(template: CompiledTemplate) {
@@ -167,7 +167,7 @@ class Probe {
     return known !== result('other')?.replaceAll('other', 'tool')
   }
 
-  toolsVariable(variables: Readonly<Record<string, unknown>>): TemplateTraits['toolsVariable'] {
+  toolsVariable(variables: Readonly<Record<string, unknown>>): ToolCapabilities['toolsVariable'] {
     const messages = [
       { role: 'system', content: system },
       user(question),
