@@ -14,6 +14,7 @@ export default {
   // For what hangs. What computes comes nowhere near it, not even beside programs that keep all cores busy.
   testTimeout: 600_000,
   reporters: ['default', '<rootDir>/test/tools/ends-in-time.mjs'],
+  setupFilesAfterEnv: ['<rootDir>/test/tools/verify-always.ts'],
   testMatch: ['<rootDir>/test/**/*.test.ts'],
   // On libraries built from source, by npm run test:source.
   testPathIgnorePatterns: ['/node_modules/', '<rootDir>/test/source/'],
