@@ -34,10 +34,10 @@ class LoadWorker : public Napi::AsyncWorker {
     thread_->close();
   }
   void Execute() override {
-    float told = 0;
+    float reported = 0;
     try {
       model_ = Model::load(path_, where_, options_.unload_after_ms > 0, [&](float done) {
-        if (done - told >= 0.01f || done == 1.0f) tell(done), told = done;
+        if (done - reported >= 0.01f || done == 1.0f) report(done), reported = done;
         return !*aborted_;
       });
     } catch (const Failure& failure) {
@@ -50,13 +50,13 @@ class LoadWorker : public Napi::AsyncWorker {
       return;
     }
     const auto object = environment(Env()).model.New({});
-    ModelObject::Unwrap(object)->adopt(std::move(model_), options_);
+    ModelObject::Unwrap(object)->init(std::move(model_), options_);
     deferred.Resolve(object);
   }
   Napi::Promise::Deferred deferred;
 
  private:
-  void tell(float done) {
+  void report(float done) {
     thread_->post([progress = progress_, done](Napi::Env env) {
       if (!progress->IsEmpty()) progress->Call({Napi::Number::New(env, done)});
     });
@@ -79,17 +79,17 @@ Napi::Value load_model(const Napi::CallbackInfo& info) {
   auto aborted = std::make_shared<std::atomic<bool>>(false);
   Weights::LoadOptions where;
   where.gpu_layers = integer(options, "gpuLayers");
-  if (options.Has("mmap")) where.mapped = options.Get("mmap").ToBoolean();
+  if (options.Has("mmap")) where.use_mmap = options.Get("mmap").ToBoolean();
   where.devices = texts(options, "devices");
   if (options.Has("rpc")) {
     where.rpc = texts(options, "rpc");
     where.rpc_library = text(options, "rpcLibrary");
   }
-  if (const auto adapters = options.Get("adapters"); adapters.IsArray()) {
-    const auto list = adapters.As<Napi::Array>();
+  if (const auto loras = options.Get("adapters"); loras.IsArray()) {
+    const auto list = loras.As<Napi::Array>();
     for (uint32_t i = 0; i < list.Length(); i++) {
-      const auto adapter = list.Get(i).As<Napi::Object>();
-      where.adapters.push_back({text(adapter, "path"), static_cast<float>(number(adapter, "scale"))});
+      const auto lora = list.Get(i).As<Napi::Object>();
+      where.loras.push_back({text(lora, "path"), static_cast<float>(number(lora, "scale"))});
     }
   }
   const auto context_options = throwing(env, [&] { return read_context_options(options); });

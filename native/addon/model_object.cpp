@@ -75,47 +75,47 @@ Napi::Function ModelObject::define(Napi::Env env) {
        InstanceMethod<&ModelObject::close>("close")});
 }
 
-void ModelObject::adopt(std::shared_ptr<Model> model, const ContextOptions& options) {
+void ModelObject::init(std::shared_ptr<Model> model, const ContextOptions& options) {
   engine_ = std::make_shared<Engine>(model, options);
   embedder_ = std::make_shared<Embedder>(model, options);
   model_ = std::move(model);
 }
 
-void ModelObject::need_open() const {
+void ModelObject::check_open() const {
   if (!model_) throw Failure("CLOSED", "the model is closed");
 }
 
 Napi::Value ModelObject::info(const Napi::CallbackInfo& call) {
   const auto env = call.Env();
   return throwing(env, [&]() -> Napi::Value {
-    need_open();
+    check_open();
     const auto& f = llama();
-    const auto& facts = model_->facts();
+    const auto& info = model_->info();
     const auto* vocab = model_->vocab();
     auto object = Napi::Object::New(env);
     const auto set = [&](const char* name, double value) { object.Set(name, Napi::Number::New(env, value)); };
     const auto flag = [&](const char* name, bool value) { object.Set(name, Napi::Boolean::New(env, value)); };
-    object.Set("description", facts.description);
-    set("parameters", static_cast<double>(facts.parameters));
-    set("sizeBytes", static_cast<double>(facts.size_bytes));
-    set("layers", facts.layers);
-    set("trainedLength", facts.trained_length);
+    object.Set("description", info.description);
+    set("parameters", static_cast<double>(info.parameters));
+    set("sizeBytes", static_cast<double>(info.size_bytes));
+    set("layers", info.layers);
+    set("trainedLength", info.trained_length);
     set("vocabularySize", model_->vocab_size());
-    set("slidingWindow", facts.sliding_window);
+    set("slidingWindow", info.sliding_window);
     flag("hasTokenizer", model_->has_tokenizer());
-    flag("hasEncoder", facts.encoder);
-    flag("hasDecoder", facts.decoder);
-    flag("isRecurrent", facts.recurrent);
-    flag("isHybrid", facts.hybrid);
-    flag("isDiffusion", facts.diffusion);
-    flag("hasPositions", facts.positions);
-    if (!facts.chat_template.empty()) object.Set("chatTemplate", facts.chat_template);
+    flag("hasEncoder", info.encoder);
+    flag("hasDecoder", info.decoder);
+    flag("isRecurrent", info.recurrent);
+    flag("isHybrid", info.hybrid);
+    flag("isDiffusion", info.diffusion);
+    flag("hasPositions", info.positions);
+    if (!info.chat_template.empty()) object.Set("chatTemplate", info.chat_template);
     const auto text_of = [&](Token token) {
       return token >= 0 && token < model_->vocab_size() ? std::string(f.llama_vocab_get_text(vocab, token))
                                                         : std::string();
     };
-    const Token beginning = model_->beginning();
-    if (beginning >= 0) set("bosToken", beginning);
+    const Token bos = model_->bos();
+    if (bos >= 0) set("bosToken", bos);
     if (model_->has_tokenizer()) {
       // Whichever the vocabulary has, by their metadata or by the texts that llama.cpp knows.
       const std::vector<std::pair<const char*, Token>> fill{{"prefix", f.llama_vocab_fim_pre(vocab)},
@@ -152,9 +152,9 @@ Napi::Value ModelObject::loaded(const Napi::CallbackInfo& call) {
 Napi::Value ModelObject::open_sequence(const Napi::CallbackInfo& call) {
   const auto env = call.Env();
   return throwing(env, [&]() -> Napi::Value {
-    need_open();
+    check_open();
     const auto options = call[0].As<Napi::Object>();
-    const auto limits = read_limits(options, model_->facts().trained_length);
+    const auto limits = read_limits(options, model_->info().trained_length);
     const bool bounded = limits.kind == CachePolicy::streaming && limits.reanchor_every != CachePolicy::kNever;
     if (bounded &&
         static_cast<int64_t>(limits.sinks) + limits.window + limits.reanchor_every + 1 > limits.trained_length) {
@@ -166,14 +166,14 @@ Napi::Value ModelObject::open_sequence(const Napi::CallbackInfo& call) {
     }
     const int handle = engine_->open(limits, integer(options, "rebaseAfter"), options.Get("verify").ToBoolean());
     const auto object = environment(env).sequence.New({});
-    SequenceObject::Unwrap(object)->adopt(engine_, model_, handle);
+    SequenceObject::Unwrap(object)->init(engine_, model_, handle);
     return object;
   });
 }
 
 Napi::Value ModelObject::tokenize(const Napi::CallbackInfo& call) {
   return throwing(call.Env(), [&]() -> Napi::Value {
-    need_open();
+    check_open();
     const size_t part_bytes = call[2].IsNumber() ? call[2].ToNumber().Uint32Value() : Tokenizer::kPartBytes;
     return to_array(call.Env(), model_->tokenize(call[0].ToString().Utf8Value(), call[1].ToBoolean(), part_bytes));
   });
@@ -181,7 +181,7 @@ Napi::Value ModelObject::tokenize(const Napi::CallbackInfo& call) {
 
 Napi::Value ModelObject::tokenize_later(const Napi::CallbackInfo& call) {
   return throwing(call.Env(), [&]() -> Napi::Value {
-    need_open();
+    check_open();
     auto* worker = new TokenizeWorker(call.Env(), model_, call[0].ToString().Utf8Value(), call[1].ToBoolean());
     const auto promise = worker->deferred.Promise();
     worker->Queue();
@@ -191,7 +191,7 @@ Napi::Value ModelObject::tokenize_later(const Napi::CallbackInfo& call) {
 
 Napi::Value ModelObject::detokenize(const Napi::CallbackInfo& call) {
   return throwing(call.Env(), [&]() -> Napi::Value {
-    need_open();
+    check_open();
     return Napi::String::New(call.Env(), model_->detokenize(tokens(call[0]), call[1].ToBoolean()));
   });
 }
@@ -205,7 +205,7 @@ Napi::Value ModelObject::impossible_trigger(const Napi::CallbackInfo& call) {
 Napi::Value ModelObject::embed(const Napi::CallbackInfo& call) {
   const auto env = call.Env();
   return throwing(env, [&]() -> Napi::Value {
-    need_open();
+    check_open();
     const auto options = call[0].As<Napi::Object>();
     auto aborted = std::make_shared<std::atomic<bool>>(false);
     Embedder::Request request{texts(options, "texts"), named(options, "pooling", kPoolings),
@@ -221,7 +221,7 @@ Napi::Value ModelObject::embed(const Napi::CallbackInfo& call) {
 
 Napi::Value ModelObject::release_embedder(const Napi::CallbackInfo& call) {
   return throwing(call.Env(), [&]() -> Napi::Value {
-    need_open();
+    check_open();
     return deliver(call.Env(), *embedder_, [embedder = embedder_.get()] {
       embedder->release();
       return std::vector<std::vector<float>>();

@@ -13,10 +13,10 @@ class ModelObject : public Napi::ObjectWrap<ModelObject> {
  public:
   static Napi::Function define(Napi::Env env);
   explicit ModelObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {}
-  void adopt(std::shared_ptr<Model> model, const ContextOptions& options);
+  void init(std::shared_ptr<Model> model, const ContextOptions& options);
 
  private:
-  void need_open() const;
+  void check_open() const;
   Napi::Value info(const Napi::CallbackInfo& call);
   Napi::Value cells(const Napi::CallbackInfo& call);
   Napi::Value loaded(const Napi::CallbackInfo& call);

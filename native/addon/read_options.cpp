@@ -62,7 +62,7 @@ ContextOptions read_context_options(const Napi::Object& from) {
   options.batch_size = integer(from, "batchSize");
   options.cache_tokens = integer(from, "cacheTokens");
   options.max_sequences = integer(from, "maxSequences");
-  if (const auto waits = from.Get("waits"); waits.IsBoolean()) options.waits = waits.ToBoolean();
+  if (const auto waits = from.Get("waits"); waits.IsBoolean()) options.queues = waits.ToBoolean();
   if (const auto folder = from.Get("swapFolder"); folder.IsString())
     options.swap_folder = folder.ToString().Utf8Value();
   if (const auto unload = from.Get("unloadAfter"); unload.IsNumber())

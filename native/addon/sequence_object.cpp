@@ -13,13 +13,13 @@ Napi::Function SequenceObject::define(Napi::Env env) {
                       InstanceMethod<&SequenceObject::close>("close")});
 }
 
-void SequenceObject::adopt(std::shared_ptr<Engine> engine, const std::shared_ptr<Model>& model, int handle) {
+void SequenceObject::init(std::shared_ptr<Engine> engine, const std::shared_ptr<Model>& model, int handle) {
   engine_ = std::move(engine);
   model_ = model;
   handle_ = handle;
 }
 
-std::shared_ptr<Model> SequenceObject::need_idle() const {
+std::shared_ptr<Model> SequenceObject::check_idle() const {
   const auto model = model_.lock();
   if (!engine_ || !model) throw Failure("CLOSED", engine_ ? "the model is closed" : "the sequence is closed");
   if (running_ && !running_->closed()) throw Failure("BUSY", "the sequence is still at work on something else");
@@ -29,11 +29,11 @@ std::shared_ptr<Model> SequenceObject::need_idle() const {
 Napi::Value SequenceObject::start(const Napi::CallbackInfo& info) {
   const auto env = info.Env();
   return throwing(env, [&]() -> Napi::Value {
-    const auto model = need_idle();
+    const auto model = check_idle();
     Job job = read_job(info[0].As<Napi::Object>(), *model);
     running_ = job.stream = engine_->make_stream();
     const auto object = environment(env).stream.New({});
-    StreamObject::Unwrap(object)->adopt(engine_, running_);
+    StreamObject::Unwrap(object)->init(engine_, running_);
     engine_->start(handle_, std::move(job));
     return object;
   });
@@ -42,9 +42,9 @@ Napi::Value SequenceObject::start(const Napi::CallbackInfo& info) {
 Napi::Value SequenceObject::fork(const Napi::CallbackInfo& info) {
   const auto env = info.Env();
   return throwing(env, [&]() -> Napi::Value {
-    const auto model = need_idle();
+    const auto model = check_idle();
     const auto object = environment(env).sequence.New({});
-    SequenceObject::Unwrap(object)->adopt(engine_, model, engine_->fork(handle_));
+    SequenceObject::Unwrap(object)->init(engine_, model, engine_->fork(handle_));
     return object;
   });
 }

@@ -13,7 +13,7 @@ class SequenceObject : public Napi::ObjectWrap<SequenceObject> {
   static Napi::Function define(Napi::Env env);
   explicit SequenceObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {}
   ~SequenceObject() override { shut(); }
-  void adopt(std::shared_ptr<Engine> engine, const std::shared_ptr<Model>& model, int handle);
+  void init(std::shared_ptr<Engine> engine, const std::shared_ptr<Model>& model, int handle);
 
  private:
   Napi::Value start(const Napi::CallbackInfo& info);
@@ -21,7 +21,7 @@ class SequenceObject : public Napi::ObjectWrap<SequenceObject> {
   void close(const Napi::CallbackInfo&) { shut(); }
   void shut();
   // Throws Failure where the sequence cannot take work at the moment.
-  std::shared_ptr<Model> need_idle() const;
+  std::shared_ptr<Model> check_idle() const;
 
   std::shared_ptr<Engine> engine_;
   std::weak_ptr<Model> model_;  // a sequence that was forgotten must not keep a closed model's weights

@@ -165,7 +165,7 @@ StreamObject::~StreamObject() {
   if (waker_) waker_->close();
 }
 
-void StreamObject::adopt(std::shared_ptr<Engine> engine, std::shared_ptr<TokenStream> stream) {
+void StreamObject::init(std::shared_ptr<Engine> engine, std::shared_ptr<TokenStream> stream) {
   engine_ = std::move(engine);
   stream_ = std::move(stream);
   waker_ = Waker::make(Env());

@@ -16,14 +16,14 @@ class StreamObject : public Napi::ObjectWrap<StreamObject> {
   explicit StreamObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {}
   // Dropped without having been read to its end: the sequence must not wait for a reader for ever.
   ~StreamObject() override;
-  void adopt(std::shared_ptr<Engine> engine, std::shared_ptr<TokenStream> stream);
+  void init(std::shared_ptr<Engine> engine, std::shared_ptr<TokenStream> stream);
 
  private:
   Napi::Value take(const Napi::CallbackInfo& info);
   void wait(const Napi::CallbackInfo& info);
   void cancel(const Napi::CallbackInfo& info);
 
-  std::shared_ptr<Engine> engine_;  // the stream pokes it
+  std::shared_ptr<Engine> engine_;  // the stream notifies it
   std::shared_ptr<TokenStream> stream_;
   std::shared_ptr<Waker> waker_;
 };

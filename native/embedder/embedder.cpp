@@ -5,14 +5,14 @@
 
 #include "llama/assertions.h"
 #include "llama/batch.h"
-#include "llama/guarded.h"
+#include "llama/catch_exceptions.h"
 #include "support/at_exit.h"
 #include "support/failure.h"
 
 namespace streaming {
 namespace {
 
-constexpr int kTextsAtOnce = 16;
+constexpr int kMaxTextsPerBatch = 16;
 
 // The states of one text's tokens as they come, and what becomes of them.
 class Pool {
@@ -49,7 +49,7 @@ class Pool {
 Embedder::Embedder(std::shared_ptr<Model> model, const ContextOptions& options)
     : model_(std::move(model)),
       options_(options),
-      sequences_(model_->facts().recurrent || model_->facts().hybrid ? 1 : kTextsAtOnce) {
+      sequences_(model_->info().recurrent || model_->info().hybrid ? 1 : kMaxTextsPerBatch) {
   std::lock_guard lock(AtExit::get().mutex);
   AtExit::get().stops.emplace(this, [this] { stop(); });
 }
@@ -72,21 +72,21 @@ std::vector<std::vector<float>> Embedder::embed(const Request& request, const st
     texts.push_back(tokens_of(request, i));
   }
   check();
-  size_t longest = 0;
-  for (const auto& text : texts) longest = std::max(longest, text.size());
+  size_t max_length = 0;
+  for (const auto& text : texts) max_length = std::max(max_length, text.size());
   try {
-    ensure_context(std::max(static_cast<int>(longest), options_.batch_size),
+    ensure_context(std::max(static_cast<int>(max_length), options_.batch_size),
                    [&](float) { return !stopping_ && !aborted; });
   } catch (const Failure&) {
     check();  // given up while the weights were loaded
     throw;
   }
-  struct Heeded {
-    const std::atomic<bool>*& place;
-    ~Heeded() { place = nullptr; }
-  } heeded{aborted_};
+  struct AbortFlagReset {
+    const std::atomic<bool>*& flag;
+    ~AbortFlagReset() { flag = nullptr; }
+  } reset{aborted_};
   aborted_ = &aborted;
-  const auto width = static_cast<size_t>(model_->facts().width);
+  const auto width = static_cast<size_t>(model_->info().width);
   std::vector<Pool> pools(texts.size(), Pool(request.pooling, width));
   Batch batch(options_.batch_size);
   std::vector<size_t> owners;  // of the batch's tokens
@@ -95,7 +95,8 @@ std::vector<std::vector<float>> Embedder::embed(const Request& request, const st
     decode(batch);
     for (size_t i = 0; i < owners.size(); i++) {
       const float* state = nullptr;
-      const auto thrown = guarded([&] { state = llama().llama_get_embeddings_ith(context_, static_cast<int32_t>(i)); });
+      const auto thrown =
+          catch_exceptions([&] { state = llama().llama_get_embeddings_ith(context_, static_cast<int32_t>(i)); });
       if (thrown || !state) throw Failure("DECODE_FAILED", "llama.cpp gave no hidden states of this model");
       pools[owners[i]].add(state);
     }
@@ -130,26 +131,26 @@ std::vector<std::vector<float>> Embedder::embed(const Request& request, const st
 
 std::vector<Token> Embedder::tokens_of(const Request& request, size_t index) const {
   auto tokens = model_->tokenize(request.texts[index], false);
-  if (const Token token = model_->beginning(); token >= 0) tokens.insert(tokens.begin(), token);
-  if (const Token token = model_->ending(); token >= 0) tokens.push_back(token);
+  if (const Token token = model_->bos(); token >= 0) tokens.insert(tokens.begin(), token);
+  if (const Token token = model_->eos(); token >= 0) tokens.push_back(token);
   const std::string which = "text " + std::to_string(index);
-  const int trained = model_->facts().trained_length;
+  const int trained = model_->info().trained_length;
   if (tokens.empty()) throw Failure("INVALID_OPTION", "embed: " + which + " has no tokens, so it has no embedding");
   if (tokens.size() > static_cast<size_t>(trained)) {
     throw Failure("TEXT_TOO_LONG", "embed: " + which + " has " + std::to_string(tokens.size()) +
                                        " tokens, and the model was trained on at most " + std::to_string(trained) +
                                        " at once; split it");
   }
-  if (tokens.size() > static_cast<size_t>(request.most_tokens)) {
+  if (tokens.size() > static_cast<size_t>(request.max_tokens)) {
     throw Failure("OUT_OF_MEMORY", "embed: " + which + " has " + std::to_string(tokens.size()) +
                                        " tokens, and this machine has memory for " +
-                                       std::to_string(request.most_tokens) + "; split it");
+                                       std::to_string(request.max_tokens) + "; split it");
   }
   return tokens;
 }
 
 void Embedder::ensure_context(int cells, const Weights::Progress& progress) {
-  if (context_ && cells <= cells_) return weights_->need_unchanged();
+  if (context_ && cells <= cells_) return weights_->check_unchanged();
   release();
   weights_ = model_->weights(progress);
   auto params = context_params(options_, cells, sequences_);
@@ -186,7 +187,7 @@ void Embedder::decode(Batch& batch) {
   LlamaLibrary::take_errors();
   take_assertion();
   int result = 0;
-  const auto thrown = guarded([&] { result = llama().llama_decode(context_, batch.get()); });
+  const auto thrown = catch_exceptions([&] { result = llama().llama_decode(context_, batch.get()); });
   if (!thrown && result == 0) return;
   if (take_assertion()) release();
   if (stopping_) throw Failure("CLOSED", "the model was closed");

@@ -23,7 +23,7 @@ class Embedder {
     std::vector<std::string> texts;
     Pooling pooling = mean;
     bool normalize = true;
-    int most_tokens = 0;  // of one text, for which there is memory
+    int max_tokens = 0;  // of one text, for which there is memory
   };
 
   Embedder(std::shared_ptr<Model> model, const ContextOptions& options);

@@ -50,7 +50,7 @@ std::vector<SavedCells> save(LlamaContext& context, Sequences& sequences) {
   std::vector<SavedCells> saved;
   if (!context.exists()) return saved;
   for (auto& [handle, sequence] : sequences) {
-    if (sequence.job) sequence.tokens.settle(sequence.job->stream().delivered_bytes());
+    if (sequence.job) sequence.tokens.release_delivered(sequence.job->stream().delivered_bytes());
     for (const auto* id : sequence.tokens.ids_to_carry())
       if (*id) saved.push_back({&sequence, id, context.read(*id)});
   }

@@ -91,7 +91,7 @@ bool CachedTokens::commit(const CachePolicy::Step& step, const Token* tokens, Se
   }
   policy_->commit(step, tokens);
   if (!pending_.decoded(step.count)) return false;
-  cells_.put_back_state();
+  cells_.restore_state();
   return true;
 }
 
@@ -110,7 +110,7 @@ void CachedTokens::record(const Origin& origin, Token token, size_t end, bool si
   add(token);
 }
 
-void CachedTokens::settle(size_t delivered) {
+void CachedTokens::release_delivered(size_t delivered) {
   // What was held for tokens that have been rolled back since goes as well.
   if (journal_.empty() && checkpoints_.empty() && !cells_.holds_evicted()) return;
   journal_.drop_delivered(delivered);
@@ -204,15 +204,15 @@ bool CachedTokens::can_rebase() const {
 }
 
 void CachedTokens::requeue_kept_tokens(Requeue reason) {
-  if (reason == Requeue::rebase && cells_.memory().hybrid) cells_.keep_state();
+  if (reason == Requeue::rebase && cells_.memory().hybrid) cells_.save_state();
   cells_.clear();
   checkpoints_.clear();
   pending_.cache_is_empty();
   in_batch_ = false;
   const bool full = reason == Requeue::full;
   const auto restart = policy_->restart(full ? pending_.size() : 0);
-  pending_.give_back(restart.again, restart.known, !full && streams(), full ? restart.skipped : 0);
-  if (full) evicted_ += restart.left;
+  pending_.requeue(restart.to_decode, restart.known, !full && streams(), full ? restart.skipped : 0);
+  if (full) evicted_ += restart.evicted;
   // Recorded tokens are the last of those that wait. (A policy that recomputes goes by its marks, which still hold.)
   if (reason == Requeue::lost_cells && (streams() || limits().kind == CachePolicy::dense)) journal_.wait();
 }
@@ -309,9 +309,9 @@ void CachedTokens::replace_sinks(const std::vector<Token>& sinks, const std::fun
 
 void CachedTokens::share_prefix(const CachedTokens& other, int length) {
   const Position first = other.policy_->lowest();
-  const auto prefix = other.policy_->beginning();
+  const auto prefix = other.policy_->shareable_prefix();
   cells_.share(other.cells_, first, first + length);
-  policy_->adopt(first, std::vector<Token>(prefix.begin(), prefix.begin() + length));
+  policy_->adopt_prefix(first, std::vector<Token>(prefix.begin(), prefix.begin() + length));
   pending_.shared(static_cast<size_t>(length));
 }
 
@@ -343,10 +343,10 @@ bool CachedTokens::write_cells(const std::vector<uint8_t>& bytes) {
   return restored_;
 }
 
-void CachedTokens::restore(Books books) {
-  policy_ = std::move(books.policy);
-  pending_ = std::move(books.pending);
-  seen_ = books.seen, evicted_ = books.evicted;
+void CachedTokens::restore(Bookkeeping bookkeeping) {
+  policy_ = std::move(bookkeeping.policy);
+  pending_ = std::move(bookkeeping.pending);
+  seen_ = bookkeeping.seen, evicted_ = bookkeeping.evicted;
 }
 
 }  // namespace streaming

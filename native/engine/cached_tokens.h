@@ -93,7 +93,7 @@ class CachedTokens {
   // A generated token, whose text ends at so many bytes of the reply, is the next one.
   void record(const Origin& origin, Token token, size_t end, bool silent);
   // The reader has this many bytes by now: how to roll back to before them is forgotten.
-  void settle(size_t delivered);
+  void release_delivered(size_t delivered);
   struct RolledBack {
     int64_t count = 0;  // tokens
     Token first = 0;    // the first of them, and where its text ended
@@ -156,12 +156,12 @@ class CachedTokens {
   std::vector<uint8_t> read_cells() const { return cells_.read(); }
   // Cells that come from outside: no other sequence shares them, whatever its tokens. False: they do not fit.
   bool write_cells(const std::vector<uint8_t>& bytes);
-  struct Books {
+  struct Bookkeeping {
     std::unique_ptr<CachePolicy> policy;
     PendingTokens pending;
     int64_t seen, evicted;
   };
-  void restore(Books books);
+  void restore(Bookkeeping bookkeeping);
 
  private:
   int64_t pending_size() const { return static_cast<int64_t>(pending_.size()); }

@@ -18,10 +18,10 @@ void CommandQueue::post(Command command) {
   wake_.notify_all();
 }
 
-void CommandQueue::poke() {
+void CommandQueue::notify() {
   {
     std::lock_guard lock(mutex_);
-    poked_ = true;
+    notified_ = true;
   }
   wake_.notify_all();
 }
@@ -36,11 +36,11 @@ void CommandQueue::stop() {
 
 bool CommandQueue::wait(std::vector<Command>& commands, bool busy, std::optional<double> milliseconds) {
   std::unique_lock lock(mutex_);
-  const auto woken = [&] { return stopping_ || poked_ || !commands_.empty(); };
+  const auto woken = [&] { return stopping_ || notified_ || !commands_.empty(); };
   if (!busy && !milliseconds) wake_.wait(lock, woken);
   if (!busy && milliseconds && !wake_.wait_for(lock, std::chrono::duration<double, std::milli>(*milliseconds), woken))
     return false;
-  poked_ = false;
+  notified_ = false;
   commands.clear();
   commands.swap(commands_);
   return true;

@@ -11,7 +11,7 @@ struct ContextOptions {
   int batch_size = 512;
   int cache_tokens = 0;  // 0: as many as the open sequences need
   int max_sequences = 8;
-  bool waits = false;          // where there is no place for another sequence: one waits, or cannot be opened
+  bool queues = false;         // where there is no place for another sequence: one waits, or cannot be opened
   std::string swap_folder;     // where sequences go that give up their place; empty: memory
   double unload_after_ms = 0;  // without work; 0: never
   ggml_type kv_type = GGML_TYPE_F16;

@@ -13,8 +13,8 @@ namespace streaming {
 namespace {
 
 MemoryKind memory_of(const Model& model) {
-  const auto& facts = model.facts();
-  return {facts.sliding_window, facts.recurrent || facts.hybrid, facts.hybrid};
+  const auto& info = model.info();
+  return {info.sliding_window, info.recurrent || info.hybrid, info.hybrid};
 }
 
 std::string no_memory(const std::exception& error) {
@@ -75,7 +75,7 @@ void Engine::close(int handle) {
     const auto found = sequences_.find(handle);
     if (found == sequences_.end()) return;
     if (found->second.job) found->second.job->stream().close(sequence_closed);
-    slots_.leave(handle);
+    slots_.remove(handle);
     sequences_.erase(found);
   });
 }
@@ -88,14 +88,14 @@ void Engine::start(int handle, Job job) {
     auto& sequence = found->second;
     retire(sequence);
     sequence.job = std::make_unique<RunningJob>(std::move(job), model_, sequence.tokens, sequence.speculation);
-    attempt(sequence, [&] { begin_at_once_or_wait(sequence); });
+    attempt(sequence, [&] { begin_or_enqueue(sequence); });
   });
 }
 
 std::shared_ptr<TokenStream> Engine::make_stream() {
   // The stream outlives the engine where JavaScript still holds it, but nothing is taken from it by then that would
   // need the engine: stop() ends every stream first and the JavaScript object keeps the engine alive.
-  return std::make_shared<TokenStream>([this] { commands_.poke(); });
+  return std::make_shared<TokenStream>([this] { commands_.notify(); });
 }
 
 void Engine::stop() {
@@ -135,7 +135,7 @@ void Engine::run() {
 // The weights and the cache of a model that is not used for a while go, and come back with the next job: not where a
 // reader may yet go back.
 bool Engine::may_unload() const {
-  if (options_.unload_after_ms <= 0 || slots_.anyone_waits()) return false;
+  if (options_.unload_after_ms <= 0 || slots_.has_waiting()) return false;
   for (const auto& [handle, sequence] : sequences_)
     if (sequence.job) return false;
   return context_.has_weights() || model_->loaded();
@@ -163,21 +163,22 @@ void Engine::attempt(Sequence& sequence, F&& act) {
 }
 
 // What leaves a turn must not wait for the slot that the turn has waited for: what needs no cells is done at once.
-void Engine::begin_at_once_or_wait(Sequence& sequence) {
+void Engine::begin_or_enqueue(Sequence& sequence) {
   auto& running = *sequence.job;
   auto& tokens = sequence.tokens;
   const auto& job = running.job();
   running.add_tokens();
   const auto* cut = job.as<jobs::Cut>();
   if (!cut && !job.is<jobs::Add>() && !job.is<jobs::ReadTokens>() && !job.is<jobs::Save>())
-    return slots_.wait(sequence.handle, job.priority);
+    return slots_.enqueue(sequence.handle, job.priority);
   running.stop_waiting();
   if (cut) {
-    if (tokens.is_swapped() && tokens.cut_reaches_cells(cut->keep) && may_take_slot_now(sequence)) take_slot(sequence);
+    if (tokens.is_swapped() && tokens.cut_reaches_cells(cut->keep) && may_assign_slot_now(sequence))
+      assign_slot(sequence);
     tokens.cut(cut->keep);
   }
   if (!job.is<jobs::Save>()) return running.finish("done");
-  if (tokens.swapped_is_longer() && may_take_slot_now(sequence)) take_slot(sequence);
+  if (tokens.swapped_is_longer() && may_assign_slot_now(sequence)) assign_slot(sequence);
   running.finish("done", save_sequence(tokens));
 }
 
@@ -189,23 +190,23 @@ void Engine::begin(Sequence& sequence) {
   running.start();
   context_.fix_threads(is_reproducible());
   try {
-    take_slot(sequence);
+    assign_slot(sequence);
     if (const auto* job = running.job().as<jobs::ReplaceSinks>()) {
       const int64_t evicted = tokens.evicted();
       tokens.replace_sinks(job->tokens, [&] {
         reservations_.replace(sequence.handle, tokens.limits());
         ensure_cells(context_, options_, memory_, sequences_);
       });
-      running.tell_evicted(tokens.evicted() - evicted);
+      running.report_evicted(tokens.evicted() - evicted);
       return running.finish("done");
     }
     if (const auto* job = running.job().as<jobs::Restore>()) {
-      const char* how = restore_sequence(tokens, job->state, job->tokens_alone, *model_);
+      const char* how = restore_sequence(tokens, job->state, job->tokens_only, *model_);
       running.reused(tokens.policy().size());  // none where they are decoded again
       return running.finish(how);
     }
     running.begin_prompt(
-        [this, &running] { return !commands_.stopping() && !running.stream().cancelled() && !running.late(); });
+        [this, &running] { return !commands_.stopping() && !running.stream().cancelled() && !running.out_of_time(); });
     // Between two turns no token is waited for, so this is the time.
     const bool half_way = tokens.policy().next() >= (tokens.rebase_after() + tokens.policy().size()) / 2;
     if ((running.job().is<jobs::Rebase>() || half_way) && tokens.can_rebase())
@@ -227,9 +228,9 @@ void Engine::service(Sequence& sequence) {
   attempt(sequence, [&] {
     if (stream.closed()) return;  // all that was due has been taken
     if (stream.cancelled()) return running.abort();
-    tokens.settle(stream.delivered_bytes());
+    tokens.release_delivered(stream.delivered_bytes());
     if (running.ended()) return;
-    if (running.late()) return running.finish("time");
+    if (running.out_of_time()) return running.finish("time");
     if (running.has_scored_all()) return running.finish("done");
     if (tokens.must_requeue()) running.requeue(CachedTokens::Requeue::full);
     // What is recomputed for each token need not be computed before one is asked for.
@@ -248,7 +249,7 @@ void Engine::service(Sequence& sequence) {
 // The job is over, and its reader has taken all that it will: nothing is rolled back any more.
 void Engine::retire(Sequence& sequence) {
   if (!sequence.job) return;
-  sequence.tokens.settle(sequence.job->stream().delivered_bytes());
+  sequence.tokens.release_delivered(sequence.job->stream().delivered_bytes());
   sequence.tokens.retire();
   sequence.job.reset();
   sequence.last_used = ++jobs_ended_;
@@ -262,15 +263,15 @@ void Engine::drop_cancelled() {
     auto& running = *sequences_.at(handle).job;
     if (!running.stream().cancelled()) continue;
     running.stop_waiting();
-    slots_.leave(handle);
+    slots_.remove(handle);
   }
 }
 
 void Engine::admit() {
   while (const auto handle = slots_.next()) {
     auto& sequence = sequences_.at(*handle);
-    if (!make_room(sequence)) return;
-    slots_.leave(*handle);
+    if (!free_slot_for(sequence)) return;
+    slots_.remove(*handle);
     begin(sequence);
     service(sequence);
   }
@@ -280,28 +281,29 @@ int64_t Engine::cells_of(const Sequence& sequence) const {
   return cells_needed(sequence.tokens.limits(), memory_.recurrent);
 }
 
-// True: there is a slot for the sequence, or it has one. `spared` keeps its own: something is copied from it.
-bool Engine::make_room(const Sequence& sequence, const Sequence* spared) {
+// True: there is a slot for the sequence, or it has one. `copied_from` keeps its own: something is copied from it.
+bool Engine::free_slot_for(const Sequence& sequence, const Sequence* copied_from) {
   if (sequence.tokens.has_slot()) return true;
   std::vector<SlotTable::Holder> holders;
   for (const auto& [handle, other] : sequences_) {
     if (other.tokens.has_slot())
-      holders.push_back({handle, cells_of(other), other.last_used, other.works(), other.waits(), &other == spared});
+      holders.push_back(
+          {handle, cells_of(other), other.last_used, other.is_running(), other.is_waiting(), &other == copied_from});
   }
-  const auto give_way = slots_.make_room(cells_of(sequence), std::move(holders));
-  if (!give_way) return false;
-  for (const int handle : *give_way) sequences_.at(handle).tokens.swap_out(options_.swap_folder);
+  const auto to_free = slots_.slots_to_free(cells_of(sequence), std::move(holders));
+  if (!to_free) return false;
+  for (const int handle : *to_free) sequences_.at(handle).tokens.swap_out(options_.swap_folder);
   return true;
 }
 
 // Without loading weights and without passing by those that wait.
-bool Engine::may_take_slot_now(const Sequence& sequence) {
-  return context_.has_weights() && !slots_.anyone_waits() && make_room(sequence);
+bool Engine::may_assign_slot_now(const Sequence& sequence) {
+  return context_.has_weights() && !slots_.has_waiting() && free_slot_for(sequence);
 }
 
-void Engine::take_slot(Sequence& sequence) {
+void Engine::assign_slot(Sequence& sequence) {
   // Loading is given up when the model is closed or the job it is for is left.
-  context_.need_weights([&] { return !commands_.stopping() && !sequence.job->stream().cancelled(); });
+  context_.ensure_weights([&] { return !commands_.stopping() && !sequence.job->stream().cancelled(); });
   ensure_cells(context_, options_, memory_, sequences_);
   sequence.tokens.take_slot();
 }
@@ -312,7 +314,7 @@ void Engine::copy(const Sequence& from, Sequence& to) {
   to.tokens.become_fork(from.tokens);
   if (!from.tokens.has_slot()) return;
   // Where none gives way now, it waits outside with a copy of what the cache holds.
-  if (!make_room(to, &from)) return to.tokens.copy_swapped(from.tokens, options_.swap_folder);
+  if (!free_slot_for(to, &from)) return to.tokens.copy_swapped(from.tokens, options_.swap_folder);
   try {
     ensure_cells(context_, options_, memory_, sequences_);
     to.tokens.share_cells(from.tokens);
@@ -330,7 +332,7 @@ bool Engine::step() {
   drop_cancelled();
   for (auto& [handle, sequence] : sequences_) {
     sequence.tokens.begin_round();
-    if (sequence.works()) service(sequence);
+    if (sequence.is_running()) service(sequence);
   }
   admit();  // what has just ended may give up a slot
   context_.fix_threads(is_reproducible());
@@ -345,10 +347,10 @@ bool Engine::step() {
     for (const int handle : scheduler_.order(handles)) {
       auto& sequence = sequences_.at(handle);
       if (!ready(sequence) || (sequence.tokens.pending().size() > 1) != prompts) continue;
-      if (prompts && waits_for_prefix(sequence)) continue;
-      bool has_room = true;
-      attempt(sequence, [&] { has_room = add_entry(sequence, entries); });
-      if (!has_room) break;
+      if (prompts && share_prefix(sequence)) continue;
+      bool fits = true;
+      attempt(sequence, [&] { fits = add_entry(sequence, entries); });
+      if (!fits) break;
     }
   }
   if (entries.empty()) return false;
@@ -358,11 +360,12 @@ bool Engine::step() {
 }
 
 bool Engine::ready(const Sequence& sequence) const {
-  return sequence.works() && !sequence.job->ended() && !sequence.tokens.pending().empty() && sequence.job->may_go_on();
+  return sequence.is_running() && !sequence.job->ended() && !sequence.tokens.pending().empty() &&
+         sequence.job->may_continue();
 }
 
 // Takes over what another sequence has of its prefix. True: another is about to decode more of it.
-bool Engine::waits_for_prefix(Sequence& sequence) {
+bool Engine::share_prefix(Sequence& sequence) {
   if (sequence.tokens.policy().size() > 0) return false;
   std::vector<PrefixHolder> others;
   for (const auto& [handle, other] : sequences_) others.push_back({&other.tokens, other.job && !other.job->ended()});
@@ -469,9 +472,9 @@ void Engine::decode_entries(std::vector<BatchEntry>& entries) {
   const auto count = [&](auto&& is) { return static_cast<int>(std::count_if(entries.begin(), entries.end(), is)); };
   const int singles = count([](const BatchEntry& entry) { return entry.step.count == 1; });
   const int singles_alone = count([](const BatchEntry& entry) { return entry.step.count == 1 && !entry.sinks; });
-  if (singles_alone == static_cast<int>(entries.size())) speculator_.took(batch_.size(), elapsed);
+  if (singles_alone == static_cast<int>(entries.size())) speculator_.observe(batch_.size(), elapsed);
   if (count([](const BatchEntry& entry) { return entry.drafts > 0; }) == 0)
-    scheduler_.took(singles, batch_.size(), elapsed);
+    scheduler_.observe(singles, batch_.size(), elapsed);
   complete(entries, elapsed);
 }
 
@@ -517,7 +520,7 @@ void Engine::complete(std::vector<BatchEntry>& entries, double elapsed_ms) {
 bool Engine::is_reproducible() const {
   return std::any_of(sequences_.begin(), sequences_.end(), [](const auto& entry) {
     const auto& sequence = entry.second;
-    return sequence.works() && !sequence.job->ended() && sequence.job->reproducible();
+    return sequence.is_running() && !sequence.job->ended() && sequence.job->reproducible();
   });
 }
 

@@ -43,7 +43,7 @@ class Engine {
   void unload();
 
   // ---- jobs
-  void begin_at_once_or_wait(Sequence& sequence);
+  void begin_or_enqueue(Sequence& sequence);
   void begin(Sequence& sequence);
   void service(Sequence& sequence);
   void retire(Sequence& sequence);
@@ -56,15 +56,15 @@ class Engine {
   void drop_cancelled();
   void admit();
   int64_t cells_of(const Sequence& sequence) const;
-  bool make_room(const Sequence& sequence, const Sequence* spared = nullptr);
-  bool may_take_slot_now(const Sequence& sequence);
-  void take_slot(Sequence& sequence);
+  bool free_slot_for(const Sequence& sequence, const Sequence* copied_from = nullptr);
+  bool may_assign_slot_now(const Sequence& sequence);
+  void assign_slot(Sequence& sequence);
   void copy(const Sequence& from, Sequence& to);
 
   // ---- a round
   bool step();
   bool ready(const Sequence& sequence) const;
-  bool waits_for_prefix(Sequence& sequence);
+  bool share_prefix(Sequence& sequence);
   bool add_entry(Sequence& sequence, std::vector<BatchEntry>& entries);
   void put(BatchEntry& entry);
   void decode_entries(std::vector<BatchEntry>& entries);

@@ -6,22 +6,22 @@
 namespace streaming {
 
 Generation::Generation(std::shared_ptr<const Model> model, const jobs::Generate& job, int64_t seen,
-                       std::function<bool()> go_on)
+                       std::function<bool()> should_continue)
     : model_(std::move(model)),
       visible_(job.visible),
       alternatives_(job.alternatives),
-      constraint_(job.grammar.empty()
-                      ? nullptr
-                      : std::make_unique<Constraint>(model_, job.grammar, job.triggers, job.visible, std::move(go_on))),
+      constraint_(job.grammar.empty() ? nullptr
+                                      : std::make_unique<Constraint>(model_, job.grammar, job.triggers, job.visible,
+                                                                     std::move(should_continue))),
       sampler_(model_, job.sampling, seen),
       text_(job.stops) {}
 
-bool Generation::ends(Token token) const {
+bool Generation::is_eog(Token token) const {
   return model_->has_tokenizer() && llama().llama_vocab_is_eog(model_->vocab(), token);
 }
 
 std::string Generation::bytes_of(Token token) const {
-  if (token == kNoToken || !model_->has_tokenizer() || ends(token)) return {};
+  if (token == kNoToken || !model_->has_tokenizer() || is_eog(token)) return {};
   return model_->piece(token, std::find(visible_.begin(), visible_.end(), token) != visible_.end());
 }
 

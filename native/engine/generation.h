@@ -28,9 +28,10 @@ class Generation {
     std::vector<TokenProbability> probabilities;
   };
 
-  // `seen`: tokens of the conversation so far; `go_on` is asked in the midst of a grammar's work. Throws Failure
-  // INVALID_OPTION for a grammar that cannot be followed.
-  Generation(std::shared_ptr<const Model> model, const jobs::Generate& job, int64_t seen, std::function<bool()> go_on);
+  // `seen`: tokens of the conversation so far; `should_continue` is asked in the midst of a grammar's work. Throws
+  // Failure INVALID_OPTION for a grammar that cannot be followed.
+  Generation(std::shared_ptr<const Model> model, const jobs::Generate& job, int64_t seen,
+             std::function<bool()> should_continue);
 
   // The conversation's last tokens, of which penalties go by the last lookback().
   int lookback() const { return sampler_.lookback(); }
@@ -39,7 +40,7 @@ class Generation {
   // Chooses the token with the number `seen` of the conversation. Throws Failure where none can be, or kInterrupted.
   Token sample(const float* logits, int64_t seen) { return sampler_.sample(logits, seen, constraint_.get()); }
   // Whether the token ends the model's turn, and the bytes that it adds to the reply: none where it does.
-  bool ends(Token token) const;
+  bool is_eog(Token token) const;
   std::string bytes_of(Token token) const;
   // The token has been chosen: its bytes belong to the reply from now on ...
   void add_bytes(size_t count) { bytes_ += count; }

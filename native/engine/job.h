@@ -60,10 +60,10 @@ struct ReplaceSinks {
 struct ReadTokens {};
 // Its finish tells all that a sequence of the same kind needs to be as this one.
 struct Save {};
-// The opposite, for a sequence that is empty. `tokens_alone`: the cells in the state are of no use.
+// The opposite, for a sequence that is empty. `tokens_only`: the cells in the state are of no use.
 struct Restore {
   std::vector<uint8_t> state;
-  bool tokens_alone;
+  bool tokens_only;
 };
 
 using Any = std::variant<Append, Add, Score, Generate, Rebase, Cut, ReplaceSinks, ReadTokens, Save, Restore>;

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "llama/assertions.h"
-#include "llama/guarded.h"
+#include "llama/catch_exceptions.h"
 #include "speculation/draft_length.h"
 #include "support/failure.h"
 
@@ -37,7 +37,7 @@ LlamaContext::LlamaContext(const Model& model, const ContextOptions& options, st
     : model_(model),
       options_(options),
       stopping_(std::move(stopping)),
-      recurrent_(model_.facts().recurrent || model_.facts().hybrid),
+      recurrent_(model_.info().recurrent || model_.info().hybrid),
       thread_choice_(options.threads, options.batch_size, options.threads_may_change) {}
 
 LlamaContext::~LlamaContext() { free_context(); }
@@ -49,9 +49,9 @@ void LlamaContext::free_context() {
   if (context_) llama().llama_free(std::exchange(context_, nullptr));
 }
 
-void LlamaContext::need_weights(const std::function<bool()>& go_on) {
-  if (weights_) return weights_->need_unchanged();
-  weights_ = model_.weights([&](float) { return go_on(); });
+void LlamaContext::ensure_weights(const std::function<bool()>& should_continue) {
+  if (weights_) return weights_->check_unchanged();
+  weights_ = model_.weights([&](float) { return should_continue(); });
 }
 
 void LlamaContext::unload() {
@@ -86,7 +86,7 @@ LlamaContext::Made LlamaContext::make(int cells, int ids) {
 llama_context* LlamaContext::make_context(int cells, int ids) {
   auto params = context_params(options_, cells, ids);
   // Logits of a batch: those of one token of each sequence, and those of drafts. More is an assertion.
-  params.n_outputs_max = std::max(params.n_seq_max, static_cast<uint32_t>(options_.max_sequences) + kMostDrafts);
+  params.n_outputs_max = std::max(params.n_seq_max, static_cast<uint32_t>(options_.max_sequences) + kMaxDrafts);
   params.abort_callback = [](void* data) { return static_cast<LlamaContext*>(data)->must_stop_decoding(); };
   params.abort_callback_data = this;
   llama_context* context = weights_->make_context(params);
@@ -130,7 +130,7 @@ size_t LlamaContext::windowed_size_of(const SequenceId& id) const {
 std::vector<uint8_t> LlamaContext::read(const SequenceId& id) const {
   std::vector<uint8_t> bytes;
   if (!id) return bytes;
-  const auto thrown = guarded([&] {
+  const auto thrown = catch_exceptions([&] {
     bytes.resize(size_of(id));
     bytes.resize(llama().llama_state_seq_get_data(context_, bytes.data(), bytes.size(), id.get()));
   });
@@ -141,13 +141,13 @@ std::vector<uint8_t> LlamaContext::read(const SequenceId& id) const {
 size_t LlamaContext::write(const SequenceId& id, const std::vector<uint8_t>& bytes) const {
   size_t taken = 0;
   if (!bytes.empty())
-    guarded([&] { taken = llama().llama_state_seq_set_data(context_, bytes.data(), bytes.size(), id.get()); });
+    catch_exceptions([&] { taken = llama().llama_state_seq_set_data(context_, bytes.data(), bytes.size(), id.get()); });
   return taken;
 }
 
 const float* LlamaContext::logits(int index) const {
   const float* logits = nullptr;
-  const auto thrown = guarded([&] { logits = llama().llama_get_logits_ith(context_, index); });
+  const auto thrown = catch_exceptions([&] { logits = llama().llama_get_logits_ith(context_, index); });
   return thrown ? nullptr : logits;
 }
 
@@ -187,13 +187,13 @@ void LlamaContext::decode(Batch& batch) {
     give_up_at_ = std::isfinite(limit) ? begin + std::chrono::microseconds(static_cast<int64_t>(limit * 1000))
                                        : Clock::time_point::max();
     gave_up_ = false;
-    thrown = guarded([&] { result = llama().llama_decode(context_, batch.get()); });
+    thrown = catch_exceptions([&] { result = llama().llama_decode(context_, batch.get()); });
     if (!thrown && result == 0) {
       const double elapsed = milliseconds(Clock::now() - begin);
-      if (!fixed) thread_choice_.took(batch.size(), elapsed);
+      if (!fixed) thread_choice_.observe(batch.size(), elapsed);
       else {
         fixed_is_slow_ = fixed_is_slow_ || elapsed > thread_choice_.limit_on(fixed_threads_, batch.size());
-        thread_choice_.saw(fixed_threads_, batch.size(), elapsed);
+        thread_choice_.observe_on(fixed_threads_, batch.size(), elapsed);
       }
       return;
     }

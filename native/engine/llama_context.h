@@ -28,9 +28,9 @@ class LlamaContext final : public Cells {
 
   // ---- weights and cells
 
-  // Loads the weights, or makes sure that their files are what they were. `go_on` says whether loading is still wanted.
-  // Throws what Weights::load() does.
-  void need_weights(const std::function<bool()>& go_on);
+  // Loads the weights, or makes sure that their files are what they were. `should_continue` says whether loading is
+  // still wanted. Throws what Weights::load() does.
+  void ensure_weights(const std::function<bool()>& should_continue);
   bool has_weights() const { return weights_ != nullptr; }
   bool exists() const { return context_ != nullptr; }
   int cells() const { return cells_; }  // any thread

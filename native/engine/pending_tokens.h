@@ -87,17 +87,17 @@ class PendingTokens {
   }
   // The cache gave these back, to be decoded before all others; of them the policy still knows the first `known`. The
   // first `skipped` of those that waited need not be decoded any more.
-  void give_back(const std::vector<Token>& again, size_t known, bool by_rebase, size_t skipped = 0) {
+  void requeue(const std::vector<Token>& tokens, size_t known, bool by_rebase, size_t skipped = 0) {
     tokens_.erase(tokens_.begin(), tokens_.begin() + static_cast<std::ptrdiff_t>(skipped));
-    tokens_.insert(tokens_.begin(), again.begin(), again.end());
+    tokens_.insert(tokens_.begin(), tokens.begin(), tokens.end());
     known_ = known;
-    if (by_rebase) rebasing_ += again.size();
+    if (by_rebase) rebasing_ += tokens.size();
   }
   void clear() { *this = PendingTokens(); }
   // As a saved conversation had them. False: they contradict each other.
   bool load(std::deque<Token> tokens, const Counts& counts) {
-    const uint64_t most = tokens.empty() ? 0 : tokens.size() - 1;
-    if (counts.rebasing > most || counts.replaying > most || counts.known > most) return false;
+    const uint64_t max = tokens.empty() ? 0 : tokens.size() - 1;
+    if (counts.rebasing > max || counts.replaying > max || counts.known > max) return false;
     tokens_ = std::move(tokens);
     rebasing_ = counts.rebasing, known_ = counts.known, replaying_ = counts.replaying;
     return true;

@@ -6,10 +6,10 @@ namespace streaming {
 namespace {
 
 // Fewer are as quickly decoded.
-constexpr size_t kWorthSharing = 8;
+constexpr size_t kMinSharedTokens = 8;
 
 template <class Left, class Right>
-size_t common_length(const Left& left, const Right& right) {
+size_t common_prefix_length(const Left& left, const Right& right) {
   return static_cast<size_t>(std::mismatch(left.begin(), left.end(), right.begin(), right.end()).first - left.begin());
 }
 
@@ -25,9 +25,9 @@ size_t coming(const PrefixHolder& holder, const std::vector<Token>& decoded, con
   const auto& other = *holder.tokens;
   const auto next_batch = std::min(other.pending().size(), static_cast<size_t>(batch_size));
   const bool evicts = decoded.size() + next_batch > static_cast<size_t>(other.limits().sinks + other.limits().window);
-  if (evicts || !holder.works || other.evicted() > 0 || other.pending().size() < 2) return 0;
+  if (evicts || !holder.running || other.evicted() > 0 || other.pending().size() < 2) return 0;
   const auto rest = tokens.pending().begin() + static_cast<std::ptrdiff_t>(length);
-  return common_length(other.pending(), std::vector<Token>(rest, tokens.pending().end()));
+  return common_prefix_length(other.pending(), std::vector<Token>(rest, tokens.pending().end()));
 }
 
 }  // namespace
@@ -41,7 +41,7 @@ SharedPrefix find_shared_prefix(const CachedTokens& tokens, const std::vector<Pr
   const size_t max = std::min(tokens.pending().size() - 1, static_cast<size_t>(limits.sinks + limits.window));
 
   SharedPrefix best;
-  size_t best_length = kWorthSharing - 1;
+  size_t best_length = kMinSharedTokens - 1;
   for (const auto& holder : others) {
     const auto& other = *holder.tokens;
     if (&other == &tokens || !other.has_slot() || other.restored() || !may_share(other) ||
@@ -49,11 +49,11 @@ SharedPrefix find_shared_prefix(const CachedTokens& tokens, const std::vector<Pr
       continue;
     // Not where it would soon have to be decoded again.
     if (other.policy().lowest() != limits.first && other.policy().lowest() > tokens.rebase_after() / 2) continue;
-    const auto decoded = other.policy().beginning();
-    const size_t length = std::min(max, common_length(decoded, tokens.pending()));
+    const auto decoded = other.policy().shareable_prefix();
+    const size_t length = std::min(max, common_prefix_length(decoded, tokens.pending()));
     // Where all that it has is ours as well, perhaps it is still reading.
     const bool may_come = length == decoded.size() && length < max;
-    if (may_come && std::min(coming(holder, decoded, tokens, length, batch_size), max - length) >= kWorthSharing)
+    if (may_come && std::min(coming(holder, decoded, tokens, length, batch_size), max - length) >= kMinSharedTokens)
       return {.wait = true};
     if (length > best_length) best.from = &other, best_length = length;
   }

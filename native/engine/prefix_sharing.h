@@ -10,7 +10,7 @@ namespace streaming {
 // differences alone.
 struct PrefixHolder {
   const CachedTokens* tokens;
-  bool works;  // at a job that has not ended
+  bool running;  // at a job that has not ended
 };
 
 struct SharedPrefix {

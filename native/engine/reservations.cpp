@@ -30,7 +30,7 @@ void Reservations::release(int handle) {
 
 // The mutex is held.
 int Reservations::add(const CachePolicy::Limits& limits) {
-  if (!options_.waits && static_cast<int>(open_.size()) >= options_.max_sequences) {
+  if (!options_.queues && static_cast<int>(open_.size()) >= options_.max_sequences) {
     throw Failure(
         "NO_SEQUENCE_LEFT",
         std::to_string(options_.max_sequences) +
@@ -48,7 +48,7 @@ int Reservations::add(const CachePolicy::Limits& limits) {
                       ", or load the model with a larger cache");
   }
   for (const auto& [other, its] : open_) needed += cells_needed(its, recurrent_);
-  if (!options_.waits && options_.cache_tokens > 0 && needed > options_.cache_tokens) {
+  if (!options_.queues && options_.cache_tokens > 0 && needed > options_.cache_tokens) {
     throw Failure("NO_SEQUENCE_LEFT", "the open sequences and this one need a cache of " + std::to_string(needed) +
                                           " tokens; cacheTokens is " + std::to_string(options_.cache_tokens) +
                                           ": close one, or load the model with a larger cache");

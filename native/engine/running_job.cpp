@@ -28,7 +28,7 @@ RunningJob::RunningJob(Job job, std::shared_ptr<const Model> model, CachedTokens
                        std::unique_ptr<Speculation>& speculation)
     : job_(std::move(job)), model_(std::move(model)), tokens_(tokens), speculation_(speculation) {}
 
-bool RunningJob::late() const {
+bool RunningJob::out_of_time() const {
   const auto* generate = generates();
   return generate && generate->time_limit_ms > 0 && milliseconds(Clock::now() - started_) > generate->time_limit_ms;
 }
@@ -38,7 +38,7 @@ bool RunningJob::has_scored_all() const {
   return score && scored_ == score->tokens.size();
 }
 
-bool RunningJob::may_go_on() const {
+bool RunningJob::may_continue() const {
   return !generates() || stream().waiting_tokens() < (tokens_.rebase_due() ? 1 : kRunAhead);
 }
 
@@ -65,17 +65,17 @@ void RunningJob::add_tokens() {
 }
 
 void RunningJob::start() {
-  waits_ = false;
+  is_waiting_ = false;
   started_ = Clock::now();
 }
 
-void RunningJob::begin_prompt(std::function<bool()> go_on) {
+void RunningJob::begin_prompt(std::function<bool()> should_continue) {
   const bool rebases = job_.is<jobs::Rebase>();
   if (tokens_.pending().empty() && !job_.is<jobs::Append>() && !rebases)
     throw Failure("INVALID_OPTION", "there is nothing yet that could be continued: append at least one token first");
   auto total = static_cast<int64_t>(tokens_.pending().size());
   if (const auto* generate = generates()) {
-    generation_ = std::make_unique<Generation>(model_, *generate, tokens_.seen(), std::move(go_on));
+    generation_ = std::make_unique<Generation>(model_, *generate, tokens_.seen(), std::move(should_continue));
     generation_->replay(tokens_.last(generation_->lookback()));
     const bool speculates = generate->forced || (generate->speculation && Speculator::can_speculate(tokens_));
     if (speculates && !speculation_) {
@@ -103,11 +103,11 @@ int RunningJob::draft(Speculator& speculator, const Speculator::Room& room) cons
 
 // ---- what its batches bring
 
-void RunningJob::tell_evicted(int64_t tokens) {
+void RunningJob::report_evicted(int64_t tokens) {
   if (tokens > 0) stream().add_evicted(tokens, tokens_.evicted());
 }
 
-void RunningJob::tell_prefill() {
+void RunningJob::report_prefill() {
   if (!in_prompt_ || job_.is<jobs::Rebase>() || tokens_.pending().rebasing() || scored_ > 0) return;
   const auto left = static_cast<int64_t>(tokens_.pending().size());
   const int64_t waiting = generates() ? left : std::max<int64_t>(0, left - 1);
@@ -122,11 +122,11 @@ void RunningJob::decoded(BatchEntry& entry, const LlamaContext& context, double 
   const bool may_roll_back = generates() && !in_prompt_;
   const Origin before = tokens_.origin(entry.tokens.back());
   const bool rebased = tokens_.commit(entry.step, entry.tokens.data(), std::move(entry.sinks), may_roll_back);
-  tell_evicted(entry.step.evict_to - entry.step.evict_from);
+  report_evicted(entry.step.evict_to - entry.step.evict_from);
   if (rebased) stream().add_rebase(tokens_.policy().size());
   tokens_.check();
 
-  tell_prefill();
+  report_prefill();
   if (in_prompt_) prompt_ms_ = milliseconds(Clock::now() - started_);
   else generation_ms_ += elapsed_ms;
   // Nothing in a prompt will be rolled back token by token.
@@ -161,13 +161,13 @@ void RunningJob::decoded_with_drafts(BatchEntry& entry, const LlamaContext& cont
       const Origin origin = tokens_.origin(before);
       const auto step = tokens_.policy().plan(1, true);
       tokens_.commit(step, &before, SequenceId(), true);
-      tell_evicted(step.evict_to - step.evict_from);
+      report_evicted(step.evict_to - step.evict_from);
       const Token token = sample(logits, origin);
       if (place == entry.drafts) break;
       speculation_->learn(token, place);
       if (token != speculation_->drafts[static_cast<size_t>(place)]) break;
       accepted_++;
-      if (ending_) break;
+      if (finish_reason_) break;
     }
   } catch (const std::exception&) {
     tokens_.remove_uncommitted();
@@ -191,43 +191,43 @@ Token RunningJob::sample(const float* logits, const Origin& origin) {
     tokens_.record(origin, kNoToken, generation.bytes() + 1, true);
     throw;
   }
-  const bool ends = generation.ends(token);
+  const bool ends = generation.is_eog(token);
   const std::string bytes = generation.bytes_of(token);
   generation.add_bytes(bytes.size());
   // The end of a turn is recorded like any token, and rolled back at once: the template writes it.
   tokens_.record(origin, token, generation.bytes() + (ends ? 1 : 0), bytes.empty());
   if (ends) {
-    ending_ = "end";
+    finish_reason_ = "end";
     return token;
   }
   auto output = generation.add(token, bytes, logits);
   if (output.bytes > 0 || bytes.empty())
     stream().add_text(output.text, output.bytes, output.bytes > 0 ? 1 : 0, std::move(output.probabilities));
-  if (generation.stopped()) ending_ = "stop";
-  else if (generate.max_tokens > 0 && generated_ >= generate.max_tokens) ending_ = "length";
+  if (generation.stopped()) finish_reason_ = "stop";
+  else if (generate.max_tokens > 0 && generated_ >= generate.max_tokens) finish_reason_ = "length";
   return token;
 }
 
 void RunningJob::score(const float* logits) {
   const Token token = job_.as<jobs::Score>()->tokens[scored_++];
-  stream().add_scores({static_cast<float>(logits[token] - log_sum(logits, model_->vocab_size()))});
+  stream().add_scores({static_cast<float>(logits[token] - log_sum_exp(logits, model_->vocab_size()))});
   tokens_.add(token);
 }
 
 void RunningJob::requeue(CachedTokens::Requeue reason) {
   const int64_t evicted = tokens_.evicted();
   tokens_.requeue_kept_tokens(reason);
-  tell_evicted(tokens_.evicted() - evicted);
+  report_evicted(tokens_.evicted() - evicted);
 }
 
 // ---- its end
 
 void RunningJob::end_if_due() {
-  if (ending_ && !ended_) finish(ending_);
+  if (finish_reason_ && !ended_) finish(finish_reason_);
 }
 
 void RunningJob::interrupted(bool stopping) {
-  if (!stopping && late()) finish("time");
+  if (!stopping && out_of_time()) finish("time");
 }
 
 void RunningJob::roll_back_to_delivered(size_t delivered) {

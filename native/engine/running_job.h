@@ -27,29 +27,29 @@ class RunningJob {
   const Job& job() const { return job_; }
   const jobs::Generate* generates() const { return job_.as<jobs::Generate>(); }
   TokenStream& stream() const { return *job_.stream; }
-  bool waits() const { return waits_; }
+  bool is_waiting() const { return is_waiting_; }
   bool ended() const { return ended_; }
   // Tokens are generated, or scored: the prompt is behind.
   bool in_prompt() const { return in_prompt_; }
-  bool late() const;
+  bool out_of_time() const;
   bool reproducible() const { return generates() && generates()->sampling.reproducible; }
   int64_t generated() const { return generated_; }
   // All that was to be scored has been.
   bool has_scored_all() const;
   // Its reader has taken all that there is to take, up to the run-ahead, or nobody reads on.
-  bool may_go_on() const;
+  bool may_continue() const;
   // Whether the last pending token waits for what will follow it.
   bool keeps_last() const;
 
   // The tokens that it brings belong to the conversation from now on, whatever becomes of the job.
   void add_tokens();
   // It needs no slot, or will never get one.
-  void stop_waiting() { waits_ = false; }
+  void stop_waiting() { is_waiting_ = false; }
   // It has a slot from now on.
   void start();
-  // The tokens that are pending are its prompt. `go_on` is asked in the midst of a grammar's work. Throws Failure
-  // INVALID_OPTION.
-  void begin_prompt(std::function<bool()> go_on);
+  // The tokens that are pending are its prompt. `should_continue` is asked in the midst of a grammar's work. Throws
+  // Failure INVALID_OPTION.
+  void begin_prompt(std::function<bool()> should_continue);
   void reused(int64_t tokens) { reused_ = tokens; }
   // Drafts for the next token.
   int draft(Speculator& speculator, const Speculator::Room& room) const;
@@ -72,11 +72,11 @@ class RunningJob {
   // Requeues what the policy cannot keep in place, or what has come too far, and tells.
   void requeue(CachedTokens::Requeue reason);
   // What becomes of what the step evicts is told.
-  void tell_evicted(int64_t tokens);
+  void report_evicted(int64_t tokens);
 
  private:
   void decoded_with_drafts(BatchEntry& entry, const LlamaContext& context, double elapsed_ms);
-  void tell_prefill();
+  void report_prefill();
   Token sample(const float* logits, const Origin& origin);
   void score(const float* logits);
   // Bytes of the reply whose text has been put into the stream.
@@ -92,8 +92,8 @@ class RunningJob {
   int64_t prompt_total_ = 0, prompt_done_ = 0;
   int64_t reused_ = 0;  // of these, tokens that another conversation had decoded
   size_t scored_ = 0;
-  bool waits_ = true, in_prompt_ = true, ended_ = false;
-  const char* ending_ = nullptr;  // the reason for which it ends, once all of the round's logits have been read
+  bool is_waiting_ = true, in_prompt_ = true, ended_ = false;
+  const char* finish_reason_ = nullptr;  // the reason for which it ends, once all of the round's logits have been read
   Clock::time_point started_ = Clock::now();
   double prompt_ms_ = 0, generation_ms_ = 0;
 };

@@ -14,7 +14,7 @@ namespace {
 using States = std::vector<std::pair<int32_t, uint64_t>>;
 
 // Larger would not be finite any more once it is multiplied.
-constexpr float kLargest = 1e30f;
+constexpr float kMaxMagnitude = 1e30f;
 
 bool all_finite_halves(const uint8_t* bytes, size_t size, size_t each) {
   for (size_t at = 0; at + 2 <= size; at += each) {
@@ -33,7 +33,7 @@ bool all_finite(int32_t type, const uint8_t* bytes, size_t size) {
       for (size_t at = 0; at < size; at += 4) {
         float value;
         std::memcpy(&value, bytes + at, sizeof value);
-        if (!(std::fabs(value) <= kLargest)) return false;
+        if (!(std::fabs(value) <= kMaxMagnitude)) return false;
       }
       return true;
     case GGML_TYPE_F16: return size % 2 == 0 && all_finite_halves(bytes, size, 2);

@@ -61,7 +61,7 @@ std::vector<Position> positions_of(const CachePolicy& policy) {
 bool write_cells(CachedTokens& tokens, const std::vector<uint8_t>& cells, const Model& model) {
   const auto& memory = tokens.cells().memory();
   const CellsLayout layout{!memory.recurrent || memory.hybrid, memory.sliding_window > 0, memory.recurrent,
-                           model.facts().caches_values, model.facts().spatial};
+                           model.info().caches_values, model.info().spatial};
   const auto empty = tokens.read_cells();  // it has none yet
   return may_be_read(cells, empty, layout, positions_of(tokens.policy())) && tokens.write_cells(cells);
 }
@@ -80,7 +80,7 @@ std::vector<uint8_t> save_sequence(const CachedTokens& tokens) {
   return std::move(to.bytes);
 }
 
-const char* restore_sequence(CachedTokens& tokens, const std::vector<uint8_t>& state, bool tokens_alone,
+const char* restore_sequence(CachedTokens& tokens, const std::vector<uint8_t>& state, bool tokens_only,
                              const Model& model) {
   if (tokens.seen() > 0) throw Failure("INVALID_OPTION", "only a sequence that is empty can become another");
   ByteReader from(state.data(), state.size());
@@ -106,7 +106,7 @@ const char* restore_sequence(CachedTokens& tokens, const std::vector<uint8_t>& s
   tokens.restore({std::move(policy), std::move(waiting), head.seen, head.evicted});
   if (tokens.policy().size() == 0) return tokens.pending().empty() ? "done" : "waiting";
   const bool waits = tokens.pending().rebasing() || cells.empty();
-  if (tokens_alone || waits || !write_cells(tokens, cells, model)) {
+  if (tokens_only || waits || !write_cells(tokens, cells, model)) {
     tokens.requeue_kept_tokens(CachedTokens::Requeue::lost_cells);
     return waits ? "waiting" : "unreadable";
   }

@@ -13,9 +13,9 @@ std::vector<uint8_t> save_sequence(const CachedTokens& tokens);
 
 // The opposite, for a sequence that is empty and has a slot. The state comes from outside: nothing of it is taken as it
 // is. Where its bookkeeping contradicts itself it is refused (Failure INVALID_OPTION), and where its cells cannot be
-// read safely, or `tokens_alone` are wanted, its tokens are decoded again. Returns how the job ends: "done", "waiting"
+// read safely, or `tokens_only` are wanted, its tokens are decoded again. Returns how the job ends: "done", "waiting"
 // where all was to be decoded again when it was saved, or "unreadable".
-const char* restore_sequence(CachedTokens& tokens, const std::vector<uint8_t>& state, bool tokens_alone,
+const char* restore_sequence(CachedTokens& tokens, const std::vector<uint8_t>& state, bool tokens_only,
                              const Model& model);
 
 }  // namespace streaming

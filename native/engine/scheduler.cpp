@@ -6,7 +6,7 @@ namespace streaming {
 namespace {
 
 // Tokens of a prompt that are decoded together, at least, where each pushes another out.
-constexpr int kMinPart = 16;
+constexpr int kMinChunk = 16;
 
 }  // namespace
 
@@ -37,7 +37,7 @@ std::optional<int> Scheduler::cut_for_eviction(const CachedTokens& tokens, int l
     return step.evict_to > step.evict_from;
   };
   const int part =
-      std::min({static_cast<int>(tokens.pending().size()), policy.room(), std::max(kMinPart, batch_size_ / 4)});
+      std::min({static_cast<int>(tokens.pending().size()), policy.room(), std::max(kMinChunk, batch_size_ / 4)});
   if (!evicts(std::max(count, part))) return count;
   int none = 0;
   while (none < count && !evicts(none + 1)) none++;

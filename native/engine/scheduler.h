@@ -27,7 +27,7 @@ class Scheduler {
   // The next round begins with another sequence of these.
   void end_round(const std::vector<int>& handles);
   // A batch took so many milliseconds, `singles` of its tokens for sequences that generate.
-  void took(int singles, int tokens, double milliseconds) { budget_.took(singles, tokens, milliseconds); }
+  void observe(int singles, int tokens, double milliseconds) { budget_.observe(singles, tokens, milliseconds); }
 
  private:
   std::optional<int> cut_for_eviction(const CachedTokens& tokens, int left, int count) const;

@@ -20,8 +20,8 @@ struct Sequence {
   std::unique_ptr<RunningJob> job;           // null: it is idle
   uint64_t last_used = 0;                    // when its last job ended, counted in jobs
 
-  bool works() const { return job && !job->waits(); }
-  bool waits() const { return job && job->waits(); }
+  bool is_running() const { return job && !job->is_waiting(); }
+  bool is_waiting() const { return job && job->is_waiting(); }
 };
 
 }  // namespace streaming

@@ -63,12 +63,12 @@ void SequenceCells::clear() {
   held_.reset();
 }
 
-void SequenceCells::keep_state() {
+void SequenceCells::save_state() {
   if (!state_) state_ = cells_.take_id();
   cells_.copy_state(current_, state_);
 }
 
-void SequenceCells::put_back_state() {
+void SequenceCells::restore_state() {
   if (state_) cells_.copy_state(state_, current_);
   state_.reset();
 }

@@ -42,8 +42,8 @@ class SequenceCells {
   // Nothing lies under `current` and `held` any more.
   void clear();
   // The recurrent part is kept while attention's part is decoded again, and then put back.
-  void keep_state();
-  void put_back_state();
+  void save_state();
+  void restore_state();
   void drop_state();
 
   // ---- back

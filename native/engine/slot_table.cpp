@@ -5,7 +5,7 @@
 
 namespace streaming {
 
-void SlotTable::leave(int handle) {
+void SlotTable::remove(int handle) {
   std::erase_if(queue_, [&](const Waiting& one) { return one.handle == handle; });
 }
 
@@ -21,24 +21,24 @@ std::vector<int> SlotTable::waiting() const {
   return handles;
 }
 
-std::optional<std::vector<int>> SlotTable::make_room(int64_t cells, std::vector<Holder> holders) const {
+std::optional<std::vector<int>> SlotTable::slots_to_free(int64_t cells, std::vector<Holder> holders) const {
   int slots = 1 + static_cast<int>(holders.size());
   cells += spare_;
   for (const auto& holder : holders) cells += holder.cells;
   const auto fits = [&] { return slots <= slots_ && (cells_ == 0 || cells <= cells_); };
 
-  std::erase_if(holders, [](const Holder& holder) { return holder.works || holder.spared; });
+  std::erase_if(holders, [](const Holder& holder) { return holder.running || holder.keeps_slot; });
   std::stable_sort(holders.begin(), holders.end(), [](const Holder& a, const Holder& b) {
-    return std::tie(a.waits, a.last_used) < std::tie(b.waits, b.last_used);
+    return std::tie(a.waiting, a.last_used) < std::tie(b.waiting, b.last_used);
   });
-  std::vector<int> give_way;
+  std::vector<int> to_free;
   for (auto holder = holders.begin(); !fits(); ++holder) {
     if (holder == holders.end()) return std::nullopt;
-    give_way.push_back(holder->handle);
+    to_free.push_back(holder->handle);
     slots--;
     cells -= holder->cells;
   }
-  return give_way;
+  return to_free;
 }
 
 }  // namespace streaming

@@ -16,9 +16,9 @@ class SlotTable {
 
   // ---- the queue of those whose job waits
 
-  void wait(int handle, double priority) { queue_.push_back({handle, priority}); }
-  void leave(int handle);
-  bool anyone_waits() const { return !queue_.empty(); }
+  void enqueue(int handle, double priority) { queue_.push_back({handle, priority}); }
+  void remove(int handle);
+  bool has_waiting() const { return !queue_.empty(); }
   // The next one: the highest priority, of equals the one that has waited longest. Those behind it wait for it though
   // they may need fewer cells, so that it cannot starve.
   std::optional<int> next() const;
@@ -31,14 +31,14 @@ class SlotTable {
     int handle;
     int64_t cells;
     uint64_t last_used;  // when its last job ended, counted in jobs
-    bool works;          // a job of it has its slot
-    bool waits;          // a job of it waits
-    bool spared;         // keeps its slot now, whatever it does
+    bool running;        // a job of it has its slot
+    bool waiting;        // a job of it waits
+    bool keeps_slot;     // keeps its slot now, whatever it does
   };
   // Which of the sequences that have a slot give theirs up, in this order, so that there is one for another that needs
   // so many cells: idle ones, the longest idle first; then those that wait as well, since the other has waited longer.
   // Nothing: there is none to be had now, however many give way, so none does.
-  std::optional<std::vector<int>> make_room(int64_t cells, std::vector<Holder> holders) const;
+  std::optional<std::vector<int>> slots_to_free(int64_t cells, std::vector<Holder> holders) const;
 
  private:
   struct Waiting {

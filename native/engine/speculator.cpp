@@ -33,7 +33,7 @@ int Speculator::draft(Speculation& speculation, const CachedTokens& tokens, cons
   // All drafts of a batch together are no more than the context has logits for. Each of the other sequences may still
   // want to add a token; and what is not delivered must be possible to roll back. How many the reader has yet to take
   // does not matter else, so that the shapes of batches do not depend on it.
-  int64_t max = std::min<int64_t>({kMostDrafts - added_, room.left - room.sequences, policy.room() - 1,
+  int64_t max = std::min<int64_t>({kMaxDrafts - added_, room.left - room.sequences, policy.room() - 1,
                                    kHeldCells - 1 - static_cast<int64_t>(tokens.journal().size())});
   if (job.max_tokens > 0) max = std::min(max, job.max_tokens - generated - 1);
   if (tokens.limits().kind == CachePolicy::streaming)

@@ -16,7 +16,7 @@ struct Speculation {
   NgramIndex index;
   Acceptance acceptance;
   int matched = 0;  // how many tokens speak for drafts[0] as the next one; 0: there is none
-  std::array<Token, kMostDrafts> drafts{};
+  std::array<Token, kMaxDrafts> drafts{};
 
   // The token that came where `place` drafts had been right says whether the next one was.
   void learn(Token token, int place);
@@ -42,7 +42,7 @@ class Speculator {
             const Room& room);
   void added(int drafts) { added_ += drafts; }
   // A batch of so many single tokens took so many milliseconds.
-  void took(int tokens, double milliseconds) { cost_.took(tokens, milliseconds); }
+  void observe(int tokens, double milliseconds) { cost_.observe(tokens, milliseconds); }
 
  private:
   BatchCost cost_;

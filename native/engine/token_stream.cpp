@@ -92,7 +92,7 @@ std::optional<events::Any> TokenStream::take() {
     if (!something_to_take()) return event;
     event = take_next();
   }
-  poke_();
+  notify_engine_();
   return event;
 }
 
@@ -130,7 +130,7 @@ void TokenStream::cancel() {
     // can.
     if (!is_final_) last_.reset();
   }
-  poke_();
+  notify_engine_();
 }
 
 void TokenStream::abandon() {
@@ -141,7 +141,7 @@ void TokenStream::abandon() {
     abandoned_ = true;
     closed_ = last_.has_value();
   }
-  poke_();  // the cancel may have been attended to by now: that nobody takes the end is news as well
+  notify_engine_();  // the cancel may have been attended to by now: that nobody takes the end is news as well
 }
 
 void TokenStream::wait(std::function<void()> wake) {

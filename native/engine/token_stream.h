@@ -62,8 +62,8 @@ using Last = std::variant<Finish, Error>;
 // count of evictions. The engine holds its end and JavaScript's object the other; a mutex guards everything.
 class TokenStream {
  public:
-  // `poke` wakes the engine: the reader has taken something or wants to stop.
-  explicit TokenStream(std::function<void()> poke) : poke_(std::move(poke)) {}
+  // `notify_engine` wakes the engine: the reader has taken something or wants to stop.
+  explicit TokenStream(std::function<void()> notify_engine) : notify_engine_(std::move(notify_engine)) {}
 
   // The engine's end. After a cancel only end() still counts.
   void add_prefill(int64_t done, int64_t total);
@@ -97,7 +97,7 @@ class TokenStream {
   void wake_reader(std::unique_lock<std::mutex>& lock);
 
   mutable std::mutex mutex_;
-  std::function<void()> poke_;
+  std::function<void()> notify_engine_;
   std::function<void()> wake_;
   std::optional<events::Prefill> prefill_begins_, prefill_;
   std::optional<events::Rebase> rebase_;

@@ -2,7 +2,7 @@
 
 #include <mutex>
 
-#include "llama/guarded.h"
+#include "llama/catch_exceptions.h"
 #include "llama/llama_library.h"
 #include "llama/shared_library.h"
 #include "support/failure.h"
@@ -23,12 +23,12 @@ int score_of(const std::string& file) {
 
 std::string load_cpu_backend(const LlamaLibrary& library, const std::vector<std::string>& files) {
   std::string best;
-  int most = 0;
+  int best_score = 0;
   std::string reasons;
   for (const auto& file : files) {
     try {
       const int score = score_of(file);
-      if (score > most) most = score, best = file;
+      if (score > best_score) best_score = score, best = file;
     } catch (const Failure& failure) {
       reasons += std::string("\n- ") + failure.what();
     }
@@ -45,7 +45,7 @@ void load_backend(const std::string& file) {
   std::lock_guard lock(mutex);
   LlamaLibrary::take_errors();
   ggml_backend_reg_t loaded = nullptr;
-  const auto thrown = guarded([&] { loaded = llama().ggml_backend_load(file.c_str()); });
+  const auto thrown = catch_exceptions([&] { loaded = llama().ggml_backend_load(file.c_str()); });
   if (loaded) return;
   std::string reason = thrown && !thrown->empty() ? *thrown : LlamaLibrary::take_errors();
   // ggml's own words do not always have the loader's.

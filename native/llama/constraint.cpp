@@ -23,13 +23,14 @@ std::shared_ptr<const GrammarRules> read(const Model& model, const std::string& 
 }  // namespace
 
 Constraint::Constraint(std::shared_ptr<const Model> model, const std::string& grammar,
-                       std::vector<std::string> triggers, std::vector<Token> shown, std::function<bool()> wanted)
+                       std::vector<std::string> triggers, std::vector<Token> visible,
+                       std::function<bool()> should_continue)
     : model_(std::move(model)),
-      shown_(std::move(shown)),
-      effort_(std::move(wanted)),
+      visible_(std::move(visible)),
+      budget_(std::move(should_continue)),
       matcher_(read(*model_, grammar)),
       triggers_(std::move(triggers)) {
-  for (const auto& trigger : triggers_) longest_ = std::max(longest_, trigger.size());
+  for (const auto& trigger : triggers_) max_trigger_bytes_ = std::max(max_trigger_bytes_, trigger.size());
 }
 
 size_t Constraint::triggered(const std::string& text) const {
@@ -38,33 +39,33 @@ size_t Constraint::triggered(const std::string& text) const {
   return first;
 }
 
-bool Constraint::ends(Token token) const { return llama().llama_vocab_is_eog(model_->vocab(), token); }
+bool Constraint::is_eog(Token token) const { return llama().llama_vocab_is_eog(model_->vocab(), token); }
 
 // Made when it is first needed, so that its work counts for a token.
 Constraint::Point Constraint::start() {
-  if (!point_.alive()) point_ = matcher_.start(effort_);
+  if (!point_.alive()) point_ = matcher_.start(budget_);
   return point_;
 }
 
 Constraint::Point Constraint::after(const Point& point, Token token) {
-  const auto by_token = matcher_.after_token(point, token, effort_);
+  const auto by_token = matcher_.after_token(point, token, budget_);
   // What does not show in the reply is no text of it.
-  const auto text = model_->piece(token, std::find(shown_.begin(), shown_.end(), token) != shown_.end());
-  return text.empty() ? by_token : matcher_.either(by_token, matcher_.after(point, text, effort_), effort_);
+  const auto text = model_->piece(token, std::find(visible_.begin(), visible_.end(), token) != visible_.end());
+  return text.empty() ? by_token : matcher_.either(by_token, matcher_.after(point, text, budget_), budget_);
 }
 
 // The trigger begins at `begin` of the text, whose last bytes, from `own` on, are the token's. What counts of tokens
 // before that one are their bytes.
 Constraint::Point Constraint::after_trigger(std::string_view text, size_t begin, size_t own, Token token) {
-  const auto first = matcher_.start(effort_);
-  const auto by_bytes = matcher_.after(first, text.substr(begin), effort_);
-  return begin == own ? matcher_.either(matcher_.after_token(first, token, effort_), by_bytes, effort_) : by_bytes;
+  const auto first = matcher_.start(budget_);
+  const auto by_bytes = matcher_.after(first, text.substr(begin), budget_);
+  return begin == own ? matcher_.either(matcher_.after_token(first, token, budget_), by_bytes, budget_) : by_bytes;
 }
 
 bool Constraint::allows(Token token) {
   if (active()) {
     const auto point = start();
-    return ends(token) ? matcher_.complete(point) : after(point, token).alive();
+    return is_eog(token) ? matcher_.complete(point) : after(point, token).alive();
   }
   const std::string text = latest_ + model_->piece(token, true);
   const size_t begin = triggered(text);
@@ -77,7 +78,7 @@ bool Constraint::mask(std::vector<llama_token_data>& candidates) {
     mask_by_grammar(allowed);
   } else {
     for (const auto& candidate : candidates) {
-      effort_.spend(1);
+      budget_.spend(1);
       allowed[static_cast<size_t>(candidate.id)] = allows(candidate.id);
     }
   }
@@ -96,20 +97,20 @@ void Constraint::mask_by_grammar(std::vector<bool>& allowed) {
   const auto& texts = model_->texts();
   std::vector<Point> path{first};  // behind each byte of the text before
   for (const auto& entry : texts.entries()) {
-    effort_.spend(1);
+    budget_.spend(1);
     if (path.size() <= entry.shared) continue;
     path.resize(entry.shared + 1);
     for (const char byte : texts.text(entry).substr(entry.shared)) {
-      const auto next = matcher_.after(path.back(), static_cast<uint8_t>(byte), effort_);
+      const auto next = matcher_.after(path.back(), static_cast<uint8_t>(byte), budget_);
       if (!next.alive()) break;
       path.push_back(next);
     }
     if (path.size() <= entry.length) continue;
     allowed[static_cast<size_t>(entry.token)] =
-        !entry.hidden || std::find(shown_.begin(), shown_.end(), entry.token) != shown_.end();
+        !entry.hidden || std::find(visible_.begin(), visible_.end(), entry.token) != visible_.end();
   }
   for (const auto* terminal : matcher_.tokens(first)) {
-    effort_.spend(1);
+    budget_.spend(1);
     if (!terminal->inverted) {
       if (static_cast<size_t>(terminal->token) < allowed.size()) allowed[static_cast<size_t>(terminal->token)] = true;
       continue;
@@ -117,14 +118,14 @@ void Constraint::mask_by_grammar(std::vector<bool>& allowed) {
     for (size_t token = 0; token < allowed.size(); token++)
       allowed[token] = allowed[token] || static_cast<Token>(token) != terminal->token;
   }
-  for (const Token token : model_->endings()) allowed[static_cast<size_t>(token)] = matcher_.complete(first);
+  for (const Token token : model_->eog_tokens()) allowed[static_cast<size_t>(token)] = matcher_.complete(first);
 }
 
 void Constraint::accept(Token token) {
   if (active()) {
     const auto next = after(start(), token);
     if (!next.alive()) throw Failure("DECODE_FAILED", "the grammar does not allow the token that was chosen");
-    point_ = matcher_.tidy(next);
+    point_ = matcher_.collect_garbage(next);
   } else {
     const size_t own = latest_.size();
     latest_ += model_->piece(token, true);
@@ -134,11 +135,11 @@ void Constraint::accept(Token token) {
       if (!point_.alive()) throw Failure("DECODE_FAILED", "the grammar does not begin with its trigger");
       triggers_.clear();
       latest_.clear();
-    } else if (latest_.size() >= longest_) {
-      latest_.erase(0, latest_.size() - (longest_ - 1));
+    } else if (latest_.size() >= max_trigger_bytes_) {
+      latest_.erase(0, latest_.size() - (max_trigger_bytes_ - 1));
     }
   }
-  effort_.next_token();
+  budget_.next_token();
 }
 
 }  // namespace streaming

@@ -13,14 +13,14 @@ namespace streaming {
 // What a reply may be, by a grammar in llama.cpp's GBNF: from its start on, or lazily from the first of some texts on,
 // which the grammar then begins with. Belongs to one generation, on the engine's thread.
 //
-// What a token may cost is bounded (grammar_effort.h): allows(), mask() and accept() throw Failure GRAMMAR_TOO_COMPLEX,
-// or kInterrupted once `wanted` says that nobody waits any more, and leave all as it was.
+// What a token may cost is bounded (grammar_budget.h): allows(), mask() and accept() throw Failure GRAMMAR_TOO_COMPLEX,
+// or kInterrupted once `should_continue` says that nobody waits any more, and leave all as it was.
 class Constraint {
  public:
-  // No triggers: from the start on. `shown`: control tokens that are text of the reply. Throws Failure INVALID_OPTION
+  // No triggers: from the start on. `visible`: control tokens that are text of the reply. Throws Failure INVALID_OPTION
   // for a grammar that cannot be used.
   Constraint(std::shared_ptr<const Model> model, const std::string& grammar, std::vector<std::string> triggers,
-             std::vector<Token> shown, std::function<bool()> wanted);
+             std::vector<Token> visible, std::function<bool()> should_continue);
 
   // Every token but those that it allows is ruled out; else only one that completes a trigger may be.
   bool active() const { return triggers_.empty(); }
@@ -37,16 +37,16 @@ class Constraint {
   Point start();
   Point after(const Point& point, Token token);
   Point after_trigger(std::string_view text, size_t begin, size_t own, Token token);
-  bool ends(Token token) const;
+  bool is_eog(Token token) const;
   void mask_by_grammar(std::vector<bool>& allowed);
 
   const std::shared_ptr<const Model> model_;
-  const std::vector<Token> shown_;
-  GrammarEffort effort_;
+  const std::vector<Token> visible_;
+  GrammarBudget budget_;
   GrammarMatcher matcher_;
   Point point_;  // where the reply is in the grammar, once that is active; not alive: at its start
   std::vector<std::string> triggers_;  // emptied by the first that comes
-  size_t longest_ = 0;                 // of the triggers
+  size_t max_trigger_bytes_ = 0;       // of the triggers
   std::string latest_;                 // the end of the text so far that a trigger may have begun in
 };
 

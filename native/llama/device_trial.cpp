@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "llama/backends.h"
-#include "llama/guarded.h"
+#include "llama/catch_exceptions.h"
 #include "llama/llama_library.h"
 #include "support/failure.h"
 
@@ -68,7 +68,7 @@ void multiply(const std::string& name) {
 void try_device(const std::string& name) {
   LlamaLibrary::take_errors();
   std::optional<Failure> failure;
-  const auto thrown = guarded([&] {
+  const auto thrown = catch_exceptions([&] {
     try {
       multiply(name);
     } catch (const Failure& caught) {

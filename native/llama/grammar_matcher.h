@@ -8,7 +8,7 @@
 #include <unordered_set>
 #include <vector>
 
-#include "llama/grammar_effort.h"
+#include "llama/grammar_budget.h"
 #include "llama/grammar_rules.h"
 
 namespace streaming {
@@ -20,47 +20,47 @@ namespace streaming {
 // what they have in common is looked at once, where a list of stacks would have one for each. A state is the set of all
 // places, and equal states are the same: a character leads from each to one other, which is remembered.
 //
-// One thread at a time. Every function may throw what GrammarEffort does, and leaves the matcher usable.
+// One thread at a time. Every function may throw what GrammarBudget does, and leaves the matcher usable.
 class GrammarMatcher {
  public:
   // Within a text: a state, and the bytes of a character that is not whole yet.
   struct Point {
     int state = kNone;
-    uint32_t value = 0;  // of the bytes so far
-    uint32_t least = 0;  // that a character of so many bytes may have
-    int missing = 0;     // bytes
+    uint32_t value = 0;      // of the bytes so far
+    uint32_t min_value = 0;  // that a character of so many bytes may have
+    int missing = 0;         // bytes
     bool alive() const { return state != kNone; }
   };
   static constexpr int kNone = -1;
 
   explicit GrammarMatcher(std::shared_ptr<const GrammarRules> rules) : rules_(std::move(rules)) {}
 
-  Point start(GrammarEffort& effort);
+  Point start(GrammarBudget& budget);
   // Not alive: no text of the grammar goes on like this.
-  Point after(const Point& point, uint8_t byte, GrammarEffort& effort);
-  Point after(Point point, std::string_view bytes, GrammarEffort& effort);
+  Point after(const Point& point, uint8_t byte, GrammarBudget& budget);
+  Point after(Point point, std::string_view bytes, GrammarBudget& budget);
   // By elements that are tokens.
-  Point after_token(const Point& point, Token token, GrammarEffort& effort);
+  Point after_token(const Point& point, Token token, GrammarBudget& budget);
   // A text of the grammar, by either way.
-  Point either(const Point& a, const Point& b, GrammarEffort& effort);
+  Point either(const Point& a, const Point& b, GrammarBudget& budget);
   // Whether the text may end here.
   bool complete(const Point& point) const;
   // The terminals that may come next and are tokens.
   std::vector<const GrammarRules::Terminal*> tokens(const Point& point) const;
   const GrammarRules& rules() const { return *rules_; }
   // Forgets what the point does not need, once that is much. Other points are void then.
-  Point tidy(const Point& point);
+  Point collect_garbage(const Point& point);
 
  private:
   // A position in the rules above, the number of a node below.
-  using Place = uint64_t;
-  using Places = std::vector<Place>;
+  using Item = uint64_t;
+  using Items = std::vector<Item>;
   struct Group {  // of a state's places: those with the same terminal
     int terminal;
     uint32_t begin, end;
   };
   struct State {
-    Places places;  // in the order of their terminals
+    Items items;  // in the order of their terminals
     bool complete;
     std::vector<Group> groups;
     std::vector<std::pair<uint32_t, int>> characters;  // the groups of terminals that are single characters, ascending
@@ -74,28 +74,28 @@ class GrammarMatcher {
     std::vector<int> inherited;                // nodes, or ~components
   };
 
-  static Place place(int position, int node) {
+  static Item item(int position, int node) {
     return (static_cast<uint64_t>(static_cast<uint32_t>(position)) << 32) | static_cast<uint32_t>(node);
   }
-  static int position_of(Place place) { return static_cast<int>(place >> 32); }
-  static int node_of(Place place) { return static_cast<int>(place & 0xFFFFFFFF); }
+  static int position_of(Item item) { return static_cast<int>(item >> 32); }
+  static int node_of(Item item) { return static_cast<int>(item & 0xFFFFFFFF); }
 
-  int after_character(int state, uint32_t character, GrammarEffort& effort);
-  bool may_follow(int state, uint32_t from, uint32_t to, GrammarEffort& effort) const;
-  int state_behind(int state, std::span<const int> groups, GrammarEffort& effort);
-  int closure(std::vector<std::pair<int, int>> open, GrammarEffort& effort);
-  int node(Places places, GrammarEffort& effort);
-  int state(Places places, bool complete, GrammarEffort& effort);
+  int after_character(int state, uint32_t character, GrammarBudget& budget);
+  bool may_follow(int state, uint32_t from, uint32_t to, GrammarBudget& budget) const;
+  int state_behind(int state, std::span<const int> groups, GrammarBudget& budget);
+  int closure(std::vector<std::pair<int, int>> open, GrammarBudget& budget);
+  int node(Items items, GrammarBudget& budget);
+  int state(Items items, bool complete, GrammarBudget& budget);
   void forget();
   void grow(size_t entries);
 
   const std::shared_ptr<const GrammarRules> rules_;
-  std::vector<Places> nodes_;
+  std::vector<Items> nodes_;
   std::vector<State> states_;
   std::unordered_multimap<uint64_t, int> node_numbers_, state_numbers_;  // by the hash of what they hold
   int start_ = kNone;
   size_t size_ = 0;  // entries of all these
-  size_t tidy_at_ = 200'000;
+  size_t collect_at_ = 200'000;
 
   // Of the closure in progress.
   std::unordered_set<uint64_t> seen_, entered_;

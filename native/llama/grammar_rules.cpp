@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "llama/grammar_reader.h"
+#include "llama/grammar_parser.h"
 #include "support/failure.h"
 
 namespace streaming {
@@ -14,12 +14,12 @@ bool GrammarRules::Terminal::intersects(uint32_t from, uint32_t to) const {
 }
 
 GrammarRules::GrammarRules(const std::string& source, const TokenOf& token_of) {
-  GrammarReader reader(source, token_of);
-  root_ = reader.root;
-  terminals_ = std::move(reader.terminals);
+  GrammarParser parser(source, token_of);
+  root_ = parser.root;
+  terminals_ = std::move(parser.terminals);
   has_tokens_ =
       std::any_of(terminals_.begin(), terminals_.end(), [](const Terminal& terminal) { return terminal.is_token; });
-  for (auto& rule : reader.rules) {
+  for (auto& rule : parser.rules) {
     auto& starts = starts_.emplace_back();
     // The same alternative twice is one.
     std::sort(rule.alternatives.begin(), rule.alternatives.end());
@@ -40,7 +40,7 @@ void GrammarRules::find_empty() {
     int rule, missing;
   };
   std::vector<Waiting> alternatives;
-  std::vector<std::vector<size_t>> told(starts_.size());
+  std::vector<std::vector<size_t>> waiting(starts_.size());
   std::vector<int> found;
   empty_.assign(starts_.size(), false);
   const auto find = [&](int rule) {
@@ -53,7 +53,7 @@ void GrammarRules::find_empty() {
       int end = start;
       while (is_rule(at(end))) end++;
       if (at(end) != kEnd) continue;
-      for (int i = start; i < end; i++) told[static_cast<size_t>(at(i))].push_back(alternatives.size());
+      for (int i = start; i < end; i++) waiting[static_cast<size_t>(at(i))].push_back(alternatives.size());
       alternatives.push_back({static_cast<int>(rule), end - start});
       if (end == start) find(static_cast<int>(rule));
     }
@@ -61,7 +61,7 @@ void GrammarRules::find_empty() {
   while (!found.empty()) {
     const int rule = found.back();
     found.pop_back();
-    for (const size_t index : told[static_cast<size_t>(rule)]) {
+    for (const size_t index : waiting[static_cast<size_t>(rule)]) {
       if (--alternatives[index].missing == 0) find(alternatives[index].rule);
     }
   }

@@ -7,11 +7,11 @@
 namespace streaming {
 namespace {
 
-bool may_begin_with(GrammarMatcher& matcher, const std::string& text, GrammarEffort& effort) {
-  auto point = matcher.start(effort);
+bool may_begin_with(GrammarMatcher& matcher, const std::string& text, GrammarBudget& budget) {
+  auto point = matcher.start(budget);
   for (const char byte : text) {
     if (!matcher.tokens(point).empty()) return true;
-    point = matcher.after(point, static_cast<uint8_t>(byte), effort);
+    point = matcher.after(point, static_cast<uint8_t>(byte), budget);
     if (!point.alive()) return false;
   }
   return point.alive();
@@ -26,9 +26,9 @@ std::optional<size_t> impossible_trigger(const std::string& grammar, const std::
     const auto any = [](const std::string&) { return std::optional<Token>(0); };
     GrammarMatcher matcher(std::make_shared<const GrammarRules>(grammar, any));
     for (size_t i = 0; i < triggers.size(); i++) {
-      GrammarEffort effort(nullptr, max_steps);
+      GrammarBudget budget(nullptr, max_steps);
       try {
-        if (!may_begin_with(matcher, triggers[i], effort)) return i;
+        if (!may_begin_with(matcher, triggers[i], budget)) return i;
       } catch (const Failure&) {
         // Takes too much work, so it is not known.
       }

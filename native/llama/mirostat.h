@@ -15,17 +15,17 @@ class Mirostat {
       : tau_(tau),
         eta_(eta),
         vocabulary_(std::max(2, vocabulary)),
-        most_(std::max(2 * tau, kSteepest * std::log2(vocabulary_))),
+        max_mu_(std::max(2 * tau, kMaxSteepness * std::log2(vocabulary_))),
         mu_(2 * tau) {}
 
   // Sorts them, the likeliest first, and leaves out the others.
-  void cut(llama_token_data_array& array) const {
+  void truncate(llama_token_data_array& array) const {
     std::sort(array.data, array.data + array.size, [](const auto& a, const auto& b) { return a.logit > b.logit; });
     array.sorted = true;
     while (array.size > 1 && array.data[array.size - 1].logit == -INFINITY) array.size--;
     // How steeply probabilities fall with the rank, from the first of them (Zipf's law).
     double products = 0, squares = 0;
-    for (size_t i = 0; i + 1 < std::min(kLookedAt, array.size); i++) {
+    for (size_t i = 0; i + 1 < std::min(kMaxRanks, array.size); i++) {
       const double step = std::log(static_cast<double>(i + 2) / static_cast<double>(i + 1));
       products += step * (static_cast<double>(array.data[i].logit) - static_cast<double>(array.data[i + 1].logit));
       squares += step * step;
@@ -41,7 +41,7 @@ class Mirostat {
       array.size = std::max<size_t>(1, static_cast<size_t>(std::exp2(count)));
   }
 
-  // What was chosen of those that cut() left.
+  // What was chosen of those that truncate() left.
   void learn(const llama_token_data_array& array, size_t chosen) {
     double sum = 0;
     for (size_t i = 0; i < array.size; i++)
@@ -49,15 +49,15 @@ class Mirostat {
     const double surprise =
         std::log2(sum) -
         (static_cast<double>(array.data[chosen].logit) - static_cast<double>(array.data[0].logit)) / std::log(2.0);
-    mu_ = std::min(mu_ - eta_ * (surprise - tau_), most_);
+    mu_ = std::min(mu_ - eta_ * (surprise - tau_), max_mu_);
   }
 
  private:
-  static constexpr size_t kLookedAt = 100;
-  static constexpr double kSteepest = 8;  // where probabilities fall no more steeply, such a mu leaves all tokens
+  static constexpr size_t kMaxRanks = 100;
+  static constexpr double kMaxSteepness = 8;  // where probabilities fall no more steeply, such a mu leaves all tokens
   double tau_, eta_;
   double vocabulary_;
-  double most_, mu_;
+  double max_mu_, mu_;
 };
 
 }  // namespace streaming

@@ -2,7 +2,7 @@
 
 #include <cstdlib>
 
-#include "llama/guarded.h"
+#include "llama/catch_exceptions.h"
 #include "support/failure.h"
 
 namespace streaming {
@@ -15,7 +15,7 @@ std::string metadata(llama_model* model, const std::string& key) {
   return llama().llama_model_meta_val_str(model, key.c_str(), value, sizeof value) < 0 ? "" : value;
 }
 
-Model::Facts facts_of(llama_model* model) {
+Model::Info info_of(llama_model* model) {
   const auto& f = llama();
   char description[256];
   f.llama_model_desc(model, description, sizeof description);
@@ -47,7 +47,7 @@ std::shared_ptr<Model> Model::load(const std::string& path, const Weights::LoadO
   auto vocabulary = weights;
   if (unloads) {
     Weights::LoadOptions alone;
-    alone.vocabulary_alone = true;
+    alone.vocab_only = true;
     vocabulary = Weights::load(path, alone, [](float) { return true; });
   }
   return std::shared_ptr<Model>(new Model(path, options, std::move(weights), std::move(vocabulary)));
@@ -58,14 +58,14 @@ Model::Model(const std::string& path, const Weights::LoadOptions& options, std::
     : options_(options),
       files_{file_at(path)},
       vocabulary_(std::move(vocabulary)),
-      facts_(facts_of(weights->get())),
+      info_(info_of(weights->get())),
       kept_(std::move(weights)),
       weights_(kept_),
       vocab_(llama().llama_model_get_vocab(vocabulary_->get())),
       vocab_size_(llama().llama_vocab_n_tokens(vocab_)),
       has_tokenizer_(llama().llama_vocab_type(vocab_) != LLAMA_VOCAB_TYPE_NONE),
       tokenizer_(vocabulary_->get(), vocab_) {
-  for (const auto& adapter : options.adapters) files_.push_back(file_at(adapter.path));
+  for (const auto& lora : options.loras) files_.push_back(file_at(lora.path));
 }
 
 // Of a file that cannot be looked at, the same each time.
@@ -82,7 +82,7 @@ std::shared_ptr<Weights> Model::weights(const Weights::Progress& progress) const
   {
     std::lock_guard lock(mutex_);
     if (auto present = weights_.lock()) {
-      present->need_unchanged();
+      present->check_unchanged();
       return present;
     }
   }
@@ -109,30 +109,30 @@ bool Model::loaded() const {
   return !weights_.expired();
 }
 
-Token Model::beginning() const {
+Token Model::bos() const {
   return has_tokenizer_ && llama().llama_vocab_get_add_bos(vocab_) ? llama().llama_vocab_bos(vocab_) : -1;
 }
 
-Token Model::ending() const {
+Token Model::eos() const {
   return has_tokenizer_ && llama().llama_vocab_get_add_eos(vocab_) ? llama().llama_vocab_eos(vocab_) : -1;
 }
 
-void Model::need_tokenizer() const {
+void Model::check_tokenizer() const {
   if (!has_tokenizer_)
     throw Failure("TOKENIZE_FAILED", "this model's file has no tokenizer; pass tokens instead of text");
 }
 
 std::vector<Token> Model::tokenize(std::string_view text, bool special, size_t part_bytes) const {
-  need_tokenizer();
+  check_tokenizer();
   return tokenizer_.tokenize(text, special, part_bytes);
 }
 
 std::string Model::piece(Token token, bool special) const {
-  need_tokenizer();
+  check_tokenizer();
   check_tokens(&token, 1);
   std::string bytes(64, '\0');
   int length = 0;
-  const auto thrown = guarded([&] {
+  const auto thrown = catch_exceptions([&] {
     length = llama().llama_token_to_piece(vocab_, token, bytes.data(), static_cast<int32_t>(bytes.size()), 0, special);
     if (length < 0) {
       bytes.resize(static_cast<size_t>(-length));
@@ -150,7 +150,7 @@ const VocabularyTexts& Model::texts() const {
   std::call_once(texts_made_, [&] {
     std::vector<std::string> texts(static_cast<size_t>(vocab_size_)), plain(texts.size());
     for (Token token = 0; token < vocab_size_; token++) {
-      if (llama().llama_vocab_is_eog(vocab_, token)) endings_.push_back(token);
+      if (llama().llama_vocab_is_eog(vocab_, token)) eog_tokens_.push_back(token);
       // A token that llama.cpp has no text for has none here.
       try {
         texts[static_cast<size_t>(token)] = piece(token, true);
@@ -163,21 +163,21 @@ const VocabularyTexts& Model::texts() const {
   return *texts_;
 }
 
-const std::vector<Token>& Model::endings() const {
+const std::vector<Token>& Model::eog_tokens() const {
   texts();
-  return endings_;
+  return eog_tokens_;
 }
 
 std::string Model::detokenize(const std::vector<Token>& tokens, bool special) const {
-  constexpr size_t kMostTokens = size_t(1) << 24, kMostBytes = size_t(256) << 20;
-  need_tokenizer();
+  constexpr size_t kMaxTokens = size_t(1) << 24, kMaxBytes = size_t(256) << 20;
+  check_tokenizer();
   check_tokens(tokens.data(), tokens.size());
   const auto too_long = [] {
     return Failure("TEXT_TOO_LONG",
-                   "these tokens are more than " + std::to_string(kMostBytes) + " bytes of text; pass them in parts");
+                   "these tokens are more than " + std::to_string(kMaxBytes) + " bytes of text; pass them in parts");
   };
-  if (tokens.size() > kMostTokens)
-    throw Failure("INVALID_OPTION", "at most " + std::to_string(kMostTokens) +
+  if (tokens.size() > kMaxTokens)
+    throw Failure("INVALID_OPTION", "at most " + std::to_string(kMaxTokens) +
                                         " tokens become text at once, and these are " + std::to_string(tokens.size()) +
                                         "; pass them in parts");
   // Of few tokens llama.cpp itself counts the bytes, in 31 bits.
@@ -186,22 +186,22 @@ std::string Model::detokenize(const std::vector<Token>& tokens, bool special) co
     size_t bytes = 0;
     for (const Token token : tokens) {
       bytes += static_cast<size_t>(std::abs(llama().llama_token_to_piece(vocab_, token, nullptr, 0, 0, special)));
-      if (bytes > kMostBytes) throw too_long();
+      if (bytes > kMaxBytes) throw too_long();
     }
   }
   std::string text(tokens.size() * 8 + 16, '\0');
   int length = 0;
-  const auto thrown = guarded([&] {
+  const auto thrown = catch_exceptions([&] {
     const auto count = static_cast<int32_t>(tokens.size());
     length = llama().llama_detokenize(vocab_, tokens.data(), count, text.data(), static_cast<int32_t>(text.size()),
                                       false, special);
-    if (length < 0 && length >= -static_cast<int>(kMostBytes)) {
+    if (length < 0 && length >= -static_cast<int>(kMaxBytes)) {
       text.resize(static_cast<size_t>(-length));
       length = llama().llama_detokenize(vocab_, tokens.data(), count, text.data(), static_cast<int32_t>(text.size()),
                                         false, special);
     }
   });
-  if (!thrown && length < -static_cast<int>(kMostBytes)) throw too_long();
+  if (!thrown && length < -static_cast<int>(kMaxBytes)) throw too_long();
   if (thrown || length < 0) throw Failure("TOKENIZE_FAILED", "llama.cpp cannot turn these tokens into text");
   text.resize(static_cast<size_t>(length));
   return text;

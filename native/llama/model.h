@@ -19,7 +19,7 @@ namespace streaming {
 class Model {
  public:
   // What llama.cpp says of it.
-  struct Facts {
+  struct Info {
     std::string description, chat_template;
     uint64_t parameters = 0, size_bytes = 0;
     int layers = 0, trained_length = 0, sliding_window = 0;
@@ -41,15 +41,15 @@ class Model {
   // The weights are no longer kept for those who come; they go with the last who holds them.
   void unload();
   bool loaded() const;
-  const Facts& facts() const { return facts_; }
+  const Info& info() const { return info_; }
   const llama_vocab* vocab() const { return vocab_; }
   int vocab_size() const { return vocab_size_; }
   bool has_tokenizer() const { return has_tokenizer_; }
 
   // The token that begins every text, or -1 where the model wants none.
-  Token beginning() const;
+  Token bos() const;
   // The token that ends every text that is whole, or -1 where the model wants none.
-  Token ending() const;
+  Token eos() const;
   // `special`: texts of special tokens ("<|im_end|>") become these tokens; else they stay text.
   // Throws Failure TOKENIZE_FAILED for text that the vocabulary cannot express, TEXT_TOO_LONG, OUT_OF_MEMORY.
   std::vector<Token> tokenize(std::string_view text, bool special, size_t part_bytes = Tokenizer::kPartBytes) const;
@@ -58,7 +58,7 @@ class Model {
   // The texts of all its tokens; made at the first call, which takes some tenths of a second for a large vocabulary.
   const VocabularyTexts& texts() const;
   // The tokens that end a reply, of which texts() knows as well.
-  const std::vector<Token>& endings() const;
+  const std::vector<Token>& eog_tokens() const;
   // Throws Failure INVALID_OPTION, TEXT_TOO_LONG, TOKENIZE_FAILED.
   std::string detokenize(const std::vector<Token>& tokens, bool special) const;
   // Throws Failure INVALID_OPTION naming the first token that the vocabulary does not have.
@@ -74,12 +74,12 @@ class Model {
   Model(const std::string& path, const Weights::LoadOptions& options, std::shared_ptr<Weights> weights,
         std::shared_ptr<Weights> vocabulary);
   static File file_at(const std::string& path);
-  void need_tokenizer() const;
+  void check_tokenizer() const;
 
   const Weights::LoadOptions options_;
   std::vector<File> files_;  // the model's first, then the adapters', as they were
   const std::shared_ptr<Weights> vocabulary_;
-  const Facts facts_;
+  const Info info_;
   mutable std::mutex loading_;  // held while weights are loaded, so that they are loaded once
   mutable std::mutex mutex_;    // of what follows
   std::shared_ptr<Weights> kept_;
@@ -87,7 +87,7 @@ class Model {
 
   mutable std::once_flag texts_made_;
   mutable std::unique_ptr<const VocabularyTexts> texts_;
-  mutable std::vector<Token> endings_;
+  mutable std::vector<Token> eog_tokens_;
 
   const llama_vocab* const vocab_;
   const int vocab_size_;

@@ -6,15 +6,15 @@
 
 namespace streaming {
 
-double log_sum(const float* logits, int count) {
-  const double largest = *std::max_element(logits, logits + count);
+double log_sum_exp(const float* logits, int count) {
+  const double max = *std::max_element(logits, logits + count);
   double sum = 0;
-  for (int i = 0; i < count; i++) sum += std::exp(static_cast<double>(logits[i]) - largest);
-  return largest + std::log(sum);
+  for (int i = 0; i < count; i++) sum += std::exp(static_cast<double>(logits[i]) - max);
+  return max + std::log(sum);
 }
 
 TokenProbability token_probability(const float* logits, int count, Token token, int alternatives) {
-  const double all = log_sum(logits, count);
+  const double all = log_sum_exp(logits, count);
   const auto of = [&](Token one) { return static_cast<float>(logits[one] - all); };
   TokenProbability result{token, of(token), {}};
   std::vector<Token> tokens(static_cast<size_t>(count));

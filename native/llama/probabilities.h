@@ -9,7 +9,7 @@ namespace streaming {
 
 // The natural logarithm of the sum of the exponentials of all logits: what is taken from a logit to get its token's
 // log-probability. In double.
-double log_sum(const float* logits, int count);
+double log_sum_exp(const float* logits, int count);
 
 // What the model thought of a token before anything was ruled out or made less likely.
 struct TokenProbability {

@@ -2,7 +2,7 @@
 
 #include <mutex>
 
-#include "llama/guarded.h"
+#include "llama/catch_exceptions.h"
 #include "llama/llama_library.h"
 #include "support/failure.h"
 
@@ -34,7 +34,7 @@ std::vector<ggml_backend_dev_t> rpc_devices(const std::vector<std::string>& serv
     // It remembers servers that it knows. They are not registered with ggml, or llama.cpp would use them for every
     // model.
     ggml_backend_reg_t added = nullptr;
-    const auto thrown = guarded([&] { added = add_server(server.c_str()); });
+    const auto thrown = catch_exceptions([&] { added = add_server(server.c_str()); });
     if (!added)
       throw Failure("RPC_UNAVAILABLE", "the server " + server + " offers no device" +
                                            (thrown && !thrown->empty() ? ": " + *thrown : std::string()));

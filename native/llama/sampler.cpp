@@ -4,14 +4,14 @@
 #include <cfloat>
 #include <cmath>
 
-#include "llama/largest_logit.h"
+#include "llama/argmax.h"
 #include "support/failure.h"
 
 namespace streaming {
 namespace {
 
 // Of logits and temperatures: whatever is done with such two is a number.
-constexpr float kLargest = 1e30f;
+constexpr float kMaxMagnitude = 1e30f;
 
 // A draw's own seed, from the generation's seed and the token's index (splitmix64, Steele et al. 2014).
 uint32_t draw_seed(uint32_t seed, int64_t index) {
@@ -41,9 +41,9 @@ Sampler::Sampler(std::shared_ptr<const Model> model, const SamplingOptions& opti
   }
   for (const auto& one : bias) {
     special_.push_back(one.token);
-    if (one.bias == -INFINITY) ruled_out_.push_back(one.token);
+    if (one.bias == -INFINITY) banned_.push_back(one.token);
   }
-  std::sort(ruled_out_.begin(), ruled_out_.end());
+  std::sort(banned_.begin(), banned_.end());
   if (!bias.empty())
     add(llama().llama_sampler_init_logit_bias(vocab_size, static_cast<int32_t>(bias.size()), bias.data()));
   const bool penalties =
@@ -61,14 +61,14 @@ Sampler::Sampler(std::shared_ptr<const Model> model, const SamplingOptions& opti
     add(llama().llama_sampler_init_dry(vocab, o.dry_multiplier, o.dry_base, o.dry_allowed_length, o.dry_tokens,
                                        breakers.data(), breakers.size()));
   }
-  wanted_ = o.temperature <= 0 ? 1 : o.mirostat > 0 || o.top_n_sigma > 0 ? 0 : o.top_k;
+  top_count_ = o.temperature <= 0 ? 1 : o.mirostat > 0 || o.top_n_sigma > 0 ? 0 : o.top_k;
   candidates_.reserve(static_cast<size_t>(vocab_size));
   if (o.temperature <= 0) return;
 
   temperature_.reset(llama().llama_sampler_chain_init(llama().llama_sampler_chain_default_params()));
   const auto then = [&](llama_sampler* sampler) { llama().llama_sampler_chain_add(temperature_.get(), sampler); };
-  cuts_.reset(llama().llama_sampler_chain_init(llama().llama_sampler_chain_default_params()));
-  const auto cut = [&](llama_sampler* sampler) { llama().llama_sampler_chain_add(cuts_.get(), sampler); };
+  truncation_.reset(llama().llama_sampler_chain_init(llama().llama_sampler_chain_default_params()));
+  const auto cut = [&](llama_sampler* sampler) { llama().llama_sampler_chain_add(truncation_.get(), sampler); };
   // llama.cpp's own order.
   if (o.mirostat == 0) {
     if (o.top_n_sigma > 0) cut(llama().llama_sampler_init_top_n_sigma(o.top_n_sigma));
@@ -78,8 +78,8 @@ Sampler::Sampler(std::shared_ptr<const Model> model, const SamplingOptions& opti
     if (o.min_p > 0) cut(llama().llama_sampler_init_min_p(o.min_p, 1));
   }
   // Sums of them, and quotients of 0, must be numbers.
-  const float temperature = std::clamp(o.temperature, FLT_MIN, kLargest),
-              range = std::min(o.temperature_range, kLargest);
+  const float temperature = std::clamp(o.temperature, FLT_MIN, kMaxMagnitude),
+              range = std::min(o.temperature_range, kMaxMagnitude);
   then(llama().llama_sampler_init_temp_ext(temperature, range, o.temperature_exponent));
   const uint32_t seed = draw_seed(o.seed, first);
   if (o.mirostat == 1) mirostat_.emplace(o.mirostat_tau, o.mirostat_eta, vocab_size);
@@ -120,7 +120,7 @@ bool Sampler::gather(const float* logits, int count) {
   changed_.insert(changed_.end(), history_.begin(), history_.end());
   std::sort(changed_.begin(), changed_.end());
   changed_.erase(std::unique(changed_.begin(), changed_.end()), changed_.end());
-  const size_t size = static_cast<size_t>(wanted_) + changed_.size();
+  const size_t size = static_cast<size_t>(top_count_) + changed_.size();
   if (size + 1 >= static_cast<size_t>(count)) return false;
   // A heap with the smallest on top, and one more than are needed, to see a tie.
   const auto larger = [](const llama_token_data& a, const llama_token_data& b) { return a.logit > b.logit; };
@@ -136,16 +136,16 @@ bool Sampler::gather(const float* logits, int count) {
   std::sort(candidates_.begin(), candidates_.end(), larger);
   if (candidates_[size - 1].logit == candidates_[size].logit) return false;
   candidates_.pop_back();
-  const float least = candidates_.back().logit;
+  const float min = candidates_.back().logit;
   for (const Token token : changed_) {
-    if (token < count && logits[token] < least) candidates_.push_back({token, logits[token], 0.0f});
+    if (token < count && logits[token] < min) candidates_.push_back({token, logits[token], 0.0f});
   }
   return true;
 }
 
 Token Sampler::sample(const float* logits, int64_t index, Constraint* constraint) {
   const int count = model_->vocab_size();
-  const int best = largest(logits, count);
+  const int best = argmax(logits, count);
   if (best < 0) {
     throw Failure(
         "DECODE_FAILED",
@@ -157,7 +157,7 @@ Token Sampler::sample(const float* logits, int64_t index, Constraint* constraint
   if (!constraint || !chooses_ || !constraint->active()) {
     Token token = best;
     if (temperature_ || lookback_ > 0 || !special_.empty()) {
-      if (wanted_ == 0 || !gather(logits, count)) gather_all(logits, count);
+      if (top_count_ == 0 || !gather(logits, count)) gather_all(logits, count);
       token = choose(index, 0);
     }
     if (!constraint || constraint->allows(token)) return token;
@@ -179,20 +179,20 @@ Token Sampler::sample(const float* logits, int64_t index, Constraint* constraint
 void Sampler::keep_in_range(llama_token_data_array& array) const {
   const auto& o = options_;
   constexpr float kLarge = 1e15f, kSmall = 1e-20f;
-  float largest = -INFINITY, extent = 0;
+  float max = -INFINITY, extent = 0;
   for (size_t i = 0; i < array.size; i++) {
     float& logit = array.data[i].logit;
-    if (!(std::abs(logit) <= kLargest)) {
-      if (std::binary_search(ruled_out_.begin(), ruled_out_.end(), array.data[i].id)) logit = -INFINITY;
-      else logit = logit > 0 ? kLargest : -kLargest;
+    if (!(std::abs(logit) <= kMaxMagnitude)) {
+      if (std::binary_search(banned_.begin(), banned_.end(), array.data[i].id)) logit = -INFINITY;
+      else logit = logit > 0 ? kMaxMagnitude : -kMaxMagnitude;
     }
-    largest = std::max(largest, logit);
+    max = std::max(max, logit);
     if (logit != -INFINITY) extent = std::max(extent, std::abs(logit));
   }
-  if (largest == -INFINITY)
+  if (max == -INFINITY)
     throw Failure("DECODE_FAILED", "logitBias rules out every token that could come here; leave one");
   if (extent <= kLarge && o.temperature >= kSmall && o.temperature_range <= 0) return;
-  for (size_t i = 0; i < array.size; i++) array.data[i].logit -= largest;
+  for (size_t i = 0; i < array.size; i++) array.data[i].logit -= max;
 }
 
 // By the chains, of the candidates.
@@ -205,7 +205,7 @@ Token Sampler::choose(int64_t index, uint32_t salt) {
                             return a.logit < b.logit;
                           })->id;
   if (!temperature_) return likeliest;
-  llama().llama_sampler_apply(cuts_.get(), &array);
+  llama().llama_sampler_apply(truncation_.get(), &array);
   if (array.size == 0) return likeliest;
   const uint32_t seed = draw_seed(o.seed ^ (salt << 31), index);
   if (o.xtc_probability > 0 && o.mirostat == 0) {
@@ -214,7 +214,7 @@ Token Sampler::choose(int64_t index, uint32_t salt) {
     llama().llama_sampler_apply(xtc.get(), &array);
   }
   llama().llama_sampler_apply(temperature_.get(), &array);
-  if (mirostat_) mirostat_->cut(array);
+  if (mirostat_) mirostat_->truncate(array);
   if (!chooses_ || mirostat_) {
     const std::unique_ptr<llama_sampler, Free> draw(llama().llama_sampler_init_dist(seed));
     llama().llama_sampler_apply(draw.get(), &array);

@@ -68,12 +68,12 @@ class Sampler {
   Token choose(int64_t index, uint32_t salt);
 
   int lookback_ = 0;
-  int wanted_ = 0;  // how many tokens the chain's first choice leaves; 0: it makes none, and looks at all of them
+  int top_count_ = 0;  // how many tokens the chain's first choice leaves; 0: it makes none, and looks at all of them
   std::vector<Token> special_;                        // tokens whose logits the chain sets, whatever has been said
-  std::vector<Token> ruled_out_;                      // of these, sorted
+  std::vector<Token> banned_;                         // of these, sorted
   std::deque<Token> history_;                         // the last lookback_ tokens, whose logits the penalties change
   std::unique_ptr<llama_sampler, Free> chain_;        // what changes logits: bias, penalties
-  std::unique_ptr<llama_sampler, Free> cuts_;         // what leaves out tokens, but for those at random; null: greedy
+  std::unique_ptr<llama_sampler, Free> truncation_;   // what leaves out tokens, but for those at random; null: greedy
   std::unique_ptr<llama_sampler, Free> temperature_;  // the rest of it; null: greedy
   bool chooses_ = false;                              // and it also chooses, or learns from what is chosen
   std::optional<Mirostat> mirostat_;                  // the first version of it

@@ -6,23 +6,23 @@
 namespace streaming {
 namespace {
 
-constexpr int kKnown = 6;       // decodes after which a cost is known
-constexpr int kTrial = 4;       // decodes of a trial
-constexpr int kOthers = 8;      // decodes of another kind after which a trial is given up: its own may never come again
-constexpr int kPatience = 64;   // decodes until more threads are tried again, at first ...
-constexpr int kLongest = 8192;  // ... and at most
-constexpr int kSmallBatch = 16;  // up to here each size of batch has a cost of its own
-constexpr double kBetter = 0.9;  // how much faster fewer threads must be
+constexpr int kKnown = 6;   // decodes after which a cost is known
+constexpr int kTrial = 4;   // decodes of a trial
+constexpr int kOthers = 8;  // decodes of another kind after which a trial is given up: its own may never come again
+constexpr int kMinBackoff = 64;    // decodes until more threads are tried again, at first ...
+constexpr int kMaxBackoff = 8192;  // ... and at most
+constexpr int kSmallBatch = 16;    // up to here each size of batch has a cost of its own
+constexpr double kBetter = 0.9;    // how much faster fewer threads must be
 
 }  // namespace
 
-ThreadChoice::ThreadChoice(int most, int full_batch, bool may_change)
-    : most_(most),
+ThreadChoice::ThreadChoice(int max_threads, int full_batch, bool may_change)
+    : max_threads_(max_threads),
       full_batch_(full_batch),
       may_change_(may_change),
-      threads_(most),
+      threads_(max_threads),
       until_fewer_(kKnown),
-      patience_(kPatience) {}
+      backoff_(kMinBackoff) {}
 
 // 0: of no use for comparisons.
 int ThreadChoice::kind(int tokens) const {
@@ -56,16 +56,16 @@ bool ThreadChoice::learn(Cost& cost, double milliseconds) {
   return slow;
 }
 
-void ThreadChoice::saw(int threads, int tokens, double milliseconds) {
+void ThreadChoice::observe_on(int threads, int tokens, double milliseconds) {
   if (may_change_ && kind(tokens) != 0) learn(costs_[threads][kind(tokens)], milliseconds);
 }
 
-void ThreadChoice::took(int tokens, double milliseconds) {
+void ThreadChoice::observe(int tokens, double milliseconds) {
   if (!may_change_) return;
   const int kind = this->kind(tokens);
   if (trying_ && kind != trial_kind_ && ++trial_others_ >= kOthers) {
     const bool fewer = threads_ < from_;
-    settle(false);
+    end_trial(false);
     if (fewer) until_fewer_ = kKnown;  // nothing was found out
     return;
   }
@@ -77,19 +77,19 @@ void ThreadChoice::took(int tokens, double milliseconds) {
     trial_sum_ += milliseconds;
     if (++trial_count_ < kTrial) return;
     const double before = costs_[from_][kind].usual, now = trial_sum_ / kTrial;
-    return settle(threads_ < from_ ? now < kBetter * before : now < before);
+    return end_trial(threads_ < from_ ? now < kBetter * before : now < before);
   }
   slow_ = std::max(0, slow_ + (slow ? 1 : -1));
   if (cost.count < kKnown) return;
   if (threads_ > 1 && (slow_ >= 8 || (until_fewer_ > 0 && --until_fewer_ == 0))) return try_threads(threads_ - 1, kind);
-  if (threads_ < most_ && --until_more_ <= 0) try_threads(threads_ + 1, kind);
+  if (threads_ < max_threads_ && --until_more_ <= 0) try_threads(threads_ + 1, kind);
 }
 
 void ThreadChoice::gave_up() {
   if (threads_ == 1) return;
-  if (trying_ && threads_ > from_) return settle(false);
+  if (trying_ && threads_ > from_) return end_trial(false);
   threads_--;
-  until_more_ = patience_;
+  until_more_ = backoff_;
   forget_trial();
 }
 
@@ -102,20 +102,20 @@ void ThreadChoice::try_threads(int threads, int kind) {
 }
 
 // The end of a trial: it stays with what was tried, or goes back.
-void ThreadChoice::settle(bool stay) {
+void ThreadChoice::end_trial(bool stay) {
   const bool fewer = threads_ < from_;
   if (fewer && stay) {
     until_fewer_ = kKnown;  // perhaps fewer still
-    until_more_ = patience_;
+    until_more_ = backoff_;
   } else if (fewer) {
     threads_ = from_;
   } else if (stay) {
-    patience_ = kPatience;
+    backoff_ = kMinBackoff;
     until_more_ = kKnown;
   } else {
     threads_ = from_;
-    patience_ = std::min(2 * patience_, kLongest);
-    until_more_ = patience_;
+    backoff_ = std::min(2 * backoff_, kMaxBackoff);
+    until_more_ = backoff_;
   }
   forget_trial();
 }

@@ -15,8 +15,8 @@ namespace streaming {
 // after twice as long. Costs are compared between batches of the same size only.
 class ThreadChoice {
  public:
-  // `may_change` false: always `most`.
-  ThreadChoice(int most, int full_batch, bool may_change);
+  // `may_change` false: always `max_threads`.
+  ThreadChoice(int max_threads, int full_batch, bool may_change);
 
   int threads() const { return threads_; }
   // Milliseconds after which a decode of so many tokens should be given up; infinite where that is not known.
@@ -24,9 +24,9 @@ class ThreadChoice {
   // Likewise on so many threads, whatever the choice is.
   double limit_on(int threads, int tokens) const;
   // A decode on so many threads has taken so many milliseconds, whatever the choice is: nothing is tried for it.
-  void saw(int threads, int tokens, double milliseconds);
+  void observe_on(int threads, int tokens, double milliseconds);
   // A decode has taken so many milliseconds.
-  void took(int tokens, double milliseconds);
+  void observe(int tokens, double milliseconds);
   // A decode has been given up; it comes again.
   void gave_up();
 
@@ -40,10 +40,10 @@ class ThreadChoice {
   // Returns whether it was slow, for what is known.
   bool learn(Cost& cost, double milliseconds);
   void try_threads(int threads, int kind);
-  void settle(bool stay);
+  void end_trial(bool stay);
   void forget_trial();
 
-  const int most_, full_batch_;
+  const int max_threads_, full_batch_;
   const bool may_change_;
   int threads_;
   std::map<int, std::map<int, Cost>> costs_;  // by threads, by kind of batch
@@ -51,7 +51,7 @@ class ThreadChoice {
   bool trying_ = false;
   int from_ = 0, trial_kind_ = 0, trial_count_ = 0, trial_others_ = 0;
   double trial_sum_ = 0;
-  int until_fewer_, until_more_ = 0, patience_;
+  int until_fewer_, until_more_ = 0, backoff_;
   int slow_ = 0;  // how many of the last decodes took more than twice the usual
 };
 

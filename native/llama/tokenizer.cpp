@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <climits>
 
-#include "llama/guarded.h"
+#include "llama/catch_exceptions.h"
 #include "llama/llama_library.h"
 #include "support/big_stack.h"
 #include "support/failure.h"
@@ -12,7 +12,7 @@ namespace streaming {
 namespace {
 
 // Up to so many bytes a text fits on any thread's stack: some 350 bytes of it are used for each character.
-constexpr size_t kBytesOnAnyStack = 256;
+constexpr size_t kMaxBytesOnAnyStack = 256;
 // Three times as much as was measured, for other compilers; what is not used takes no memory.
 constexpr size_t kStackBytesPerByte = 1024, kStackBytes = 512 << 10;
 // Special tokens in one part: llama.cpp counts through all before, for each.
@@ -77,10 +77,10 @@ std::vector<llama_token> Tokenizer::tokenize(std::string_view text, bool special
     throw Failure("TOKENIZE_FAILED",
                   "the model's vocabulary lacks single bytes that its longer tokens begin with, so no text can be "
                   "tokenized with it; use another file");
-  if (text.size() <= std::min(kBytesOnAnyStack, part_bytes)) return call(text, special);
-  if (text.size() > kMostBytes) {
+  if (text.size() <= std::min(kMaxBytesOnAnyStack, part_bytes)) return call(text, special);
+  if (text.size() > kMaxBytes) {
     throw Failure("TEXT_TOO_LONG", "a text of " + std::to_string(text.size()) + " bytes is longer than the " +
-                                       std::to_string(kMostBytes) + " that are tokenized at once; pass it in parts");
+                                       std::to_string(kMaxBytes) + " that are tokenized at once; pass it in parts");
   }
   check_runs(text);
   const auto all = parts(text, special, part_bytes);
@@ -92,9 +92,9 @@ std::vector<llama_token> Tokenizer::tokenize(std::string_view text, bool special
     work();
     return tokens;
   }
-  size_t longest = 0;
-  for (const auto& part : all) longest = std::max(longest, part.end - part.begin);
-  on_big_stack(kStackBytes + longest * kStackBytesPerByte, work);
+  size_t max_bytes = 0;
+  for (const auto& part : all) max_bytes = std::max(max_bytes, part.end - part.begin);
+  on_big_stack(kStackBytes + max_bytes * kStackBytesPerByte, work);
   return tokens;
 }
 
@@ -111,9 +111,10 @@ std::vector<Tokenizer::Part> Tokenizer::parts(std::string_view text, bool specia
       all.back().end = at;
       all.push_back({at, text.size(), *kind});
       specials = 0;
-    } else if (length >= kMostAtOnce) {
+    } else if (length >= kMaxPartBytes) {
       throw Failure("TEXT_TOO_LONG",
-                    "from byte " + std::to_string(all.back().begin) + " on, more than " + std::to_string(kMostAtOnce) +
+                    "from byte " + std::to_string(all.back().begin) + " on, more than " +
+                        std::to_string(kMaxPartBytes) +
                         " bytes of this text have no place where it can be cut for the tokenizer: a line break before "
                         "a word, or a space between two words; put some in, or pass it in parts");
     }
@@ -159,7 +160,7 @@ std::vector<llama_token> Tokenizer::call(std::string_view text, bool special) co
   std::vector<llama_token> tokens(text.size() + 8);
   int count = 0;
   // add_special stays false: llama.cpp asserts on models that want a beginning token but name none.
-  const auto thrown = guarded([&] {
+  const auto thrown = catch_exceptions([&] {
     count = llama().llama_tokenize(vocab_, text.data(), static_cast<int32_t>(text.size()), tokens.data(),
                                    static_cast<int32_t>(tokens.size()), false, special);
     if (count < 0 && count != INT_MIN) {

@@ -18,9 +18,9 @@ namespace streaming {
 // large enough for them, in parts where that changes no token. Belongs to a Model; any thread.
 class Tokenizer {
  public:
-  static constexpr size_t kMostBytes = size_t(64) << 20;  // of a text
-  static constexpr size_t kMostAtOnce = size_t(1) << 20;  // of a part of it
-  static constexpr size_t kPartBytes = size_t(16) << 10;  // from which on a text is cut where it can be
+  static constexpr size_t kMaxBytes = size_t(64) << 20;     // of a text
+  static constexpr size_t kMaxPartBytes = size_t(1) << 20;  // of a part of it
+  static constexpr size_t kPartBytes = size_t(16) << 10;    // from which on a text is cut where it can be
 
   // The vocabulary must outlive it.
   Tokenizer(const llama_model* model, const llama_vocab* vocab);

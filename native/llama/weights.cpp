@@ -4,7 +4,7 @@
 #include <regex>
 
 #include "llama/backends.h"
-#include "llama/guarded.h"
+#include "llama/catch_exceptions.h"
 #include "llama/rpc.h"
 #include "support/failure.h"
 
@@ -38,10 +38,10 @@ std::shared_ptr<Weights> Weights::load(const std::string& path, const LoadOption
   for (const auto device : find_devices(options.devices)) devices.push_back(device);
   devices.push_back(nullptr);
   params.devices = devices.data();
-  params.vocab_only = options.vocabulary_alone;
-  if (!options.mapped) params.load_mode = LLAMA_LOAD_MODE_NONE;
+  params.vocab_only = options.vocab_only;
+  if (!options.use_mmap) params.load_mode = LLAMA_LOAD_MODE_NONE;
   std::vector<std::unique_ptr<const MappedFile>> files;
-  if (options.mapped && !options.vocabulary_alone) {
+  if (options.use_mmap && !options.vocab_only) {
     for (const auto& part : parts_of(path)) files.push_back(std::make_unique<const MappedFile>(part));
   }
   bool given_up = false;
@@ -54,7 +54,7 @@ std::shared_ptr<Weights> Weights::load(const std::string& path, const LoadOption
   params.progress_callback_user_data = const_cast<void*>(static_cast<const void*>(&report));
   LlamaLibrary::take_errors();
   llama_model* loaded = nullptr;
-  const auto thrown = guarded([&] { loaded = llama().llama_model_load_from_file(path.c_str(), params); });
+  const auto thrown = catch_exceptions([&] { loaded = llama().llama_model_load_from_file(path.c_str(), params); });
   if (!loaded) {
     if (given_up) throw Failure("ABORTED", "loading " + path + " was aborted");
     const std::string reason = thrown ? *thrown : LlamaLibrary::take_errors();
@@ -62,14 +62,14 @@ std::shared_ptr<Weights> Weights::load(const std::string& path, const LoadOption
   }
   const std::shared_ptr<Weights> weights(new Weights(loaded));
   weights->files_ = std::move(files);
-  for (const auto& adapter : options.adapters) weights->add(adapter);
-  weights->need_unchanged();
+  for (const auto& lora : options.loras) weights->add(lora);
+  weights->check_unchanged();
   return weights;
 }
 
 Weights::~Weights() { llama().llama_model_free(model_); }
 
-void Weights::need_unchanged() const {
+void Weights::check_unchanged() const {
   for (const auto& file : files_) {
     if (!file->changed()) continue;
     throw Failure("MODEL_CHANGED", file->path() +
@@ -79,29 +79,29 @@ void Weights::need_unchanged() const {
   }
 }
 
-void Weights::add(const Adapter& adapter) {
+void Weights::add(const Lora& lora) {
   LlamaLibrary::take_errors();
   llama_adapter_lora* loaded = nullptr;
-  const auto thrown = guarded([&] { loaded = llama().llama_adapter_lora_init(model_, adapter.path.c_str()); });
+  const auto thrown = catch_exceptions([&] { loaded = llama().llama_adapter_lora_init(model_, lora.path.c_str()); });
   if (!loaded) {
     const std::string reason = thrown ? *thrown : LlamaLibrary::take_errors();
     // Where a GPU has no room for it, fewer of the model's layers may go there.
     const bool no_memory = reason.find("failed to allocate") != std::string::npos;
     throw Failure(no_memory ? "MODEL_LOAD_FAILED" : "ADAPTER_INVALID",
-                  "llama.cpp cannot load the adapter " + adapter.path + (reason.empty() ? "" : ": " + reason));
+                  "llama.cpp cannot load the adapter " + lora.path + (reason.empty() ? "" : ": " + reason));
   }
-  adapters_.push_back(loaded);
-  scales_.push_back(adapter.scale);
+  loras_.push_back(loaded);
+  scales_.push_back(lora.scale);
 }
 
 llama_context* Weights::make_context(const llama_context_params& params) const {
   LlamaLibrary::take_errors();
   llama_context* context = nullptr;
-  guarded([&] { context = llama().llama_init_from_model(model_, params); });
-  if (!context || adapters_.empty()) return context;
-  auto adapters = adapters_;
+  catch_exceptions([&] { context = llama().llama_init_from_model(model_, params); });
+  if (!context || loras_.empty()) return context;
+  auto loras = loras_;
   auto scales = scales_;
-  guarded([&] { llama().llama_set_adapters_lora(context, adapters.data(), adapters.size(), scales.data()); });
+  catch_exceptions([&] { llama().llama_set_adapters_lora(context, loras.data(), loras.size(), scales.data()); });
   return context;
 }
 

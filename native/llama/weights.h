@@ -13,7 +13,7 @@ namespace streaming {
 // freed with the last who holds them, which must be after all contexts made of them.
 class Weights {
  public:
-  struct Adapter {
+  struct Lora {
     std::string path;  // of a LoRA whose header lib/gguf/lora.ts has checked against the model's
     float scale;
   };
@@ -22,9 +22,9 @@ class Weights {
     std::vector<std::string> rpc;      // servers that take part, as `host:port`
     std::string rpc_library;           // ggml's back end for them
     std::vector<std::string> devices;  // GPUs of this machine, by their names; none: the processor alone
-    std::vector<Adapter> adapters;
-    bool mapped = true;             // the file into memory, rather than read
-    bool vocabulary_alone = false;  // takes a fraction of a second, and no context can be made of it
+    std::vector<Lora> loras;
+    bool use_mmap = true;     // the file into memory, rather than read
+    bool vocab_only = false;  // takes a fraction of a second, and no context can be made of it
   };
   // Called on the loading thread with 0..1; returns false to give up.
   using Progress = std::function<bool(float)>;
@@ -37,17 +37,17 @@ class Weights {
 
   llama_model* get() const { return model_; }
   // Throws Failure MODEL_CHANGED where a file that is mapped is no longer what was loaded. A system call for each file.
-  void need_unchanged() const;
+  void check_unchanged() const;
   // A context with the adapters, for the caller to free; null where llama.cpp refuses, which
   // LlamaLibrary::take_errors() explains.
   llama_context* make_context(const llama_context_params& params) const;
 
  private:
   explicit Weights(llama_model* model) : model_(model) {}
-  void add(const Adapter& adapter);
+  void add(const Lora& lora);
 
   llama_model* const model_;
-  std::vector<llama_adapter_lora*> adapters_;  // llama.cpp frees them with the model
+  std::vector<llama_adapter_lora*> loras_;  // llama.cpp frees them with the model
   std::vector<float> scales_;
   std::vector<std::unique_ptr<const MappedFile>> files_;  // the parts of the model; adapters are read, not mapped
 };

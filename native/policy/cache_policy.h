@@ -55,10 +55,10 @@ class CachePolicy {
   };
 
   struct Restart {
-    std::vector<Token> again;  // to be decoded from position 0, before what is coming
-    size_t skipped;            // how many of the coming tokens need not be decoded: later ones push them out unseen
-    int64_t left;              // tokens that left, skipped ones included
-    size_t known;              // how many of `again` the policy still knows, and will give back again if asked
+    std::vector<Token> to_decode;  // to be decoded from position 0, before what is coming
+    size_t skipped;                // how many of the coming tokens need not be decoded: later ones push them out unseen
+    int64_t evicted;               // tokens that left, skipped ones included
+    size_t known;                  // how many of `to_decode` the policy still knows, and will give back again if asked
   };
 
   explicit CachePolicy(const Limits& limits) : limits_(limits) {}
@@ -88,10 +88,10 @@ class CachePolicy {
   virtual void load(ByteReader& from) = 0;
 
   // An empty cache takes over a beginning that another conversation has decoded: its tokens, from a first position on.
-  virtual void adopt(Position, const std::vector<Token>&) {}
+  virtual void adopt_prefix(Position, const std::vector<Token>&) {}
   // The beginning that another conversation may take over: tokens at positions lowest() and up that have seen nothing
   // that is gone.
-  virtual std::vector<Token> beginning() const { return {}; }
+  virtual std::vector<Token> shareable_prefix() const { return {}; }
 
   virtual Mark mark() const = 0;
   // Back to an earlier state, whose tokens must still be known: see release(). False: the cells of llama.cpp's cache
@@ -121,18 +121,18 @@ class CachePolicy {
  protected:
   CachePolicy(const CachePolicy&) = default;  // for clone()
   // For load().
-  static void need_position(Position position) {
+  static void check_position(Position position) {
     if (position < 0 || position > kLastPosition)
       throw Failure("INVALID_OPTION", "a saved state has positions that cannot be");
   }
   static Position take_position(ByteReader& from) {
     const auto position = from.take<Position>();
-    need_position(position);
+    check_position(position);
     return position;
   }
   void take_turns(ByteReader& from, std::deque<Position>& turns) const {
     from.take_list(turns);
-    for (const Position turn : turns) need_position(turn);
+    for (const Position turn : turns) check_position(turn);
     if (!std::is_sorted(turns.begin(), turns.end()) || (!limits_.by_turn && !turns.empty()))
       throw Failure("INVALID_OPTION", "a saved state has turns that cannot be");
   }

@@ -57,9 +57,9 @@ CachePolicy::Restart RecomputeCache::restart(size_t coming) {
     const auto turn = std::lower_bound(turns_.begin(), turns_.end(), start_);
     if (turn != turns_.end() && *turn < held_ + static_cast<int>(recent_.size())) start_ = *turn;
   }
-  restart.again = between(0, known());
-  restart.known = restart.again.size();
-  restart.left = before - known() + static_cast<int64_t>(restart.skipped);
+  restart.to_decode = between(0, known());
+  restart.known = restart.to_decode.size();
+  restart.evicted = before - known() + static_cast<int64_t>(restart.skipped);
   next_ = 0;
   if (restart.skipped > 0) {
     // What is skipped was never here, so there is no way back to what was before it.

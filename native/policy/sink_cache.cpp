@@ -94,13 +94,13 @@ void SinkCache::load(ByteReader& from) {
   first_ = from.take<Position>();
   saw_other_sinks_ = first_ < 0;
   if (saw_other_sinks_) first_ = -1 - first_;
-  need_position(first_);
+  check_position(first_);
   base_ = take_position(from), oldest_ = take_position(from), next_ = take_position(from), held_ = take_position(from);
   from.take_list(sinks_), from.take_list(recent_);
   take_turns(from, turns_);
 }
 
-void SinkCache::adopt(Position first, const std::vector<Token>& tokens) {
+void SinkCache::adopt_prefix(Position first, const std::vector<Token>& tokens) {
   move_turns(first - first_);
   first_ = base_ = next_ = first;
   saw_other_sinks_ = false;
@@ -109,7 +109,7 @@ void SinkCache::adopt(Position first, const std::vector<Token>& tokens) {
 }
 
 // The sinks see nothing but each other, wherever they are. What follows them has seen what may be gone.
-std::vector<Token> SinkCache::beginning() const {
+std::vector<Token> SinkCache::shareable_prefix() const {
   return !saw_other_sinks_ && oldest_ == first_ + limits_.sinks ? kept() : sinks_;
 }
 

@@ -31,8 +31,8 @@ class SinkCache final : public CachePolicy {
   void save(ByteWriter& to) const override;
   void load(ByteReader& from) override;
   std::unique_ptr<CachePolicy> clone() const override { return std::unique_ptr<CachePolicy>(new SinkCache(*this)); }
-  void adopt(Position first, const std::vector<Token>& tokens) override;
-  std::vector<Token> beginning() const override;
+  void adopt_prefix(Position first, const std::vector<Token>& tokens) override;
+  std::vector<Token> shareable_prefix() const override;
   Mark mark() const override { return {base_, oldest_, next_}; }
   bool rollback(const Mark& mark) override;
   void release(const Mark& mark) override;

@@ -17,7 +17,7 @@ constexpr double kPriorRates[] = {0.2, 0.3, 0.4, 0.5, 0.6, 0.75, 0.85, 0.9, 0.93
 
 }  // namespace
 
-void BatchCost::took(int tokens, double milliseconds) {
+void BatchCost::observe(int tokens, double milliseconds) {
   decodes_++;
   if (tokens < 1 || tokens > kSizes) return;
   Size& size = sizes_[static_cast<size_t>(tokens)];
@@ -56,11 +56,11 @@ double BatchCost::guess(int tokens) const {
     const double to = sizes_[static_cast<size_t>(above)].usual;
     return 0.95 * (from + (to - from) * (tokens - below) / (above - below));
   }
-  int least = 1;
-  while (!counted(least)) least++;
-  const double first = sizes_[static_cast<size_t>(least)].usual;
+  int smallest = 1;
+  while (!counted(smallest)) smallest++;
+  const double first = sizes_[static_cast<size_t>(smallest)].usual;
   const double slope =
-      least < below ? std::max(0.0, 0.8 * (from - first) / (below - least)) : kFirstSlope * first / least;
+      smallest < below ? std::max(0.0, 0.8 * (from - first) / (below - smallest)) : kFirstSlope * first / smallest;
   return from + slope * (tokens - below);
 }
 
@@ -83,12 +83,12 @@ void Acceptance::learn(int matched, bool same) {
   tally.all += 1 - tally.all / kMemory;
 }
 
-int choose_draft_length(const Acceptance& acceptance, const BatchCost& cost, int matched, int singles, int most) {
-  if (matched == 0 || most <= 0 || !cost.known(singles)) return 0;
+int choose_draft_length(const Acceptance& acceptance, const BatchCost& cost, int matched, int singles, int max) {
+  if (matched == 0 || max <= 0 || !cost.known(singles)) return 0;
   double best = kMargin * singles / cost.estimate(singles);
   double expected = 0, all_so_far = 1;
   int chosen = 0;
-  for (int drafts = 1; drafts <= most; drafts++) {
+  for (int drafts = 1; drafts <= max; drafts++) {
     // A draft that was accepted makes the match longer by one.
     all_so_far *= acceptance.rate(matched + drafts - 1);
     expected += all_so_far;

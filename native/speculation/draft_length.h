@@ -5,13 +5,13 @@
 namespace streaming {
 
 // How many tokens are tried beyond the next one, at most.
-constexpr int kMostDrafts = 15;
+constexpr int kMaxDrafts = 15;
 
 // What a batch of so many single tokens costs, in milliseconds, learned from decodes. Not proportional to its size, not
 // even monotonic: kernels for some sizes are better than for others. One for each engine, on its thread.
 class BatchCost {
  public:
-  void took(int tokens, double milliseconds);
+  void observe(int tokens, double milliseconds);
   bool known(int tokens) const;
   // A size that was never tried, or not for long, is taken to be cheap, so that it is tried where that would pay.
   double estimate(int tokens) const;
@@ -45,8 +45,8 @@ class Acceptance {
   std::array<Tally, kClasses> tallies_{};
 };
 
-// How many drafts (0 to `most`) promise the most tokens for the time, in a batch that has `singles` tokens without
+// How many drafts (0 to `max`) promise the most tokens for the time, in a batch that has `singles` tokens without
 // them.
-int choose_draft_length(const Acceptance& acceptance, const BatchCost& cost, int matched, int singles, int most);
+int choose_draft_length(const Acceptance& acceptance, const BatchCost& cost, int matched, int singles, int max);
 
 }  // namespace streaming

@@ -53,7 +53,7 @@ NgramIndex::Match NgramIndex::find(const Table& table) const {
   Match best;
   if (end_ - table.length < first_) return best;
   int64_t position = end_;
-  for (int probes = 0, candidates = 0; probes < kProbes && candidates < kCandidates && best.length < kLongest;
+  for (int probes = 0, candidates = 0; probes < kProbes && candidates < kCandidates && best.length < kMaxMatch;
        probes++) {
     const uint32_t link = table.links[static_cast<size_t>(position & (kCapacity - 1))];
     const int64_t before = end_ - static_cast<uint32_t>(static_cast<uint32_t>(end_) - link);
@@ -61,7 +61,7 @@ NgramIndex::Match NgramIndex::find(const Table& table) const {
     if (before >= position || before - table.length < first_) break;
     position = before;
     int length = 0;
-    while (length < kLongest && position - 1 - length >= first_ && at(position - 1 - length) == at(end_ - 1 - length))
+    while (length < kMaxMatch && position - 1 - length >= first_ && at(position - 1 - length) == at(end_ - 1 - length))
       length++;
     if (length < table.length) continue;
     candidates++;

@@ -17,7 +17,7 @@ class NgramIndex {
   static constexpr int kCapacity = 1 << 16;
   static constexpr int kLong = 4, kShort = 2;
   // Matches are looked at up to this length ...
-  static constexpr int kLongest = 32;
+  static constexpr int kMaxMatch = 32;
   // ... and only the latest so many of them.
   static constexpr int kCandidates = 32;
 

@@ -91,7 +91,7 @@ class CachedTokensObject : public Napi::ObjectWrap<CachedTokensObject> {
   }
 
   Napi::Value settle(const Napi::CallbackInfo& info) {
-    return run(info, [&] { tokens_->settle(info[0].ToNumber().Uint32Value()); });
+    return run(info, [&] { tokens_->release_delivered(info[0].ToNumber().Uint32Value()); });
   }
   Napi::Value roll_back(const Napi::CallbackInfo& info) {
     return run(info, [&] { tokens_->roll_back_to_delivered(info[0].ToNumber().Uint32Value(), true); });

@@ -28,8 +28,8 @@ class PendingTokensObject : public Napi::ObjectWrap<PendingTokensObject> {
   void replay(const Napi::CallbackInfo& info) { pending_.replay(tokens(info[0]), info[1].ToNumber().Int32Value()); }
   void cache_is_empty(const Napi::CallbackInfo&) { pending_.cache_is_empty(); }
   void give_back(const Napi::CallbackInfo& info) {
-    pending_.give_back(tokens(info[0]), info[1].ToNumber().Uint32Value(), info[2].ToBoolean(),
-                       info[3].ToNumber().Uint32Value());
+    pending_.requeue(tokens(info[0]), info[1].ToNumber().Uint32Value(), info[2].ToBoolean(),
+                     info[3].ToNumber().Uint32Value());
   }
   Napi::Value state(const Napi::CallbackInfo& info) {
     const auto env = info.Env();

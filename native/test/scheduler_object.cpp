@@ -32,7 +32,8 @@ class SchedulerObject : public Napi::ObjectWrap<SchedulerObject> {
   }
   void end_round(const Napi::CallbackInfo& info) { scheduler_.end_round(tokens(info[0])); }
   void took(const Napi::CallbackInfo& info) {
-    scheduler_.took(info[0].ToNumber().Int32Value(), info[1].ToNumber().Int32Value(), info[2].ToNumber().DoubleValue());
+    scheduler_.observe(info[0].ToNumber().Int32Value(), info[1].ToNumber().Int32Value(),
+                       info[2].ToNumber().DoubleValue());
   }
 
   Scheduler scheduler_;

@@ -21,9 +21,9 @@ class SlotTableObject : public Napi::ObjectWrap<SlotTableObject> {
 
  private:
   void wait(const Napi::CallbackInfo& info) {
-    table_.wait(info[0].ToNumber().Int32Value(), info[1].ToNumber().DoubleValue());
+    table_.enqueue(info[0].ToNumber().Int32Value(), info[1].ToNumber().DoubleValue());
   }
-  void leave(const Napi::CallbackInfo& info) { table_.leave(info[0].ToNumber().Int32Value()); }
+  void leave(const Napi::CallbackInfo& info) { table_.remove(info[0].ToNumber().Int32Value()); }
   Napi::Value next(const Napi::CallbackInfo& info) {
     const auto handle = table_.next();
     return handle ? Napi::Number::New(info.Env(), *handle) : info.Env().Null();
@@ -38,8 +38,8 @@ class SlotTableObject : public Napi::ObjectWrap<SlotTableObject> {
       holders.push_back({integer(one, "handle"), integer(one, "cells"), static_cast<uint64_t>(integer(one, "lastUsed")),
                          one.Get("works").ToBoolean(), one.Get("waits").ToBoolean(), one.Get("spared").ToBoolean()});
     }
-    const auto give_way = table_.make_room(info[0].ToNumber().Int64Value(), holders);
-    return give_way ? Napi::Value(to_array(env, *give_way)) : env.Null();
+    const auto to_free = table_.slots_to_free(info[0].ToNumber().Int64Value(), holders);
+    return to_free ? Napi::Value(to_array(env, *to_free)) : env.Null();
   }
 
   SlotTable table_;

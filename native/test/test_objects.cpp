@@ -61,8 +61,8 @@ class CachePolicyObject : public Napi::ObjectWrap<CachePolicyObject> {
     const auto env = info.Env();
     const auto restart = cache_->restart(info[0].ToNumber().Uint32Value());
     auto object = Napi::Object::New(env);
-    object.Set("again", to_array(env, restart.again)), object.Set("skipped", static_cast<double>(restart.skipped)),
-        object.Set("left", static_cast<double>(restart.left));
+    object.Set("again", to_array(env, restart.to_decode)), object.Set("skipped", static_cast<double>(restart.skipped)),
+        object.Set("left", static_cast<double>(restart.evicted));
     return object;
   }
   Napi::Value state(const Napi::CallbackInfo& info) {
@@ -99,7 +99,7 @@ class ThreadChoiceObject : public Napi::ObjectWrap<ThreadChoiceObject> {
     return Napi::Number::New(info.Env(), choice_.limit(info[0].ToNumber().Int32Value()));
   }
   void took(const Napi::CallbackInfo& info) {
-    choice_.took(info[0].ToNumber().Int32Value(), info[1].ToNumber().DoubleValue());
+    choice_.observe(info[0].ToNumber().Int32Value(), info[1].ToNumber().DoubleValue());
   }
   void gave_up(const Napi::CallbackInfo&) { choice_.gave_up(); }
   ThreadChoice choice_;
@@ -150,7 +150,7 @@ class DraftLengthObject : public Napi::ObjectWrap<DraftLengthObject> {
 
  private:
   void took(const Napi::CallbackInfo& info) {
-    cost_.took(info[0].ToNumber().Int32Value(), info[1].ToNumber().DoubleValue());
+    cost_.observe(info[0].ToNumber().Int32Value(), info[1].ToNumber().DoubleValue());
   }
   void learn(const Napi::CallbackInfo& info) {
     acceptance_.learn(info[0].ToNumber().Int32Value(), info[1].ToBoolean());
@@ -203,7 +203,7 @@ class GrammarMatcherObject : public Napi::ObjectWrap<GrammarMatcherObject> {
                                 info[0].ToString().Utf8Value(),
                                 [](const std::string&) { return std::optional<Token>(0); });
                           })),
-        most_(info[1].IsNumber() ? info[1].ToNumber().Int64Value() : GrammarEffort::kMostSteps) {}
+        max_steps_(info[1].IsNumber() ? info[1].ToNumber().Int64Value() : GrammarBudget::kMaxSteps) {}
 
  private:
   // Of a text's bytes: how many a text of the grammar can begin with, whether it may end there, and the steps of the
@@ -212,25 +212,25 @@ class GrammarMatcherObject : public Napi::ObjectWrap<GrammarMatcherObject> {
     const auto env = info.Env();
     return throwing(env, [&]() -> Napi::Value {
       const auto bytes = info[0].As<Napi::Uint8Array>();
-      GrammarEffort effort(nullptr, most_);
-      auto point = matcher_.start(effort);
+      GrammarBudget budget(nullptr, max_steps_);
+      auto point = matcher_.start(budget);
       size_t taken = 0;
-      int64_t most = effort.done();
+      int64_t max_spent = budget.spent();
       for (; point.alive() && taken < bytes.ByteLength(); taken++) {
-        effort.next_token();
-        const auto next = matcher_.after(point, bytes.Data()[taken], effort);
-        most = std::max(most, effort.done());
+        budget.next_token();
+        const auto next = matcher_.after(point, bytes.Data()[taken], budget);
+        max_spent = std::max(max_spent, budget.spent());
         if (!next.alive()) break;
-        point = matcher_.tidy(next);
+        point = matcher_.collect_garbage(next);
       }
       auto object = Napi::Object::New(env);
       object.Set("taken", static_cast<double>(taken)), object.Set("complete", matcher_.complete(point)),
-          object.Set("steps", static_cast<double>(most));
+          object.Set("steps", static_cast<double>(max_spent));
       return object;
     });
   }
   GrammarMatcher matcher_;
-  const int64_t most_;
+  const int64_t max_steps_;
 };
 
 }  // namespace

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "evaluation_functions.h"
-#include "llama/guarded.h"
+#include "llama/catch_exceptions.h"
 #include "support/failure.h"
 
 namespace streaming {
@@ -54,7 +54,7 @@ AttentionMaps attention_maps(const Model& model, const std::vector<Token>& token
     throw Failure("INVALID_OPTION", "the tokens must be one or more texts of " + std::to_string(length) + " tokens");
   model.check_tokens(tokens.data(), tokens.size());
   Reader reader;
-  reader.maps.layers = model.facts().layers;
+  reader.maps.layers = model.info().layers;
   reader.maps.length = length;
   reader.maps.weights.assign(static_cast<size_t>(reader.maps.layers) * length * length, 0);
 
@@ -69,7 +69,8 @@ AttentionMaps attention_maps(const Model& model, const std::vector<Token>& token
   params.cb_eval_user_data = &reader;
   LlamaLibrary::take_errors();
   std::unique_ptr<llama_context, Free> context;
-  const auto refused = guarded([&] { context.reset(llama().llama_init_from_model(model.weights()->get(), params)); });
+  const auto refused =
+      catch_exceptions([&] { context.reset(llama().llama_init_from_model(model.weights()->get(), params)); });
   if (!context)
     throw Failure("OUT_OF_MEMORY",
                   "llama.cpp could not make a cache: " + (refused ? *refused : LlamaLibrary::take_errors()));
@@ -83,7 +84,7 @@ AttentionMaps attention_maps(const Model& model, const std::vector<Token>& token
     text.assign(tokens.begin() + static_cast<std::ptrdiff_t>(done) * length,
                 tokens.begin() + static_cast<std::ptrdiff_t>(done + 1) * length);
     int result = 0;
-    const auto thrown = guarded([&] {
+    const auto thrown = catch_exceptions([&] {
       EvaluationFunctions::get().llama_memory_clear(memory, true);
       result = llama().llama_decode(context.get(),
                                     {length, text.data(), nullptr, nullptr, nullptr, nullptr, outputs.data()});

@@ -3,7 +3,7 @@
 #include <map>
 
 #include "evaluation_functions.h"
-#include "llama/guarded.h"
+#include "llama/catch_exceptions.h"
 #include "llama/llama_library.h"
 #include "support/failure.h"
 
@@ -27,7 +27,7 @@ void quantize(const std::string& source, const std::string& target, const std::s
   LlamaLibrary::take_errors();
   uint32_t refused = 0;
   const auto thrown =
-      guarded([&] { refused = functions.llama_model_quantize(source.c_str(), target.c_str(), &params); });
+      catch_exceptions([&] { refused = functions.llama_model_quantize(source.c_str(), target.c_str(), &params); });
   if (!thrown && refused == 0) return;
   const std::string reason = thrown ? *thrown : LlamaLibrary::take_errors();
   throw Failure("MODEL_UNSUPPORTED",

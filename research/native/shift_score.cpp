@@ -6,7 +6,7 @@
 #include <memory>
 
 #include "evaluation_functions.h"
-#include "llama/guarded.h"
+#include "llama/catch_exceptions.h"
 #include "support/failure.h"
 
 namespace streaming {
@@ -23,7 +23,7 @@ class ShiftedSequence {
                     "llama.cpp cannot shift keys whose positions have several parts (M-RoPE): it ends the process");
     }
     const int capacity = options.sinks + options.window;
-    const int trained = model.facts().trained_length;
+    const int trained = model.info().trained_length;
     if (capacity + 1 > trained) {
       throw Failure("WINDOW_TOO_LARGE", "sinks + window + 1 must not be larger than the " + std::to_string(trained) +
                                             " tokens that the model was trained on; the window may have at most " +
@@ -38,7 +38,8 @@ class ShiftedSequence {
     params.flash_attn_type = options.flash_attention;
     params.swa_full = true;  // else the caches of both kinds of layers differ in size, and llama.cpp shifts neither
     LlamaLibrary::take_errors();
-    const auto thrown = guarded([&] { context_.reset(llama().llama_init_from_model(model.weights()->get(), params)); });
+    const auto thrown =
+        catch_exceptions([&] { context_.reset(llama().llama_init_from_model(model.weights()->get(), params)); });
     if (!context_) {
       const auto reason = thrown ? *thrown : LlamaLibrary::take_errors();
       throw Failure("OUT_OF_MEMORY", "llama.cpp has no cache of this type and size for the model" +
@@ -56,7 +57,7 @@ class ShiftedSequence {
     decode(token);
     drop(0, 1);
     decode(token);
-    const auto thrown = guarded([&] { EvaluationFunctions::get().llama_memory_clear(memory_, true); });
+    const auto thrown = catch_exceptions([&] { EvaluationFunctions::get().llama_memory_clear(memory_, true); });
     if (thrown) throw Failure("DECODE_FAILED", "llama.cpp could not clear its cache: " + *thrown);
     size_ = 0;
   }
@@ -81,7 +82,7 @@ class ShiftedSequence {
     batch.logits = &output;
     LlamaLibrary::take_errors();
     int32_t result = 0;
-    const auto thrown = guarded([&] { result = llama().llama_decode(context_.get(), batch); });
+    const auto thrown = catch_exceptions([&] { result = llama().llama_decode(context_.get(), batch); });
     if (thrown || result != 0) {
       const auto reason = thrown ? *thrown : LlamaLibrary::take_errors();
       throw Failure("DECODE_FAILED", "llama.cpp could not decode a token (" +
@@ -104,7 +105,7 @@ class ShiftedSequence {
   // Takes `count` tokens away from position `first` on and moves what follows to their place.
   void drop(int first, int count) {
     bool dropped = false;
-    const auto thrown = guarded([&] {
+    const auto thrown = catch_exceptions([&] {
       dropped = llama().llama_memory_seq_rm(memory_, 0, first, first + count);
       if (dropped) EvaluationFunctions::get().llama_memory_seq_add(memory_, 0, first + count, size_, -count);
     });

@@ -13,11 +13,11 @@ namespace {
 
 // Seconds of the process's own time, on however busy a machine: far more than all jobs together take. And the least
 // that it computes in a minute, however few of it the machine leaves it, as long as there is something to do.
-constexpr double kPatience = 120, kLeastOfMinute = 0.5;
+constexpr double kPatience = 120, kMinShareOfMinute = 0.5;
 
 double seconds_computed() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
 
-constexpr int kMostSequences = 6;
+constexpr int kMaxSequences = 6;
 
 // Every code that the engine may give here; the others mean that its books are wrong.
 bool expected(const std::string& code) {
@@ -43,7 +43,7 @@ void RandomProgram::load() {
   options.threads_may_change = below(2) == 0;
   options.batch_size = 32 << below(2);
   options.max_sequences = 2 + below(2);
-  options.waits = true;  // more sequences than places: they are written out and read in again
+  options.queues = true;  // more sequences than places: they are written out and read in again
   options.unload_after_ms = below(2) == 0 ? 0 : 1 + below(10);
   options.flash_attention = below(2) == 0 ? LLAMA_FLASH_ATTN_TYPE_ENABLED : LLAMA_FLASH_ATTN_TYPE_DISABLED;
   // A thread of libuv's pool loads, and hands over what it has loaded.
@@ -104,17 +104,17 @@ void RandomProgram::operation() {
 // ---- sequences
 
 CachePolicy::Limits RandomProgram::some_limits() {
-  const auto& facts = model_->facts();
-  const bool recurs = facts.recurrent && !facts.hybrid;
+  const auto& info = model_->info();
+  const bool recurs = info.recurrent && !info.hybrid;
   const int window = 24 + below(60);
   const int kind = below(10);
-  if (kind == 0) return {CachePolicy::dense, 0, window + 200, 1, facts.trained_length, 0, false};
-  if (kind == 1 && !recurs) return {CachePolicy::recompute, 0, window, 1, facts.trained_length, 0, false};
-  return {CachePolicy::streaming, recurs ? 0 : below(5), window, 1 + below(12), facts.trained_length, 0, below(3) == 0};
+  if (kind == 0) return {CachePolicy::dense, 0, window + 200, 1, info.trained_length, 0, false};
+  if (kind == 1 && !recurs) return {CachePolicy::recompute, 0, window, 1, info.trained_length, 0, false};
+  return {CachePolicy::streaming, recurs ? 0 : below(5), window, 1 + below(12), info.trained_length, 0, below(3) == 0};
 }
 
 void RandomProgram::open() {
-  if (clients_.size() >= kMostSequences) return;
+  if (clients_.size() >= kMaxSequences) return;
   const auto limits = some_limits();
   const Position rebase_after = below(3) == 0 ? 200 + below(200) : 131'072;
   const int handle = engine_->open(limits, rebase_after, true);
@@ -128,7 +128,7 @@ std::shared_ptr<RandomProgram::Client> RandomProgram::add(int handle, const Cach
 }
 
 void RandomProgram::open_restored() {
-  if (saved_.empty() || clients_.size() >= kMostSequences) return;
+  if (saved_.empty() || clients_.size() >= kMaxSequences) return;
   const auto& saved = saved_[static_cast<size_t>(below(static_cast<int>(saved_.size())))];
   const int handle = engine_->open(saved.limits, 131'072, true);
   const auto client = add(handle, saved.limits);
@@ -140,7 +140,7 @@ void RandomProgram::open_restored() {
 }
 
 void RandomProgram::fork(Client& client) {
-  if (clients_.size() >= kMostSequences) return;
+  if (clients_.size() >= kMaxSequences) return;
   const int handle = engine_->fork(client.handle);
   add(handle, client.limits);
   counts_["fork"]++;
@@ -245,7 +245,7 @@ void RandomProgram::read_to_the_end() {
   auto minute = Clock::now() + 1min;
   while (std::any_of(clients_.begin(), clients_.end(), [](const auto& client) { return client->busy(); })) {
     loop_->run(50ms);
-    const bool is_idle = Clock::now() > minute && seconds_computed() - computed < kLeastOfMinute;
+    const bool is_idle = Clock::now() > minute && seconds_computed() - computed < kMinShareOfMinute;
     if (is_idle || seconds_computed() > give_up)
       throw std::runtime_error("no end, " +
                                std::string(is_idle ? "and nothing is computed: " : "though much is computed: ") +

@@ -17,10 +17,10 @@ const sources = [
   'native/llama/thread_pool.cpp',
 ]
 const headers = [
-  'native/llama/largest_logit.h',
+  'native/llama/argmax.h',
   'native/llama/assertions.h',
   'native/llama/backends.h',
-  'native/llama/guarded.h',
+  'native/llama/catch_exceptions.h',
   'native/llama/llama_library.h',
   'native/llama/shared_library.h',
   'native/llama/thread_pool.h',

@@ -25,7 +25,7 @@
 #include <string>
 #include <vector>
 
-#include "llama/largest_logit.h"
+#include "llama/argmax.h"
 #include "llama/llama_library.h"
 #include "llama/thread_pool.h"
 #include "support/failure.h"
@@ -92,7 +92,7 @@ class Loop {
   llama_token step() {
     decode(&next_, 1);
     const float* logits = llama().llama_get_logits_ith(context_, 0);
-    next_ = streaming::largest(logits, vocabulary_);
+    next_ = streaming::argmax(logits, vocabulary_);
     llama().llama_memory_seq_rm(memory_, 0, filled_, -1);
     return next_;
   }

@@ -9,7 +9,7 @@
 namespace streaming {
 
 // Reads GBNF as llama.cpp's parser does, within limits on what groups and repetitions become.
-class GrammarReader {
+class GrammarParser {
  public:
   using Alternative = std::vector<int>;  // elements, as GrammarRules has them, without the end
   struct Rule {
@@ -18,7 +18,7 @@ class GrammarReader {
   };
 
   // Throws Failure INVALID_OPTION.
-  GrammarReader(const std::string& source, const GrammarRules::TokenOf& token_of);
+  GrammarParser(const std::string& source, const GrammarRules::TokenOf& token_of);
 
   std::vector<Rule> rules;
   std::vector<GrammarRules::Terminal> terminals;
@@ -26,18 +26,18 @@ class GrammarReader {
 
  private:
   using Ranges = std::vector<std::pair<uint32_t, uint32_t>>;
-  void read_rule();
-  void read_choice(int rule, bool nested);
-  Alternative read_sequence(bool nested);
-  void read_literal(Alternative& elements);
-  void read_set(Alternative& elements);
-  int read_token();
-  int read_group();
+  void parse_rule();
+  void parse_alternates(int rule, bool nested);
+  Alternative parse_sequence(bool nested);
+  void parse_literal(Alternative& elements);
+  void parse_set(Alternative& elements);
+  int parse_token();
+  int parse_group();
   void repeat(Alternative& elements, size_t start, bool nested);
-  std::pair<int, int> read_counts(bool nested);
-  int read_count();
-  uint32_t read_character();
-  std::string_view read_name();
+  std::pair<int, int> parse_counts(bool nested);
+  int parse_count();
+  uint32_t parse_character();
+  std::string_view parse_name();
   int rule_named(std::string_view name);
   int new_rule();
   int terminal(GrammarRules::Terminal wanted);

@@ -6,7 +6,7 @@ namespace streaming {
 
 // The first index of the largest logit; -1 where it is no number, or any other is none: the samplers sort and sum,
 // which a NaN makes undefined behaviour. In lanes, which a compiler makes vectors of.
-inline int largest(const float* logits, int count) {
+inline int argmax(const float* logits, int count) {
   constexpr int kLanes = 16;
   float best[kLanes];
   int broken[kLanes] = {};

@@ -1,4 +1,4 @@
-#include "llama/grammar_reader.h"
+#include "llama/grammar_parser.h"
 
 #include <algorithm>
 #include <climits>
@@ -9,9 +9,9 @@ namespace streaming {
 namespace {
 
 // Those of grammar-check.ts.
-constexpr int kMostNesting = 100;
-constexpr int kMostRules = 50'000;
-constexpr int kMostElements = 250'000;
+constexpr int kMaxNesting = 100;
+constexpr int kMaxRules = 50'000;
+constexpr int kMaxElements = 250'000;
 constexpr int kNoLimit = INT_MAX;
 constexpr uint32_t kLastCharacter = 0x10FFFF;
 
@@ -48,10 +48,10 @@ std::vector<std::pair<uint32_t, uint32_t>> normal(std::vector<std::pair<uint32_t
 
 }  // namespace
 
-GrammarReader::GrammarReader(const std::string& source, const GrammarRules::TokenOf& token_of)
+GrammarParser::GrammarParser(const std::string& source, const GrammarRules::TokenOf& token_of)
     : source_(source), token_of_(token_of) {
   skip_space(true);
-  while (!at_end()) read_rule();
+  while (!at_end()) parse_rule();
   for (const auto& [name, rule] : names_) {
     if (!rules[static_cast<size_t>(rule)].defined)
       throw Failure("INVALID_OPTION", "the grammar's rule '" + name + "' is not defined");
@@ -61,29 +61,29 @@ GrammarReader::GrammarReader(const std::string& source, const GrammarRules::Toke
   root = found->second;
 }
 
-void GrammarReader::read_rule() {
-  const auto name = read_name();
+void GrammarParser::parse_rule() {
+  const auto name = parse_name();
   skip_space(false);
   if (!take("::=")) fail("'::=' was expected");
   const int rule = rule_named(name);
   if (rules[static_cast<size_t>(rule)].defined) fail("the rule is defined twice");
   skip_space(true);
-  read_choice(rule, false);
+  parse_alternates(rule, false);
   if (!at_end() && next() != '\r' && next() != '\n') fail("the end of the line was expected");
   skip_space(true);
 }
 
-void GrammarReader::read_choice(int rule, bool nested) {
-  std::vector<Alternative> alternatives{read_sequence(nested)};
+void GrammarParser::parse_alternates(int rule, bool nested) {
+  std::vector<Alternative> alternatives{parse_sequence(nested)};
   while (take("|")) {
-    if (++elements_ > kMostElements) fail("it has too many elements");
+    if (++elements_ > kMaxElements) fail("it has too many elements");
     skip_space(true);
-    alternatives.push_back(read_sequence(nested));
+    alternatives.push_back(parse_sequence(nested));
   }
   rules[static_cast<size_t>(rule)] = {true, std::move(alternatives)};
 }
 
-GrammarReader::Alternative GrammarReader::read_sequence(bool nested) {
+GrammarParser::Alternative GrammarParser::parse_sequence(bool nested) {
   Alternative elements;
   size_t start = 0;  // of the last item
   for (;;) {
@@ -94,45 +94,45 @@ GrammarReader::Alternative GrammarReader::read_sequence(bool nested) {
       continue;
     }
     const size_t before = elements.size();
-    if (c == '"') read_literal(elements);
-    else if (c == '[') read_set(elements);
+    if (c == '"') parse_literal(elements);
+    else if (c == '[') parse_set(elements);
     else if (c == '.') position_++, add(elements, characters({{0, kLastCharacter}}, false));
-    else if (c == '<' || c == '!') add(elements, read_token());
-    else if (is_name(c)) add(elements, rule_named(read_name()));
-    else if (c == '(') add(elements, read_group());
+    else if (c == '<' || c == '!') add(elements, parse_token());
+    else if (is_name(c)) add(elements, rule_named(parse_name()));
+    else if (c == '(') add(elements, parse_group());
     else return elements;
     start = before;
     skip_space(nested);
   }
 }
 
-int GrammarReader::read_group() {
-  if (++nesting_ > kMostNesting) fail("parentheses are nested too deep");
+int GrammarParser::parse_group() {
+  if (++nesting_ > kMaxNesting) fail("parentheses are nested too deep");
   position_++;
   skip_space(true);
   const int group = new_rule();
-  read_choice(group, true);
+  parse_alternates(group, true);
   if (!take(")")) fail("')' was expected");
   nesting_--;
   return group;
 }
 
 // S{m,n} becomes m times S and a rule S(n-m) of those that follow, each S(i) ::= S S(i-1) | nothing.
-void GrammarReader::repeat(Alternative& elements, size_t start, bool nested) {
-  const auto [least, most] = read_counts(nested);
+void GrammarParser::repeat(Alternative& elements, size_t start, bool nested) {
+  const auto [min, max] = parse_counts(nested);
   if (start == elements.size()) fail("there is nothing to repeat");
-  if (least > most) fail("a repetition has its limits the wrong way round");
+  if (min > max) fail("a repetition has its limits the wrong way round");
   const Alternative item(elements.begin() + static_cast<std::ptrdiff_t>(start), elements.end());
-  if (least == 0) elements.resize(start);
-  for (int i = 1; i < least; i++) {
+  if (min == 0) elements.resize(start);
+  for (int i = 1; i < min; i++) {
     for (const int element : item) add(elements, element);
   }
   int last = -1;
-  for (int i = 0; i < (most == kNoLimit ? 1 : most - least); i++) {
+  for (int i = 0; i < (max == kNoLimit ? 1 : max - min); i++) {
     const int rule = new_rule();
     Alternative body;
     for (const int element : item) add(body, element);
-    if (most == kNoLimit) add(body, rule);
+    if (max == kNoLimit) add(body, rule);
     else if (last >= 0) add(body, last);
     rules[static_cast<size_t>(rule)] = {true, {std::move(body), {}}};
     last = rule;
@@ -140,64 +140,64 @@ void GrammarReader::repeat(Alternative& elements, size_t start, bool nested) {
   if (last >= 0) add(elements, last);
 }
 
-std::pair<int, int> GrammarReader::read_counts(bool nested) {
+std::pair<int, int> GrammarParser::parse_counts(bool nested) {
   if (take("*")) return {0, kNoLimit};
   if (take("+")) return {1, kNoLimit};
   if (take("?")) return {0, 1};
   position_++;
   skip_space(nested);
-  const int least = read_count();
-  int most = least;
+  const int min = parse_count();
+  int max = min;
   skip_space(nested);
   if (take(",")) {
     skip_space(nested);
-    most = is_digit(next()) ? read_count() : kNoLimit;
+    max = is_digit(next()) ? parse_count() : kNoLimit;
     skip_space(nested);
   }
   if (!take("}")) fail("'}' was expected");
-  return {least, most};
+  return {min, max};
 }
 
-int GrammarReader::read_count() {
+int GrammarParser::parse_count() {
   if (!is_digit(next())) fail("a number was expected");
   int count = 0;
   for (; is_digit(next()); position_++) {
     count = count * 10 + (next() - '0');
-    if (count > kMostElements) fail("a repetition has too large a number");
+    if (count > kMaxElements) fail("a repetition has too large a number");
   }
   return count;
 }
 
-void GrammarReader::read_literal(Alternative& elements) {
+void GrammarParser::parse_literal(Alternative& elements) {
   position_++;
   while (!take("\"")) {
-    const uint32_t character = read_character();
+    const uint32_t character = parse_character();
     add(elements, characters({{character, character}}, false));
   }
 }
 
-void GrammarReader::read_set(Alternative& elements) {
+void GrammarParser::parse_set(Alternative& elements) {
   position_++;
   const bool inverted = take("^");
   Ranges ranges;
   while (!take("]")) {
-    const uint32_t from = read_character();
+    const uint32_t from = parse_character();
     uint32_t to = from;
-    if (next() == '-' && next(1) != ']') position_++, to = read_character();
+    if (next() == '-' && next(1) != ']') position_++, to = parse_character();
     ranges.push_back({from, to});
-    if (++elements_ > kMostElements) fail("it has too many elements");
+    if (++elements_ > kMaxElements) fail("it has too many elements");
   }
   // A set without members is nothing at all to llama.cpp.
   if (!ranges.empty()) add(elements, characters(std::move(ranges), inverted));
 }
 
-int GrammarReader::read_token() {
+int GrammarParser::parse_token() {
   const bool inverted = take("!");
   const size_t begin = position_;
   if (!take("<")) fail("'<' was expected");
   Token token = -1;
   if (take("[")) {
-    token = read_count();
+    token = parse_count();
     if (!take("]>")) fail("']>' was expected");
   } else {
     const size_t end = source_.find('>', position_);
@@ -210,7 +210,7 @@ int GrammarReader::read_token() {
   return terminal({{}, true, inverted, token});
 }
 
-uint32_t GrammarReader::read_character() {
+uint32_t GrammarParser::parse_character() {
   if (at_end()) fail("more was expected");
   const auto byte = [&](size_t ahead) { return static_cast<uint8_t>(next(ahead)); };
   if (next() != '\\') {
@@ -250,14 +250,14 @@ uint32_t GrammarReader::read_character() {
   return value;
 }
 
-std::string_view GrammarReader::read_name() {
+std::string_view GrammarParser::parse_name() {
   const size_t begin = position_;
   while (is_name(next())) position_++;
   if (position_ == begin) fail("a rule's name was expected");
   return std::string_view(source_).substr(begin, position_ - begin);
 }
 
-int GrammarReader::rule_named(std::string_view name) {
+int GrammarParser::rule_named(std::string_view name) {
   const auto found = names_.find(name);
   if (found != names_.end()) return found->second;
   const int rule = new_rule();
@@ -265,19 +265,19 @@ int GrammarReader::rule_named(std::string_view name) {
   return rule;
 }
 
-int GrammarReader::new_rule() {
-  if (static_cast<int>(rules.size()) >= kMostRules) fail("it has too many rules");
+int GrammarParser::new_rule() {
+  if (static_cast<int>(rules.size()) >= kMaxRules) fail("it has too many rules");
   rules.emplace_back();
   return static_cast<int>(rules.size()) - 1;
 }
 
-int GrammarReader::terminal(GrammarRules::Terminal wanted) {
+int GrammarParser::terminal(GrammarRules::Terminal wanted) {
   terminals.push_back(std::move(wanted));
   return -1 - static_cast<int>(terminals.size());
 }
 
 // Sets of the same characters are the same terminal.
-int GrammarReader::characters(Ranges ranges, bool inverted) {
+int GrammarParser::characters(Ranges ranges, bool inverted) {
   auto wanted = normal(std::move(ranges), inverted);
   const auto found = by_ranges_.find(wanted);
   if (found != by_ranges_.end()) return found->second;
@@ -286,12 +286,12 @@ int GrammarReader::characters(Ranges ranges, bool inverted) {
   return element;
 }
 
-void GrammarReader::add(Alternative& elements, int element) {
-  if (++elements_ > kMostElements) fail("it has too many elements, repetitions included");
+void GrammarParser::add(Alternative& elements, int element) {
+  if (++elements_ > kMaxElements) fail("it has too many elements, repetitions included");
   elements.push_back(element);
 }
 
-void GrammarReader::skip_space(bool newlines) {
+void GrammarParser::skip_space(bool newlines) {
   for (;; position_++) {
     const char c = next();
     if (c == '#') {
@@ -302,13 +302,13 @@ void GrammarReader::skip_space(bool newlines) {
   }
 }
 
-bool GrammarReader::take(std::string_view text) {
+bool GrammarParser::take(std::string_view text) {
   if (source_.compare(position_, text.size(), text) != 0) return false;
   position_ += text.size();
   return true;
 }
 
-void GrammarReader::fail(const std::string& message) const {
+void GrammarParser::fail(const std::string& message) const {
   const auto line =
       1 + std::count(source_.begin(),
                      source_.begin() + static_cast<std::ptrdiff_t>(std::min(position_, source_.size())), '\n');

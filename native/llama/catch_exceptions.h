@@ -24,7 +24,7 @@ __attribute__((noinline)) bool run_seh(F& call) {
   }
 }
 template <class F>
-std::optional<std::string> guarded(F&& call) {
+std::optional<std::string> catch_exceptions(F&& call) {
   if (run_seh(call)) return std::nullopt;
   return std::string();
 }
@@ -32,7 +32,7 @@ std::optional<std::string> guarded(F&& call) {
 // Runs a call into llama.cpp that may throw, or fail an assertion (assertions.h). Returns what it threw, in words, or
 // nothing if it did not: exceptions of another C++ runtime may have no readable words.
 template <class F>
-std::optional<std::string> guarded(F&& call) {
+std::optional<std::string> catch_exceptions(F&& call) {
   try {
     const AssertionsThrown here;
     call();
