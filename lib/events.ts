@@ -31,7 +31,9 @@ export interface TokenProbability extends TokenLikelihood {
   top: TokenLikelihood[]
 }
 
-/** What the model writes to itself before it answers, without the marks around it. Where its template marks reasoning. */
+/**
+ * What the model writes to itself before it answers, without the marks around it. Where its template marks reasoning.
+ */
 export interface ReasoningEvent {
   type: 'reasoning'
   text: string
@@ -74,7 +76,7 @@ export interface InvalidToolCallPart {
   id?: string
 }
 
-/** A tool has been run, and the model will be told what came of it. */
+/** A tool has been run. Its result is sent to the model next. */
 export interface ToolResultEvent {
   type: 'tool-result'
   /** The call's. */
@@ -103,9 +105,9 @@ export interface RebaseEvent {
 }
 
 /**
- * Why a reply ended: the model ended its turn (`end`), one of the `stop` strings came (`stop`), `maxTokens` was
- * reached (`length`), `timeLimit` passed (`time`), the caller's signal fired (`abort`), or the model has called tools that the
- * caller must answer for (`tool-calls`): ones without `execute`, or more rounds than `maxToolRounds`.
+ * Why a reply ended: the model ended its turn (`end`), one of the `stop` strings came (`stop`), `maxTokens` was reached
+ * (`length`), `timeLimit` passed (`time`), the caller's signal fired (`abort`), or the model has called tools that the
+ * caller must answer (`tool-calls`). Those are tools without `execute`, and all after `maxToolRounds` rounds.
  */
 export type FinishReason = 'end' | 'stop' | 'length' | 'time' | 'abort' | 'tool-calls'
 
@@ -113,8 +115,8 @@ export interface Usage {
   /** Tokens that this turn added as its prompt. */
   promptTokens: number
   /**
-   * Tokens of the prompt, and of what an aborted turn had left to decode, that were not decoded because another chat or sequence of this model begins with them: the same
-   * system prompt, for example.
+   * Tokens that were shared instead of decoded, because another chat or sequence of this model begins with them: the
+   * same system prompt, for example. They are tokens of the prompt, and those that an aborted turn had not decoded.
    */
   reusedTokens: number
   /** Tokens generated and delivered in this turn. */
@@ -124,9 +126,8 @@ export interface Usage {
   /** Tokens of the whole conversation so far, the evicted ones included. */
   seenTokens: number
   /**
-   * Tokens of the conversation that are still there: at most sinks and window, and what waits to be decoded with the
-   * next turn: one token, with the policy `recompute` two, with a recurrent model up to 48 where a reply was left or
-   * has ended.
+   * Tokens of the conversation that are still there: at most sinks and window, and those that are decoded with the next
+   * turn. These are one token, two with the policy `recompute`, and up to 48 with a recurrent model after a reply.
    */
   cachedTokens: number
   /** Tokens of the whole conversation that have been evicted. */

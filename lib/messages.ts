@@ -21,7 +21,7 @@ export interface ToolCall {
   arguments: Record<string, unknown>
 }
 
-/** A message in a chat's own books. */
+/** A message in a chat's own history. */
 export interface LoggedMessage extends ChatMessage {
   /** What the model wrote, to the letter, where that is not `content`. */
   raw?: string

@@ -93,7 +93,7 @@ export function addonPath({ addon }: { addon?: string } = {}): string {
 
 // Each path is written out, so that packagers see which files belong to the program.
 function loadPrebuilt(): unknown {
-  // There the loader would name a file of glibc that it misses, which tells nobody what to do.
+  // On musl the loader would only name a missing file of glibc, which does not say what to do.
   if (process.platform === 'linux' && isMusl())
     throw new Error('the prebuilt one is made for glibc, and this Linux has musl')
   switch (`${process.platform}-${process.arch}`) {

@@ -2,8 +2,8 @@ import { existsSync } from 'node:fs'
 import path from 'node:path'
 
 /**
- * The real file behind one in an Electron archive. Electron lets Node's functions look into `app.asar`, but the system's
- * loader opens no library in there: packagers put such files beside it, into `app.asar.unpacked`.
+ * The real file behind one in an Electron archive. Electron lets Node's functions look into `app.asar`, but the
+ * system's loader opens no library in there: packagers put such files beside it, into `app.asar.unpacked`.
  */
 export function outsideArchive(file: string, exists: (file: string) => boolean = existsSync): string {
   const unpacked = file

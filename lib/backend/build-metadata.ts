@@ -30,8 +30,8 @@ export const metadataFile = '_nlcBuildMetadata.json'
 const root = fileURLToPath(new URL('../../', import.meta.url))
 
 /**
- * What tells this package's addon from that of another version: the version, and the sources' hash where they are there,
- * since in a clone they change from day to day. An addon with another name must not be loaded.
+ * Identifies this package's addon: by the version, and by a hash of the sources if they are there, since they change
+ * often in a clone. An addon with another name must not be loaded.
  */
 export function addonFingerprint(): string {
   const { version } = createRequire(import.meta.url)('../../package.json') as { version: string }

@@ -17,15 +17,15 @@ export interface PlannedContext {
 /** Drivers keep some memory for themselves, and other programs may want some. */
 const reservedBytes = 400e6
 const spareShare = 0.05
-/** Beyond so many cells, devices compute with flash attention, or nobody would want to wait. */
+/** With more cells than this, devices compute with flash attention: without it they would be too slow to use. */
 const maxScoredCells = 8192
 /** Sequences of a few conversations: of recurrent layers, each has its own state. */
 const sequenceIds = 24
 
 /**
- * How many layers fit into a device's free memory: the last ones, the output counted as one more, as llama.cpp counts them.
- * All that is known before loading is the file's header, so the compute buffers are estimated from above: without flash
- * attention, and with logits of a whole batch.
+ * How many layers fit into a device's free memory: the last ones, the output counted as one more, as llama.cpp counts
+ * them. All that is known before loading is the file's header, so the compute buffers are estimated from above: without
+ * flash attention, and with logits of a whole batch.
  *
  * @param freeBytes of all devices together
  */

@@ -44,7 +44,9 @@ export function gpuPackage(
   return { name, install: `npm install ${name}@${packageVersion}` }
 }
 
-/** All that are there, the better first. Beside libraries that were built from source, only what was built with them. */
+/**
+ * All that are there, the better first. Beside libraries that were built from source, only what was built with them.
+ */
 export function gpuBackends(
   { backendDirectory, packaged = false }: LlamaLibraries,
   host: GpuHost = thisHost,

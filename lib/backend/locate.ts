@@ -10,7 +10,7 @@ export interface LlamaLibraries {
   llama: string
   ggml: string
   ggmlBase: string
-  /** ggml's back ends for different processors, of which the one that fits best is loaded. */
+  /** ggml's back ends for different processors. The best fitting one is loaded. */
   cpuBackends: string[]
   /** More back ends that processors compute with. */
   accelerators: string[]

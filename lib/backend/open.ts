@@ -15,7 +15,7 @@ export interface Opened {
 let opened: Opened | undefined
 
 /**
- * The addon with llama.cpp's libraries, opened once in a process: whoever wants others later is told so.
+ * The addon with llama.cpp's libraries, opened once in a process. A later request for other libraries throws.
  *
  * @throws {StreamingLLMError} ADDON_NOT_FOUND, LIBRARY_NOT_FOUND, LIBRARY_MISMATCH
  */

@@ -5,9 +5,9 @@ import { StreamingLLMError } from '../errors.js'
 import { abortable, throwIfAborted, type WhenAborted } from '../util/abort.js'
 import type { LlamaLibraries } from './locate.js'
 
-// ggml-rpc.cpp of llama.cpp v0.4.0: a request is a byte, its data's length in 8 bytes, the data; an answer is the length
-// and the data. Hello has 24 bytes of what the connection can do besides TCP, which here is nothing; its answer has the
-// protocol's version before them.
+// ggml-rpc.cpp of llama.cpp v0.4.0: a request is a byte, its data's length in 8 bytes, the data; an answer is the
+// length and the data. Hello has 24 bytes of what the connection can do besides TCP, which here is nothing; its answer
+// has the protocol's version before them.
 const hello = Buffer.concat([Buffer.of(14), littleEndian(24), Buffer.alloc(24)])
 const answerLength = littleEndian(4 + 24)
 const answerBytes = 8 + 4 + 24

@@ -24,8 +24,8 @@ export function buildsFolder(): string {
  * it, another text the folder they are in. Not asked for by the option, STREAMING_LLM_LIBRARIES says it; without that,
  * they are the prebuilt ones.
  *
- * @throws {StreamingLLMError} LIBRARY_NOT_FOUND where there are none, or a build was not finished; LIBRARY_MISMATCH where
- *   they are of a release that the addon does not know, or for another machine
+ * @throws {StreamingLLMError} LIBRARY_NOT_FOUND where there are none, or a build was not finished; LIBRARY_MISMATCH
+ *   where they are of a release that the addon does not know, or for another machine
  */
 export function selectLibraries(
   wanted: string | undefined = process.env[librariesVariable] || undefined,

@@ -14,7 +14,7 @@ export interface Trial {
   milliseconds: number
 }
 
-/** A driver that has to compile its programs first may take this long; one that hangs does not hold up for ever. */
+/** A driver that has to compile its programs first may take this long. One that hangs is ended then. */
 const patienceMs = 60_000
 
 const program = `
@@ -27,8 +27,8 @@ return { devices: found }
 `
 
 /**
- * Loads a back end in a child process, and computes something on each of its devices: a bad driver can end the process
- * that loads it, or hang, and then it is the child that suffers. Never throws for what the child does.
+ * Loads a back end in a child process, and computes something on each of its devices. A bad driver can end the process
+ * that loads it, or hang; here that is the child. Never throws for what the child does.
  */
 export async function tryBackend(
   libraries: SelectedLibraries,

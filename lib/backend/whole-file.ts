@@ -3,8 +3,8 @@ import { StreamingLLMError } from '../errors.js'
 import type { LlamaLibraries } from './locate.js'
 
 /**
- * The system's loader maps a library whose end is missing, and then ends the process; this finds it out before. Of ELF files
- * (Linux) only, whose last part is a table that the first part tells the place of.
+ * The system's loader maps a library whose end is missing, and then ends the process; this finds it out before. Of ELF
+ * files (Linux) only, whose last part is a table that the first part tells the place of.
  *
  * @throws {StreamingLLMError} LIBRARY_NOT_FOUND naming the file that is cut off
  */

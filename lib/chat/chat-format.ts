@@ -77,7 +77,10 @@ export class ChatFormat {
       reasoningIsOpen(piecesText(this.template.render([{ role: 'user', content: 'x' }], true)), reasoning))
   }
 
-  /** Reads a reply; undefined where it is nothing but text. `callsOrText`: one that is either calls or text, as a schema demands. */
+  /**
+   * Reads a reply; undefined where it is nothing but text. `callsOrText`: one that is either calls or text, as a schema
+   * demands.
+   */
   createReader({ calls, callsOrText }: { calls: boolean; callsOrText: boolean }): ReplyReader | undefined {
     const { reasoning } = this
     const tools = calls ? this.tools : undefined
@@ -106,8 +109,8 @@ export class ChatFormat {
   }
 
   /**
-   * What a reply is held to: calls of tools, and the grammar of the answer where it has one. `warn` hears of a tool whose
-   * schema no grammar can be made of.
+   * What a reply is held to: calls of tools, and the grammar of the answer where it has one. `warn` hears of a tool
+   * whose schema no grammar can be made of.
    */
   replyGrammar(
     choice: ToolChoice,

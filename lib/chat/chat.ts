@@ -56,9 +56,9 @@ export class Chat {
   readonly #context: ChatContext
   readonly #conversation: Conversation
   /**
-   * Of a chat from `restoreChat()`: what of the file could be used. `cache`: all, the next token is the one that would have
-   * come, unless other tools were given, of which the pinned system prompt tells by now. `tokens`: sinks and window are
-   * decoded again, with the next turn. `messages`: those that were in the window are.
+   * For a chat from `restoreChat()`: what could be used of the file. `cache`: everything, so the next token is the one
+   * that would have come; where other tools were given, the pinned system prompt now describes those. `tokens`: sinks
+   * and window are decoded again with the next turn. `messages`: the messages that were in the window are.
    */
   readonly restoredFrom: RestoredFrom | undefined
   readonly #closing = new AbortController()
@@ -105,16 +105,17 @@ export class Chat {
   }
 
   /**
-   * Says something, as the user or by messages of any role, and streams the reply. Where tools are run, the stream goes on with
-   * what the model says to what came of them, and ends with one `finish` for all of it. Work starts at the first `next()`. Leaving early (`break`, `return()`, a
-   * throw in the loop, the signal) is normal: the reply in `messages` is then what was delivered, to the character; and where
-   * nothing was, the turn has never been, unless `keepUnanswered` is given.
-   * When `signal` fires the last event is `finish` with reason `abort`; nothing is thrown. Do not wait for another call of
-   * this chat within the loop: it would wait for this turn, and the turn for the loop.
+   * Adds a message of the user, or messages of any role, and streams the reply. Tool results are sent back to the
+   * model, and its next reply continues the same stream; one `finish` ends it all. Work starts at the first `next()`.
+   * Leaving early is normal (`break`, `return()`, a throw in the loop, the signal): the reply in `messages` is then
+   * exactly what was delivered. If nothing was delivered, the turn leaves no trace, unless `keepUnanswered` is given.
+   * When `signal` fires the last event is `finish` with reason `abort`; nothing is thrown. Do not wait for another call
+   * of this chat within the loop: it would wait for this turn, and the turn for the loop.
    *
-   * @throws {StreamingLLMError} from the first `next()` on: TOKENIZE_FAILED, TEMPLATE_FAILED, CACHE_FULL for a turn that
-   * does not fit (the turn then leaves no trace), CACHE_FULL in mid-reply, OUT_OF_MEMORY, MODEL_CHANGED, GRAMMAR_TOO_COMPLEX,
-   * DECODE_FAILED (the chat stays usable), INVALID_OPTION for a tool's answer to no call, BUSY within a tool that this chat waits for, CLOSED. Wrong options throw at once.
+   * @throws {StreamingLLMError} from the first `next()` on: TOKENIZE_FAILED, TEMPLATE_FAILED, CACHE_FULL for a turn
+   * that does not fit (the turn then leaves no trace), CACHE_FULL in mid-reply, OUT_OF_MEMORY, MODEL_CHANGED,
+   * GRAMMAR_TOO_COMPLEX, DECODE_FAILED (the chat stays usable), INVALID_OPTION for a tool's answer to no call, BUSY
+   * within a tool that this chat waits for, CLOSED. Wrong options throw at once.
    */
   stream(input: string | ChatMessage | ChatMessage[], options: GenerateOptions = {}): TextStream {
     const parsed = this.#parse(options, 'stream')
@@ -172,7 +173,10 @@ export class Chat {
     throw new StreamingLLMError('DECODE_FAILED', 'the reply ended without saying why')
   }
 
-  /** What the reply says, by its schema. The schema's library holds up nobody: it has the time that is `left`. */
+  /**
+   * The reply's value, checked by its schema. The schema's library cannot block the chat: it has only the time that is
+   * `left`.
+   */
   async #output(
     { responseFormat, signal, timeLimit }: ParsedGenerateOptions,
     left: () => number | undefined,
@@ -205,9 +209,9 @@ export class Chat {
   }
 
   /**
-   * Several replies to the same, side by side: the question is decoded once, and this chat does not change. Each comes with a
-   * chat of its own that goes on from it; close those that are not wanted. With a `seed`, the replies have it and the ones
-   * after it.
+   * Several replies to the same, side by side: the question is decoded once, and this chat does not change. Each comes
+   * with a chat of its own that goes on from it; close those that are not wanted. With a `seed`, the replies have it
+   * and the ones after it.
    *
    * @param count 1 to 64
    * @throws {StreamingLLMError} as `ask`; NO_SEQUENCE_LEFT
@@ -245,8 +249,9 @@ export class Chat {
   }
 
   /**
-   * Adds messages to the history as if they had been said, replies included, and decodes them: examples, an exchange that
-   * another model had. The last of them must be the assistant's. Answers of tools are as those that `stream` takes.
+   * Adds messages to the history as if they had been said, replies included, and decodes them: examples, an exchange
+   * that another model had. The last of them must be the assistant's. Answers of tools are as those that `stream`
+   * takes.
    *
    * @throws {StreamingLLMError} INVALID_OPTION, and as `stream`
    */
@@ -263,12 +268,12 @@ export class Chat {
 
   /**
    * Takes the last reply back and streams another one to the same message; what precedes it in the cache is used again.
-   * With the `seed` that it had, given here or to the chat, the reply is the same, provided that nothing has left the window
-   * since its message was said. What the reply that is taken back pushed out does not come back, so the new one sees less than
-   * that did; for the same reply again, ask a `fork()` from before.
+   * With the `seed` that it had, given here or to the chat, the reply is the same, provided that nothing has left the
+   * window since its message was said. What the removed reply evicted does not come back, so the new one sees less. To
+   * get the same reply again, ask a `fork()` from before.
    *
-   * @throws {StreamingLLMError} as `stream`; EVICTED, from the first `next()` on, where there is no reply to a message that
-   * is still in the window
+   * @throws {StreamingLLMError} as `stream`; EVICTED, from the first `next()` on, where there is no reply to a message
+   * that is still in the window
    */
   regenerate(options: GenerateOptions = {}): TextStream {
     const parsed = this.#parse(options, 'regenerate')
@@ -289,10 +294,9 @@ export class Chat {
   }
 
   /**
-   * Takes the last exchanges back, each a reply and the messages that it answered, with all rounds of tools, as if they had
-   * never been: 1 or more.
-   * What has left the window meanwhile does not come back. Fewer are taken back where not so many are still in the window.
-   * Returns the messages, oldest first.
+   * Takes the last exchanges back, each a reply and the messages that it answered, with all rounds of tools, as if they
+   * had never been: 1 or more. What has left the window meanwhile does not come back. Fewer are taken back where not so
+   * many are still in the window. Returns the messages, oldest first.
    */
   async undo(exchanges = 1): Promise<ChatMessage[]> {
     const count = checkValue('undo', 'exchanges', exchanges, integer(1))
@@ -313,8 +317,8 @@ export class Chat {
   }
 
   /**
-   * Another chat with the same history, to go on in another way. Costs no decoding: the two share cells of the cache as far
-   * as they have the same in it. Waits for a reply in progress.
+   * Another chat with the same history, to go on in another way. Costs no decoding: the two share cells of the cache as
+   * far as they have the same in it. Waits for a reply in progress.
    *
    * @throws {StreamingLLMError} NO_SEQUENCE_LEFT, CLOSED
    */
@@ -323,9 +327,9 @@ export class Chat {
   }
 
   /**
-   * Changes the system prompt in mid-conversation; undefined takes it away. A pinned one is decoded by itself, and the rest
-   * of the cache stays (having seen the old one); else the messages in the window are decoded again with the next turn.
-   * Waits for a reply in progress.
+   * Changes the system prompt in mid-conversation; undefined takes it away. A pinned one is decoded alone, and the rest
+   * of the cache stays, which has seen the old one. Else the messages in the window are decoded again with the next
+   * turn. Waits for a reply in progress.
    *
    * @throws {StreamingLLMError} INVALID_OPTION, WINDOW_TOO_LARGE, TEMPLATE_FAILED, TOKENIZE_FAILED, CLOSED
    */
@@ -335,9 +339,9 @@ export class Chat {
   }
 
   /**
-   * Writes the chat to a file, with its tokens and all that the cache holds of it, for `model.restoreChat()`. The file is put
-   * into its place when it is complete: a process that ends meanwhile leaves the one that was there. Only its owner may read
-   * it. Waits for a reply in progress.
+   * Writes the chat to a file, with its tokens and all that the cache holds of it, for `model.restoreChat()`. The file
+   * is put into its place when it is complete: a process that ends meanwhile leaves the one that was there. Only its
+   * owner may read it. Waits for a reply in progress.
    *
    * @throws {StreamingLLMError} SAVE_FAILED, CLOSED
    */
@@ -413,7 +417,7 @@ export class Chat {
         options,
         putBack,
       )
-      // Before the last event is told: a reader who goes no further finds the books complete and the chat free.
+      // Before the last event: a reader that stops there finds the history complete and the chat free.
       release()
       isOver()
       if (finish !== undefined) yield finish

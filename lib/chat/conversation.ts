@@ -67,9 +67,9 @@ const otherTools = 'it was saved with other tools'
 export type RestoredFrom = { what: 'cache' } | { what: 'tokens' | 'messages'; reason: string }
 
 /**
- * The messages of a chat and their tokens in one native sequence: what a turn has to decode, what the cache still holds of
- * the history, and how both change when the history is changed. Knows nothing of replies. To be used by whoever holds the
- * turn of its runner.
+ * The messages of a chat and their tokens in one native sequence: what a turn has to decode, what the cache still holds
+ * of the history, and how both change when the history is changed. Knows nothing of replies. To be used while holding
+ * the turn of its runner.
  */
 export class Conversation {
   readonly runner: JobRunner
@@ -158,8 +158,8 @@ export class Conversation {
   }
 
   /**
-   * A conversation as it was saved: with its cache, with its tokens alone, which are decoded again, or with its messages
-   * alone. Says which, and why.
+   * A conversation as it was saved: with its cache, with its tokens alone, which are decoded again, or with its
+   * messages alone. Says which, and why.
    */
   static async restore(
     context: ChatContext,
@@ -248,8 +248,8 @@ export class Conversation {
   }
 
   /**
-   * Tokens of the new messages, with all that must come before them in the cache; `ends` counts from its start. What the
-   * cache holds of another wording of the history has been cut off. Throws `Left` where `pace` does.
+   * Tokens of the new messages, with all that must come before them in the cache; `ends` counts from its start. What
+   * the cache holds of another wording of the history has been cut off. Throws `Left` where `pace` does.
    */
   async prepare(messages: readonly LoggedMessage[], pace = new Pace()): Promise<PromptTokens> {
     const context = { ...this.#context, pace }
@@ -301,7 +301,10 @@ export class Conversation {
     return last !== undefined && isRewritten(this.#context.format, last)
   }
 
-  /** The last exchange as the template writes it when another turn follows, and that turn. Undefined where the cache cannot go back so far. */
+  /**
+   * The last exchange as the template writes it when another turn follows, and that turn. Undefined where the cache
+   * cannot go back so far.
+   */
   async #fromLastExchange(
     context: PromptContext,
     messages: readonly LoggedMessage[],
@@ -339,7 +342,10 @@ export class Conversation {
     }
   }
 
-  /** The whole conversation as the template writes it now, from the first difference on. Undefined where that pays nothing. */
+  /**
+   * The whole conversation as the template writes it now, from the first difference on. Undefined where that pays
+   * nothing.
+   */
   async #fromDifference(context: PromptContext, messages: readonly LoggedMessage[]): Promise<PromptTokens | undefined> {
     const earlier = this.log.present.map(({ message }) => message)
     const wanted = await wholePrompt(context, this.#system, [...earlier, ...messages])
@@ -398,7 +404,7 @@ export class Conversation {
     if (policy !== 'dense' || cachedTokens + coming <= window) return
     throw new StreamingLLMError(
       'CACHE_FULL',
-      `the dense policy has room for ${window} tokens; ${cachedTokens} are there and this turn adds ${coming}: use policy 'streaming', which goes on for ever, or a larger window`,
+      `the dense policy has room for ${window} tokens; ${cachedTokens} are there and this turn adds ${coming}: use policy 'streaming', which goes on forever, or a larger window`,
       { details: { window, cachedTokens, coming } },
     )
   }
@@ -414,8 +420,8 @@ export class Conversation {
   }
 
   /**
-   * Goes back to the first `count` messages of the history, which this conversation then holds as these. False, and nothing is
-   * changed, where the last of them is not in the window any more.
+   * Goes back to the first `count` messages of the history, which this conversation then holds as these. False, and
+   * nothing is changed, where the last of them is not in the window any more.
    */
   async truncateTo(count: number): Promise<boolean> {
     const { log } = this
@@ -447,8 +453,9 @@ export class Conversation {
   }
 
   /**
-   * What has come since has never been: its messages are gone, and what the cache holds of them. What they pushed out of the
-   * window stays out, as after `removeLast`; where they pushed out all there was, the messages of then are decoded again.
+   * What has come since has never been: its messages are gone, and what the cache holds of them. What they pushed out
+   * of the window stays out, as after `removeLast`; where they pushed out all there was, the messages of then are
+   * decoded again.
    */
   async rollBack(since: Standing): Promise<void> {
     this.log.removeLast(Math.min(this.log.digest.count - since.log.count, this.log.present.length))
@@ -492,7 +499,10 @@ export class Conversation {
     }
   }
 
-  /** Another system prompt, or none. Where it is pinned and can be, it alone is decoded; else the kept messages are, with the next turn. */
+  /**
+   * Another system prompt, or none. Where it is pinned and can be, it alone is decoded; else the kept messages are,
+   * with the next turn.
+   */
   async setSystem(system: string | undefined): Promise<void> {
     const options = withPin(this.#context, system)
     const present = openingTokens(this.#context, this.#system)
@@ -505,8 +515,8 @@ export class Conversation {
   }
 
   /**
-   * Decodes another opening, where the `present` one, of so many tokens, is all that the sinks are, and the other one would
-   * be. False where it is not, or they cannot become others in place.
+   * Decodes another opening, where the `present` one, of so many tokens, is all that the sinks are, and the other one
+   * would be. False where it is not, or they cannot become others in place.
    */
   async #pinInstead(present: number, system: string | undefined, options: ParsedChatOptions): Promise<boolean> {
     const sizes = this.#context.sequences.limits(options)
@@ -523,7 +533,10 @@ export class Conversation {
     return true
   }
 
-  /** A sequence of other sizes. Where there is none beside the present one, that is closed; where there is none even so, one as it was takes its place. */
+  /**
+   * A sequence of other sizes. Where there is none beside the present one, that is closed; where there is none even so,
+   * one as it was takes its place.
+   */
   #openAnother(sizes: NativeSequenceOptions): NativeSequence {
     const { sequences } = this.#context
     try {

@@ -10,7 +10,9 @@ export interface LiveChat {
   key: string
 }
 
-/** The chats of one model between two calls of `streamChat`. Each holds what it needs to go on, in the cache or outside. */
+/**
+ * The chats of one model between two calls of `streamChat`. Each holds what it needs to go on, in the cache or outside.
+ */
 export class IdleChats {
   readonly #max: number
   /** The longest unused first. */
@@ -34,9 +36,9 @@ export class IdleChats {
   }
 
   /**
-   * The idle chat whose history has the longest prefix of these messages, taken out of the idle ones so that no other call
-   * finds it, and brought back to that prefix. One that goes on for more than an exchange in another way is left as it is,
-   * and a fork of it goes back.
+   * The idle chat whose history has the longest prefix of these messages. It is removed from the idle ones, so that no
+   * other call finds it, and truncated to that prefix. A chat that differs by more than one exchange stays as it is,
+   * and a fork of it is truncated.
    */
   async take(key: string, messages: ChatMessage[]): Promise<{ live: LiveChat; count: number } | undefined> {
     const idle = this.#chats

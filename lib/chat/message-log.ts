@@ -55,7 +55,8 @@ export class MessageLog {
 
   /** The history as it is now. Costs by what is in the window, not by all that there is. */
   mark(): LogMark {
-    const before = this.keepAll ? Math.min(this.#left, Math.max(0, this.#entries.length - 1)) : 0 // the last one may be taken out
+    // Without the last one, which may be removed.
+    const before = this.keepAll ? Math.min(this.#left, Math.max(0, this.#entries.length - 1)) : 0
     return {
       count: this.digest.count,
       dropped: this.#dropped,

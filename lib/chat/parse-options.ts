@@ -67,8 +67,8 @@ export function parseRestoreOptions(
 }
 
 /**
- * What was passed to `stream`, `ask` or `generate`; `defaults` are the chat's. `impossibleTrigger` is the model's; without it,
- * the triggers of a grammar are not held against it.
+ * What was passed to `stream`, `ask` or `generate`; `defaults` are the chat's. `impossibleTrigger` is the model's;
+ * without it, the triggers of a grammar are not held against it.
  */
 export function parseGenerateOptions(
   given: unknown,

@@ -4,8 +4,8 @@ import type { ChatContext } from './conversation.js'
 import { openingTokens } from './prompt-tokens.js'
 
 /**
- * The options with the system prompt as sinks, if it is to be pinned and is short enough; any that fits, if that was asked
- * for. By turns, the sinks are what comes before the first turn also where no system prompt is given.
+ * The options with the system prompt as sinks, if it is to be pinned and is short enough; any that fits, if that was
+ * asked for. By turns, the sinks are what comes before the first turn also where no system prompt is given.
  */
 export function withPin(context: ChatContext, system: string | undefined): ParsedChatOptions {
   const { sequences, format, options, warn } = context

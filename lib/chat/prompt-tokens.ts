@@ -11,7 +11,7 @@ import { replyText, templateMessages } from './template-messages.js'
 export interface PromptContext {
   tokenizer: Tokenizer
   format: ChatFormat
-  /** Who waits for them may leave: then what makes them throws `Left`. Without it, nobody leaves. */
+  /** Lets the caller abort: the functions here then throw `Left`. Without it, they run to the end. */
   pace?: Pace
 }
 
@@ -25,8 +25,9 @@ export interface PromptTokens {
 }
 
 /**
- * As `wholePrompt`, of a conversation that begins with replies, since what they answered has left: up to the first turn behind
- * them, `asked`, it is rendered in whole. That turn is the end of it, word for word, so where the reply ends is known exactly.
+ * As `wholePrompt`, of a conversation that begins with replies, since what they answered has left: up to the first turn
+ * behind them, `asked`, it is rendered in whole. That turn is the end of it, word for word, so where the reply ends is
+ * known exactly.
  */
 async function fromReply(
   context: PromptContext,
@@ -50,8 +51,8 @@ async function fromReply(
 }
 
 /**
- * Tokens of a conversation from its start, up to where the next reply begins: as it would have grown turn by turn, where the
- * template allows it and it is not wanted `atOnce`.
+ * Tokens of a conversation from its start, up to where the next reply begins. They are those of a conversation that
+ * grew turn by turn, if the template allows it and not `atOnce`.
  */
 export async function wholePrompt(
   context: PromptContext,
@@ -141,8 +142,8 @@ async function rewrite(
 }
 
 /**
- * Tokens of what follows a reply: its end, the new messages, the opening of the next. With `opened`, what follows the opening
- * of a reply: first that reply, if there are any messages.
+ * Tokens of what follows a reply: its end, the new messages, the opening of the next. With `opened`, what follows the
+ * opening of a reply: first that reply, if there are any messages.
  */
 export async function nextPrompt(
   context: PromptContext,
@@ -227,8 +228,8 @@ export function join(prompt: PromptTokens, next: PromptTokens): void {
 }
 
 /**
- * Tokens from the start of the cache to where the first turn begins: the system prompt, given or the template's own. None
- * where turns begin at once, or that cannot be told.
+ * Tokens from the start of the cache to where the first turn begins: the system prompt, given or the template's own.
+ * None where turns begin at once, or that cannot be told.
  */
 export function openingTokens({ tokenizer, format }: PromptContext, system: string | undefined): number[] {
   const pieces = format.template.renderOpening(format.systemText(system)) ?? []

@@ -30,8 +30,8 @@ interface Wait {
 const waits = new Set<Wait>()
 
 /**
- * To be called before a turn of `holder` is waited for; the function tells that it is over. Throws BUSY within a tool whose end
- * that turn waits for, itself or by way of other chats' tools: all of them would wait for each other.
+ * To be called before a turn of `holder` is waited for; the function tells that it is over. Throws BUSY within a tool
+ * whose end that turn waits for, itself or by way of other chats' tools: all of them would wait for each other.
  */
 export function waitForTurn(holder: object): () => void {
   const mine: Wait[] = []

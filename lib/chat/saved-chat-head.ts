@@ -96,7 +96,7 @@ interface Logged {
   left: boolean
 }
 
-/** What names a history is made anew: nobody else's names are taken for ours. */
+/** The digests are computed again: those of a file are not trusted. */
 function withDigests(start: string, entries: readonly Logged[]): SavedChat['log']['entries'] {
   let digest = start
   return entries.map(({ message, end, left }) => {

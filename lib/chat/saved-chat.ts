@@ -36,16 +36,16 @@ export interface SavedLog {
   entries: { message: LoggedMessage; end: number; left: boolean; digest: string }[]
 }
 
-// A file: the mark, the version and the length of the head (each 4 bytes, little endian), the head as JSON, the state, and
-// the SHA-256 of all of that.
+// A file: the mark, the version and the length of the head (each 4 bytes, little endian), the head as JSON, the state,
+// and the SHA-256 of all of that.
 const mark = Buffer.from('SLLMCHAT')
 const version = 1
 const fixed = mark.length + 8
 const digestBytes = 32
 
 /**
- * So much is written, read and hashed at a time: a single call takes 2 GiB at most, and hashing holds up all else that the
- * process does, a few milliseconds here.
+ * So much is written, read and hashed at a time. A single call takes 2 GiB at most, and hashing blocks the process, for
+ * a few milliseconds here.
  */
 const partBytes = 1024 ** 2
 
@@ -68,8 +68,8 @@ export function* encodeSavedChat({ state, ...head }: SavedChat): Generator<Uint8
 }
 
 /**
- * Writes it beside the file, and puts it into its place once it is all on the disk: whenever the process or the machine
- * stops, the file is the old one or the new one. Throws SAVE_FAILED.
+ * Writes it beside the file, and renames it once it is all on the disk. Whenever the process or the machine stops, the
+ * file is the old one or the new one. Throws SAVE_FAILED.
  */
 export async function writeSavedChat(file: string, chat: SavedChat): Promise<void> {
   try {
@@ -129,7 +129,7 @@ async function decode(handle: FileHandle): Promise<SavedChat> {
     const head = checkSavedHead(JSON.parse(body.subarray(0, length).toString('utf8')))
     return { ...head, state: body.subarray(length) }
   } catch (error) {
-    // A checksum that is right: somebody has made it so.
+    // The checksum was right, so this file was made on purpose.
     throw new Refusal(`holds what no chat can have saved: ${(error as Error).message}`, { cause: error })
   }
 }
@@ -152,7 +152,10 @@ async function readPart(
   return buffer.subarray(0, done)
 }
 
-/** Whether something is there that is no saved chat, of whatever version. A file that cannot be read is for whoever writes it. */
+/**
+ * Whether the file exists and is no saved chat of any version. False for a file that cannot be read: writing it reports
+ * that.
+ */
 export async function isOtherFile(file: string): Promise<boolean> {
   const handle = await openRegularFile(file).catch(() => undefined)
   if (handle === undefined) return false

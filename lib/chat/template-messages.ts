@@ -10,7 +10,9 @@ interface ReplyFormat {
   readonly reasoning: ReasoningFormat | undefined
 }
 
-/** A conversation's messages as its template takes them. `previous`: the reply before them, whose calls they may answer. */
+/**
+ * A conversation's messages as its template takes them. `previous`: the reply before them, whose calls they may answer.
+ */
 export function templateMessages(
   messages: readonly LoggedMessage[],
   format: ReplyFormat,

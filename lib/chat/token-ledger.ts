@@ -3,8 +3,8 @@ import type { TokenCounts } from '../engine/job-runner.js'
 /** What a conversation's token counts are made of, beside those of its native sequence. */
 export interface LedgerState {
   /**
-   * Seen and evicted, but not by the present native sequence: what a restored history left out between sinks and window, and
-   * what had left before the sequence began anew.
+   * Seen and evicted, but not by the present native sequence: tokens that a restored history left out between sinks and
+   * window, and those evicted before the sequence was opened again.
    */
   readonly skipped: number
   /** Tokens seen when the native sequence was given up, until it begins anew. */
@@ -54,7 +54,10 @@ export class TokenLedger {
     this.#restart(this.#state, seen, Math.min(seen, this.#counts.evictedTokens))
   }
 
-  /** The conversation is as it was once, and the next turn decodes all of it anew. `counts`: the native sequence's of then. */
+  /**
+   * The conversation is as it was once, and the next turn decodes all of it anew. `counts`: the native sequence's of
+   * then.
+   */
   rollBackTo(state: LedgerState, { seenTokens, evictedTokens }: Readonly<TokenCounts>): void {
     if (state.begun) this.#restart(state, seenTokens, evictedTokens)
     else this.#state = state

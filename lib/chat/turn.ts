@@ -27,11 +27,11 @@ export interface TurnScope {
 }
 
 /**
- * A turn: what is said, the reply, and where that calls tools, what came of them and the next reply, until one calls none. Its
- * events but for the last one, which it returns. The conversation's runner must be free, and stay so.
+ * A turn: the input and the reply. A reply that calls tools is followed by their results and the next reply, until one
+ * calls none. Yields all events but the last, which it returns. The conversation's runner must be free, and stay so.
  *
- * A turn of which nothing has been delivered, because it was left or has failed, leaves no trace: a question with an empty
- * reply would teach the model to answer nothing. `putBack` then brings back what was taken away for it.
+ * A turn that was left or has failed before anything was delivered leaves no trace: a question with an empty reply
+ * would teach the model to answer nothing. `putBack` then restores what was removed for it.
  */
 export async function* takeTurn(
   scope: TurnScope,
@@ -58,9 +58,9 @@ export async function* takeTurn(
   return { ...finish, usage: { promptTokens: 0, reusedTokens: 0, completionTokens: 0, ...conversation.usage } }
 }
 
-/** What has become of a turn so far. */
+/** How far a turn has come. */
 interface Progress {
-  /** The engine has got what was said. */
+  /** The engine has got the input. */
   begun: boolean
   /** The reader has got some of the reply. */
   delivered: boolean
@@ -116,7 +116,9 @@ async function prepared(
   }
 }
 
-/** One reply's events but for the last one, which it returns. The reply, as far as it was delivered, joins the history. */
+/**
+ * One reply's events but for the last one, which it returns. The reply, as far as it was delivered, joins the history.
+ */
 async function* takeReply(
   scope: TurnScope,
   prompt: PromptTokens,
@@ -244,7 +246,7 @@ function publicEvent(conversation: Conversation, event: NativeEvent): StreamEven
   }
 }
 
-/** Runs the tools, tells of each what came of it, and returns what the model is to be told. */
+/** Runs the tools, yields the result of each, and returns the messages for the model. */
 async function* answerCalls(
   { conversation, assertOpen, closed, deadline }: TurnScope,
   tools: ParsedTools,

@@ -118,7 +118,10 @@ async function save({ chat, model }: ChatSession, argument: string): Promise<Com
   return { say: `Saved to ${await saveChat(chat, chatFile(model, argument))}` }
 }
 
-/** Quotes are for shells, and habit puts them around a name with blanks; a file that is really called so is out of reach. */
+/**
+ * Quotes are for shells, and habit puts them around a name with blanks; a file that is really called so is out of
+ * reach.
+ */
 function chatFile(model: ChatSession['model'], argument: string): string {
   return argument === '' ? defaultChatFile(model.path) : argument.replace(/^(["'])(.+)\1$/s, '$2')
 }

@@ -15,7 +15,7 @@ export interface CommandedChat extends Talker {
   readonly limits: { policy: string; sinks: number; window: number; evict: 'token' | 'turn' }
   readonly usage: Pick<Usage, 'seenTokens' | 'cachedTokens' | 'evictedTokens'>
   readonly messages: readonly ChatMessage[]
-  /** `messages` may have those that have left the window as well, if whoever saved the chat wanted that. */
+  /** `messages` may hold evicted ones as well, if the chat was saved with them. */
   readonly conversation: { log: { present: readonly { message: ChatMessage }[] } }
   readonly restoredFrom: RestoredFrom | undefined
   setSystem(system: string | undefined): Promise<void>
@@ -34,7 +34,9 @@ export interface CommandedModel {
   restoreChat(path: string): Promise<CommandedChat>
 }
 
-/** A chat, what its next replies are asked for with, and what was last heard of it: what commands look at and change. */
+/**
+ * A chat, what its next replies are asked for with, and what was last heard of it: what commands look at and change.
+ */
 export class ChatSession {
   /** Of the last reply. */
   last: FinishEvent | undefined

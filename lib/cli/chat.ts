@@ -99,7 +99,10 @@ async function openChat(model: Model, flags: ChatFlags): Promise<Chat> {
   return model.createChat({ ...policyOptions(flags), system: flags.system, evict: flags.evict })
 }
 
-/** Saves the chat that there is at the end, also after a failure or without a reader, of which it leaves the caller to tell. */
+/**
+ * Saves the chat that there is at the end, also after a failure or without a reader, of which it leaves the caller to
+ * tell.
+ */
 async function saving(session: ChatSession, file: string | undefined, talk: () => Promise<void>): Promise<void> {
   try {
     await talk()

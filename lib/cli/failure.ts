@@ -12,14 +12,16 @@ export class OutputFailed extends Error {
   }
 }
 
-/** Thrown where whoever read the output has left, as `head` does: the program ends, and that is no failure. */
+/** Thrown when the reader of the output has left, as `head` does: the program ends, and that is no failure. */
 export class ReaderLeft extends Error {
   constructor(cause: unknown) {
     super('Nobody reads the output any more', { cause })
   }
 }
 
-/** Whether writing failed because nobody reads: a pipe, one of Windows, or a socket is closed at its other end. */
+/**
+ * Whether writing failed because the reader has left: a pipe, one of Windows, or a socket is closed at its other end.
+ */
 export function readerLeft(error: unknown): boolean {
   return ['EPIPE', 'EOF', 'ECONNRESET'].includes((error as NodeJS.ErrnoException).code ?? '')
 }
@@ -30,7 +32,7 @@ const reported = new Set<string>()
 export function reportFailure(error: unknown): void {
   if (error instanceof ReaderLeft) return
   if (error instanceof OutputFailed) {
-    // Each write fails anew, and both the stream and whoever wrote tell of it: once is enough.
+    // Each write fails again, and both the stream and the writer report it: once is enough.
     if (reported.has(error.message)) return
     reported.add(error.message)
   }

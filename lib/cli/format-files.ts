@@ -6,8 +6,8 @@ import { jsonSchemaGrammar } from '../structured/json-schema.js'
 import { readTextFile } from '../util/text-file.js'
 
 /**
- * What a reply must follow, from a file with a grammar or with a JSON Schema. Checked at once, since loading a model takes
- * its time. `raw`: for text without a chat template, which has no reasoning that a schema would have to wait for.
+ * What a reply must follow, from a file with a grammar or with a JSON Schema. Checked at once, since loading a model
+ * takes its time. `raw`: for text without a chat template, which has no reasoning that a schema would have to wait for.
  *
  * @throws {StreamingLLMError} INVALID_OPTION
  */

@@ -24,7 +24,9 @@ export interface Inspection extends FileInfo {
   parts: number
   /** Values of a token inside the model. */
   width: number | undefined
-  /** Query heads, and heads of keys and values; of layers that differ, the most. Undefined where there is no attention. */
+  /**
+   * Query heads, and heads of keys and values; of layers that differ, the most. Undefined where there is no attention.
+   */
   heads: number | undefined
   keyValueHeads: number | undefined
   specialTokens: SpecialToken[]

@@ -35,8 +35,8 @@ export function historyFile(): string {
 }
 
 /**
- * Lines of all sessions, in a file that only its owner may read: oldest first, at most 1,000, none twice in a row. It is
- * read again before it is written, since another terminal may have added to it.
+ * Lines of all sessions, in a file that only its owner may read: oldest first, at most 1,000, none twice in a row. It
+ * is read again before it is written, since another terminal may have added to it.
  *
  * @param warn hears of it, once, when the file cannot be written
  */
@@ -58,7 +58,9 @@ export function keptHistory(file: string, warn: (message: string) => void): Line
   }
 }
 
-/** A message as one line, which means the same when it is brought back and entered. Undefined for one that is too long. */
+/**
+ * A message as one line, which means the same when it is brought back and entered. Undefined for one that is too long.
+ */
 export function historyLine({ text, asIs }: Entry): string | undefined {
   const line = (asIs && text.startsWith('/') ? `/${text}` : text).replaceAll('\n', lineEnd)
   return line.trim() === '' || line.length > maxLineLength ? undefined : line
@@ -76,7 +78,7 @@ function prepend(lines: string[], line: string): boolean {
   return true
 }
 
-/** Without what could do things to the terminal, should somebody have edited the file. */
+/** Without control characters, which an edited file could send to the terminal. */
 function read(file: string): string[] {
   try {
     // A pipe in its place would be waited for.

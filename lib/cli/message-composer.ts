@@ -8,8 +8,8 @@ export interface Entry {
 const fence = '"""'
 
 /**
- * Makes messages of lines. A line that ends with a backslash goes on with the next; lines between two of `"""`, and pasted
- * ones, are one message as they stand.
+ * Makes messages of lines. A line that ends with a backslash goes on with the next; lines between two of `"""`, and
+ * pasted ones, are one message as they stand.
  */
 export class MessageComposer {
   #lines: string[] = []
@@ -43,8 +43,8 @@ export class MessageComposer {
   }
 
   /**
-   * Takes a pasted line that another one follows. `atStart`: nothing had been typed before it, so that no character of what
-   * is pasted was meant for this program.
+   * Takes a pasted line that another one follows. `atStart`: nothing had been typed before it, so that no character of
+   * what is pasted was meant for this program.
    */
   paste(line: string, atStart: boolean): void {
     if (!this.open) this.#asIs = atStart

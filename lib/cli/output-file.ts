@@ -32,7 +32,8 @@ export function openOutputFile(option: string, file: string): OutputFile {
     }
   }
   return {
-    write: text => attempt(() => writeFileSync(descriptor, text)), // to the last byte, where `writeSync` may stop before
+    // Writes to the last byte, where `writeSync` may stop earlier.
+    write: text => attempt(() => writeFileSync(descriptor, text)),
     close: () => attempt(() => closeSync(descriptor)),
   }
 }

@@ -2,9 +2,9 @@ import type { Writable } from 'node:stream'
 import { OutputFailed, readerLeft, reportFailure } from './failure.js'
 
 /**
- * A failure of stdout or stderr ends nothing by itself: whoever writes a result hears of it and ends, so that a chat is still
- * saved. Words on stderr that nobody takes are lost, and the work goes on. Where that is not because the reader has left, as
- * on a full disk, the program ends with 1.
+ * A failure of stdout or stderr ends nothing by itself. The command that writes a result gets the error and ends, so a
+ * chat is still saved. Notices that stderr does not take are lost, and the work goes on. Unless the reader has left,
+ * the program then ends with 1, as on a full disk.
  */
 export function watchOutputs(): void {
   let failed = false
@@ -17,15 +17,15 @@ export function watchOutputs(): void {
     answerFailures(output, error => fails(output, error))
     output.on('error', error => fails(output, error))
   }
-  // Also where somebody has ended it with another code, as after the text of --help.
+  // Also where the exit code has been set already, as after the text of --help.
   process.on('exit', () => {
     if (failed) process.exitCode ||= 1
   })
 }
 
 /**
- * Where an output is a file, Node 20 throws from the call that writes; of all else, and by later versions, it is an event,
- * which comes too late for who ends the process after writing.
+ * If an output is a file, Node 20 throws from the call that writes. For other outputs, and in later versions, the
+ * failure is an event, which comes too late where the process exits after writing.
  */
 function answerFailures(output: Writable, fails: (error: Error) => void): void {
   const write = output._write.bind(output)

@@ -17,8 +17,9 @@ export interface PipedChatOptions {
 const widthOfFiles = 80
 
 /**
- * Each line of the input is a message; its answer goes to the output, and a new line after it. What commands say goes to
- * stderr, so that the output has the replies and nothing else; one that fails ends the program, as nobody is there to try again.
+ * Each line of the input is a message; its answer goes to the output, and a new line after it. What commands say goes
+ * to stderr, so that the output has the replies and nothing else; one that fails ends the program, since there is no
+ * user to try again.
  */
 export async function pipedChat(
   session: ChatSession,
@@ -31,7 +32,7 @@ export async function pipedChat(
     for await (const entry of commands ? composed(read) : plain(read)) {
       if (entry.text.trim() === '') continue
       const { say, reply, ends } = await session.take(entry, widthOfFiles)
-      // Words that nobody takes are lost; what counts are the replies.
+      // Notices that cannot be written are lost; what counts are the replies.
       if (say !== undefined) await write(errors, `${say}\n`).catch(() => {})
       if (reply !== undefined) {
         const turn = await passOn(reply(), piece => write(output, piece))

@@ -14,7 +14,7 @@ export interface Turn {
 }
 
 /**
- * Passes a reply on as it comes, at the pace of whoever takes it.
+ * Passes a reply on as it comes, at the pace of `take`.
  *
  * @param takeReasoning gets what the model writes to itself first, if it does
  */

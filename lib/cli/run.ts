@@ -118,7 +118,10 @@ async function readPrompt({ prompt, promptFile, raw }: RunFlags): Promise<string
   )
 }
 
-/** What `echo` and editors end a text with is no part of a message, as in a shell's `$(...)`. A raw text is continued as it stands. */
+/**
+ * What `echo` and editors end a text with is no part of a message, as in a shell's `$(...)`. A raw text is continued as
+ * it stands.
+ */
 export function promptText(read: string, { raw = false }: { raw?: boolean } = {}): string {
   return raw ? read : read.replace(/\r?\n$/, '')
 }
@@ -172,7 +175,7 @@ export async function* wholeOnly(
   }
 }
 
-/** Writes the reply as it comes, at the pace of whoever reads it. A text that does not end with a new line gets one. */
+/** Writes the reply as it comes, at the pace of its reader. A text that does not end with a new line gets one. */
 export async function printReply(
   reply: AsyncIterable<StreamEvent>,
   { json = false }: { json?: boolean },

@@ -20,7 +20,7 @@ export interface Scored {
 /**
  * Measures how likely a sequence that is still empty finds `tokens` (at least 2), one at a time as in generation.
  * `every`: only each so many tokens are measured and the others just read, for policies where measuring is slow.
- * `chunk`: how many are measured between two reports, at each of which the signal is heeded.
+ * `chunk`: how many are measured between two reports. The signal is checked at each report.
  */
 export async function runningPerplexity(
   sequence: Sequence,

@@ -72,8 +72,8 @@ export function samplingOptions(flags: SamplingFlags): SamplingOptions {
 }
 
 /**
- * A value as the flag of this option takes it, undefined where the flag does not go without one. Several values of a flag
- * stand as in a shell, with quotes around those with blanks in them.
+ * A value as the flag of this option takes it, undefined where the flag does not go without one. Several values of a
+ * flag stand as in a shell, with quotes around those with blanks in them.
  *
  * @throws {InvalidArgumentError}
  */

@@ -23,7 +23,7 @@ export async function saveChat(chat: Pick<CommandedChat, 'save'>, given: string)
   return file
 }
 
-/** Throws SAVE_FAILED where the file is there and is no saved chat: a name that was mistyped costs nobody a document. */
+/** Throws SAVE_FAILED if the file exists and is no saved chat, so that a mistyped name overwrites no document. */
 export async function refuseOtherFile(file: string): Promise<void> {
   if (await isOtherFile(file))
     throw new StreamingLLMError('SAVE_FAILED', `${file} is no saved chat, and is left as it is; give another name`, {

@@ -8,8 +8,8 @@ import type { CommandedModel } from './chat-session.js'
 import { readSamplingFlag } from './sampling-options.js'
 
 /**
- * The options with one of them changed. Names are those of the API, or of the flags; values are JSON, or what the flag takes,
- * which for some is nothing. `none` forgets an option, and so does no value where the flag needs one.
+ * The options with one of them changed. Names are those of the API, or of the flags; values are JSON, or what the flag
+ * takes, which for some is nothing. `none` forgets an option, and so does no value where the flag needs one.
  *
  * @throws {StreamingLLMError} UNKNOWN_OPTION, INVALID_OPTION
  */

@@ -30,7 +30,7 @@ const markPasted = { on: '\x1b[?2004h', off: '\x1b[?2004l' }
  * A chat between a person and the model. Ctrl-C stops a reply; at the prompt, pressed twice, it ends the chat, as
  * Ctrl-D does.
  *
- * The terminal stays in raw mode during a reply, so Ctrl-C comes as a key and not as a signal to all processes: the
+ * The terminal stays in raw mode during a reply, so Ctrl-C comes as a key and not as a signal to all processes. The
  * shells and package managers that started this one never see it. What is typed meanwhile is kept for the next prompt.
  */
 export async function terminalChat(

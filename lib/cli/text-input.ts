@@ -11,8 +11,8 @@ export interface TextSources {
 }
 
 /**
- * The text, or the ids of tokens, that a command is to read: from the one file that is named, else from stdin. `name` is
- * for messages.
+ * The text, or the ids of tokens, that a command is to read: from the one file that is named, else from stdin. `name`
+ * is for messages.
  *
  * @throws {StreamingLLMError} INVALID_OPTION
  */

@@ -38,8 +38,8 @@ export function cacheLimits(options: ParsedPolicyOptions, budget: CacheBudget): 
 }
 
 /**
- * Whether a sequence of these sizes can go on for ever, or to its end, whoever made them: what `cacheLimits` itself sees to
- * for the sizes that it makes.
+ * Whether a sequence of these sizes can go on forever, or to its end. Sizes from `cacheLimits` always can; this checks
+ * those from a saved chat.
  */
 export function sizesFit(
   { policy, sinks, window, reanchorEvery, rebaseAfter }: NativeSequenceOptions,

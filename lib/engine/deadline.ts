@@ -1,4 +1,4 @@
-/** When a turn has to be over. Its timer keeps the process alive: somebody waits for the turn. */
+/** When a turn has to be over. Its timer keeps the process alive, since the caller waits for the turn. */
 export class Deadline {
   readonly #end: number
   readonly #controller = new AbortController()

@@ -8,8 +8,8 @@ import type { Tokenizer } from './tokenizer.js'
 type GenerateJob = Extract<NativeJob, { type: 'generate' }>
 
 /**
- * What the engine is asked for; the time limit is left to the runner, which knows what has gone of it. `kept`: how many tokens
- * the sequence's cache holds at most. Throws INVALID_OPTION.
+ * What the engine is asked for; the time limit is left to the runner, which knows what has gone of it. `kept`: how many
+ * tokens the sequence's cache holds at most. Throws INVALID_OPTION.
  */
 export function generateJob(
   tokenizer: Tokenizer,

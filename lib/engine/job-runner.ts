@@ -31,7 +31,10 @@ export class JobRunner {
     this.counts = { ...counts }
   }
 
-  /** Waits for its turn and returns the function that ends it; undefined if the signal or the deadline fired while it waited. */
+  /**
+   * Waits for its turn and returns the function that ends it; undefined if the signal or the deadline fired while it
+   * waited.
+   */
   async acquire(signal?: AbortSignal, deadline?: Deadline): Promise<(() => void) | undefined> {
     return await this.#queue.acquire(signal, deadline?.signal)
   }
@@ -44,8 +47,8 @@ export class JobRunner {
   }
 
   /**
-   * The job's events, `finish` last. Throws what the engine reports. To be called by whoever holds the turn. The engine keeps
-   * to the deadline once the job has its place in the cache; until then nobody but us does.
+   * The job's events, `finish` last. Throws what the engine reports. To be called while holding the turn. The engine
+   * keeps to the deadline once the job has its slot; until then this method does.
    */
   async *run(job: NativeJob, signal?: AbortSignal, deadline?: Deadline): AsyncGenerator<NativeEvent, void, undefined> {
     if (this.#closed) throw closed()
@@ -101,7 +104,7 @@ export class JobRunner {
     }
   }
 
-  /** The last event of a job whose other events nobody needs. To be called by whoever holds the turn. */
+  /** The last event of a job whose other events are not needed. To be called while holding the turn. */
   async finish(job: NativeJob): Promise<NativeFinish> {
     let last: NativeFinish | undefined
     for await (const event of this.run(job)) if (event.type === 'finish') last = event

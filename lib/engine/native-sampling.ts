@@ -1,7 +1,10 @@
 import type { ParsedSamplingOptions } from '../options/sampling.js'
 import type { NativeSampling } from './native.js'
 
-/** As the engine takes it. `window`: tokens that are kept at most; `tokenOf` gives the one token that a text is, and throws where it is not. */
+/**
+ * As the engine takes it. `window`: tokens that are kept at most; `tokenOf` gives the one token that a text is, and
+ * throws where it is not.
+ */
 export function nativeSampling(
   sampling: ParsedSamplingOptions,
   window: number,

@@ -55,9 +55,12 @@ export interface NativeContextOptions {
   /** 0: grows with the open sequences. */
   cacheTokens: number
   maxSequences: number
-  /** Any number of sequences may be open; who finds no place in the cache waits. Default: false, more cannot be opened. */
+  /**
+   * Any number of sequences may be open; their jobs wait for a slot. Default: false, no more than there are slots can
+   * be opened.
+   */
   waits?: boolean
-  /** An own folder where sequences go that give up their place. Default: memory. */
+  /** A folder of its own for the state of sequences that lose their slot. Default: memory. */
   swapFolder?: string
   /** Milliseconds without work after which weights and cache are freed until the next job. Default: never. */
   unloadAfter?: number
@@ -90,7 +93,7 @@ export interface NativeSequenceOptions {
   rebaseAfter: number
   /** Whole turns leave, which jobs tell apart. Default: false. */
   byTurn?: boolean
-  /** Checks the cache's invariants, and llama.cpp's own books against ours, after each step. For tests. */
+  /** Checks the cache's invariants after each step, and compares llama.cpp's cells with ours. For tests. */
   verify: boolean
   /** Where the first token goes. For tests; 0 otherwise. */
   firstPosition: number
@@ -112,7 +115,9 @@ export interface NativeSampling {
   dryTokens: number
   dryBreakers: string[]
   seed: number
-  /** The seed was chosen: nothing that changes the last bits of a logit changes while the reply comes. Default: false. */
+  /**
+   * The seed was chosen: nothing that changes the last bits of a logit changes while the reply comes. Default: false.
+   */
   reproducible?: boolean
   // What follows is off where it is missing.
   topNSigma?: number
@@ -165,7 +170,7 @@ export type NativeJob =
       timeLimit: number
       stop: string[]
       sampling: NativeSampling
-      /** Who comes first where several wait for a place in the cache: the highest. Default: 0. */
+      /** The highest gets a slot first when several jobs wait. Default: 0. */
       priority?: number
       /** GBNF that the reply must follow. INVALID_OPTION where llama.cpp does not understand it. */
       grammar?: string
@@ -177,7 +182,10 @@ export type NativeJob =
       visibleTokens?: Int32Array
       /** Tries what followed earlier occurrences of the latest tokens. Default: false. */
       speculation?: boolean
-      /** For tests: always tries `count` of the reply that `tokens` foretell, where rules allow (-1: no other drafts than `speculation` finds); `finish` then tells the reply's tokens. */
+      /**
+       * For tests: always tries `count` of the reply that `tokens` foretell, where rules allow (-1: no other drafts
+       * than `speculation` finds); `finish` then tells the reply's tokens.
+       */
       forcedDrafts?: { tokens: Int32Array; count: number }
     }
 
@@ -191,7 +199,10 @@ export type NativeEvent =
   | { type: 'scores'; values: Float32Array }
   | {
       type: 'finish'
-      /** 'waiting': what has been restored was to be decoded again when it was saved; 'unreadable': its cells could not be read. */
+      /**
+       * 'waiting': what has been restored was to be decoded again when it was saved; 'unreadable': its cells could not
+       * be read.
+       */
       reason: 'end' | 'stop' | 'length' | 'time' | 'abort' | 'done' | 'waiting' | 'unreadable'
       promptTokens: number
       reusedTokens: number
@@ -221,8 +232,8 @@ export interface NativeStream {
   /** Calls back once, soon after take() would return something; at once, if it would now. One waiter at a time. */
   wait(callback: () => void): void
   /**
-   * Ends the job early. Text that was not taken is dropped, and the sequence goes back to exactly what was; the last
-   * event is then `finish` with reason 'abort' (or the end that had been reached, if all of it was taken).
+   * Ends the job early. Text that was not taken is dropped, and the sequence is rolled back to what was delivered. The
+   * last event is then `finish` with reason 'abort', or with the reason reached, if all of the text was taken.
    */
   cancel(): void
 }
@@ -253,15 +264,18 @@ export interface NativeModel {
   readonly info: NativeModelInfo
   /** Throws WINDOW_TOO_LARGE, NO_SEQUENCE_LEFT. */
   openSequence(options: NativeSequenceOptions): NativeSequence
-  /** Throws TOKENIZE_FAILED, TEXT_TOO_LONG, OUT_OF_MEMORY. `partBytes`, for tests: from how many bytes on the text is cut where it can be. */
+  /**
+   * Throws TOKENIZE_FAILED, TEXT_TOO_LONG, OUT_OF_MEMORY. `partBytes`, for tests: from how many bytes on the text is
+   * cut where it can be.
+   */
   tokenize(text: string, special: boolean, partBytes?: number): Int32Array
   /** On a thread of its own. */
   tokenizeLater(text: string, special: boolean): Promise<Int32Array>
   /** Throws INVALID_OPTION, TEXT_TOO_LONG. */
   detokenize(tokens: Int32Array, special: boolean): string
   /**
-   * The first of the triggers that no text of the grammar begins with, or -1: there is none, as far as that can be known
-   * soon. Never throws, and works after close(), too.
+   * The first of the triggers that no text of the grammar begins with, or -1: there is none, as far as that can be
+   * known soon. Never throws, and works after close(), too.
    */
   impossibleTrigger(grammar: string, triggers: readonly string[]): number
   /** On a thread and in a context of its own. To be called when the promise of the call before has settled. */

@@ -38,8 +38,8 @@ export class Sequence {
   }
 
   /**
-   * Adds tokens to the end and decodes them, in batches: more than the window holds, too, up to 16,777,216 at once. The last one is
-   * decoded together with what follows, since its logits are needed then.
+   * Adds tokens to the end and decodes them, in batches: more than the window holds, too, up to 16,777,216 at once. The
+   * last one is decoded together with what follows, since its logits are needed then.
    *
    * @throws {StreamingLLMError} INVALID_OPTION for tokens outside the vocabulary, CACHE_FULL from a dense cache
    */
@@ -48,8 +48,8 @@ export class Sequence {
   }
 
   /**
-   * Adds tokens to the end, one at a time as in generation, and returns the natural logarithm of the probability that
-   * the model gave to each of them after all before it. At least one token must have been appended before.
+   * Adds tokens to the end, one at a time as in generation. Returns the natural logarithm of the probability that the
+   * model gave to each, after all before it. At least one token must have been appended before.
    *
    * @throws {StreamingLLMError} as `append`; INVALID_OPTION on an empty sequence
    */

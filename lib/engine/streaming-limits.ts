@@ -20,7 +20,10 @@ interface StreamingBudget {
   minRebaseAfter: number
 }
 
-/** The sizes of a streaming sequence: what is asked for, the rest from what fits. Throws where that cannot go on for ever. */
+/**
+ * The sizes of a streaming sequence: those given, and defaults that fit for the rest. Throws if such a sequence could
+ * not go on forever.
+ */
 export function streamingLimits(options: ParsedPolicyOptions, cache: CacheBudget): NativeSequenceOptions {
   const budget = streamingBudget(options, cache)
   refuseNoWindow(budget, cache)

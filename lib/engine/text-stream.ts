@@ -42,7 +42,7 @@ export function finishEvent(native: NativeFinish): FinishEvent {
   const speculation = draftedTokens === undefined ? {} : { speculation: { draftedTokens, acceptedTokens } }
   return {
     type: 'finish',
-    // A reply's job ends as a reply does; what other jobs say is nobody's finish.
+    // The reasons of other jobs are not public: a reply never ends with them.
     reason:
       native.reason === 'done' || native.reason === 'waiting' || native.reason === 'unreadable' ? 'end' : native.reason,
     usage: { promptTokens, reusedTokens, completionTokens, seenTokens, cachedTokens, evictedTokens, ...speculation },

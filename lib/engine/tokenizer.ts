@@ -9,7 +9,10 @@ export interface Tokenizer {
   readonly eosText: string
   /** Texts of the control tokens: what must not be read as such inside people's text. */
   readonly specialTokens: readonly string[]
-  /** Without a bos token. Works at once, so a very long text holds up the event loop. Throws TOKENIZE_FAILED, TEXT_TOO_LONG. */
+  /**
+   * Without a bos token. Works at once, so a very long text holds up the event loop. Throws TOKENIZE_FAILED,
+   * TEXT_TOO_LONG.
+   */
   tokenize(text: string, options?: TextOptions): Int32Array
   /** As `tokenize`, while the event loop stays free: for texts that take long. */
   tokenizeLater(text: string, options?: TextOptions): Promise<Int32Array>

@@ -1,6 +1,6 @@
 /**
- * What llama.cpp v0.4.0 takes an architecture's memory to be. It says so only once a model is loaded; these tables know it
- * from the name in a file's header, and test/native/estimate-memory.test.ts compares them with llama.cpp's own word.
+ * What llama.cpp v0.4.0 takes an architecture's memory to be. It says so only once a model is loaded. These tables know
+ * it from the name in a file's header, and test/native/estimate-memory.test.ts compares them with llama.cpp.
  */
 
 /** A state that takes each token in, and nothing else. */

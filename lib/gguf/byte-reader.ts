@@ -5,9 +5,9 @@ import type { ByteSource } from './source.js'
 const maxStringLength = 1024 ** 3
 
 /**
- * Reads a file onwards through one window of fixed size, so that no length in a damaged file can make it
- * allocate. Every read says first what it needs (`need`), which is the only part that waits for the disk; what follows
- * is taken from the window at once, as a vocabulary has hundreds of thousands of strings.
+ * Reads a file onwards through one window of fixed size, so that no length in a damaged file can make it allocate.
+ * Every read first says what it needs (`need`), and only that waits for the disk. The rest is taken from the window at
+ * once, since a vocabulary has hundreds of thousands of strings.
  */
 export class ByteReader {
   readonly #window = Buffer.allocUnsafe(windowSize)

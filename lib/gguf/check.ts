@@ -25,7 +25,7 @@ export interface ModelHeader {
   /** Their sizes, row length first. */
   shapes: ReadonlyMap<string, readonly number[]>
   chatTemplate?: string
-  /** Positions are learned vectors, of which there are `contextLength`, so no token can have a position beyond. */
+  /** Positions are `contextLength` learned vectors, so no token can have a position beyond. */
   hasLearnedPositions: boolean
   /** Of all parts together. */
   sizeBytes: number
@@ -40,8 +40,8 @@ export interface ModelHeader {
 }
 
 /**
- * Checks a model's file before llama.cpp sees it, which prints, throws or aborts the process over broken ones. Reads the
- * header only, so that it costs a fraction of a second whatever the model's size. What it cannot see is damage that
+ * Checks a model's file before llama.cpp sees it, which prints, throws or aborts the process over broken ones. Reads
+ * the header only, so that it costs a fraction of a second whatever the model's size. What it cannot see is damage that
  * leaves the header consistent, e.g. a wrong weight; a checksum sees that.
  *
  * Throws a `StreamingLLMError`: `MODEL_NOT_FOUND`, `NOT_A_GGUF`, `GGUF_TRUNCATED` (the file ends too early),

@@ -1,6 +1,6 @@
 /**
- * What the graphs of llama.cpp v0.4.0 assert of the figures of an architecture, where the file alone decides it. A failed
- * assertion ends the process, so lib/gguf/graph.ts looks first. docs/asserts.md has the list.
+ * What the graphs of llama.cpp v0.4.0 assert of the figures of an architecture, where the file alone decides it. A
+ * failed assertion ends the process, so lib/gguf/graph.ts looks first. docs/asserts.md has the list.
  */
 
 const words = (text: string): ReadonlySet<string> => new Set(text.trim().split(/\s+/))

@@ -13,8 +13,8 @@ const maxGatingFunctions = 4
 const maxPoolings = 4
 
 /**
- * Checks what llama.cpp asserts of a model's figures when it plans a batch, or divides by: each would end the process at
- * the first decode.
+ * Checks what llama.cpp asserts of a model's figures when it plans a batch, or divides by: each would end the process
+ * at the first decode.
  */
 export function checkGraph(read: HparamReader, size: Size): void {
   checkSharedHeads(read, size)

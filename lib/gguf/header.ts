@@ -12,8 +12,8 @@ export type Entry =
   /** Of a string too long to keep only the length is known. */
   | { type: 'string'; value: string | undefined; byteLength: number }
   /**
-   * The values are kept only of short arrays of numbers, such as a figure for each layer; of strings the first few. Where
-   * the elements begin, `position` tells in bytes from the beginning of the file.
+   * The values are kept only of short arrays of numbers, such as a figure for each layer; of strings the first few.
+   * Where the elements begin, `position` tells in bytes from the beginning of the file.
    */
   | {
       type: 'array'
@@ -104,8 +104,8 @@ function exact(value: bigint): number | bigint {
 }
 
 /**
- * Reads what stands in front of the tensors' data, from the file's magic on. Throws `GGUF_TRUNCATED` where the file ends
- * too early and `GGUF_MALFORMED` where it does not follow the format.
+ * Reads what stands in front of the tensors' data, from the file's magic on. Throws `GGUF_TRUNCATED` where the file
+ * ends too early and `GGUF_MALFORMED` where it does not follow the format.
  */
 export async function readHeader(file: ByteSource, path: string, sizeBytes: number): Promise<RawHeader> {
   const reader = new ByteReader(file, path, sizeBytes)
@@ -190,7 +190,10 @@ async function readArray(reader: ByteReader, key: string, budget: { bytes: numbe
   }
 }
 
-/** Passes over an array of strings, validating each length; returns the first few, and of the vocabulary the first token seen twice. */
+/**
+ * Passes over an array of strings, validating each length; returns the first few, and of the vocabulary the first token
+ * seen twice.
+ */
 async function passStrings(
   reader: ByteReader,
   key: string,

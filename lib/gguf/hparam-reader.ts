@@ -1,7 +1,10 @@
 import { malformed } from './failures.js'
 import { describe, type Entry, quoted, type RawHeader } from './header.js'
 
-/** The figures of an architecture: the keys that begin with its name. Throws `GGUF_MALFORMED` for one that is not as it must be. */
+/**
+ * The figures of an architecture: the keys that begin with its name. Throws `GGUF_MALFORMED` for one that is not as it
+ * must be.
+ */
 export class HparamReader {
   constructor(
     readonly header: RawHeader,

@@ -32,8 +32,8 @@ interface Pair {
 const multiplied = new Set(['F32', 'F16', 'BF16', 'Q8_0', 'Q4_0', 'Q4_1', 'Q5_0', 'Q5_1'])
 
 /**
- * Checks a LoRA's file against the model it is for, before llama.cpp sees it, which looks at half of the sizes and ends the
- * process over the other half. Reads the header only.
+ * Checks a LoRA's file against the model it is for, before llama.cpp sees it. llama.cpp checks half of the sizes, and
+ * ends the process over the others. Reads the header only.
  *
  * @throws {StreamingLLMError} ADAPTER_INVALID naming what is wrong; MODEL_NOT_FOUND where there is no file
  */

@@ -1,9 +1,10 @@
 import type { Entry, Scalar } from './header.js'
 
 /**
- * A value of a GGUF file's metadata. Whole numbers beyond 2^53 are bigints. Large arrays are shortened: `arrayLength` is
- * their length, and `values` all of at most 1,024 numbers (none of more), or the first texts of any list of texts: 8, or
- * those before one of more than 256 bytes. Of a text of more than 4 MiB only the length in bytes is there.
+ * A value of a GGUF file's metadata. Whole numbers beyond 2^53 are bigints. Large arrays are shortened: `arrayLength`
+ * is their length. `values` holds the numbers of an array of at most 1,024, and none of a longer one. Of a list of
+ * texts it holds the first 8, or those before one of more than 256 bytes. Of a text of more than 4 MiB only the length
+ * in bytes is there.
  */
 export type MetadataValue =
   | Scalar

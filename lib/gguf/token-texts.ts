@@ -6,8 +6,8 @@ import { openFile } from './open.js'
 import type { OpenSource } from './source.js'
 
 /**
- * The texts of some tokens of a model's vocabulary, as they stand in its file: headers keep none, since there are hundreds
- * of thousands. Ids that the vocabulary does not have are left out.
+ * The texts of some tokens of a model's vocabulary, as they stand in its file: headers keep none, since there are
+ * hundreds of thousands. Ids that the vocabulary does not have are left out.
  */
 export async function tokenTexts(
   header: ModelHeader,

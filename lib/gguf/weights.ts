@@ -2,7 +2,10 @@ import { malformed } from './failures.js'
 import { deltaNets, fusedOrSeparate, needsConvolutionBias } from './graph-rules.js'
 import { quoted, type RawHeader } from './header.js'
 
-/** What llama.cpp's arithmetic on a processor takes as weights of a matrix. Others are made on the way, or are no weights. */
+/**
+ * What llama.cpp's arithmetic on a processor takes as weights of a matrix. Others are made on the way, or are no
+ * weights.
+ */
 const notMultiplied = new Set(['Q8_1', 'Q8_K', 'I8', 'I16', 'F64'])
 
 /** Tables of numbers of tokens or experts. */
@@ -14,8 +17,8 @@ const elementwise =
   /norm\.weight$|\.bias$|\.(ssm_a|ssm_d|(ssm_conv1d(_[qkv])?|shortconv\.conv|time_mix_first|time_mix_lerp_[a-z]+)\.weight)$/
 
 /**
- * Checks that each tensor is of a type that llama.cpp computes with in its place: it finds out in the middle of a batch, and
- * ends the process.
+ * Checks that llama.cpp can compute with each tensor's type. It would only find out in the middle of a batch, and end
+ * the process.
  */
 export function checkWeights(parts: readonly RawHeader[], architecture: string): void {
   const names = new Set(parts.flatMap(({ tensors }) => [...tensors.keys()]))

@@ -108,7 +108,10 @@ function startHash(job: BlobDownload): Hash | undefined {
   return job.sha256 === undefined ? undefined : createHash('sha256')
 }
 
-/** Writing goes by offset, without truncation: should a lock ever fail, two writers write the same bytes to the same place. */
+/**
+ * Writing goes by offset, without truncation: should a lock ever fail, two writers write the same bytes to the same
+ * place.
+ */
 async function openForWriting(path: string): Promise<FileHandle> {
   const found = await stat(path).catch(() => undefined)
   const kind = found === undefined ? undefined : otherKind(found)

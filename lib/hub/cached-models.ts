@@ -39,7 +39,9 @@ export interface CachedModel {
   hub: { repo: string; file: string; commits: string[]; revisions: string[] } | undefined
 }
 
-/** What is left of a download that was broken off; the next one goes on from it. Which file it is, only the hub knows. */
+/**
+ * What is left of a download that was broken off; the next one goes on from it. Which file it is, only the hub knows.
+ */
 export interface UnfinishedDownload {
   repo: string
   path: string
@@ -65,7 +67,7 @@ export async function cachePlaces(): Promise<CachePlaces> {
   return { hub: (await hubSettings()).cacheDirectory, own: userCacheFolder('models') }
 }
 
-/** All GGUF files in the caches, whoever put them there. Folders that cannot be read count as empty. */
+/** All GGUF files in the caches, whichever program put them there. Folders that cannot be read count as empty. */
 export async function cacheContents(places?: CachePlaces): Promise<CacheContents> {
   const { hub, own } = places ?? (await cachePlaces())
   const repos = (await namesIn(hub))

@@ -16,7 +16,10 @@ export async function hashInto(hash: Hash, path: string, signal?: AbortSignal): 
   }
 }
 
-/** The SHA-256 of a file in lower-case hex. Rejects with `signal.reason` when aborted; MODEL_NOT_FOUND where it cannot be read. */
+/**
+ * The SHA-256 of a file in lower-case hex. Rejects with `signal.reason` when aborted; MODEL_NOT_FOUND where it cannot
+ * be read.
+ */
 export async function sha256OfFile(path: string, signal?: AbortSignal): Promise<string> {
   const hash = createHash('sha256')
   try {

@@ -4,15 +4,15 @@ import lockfile from 'proper-lockfile'
 import { followingController, sleep, throwIfAborted } from '../util/abort.js'
 
 // A lock counts as left behind when its holder has not touched it for this long. The holder touches it every third of
-// that, so its event loop may be held up for 10 s, while after a crash the next process waits 15 s at most.
+// that, so its event loop may be blocked for 10 s. After a crash the next process waits 15 s at most.
 const staleMs = 15_000
 const touchMs = 5_000
 const pollMs = 200
 
 /**
- * Runs `action` while no other process that locks the same path runs its own; waits for as long as one does.
- * When the lock is lost half-way (the machine slept, say, and another process took over), the signal that `action` got
- * aborts, and it runs anew once the lock can be had again.
+ * Runs `action` while no other process that locks the same path runs its own; waits for as long as one does. The lock
+ * may be lost half-way, for example when the machine slept and another process took over. Then the signal that `action`
+ * got aborts, and `action` runs again once the lock is free.
  *
  * @param path the lock itself, made as a folder; its parent folders are made too
  * @param options.signal aborts waiting and working, with its reason
@@ -38,7 +38,7 @@ export async function withFileLock<T>(
         throwIfAborted(options.signal)
         if (!lost) throw error
       } finally {
-        // A lock that was lost is someone else's by now; one that cannot be removed goes stale by itself.
+        // A lock that was lost now belongs to another process. One that cannot be removed goes stale by itself.
         if (!lost) await release().catch(() => {})
       }
     } finally {

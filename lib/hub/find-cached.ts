@@ -6,9 +6,10 @@ import { parseReference } from './reference.js'
 import { allParts } from './split-files.js'
 
 /**
- * The cached model that a reference names; of a split one any part may be named. Asks nobody.
+ * The cached model that a reference names; of a split one any part may be named. Makes no request.
  *
- * @throws {StreamingLLMError} INVALID_OPTION for what is no reference; MODEL_NOT_FOUND where none is in the cache, or several are
+ * @throws {StreamingLLMError} INVALID_OPTION for what is no reference; MODEL_NOT_FOUND where none is in the cache, or
+ * several are
  */
 export function findCached(
   { models, hub, own }: Pick<CacheContents, 'models' | 'hub' | 'own'>,

@@ -7,7 +7,9 @@ import { describeCause, TransientFailure } from './transient-failure.js'
 export interface Exchange {
   readonly status: number
   readonly headers: Headers
-  /** The next piece of the body, or undefined at its end. Throws TransientFailure when the connection breaks or stalls. */
+  /**
+   * The next piece of the body, or undefined at its end. Throws TransientFailure when the connection breaks or stalls.
+   */
   read(): Promise<Uint8Array | undefined>
   close(): void
 }
@@ -106,7 +108,8 @@ async function send(hub: Hub, url: URL, request: Request, atHub: boolean): Promi
         const { stallMs } = hub.patience
         const began = performance.now()
         const { value } = await within(stallMs, `${url.host} sent nothing for ${stallMs / 1000} s`, reader.read())
-        // What comes byte by byte would take for ever without ever stopping. Only waiting counts: whoever reads may be slow.
+        // A server that sends byte by byte would never time out. Only the time spent waiting counts: the reader may be
+        // slow.
         waitedMs += performance.now() - began
         bytes += value?.length ?? 0
         if (value !== undefined && waitedMs >= stallMs) {
@@ -117,7 +120,7 @@ async function send(hub: Hub, url: URL, request: Request, atHub: boolean): Promi
         return value
       },
       close: () => {
-        // Aborting rejects a pending read, which nobody waits for any more.
+        // Aborting rejects a pending read, for which nothing waits any more.
         reader?.cancel().catch(() => {})
         close()
       },
@@ -138,7 +141,7 @@ function redirectTarget(exchange: Exchange, url: URL): URL | undefined {
 
 function refuseBadStatus(exchange: Exchange, url: URL, atHub: boolean, hub: Hub, request: Request): void {
   const { status } = exchange
-  // 416 answers a range that lies past the end; whoever asked for a range knows what to make of it.
+  // 416 answers a range past the end of the file; the caller that asked for a range handles it.
   if ((status >= 200 && status < 300) || status === 416) return
   const details = { status, url: `${url.origin}${url.pathname}` }
   if (status === 408 || status === 429 || status >= 500) {

@@ -53,7 +53,10 @@ export async function cachedModel(hub: Hub, reference: HubReference): Promise<st
   return (await cache.find(commit, allParts(files[0]!)[0]!))?.path
 }
 
-/** The file that a reference by quant means, of those there are; as few requests as `hubModel` makes. Throws as that does. */
+/**
+ * The file that a reference by quant means, of those there are; as few requests as `hubModel` makes. Throws as that
+ * does.
+ */
 export async function chooseFile(
   hub: Hub,
   reference: HubReference & { kind: 'hub-quant' },

@@ -9,10 +9,11 @@ import { withRetries } from './transient-failure.js'
 const blockBytes = 2 * 1024 ** 2
 
 /**
- * A file of a repository, of which only what is read is fetched, in blocks of 2 MiB that are kept. `close` does nothing, so
- * that what was fetched can be read again.
+ * A file of a repository, of which only what is read is fetched, in blocks of 2 MiB that are kept. `close` does
+ * nothing, so that what was fetched can be read again.
  *
- * Its reads throw TransientFailure where the hub stays out of reach, and StreamingLLMError MODEL_NOT_FOUND, DOWNLOAD_FAILED.
+ * Its reads throw TransientFailure where the hub stays out of reach, and StreamingLLMError MODEL_NOT_FOUND,
+ * DOWNLOAD_FAILED.
  */
 export function hubSource(hub: Hub, address: HubFileAddress, sizeBytes: number, signal?: AbortSignal): ByteSource {
   const blocks = new Map<number, Buffer>()
@@ -50,7 +51,7 @@ async function fetchBlock(
     headers: { range: `bytes=${start}-${start + size - 1}` },
   })
   try {
-    // A server that does not know of ranges sends everything, of which the beginning is there to be taken.
+    // A server without ranges sends the whole file, and its start can be used.
     const range = /^bytes (\d+)-/.exec(exchange.headers.get('content-range') ?? '')
     const begins = exchange.status === 206 ? Number(range?.[1] ?? Number.NaN) : 0
     if (begins !== start) throw notInParts(what)

@@ -10,7 +10,7 @@ import { allParts } from './split-files.js'
  */
 export async function localFile(path: string): Promise<string> {
   const named = resolve(path)
-  // The named file comes first: who mistypes a name should read that name in the message.
+  // The named file comes first, so that a mistyped name is in the message.
   await requireFile(named, async problem => `${problem} at ${named}. ${await hint(path)}`)
   const parts = allParts(named)
   for (const part of parts) {
@@ -53,13 +53,16 @@ async function hint(reference: string): Promise<string> {
 
 const maxNamed = 3
 
-/** References of the cached models that a name without a folder may mean: it is how their file's name or their repository's begins. */
+/**
+ * References of the cached models that a name without a folder may mean: it is how their file's name or their
+ * repository's begins.
+ */
 async function cachedOfName(name: string): Promise<string[]> {
   const plain = (text: string) => text.toLowerCase().replace(/\.gguf$/, '')
   const begins = (whole: string) =>
     plain(whole).startsWith(plain(name)) && !/^[a-z0-9]/.test(plain(whole).slice(plain(name).length))
   try {
-    // Only now: nobody who names a file that is there needs it.
+    // Imported only now: a file that is there does not need it.
     const { cacheContents } = await import('./cached-models.js')
     const { models } = await cacheContents()
     return models

@@ -14,8 +14,8 @@ export interface FoundHeader {
 }
 
 /**
- * What a model's file says of it, without downloading the model: of one that is not in the cache only the header is fetched,
- * some megabytes at most. One that is in the cache is taken as it is; the hub is not asked for news.
+ * What a model's file says of it, without downloading the model: of one that is not in the cache only the header is
+ * fetched, some megabytes at most. One that is in the cache is taken as it is; the hub is not asked for news.
  *
  * @throws {StreamingLLMError} INVALID_OPTION, MODEL_NOT_FOUND, DOWNLOAD_FAILED, and what `checkModelFile` throws
  * @throws `signal.reason` when aborted

@@ -13,8 +13,8 @@ export interface OwnModel {
 }
 
 /**
- * The default model in the folder of this package, where a clone's set-up puts it, from the hub or from elsewhere: checked
- * there, so that here its size is enough. Undefined where it is not there.
+ * The default model in the folder of this package, where a clone's set-up puts it. The set-up has checked it, so here
+ * its size is enough. Undefined where it is not there.
  */
 export async function ownModel(): Promise<OwnModel | undefined> {
   const named = parseReference(DEFAULT_MODEL)

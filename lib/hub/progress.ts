@@ -1,7 +1,10 @@
 /** A model's file is being downloaded. At most ten such reports a second, and one at the end of each file. */
 export interface ModelProgress {
   stage: 'download'
-  /** The file's path in its repository, such as `SmolLM2-135M-Instruct.Q4_1.gguf`; each part of a split file reports by itself. */
+  /**
+   * The file's path in its repository, such as `SmolLM2-135M-Instruct.Q4_1.gguf`; each part of a split file reports by
+   * itself.
+   */
   file: string
   /** Bytes of it that are on the disk, those of an earlier, broken off download included. */
   receivedBytes: number

@@ -5,9 +5,9 @@ import { withFileLock } from './file-lock.js'
 import { RepoCache } from './hub-cache.js'
 
 /**
- * Removes a model from the cache, with all revisions that have the same content; content that another name leads to stays.
- * Waits for a download of the same content. A process that has the model loaded keeps it, except on Windows, where such a
- * file cannot be removed.
+ * Removes a model from the cache, with all revisions that have the same content; content that another name leads to
+ * stays. Waits for a download of the same content. A process that has the model loaded keeps it, except on Windows,
+ * where such a file cannot be removed.
  *
  * @returns bytes that came free
  */

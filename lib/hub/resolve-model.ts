@@ -8,7 +8,9 @@ import { parseReference } from './reference.js'
 export type { ModelProgress } from './progress.js'
 
 export interface ResolveModelOptions {
-  /** Ends a download; the promise then rejects with the signal's reason, and what has arrived is kept for the next call. */
+  /**
+   * Ends a download; the promise then rejects with the signal's reason, and what has arrived is kept for the next call.
+   */
   signal?: AbortSignal
   /** Called at most ten times a second during a download, and never when the file is there already. */
   onProgress?: (progress: ModelProgress) => void
@@ -24,8 +26,8 @@ export interface ResolveModelOptions {
  * A reference is a path, a `file:` URL, `hf:owner/repo[@revision]/path/file.gguf` or `hf:owner/repo[@revision]:QUANT`,
  * with the revision `main` by default. Models of Hugging Face are downloaded into the cache that Python's
  * huggingface_hub uses, once for all processes; broken downloads go on where they ended. HF_ENDPOINT, HF_TOKEN,
- * HF_HOME, HF_HUB_CACHE and HF_HUB_OFFLINE mean what they mean there. A file of a commit that is cached is used
- * without any request; for a branch the hub is asked for news, and the cached file used when it cannot be reached.
+ * HF_HOME, HF_HUB_CACHE and HF_HUB_OFFLINE mean what they mean there. A cached file of a commit is used without any
+ * request. For a branch the hub is asked for changes, and the cached file is used if it cannot be reached.
  *
  * @returns the absolute path of the GGUF; for a split model that of the first part, with all others beside it
  * @throws {StreamingLLMError} INVALID_OPTION for a malformed reference or checksum; MODEL_NOT_FOUND when there is no

@@ -22,8 +22,8 @@ const maxObeyedMs = 30_000
  *
  * @param options.attempts how many failures in a row end it
  * @param options.backoffMs the first pause in milliseconds, doubled after each failure, up to 8 s
- * @param options.reached a measure that grows while there is progress; the count starts again whenever it has grown by more
- * than `options.progress`, by default at all
+ * @param options.reached a measure that grows while there is progress; the count starts again whenever it has grown by
+ * more than `options.progress`, by default at all
  */
 export async function withRetries<T>(
   options: { attempts: number; backoffMs: number; signal?: AbortSignal; reached?: () => number; progress?: number },

@@ -1,9 +1,12 @@
 /**
- * What llama.cpp v0.4.0 takes an architecture's memory to be. It says so only once a model is loaded; these tables know it
- * from the name in a file's header, and test/native/estimate-memory.test.ts compares them with llama.cpp's own word.
+ * What llama.cpp v0.4.0 takes an architecture's memory to be. It says so only once a model is loaded. These tables know
+ * it from the name in a file's header, and test/native/estimate-memory.test.ts compares them with llama.cpp.
  */
 
-/** Hybrids whose layers are told apart by `full_attention_interval`, every so many having attention; the figure where the file has none. */
+/**
+ * Hybrids whose layers are told apart by `full_attention_interval`, every so many having attention; the figure where
+ * the file has none.
+ */
 export const attentionIntervals: Readonly<Record<string, number>> = {
   qwen3next: 4,
   qwen35: 4,
@@ -39,7 +42,9 @@ export interface WindowRule {
   period?: number
   /** The first of them instead. */
   denseFirst?: boolean
-  /** The window in tokens where the file names none; without a default, a file that names none has no windowed layers. */
+  /**
+   * The window in tokens where the file names none; without a default, a file that names none has no windowed layers.
+   */
   defaultWindow?: number
   /** The window whatever the file names, unless that is 0. */
   fixedWindow?: number

@@ -18,8 +18,8 @@ export interface LayerBytes {
 }
 
 /**
- * What each layer of a model takes in a context of a size; exactly what llama.cpp allocates. Layers that see only the latest
- * tokens take as much as the others, since the engine has llama.cpp keep them whole.
+ * What each layer of a model takes in a context of a size; exactly what llama.cpp allocates. Layers that see only the
+ * latest tokens take as much as the others, since the engine has llama.cpp keep them whole.
  */
 export function layerBytes(
   layers: readonly LayerMemory[],

@@ -23,9 +23,9 @@ export interface ComputeBytes {
 type Header = Pick<ModelHeader, 'architecture' | 'metadata' | 'weightBytes' | 'tensors'>
 
 /**
- * Bytes that computing a batch takes: llama.cpp's compute buffer and its output buffer. An estimate: the allocator's packing
- * is not followed. It takes the largest of some phases of the graph, each counted in 32-bit values a token, in multiples of
- * the widths of the model that were found by measurement.
+ * Bytes that computing a batch takes: llama.cpp's compute buffer and its output buffer. An estimate: the allocator's
+ * packing is not followed. It takes the largest of some phases of the graph, each counted in 32-bit values a token, in
+ * multiples of the widths of the model that were found by measurement.
  */
 export function computeBytes(
   header: Header,

@@ -10,11 +10,14 @@ export interface MemoryParts {
   state: number
   /** What computing a batch takes, logits included. */
   compute: number
-  /** The vocabulary, and books on the cells. */
+  /** The vocabulary, and metadata of the cells. */
   tables: number
 }
 
-/** What the processor's memory and the GPU's (of several, all together) have to hold where the last `gpuLayers` are on the GPU, the output counted as one. */
+/**
+ * What the processor's memory and the GPU's (of several, all together) have to hold where the last `gpuLayers` are on
+ * the GPU, the output counted as one.
+ */
 export function deviceBytes(bytes: ModelBytes, gpuLayers: number): { processor: MemoryParts; gpu: MemoryParts } {
   const { layers, output, input, compute, tables } = bytes
   const offloaded = Math.max(0, Math.min(gpuLayers, layers.length + 1))

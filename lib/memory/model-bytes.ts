@@ -17,7 +17,7 @@ export interface ModelBytes extends ContextSize {
   /** Of weights outside the layers, without those of the output. */
   input: number
   compute: ComputeBytes
-  /** What llama.cpp keeps of the vocabulary, and its books on the cells. */
+  /** What llama.cpp keeps of the vocabulary, and its metadata of the cells. */
   tables: number
 }
 

@@ -23,7 +23,10 @@ import { modelMemory, traitsOfHeader } from './model-memory.js'
 import { parseModelOptions } from './parse-options.js'
 import { placeModel } from './place-model.js'
 
-/** What `estimateMemory` takes: the options of `loadModel` and `createChat` that memory depends on, with the same defaults. */
+/**
+ * What `estimateMemory` takes: the options of `loadModel` and `createChat` that memory depends on, with the same
+ * defaults.
+ */
 export interface MemoryEstimateOptions
   extends Pick<
       ModelOptions,
@@ -39,8 +42,8 @@ export interface MemoryEstimateOptions
     >,
     Pick<PolicyOptions, 'policy' | 'sinks' | 'window' | 'reanchorEvery'> {
   /**
-   * Conversations that have a place in the cache at once, 1 to `maxSequences`, all of these sizes. Others that are open and
-   * idle are not counted. Default: 1.
+   * Conversations that have a place in the cache at once, 1 to `maxSequences`, all of these sizes. Others that are open
+   * and idle are not counted. Default: 1.
    */
   chats?: number | undefined
 }
@@ -97,21 +100,21 @@ const schemas: Schemas<MemoryEstimateOptions> = {
 }
 
 /**
- * What a model would take, before it is loaded. Only its header is read; of a model of Hugging Face that is not in the cache
- * only the header is fetched, some megabytes. With `gpu` other than false, back ends are tried as `loadModel`
+ * What a model would take, before it is loaded. Only its header is read; of a model of Hugging Face that is not in the
+ * cache only the header is fetched, some megabytes. With `gpu` other than false, back ends are tried as `loadModel`
  * does it, to learn what is free there.
  *
- * How exact it is, compared with what llama.cpp v0.4.0 allocates on the processor (17 models, of SmolLM2-135M and 16 tiny
- * families, each in 8 settings): weights, cache, states and the number of cells to the byte; what computing takes, which is
- * an estimate, from 6 % too little to 15 % too much, half of them within 4 %, and SmolLM2-135M within 6 %. On a GPU, with
- * mixtures of experts and with wide models that estimate was not measured. `tables` is a rule of thumb. Not counted are
- * what the process has besides (Node itself has some 60 MB), what a driver keeps for itself and, for a moment when another
- * chat is opened, a copy of what the cache held.
+ * How exact it is, compared with what llama.cpp v0.4.0 allocates on the processor (17 models, of SmolLM2-135M and 16
+ * tiny families, each in 8 settings): weights, cache, states and the number of cells are right to the byte. The memory
+ * for computing is an estimate, from 6 % too little to 15 % too much, half of them within 4 %, and SmolLM2-135M within
+ * 6 %. On a GPU, with mixtures of experts and with wide models that estimate was not measured. `tables` is a rule of
+ * thumb. Not counted are other memory of the process (Node itself has some 60 MB) and what a driver keeps for itself.
+ * Nor is the copy of the cache that is there for a moment when another chat is opened.
  *
  * @throws {StreamingLLMError} UNKNOWN_OPTION, INVALID_OPTION, WINDOW_TOO_LARGE, NO_SEQUENCE_LEFT for more chats than
  * `maxSequences` or `cacheTokens` allow, MODEL_NOT_FOUND, DOWNLOAD_FAILED, NOT_A_GGUF, GGUF_TRUNCATED, GGUF_MALFORMED,
- * MODEL_UNSUPPORTED; with a GPU also ADDON_NOT_FOUND, LIBRARY_NOT_FOUND, LIBRARY_MISMATCH, GPU_UNAVAILABLE. Rejects with
- * `signal.reason` when aborted.
+ * MODEL_UNSUPPORTED; with a GPU also ADDON_NOT_FOUND, LIBRARY_NOT_FOUND, LIBRARY_MISMATCH, GPU_UNAVAILABLE. Rejects
+ * with `signal.reason` when aborted.
  */
 export async function estimateMemory(reference: string, options: MemoryEstimateOptions = {}): Promise<MemoryEstimate> {
   const { model, policy, chats } = parseEstimateOptions(options)

@@ -36,8 +36,9 @@ export function startOf(text: string, tokens: number): string {
 }
 
 /**
- * The prompt, of `budget` tokens at most: the prefix, the suffix, and what asks for the middle. Of what is too long the end of
- * the prefix and the start of the suffix stay, the suffix with a quarter of the room or what the prefix leaves.
+ * The prompt, of `budget` tokens at most: the prefix, the suffix, and what asks for the middle. If they are too long,
+ * the end of the prefix and the start of the suffix stay. The suffix gets a quarter of the budget, or what the prefix
+ * leaves.
  */
 export function fillPrompt(
   { prefix, suffix, middle }: FillTokens,

@@ -6,8 +6,9 @@ const block = 64 * 1024
 const maxBlocks = 1024
 
 /**
- * Tells model files apart: the SHA-256 of the size and the whole of a file of up to 64 MiB; of a larger one, of 1,024 blocks
- * of 64 KiB spread evenly over it, the first and the last among them, since reading all of it takes seconds. Throws MODEL_NOT_FOUND where it cannot be read.
+ * Identifies a model file: the SHA-256 of its size and content. Of a file larger than 64 MiB only 1,024 blocks of 64
+ * KiB count, spread evenly from the first to the last, since reading all of it takes seconds. Throws MODEL_NOT_FOUND
+ * where it cannot be read.
  */
 export async function modelFingerprint(file: string): Promise<string> {
   try {

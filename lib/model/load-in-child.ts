@@ -20,8 +20,8 @@ return { loaded: true }
 const patienceFor = (bytes: number): number => 120_000 + bytes / 10_000
 
 /**
- * Loads the model in a child process first: a file that lies about itself can end the process that loads it, or hold it
- * up for ever. `backend` is the file of a GPU's back end that it needs.
+ * Loads the model in a child process first. A broken file can end the process that loads it, or block it forever.
+ * `backend` is the file of a GPU's back end that it needs.
  *
  * @throws {StreamingLLMError} MODEL_LOAD_FAILED with what the child said, or by which signal it died
  */

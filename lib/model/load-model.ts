@@ -20,9 +20,9 @@ import { makeSwapFolder, removeSwapFolder } from './swap-folder.js'
  * The file is checked before llama.cpp sees it; the event loop stays free meanwhile.
  *
  * @throws {StreamingLLMError} MODEL_NOT_FOUND, NOT_A_GGUF, GGUF_TRUNCATED, GGUF_MALFORMED, MODEL_UNSUPPORTED (an
- * encoder, a projector, a diffusion model), MODEL_LOAD_FAILED, ADAPTER_INVALID, DOWNLOAD_FAILED, CHECKSUM_MISMATCH, UNKNOWN_OPTION,
- * INVALID_OPTION, ADDON_NOT_FOUND, LIBRARY_NOT_FOUND, LIBRARY_MISMATCH, GPU_UNAVAILABLE, RPC_UNAVAILABLE. Rejects with
- * `signal.reason` when aborted.
+ * encoder, a projector, a diffusion model), MODEL_LOAD_FAILED, ADAPTER_INVALID, DOWNLOAD_FAILED, CHECKSUM_MISMATCH,
+ * UNKNOWN_OPTION, INVALID_OPTION, ADDON_NOT_FOUND, LIBRARY_NOT_FOUND, LIBRARY_MISMATCH, GPU_UNAVAILABLE,
+ * RPC_UNAVAILABLE. Rejects with `signal.reason` when aborted.
  */
 export async function loadModel(reference: string, options: ModelOptions = {}): Promise<Model> {
   const request = await readRequest(reference, options)
@@ -75,7 +75,10 @@ async function checkFiles({ options, path }: ModelRequest): Promise<CheckedFiles
   return { header, loras: await findLoras(options.adapters, header, { signal, onProgress }) }
 }
 
-/** Third stage: opens the addon, chooses the back end and what goes where, and tries that in a child process if asked to. */
+/**
+ * Third stage: opens the addon, chooses the back end and what goes where, and tries that in a child process if asked
+ * to.
+ */
 async function chooseBackend({ options, path }: ModelRequest, { header, loras }: CheckedFiles): Promise<LoadPlan> {
   const { signal, onLog, rpc = [] } = options
   const { addon, libraries } = openAddon(options.libraries)

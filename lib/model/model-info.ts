@@ -8,8 +8,8 @@ import type { ModelDevice } from './place-model.js'
 /** How a chat with the default options uses a model's cache. */
 export interface DefaultPolicy {
   /**
-   * `evict`: the oldest tokens of the window leave one by one. `refill`: whenever the cache is full, the sinks and half of
-   * the window are decoded again.
+   * `evict`: the oldest tokens of the window leave one by one. `refill`: whenever the cache is full, the sinks and half
+   * of the window are decoded again.
    */
   readonly eviction: 'evict' | 'refill'
   /** Tokens. A pinned system prompt takes their place. */

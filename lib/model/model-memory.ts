@@ -36,7 +36,10 @@ export type MemoryTraits = Pick<
   'isRecurrent' | 'isHybrid' | 'hasPositions' | 'slidingWindow' | 'trainedLength'
 >
 
-/** The same before a model is loaded, as far as its file's header tells; only for architectures of this llama.cpp is that the whole truth. */
+/**
+ * The same before a model is loaded, as far as its file's header tells; only for architectures of this llama.cpp is
+ * that the whole truth.
+ */
 export function traitsOfHeader(header: ModelHeader): MemoryTraits {
   const { architecture } = header
   return {

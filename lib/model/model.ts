@@ -117,7 +117,10 @@ export class Model {
     for (const notice of notices) this.#warn(notice)
   }
 
-  /** All that is known of it: what its file says, how it remembers, what a chat does by default, what it runs on. Frozen. */
+  /**
+   * All that is known of it: what its file says, how it remembers, what a chat does by default, what it runs on.
+   * Frozen.
+   */
   get info(): ModelInfo {
     const { nativeInfo, memory, device } = this
     return (this.#info ??= deepFrozen({
@@ -134,7 +137,9 @@ export class Model {
     }))
   }
 
-  /** Whether the weights are in memory: false once `unloadAfter` has passed, until the next turn, and after `close()`. */
+  /**
+   * Whether the weights are in memory: false once `unloadAfter` has passed, until the next turn, and after `close()`.
+   */
   get loaded(): boolean {
     return this.#native.loaded
   }
@@ -158,9 +163,9 @@ export class Model {
   }
 
   /**
-   * A chat as `chat.save()` wrote it, with its options; what is given here takes their place. With the same model and kind of
-   * cache it goes on as if nothing had been; else sinks and window are decoded again, or with other tools or another
-   * template the messages, of which `chat.restoredFrom` and a warning tell.
+   * A chat as `chat.save()` wrote it, with its options; what is given here takes their place. With the same model and
+   * kind of cache it goes on as if it had never been saved. Else sinks and window are decoded again, or the messages if
+   * the tools or the template differ. `chat.restoredFrom` and a warning say so.
    *
    * @throws {StreamingLLMError} SAVED_CHAT_INVALID for a file that is none or is damaged, and as `createChat`
    */
@@ -232,9 +237,9 @@ export class Model {
   }
 
   /**
-   * Writes what stands between two texts, such as code before and after the cursor, with a model whose vocabulary has tokens
-   * for it. Where they are too long for the default window, the end of `prefix` and the start of `suffix` are what it sees;
-   * up to a quarter of the window is left for the reply. Otherwise as `stream`.
+   * Writes what stands between two texts, such as code before and after the cursor, with a model whose vocabulary has
+   * tokens for it. If they are too long for the default window, it sees the end of `prefix` and the start of `suffix`.
+   * Up to a quarter of the window is left for the reply. Otherwise as `stream`.
    *
    * @throws {StreamingLLMError} FIM_UNAVAILABLE at once where the vocabulary has no such tokens; and as `stream`
    */
@@ -286,13 +291,14 @@ export class Model {
   }
 
   /**
-   * A vector for each text, in order: what the model makes of it, for comparing texts. Decoded together in batches, beside the
-   * chats of this model, in a context of its own that is made at the first call and freed after a minute without any. Calls
-   * queue up; the event loop stays free. At most 65,536 texts in a call, of 67,108,864 characters together.
+   * A vector for each text, in order: what the model makes of it, for comparing texts. The texts are decoded together
+   * in batches, beside the chats of this model, in a separate context. It is made at the first call and freed after a
+   * minute without calls. Calls queue up; the event loop stays free. At most 65,536 texts in a call, of 67,108,864
+   * characters together.
    *
-   * @throws {StreamingLLMError} TEXT_TOO_LONG for one of more tokens than the model was trained on, INVALID_OPTION (also for
-   * a text without tokens), UNKNOWN_OPTION, TOKENIZE_FAILED, OUT_OF_MEMORY, DECODE_FAILED, CLOSED. Rejects with
-   * `signal.reason` when aborted.
+   * @throws {StreamingLLMError} TEXT_TOO_LONG for one of more tokens than the model was trained on, INVALID_OPTION
+   * (also for a text without tokens), UNKNOWN_OPTION, TOKENIZE_FAILED, OUT_OF_MEMORY, DECODE_FAILED, CLOSED. Rejects
+   * with `signal.reason` when aborted.
    */
   async embed(texts: readonly string[], options: EmbedOptions = {}): Promise<Float32Array[]> {
     this.#assertOpen()
@@ -314,12 +320,12 @@ export class Model {
 
   /**
    * The tokens of a text, without a beginning-of-sequence token. `special`: texts of special tokens, such as
-   * `<|im_end|>`, become these tokens; default false. Works at once, so a very long text holds up the event loop. At most
-   * 64 MB in UTF-8, and of what cannot be cut for the tokenizer, since it has neither a space between two words nor a line
-   * break before one, 1 MB.
+   * `<|im_end|>`, become these tokens; default false. Works at once, so a very long text holds up the event loop. At
+   * most 64 MB in UTF-8, and at most 1 MB without a place where it can be cut for the tokenizer: a space between two
+   * words, or a line break before one.
    *
-   * @throws {StreamingLLMError} TOKENIZE_FAILED for text that the vocabulary cannot express, TEXT_TOO_LONG, OUT_OF_MEMORY,
-   * UNKNOWN_OPTION, INVALID_OPTION, CLOSED
+   * @throws {StreamingLLMError} TOKENIZE_FAILED for text that the vocabulary cannot express, TEXT_TOO_LONG,
+   * OUT_OF_MEMORY, UNKNOWN_OPTION, INVALID_OPTION, CLOSED
    */
   tokenize(text: string, options: TextOptions = {}): Int32Array {
     return this.tokenizer.tokenize(text, options)
@@ -333,8 +339,8 @@ export class Model {
   /**
    * The text of tokens, at most 16,777,216 of them. `special`: control tokens show their names; default false.
    *
-   * @throws {StreamingLLMError} INVALID_OPTION for what are no tokens of the vocabulary, TEXT_TOO_LONG for more than 256 MB of
-   * text, UNKNOWN_OPTION, CLOSED
+   * @throws {StreamingLLMError} INVALID_OPTION for what are no tokens of the vocabulary, TEXT_TOO_LONG for more than
+   * 256 MB of text, UNKNOWN_OPTION, CLOSED
    */
   detokenize(tokens: ArrayLike<number>, options: TextOptions = {}): string {
     return this.tokenizer.detokenize(tokens, options)

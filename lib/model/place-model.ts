@@ -12,7 +12,10 @@ export interface ModelDevice {
   backend: string
   /** The maker's name of the device; of several, all of them. */
   name: string
-  /** Bytes that the device had when the model was about to be loaded; of several, the sum. 0 where the driver does not say. */
+  /**
+   * Bytes that the device had when the model was about to be loaded; of several, the sum. 0 where the driver does not
+   * say.
+   */
   memory: { free: number; total: number }
   /** How many of the model's layers are on it, the output counted as one; the processor computes the others. */
   layers: { offloaded: number; total: number }
@@ -29,7 +32,7 @@ export interface Placement {
 }
 
 /**
- * As many layers as are asked for, or as fit. Servers take what they are given: what is free there, nobody here knows.
+ * As many layers as are asked for, or as fit. Servers take what they are given: their free memory is not known here.
  *
  * @param loraBytes what goes to the devices besides, at most
  */

@@ -17,7 +17,7 @@ interface PoolOptions {
   options: ParsedModelOptions
   memory: ModelMemory
   cacheKind: string
-  /** Whether the cache, or some of it, is in a GPU's memory, of which the machine's says nothing. */
+  /** Whether some of the cache is in a GPU's memory: then this machine's memory does not limit it. */
   isOffloaded: boolean
   closing: AbortSignal
   /** Closes something that is not in use, if there is any: asked when no sequence is left. */

@@ -12,9 +12,9 @@ export interface StreamChatOptions<Arguments = any> extends ChatOptions<Argument
 }
 
 /**
- * Streams the reply to a conversation that the caller holds: for HTTP servers and other stateless interfaces. The
- * chat that an earlier call left behind is found again by its whole history, evicted messages included, and only what
- * is new is decoded; a history longer than the window is no error. Two calls from the same history each get their own.
+ * Streams the reply to a conversation that the caller holds: for HTTP servers and other stateless interfaces. The chat
+ * of an earlier call is found again by its whole history, evicted messages included, and only new messages are decoded.
+ * A history longer than the window is no error. Two calls from the same history each get their own.
  *
  * @throws {StreamingLLMError} what `createChat` and `chat.stream` throw
  */

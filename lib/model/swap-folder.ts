@@ -6,8 +6,8 @@ import { StreamingLLMError } from '../errors.js'
 import { isRunning, processSpace } from '../util/process-owner.js'
 
 /**
- * A folder of its own for what a model puts away, in the folder for temporary files. What processes that were ended in the
- * middle of their work have left there goes before.
+ * A folder of its own for what a model puts away, in the folder for temporary files. What processes that were ended in
+ * the middle of their work have left there goes before.
  */
 export async function makeSwapFolder(parent = tmpdir()): Promise<string> {
   await removeOrphans(parent)
@@ -31,8 +31,8 @@ export function removeSwapFolder(folder: string): void {
 }
 
 /**
- * Those of this user whose process is gone. Of a process that runs, even this one, nothing is touched: what a worker has left
- * that was terminated looks like what another worker uses. Several processes may do this at once.
+ * Those of this user whose process is gone. Of a process that runs, even this one, nothing is touched: what a worker
+ * has left that was terminated looks like what another worker uses. Several processes may do this at once.
  */
 async function removeOrphans(parent: string): Promise<void> {
   const form = new RegExp(`^streaming-llm-swap-([1-9]\\d{0,9})-${processSpace()}-[0-9A-Za-z]{6}$`)
@@ -49,6 +49,6 @@ function isOwnFolder(path: string): boolean {
     const found = lstatSync(path)
     return found.isDirectory() && (process.getuid === undefined || found.uid === process.getuid())
   } catch {
-    return false // somebody else was first
+    return false // another process was first
   }
 }

@@ -4,7 +4,10 @@ import type { NativeSequenceOptions } from '../engine/native.js'
 import { type PolicyOptions, parseSequenceOptions } from '../options/parse.js'
 import type { ModelMemory } from './model-memory.js'
 
-/** The policy and sizes of a sequence with batches as they are by default and a cache that grows, of a model loaded or not. */
+/**
+ * The policy and sizes of a sequence with batches as they are by default and a cache that grows, of a model loaded or
+ * not.
+ */
 export function usualLimits(
   options: PolicyOptions,
   { trainedLength, memory }: { trainedLength: number; memory: ModelMemory },

@@ -21,9 +21,9 @@ const otherNames: Record<string, string> = {
 }
 
 /**
- * Checks what a caller passed as options and returns a copy with the given ones alone: own enumerable properties,
- * each read once, `undefined` meaning not given. `call` names the function in messages, `others` are where else an option that
- * this one does not know may belong.
+ * Checks what a caller passed as options and returns a copy with the given ones alone: own enumerable properties, each
+ * read once, `undefined` meaning not given. `call` names the function in messages, `others` are where else an option
+ * that this one does not know may belong.
  */
 export function check<Options extends object>(
   call: string,
@@ -37,7 +37,10 @@ export function check<Options extends object>(
   return checkKeys(call, '', given, schemas, others)
 }
 
-/** Runs what reads something of a caller's: what its getters and proxies throw becomes INVALID_OPTION, and the cause of it. */
+/**
+ * Runs what reads something of a caller's: what its getters and proxies throw becomes INVALID_OPTION, and the cause of
+ * it.
+ */
 export function reading<T>(call: string, option: string, read: () => T): T {
   try {
     return read()

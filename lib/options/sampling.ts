@@ -16,11 +16,16 @@ export interface DryOptions {
   breakers?: string[] | undefined
 }
 
-/** XTC ("exclude top choices"): leaves the likeliest tokens out at times, for less predictable text. Off unless given. */
+/**
+ * XTC ("exclude top choices"): leaves the likeliest tokens out at times, for less predictable text. Off unless given.
+ */
 export interface XtcOptions {
   /** How often, 0 to 1. Default: 0.5. */
   probability?: number | undefined
-  /** Of the tokens that have at least this probability only the unlikeliest stays, 0 to 1; over 0.5 is off. Default: 0.1. */
+  /**
+   * Of the tokens that have at least this probability only the unlikeliest stays, 0 to 1; over 0.5 is off. Default:
+   * 0.1.
+   */
   threshold?: number | undefined
 }
 
@@ -32,7 +37,10 @@ export interface DynamicTemperatureOptions {
   exponent?: number | undefined
 }
 
-/** Mirostat (Basu et al. 2021): keeps the surprise of the text near a target, in place of `topK`, `topP`, `minP`, `typicalP`, `topNSigma` and `xtc`. Off unless given. */
+/**
+ * Mirostat (Basu et al. 2021): keeps the surprise of the text near a target, in place of `topK`, `topP`, `minP`,
+ * `typicalP`, `topNSigma` and `xtc`. Off unless given.
+ */
 export interface MirostatOptions {
   /** The algorithm's version, 1 or 2. Default: 2. */
   version?: 1 | 2 | undefined
@@ -50,7 +58,9 @@ export interface AdaptivePOptions {
   decay?: number | undefined
 }
 
-/** How the next token is chosen. Presets in the model's file (`general.sampling.*`) come before the defaults given here. */
+/**
+ * How the next token is chosen. Presets in the model's file (`general.sampling.*`) come before the defaults given here.
+ */
 export interface SamplingOptions {
   /** 0 always takes the likeliest token; higher is more varied. 0 or more. Default: 0.7. */
   temperature?: number | undefined
@@ -64,7 +74,9 @@ export interface SamplingOptions {
   minP?: number | undefined
   /** Locally typical sampling, over 0 to 1; 1 is off. Default: 1. */
   typicalP?: number | undefined
-  /** Only tokens whose logit is at most so many standard deviations below the largest, 0 or more; 0 is off. Default: 0. */
+  /**
+   * Only tokens whose logit is at most so many standard deviations below the largest, 0 or more; 0 is off. Default: 0.
+   */
   topNSigma?: number | undefined
   /** Leaves the likeliest tokens out at times. Default: off. */
   xtc?: XtcOptions | undefined
@@ -78,19 +90,23 @@ export interface SamplingOptions {
   frequencyPenalty?: number | undefined
   /** Taken from the logit of a token that has come lately at all, -2 to 2; 0 is off. Default: 0. */
   presencePenalty?: number | undefined
-  /** How many of the latest tokens the three penalties look at, 0 to 1,048,576; `'window'`: all that are kept. Default: 64. */
+  /**
+   * How many of the latest tokens the three penalties look at, 0 to 1,048,576; `'window'`: all that are kept. Default:
+   * 64.
+   */
   penaltyTokens?: number | 'window' | undefined
   /** Discourages the repetition of whole phrases. Default: off. */
   dry?: DryOptions | undefined
   /**
-   * Added to logits before anything else: pairs of a token, by its number or its text, and a number; `false` rules the token
-   * out. At most 1,024. A text must be one token of the model, to the last space, and have at most 1,024 characters. Default: none.
+   * Added to logits before anything else: pairs of a token, by its number or its text, and a number; `false` rules the
+   * token out. At most 1,024. A text must be one token of the model, to the last space, and have at most 1,024
+   * characters. Default: none.
    */
   logitBias?: [token: number | string, bias: number | false][] | undefined
   /**
-   * The same seed gives the same choices, 0 to 4,294,967,294, as far as logits are the same to the last bit. The number
-   * of threads stays the same for replies with a seed of one loaded model; give `threads` where another process is to
-   * give the same reply, and no `speculation`. Default: another one each time.
+   * The same seed gives the same choices, 0 to 4,294,967,294, as far as logits are the same to the last bit. For
+   * replies with a seed, one loaded model keeps the number of threads. To get the same reply from another process, give
+   * `threads`, and no `speculation`. Default: another one each time.
    */
   seed?: number | undefined
 }
@@ -170,7 +186,10 @@ export const samplingSchemas: Schemas<SamplingOptions> = {
   seed: integer(0, 2 ** 32 - 2), // llama.cpp takes 2^32 - 1 for "a random one"
 }
 
-/** What was given over what would be without it: of two ways to choose a token, which exclude each other, the one that was given. */
+/**
+ * What was given over what would be without it: of two ways to choose a token, which exclude each other, the one that
+ * was given.
+ */
 export function mergeSampling(defaults: SamplingOptions, given: SamplingOptions): SamplingOptions {
   const { mirostat, adaptiveP, ...others } = defaults
   const chooses = given.mirostat !== undefined || given.adaptiveP !== undefined

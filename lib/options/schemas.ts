@@ -90,7 +90,10 @@ export const grammarSchemas: Schemas<{ source: string; triggers?: string[] }> = 
 
 const stopText = v.pipe(v.string('a string or an array of strings'), shortText(256) as v.GenericSchema<string>)
 
-/** Threads that spin on more than a few times the processors there are compute nothing sooner. 512 is ggml's own limit, which it asserts. */
+/**
+ * Threads that spin on more than a few times the processors there are compute nothing sooner. 512 is ggml's own limit,
+ * which it asserts.
+ */
 const maxThreads = Math.min(Math.max(16, 4 * os.availableParallelism()), 512)
 
 export const modelSchemas: Schemas<ModelOptions> = {

@@ -43,19 +43,20 @@ export interface AdapterOptions {
 export interface ModelOptions {
   /**
    * Where the model runs. `'auto'` takes the best back end that is installed and works: Metal, CUDA, Vulkan, else the
-   * processor, and then `onWarning` tells why where there is a GPU. A back end by name is needed (GPU_UNAVAILABLE). Each is
-   * tried in a child process first, once for a driver. `false`: the processor alone. Default: `'auto'`.
+   * processor, and then `onWarning` tells why where there is a GPU. A back end by name is needed (GPU_UNAVAILABLE).
+   * Each is tried in a child process first, once for a driver. `false`: the processor alone. Default: `'auto'`.
    */
   gpu?: false | 'auto' | 'metal' | 'cuda' | 'vulkan' | undefined
   /**
-   * How many of the model's layers go to the GPU, 0 or more, the output counted as one; `'auto'`: as many as fit into its
-   * free memory with the cache and what computing takes. Without a GPU it does nothing. Default: `'auto'`.
+   * How many of the model's layers go to the GPU, 0 or more, the output counted as one. `'auto'`: as many as fit into
+   * its free memory, beside the cache and the memory for computing. Without a GPU it does nothing. Default: `'auto'`.
    */
   gpuLayers?: number | 'auto' | undefined
   /**
-   * Threads that compute, 1 to four times as many as the operating system offers (16 are always allowed, 512 at most). Default: what the operating system offers this process, at most 16, and fewer while
-   * measurement finds that faster, as where other programs keep the cores busy (llama.cpp's threads wait for each other
-   * by spinning). The last bits of a logit may depend on their number: give one where they matter.
+   * Threads that compute, 1 to four times as many as the operating system offers (16 are always allowed, 512 at most).
+   * Default: what the operating system offers this process, at most 16. Fewer are used while measurement finds that
+   * faster, for example while other programs keep the cores busy (llama.cpp's threads wait for each other by spinning).
+   * The last bits of a logit may depend on their number: give one where they matter.
    */
   threads?: number | undefined
   /**
@@ -69,36 +70,39 @@ export interface ModelOptions {
    */
   cacheTokens?: number | undefined
   /**
-   * Which llama.cpp to run on: `'built'` the latest that `streaming-llm build` has made on this machine, else the folder
-   * of one. A process runs on one: asking for another later is refused (LIBRARY_MISMATCH). Default: what the environment
-   * variable STREAMING_LLM_LIBRARIES says in the same way; without it the prebuilt ones of the package.
+   * Which llama.cpp to run on: `'built'` the latest that `streaming-llm build` has made on this machine, else the
+   * folder of one. A process runs on one: asking for another later is refused (LIBRARY_MISMATCH). Default: what the
+   * environment variable STREAMING_LLM_LIBRARIES says in the same way; without it the prebuilt ones of the package.
    */
   libraries?: string | undefined
   /**
-   * Servers that the model is spread over, as `'host:port'`, 1 to 16: each runs the ggml-rpc-server that `streaming-llm
-   * build --rpc` builds, and the libraries here must be of the same build. The layers go to the servers and, unless `gpu`
-   * is false, to the GPUs of this machine, by the memory that they have free. A server that is not there is refused
-   * (RPC_UNAVAILABLE); **one that is lost later ends this process**, as llama.cpp cannot go on without it. Nothing is
-   * encrypted, and a server trusts whoever reaches it: for networks of your own only.
+   * Servers that the model is spread over, as `'host:port'`, 1 to 16. Each runs the ggml-rpc-server that `streaming-llm
+   * build --rpc` builds, and the libraries here must be of the same build. The layers go to the servers and, unless
+   * `gpu` is false, to the GPUs of this machine, by the memory that they have free. A server that is not there is
+   * refused (RPC_UNAVAILABLE); **one that is lost later ends this process**, as llama.cpp cannot go on without it.
+   * Nothing is encrypted, and a server trusts every client: use it on networks of your own only.
    */
   rpc?: string[] | undefined
   /**
-   * Chats and sequences that have a place in the cache at a time, 1 to 64. Any number may be open: one that is idle gives its
-   * place to one that is asked something, and gets it back without decoding anything again. Default: 8.
+   * Chats and sequences that have a place in the cache at a time, 1 to 64. Any number may be open: one that is idle
+   * gives its place to one that is asked something, and gets it back without decoding anything again. Default: 8.
    */
   maxSequences?: number | undefined
   /**
-   * What happens where no place is free, and nobody idle: `'wait'` for one, in the order of asking, or `'refuse'` to open more
-   * chats than there are places (NO_SEQUENCE_LEFT). Default: `'wait'`.
+   * What happens when every place in the cache is taken and no chat is idle. `'wait'`: turns wait, in the order of
+   * asking. `'refuse'`: no more chats can be opened than there are places (NO_SEQUENCE_LEFT). Default: `'wait'`.
    */
   whenFull?: 'wait' | 'refuse' | undefined
-  /** Where the cache of a chat goes that gives up its place: `'memory'`, or files in the folder for temporary ones. Default: `'memory'`. */
+  /**
+   * Where the cache of a chat goes that gives up its place: `'memory'`, or files in the system's temporary folder.
+   * Default: `'memory'`.
+   */
   swap?: 'memory' | 'disk' | undefined
   /**
-   * Milliseconds without any work after which the weights and the cache are freed, 1 or more. Chats stay open: their tokens
-   * are kept, and what the cache held of them goes where `swap` says. The next turn loads the model again, which takes as long
-   * as at first (less from a file that the system still has in memory), and goes on exactly where it was. Not with `rpc`.
-   * Default: never.
+   * Milliseconds without any work after which the weights and the cache are freed, 1 or more. Chats stay open: their
+   * tokens are kept, and what the cache held of them goes where `swap` says. The next turn loads the model again, and
+   * continues exactly where it was. Loading takes as long as at first, or less while the system still has the file in
+   * memory. Not with `rpc`. Default: never.
    */
   unloadAfter?: number | undefined
   /**
@@ -112,14 +116,14 @@ export interface ModelOptions {
    */
   flashAttention?: 'auto' | 'on' | 'off' | boolean | undefined
   /**
-   * Map the model's file into memory, where the system reads of it what is needed, and several processes share it. A file that
-   * changes meanwhile is found out before each job (MODEL_CHANGED), and not within one: see docs/models.md. `false`: read
-   * it into memory of this process, after which the file is not needed any more. Default: true.
+   * Map the model's file into memory, where the system reads of it what is needed, and several processes share it. A
+   * file that changes meanwhile is found out before each job (MODEL_CHANGED), and not within one: see docs/models.md.
+   * `false`: read it into memory of this process, after which the file is not needed any more. Default: true.
    */
   mmap?: boolean | undefined
   /**
-   * Load the file in a child process first, so that a file that lies about itself cannot end this one. The child has two
-   * minutes, and a second for each 10 MB. Default: false.
+   * Load the file in a child process first, so that a file that lies about itself cannot end this one. The child has
+   * two minutes, and a second for each 10 MB. Default: false.
    */
   probe?: boolean | undefined
   /** Gives up downloading and loading when it fires. */
@@ -148,9 +152,9 @@ export interface ModelOptions {
 export interface PolicyOptions {
   /**
    * `'streaming'` keeps the sinks and the latest tokens, without end. The others are what the paper compares it with,
-   * with the same number of tokens, sinks + window: `'dense'` keeps everything, and fails when it is full; `'window'`
-   * keeps the latest without sinks, and loses its mind when the first token leaves; `'recompute'` decodes the latest
-   * afresh for each new token: right, and slow. Default: `'streaming'`.
+   * at the same number of tokens, sinks + window. `'dense'` keeps everything, and fails when it is full. `'window'`
+   * keeps the latest tokens without sinks; its text breaks down when the first token leaves. `'recompute'` decodes the
+   * latest tokens again for each new token, which is right and slow. Default: `'streaming'`.
    */
   policy?: 'streaming' | 'dense' | 'window' | 'recompute' | undefined
   /**
@@ -180,35 +184,36 @@ export interface ChatOptions<Arguments = any> extends PolicyOptions, SamplingOpt
   /** The system prompt. Default: none, or the model's own. */
   system?: string | undefined
   /**
-   * Keep the system prompt for good, as the sinks; `true` also where it is longer than `pinShare` allows. Default: true when
-   * `sinks` is not given and `pinShare` allows it; where it is not pinned, `onWarning` hears of it.
+   * Keep the system prompt for good, as the sinks; `true` also where it is longer than `pinShare` allows. Default: true
+   * when `sinks` is not given and `pinShare` allows it; where it is not pinned, `onWarning` hears of it.
    */
   pinSystem?: boolean | undefined
   /** The share of the cache (sinks and window) that a pinned system prompt may have, over 0 to 1. Default: 0.25. */
   pinShare?: number | undefined
   /**
-   * What leaves when the window is full. `'turn'`: whole turns, the oldest first, so that the cache holds the system prompt
-   * and whole turns at every moment; a turn that is larger than the window leaves by tokens. `'token'`: the oldest token,
-   * as in the paper. Other policies than `'streaming'` know tokens alone, and so do, with a warning, templates that change
-   * earlier turns when later ones come. Default: `'token'`.
+   * What leaves when the window is full. `'turn'`: whole turns, the oldest first, so that the cache always holds the
+   * system prompt and whole turns. A turn that is larger than the window leaves by tokens. `'token'`: the oldest token,
+   * as in the paper. Other policies than `'streaming'` know tokens alone, and so do, with a warning, templates that
+   * change earlier turns when later ones come. Default: `'token'`.
    */
   evict?: 'token' | 'turn' | undefined
   /** The conversation so far, oldest first, of any length. Default: none. */
   messages?: ChatMessage[] | undefined
   /**
-   * How much of `messages` is decoded: what sinks and window hold of it (`'window'`), or all, as the paper does (`'all'`),
-   * so that what stays has seen what left. Default: `'window'`.
+   * How much of `messages` is decoded: what sinks and window hold of it (`'window'`), or all, as the paper does
+   * (`'all'`), so that what stays has seen what left. Default: `'window'`.
    */
   restore?: 'window' | 'all' | undefined
   /**
-   * Tools that the model may call. They are told by the template where it can, else in the system prompt, and are pinned with
-   * it. Tools with `execute` are run, and the model goes on with what came of them. Default: none.
+   * Tools that the model may call. The template describes them to the model if it can, else the system prompt does.
+   * They are pinned with it. Tools with `execute` are run, and the model continues with their results. Default: none.
    */
   tools?: Tools<Arguments> | undefined
   /**
    * The reasoning of models that think before they answer comes as events of its own, and stays out of `content`.
-   * `'template'`: how long it stays in the cache is as the model's template has it, for most until the next turn. `'keep'`: as
-   * long as any text. `'drop'`: until the next turn. `'text'`: it is text like any other. Default: `'template'`.
+   * `'template'`: how long it stays in the cache is as the model's template has it, for most until the next turn.
+   * `'keep'`: as long as any text. `'drop'`: until the next turn. `'text'`: it is text like any other. Default:
+   * `'template'`.
    */
   reasoning?: 'template' | 'keep' | 'drop' | 'text' | undefined
   /** What `chat.messages` holds: the messages still in the window, or all of them for good. Default: `'window'`. */
@@ -220,13 +225,13 @@ export interface ChatOptions<Arguments = any> extends PolicyOptions, SamplingOpt
 /** What `restoreChat` takes: sampling options and a template in place of those that were saved. */
 export interface RestoreOptions<Arguments = any> extends SamplingOptions {
   /**
-   * A chat template (Jinja). Default: the one that was saved, else the model's. With another one than it was saved with the
-   * messages are decoded again.
+   * A chat template (Jinja). Default: the one that was saved, else the model's. With another one than it was saved with
+   * the messages are decoded again.
    */
   chatTemplate?: string | undefined
   /**
-   * The tools of the chat, which are not saved: the same ones, to go on as if nothing had been. Of others, or none, the model
-   * is told in place of those that it knew: by other sinks where the system prompt is pinned, else the messages are decoded
+   * The tools of the chat, which are not saved: the same ones, to go on as if nothing had been. Others, or none,
+   * replace those that the model knew: by other sinks where the system prompt is pinned, else the messages are decoded
    * again. Default: none.
    */
   tools?: Tools<Arguments> | undefined
@@ -241,9 +246,9 @@ export interface TextOptions {
 /** What `embed` takes. */
 export interface EmbedOptions {
   /**
-   * What of the last layer's states, one for each token, becomes the vector: the mean of all (`'mean'`), that of the last
-   * token (`'last'`), or that of the first (`'cls'`), which in a model that generates text has seen nothing else. Default:
-   * what the model's file says, else `'mean'`.
+   * How the last layer's states, one for each token, become the vector: their mean (`'mean'`), the last token's
+   * (`'last'`), or the first token's (`'cls'`). In a model that generates text, the first token has seen nothing else.
+   * Default: what the model's file says, else `'mean'`.
    */
   pooling?: 'mean' | 'last' | 'cls' | undefined
   /** Make each vector's length 1. Default: true. */
@@ -254,13 +259,19 @@ export interface EmbedOptions {
 
 /** What one reply takes. */
 export interface GenerateOptions extends SamplingOptions {
-  /** A reply has at most so many tokens, 1 or more; where tools are run, each round has a reply of its own. Default: no limit. */
+  /**
+   * A reply has at most so many tokens, 1 or more; where tools are run, each round has a reply of its own. Default: no
+   * limit.
+   */
   maxTokens?: number | undefined
-  /** The reply ends before any of these texts: at most 16 of them, each of at most 256 bytes in UTF-8. Default: none. */
+  /**
+   * The reply ends before any of these texts: at most 16 of them, each of at most 256 bytes in UTF-8. Default: none.
+   */
   stop?: string | string[] | undefined
   /**
-   * Milliseconds for all of it, more than 0: from the first event that is asked for, waiting for other turns and for a place in
-   * the cache included, and tools. What has come by then stays; the reason is `time`. Default: no limit.
+   * Milliseconds for the whole turn, more than 0, from the first event that is asked for. They include waiting for
+   * other turns and for a place in the cache, and the run time of tools. What has come by then stays; the reason is
+   * `time`. Default: no limit.
    */
   timeLimit?: number | undefined
   /** Ends the reply when it fires. */
@@ -268,50 +279,54 @@ export interface GenerateOptions extends SamplingOptions {
   /** Where several chats wait for a place in the cache, the one with the highest priority comes first. Default: 0. */
   priority?: number | undefined
   /**
-   * Tell the log-probability of each token of the reply, in the `text` events, and of so many of the likeliest in its place:
-   * 0 to 100. They are the model's own, before anything of sampling. Default: none are told.
+   * Tell the log-probability of each token of the reply, in the `text` events, and of so many of the likeliest in its
+   * place: 0 to 100. They are the model's own, before anything of sampling. Default: none are told.
    */
   logprobs?: number | undefined
   /**
-   * A grammar that the reply must follow, in llama.cpp's GBNF, of at most 1 MB; `root` is where it begins. With `triggers`, it
-   * only begins where the first of these texts is written, and must itself be able to begin with each of them (INVALID_OPTION): for replies
-   * that are free until then. One that leaves ever more ways open ends the reply (GRAMMAR_TOO_COMPLEX) once a token takes more
-   * than two million steps, a quarter of a second. Default: none.
+   * A grammar that the reply must follow, in llama.cpp's GBNF, of at most 1 MB; `root` is where it begins. With
+   * `triggers`, the reply is free until the first of these texts, and the grammar begins there. It must be able to
+   * begin with each of them (INVALID_OPTION). One that leaves ever more ways open ends the reply (GRAMMAR_TOO_COMPLEX)
+   * once a token takes more than two million steps, a quarter of a second. Default: none.
    */
   grammar?: string | { source: string; triggers?: string[] | undefined } | undefined
-  /** How the reply begins, in the words of the caller: the model goes on from there. Not with a grammar. Default: nothing. */
+  /**
+   * How the reply begins, in the words of the caller: the model goes on from there. Not with a grammar. Default:
+   * nothing.
+   */
   startWith?: string | undefined
   /**
-   * The reply is JSON that fulfils a schema: a JSON schema, a schema of a library that can write itself as one (Zod 4.2,
-   * ArkType; Standard Schema), or `'json'` for any object. `ask()` and `candidates()` return it as `value`, checked by that
-   * library; `stream()` has the text alone, which the library does not check. Which keywords there are,
-   * docs/structured-output.md says; others are refused by name. Give enough `maxTokens`. With tools, a reply is either calls or
-   * this, and after `maxToolRounds` it is this. Not together with `grammar`. Default: text.
+   * The reply is JSON that fulfils a schema: a JSON schema, a schema of a library that can write itself as one (Zod
+   * 4.2, ArkType; Standard Schema), or `'json'` for any object. `ask()` and `candidates()` return it as `value`,
+   * checked by that library; `stream()` has the text alone, which the library does not check. Which keywords there are,
+   * docs/structured-output.md says; others are refused by name. Give enough `maxTokens`. With tools, a reply is either
+   * calls or this, and after `maxToolRounds` it is this. Not together with `grammar`. Default: text.
    */
   responseFormat?: JsonSchema | StandardSchema | 'json' | undefined
   /**
-   * Whether the reply may call tools (`'auto'`), must not (`'none'`), must call at least one (`'required'`) or this one.
-   * Default: `'auto'`.
+   * Whether the reply may call tools (`'auto'`), must not (`'none'`), must call at least one (`'required'`) or this
+   * one. Default: `'auto'`.
    */
   toolChoice?: ToolChoice | undefined
   /** How often in one turn tools are run and the model goes on, 1 to 1,000. Default: 8. */
   maxToolRounds?: number | undefined
   /**
-   * A turn that is left, runs out of time or fails before anything of its reply has been delivered leaves no trace: neither in
-   * `messages` nor in the cache. With true, what was said stays there, with an empty reply, and leaving waits until it has been
-   * made tokens; what is left while it waits for another turn has not been said. A chat that has a few of these may answer
-   * nothing from then on: models go on as they began. Of a sequence, it changes nothing. Default: false.
+   * A turn that is left, runs out of time or fails before anything of its reply has been delivered leaves no trace:
+   * neither in `messages` nor in the cache. With true, the input stays there, with an empty reply, and leaving waits
+   * until it has been tokenized. A turn that is left while it waits for another one leaves no trace. A chat that has a
+   * few of these may answer nothing from then on: models go on as they began. Of a sequence, it changes nothing.
+   * Default: false.
    */
   keepUnanswered?: boolean | undefined
   /**
-   * Speculation without a draft model: where the latest tokens have occurred before in the conversation (its last
-   * 65,536 tokens, evicted ones included, from the first reply with this option on), what followed them there is
-   * decoded along with the next token, and kept as far as the sampler chooses the same. Faster where a reply repeats
+   * Speculation without a draft model. If the latest tokens have occurred before in the conversation, what followed
+   * them there is decoded along with the next token, and kept as far as the sampler chooses the same. The last 65,536
+   * tokens are searched, evicted ones included, from the first reply with this option on. Faster where a reply repeats
    * what was said, such as a text to be edited; tries nothing while that would not pay. Tokens are chosen as without
-   * it, by the same draws; but a batch of several tokens rounds its logits a little differently than single ones, and
-   * once the window is full its tokens still see the few that leave with it, so a reply need not be the same to the
-   * letter, or repeatable: that is why it is off by default. Recurrent and hybrid models and the policy `recompute` do
-   * without it, and so does `reanchorEvery: 1` while tokens are being evicted. Default: false.
+   * it, by the same draws. But a batch of several tokens rounds its logits a little differently than single ones. Once
+   * the window is full, a batch also still sees the few tokens that leave with it. So a reply need not be the same to
+   * the letter, or repeatable: that is why it is off by default. Recurrent and hybrid models and the policy `recompute`
+   * do without it, and so does `reanchorEvery: 1` while tokens are being evicted. Default: false.
    */
   speculation?: boolean | undefined
 }

@@ -6,8 +6,8 @@ import type { PartialCall } from './partial-call.js'
 type Expecting = 'object' | 'key' | 'colon' | 'value'
 
 /**
- * Reads a call that is a JSON object with a name and arguments, and passes on both as they come. Models write the keys in
- * one order or the other, call the arguments one thing or another, and some write them as JSON in a string.
+ * Reads a call that is a JSON object with a name and arguments, and passes on both as they come. Models write the keys
+ * in one order or the other, call the arguments one thing or another, and some write them as JSON in a string.
  */
 export class CallObject {
   complete = false

@@ -2,7 +2,9 @@ import type { CallSyntax } from '../tools/call-syntax.js'
 import { isCut, MarkerScanner } from './marker-scanner.js'
 import { type CallContext, PartialCall } from './partial-call.js'
 
-/** What may stand around calls that are complete: separators, what is left of lists and fences, one bracket too many. */
+/**
+ * What may stand around calls that are complete: separators, what is left of lists and fences, one bracket too many.
+ */
 const filler = /[\s,;`}\]]/
 
 /**

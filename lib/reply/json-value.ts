@@ -1,14 +1,14 @@
 import { isSpace } from './marker-scanner.js'
 
 /**
- * Follows one JSON value through a text that comes in pieces, up to its end. It looks at strings and brackets only; that
- * all is right is for `JSON.parse` to say, once.
+ * Follows one JSON value through a text that comes in pieces, up to its end. It looks at strings and brackets only;
+ * that all is right is for `JSON.parse` to say, once.
  */
 export class JsonValue {
   complete = false
   /**
-   * What the last `read` has read of the value. Line breaks and the like that stand bare in a string, as models do write
-   * them, are escaped.
+   * What the last `read` has read of the value. Line breaks and the like that stand bare in a string, as models do
+   * write them, are escaped.
    */
   piece = ''
   #depth = 0

@@ -10,7 +10,8 @@ export interface FoundMarker {
 /** Looks for the first of several markers in a text of which more is to come. */
 export class MarkerScanner {
   readonly #markers: readonly string[]
-  // One pattern for all, since looking for each by itself would read far ahead again and again for one that never comes.
+  // One pattern for all, since looking for each by itself would read far ahead again and again for one that never
+  // comes.
   readonly #pattern: RegExp
   readonly #maxLength: number
 

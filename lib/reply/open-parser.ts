@@ -6,8 +6,8 @@ import type { CallContext } from './partial-call.js'
 import { XmlCallParser } from './xml-call-parser.js'
 
 /**
- * The reader for what follows the opening of a call. `raw` is what has been read of it, `next` the first character after
- * it that is no white space.
+ * The reader for what follows the opening of a call. `raw` is what has been read of it, `next` the first character
+ * after it that is no white space.
  */
 export function openParser(context: CallContext, syntax: CallSyntax, raw: string, next: string): CallParser {
   switch (syntax.body) {

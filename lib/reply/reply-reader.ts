@@ -28,11 +28,11 @@ export interface ReplyReaderOptions {
 }
 
 /**
- * Splits what a model writes, as it comes in, into text, reasoning and tool calls. It keeps back only what may be the start
- * of a mark, and takes any text whatsoever without throwing.
+ * Splits what a model writes, as it comes in, into text, reasoning and tool calls. It keeps back only what may be the
+ * start of a mark, and takes any text whatsoever without throwing.
  *
- * Every character of the reply is in a `text` part or in the `raw` of a call, in order, but for reasoning with its marks
- * and the white space around them, and for marks that a syntax ignores.
+ * Every character of the reply is in a `text` part or in the `raw` of a call, in order. Left out are reasoning with its
+ * marks and the white space around them, and marks that a syntax ignores.
  */
 export class ReplyReader {
   readonly #syntax: CallSyntax
@@ -50,10 +50,10 @@ export class ReplyReader {
   readonly #callsOrText: boolean
   // Nothing but text comes from here on.
   #plain = false
-  // Whether nothing but white space has come since the start, the reasoning, or a call. Only here reasoning may begin: a
-  // text that mentions the mark goes on as text.
+  // Whether nothing but white space has come since the start, the reasoning, or a call. Only here reasoning may begin:
+  // a text that mentions the mark goes on as text.
   #fresh: boolean
-  // White space at the start of the reasoning, and after it, is nobody's.
+  // White space at the start of the reasoning and after it is dropped.
   #skipSpace: boolean
   #opened: string | undefined
   #calls: CallParser | undefined
@@ -128,7 +128,9 @@ export class ReplyReader {
     return this.#reasoning !== undefined || this.#bare !== undefined || this.#callsOrText
   }
 
-  /** Where reasoning may begin, or a call without a mark, and where it is decided what a reply is that is calls or text. */
+  /**
+   * Where reasoning may begin, or a call without a mark, and where it is decided what a reply is that is calls or text.
+   */
   #readStart(): boolean {
     const start = afterSpace(this.#rest, this.#at)
     const waits =

@@ -20,7 +20,9 @@ export interface BuildRequest extends BuildOptions {
   source?: string
   /** A git tag of llama.cpp, cloned from its repository. */
   tag?: string
-  /** Where the libraries go. Default: a folder of their own in the user's cache, where `libraries: 'built'` finds them. */
+  /**
+   * Where the libraries go. Default: a folder of their own in the user's cache, where `libraries: 'built'` finds them.
+   */
   out?: string
   /** Compilers at once. Default: as many as there are processors. */
   jobs?: number

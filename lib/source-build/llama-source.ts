@@ -36,7 +36,8 @@ const repository = 'https://github.com/ggml-org/llama.cpp'
  * llama.cpp's source: the folder named, a tag cloned from its repository, or the one that the prebuilt libraries were
  * built from. What is fetched stays in the user's cache, and is fetched once for all processes.
  *
- * @throws {StreamingLLMError} BUILD_FAILED where it cannot be had; CHECKSUM_MISMATCH where the package is not the known one
+ * @throws {StreamingLLMError} BUILD_FAILED where it cannot be had; CHECKSUM_MISMATCH where the package is not the known
+ * one
  */
 export async function llamaSource(
   { source, tag }: SourceChoice,
@@ -74,7 +75,10 @@ export async function llamaSource(
   return { folder, release, name: release }
 }
 
-/** The source that the prebuilt libraries were built from; out of `bundle`, where the package is on this machine already. */
+/**
+ * The source that the prebuilt libraries were built from; out of `bundle`, where the package is on this machine
+ * already.
+ */
 export function packagedSource(run: RunStep, say: (line: string) => void, bundle?: string): Promise<string> {
   return fetched(`node-llama-cpp-${sourcePackage.version}`, async unfinished => {
     const workshop = await mkdtemp(`${unfinished}-package-`)
@@ -120,7 +124,9 @@ async function fetched(name: string, fetch: (unfinished: string) => Promise<void
   return await madeOnce(folder, fetch)
 }
 
-/** @throws {StreamingLLMError} BUILD_FAILED where a folder is no source of llama.cpp, or one too old to name its release */
+/**
+ * @throws {StreamingLLMError} BUILD_FAILED where a folder is no source of llama.cpp, or one too old to name its release
+ */
 export async function readRelease(folder: string): Promise<string> {
   const file = path.join(folder, 'CMakeLists.txt')
   let text: string

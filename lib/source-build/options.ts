@@ -10,7 +10,10 @@ export interface BuildOptions {
   vulkan?: boolean
   /** For models spread over several machines, with the server that the others run. */
   rpc?: boolean
-  /** For this machine's processor alone, with all that it can do. Default: for all processors, as the prebuilt libraries are. */
+  /**
+   * For this machine's processor alone, with all that it can do. Default: for all processors, as the prebuilt libraries
+   * are.
+   */
   native?: boolean
   /** Definitions for cmake beside these, such as `CMAKE_CUDA_ARCHITECTURES=89`. */
   definitions?: string[]

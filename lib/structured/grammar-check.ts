@@ -14,17 +14,17 @@ const maxSteps = 5_000_000
 export type ImpossibleTrigger = (grammar: string, triggers: readonly string[]) => number
 
 /**
- * Checks a grammar in GBNF before the native side reads it, so that whoever wrote it is told the line. What passes has a rule
- * `root`, refers to no rule that is missing, defines none twice, has no left recursion (which includes a group with an
- * empty choice that is repeated without limit) and is within these limits, which llama.cpp needs: 1 MiB, parentheses 100 deep,
- * 50,000 rules and 250,000 elements as llama.cpp counts them, which makes a rule of every group and of every optional
- * repetition, and repetitions below 2000 times.
+ * Checks a grammar in GBNF before the native side reads it, so that errors name the line. What passes has a rule
+ * `root`, refers to no rule that is missing, defines none twice, and has no left recursion. A group with an empty
+ * choice that is repeated without limit counts as left recursion. It is also within limits that llama.cpp needs: 1 MiB,
+ * parentheses 100 deep, 50,000 rules, 250,000 elements, and repetitions below 2000 times. llama.cpp counts a rule for
+ * every group and every optional repetition.
  *
  * How much time it takes while text is generated shows only then: GRAMMAR_TOO_COMPLEX.
  *
  * @param call the function whose caller is told
- * @param triggers the texts that make it active, each of which it must be able to begin with: what comes from there on is a
- * text of the grammar, so that any other trigger could never be written
+ * @param triggers the texts that make it active. The grammar must be able to begin with each: the text from the trigger
+ * on has to follow it, so any other trigger could never be written
  * @throws {StreamingLLMError} INVALID_OPTION with `details.line`, from 1, where one line is to blame
  */
 export function checkGrammar(

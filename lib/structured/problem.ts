@@ -3,7 +3,10 @@
  * The functions that a caller sees turn it into a `StreamingLLMError`.
  */
 export class Problem extends Error {
-  /** `where` is a path into the schema as a caller would write it, or empty for the whole; `line` is the grammar's, from 1. */
+  /**
+   * `where` is a path into the schema as a caller would write it, or empty for the whole; `line` is the grammar's, from
+   * 1.
+   */
   constructor(
     readonly where: string,
     message: string,

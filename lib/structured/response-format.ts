@@ -22,7 +22,7 @@ export function readResponseFormat(given: unknown, call: string): ResponseFormat
       ? { schema: { type: 'object' }, ofLibrary: false }
       : readSchema(given, call, 'responseFormat', ["'json'"])
   const format = { ...read, grammar: schemaGrammar(read.schema, call, read.ofLibrary) }
-  // Only what nobody can change meanwhile.
+  // Only what cannot change later.
   if (typeof given === 'object' && given !== null && reading(call, 'responseFormat', () => Object.isFrozen(given)))
     known.set(given, format)
   return format
@@ -38,9 +38,9 @@ const cures: Record<string, string> = {
 /**
  * The value of a finished reply.
  *
- * @throws {StreamingLLMError} OUTPUT_INCOMPLETE where the reply ended before its JSON did, or with calls that the caller has to
- * answer; OUTPUT_INVALID where the schema's own library does not agree with it. `signal.reason`, where that fires before the
- * library has said so
+ * @throws {StreamingLLMError} OUTPUT_INCOMPLETE where the reply ended before its JSON did, or with calls that the
+ * caller has to answer; OUTPUT_INVALID where the schema's own library does not agree with it. `signal.reason`, where
+ * that fires before the library has said so
  */
 export async function readOutput(
   { validate }: ResponseFormat,

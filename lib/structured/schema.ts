@@ -29,9 +29,10 @@ export interface ReadSchema {
 }
 
 /**
- * Reads a JSON schema, or a schema of a library that can write itself as one: by Standard Schema's `jsonSchema` (Zod from 4.2
- * on), by a method `toJSONSchema()`, or ArkType's `toJsonSchema()`. What such a library has written, as by `z.toJSONSchema()`,
- * is a JSON schema like any other, as it stands. `besides`: what else may stand there, for the message.
+ * Reads a JSON schema, or a schema of a library that can write itself as one: by Standard Schema's `jsonSchema` (Zod
+ * from 4.2 on), by a method `toJSONSchema()`, or ArkType's `toJsonSchema()`. What such a library has written, as by
+ * `z.toJSONSchema()`, is a JSON schema like any other, as it stands. `besides`: what else may stand there, for the
+ * message.
  *
  * @throws {StreamingLLMError} INVALID_OPTION; with the library's own error as `cause` where it cannot write the schema
  */
@@ -67,9 +68,9 @@ function readWhole(given: unknown, call: string, where: string, besides: readonl
 }
 
 /**
- * Whether an object with `~standard` is a JSON schema all the same, as Zod writes them: plain data, with the schema that it was
- * made of hidden behind it, which knows nothing of what has been changed since. The libraries' own objects are functions,
- * instances of classes, or plain ones that show their `~standard` (Valibot) or methods.
+ * Whether an object with `~standard` is still a JSON schema, as Zod writes them. It is plain data, with the original
+ * schema hidden behind it, which does not know of later changes. The libraries' own objects are functions, instances of
+ * classes, or plain ones that show their `~standard` (Valibot) or methods.
  */
 function isWritten(given: Record<string, unknown>): boolean {
   if (typeof given === 'function') return false
@@ -107,7 +108,8 @@ function asJsonSchema(
 }
 
 /**
- * A library's schema as a model is told of it: of a pattern and a format that say the same, the one that it understands.
+ * A library's schema as a model is told of it: of a pattern and a format that say the same, the one that it
+ * understands.
  */
 export function promptSchema(schema: JsonSchema): JsonSchema {
   return withoutDoubles(schema) as JsonSchema

@@ -18,7 +18,9 @@ export interface ChatTemplateOptions {
   eosToken?: string
   /** Texts of the control tokens of the vocabulary. */
   specialTokens: readonly string[]
-  /** What one rendering of a short conversation may cost, and how much it may write. What is left out has its default. */
+  /**
+   * What one rendering of a short conversation may cost, and how much it may write. What is left out has its default.
+   */
   limits?: Partial<RenderLimits>
   /** Variables that the template gets each time, such as `tools`. */
   variables?: Readonly<Record<string, unknown>>
@@ -63,16 +65,16 @@ export class ChatTemplate {
   }
 
   /**
-   * True when the template was found to render turns independently of the earlier ones, so that `continueTurn` is exact.
-   * Found out at the first use, by rendering small conversations.
+   * True when the template was found to render turns independently of the earlier ones, so that `continueTurn` is
+   * exact. Found out at the first use, by rendering small conversations.
    */
   get incremental(): boolean {
     return this.#probed().incremental
   }
 
   /**
-   * True when the template changes or drops `<think>` blocks of earlier replies: after a reply with one, `continueTurn`
-   * gives the right text, but what is in the cache before it isn't what the template would give.
+   * True when the template changes or drops `<think>` blocks of earlier replies. After a reply with one, `continueTurn`
+   * gives the right text, but the cache before it differs from what the template would give.
    */
   get rewritesReasoning(): boolean {
     return this.#probed().rewritesReasoning
@@ -82,8 +84,8 @@ export class ChatTemplate {
    * A whole conversation from its start: for the first turn, for restored histories, and for templates that aren't
    * incremental. `addGenerationPrompt` opens the assistant's reply.
    *
-   * Throws `TEMPLATE_FAILED` where the template raises, fails, or exceeds a limit; `INVALID_OPTION` for messages whose role
-   * is no plain word or whose content is no string; `TEXT_TOO_LONG` for more than 64 million characters.
+   * Throws `TEMPLATE_FAILED` where the template raises, fails, or exceeds a limit; `INVALID_OPTION` for messages whose
+   * role is no plain word or whose content is no string; `TEXT_TOO_LONG` for more than 64 million characters.
    */
   render(messages: readonly TemplateMessage[], addGenerationPrompt: boolean): PromptPiece[] {
     return atOnce(this.renderInParts(messages, addGenerationPrompt))
@@ -96,9 +98,9 @@ export class ChatTemplate {
   }
 
   /**
-   * The start of the prompt that is the leading system message alone, up to the end of that message: what would be pinned
-   * as sinks. It is a prefix of the rendering of any conversation that begins with that message. Undefined where the
-   * template refuses system messages or puts them into the user's turn.
+   * The start of the prompt that is the leading system message alone, up to the end of that message: what would be
+   * pinned as sinks. It is a prefix of the rendering of any conversation that begins with that message. Undefined where
+   * the template refuses system messages or puts them into the user's turn.
    *
    * Throws as `render`.
    */
@@ -153,7 +155,10 @@ export class ChatTemplate {
     return undefined
   }
 
-  /** What follows the end of the marked reply, which is the last one but for the turn after it; undefined if that is unclear. */
+  /**
+   * What follows the end of the marked reply, which is the last one but for the turn after it; undefined if that is
+   * unclear.
+   */
   #turnText(messages: readonly TemplateMessage[], mark: string): string | undefined {
     const whole = this.#template.render(messages, true)
     const start = whole.indexOf(mark)
@@ -162,7 +167,10 @@ export class ChatTemplate {
     return after.slice(this.#replyEnd(messages.slice(0, -1), mark, after))
   }
 
-  /** How many characters of what comes `after` a marked reply belong to that reply: those that come without a next turn as well. */
+  /**
+   * How many characters of what comes `after` a marked reply belong to that reply: those that come without a next turn
+   * as well.
+   */
   #replyEnd(upToReply: readonly TemplateMessage[], mark: string, after: string): number {
     const alone = this.#afterReply(upToReply, mark)
     let end = 0
@@ -186,12 +194,13 @@ export class ChatTemplate {
   }
 
   /**
-   * What follows the assistant's own text in the cache: the end of its turn, the new messages, and the opening of the next
-   * reply. Its cost doesn't depend on the length of the history, since it is rendered after a short dummy conversation.
+   * What follows the assistant's own text in the cache: the end of its turn, the new messages, and the opening of the
+   * next reply. Its cost doesn't depend on the length of the history, since it is rendered after a short dummy
+   * conversation.
    *
-   * Replies count as they were generated: where a template trims them, the white space around a reply stays in the cache,
-   * though a rendering in whole wouldn't have it. Where a template writes white space before replies that its opening of a
-   * reply doesn't have (Llama 2), the reply's own leading white space is in its place.
+   * Replies count as they were generated. Where a template trims them, the white space around a reply stays in the
+   * cache, though a rendering of the whole conversation would not have it. Where a template writes white space before
+   * replies that its opening of a reply doesn't have (Llama 2), the reply's own leading white space is in its place.
    *
    * Throws as `render`, and `TEMPLATE_FAILED` if the template isn't `incremental`.
    */
@@ -238,7 +247,10 @@ export class ChatTemplate {
     }
   }
 
-  /** Templates look at the calls when they write the answers, and some write nothing else of such a reply: so no mark in it says where it ends. */
+  /**
+   * Templates read the calls when they write the answers, and some write nothing else of such a reply. So no mark in it
+   * says where it ends.
+   */
   *#afterCalls(
     before: readonly TemplateMessage[],
     reply: readonly TemplateMessage[],

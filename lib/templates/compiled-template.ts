@@ -10,16 +10,16 @@ import { WorkBudget, WorkExceeded } from './work-budget.js'
 /** Longest source of a template that is compiled; the longest known ones have some 20,000 characters. */
 const sourceLimit = 250_000
 /**
- * Longest run of white space in a source. Jinja looks for `generation` tags by an expression that takes the square of the
- * length of each run.
+ * Longest run of white space in a source. Jinja looks for `generation` tags by an expression that takes the square of
+ * the length of each run.
  */
 const whiteSpaceLimit = 1_000
 
 /** What one rendering may cost and write, where nothing else is said: see `allowance`. */
 export const renderLimits: RenderLimits = { steps: 500_000, size: 1_000_000 }
-// What a history adds, so that a long one is not blamed on its template. Of 68 templates that models come with the
-// dearest takes 1,400 steps for one short message, 1,100 for each of 100 messages, 0.15 for each character of long ones,
-// and 80 for each value in the definitions of tools.
+// What a history adds, so that a long one is not blamed on its template. Of 68 templates of models, the most expensive
+// takes 1,400 steps for one short message and 1,100 for each of 100 messages. It takes 0.15 for each character of long
+// ones, and 80 for each value in the definitions of tools.
 const stepsPerMessage = 5_000
 const stepsPerValue = 500
 const stepsPerCharacter = 1
@@ -54,7 +54,10 @@ export class CompiledTemplate {
   /** Steps left to renderings that share them. */
   #shared: number | undefined
 
-  /** `further`: variables that every rendering has, such as `tools`. Throws `TEMPLATE_FAILED` for a source that is too long or doesn't compile. */
+  /**
+   * `further`: variables that every rendering has, such as `tools`. Throws `TEMPLATE_FAILED` for a source that is too
+   * long or doesn't compile.
+   */
   constructor(
     source: string,
     variables: TemplateVariables,
@@ -127,7 +130,7 @@ export class CompiledTemplate {
 
   /**
    * Runs what renders many small conversations to find something out. Together they may do the work of a few, so that a
-   * template that is slow, yet within the limits, does not hold the process for a hundred times as long.
+   * slow template within the limits does not block the process for a hundred times as long.
    */
   together<T>(work: () => T): T {
     if (this.#shared !== undefined) return work()

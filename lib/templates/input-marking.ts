@@ -6,28 +6,28 @@ import type { TextRange } from './prompt-pieces.js'
 import type { SpecialTokens, TokenOccurrence } from './special-tokens.js'
 import type { UnusedCharacters } from './unused-characters.js'
 
-// Who wrote a special token: the template, or a person?
+// Does a special token come from the template, or from a message?
 //
 // The text of a prompt is always the plain rendering of the real messages, so that nothing of what the template does
 // with them (trim, tests for a prefix, splitting at a marker) is disturbed. What is wanted is only, for each special
 // token in that text, whether some of its characters came from a message. Escaping the tokens in the messages before
-// rendering wouldn't do: it misses those that come about at a seam, from a message's end and the template's next
-// characters, or when the template cuts or joins messages, and it changes what the template's tests see. Markers around
-// contents change more: they keep `trim` from trimming.
+// rendering would not do. It misses tokens that arise at a seam, from a message's end and the template's next
+// characters, or when the template cuts or joins messages. It also changes what the template's tests see. Markers
+// around contents change more: they keep `trim` from trimming.
 //
 // So the conversation is rendered a second time, as a *shadow*: in each message every character that occurs in any
 // special token is replaced by a stand-in, one for one. White space, lengths, and all other characters stay the same,
-// so templates do the same with it. Where the shadow shows a stand-in, a person's character is. This holds for
-// tokens in whole, for fragments at seams, and whatever the template cut away. That the shadow has the same length and
-// the same characters elsewhere is verified, not assumed.
+// so templates do the same with it. Where the shadow shows a stand-in, the character comes from a message. This holds
+// for tokens in whole, for fragments at seams, and whatever the template cut away. That the shadow has the same length
+// and the same characters elsewhere is verified, not assumed.
 //
 // Templates may also look for text of their own in the messages (`</think>`, `<tool_response>`); the shadow keeps such
-// literals readable. First only those that are no part of a special token, which costs no certainty; if the shadow still
-// comes out differently, all of them: then special tokens that a kept literal could be a part of are no longer known to
-// be the template's, and become text unless the template writes just as many of them where nothing is kept. If all
-// that fails (contents written as escaped JSON, say), those special tokens become text of which the messages hold the
-// start or the end. In doubt a token is text: then the model sees an
-// odd spelling, while a person's text taken for a control token would let them speak as somebody else.
+// literals readable. First only literals that are no part of a special token, which costs no certainty. If the shadow
+// still comes out differently, all literals are kept. Then a special token that overlaps a kept literal is no longer
+// known to be the template's. It becomes text, unless the template writes just as many of them where nothing is kept.
+// If all that fails (for example where contents are written as escaped JSON), a special token becomes text if the
+// messages hold its start or its end. In doubt a token is text. Then the model only sees an odd spelling, while user
+// text that became a control token could open a turn of another role.
 
 const nothing: readonly string[] = []
 
@@ -43,7 +43,7 @@ interface Tables {
   originals: Uint16Array
 }
 
-/** Renders conversations with knowledge of who wrote what. */
+/** Renders conversations, and marks which characters come from the messages. */
 export class MarkedRenderer {
   readonly #template: CompiledTemplate
   readonly #special: SpecialTokens
@@ -175,7 +175,10 @@ function characterTable(from: readonly string[], to: readonly string[]): Uint16A
   return table
 }
 
-/** The text with other characters, but for what `kept` matches. By units and not by an expression: texts may have millions. */
+/**
+ * The text with other characters, but for what `kept` matches. By units and not by an expression: texts may have
+ * millions.
+ */
 function* mapCharacters(text: string, table: Uint16Array, kept: RegExp | undefined): Work<string> {
   const units = new Uint16Array(text.length)
   for (let i = 0; i < text.length; i++) {
@@ -205,7 +208,10 @@ function mapTexts(value: unknown, change: (text: string) => string): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, mapTexts(each, change)]))
 }
 
-/** A byte for each character, 1 where the shadow has a stand-in for it; undefined where the shadow is no shadow of the text. */
+/**
+ * A byte for each character, 1 where the shadow has a stand-in for it; undefined where the shadow is no shadow of the
+ * text.
+ */
 function* inputCharacters(text: string, shadow: string, originals: Uint16Array): Work<Uint8Array | undefined> {
   if (text.length !== shadow.length) return undefined
   const fromInput = new Uint8Array(text.length)
@@ -223,7 +229,10 @@ function* inputCharacters(text: string, shadow: string, originals: Uint16Array):
   return fromInput
 }
 
-/** The special tokens of the text that are, or may be, a person's. What belongs to a token of the template as well stays special. */
+/**
+ * The special tokens of the text that are, or may be, a person's. What belongs to a token of the template as well stays
+ * special.
+ */
 function* plainRanges(
   text: string,
   special: SpecialTokens,
@@ -234,7 +243,7 @@ function* plainRanges(
   const doubts = new Map<string, boolean>()
   const isPlain = ({ start, end, token }: TokenOccurrence): boolean => {
     let doubt = doubts.get(token)
-    // White space has no stand-ins, so of a token of white space it is not known who wrote it.
+    // White space has no stand-ins, so the source of a token of white space is not known.
     if (doubt === undefined) doubts.set(token, (doubt = token.trim() === '' || doubtful(token)))
     return doubt || fromInput.subarray(start, end).includes(1)
   }
@@ -245,7 +254,8 @@ function* plainRanges(
     any = true
   })
   if (!any) return []
-  // Without its own characters a person's token at a seam is broken as well: a person's characters are in none of the template's.
+  // Without its own characters a person's token at a seam is broken as well: a person's characters are in none of the
+  // template's.
   yield* special.each(text, occurrence => {
     if (!isPlain(occurrence)) plain.fill(0, occurrence.start, occurrence.end)
   })

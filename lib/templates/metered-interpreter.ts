@@ -47,9 +47,9 @@ const roundSteps = 8
 const scopesPerStep = 16
 
 /**
- * Jinja's interpreter, where each node costs steps of a budget, and each operation what it costs by the size of what it is
- * given, before it is done. So a template ends after the same work on every machine, and builds nothing of a size that
- * would end the process.
+ * Jinja's interpreter, where each node costs steps of a budget, and each operation what it costs by the size of what it
+ * is given, before it is done. So a template ends after the same work on every machine, and builds nothing of a size
+ * that would end the process.
  */
 export class MeteredInterpreter extends BaseInterpreter {
   readonly #budget: WorkBudget
@@ -354,7 +354,9 @@ export class MeteredInterpreter extends BaseInterpreter {
     if (named.get('sort_keys')?.value === true) this.#spendSorting(value)
   }
 
-  /** Of the keys of all objects within. Called after what it costs to write them was spent, so there is an end to it. */
+  /**
+   * Of the keys of all objects within. Called after what it costs to write them was spent, so there is an end to it.
+   */
   #spendSorting(value: Value): void {
     if (isArray(value)) for (const item of value.value) this.#spendSorting(item)
     if (!isMapping(value)) return

@@ -10,7 +10,9 @@ export interface PromptPiece {
 
 /** What one turn adds to the prompt. */
 export interface TurnPrompt {
-  /** The end of the reply before it, such as `<|im_end|>`, then the turn: its messages, and the opening of the reply. */
+  /**
+   * The end of the reply before it, such as `<|im_end|>`, then the turn: its messages, and the opening of the reply.
+   */
   pieces: PromptPiece[]
   /** At which character of them the turn begins. */
   turnAt: number

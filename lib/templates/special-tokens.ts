@@ -60,8 +60,8 @@ export class SpecialTokens {
   }
 
   /**
-   * All occurrences in order of their start, also those that overlap or lie inside of longer ones: which of them the
-   * tokenizer would take is its own affair, and differs between tokenizers.
+   * All occurrences in order of their start, also those that overlap or lie inside longer ones: tokenizers differ in
+   * which of them they take.
    */
   *each(text: string, visit: (occurrence: TokenOccurrence) => void): Work {
     for (let start = 0; start < text.length; start++) {
@@ -85,7 +85,10 @@ export class SpecialTokens {
     return false
   }
 
-  /** The tokens of which `part` could be some of the text: it holds one, lies in one, or ends or starts as one starts or ends. */
+  /**
+   * The tokens of which `part` could be some of the text: it holds one, lies in one, or ends or starts as one starts or
+   * ends.
+   */
   overlapping(part: string): string[] {
     return this.texts.filter(
       token => token.includes(part) || part.includes(token) || joins(part, token) || joins(token, part),

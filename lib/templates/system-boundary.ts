@@ -4,9 +4,9 @@ import type { ChatMessage } from '../messages.js'
 type Render = (messages: readonly ChatMessage[], addGenerationPrompt: boolean) => string
 
 /**
- * How the end of the system prompt is found: as what stands before the `header` of the user's turn, or, where that header
- * isn't known, by rendering the system message `alone`. The first is better: there are templates that leave a conversation's
- * last message open, and ones that refuse a conversation without a user.
+ * How the end of the system prompt is found: as what stands before the `header` of the user's turn, or, where that
+ * header isn't known, by rendering the system message `alone`. The first is better: there are templates that leave a
+ * conversation's last message open, and ones that refuse a conversation without a user.
  */
 export type SystemBoundary = { by: 'header'; header: string } | { by: 'alone' }
 
@@ -46,8 +46,8 @@ export function findSystemBoundary(
 }
 
 /**
- * What the header of the user's turn may be: what a conversation without a system message opens with (if the template
- * has no default system prompt, which couldn't be told from it), or the header of the system message with the other
+ * What the header of the user's turn may be. Either the text that opens a conversation without a system message, if the
+ * template has no default system prompt, which would look the same. Or the header of the system message with the other
  * role's name. With and without the first token, which may be the one that begins each header.
  */
 function headersOf(

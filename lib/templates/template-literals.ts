@@ -1,8 +1,9 @@
 // Places of a syntax tree whose string literals are only ever written out, not compared with anything.
 const writtenOut = new Set(['body', 'alternate', 'defaultBlock', 'trueExpr', 'falseExpr'])
 
-// The known templates have at most 53, of at most 162 characters but for whole system prompts, which nobody compares with
-// what people wrote. Of those left out nothing is lost but some certainty about who wrote a special token.
+// The known templates have at most 53, of at most 162 characters. Only whole system prompts are longer, and templates
+// do not compare these with messages. Leaving a literal out only costs some certainty about the source of a special
+// token.
 const maxLiterals = 200
 const maxLiteralLength = 200
 

@@ -32,7 +32,9 @@ const reasoned = (i: number): ChatMessage => ({
       : `<think>Thought number ${i}.</think>Answer number ${i}.`,
 })
 
-/** Renders small conversations in whole and turn by turn. A template that refuses a system message is judged without. */
+/**
+ * Renders small conversations in whole and turn by turn. A template that refuses a system message is judged without.
+ */
 export function probeTurns(template: ProbedTemplate): TurnCapabilities {
   const heads: ChatMessage[][] = []
   for (const head of [[], [system]])
@@ -43,8 +45,8 @@ export function probeTurns(template: ProbedTemplate): TurnCapabilities {
 }
 
 /**
- * White space that the template writes between the opening of a reply and the reply is passed over: some templates open
- * a reply without the space that they write before it afterwards, which the models give themselves.
+ * White space between the opening of a reply and the reply is ignored. Some templates open a reply without the space
+ * that they write before it later, since the models write it themselves.
  */
 function sameByTurns(
   template: ProbedTemplate,

@@ -1,6 +1,8 @@
 import { StreamingLLMError } from '../errors.js'
 
-/** Ranges of single UTF-16 units without case, white space or composition: private use first, then Chinese characters. */
+/**
+ * Ranges of single UTF-16 units without case, white space or composition: private use first, then Chinese characters.
+ */
 const ranges: readonly (readonly [number, number])[] = [
   [0xe000, 0xf8ff],
   [0x4e00, 0x9fff],
@@ -19,8 +21,8 @@ export class UnusedCharacters {
   }
 
   /**
-   * That many characters that occur in none of `texts`. The first ones of private use, as a rule: people may write those
-   * as well (icon fonts), and then others are taken.
+   * That many characters that occur in none of `texts`. The first ones of private use, as a rule: people may write
+   * those as well (icon fonts), and then others are taken.
    *
    * Throws `TEMPLATE_FAILED` when so many different characters are used that none are left.
    */

@@ -12,8 +12,8 @@ export class WorkExceeded extends Error {
 }
 
 /**
- * What rendering may cost, counted and not timed: the same template and messages cost the same on every machine, however
- * busy it is. A step is about what evaluating one node of a template costs, some 50 to 500 nanoseconds.
+ * What rendering may cost, counted and not timed: the same template and messages cost the same on every machine,
+ * however busy it is. A step is about what evaluating one node of a template costs, some 50 to 500 nanoseconds.
  */
 export class WorkBudget {
   readonly steps: number

@@ -2,9 +2,9 @@ import { StreamingLLMError } from '../errors.js'
 import type { ChatMessage, ToolCall } from '../messages.js'
 
 /**
- * What is said after `last`, with an answer to each call that it or a reply among it holds: templates want one for each. The
- * answers have the ids of their calls; a call that has none is told to have been cancelled, as when a turn was left.
- * Throws INVALID_OPTION for an answer to a call that nobody has made, or that has been answered.
+ * What is said after `last`, with an answer to each call that it or a reply among it holds: templates want one for
+ * each. The answers have the ids of their calls; a call that has none is told to have been cancelled, as when a turn
+ * was left. Throws INVALID_OPTION for an answer to a call that does not exist, or that has been answered.
  */
 export function withAnswers(last: ChatMessage | undefined, messages: readonly ChatMessage[]): ChatMessage[] {
   const all: ChatMessage[] = []

@@ -23,9 +23,9 @@ export type CallSyntaxName =
   | 'granite'
 
 /**
- * The text around names and arguments, as the model was trained to write it: what opens all calls, what comes before a
- * name, between name and arguments, and after them; what comes between calls, and what ends all. Readers are more
- * lenient; this is what is written: into prompts, and by grammars.
+ * The text around names and arguments, as the model was trained to write it. In order: what opens all calls, what comes
+ * before a name, between name and arguments, after them, between calls, and at the end. Readers are more lenient; this
+ * is what is written: into prompts, and by grammars.
  */
 export interface CallFrame {
   begin: string
@@ -55,9 +55,9 @@ export interface CallSyntax {
   header?: RegExp
   frame: CallFrame
   /**
-   * What a grammar has to wait for: the text that opens calls, or, where that is no single token, or there is none,
-   * everything up to the tool's name. A token may hold more than the end of what opens calls; if the grammar then knew no
-   * such tool, there would be no way on.
+   * What a grammar has to wait for: the text that opens calls. If that is no single token, or there is none, everything
+   * up to the tool's name. A token may hold more than the end of what opens calls; if the grammar then knew no such
+   * tool, there would be no way on.
    */
   trigger: 'open' | 'name'
 }
@@ -215,8 +215,8 @@ export const callSyntaxes: Readonly<Record<CallSyntaxName, CallSyntax>> = {
 }
 
 /**
- * All marks of a syntax. In some vocabularies they are control tokens, whose text is not part of what a model is usually
- * taken to have written; a reader of calls has to get it nevertheless.
+ * All marks of a syntax. In some vocabularies they are control tokens, whose text is usually no part of a reply. A
+ * reader of calls needs it.
  */
 export function syntaxMarks(syntax: CallSyntax): string[] {
   return [...syntax.ignored, ...syntax.open, ...syntax.inner, ...(syntax.close === undefined ? [] : [syntax.close])]

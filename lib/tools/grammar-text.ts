@@ -19,8 +19,8 @@ export function afterReasoning(rules: GrammarRules, close: string, piece: Piece)
 }
 
 /**
- * Any text up to a marker and the marker itself. One rule for each length of the marker's start that may have been read: a
- * plain "anything but this" would miss markers that begin within the start of another.
+ * Any text up to a marker and the marker itself. It has one rule for each length of the marker's start that may have
+ * been read. A plain "anything but this" would miss markers that begin within the start of another.
  */
 export function textUntil(rules: GrammarRules, hint: string, marker: string): Piece {
   const names = Array.from({ length: marker.length }, () => rules.reserve(hint))

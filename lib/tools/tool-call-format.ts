@@ -20,8 +20,8 @@ export const genericFormat: ToolCallFormat = {
 }
 
 /**
- * Finds out from a chat template's source how the model calls tools, by rendering small conversations that hold calls. A
- * template that doesn't compile, or tells nothing, gives the generic format: then the model has to be told.
+ * Finds out from a chat template's source how the model calls tools, by rendering small conversations that hold calls.
+ * A template that doesn't compile, or tells nothing, gives the generic format: then the model has to be told.
  */
 export function toolCallFormat(
   template: string,

@@ -28,8 +28,8 @@ export interface ToolCallGrammarOptions {
   /** Whether several calls may be made at once. Default: what the model's format allows. */
   parallel?: boolean
   /**
-   * The text that ends the reasoning, where the prompt has opened it (`reasoningIsOpen`). Then a call that is required is
-   * so only after the reasoning.
+   * The text that ends the reasoning, where the prompt has opened it (`reasoningIsOpen`). Then a call that is required
+   * is so only after the reasoning.
    */
   reasoningClose?: string
   /** What the reply may be instead of calls, for the choice `auto`: either is required then. */

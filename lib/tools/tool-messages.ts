@@ -40,7 +40,9 @@ export function callMessage(format: ToolCallFormat, content: string, calls: read
   }
 }
 
-/** The messages that give results back: one for each, or one of the user for all, where the template has no such role. */
+/**
+ * The messages that give results back: one for each, or one of the user for all, where the template has no such role.
+ */
 export function resultMessages(format: ToolCallFormat, results: readonly ToolResult[]): TemplateMessage[] {
   if (results.length === 0) return []
   if (format.results === 'tool') {

@@ -8,8 +8,8 @@ import { writeCalls } from './write-calls.js'
 export interface ToolCapabilities {
   /**
    * The variable by which the template is given the tools, where it writes them into the system message. Undefined for
-   * templates that write none, and for ones that put them into a user's turn: there they would be evicted with it, so
-   * they are better written into the system prompt by us.
+   * templates that write none, and for those that put them into a user's turn. There they would be evicted with it, so
+   * we write them into the system prompt instead.
    */
   toolsVariable: ToolsVariable | undefined
   /** Further variables to be given together with the tools. */
@@ -70,8 +70,9 @@ const user = (content: string): TemplateMessage => ({ role: 'user', content })
 
 type Shape = Pick<ToolCapabilities, 'argumentsAs' | 'emptyContent'>
 
-// Where more than one shape works, the first is taken. Arguments as an object come first, since a template that writes JSON
-// itself would put text in quotes; no content comes first, since some templates write an empty reply beside the call.
+// Where more than one shape works, the first is taken. Arguments as an object come first, since a template that writes
+// JSON itself would put text in quotes. No content comes first, since some templates write an empty reply beside the
+// call.
 const shapes: readonly Shape[] = [
   { argumentsAs: 'object', emptyContent: null },
   { argumentsAs: 'object', emptyContent: '' },

@@ -9,12 +9,15 @@ import type { JsonSchema, ToolDefinitions } from './tool-definitions.js'
 export interface Tool<Arguments = any> {
   /** Tells the model what the tool does, and when to call it. */
   description?: string | undefined
-  /** The arguments: a JSON schema of an object, or a schema of a library such as Zod, whose type `execute` gets. Default: none. */
+  /**
+   * The arguments: a JSON schema of an object, or a schema of a library such as Zod, whose type `execute` gets.
+   * Default: none.
+   */
   parameters?: JsonSchema | StandardSchema<Arguments> | undefined
   /**
-   * Does what the tool is for. What it returns, or resolves to, is given to the model: text as it is, anything else as JSON.
-   * What it throws is given to the model as an error. Without it, calls end the reply with the reason `tool-calls`, and the
-   * caller answers with a message of the role `tool`.
+   * Does what the tool is for. What it returns, or resolves to, is given to the model: text as it is, anything else as
+   * JSON. What it throws is given to the model as an error. Without it, calls end the reply with the reason
+   * `tool-calls`, and the caller answers with a message of the role `tool`.
    */
   execute?: ((args: ToolArguments<Arguments>, context: { id: string; signal: AbortSignal }) => unknown) | undefined
 }
@@ -23,8 +26,8 @@ export interface Tool<Arguments = any> {
 export type ToolArguments<Arguments> = unknown extends Arguments ? any : Arguments
 
 /**
- * Tools by name: letters, digits, `_` and `-`, at most 64 of them. `Arguments` are those of each tool by its name, which
- * TypeScript finds out from their `parameters`.
+ * Tools by name: letters, digits, `_` and `-`, at most 64 of them. `Arguments` are those of each tool by its name,
+ * which TypeScript finds out from their `parameters`.
  */
 export type Tools<Arguments = any> = { [Name in keyof Arguments]: Tool<Arguments[Name]> }
 

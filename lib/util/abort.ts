@@ -9,7 +9,10 @@ interface Watch {
 
 const watches = new WeakMap<AbortSignal, Watch>()
 
-/** Does something once a signal fires, at once if it has; returns what forgets about it. Any number may wait for one signal. */
+/**
+ * Does something once a signal fires, at once if it has; returns what forgets about it. Any number may wait for one
+ * signal.
+ */
 export function onAbort(signal: AbortSignal | undefined, act: () => void): () => void {
   if (signal === undefined) return () => {}
   if (signal.aborted) {
@@ -65,8 +68,8 @@ function unwatch(signal: AbortSignal): void {
 }
 
 /**
- * A controller that also follows `outers`, with their reasons. Call `unlink` when done, so that long-lived ones keep no trace of
- * it, as they would of AbortSignal.any, which Node 20.0 does not have either.
+ * A controller that also follows `outers`, with their reasons. Call `unlink` when done, so that long-lived ones keep no
+ * trace of it, as they would of AbortSignal.any, which Node 20.0 does not have either.
  */
 export function followingController(...outers: readonly (AbortSignal | undefined)[]): {
   controller: AbortController
@@ -84,7 +87,7 @@ export function followingController(...outers: readonly (AbortSignal | undefined
   return { controller, unlink }
 }
 
-/** The promise, or a rejection with `signal.reason` where that fires before it has settled: who has aborted waits for nobody. */
+/** The promise, or a rejection with `signal.reason` if that fires first. Rejects at once on abort. */
 export async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return await promise
   return await new Promise((resolve, reject) => {
@@ -99,8 +102,9 @@ export async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal |
 export type WhenAborted = (end: () => void) => void
 
 /**
- * Work that can be ended half-way: `begin` gets a function to say how, and is called once the signal is listened to, so that
- * nothing has begun where it cannot be. Rejects with `signal.reason` where that has fired before; later it is up to the work.
+ * Work that can be ended half-way. `begin` gets a function to say how. It is called once the signal is listened to, so
+ * nothing has begun if listening fails. Rejects with `signal.reason` where that has fired before; later it is up to the
+ * work.
  */
 export async function abortable<T>(
   signal: AbortSignal | undefined,

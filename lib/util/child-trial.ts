@@ -30,10 +30,10 @@ const maxAnswer = 1 << 20 // characters
 const maxComplaint = 2000
 
 /**
- * Runs `body`, the text of an async function's body, in a child process: what ends that process, or never returns, leaves
- * this one alone. It is plain JavaScript for `node -e`, so that it runs from source, from dist and under a test runner
- * alike; `given` is what it gets by that name, and its result must be an object, both plain data. Never throws for what
- * the child does; rejects with `signal.reason` when aborted.
+ * Runs `body`, the text of an async function's body, in a child process: what ends that process, or never returns,
+ * leaves this one alone. It is plain JavaScript for `node -e`, so that it runs from source, from dist and under a test
+ * runner alike. It gets `given` under that name, and its result must be an object; both are plain data. Never throws
+ * for what the child does; rejects with `signal.reason` when aborted.
  */
 export async function tryInChild<Answer extends object>(
   body: string,

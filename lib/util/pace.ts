@@ -10,12 +10,12 @@ export const partLength = 32_768
 /** Work in parts; `yield` stands where something else may come in between. */
 export type Work<T = void> = Generator<void, T, void>
 
-/** Whoever asked for the work wants it no more. */
+/** The caller has aborted the work. */
 export class Left extends Error {}
 
 /**
- * Long work on JavaScript's thread goes in slices: the event loop gets its turn between them, and where one of the signals has
- * fired by then the work ends.
+ * Runs long work on JavaScript's thread in slices. The event loop runs between them, and the work ends there if one of
+ * the signals has fired.
  */
 export class Pace {
   readonly #signals: readonly (AbortSignal | undefined)[]
@@ -46,7 +46,7 @@ export class Pace {
     }
   }
 
-  /** What is done beside JavaScript's thread. Throws `Left`, and then nobody waits for it any more. */
+  /** Waits for work on another thread. Throws `Left` on abort, and then no longer waits for it. */
   async beside<T>(work: Promise<T>): Promise<T> {
     work.catch(() => {}) // where a signal cannot be listened to, or fires, nothing waits for it
     const { controller, unlink } = followingController(...this.#signals)

@@ -5,8 +5,8 @@ export class PromiseQueue {
   #tail: Promise<void> = Promise.resolve()
 
   /**
-   * Waits for its turn and returns the function that ends it; undefined where a signal fires while it waits. A turn that
-   * nothing is before begins whatever the signals say.
+   * Waits for its turn and returns the function that ends it; undefined where a signal fires while it waits. A turn
+   * that nothing is before begins whatever the signals say.
    */
   async acquire(...signals: readonly (AbortSignal | undefined)[]): Promise<(() => void) | undefined> {
     let release!: () => void

@@ -16,8 +16,8 @@ export function otherKind(found: Stats): string | undefined {
 }
 
 /**
- * Opens a file for reading, links followed. Anything else than a regular file is refused: a pipe would be waited for without
- * end, and a device may have no end. Throws an `Error` that says why.
+ * Opens a file for reading, links followed. Anything else than a regular file is refused: a pipe would be waited for
+ * without end, and a device may have no end. Throws an `Error` that says why.
  */
 export async function openRegularFile(path: string): Promise<FileHandle> {
   if (path.includes('\0')) throw new Error('no name of a file has a NUL character')

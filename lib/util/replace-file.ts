@@ -24,8 +24,8 @@ const maxLinks = 40 // as many as Linux follows
 const ownersMode = 0o600
 
 /**
- * Where what is written to a path goes: links are followed, also one to a file that is not there yet. Only a regular file
- * that may be written to is ever replaced: throws an `Error` that says what else is there.
+ * Where what is written to a path goes: links are followed, also one to a file that is not there yet. Only a regular
+ * file that may be written to is ever replaced: throws an `Error` that says what else is there.
  */
 function replaceable(file: string): string {
   if (file.endsWith('/') || file.endsWith(path.sep)) throw new Error('it names a folder')
@@ -44,8 +44,8 @@ export async function replaceFile(file: string, pieces: Iterable<Uint8Array>): P
 }
 
 /**
- * Writes it beside the file, and puts it into its place once it is all on the disk: whenever the process or the machine
- * stops, the file is the old one or the new one. Only its owner may read it, unless `mode` says otherwise. Throws system errors.
+ * Writes it beside the file, and renames it once it is all on the disk. Whenever the process or the machine stops, the
+ * file is the old one or the new one. Only its owner may read it, unless `mode` says otherwise. Throws system errors.
  */
 export async function putInPlace(
   target: string,
@@ -113,8 +113,8 @@ function followLinks(file: string): string {
 /** A name for the unfinished file, and which others are those of processes that were ended in the middle of it. */
 function partOf(target: string): { folder: string; file: string; leftovers: (names: string[]) => string[] } {
   const folder = path.dirname(target)
-  // By a name of its own length, since that of the file may be as long as names can be; and by where
-  // processes have the same numbers, since a folder may be shared by several such places.
+  // The name is a hash, since the file's own name may be as long as names can be. The hash includes the space of
+  // process ids, since machines and containers may share a folder.
   const prefix = `.${createHash('sha256')
     .update(`${processSpace()}\0${path.basename(target)}`)
     .digest('hex')

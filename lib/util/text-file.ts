@@ -4,8 +4,8 @@ import { closeSync, openSync, readSync } from 'node:fs'
 const maxBytes = 256 * 1024 ** 2
 
 /**
- * A text as people's editors write it: UTF-8, or UTF-16 that says so by its mark. The mark at its beginning is no part of it.
- * Throws an `Error` for what is no such text.
+ * A text as people's editors write it: UTF-8, or UTF-16 that says so by its mark. The mark at its beginning is no part
+ * of it. Throws an `Error` for what is no such text.
  */
 export function decodeText(bytes: Uint8Array): string {
   const encoding =
@@ -24,8 +24,8 @@ export function readTextFile(file: string): string {
 }
 
 /**
- * All of a file that a user has named; a pipe too, which is waited for, as a shell's `<(command)` is one. Throws an `Error`
- * that says why not, also where it does not end.
+ * All of a file that a user has named; a pipe too, which is waited for, as a shell's `<(command)` is one. Throws an
+ * `Error` that says why not, also where it does not end.
  */
 export function readBytes(file: string): Buffer {
   const descriptor = openSync(file, 'r')

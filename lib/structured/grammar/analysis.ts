@@ -113,7 +113,9 @@ function beginningsOf(elements: readonly number[], passedOver: readonly boolean[
   })
 }
 
-/** A number for each node of a graph, the same for two that lead to each other: Tarjan's algorithm, without recursion. */
+/**
+ * A number for each node of a graph, the same for two that lead to each other: Tarjan's algorithm, without recursion.
+ */
 function components(edges: readonly (readonly number[])[]): number[] {
   const order: number[] = []
   const lowest: number[] = []

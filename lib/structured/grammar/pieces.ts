@@ -3,7 +3,9 @@ import type { CodePoints } from './code-points.js'
 /** A part of a rule in GBNF, the notation of llama.cpp's grammars. */
 export interface Piece {
   readonly text: string
-  /** How tightly the text holds together: an item may be repeated as it is, a choice needs parentheses in a sequence. */
+  /**
+   * How tightly the text holds together: an item may be repeated as it is, a choice needs parentheses in a sequence.
+   */
   readonly kind: 'item' | 'sequence' | 'choice'
   /** The characters, where the piece is nothing but these. */
   readonly literal?: string

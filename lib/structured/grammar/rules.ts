@@ -115,7 +115,10 @@ export class GrammarRules {
     return this.rule(`${hint}-chunk`, { ...repeated(item, bounded(chunk, chunk)), kind: 'sequence' })
   }
 
-  /** The whole grammar, whose texts are those that `root` matches: the rules that it leads to, in the order they were made. */
+  /**
+   * The whole grammar, whose texts are those that `root` matches: the rules that it leads to, in the order they were
+   * made.
+   */
   toText(root: Piece): string {
     const used = new Set(root.rules)
     // grows while it is walked

@@ -4,7 +4,10 @@ export interface Decimal {
   fraction: string
 }
 
-/** The digits that JavaScript writes a finite number from 0 with, the fewest that read as the same number, without an exponent. */
+/**
+ * The digits that JavaScript writes a finite number from 0 with, the fewest that read as the same number, without an
+ * exponent.
+ */
 export function decimal(value: number): Decimal {
   const [digits, exponent] = value.toExponential().split('e') as [string, string]
   const significant = digits.replace('.', '')

@@ -14,8 +14,8 @@ export interface DigitLimits {
 }
 
 /**
- * Numbers between two that have equally many digits before the point, digit by digit from the left: a number is free of
- * an end as soon as one of its digits differs from that end's.
+ * Numbers between two bounds with the same count of digits before the point, digit by digit from the left. A bound no
+ * longer matters as soon as one digit differs from it.
  */
 export class DigitRange {
   readonly #length: number

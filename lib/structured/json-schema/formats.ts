@@ -1,6 +1,6 @@
 /**
- * The formats that are supported, as patterns of the whole text. Where a standard leaves more open than is of use, these
- * are narrower than it: what they match is valid, and not everything valid matches.
+ * The formats that are supported, as patterns of the whole text. Where a standard leaves more open than is of use,
+ * these are narrower than it: what they match is valid, and not everything valid matches.
  */
 export const formats: ReadonlyMap<string, string> = new Map(Object.entries(patterns()))
 
@@ -20,7 +20,8 @@ function patterns(): Record<string, string> {
   const octet = '(25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)'
   const part = "([A-Za-z\\d._~!$&'()*+,;=:@-]|%[\\dA-Fa-f]{2})"
   const host = `${label}(\\.${label}){0,7}`
-  // what WHATWG's URLs take too: a name that ends like a number would have to be an address, and '--' begins another alphabet
+  // what WHATWG's URLs take too: a name that ends like a number would have to be an address, and '--' begins another
+  // alphabet
   const urlLabel = '[A-Za-z\\d]{1,20}(-[A-Za-z\\d]{1,10}){0,3}'
   const urlHost = `(${octet}(\\.${octet}){3}|(${urlLabel}\\.){0,3}[A-Za-z][A-Za-z\\d]{0,15}(-[A-Za-z\\d]{1,10}){0,3})`
   const port = ':(\\d{1,4}|[1-5]\\d{4}|6[0-4]\\d{3})'

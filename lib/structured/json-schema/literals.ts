@@ -5,7 +5,7 @@ import type { GrammarRules } from '../grammar/rules.js'
 const maxDepth = 50
 
 /**
- * One of some distinct texts. Beginnings that several have in common are written once: llama.cpp follows all ways that a
+ * One of some distinct texts. A prefix that several have in common is written once. llama.cpp follows all ways that a
  * text may go on, at every token, and a thousand values would be a thousand ways.
  */
 export function oneOfTexts(rules: GrammarRules, hint: string, texts: readonly string[], depth = 0): Piece {

@@ -5,8 +5,8 @@ import { type Decimal, decimal } from './decimal.js'
 import { DigitRange } from './digit-range.js'
 
 /**
- * As many digits as a number can have and be the same when it is read as a double and written again; and two numbers
- * that differ within these digits are different doubles, so that comparing the digits is comparing the numbers.
+ * A number of so many digits stays the same when it is read as a double and written again. Two numbers that differ
+ * within these digits are different doubles, so comparing the digits compares the numbers.
  */
 const maxDigits = 15
 /** All integers up to here are doubles, though they have one digit more. */

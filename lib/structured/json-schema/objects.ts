@@ -21,7 +21,7 @@ interface Member {
   required: boolean
 }
 
-/** Objects whose properties come in the order of the schema, those that nobody named last. */
+/** Objects whose properties come in the order of the schema, unnamed ones last. */
 export function objectPiece(compiler: Compiler, shape: Shape, hint: string): Piece {
   const { rules } = compiler
   const { members, others } = membersOf(compiler, shape, hint)
@@ -166,7 +166,7 @@ function requiredNames(
   return new Set(names)
 }
 
-/** Properties that nobody named, with nothing in front of them. */
+/** Properties without a name in the schema, with nothing in front of them. */
 function otherMembers({ rules }: Compiler, { properties: { count } }: Shape, other: Piece, named: number): Piece {
   if (count.max === 0) return nothing
   const all = sequence(

@@ -18,8 +18,8 @@ const maxNameLength = 200
 const maxKeyLength = 64
 
 /**
- * A key that is none of the names. Beside names, a key is written in the one way that JavaScript writes it, so that none
- * of them can be hidden behind an escape.
+ * A key that is none of the names. Beside names, a key is written in the one way that JavaScript writes it, so that
+ * none of them can be hidden behind an escape.
  */
 export function otherKey(rules: GrammarRules, names: readonly string[], path: string): Piece {
   if (names.length === 0)

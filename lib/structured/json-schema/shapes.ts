@@ -21,7 +21,10 @@ export class Shapes {
 
   constructor(readonly reader: SchemaReader) {}
 
-  /** Schemas to be fulfilled together, each once, without those that ask for nothing, and what they refer to for those that do nothing else. */
+  /**
+   * Schemas to be fulfilled together, each once, without those that ask for nothing, and what they refer to for those
+   * that do nothing else.
+   */
   conjunction(nodes: Conjunction): Conjunction {
     const targets = new Map(
       nodes

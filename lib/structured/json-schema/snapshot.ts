@@ -19,11 +19,11 @@ const schemaLimits: SnapshotLimits = { values: 20_000, depth: 100, text: 1_000_0
 const dataLimits: SnapshotLimits = { values: 1_000_000, depth: 100, text: 64_000_000 }
 
 /**
- * A copy of a schema that is JSON and nothing else, so that what follows reads each value once and need not guard
- * against what an object can do. `undefined` in an object counts as absent.
+ * A copy of a schema that is plain JSON. So each value of the caller's object is read once, and getters and proxies
+ * cannot change it later. `undefined` in an object counts as absent.
  *
- * @throws {Problem} for what JSON cannot hold, for getters, for objects that contain themselves, for proxies that throw,
- * and for more than the limits: of schemas 20,000 values, 100 levels and a million characters
+ * @throws {Problem} for what JSON cannot hold, for getters, for objects that contain themselves, for proxies that
+ * throw, and for more than the limits: of schemas 20,000 values, 100 levels and a million characters
  */
 export function snapshot(value: unknown, limits: SnapshotLimits = schemaLimits): Json {
   try {

@@ -34,8 +34,8 @@ export function stringPiece(rules: GrammarRules, { length, pattern, format }: Sh
 }
 
 /**
- * What may be repeated without end in a pattern that stands for a format, which is as limited here as the formats are: a small
- * model that writes the digits of a second may not come to an end by itself.
+ * A limit for repetitions without end in a pattern that stands for a format, as the formats themselves have. Without
+ * it, a small model may write the digits of a second forever.
  */
 function limited(branches: readonly Branch[]): Branch[] {
   return branches.map(branch => ({ ...branch, expression: withLimit(branch.expression, formatLimit) }))
