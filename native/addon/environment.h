@@ -11,7 +11,7 @@ namespace streaming {
 // The constructors and the listener of one JavaScript environment: the main thread's, or a worker's.
 struct Environment {
   Napi::FunctionReference model, sequence, stream;
-  std::shared_ptr<JavaScriptThread> log;  // null: nobody listens
+  std::shared_ptr<JavaScriptThread> log;  // null: there is no listener
   ~Environment() { LlamaLibrary::listen(this, nullptr); }
 };
 

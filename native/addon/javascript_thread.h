@@ -9,7 +9,7 @@
 namespace streaming {
 
 // The way from other threads to the JavaScript thread of one environment, which may end at any time: a worker can be
-// terminated. Its thread-safe function is freed then, whoever still holds it, so that a call would be one of freed
+// terminated. Its thread-safe function is freed then, even if it is still referenced, and calling it would use freed
 // memory. Here every call is made under a mutex, which the function's finalizer takes first: from then on nothing is
 // called.
 class JavaScriptThread {
@@ -23,7 +23,7 @@ class JavaScriptThread {
     if (napi_create_threadsafe_function(env, nullptr, nullptr, Napi::String::New(env, name), 0, 1, owned, finalize,
                                         nullptr, run, &way->function_) != napi_ok) {
       delete owned;
-      way->function_ = nullptr;  // the environment is ending: nobody will be told anything
+      way->function_ = nullptr;  // the environment is ending: nothing will be posted
     }
     return way;
   }

@@ -8,7 +8,7 @@
 
 namespace streaming {
 
-// Wakes one waiting callback from the engine's thread. Keeps the process alive while somebody waits; shared by the
+// Wakes one waiting callback from the engine's thread. Keeps the process alive while a callback waits. Shared by the
 // JavaScript object and the wake-ups in flight.
 class Waker : public std::enable_shared_from_this<Waker> {
  public:
@@ -67,8 +67,8 @@ Napi::Array probabilities(Napi::Env env, const std::vector<TokenProbability>& of
   return list;
 }
 
-// Undefined where there is no array of so many bytes. By JavaScript's own constructor, which throws: what Node-API
-// makes of more than V8 allows, or the memory has, is the end of the process.
+// Undefined if there can be no array of so many bytes. Made by JavaScript's own constructor, which throws: Node-API
+// ends the process for more bytes than V8 allows or the memory has.
 Napi::Value to_bytes(Napi::Env env, const std::vector<uint8_t>& from) {
   try {
     auto bytes = env.Global()

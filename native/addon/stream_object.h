@@ -14,7 +14,8 @@ class StreamObject : public Napi::ObjectWrap<StreamObject> {
  public:
   static Napi::Function define(Napi::Env env);
   explicit StreamObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {}
-  // Dropped without having been read to its end: the sequence must not wait for a reader for ever.
+  // If it is dropped before it has been read to its end, the job is cancelled, so that the sequence does not wait
+  // forever.
   ~StreamObject() override;
   void init(std::shared_ptr<Engine> engine, std::shared_ptr<TokenStream> stream);
 

@@ -14,7 +14,7 @@ namespace {
 
 constexpr int kMaxTextsPerBatch = 16;
 
-// The states of one text's tokens as they come, and what becomes of them.
+// Pools the states of one text's tokens as they come.
 class Pool {
  public:
   Pool(Embedder::Pooling pooling, size_t width) : pooling_(pooling), sum_(width, 0.0) {}
@@ -45,7 +45,7 @@ class Pool {
 
 }  // namespace
 
-// Unequal texts split a recurrent model's batch anyway, and each would take a state of its own.
+// A recurrent model's batch is split by texts of unequal length anyway, and each text would take a state of its own.
 Embedder::Embedder(std::shared_ptr<Model> model, const ContextOptions& options)
     : model_(std::move(model)),
       options_(options),

@@ -13,9 +13,9 @@
 
 namespace streaming {
 
-// Texts as vectors: what of the model's last hidden states (after the last norm) is made of each. In a context of its
-// own, made when it is first needed, so that the engine's chats go on meanwhile; on a thread of its own, one task at a
-// time, which ends with the process where libuv's would keep it.
+// Turns texts into vectors by pooling the model's last hidden states (after the last norm). It has a context of its
+// own, made when it is first needed, so that the engine's chats go on meanwhile. It has a thread of its own, one task
+// at a time, which ends with the process where libuv's would keep it alive.
 class Embedder {
  public:
   enum Pooling { mean, first, last };
@@ -29,15 +29,16 @@ class Embedder {
   Embedder(std::shared_ptr<Model> model, const ContextOptions& options);
   ~Embedder();  // as stop()
 
-  // Runs `task`, which calls embed() or release() and tells somebody. JavaScript's thread; waits for the task before.
+  // Runs `task`, which calls embed() or release() and passes on the result. On JavaScript's thread; waits for the task
+  // before.
   void start(std::function<void()> task);
-  // A vector for each text, in order. Gives up within one layer of the model on a CPU once `aborted` is true. Throws
+  // A vector for each text, in order. On a CPU it stops within one layer of the model once `aborted` is true. Throws
   // Failure TEXT_TOO_LONG, INVALID_OPTION for a text without tokens, TOKENIZE_FAILED, OUT_OF_MEMORY, DECODE_FAILED,
   // ABORTED, CLOSED.
   std::vector<std::vector<float>> embed(const Request& request, const std::atomic<bool>& aborted);
   // Frees the context until it is needed again.
   void release();
-  // What is in progress ends with CLOSED, and nothing begins any more. Idempotent. Any thread but its own.
+  // The task in progress ends with CLOSED, and no other starts. Idempotent. Any thread but its own.
   void stop();
 
  private:

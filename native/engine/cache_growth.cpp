@@ -29,7 +29,7 @@ int cells_for(const Sequences& sequences, const ContextOptions& options, const M
   return std::accumulate(each.begin(), each.end(), options.batch_size);
 }
 
-// Cells that a checkpoint, or what is held in a windowed layer, shares become its own on the way.
+// Cells that a checkpoint, or held cells in a windowed layer, share become separate copies on the way.
 int cells_unshared(const Sequences& sequences, const MemoryKind& memory) {
   int cells = 0;
   for (const auto& [handle, sequence] : sequences) {
@@ -82,7 +82,7 @@ void ensure_cells(LlamaContext& context, const ContextOptions& options, const Me
   if (context.exists()) {
     put_back(context, saved, sequences);
   } else {
-    // Not even the old one: all are decoded again when there is memory.
+    // There is no context at all: all sequences are decoded again when there is memory.
     for (auto& [handle, sequence] : sequences) sequence.tokens.requeue_kept_tokens(CachedTokens::Requeue::lost_cells);
   }
   if (made.asserted)

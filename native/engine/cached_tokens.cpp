@@ -56,7 +56,7 @@ void CachedTokens::begin_turns(const std::vector<int>& turns) {
   for (const int turn : turns) policy_->begin_turn(next + turn);
 }
 
-// Its last tokens have never been. They are removed from `pending_` and the policy by the caller.
+// Forgets the last tokens. The caller removes them from `pending_` and the policy.
 void CachedTokens::forget(int64_t count) {
   seen_ -= count;
   if (index_) index_->remove(count);
@@ -103,7 +103,7 @@ void CachedTokens::release() {
   if (journal_.empty() && checkpoints_.empty()) policy_->release(policy_->mark());
 }
 
-// ---- the way back
+// ---- rolling back
 
 void CachedTokens::record(const Origin& origin, Token token, size_t end, bool silent) {
   journal_.add({origin, token, end, silent});
@@ -111,7 +111,7 @@ void CachedTokens::record(const Origin& origin, Token token, size_t end, bool si
 }
 
 void CachedTokens::release_delivered(size_t delivered) {
-  // What was held for tokens that have been rolled back since goes as well.
+  // Cells held for tokens that have been rolled back since are released as well.
   if (journal_.empty() && checkpoints_.empty() && !cells_.holds_evicted()) return;
   journal_.drop_delivered(delivered);
   release_held();
@@ -119,11 +119,11 @@ void CachedTokens::release_delivered(size_t delivered) {
   policy_->release(!checkpoints_.empty() ? checkpoints_.oldest().mark : oldest ? *oldest : policy_->mark());
 }
 
-// Lets the cells go that were evicted longer than kHeldCells tokens ago. Where more tokens wait than that (a stop
-// string of very many), rolling them back will lose a little of the window's oldest end.
+// Frees the cells that were evicted more than kHeldCells tokens ago. If more tokens than that are undelivered (by a
+// stop string of very many), rolling them back loses a little of the window's oldest end.
 void CachedTokens::release_held() {
   const Position from = policy_->next() - kHeldCells - (streams() ? limits().window : 0);
-  // What a window has no room for is seen by no token that may be rolled back, however far windowed layers see.
+  // No token that may be rolled back sees what no longer fits into the window, however far windowed layers see.
   cells_.release_held(streams() ? from : from - cells_.memory().sliding_window);
   if (!streams()) return;
   const auto lose = [&](CachePolicy::Mark& mark, int64_t& evicted) {
@@ -176,11 +176,11 @@ void CachedTokens::roll_back(const Origin& origin) {
   check();
 }
 
-// What lies between the latest checkpoint and the origin is decoded again, one by one as it was, with the next job.
+// The tokens between the latest checkpoint and the origin are decoded again with the next job, one by one as before.
 void CachedTokens::return_to_checkpoint(const Origin& origin) {
   const auto& mark = origin.mark;
   if (mark.next >= policy_->next()) {
-    // Rolled back once already: the origin's token is among those that wait to be decoded again.
+    // It was rolled back before: the origin's token is among those that wait to be decoded again.
     pending_.replay_up_to(static_cast<size_t>(mark.next - policy_->next()), origin.token);
     return check();
   }
@@ -189,7 +189,7 @@ void CachedTokens::return_to_checkpoint(const Origin& origin) {
   evicted_ = checkpoint ? checkpoint->evicted : origin.evicted;
   policy_->rollback(checkpoint ? checkpoint->mark : mark);
   if (checkpoint) cells_.become(std::move(checkpoint->id));
-  // A state that could not be kept: what is known is decoded again.
+  // There is no checkpoint left: what is known is decoded again.
   else requeue_kept_tokens(Requeue::lost_cells);
   check();
 }
@@ -198,7 +198,7 @@ void CachedTokens::return_to_checkpoint(const Origin& origin) {
 
 bool CachedTokens::can_rebase() const {
   if (!streams() || policy_->size() == 0 || pending_.rebasing()) return false;
-  // A recurrent state knows no positions and cannot be had again. (After 2^30 tokens it must be given up all the same.)
+  // A recurrent state has no positions and cannot be computed again. (After 2^30 tokens it is given up all the same.)
   const auto& memory = cells_.memory();
   return !memory.recurrent || memory.hybrid || policy_->next() >= CachePolicy::kNever;
 }
@@ -213,11 +213,11 @@ void CachedTokens::requeue_kept_tokens(Requeue reason) {
   const auto restart = policy_->restart(full ? pending_.size() : 0);
   pending_.requeue(restart.to_decode, restart.known, !full && streams(), full ? restart.skipped : 0);
   if (full) evicted_ += restart.evicted;
-  // Recorded tokens are the last of those that wait. (A policy that recomputes goes by its marks, which still hold.)
+  // Recorded tokens are the last pending ones. (A policy that recomputes uses its marks, which are still valid.)
   if (reason == Requeue::lost_cells && (streams() || limits().kind == CachePolicy::dense)) journal_.wait();
 }
 
-// ---- changes of what was said
+// ---- editing the conversation
 
 void CachedTokens::cut(int64_t keep) {
   const int64_t drop = seen_ - keep;
@@ -238,7 +238,7 @@ void CachedTokens::cut(int64_t keep) {
   }
   const auto waiting = pending_size();
   if (drop < waiting) {
-    // Behind an eviction the sinks alone are not the end of anything that was said, also while they wait.
+    // After an eviction the sinks alone are not a prefix of the conversation, even while they are pending.
     const bool within_sinks = evicted_ > 0 && policy_->size() + waiting - drop <= limits().sinks;
     if (within_sinks || pending_.policy_knows_past(waiting - drop)) throw has_left(keep);
     pending_.drop_last(static_cast<size_t>(drop));

@@ -13,24 +13,26 @@
 
 namespace streaming {
 
-// The tokens of one conversation: those in the cache, by a policy's bookkeeping; those that wait to be decoded; how
-// many there have been. It keeps the three and what llama.cpp holds in step, forward by committed batches, back by the
-// journal. Each token is in the cache, pending, or evicted.
+// The tokens of one conversation: those in the cache, by a policy's bookkeeping; those that wait to be decoded; and how
+// many there have been. It keeps the three consistent with what llama.cpp holds: forward by committed batches, back by
+// the journal. Each token is in the cache, pending, or evicted.
 //
-// | what changes           | cells                                       | decoded again            | may fail | |
-// ---------------------- | ------------------------------------------- | ------------------------ | ---------------- |
-// | add                    | stay                                        | nothing                  | | | commit |
-// those evicted leave, the sinks move         | the sinks                | POLICY_UNAVAILABLE | | roll back, cut |
-// those behind leave, evicted ones come back  | the sinks, if they moved | a cut: EVICTED   | | ... recurrent | those
-// of the latest checkpoint              | singly, from there on    |                  | | replace sinks          | the
-// sinks, and what has no room any more    | the sinks                | EVICTED, WINDOW_TOO_LARGE | | share a prefix,
-// fork   | shared, metadata only                       | nothing                  | NO_SEQUENCE_LEFT | | requeue:
-// rebase        | none, but for a hybrid's state              | all that is kept         |                  | |
-// requeue: lost cells    | none                                        | all that is kept         |                  |
-// | requeue: full          | none                                        | what the policy keeps    | |
+// clang-format off
+// | what changes        | cells                                   | decoded again         | may fail                  |
+// | ------------------- | --------------------------------------- | --------------------- | ------------------------- |
+// | add                 | stay                                    | nothing               |                           |
+// | commit              | evicted ones leave, the sinks move      | the sinks             | POLICY_UNAVAILABLE        |
+// | roll back, cut      | those behind leave, evicted ones return | sinks that had moved  | a cut: EVICTED            |
+// | ... recurrent       | those of the latest checkpoint          | singly, from there on |                           |
+// | replace sinks       | the sinks, and what no longer fits      | the sinks             | EVICTED, WINDOW_TOO_LARGE |
+// | share prefix, fork  | shared, metadata only                   | nothing               | NO_SEQUENCE_LEFT          |
+// | requeue: rebase     | none, except a hybrid's state           | all that is kept      |                           |
+// | requeue: lost cells | none                                    | all that is kept      |                           |
+// | requeue: full       | none                                    | what the policy keeps |                           |
+// clang-format on
 //
-// Where cells that should stay do not, that is a requeue for lost cells: nothing of the conversation is lost, only
-// time. On the engine's thread. It knows no job and no reader.
+// If cells that should stay are lost, the tokens are requeued: that costs time, but nothing of the conversation. On the
+// engine's thread. It knows no job and no reader.
 class CachedTokens {
  public:
   // Tokens are requeued when the positions reach `rebase_after`. `verifies`: check() compares all bookkeeping with the
@@ -53,14 +55,14 @@ class CachedTokens {
   std::vector<Token> last(int count) const;
   // Rolling back a generated token needs checkpoints.
   bool has_checkpoints() const;
-  // Null: it ends where it should; else why it cannot go on.
+  // Whether the cache ends where the bookkeeping does.
   bool holds_newest() const { return cells_.holds_newest(*policy_); }
   // Throws Failure DECODE_FAILED where `verifies` and an invariant does not hold.
   void check() const;
 
   // ---- more tokens
 
-  // Hears of each token that is added or removed from now on; null: nothing does.
+  // From now on the index is updated with each token that is added or removed; null: none is.
   void listen(NgramIndex* index) { index_ = index; }
   void add(Token token);
   void add(const std::vector<Token>& tokens);
@@ -69,7 +71,7 @@ class CachedTokens {
 
   // ---- a batch
 
-  // Its tokens are in the batch in the making, and not requeued since.
+  // Its tokens are in the batch being built, and have not been requeued since.
   bool in_batch() const { return in_batch_; }
   void begin_round() { in_batch_ = false; }
   // The first `count` pending tokens go into the batch.
@@ -80,27 +82,27 @@ class CachedTokens {
   // The state before the next decode; or, behind a batch of many, before its last token, whose evictions stay.
   Origin origin(Token token) const { return {policy_->mark(), token, evicted_}; }
   Origin origin_within(Token last) const;
-  // The step's batch has been decoded: `sinks` is the id under which its sinks have been, where they move. True: that
-  // was the last of a rebase.
+  // The step's batch has been decoded, and if its sinks move, they were decoded under the id `sinks`. True: that was
+  // the last batch of a rebase.
   bool commit(const CachePolicy::Step& step, const Token* tokens, SequenceId sinks, bool may_roll_back);
-  // What was decoded behind the newest committed token leaves.
+  // Removes the cells behind the newest committed token.
   void remove_uncommitted();
-  // What could be rolled back to is no longer needed, where nothing is recorded.
+  // If nothing is recorded, releases what is held for rolling back.
   void release();
 
-  // ---- the way back
+  // ---- rolling back
 
   // A generated token, whose text ends at so many bytes of the reply, is the next one.
   void record(const Origin& origin, Token token, size_t end, bool silent);
-  // The reader has this many bytes by now: how to roll back to before them is forgotten.
+  // The reader has taken this many bytes: forgets how to roll back to before them.
   void release_delivered(size_t delivered);
   struct RolledBack {
     int64_t count = 0;  // tokens
     Token first = 0;    // the first of them, and where its text ended
     size_t end = 0;
   };
-  // Removes each recorded token whose text does not lie wholly within the first `delivered` bytes. `left`: also those
-  // that only what comes behind them would have delivered.
+  // Removes each recorded token whose text does not lie wholly within the first `delivered` bytes. `left`: also tokens
+  // without text, which only the text behind them would have delivered.
   RolledBack roll_back_to_delivered(size_t delivered, bool left);
   // The first part of a token that was rolled back stays in other tokens, whose text ends there.
   void add_cut(const std::vector<Token>& tokens, size_t end);
@@ -115,26 +117,28 @@ class CachedTokens {
                  // then
     full,        // the policy cannot go on in place
   };
-  // All that is kept goes out of the cache and waits to be decoded again, before what is pending already.
+  // Empties the cache; all that is kept becomes pending, before what is pending already.
   void requeue_kept_tokens(Requeue reason);
   bool rebase_due() const { return policy_->next() >= rebase_after_ && can_rebase(); }
   bool can_rebase() const;
   bool must_requeue() const { return !pending_.rebasing() && policy_->must_restart(pending_.size()); }
 
-  // ---- changes of what was said
+  // ---- editing the conversation
 
   // Whether forgetting all but the first `keep` tokens takes more than dropping pending ones.
   bool cut_reaches_cells(int64_t keep) const { return keep > 0 && seen_ - keep >= pending_size(); }
-  // Forgets the tokens behind the first `keep`; what has been evicted stays so. Throws Failure EVICTED, INVALID_OPTION.
-  // Of a sequence without a slot, what was put away is cut when it comes back.
+  // Forgets the tokens behind the first `keep`; evicted tokens stay evicted. Throws Failure EVICTED, INVALID_OPTION. If
+  // the sequence is swapped out, its cells are cut when they are swapped in.
   void cut(int64_t keep);
-  // Other sinks, in any number; the window gets what they leave. The price is that of the new ones, unless they are
-  // more than the positions below the window: then that of all. `grow` makes sure that there are cells for the new
+  // Replaces the sinks, by any number of tokens; the window gets what they leave. Only the new sinks are decoded,
+  // unless they do not fit below the window: then everything is. `grow` makes sure that there are cells for the new
   // limits. Throws Failure EVICTED, WINDOW_TOO_LARGE, what `grow` throws, and what decoding does.
   void replace_sinks(const std::vector<Token>& sinks, const std::function<void()>& grow);
-  // Takes over the first tokens that another has decoded, which are the first pending ones here: metadata only.
+  // Takes over the first tokens that another conversation has decoded, which are the first pending ones here. Metadata
+  // only.
   void share_prefix(const CachedTokens& other, int length);
-  // Becomes what another is: its bookkeeping; its cells by share_cells(), or a copy of them outside by copy_swapped().
+  // Copies another conversation's bookkeeping. Its cells follow by share_cells(), or a copy outside the cache by
+  // copy_swapped().
   void become_fork(const CachedTokens& other);
   void share_cells(const CachedTokens& other) { cells_.copy_all(other.cells_); }
   void copy_swapped(const CachedTokens& other, const std::string& folder) { cells_.swap_copy(other.cells_, folder); }
@@ -142,10 +146,10 @@ class CachedTokens {
   // ---- slots
 
   bool has_slot() const { return cells_.has_slot(); }
-  // What is put away has more at its end than belongs to it.
+  // What is swapped out has more at its end than belongs to it.
   bool swapped_is_longer() const { return cells_.is_swapped() && cells_.swapped_is_longer(); }
   bool is_swapped() const { return cells_.is_swapped(); }
-  // Brings back what was put away; where that fails, what is kept is requeued. Throws Failure NO_SEQUENCE_LEFT.
+  // Swaps its cells in; if that fails, what is kept is requeued. Throws Failure NO_SEQUENCE_LEFT.
   void take_slot();
   void swap_out(const std::string& folder) { cells_.swap_out(policy_->size() > 0, folder); }
 
@@ -154,7 +158,7 @@ class CachedTokens {
   std::vector<const SequenceId*> ids_to_carry();
   void has_grown() { cells_.has_grown(*policy_, oldest_origin()); }
   std::vector<uint8_t> read_cells() const { return cells_.read(); }
-  // Cells that come from outside: no other sequence shares them, whatever its tokens. False: they do not fit.
+  // Cells from a saved chat: no other sequence may share them, whatever its tokens. False: they do not fit.
   bool write_cells(const std::vector<uint8_t>& bytes);
   struct Bookkeeping {
     std::unique_ptr<CachePolicy> policy;
@@ -176,8 +180,8 @@ class CachedTokens {
   SequenceCells cells_;
   const Position rebase_after_;
   const bool verifies_;
-  // Known but not yet decoded. While there is any history its last token is among them: it is decoded together with
-  // what follows, since that is when its logits are needed.
+  // Known but not yet decoded. The conversation's last token is always among them: it is decoded together with what
+  // follows, since its logits are needed then.
   PendingTokens pending_;
   Journal journal_;
   Checkpoints checkpoints_;

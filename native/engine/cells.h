@@ -15,7 +15,7 @@ class Cells {
  public:
   // Throws Failure NO_SEQUENCE_LEFT.
   virtual SequenceId take_id() = 0;
-  // False: this memory cannot let go of a part.
+  // False: this memory cannot remove a part.
   virtual bool remove(const SequenceId& id, Position from, Position to) const = 0;
   // Metadata only: the two share those cells.
   virtual void copy(const SequenceId& from_id, const SequenceId& to_id, Position from, Position to) const = 0;
@@ -23,12 +23,13 @@ class Cells {
   virtual void copy_state(const SequenceId& from_id, const SequenceId& to_id) const = 0;
   virtual Position newest(const SequenceId& id) const = 0;  // -1: there is none
   virtual Position oldest(const SequenceId& id) const = 0;
-  // Bytes of all that lies there, and of what windowed layers hold of it.
+  // Bytes of all cells under the id, and of the part that windowed layers hold.
   virtual size_t size_of(const SequenceId& id) const = 0;
   virtual size_t windowed_size_of(const SequenceId& id) const = 0;
-  // All that lies there; empty where it cannot be had.
+  // The cells under the id, as bytes; empty if they cannot be read.
   virtual std::vector<uint8_t> read(const SequenceId& id) const = 0;
-  // Puts it there. Returns the bytes that were taken; 0: none, and some cells may be those of a part of them.
+  // Writes such bytes under the id. Returns how many were read; 0: it failed, and some of the cells may have been
+  // written.
   virtual size_t write(const SequenceId& id, const std::vector<uint8_t>& bytes) const = 0;
 
   virtual int batch_size() const = 0;

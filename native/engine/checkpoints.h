@@ -8,16 +8,16 @@
 
 namespace streaming {
 
-// A whole earlier state, kept under a sequence id of its own. Metadata only; the state is copied when the sequence goes
-// on.
+// A whole earlier state, kept under a sequence id of its own. Metadata only; llama.cpp copies the state when the
+// sequence goes on.
 struct Checkpoint {
   SequenceId id;
   CachePolicy::Mark mark;
   int64_t evicted;
 };
 
-// For memories with a recurrent part, from which single tokens cannot be removed: the latest states of one sequence to
-// which it can go back. On the engine's thread.
+// The latest states of one sequence that it can roll back to, for memories with a recurrent part, from which single
+// tokens cannot be removed. On the engine's thread.
 class Checkpoints {
  public:
   bool empty() const { return checkpoints_.empty(); }
@@ -27,9 +27,9 @@ class Checkpoints {
   auto begin() { return checkpoints_.begin(); }
   auto end() { return checkpoints_.end(); }
 
-  // Keeps the present state once in kCheckpointEvery tokens, and the one before, whatever the reader has taken: so
-  // which cells come free does not depend on it. Where the position `needed` lies before both (a stop string of very
-  // many tokens waits), the next one comes later.
+  // A checkpoint is due every kCheckpointEvery tokens, whatever the reader has taken, so which cells come free does not
+  // depend on it. If the position `needed` lies before both checkpoints (a stop string of very many tokens waits), the
+  // next one is delayed.
   bool due(Position next, std::optional<Position> needed) const {
     if (checkpoints_.empty()) return true;
     const Position latest = checkpoints_.back().mark.next;

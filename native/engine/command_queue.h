@@ -8,8 +8,8 @@
 
 namespace streaming {
 
-// How other threads reach the engine's: commands, which it runs in order, and a call to look up when a reader has taken
-// something. The thread's own end of it is wait() and end(); all else is for any thread.
+// How other threads reach the engine's: by commands, which it runs in order, and by notify(), when a reader has taken
+// something. The engine's thread calls wait() and end(); all else is for any thread.
 class CommandQueue {
  public:
   using Command = std::function<void()>;
@@ -21,13 +21,13 @@ class CommandQueue {
   // The thread is to end.
   void stop();
   bool stopping() const { return stopping_.load(std::memory_order_relaxed); }
-  // The thread has ended. Says true only to commands, and to what holds on to the order of theirs.
+  // The thread has ended. Only commands, and code ordered with them, ever see true.
   bool ended() const { return ended_; }
 
-  // Fills in the commands that have come. With `busy` it does not wait for one; else until there is one, a notify() or
-  // stop(), for so many milliseconds at most, where given. False: these have passed.
+  // Fills in the commands that have come. Unless `busy`, it waits until there is one, a notify() or stop(), or for so
+  // many milliseconds if given. False: these have passed.
   bool wait(std::vector<Command>& commands, bool busy, std::optional<double> milliseconds);
-  // The thread ends: the last commands are run, and whatever comes from now on where it comes.
+  // The thread ends: runs the last commands; later ones run on the thread that posts them.
   void end();
 
  private:

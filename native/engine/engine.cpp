@@ -93,8 +93,8 @@ void Engine::start(int handle, Job job) {
 }
 
 std::shared_ptr<TokenStream> Engine::make_stream() {
-  // The stream outlives the engine where JavaScript still holds it, but nothing is taken from it by then that would
-  // need the engine: stop() ends every stream first and the JavaScript object keeps the engine alive.
+  // The stream may outlive the engine, but no event that needs the engine is taken from it then: stop() ends every
+  // stream first, and the JavaScript object keeps the engine alive.
   return std::make_shared<TokenStream>([this] { commands_.notify(); });
 }
 
@@ -118,7 +118,7 @@ void Engine::run() {
       unload();
       continue;
     }
-    // Commands are run even when stopping: an answer may be waited for.
+    // Commands are run even when stopping: a caller may wait for the answer.
     for (auto& command : commands) command();
     commands.clear();
     if (commands_.stopping()) break;
@@ -128,12 +128,12 @@ void Engine::run() {
     if (sequence.job) sequence.job->stream().close(model_closed);
   sequences_.clear();
   context_.unload();
-  // What has been asked for meanwhile is answered as well, and what is asked for from now on.
+  // Runs the commands that have come meanwhile; later ones are run where they are posted.
   commands_.end();
 }
 
-// The weights and the cache of a model that is not used for a while go, and come back with the next job: not where a
-// reader may yet go back.
+// The weights and the cache of a model that is not used for a while are freed, and loaded again with the next job. Not
+// while a job's tokens may still be rolled back.
 bool Engine::may_unload() const {
   if (options_.unload_after_ms <= 0 || slots_.has_waiting()) return false;
   for (const auto& [handle, sequence] : sequences_)
@@ -141,7 +141,7 @@ bool Engine::may_unload() const {
   return context_.has_weights() || model_->loaded();
 }
 
-// Each sequence keeps its tokens, and what the cache held of it is put away as for another sequence.
+// Each sequence keeps its tokens, and its cells are swapped out as for another sequence.
 void Engine::unload() {
   for (auto& [handle, sequence] : sequences_)
     if (sequence.tokens.has_slot()) sequence.tokens.swap_out(options_.swap_folder);
@@ -162,7 +162,7 @@ void Engine::attempt(Sequence& sequence, F&& act) {
   }
 }
 
-// What leaves a turn must not wait for the slot that the turn has waited for: what needs no cells is done at once.
+// A job that needs no cells is done at once: undoing a turn must not wait for the slot that the turn waited for.
 void Engine::begin_or_enqueue(Sequence& sequence) {
   auto& running = *sequence.job;
   auto& tokens = sequence.tokens;
@@ -182,7 +182,7 @@ void Engine::begin_or_enqueue(Sequence& sequence) {
   running.finish("done", save_sequence(tokens));
 }
 
-// The job may have a slot from now on.
+// There is a slot for the job now.
 void Engine::begin(Sequence& sequence) {
   auto& running = *sequence.job;
   auto& tokens = sequence.tokens;
@@ -212,7 +212,7 @@ void Engine::begin(Sequence& sequence) {
     if ((running.job().is<jobs::Rebase>() || half_way) && tokens.can_rebase())
       running.requeue(CachedTokens::Requeue::rebase);
   } catch (const Failure& failure) {
-    // Loading was given up for a reader that has left; what is due to it then is the same as ever.
+    // Loading was aborted because the reader has left; service() ends the job as usual.
     if (failure.code == "ABORTED" && running.stream().cancelled()) return;
     running.fail(failure.code == "ABORTED" ? "CLOSED" : failure.code, failure.what());
   } catch (const std::exception& error) {
@@ -220,7 +220,7 @@ void Engine::begin(Sequence& sequence) {
   }
 }
 
-// What is due to a sequence's job before the next batch.
+// Handles what a sequence's job needs before the next batch.
 void Engine::service(Sequence& sequence) {
   auto& running = *sequence.job;
   auto& tokens = sequence.tokens;
@@ -233,7 +233,7 @@ void Engine::service(Sequence& sequence) {
     if (running.out_of_time()) return running.finish("time");
     if (running.has_scored_all()) return running.finish("done");
     if (tokens.must_requeue()) running.requeue(CachedTokens::Requeue::full);
-    // What is recomputed for each token need not be computed before one is asked for.
+    // A policy that recomputes everything for each token decodes nothing before a token is asked for.
     const bool recomputes = tokens.limits().kind == CachePolicy::recompute;
     const bool nothing_left = recomputes || (tokens.pending().size() <= 1 && !tokens.pending().rebasing());
     if (nothing_left && (running.job().is<jobs::Append>() || running.job().is<jobs::Rebase>()))
@@ -241,12 +241,12 @@ void Engine::service(Sequence& sequence) {
     // In mid-reply a rebase waits until nothing can be rolled back any more.
     if (tokens.rebase_due() && tokens.journal().empty()) running.requeue(CachedTokens::Requeue::rebase);
   });
-  // Of a stream that nothing holds any more, the last event closes it here and now: nothing else will wake the engine
-  // for those that wait for its slot.
+  // An abandoned stream is closed by its last event, here and now: nothing else will wake the engine for the jobs that
+  // wait for its slot.
   if (stream.closed()) retire(sequence);
 }
 
-// The job is over, and its reader has taken all that it will: nothing is rolled back any more.
+// The job is over and its reader has taken all events: nothing is rolled back any more.
 void Engine::retire(Sequence& sequence) {
   if (!sequence.job) return;
   sequence.tokens.release_delivered(sequence.job->stream().delivered_bytes());
@@ -257,7 +257,7 @@ void Engine::retire(Sequence& sequence) {
 
 // ---- slots
 
-// Those that are cancelled while they wait are serviced like any other.
+// Jobs that are cancelled while they wait are serviced like any other.
 void Engine::drop_cancelled() {
   for (const int handle : slots_.waiting()) {
     auto& running = *sequences_.at(handle).job;
@@ -296,30 +296,30 @@ bool Engine::free_slot_for(const Sequence& sequence, const Sequence* copied_from
   return true;
 }
 
-// Without loading weights and without passing by those that wait.
+// Without loading weights and without overtaking waiting jobs.
 bool Engine::may_assign_slot_now(const Sequence& sequence) {
   return context_.has_weights() && !slots_.has_waiting() && free_slot_for(sequence);
 }
 
 void Engine::assign_slot(Sequence& sequence) {
-  // Loading is given up when the model is closed or the job it is for is left.
+  // Loading is aborted when the model is closed or the job is cancelled.
   context_.ensure_weights([&] { return !commands_.stopping() && !sequence.job->stream().cancelled(); });
   ensure_cells(context_, options_, memory_, sequences_);
   sequence.tokens.take_slot();
 }
 
-// Metadata only: both share the cells until they leave one of them. The one that is copied from keeps its slot.
+// Metadata only: both share the cells until one of them evicts its own. The source keeps its slot.
 void Engine::copy(const Sequence& from, Sequence& to) {
   to.last_used = from.last_used;
   to.tokens.become_fork(from.tokens);
   if (!from.tokens.has_slot()) return;
-  // Where none gives way now, it waits outside with a copy of what the cache holds.
+  // If no slot can be freed now, the fork waits outside the cache with a copy of its cells.
   if (!free_slot_for(to, &from)) return to.tokens.copy_swapped(from.tokens, options_.swap_folder);
   try {
     ensure_cells(context_, options_, memory_, sequences_);
     to.tokens.share_cells(from.tokens);
   } catch (const std::exception&) {
-    // Without cells for now: it is decoded again when there are some.
+    // It has no cells for now: it is decoded again when there are some.
     to.tokens.requeue_kept_tokens(CachedTokens::Requeue::lost_cells);
   }
 }
@@ -334,7 +334,7 @@ bool Engine::step() {
     sequence.tokens.begin_round();
     if (sequence.is_running()) service(sequence);
   }
-  admit();  // what has just ended may give up a slot
+  admit();  // a job that has just ended may give up its slot
   context_.fix_threads(is_reproducible());
 
   batch_.clear();
@@ -383,7 +383,7 @@ bool Engine::add_entry(Sequence& sequence, std::vector<BatchEntry>& entries) {
   auto& tokens = sequence.tokens;
   const int left = batch_.left();
   if (left == 0) return false;
-  // Several sequences split a hybrid's batch into ubatches, which sliding windows do not stand.
+  // Several sequences split a hybrid's batch into ubatches, which breaks sliding windows.
   const bool alone = memory_.hybrid && memory_.sliding_window > 0;
   if (alone && !entries.empty()) return false;
   if (tokens.policy().room() == 0) {
@@ -439,7 +439,7 @@ void Engine::put(BatchEntry& entry) {
     batch_.add(sinks[i], step.sinks_at + static_cast<Position>(i), entry.sinks.get(), false);
 }
 
-// Where a batch of several cannot be decoded, each entry is decoded by itself, so that none fails for another's sake.
+// If a batch of several entries cannot be decoded, each is decoded by itself, so that one failure is one job's.
 void Engine::decode_entries(std::vector<BatchEntry>& entries) {
   const auto begin = Clock::now();
   try {
@@ -453,7 +453,7 @@ void Engine::decode_entries(std::vector<BatchEntry>& entries) {
       return;
     }
     for (auto& entry : entries) {
-      // What the failure has requeued comes with a later batch.
+      // An entry that the failure has requeued comes with a later batch.
       if (!entry.sequence->tokens.in_batch()) continue;
       std::vector<BatchEntry> alone;
       alone.push_back(std::move(entry));
@@ -464,7 +464,7 @@ void Engine::decode_entries(std::vector<BatchEntry>& entries) {
     }
     return;
   }
-  // A GPU may still be computing; asking for logits waits for it, so that times are what they seem.
+  // A GPU may still be computing; reading logits waits for it, so that the measured time is right.
   const auto asked =
       std::find_if(entries.begin(), entries.end(), [](const BatchEntry& entry) { return entry.logits_index >= 0; });
   if (asked != entries.end()) context_.logits(asked->logits_index);
@@ -493,14 +493,14 @@ void Engine::decode() {
 
 // The batch of these entries has been decoded.
 void Engine::complete(std::vector<BatchEntry>& entries, double elapsed_ms) {
-  // What ends may have tokens rolled back, which can take a decode; so all of this one's logits are read before.
+  // Ending a job may roll back tokens, which can take a decode. So all logits of this batch are read first.
   std::vector<std::pair<Sequence*, std::exception_ptr>> ended;
   for (auto& entry : entries) {
     try {
       entry.sequence->job->decoded(entry, context_, elapsed_ms);
     } catch (const std::exception&) {
       ended.emplace_back(entry.sequence, std::current_exception());
-      entry.sinks.reset();  // what rolls back may need the id
+      entry.sinks.reset();  // rolling back may need the id
     }
   }
   for (const auto& [sequence, thrown] : ended) {

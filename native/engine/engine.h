@@ -17,10 +17,10 @@
 
 namespace streaming {
 
-// One thread that owns one llama.cpp context and all the sequences in it. Each round it makes one batch of all that is
-// ready, decodes it, and hands each job what its entry has brought. It decides nothing about tokens, slots or order
-// itself: it moves what CachedTokens, SlotTable, Scheduler, Speculator and RunningJob say from one to another. The
-// other threads only post commands and read streams.
+// One thread that owns one llama.cpp context and all the sequences in it. Each round makes one batch of all sequences
+// that are ready, decodes it, and gives each job its entry's results. The engine decides nothing about tokens, slots or
+// order itself: it connects CachedTokens, SlotTable, Scheduler, Speculator and RunningJob. Other threads only post
+// commands and read streams.
 class Engine {
  public:
   Engine(std::shared_ptr<Model> model, const ContextOptions& options);
@@ -28,7 +28,7 @@ class Engine {
 
   // JavaScript's thread. open() throws Failure WINDOW_TOO_LARGE or NO_SEQUENCE_LEFT; the rest never throws.
   int open(const CachePolicy::Limits& limits, Position rebase_after, bool verifies);
-  // Another sequence that goes on from where this one is, once it is idle. Throws as open().
+  // Another sequence that continues from this one's state, once it is idle. Throws as open().
   int fork(int handle);
   void close(int handle);
   void start(int handle, Job job);
@@ -47,8 +47,7 @@ class Engine {
   void begin(Sequence& sequence);
   void service(Sequence& sequence);
   void retire(Sequence& sequence);
-  // Does something for a sequence's job, which fails where that does. Nothing that is thrown leaves the engine's
-  // thread.
+  // Calls `act` for a sequence's job; what it throws fails the job. No exception leaves the engine's thread.
   template <class F>
   void attempt(Sequence& sequence, F&& act);
 
@@ -72,7 +71,7 @@ class Engine {
   void complete(std::vector<BatchEntry>& entries, double elapsed_ms);
   bool is_reproducible() const;
 
-  std::shared_ptr<Model> model_;  // given back by stop(), whatever still holds the engine
+  std::shared_ptr<Model> model_;  // released by stop(), even if the engine is still referenced
   const ContextOptions options_;
   const MemoryKind memory_;
 

@@ -17,11 +17,12 @@ namespace streaming {
 // Where no token was chosen.
 constexpr Token kNoToken = -1;
 
-// One reply in the making: logits in, tokens and text out. It knows no cache and no reader. On the engine's thread.
+// One reply while it is generated: logits in, tokens and text out. It knows no cache and no reader. On the engine's
+// thread.
 class Generation {
  public:
-  // Text that may be delivered now, of how many of the tokens' bytes, and the log-probabilities of the tokens that end
-  // in it, where they were asked for.
+  // Text that may be delivered now, how many of the tokens' bytes it stands for, and the log-probabilities of the
+  // tokens that end in it, if they were asked for.
   struct Output {
     std::string text;
     size_t bytes = 0;
@@ -33,11 +34,12 @@ class Generation {
   Generation(std::shared_ptr<const Model> model, const jobs::Generate& job, int64_t seen,
              std::function<bool()> should_continue);
 
-  // The conversation's last tokens, of which penalties go by the last lookback().
+  // Penalties depend on the conversation's last lookback() tokens.
   int lookback() const { return sampler_.lookback(); }
   void replay(const std::vector<Token>& tokens) { sampler_.replay(tokens); }
 
-  // Chooses the token with the number `seen` of the conversation. Throws Failure where none can be, or kInterrupted.
+  // Chooses the token with the number `seen` of the conversation. Throws Failure if none can be chosen, or
+  // kInterrupted.
   Token sample(const float* logits, int64_t seen) { return sampler_.sample(logits, seen, constraint_.get()); }
   // Whether the token ends the model's turn, and the bytes that it adds to the reply: none where it does.
   bool is_eog(Token token) const;
@@ -51,7 +53,7 @@ class Generation {
 
   // One of the stop strings has come.
   bool stopped() const { return text_.stopped(); }
-  // Of all tokens; and of those whose text has been given out.
+  // Of all tokens; and of those whose text has been emitted.
   size_t bytes() const { return bytes_; }
   size_t emitted_bytes() const { return emitted_bytes_; }
 
@@ -64,7 +66,7 @@ class Generation {
   std::unique_ptr<Constraint> constraint_;  // null: none
   Sampler sampler_;
   TextAssembler text_;
-  std::deque<TokenProbability> pending_probabilities_;  // of tokens whose text has not been given out
+  std::deque<TokenProbability> pending_probabilities_;  // of tokens whose text has not been emitted
   size_t bytes_ = 0, emitted_bytes_ = 0;
 };
 

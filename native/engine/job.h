@@ -11,7 +11,7 @@
 
 namespace streaming {
 
-// What is asked of a sequence: one of these at a time.
+// What a sequence can be asked to do, one job at a time.
 namespace jobs {
 
 // These tokens are the next ones; turns begin at these of them.
@@ -24,7 +24,7 @@ struct Add {
   std::vector<Token> tokens;
   std::vector<int> turns;
 };
-// These tokens are the next ones, and the log-probability of each is told.
+// Appends these tokens and reports the log-probability of each.
 struct Score {
   std::vector<Token> tokens;
 };
@@ -37,11 +37,11 @@ struct Generate {
   SamplingOptions sampling;
   std::string grammar;                // that the reply must follow; empty: none
   std::vector<std::string> triggers;  // texts from which on it must; none: from the start
-  int alternatives = -1;              // how many likely tokens to tell with each; -1: no log-probabilities at all
+  int alternatives = -1;              // how many top tokens to report with each; -1: no log-probabilities at all
   std::vector<Token> visible;         // control tokens that are text of the reply, by their names
   bool speculation = false;
-  // For tests: of the reply that these tokens foretell, always so many are drafted; where the number is negative,
-  // drafts are what they would be. Its finish tells its tokens.
+  // For tests: always drafts so many of these tokens, the expected reply; if the number is negative, drafts are chosen
+  // as usual. The finish event has the reply's tokens.
   struct Forced {
     std::vector<Token> tokens;
     int count;
@@ -56,11 +56,11 @@ struct Cut {
 struct ReplaceSinks {
   std::vector<Token> tokens;
 };
-// Its finish tells all tokens that are kept.
+// The finish event has all tokens that are kept.
 struct ReadTokens {};
-// Its finish tells all that a sequence of the same kind needs to be as this one.
+// The finish event has the state, from which a sequence of the same kind can be restored.
 struct Save {};
-// The opposite, for a sequence that is empty. `tokens_only`: the cells in the state are of no use.
+// Restores it into an empty sequence. `tokens_only`: the cells in the state are not used.
 struct Restore {
   std::vector<uint8_t> state;
   bool tokens_only;

@@ -9,7 +9,7 @@
 
 namespace streaming {
 
-// The state before the decode that a token is sampled from: the way back to before it was.
+// The state before the decode that a token is sampled from. Rolling the token back returns to it.
 struct Origin {
   CachePolicy::Mark mark;
   Token token;  // which was decoded then
@@ -25,7 +25,8 @@ struct Record {
   bool delivered(size_t bytes) const { return silent ? end < bytes : end <= bytes; }
 };
 
-// The last generated tokens of one reply: those not known to be delivered. Plain bookkeeping, on the engine's thread.
+// The last generated tokens of one reply, those not yet known to be delivered. Plain bookkeeping, on the engine's
+// thread.
 class Journal {
  public:
   bool empty() const { return records_.empty(); }
@@ -39,7 +40,7 @@ class Journal {
     while (!records_.empty() && records_.front().delivered(bytes)) records_.pop_front();
   }
   // The first record that does not lie wholly within so many bytes; null: all do. At the end of a reply its last tokens
-  // stay though they have no text; a reader that has left has not seen them.
+  // stay even if they have no text; a reader that has left (`left`) has not seen them.
   const Record* first_behind(size_t bytes, bool left) const {
     const auto first = std::find_if(records_.begin(), records_.end(), [&](const Record& record) {
       return left ? !record.delivered(bytes) : record.end > bytes;
@@ -55,17 +56,17 @@ class Journal {
   }
   void clear() { *this = Journal(); }
 
-  // Its tokens wait to be decoded again, the last of the pending ones. Once decoded they cannot be taken back singly.
+  // Its tokens are the last pending ones and wait to be decoded again. Once decoded they cannot be rolled back singly.
   void wait() { waits_ = true; }
   bool waits() const { return waits_; }
   void decoded_again() {
     if (std::exchange(waits_, false)) records_.clear();
   }
 
-  // The first part of a token that a stop string cut is in tokens of its own, which are in no record: so many, whose
-  // text ends there.
+  // The first part of a token that was cut by a stop string is kept as other tokens, which are in no record: so many,
+  // whose text ends at `end`.
   void cut(int64_t tokens, size_t end) { cut_tokens_ = tokens, cut_end_ = end; }
-  // They go with a record, or where their text was not delivered. Returns their number.
+  // They are removed with a record, or if their text was not delivered. Returns their number.
   int64_t take_cut(bool with_record, size_t delivered) {
     return cut_tokens_ > 0 && (with_record || delivered < cut_end_) ? std::exchange(cut_tokens_, 0) : 0;
   }

@@ -151,15 +151,15 @@ const float* LlamaContext::logits(int index) const {
   return thrown ? nullptr : logits;
 }
 
-// On the compute thread that is this thread, between two operations of a graph. Only a CPU asks.
+// Called on this thread, one of the compute threads, between two operations of a graph. Only by CPU back ends.
 bool LlamaContext::must_stop_decoding() {
   if (stopping_()) return true;
   if (give_up_at_ == Clock::time_point::max() || Clock::now() < give_up_at_) return false;
   return gave_up_ = true;
 }
 
-// The last bits of a logit depend on the number of threads, so all reproducible replies are computed on as many, unless
-// that has become far too slow: then the next one changes it, but none that has begun.
+// The last bits of a logit depend on the number of threads, so all reproducible replies are computed on the same
+// number. If that has become far too slow, the next reply changes it, but none that has begun.
 void LlamaContext::choose_fixed_threads() {
   if (fixed_is_slow_) {
     if (fixed_threads_ == thread_choice_.threads()) thread_choice_.gave_up();
@@ -181,7 +181,7 @@ void LlamaContext::decode(Batch& batch) {
       llama().llama_set_n_threads(context_, threads, threads);
       threads_set_ = threads;
     }
-    // A recurrent state does not come through a decode that was given up.
+    // A recurrent state does not survive a decode that is given up.
     const double limit = recurrent_ || fixed ? INFINITY : thread_choice_.limit(batch.size());
     const auto begin = Clock::now();
     give_up_at_ = std::isfinite(limit) ? begin + std::chrono::microseconds(static_cast<int64_t>(limit * 1000))
@@ -197,7 +197,7 @@ void LlamaContext::decode(Batch& batch) {
       }
       return;
     }
-    // llama.cpp has taken the batch's cells out again, so it can be decoded on fewer threads.
+    // llama.cpp has removed the batch's cells again, so it can be decoded on fewer threads.
     if (gave_up_) thread_choice_.gave_up();
   } while (gave_up_ && !stopping_());
   if (stopping_()) throw Failure("CLOSED", "the model was closed");

@@ -15,12 +15,12 @@
 
 namespace streaming {
 
-// A model's weights while they are needed, one llama.cpp context made of them, its threads and its sequence ids: all
-// that the engine asks of llama.cpp. It knows no conversation. On the engine's thread, but for cells().
+// A model's weights while they are needed, one llama.cpp context made of them, its threads and its sequence ids:
+// everything the engine needs of llama.cpp. It knows no conversation. On the engine's thread, except for cells().
 class LlamaContext final : public Cells {
  public:
-  // The model must outlive all but the destructor. `stopping`: a decode in progress is to end at once; asked on the
-  // threads that compute.
+  // The model must outlive all calls but the destructor. `stopping` returns true if a decode in progress should end at
+  // once; it is called on the compute threads.
   LlamaContext(const Model& model, const ContextOptions& options, std::function<bool()> stopping);
   ~LlamaContext();
   LlamaContext(const LlamaContext&) = delete;
@@ -28,22 +28,21 @@ class LlamaContext final : public Cells {
 
   // ---- weights and cells
 
-  // Loads the weights, or makes sure that their files are what they were. `should_continue` says whether loading is
-  // still wanted. Throws what Weights::load() does.
+  // Loads the weights, or checks that their files are unchanged. Loading is aborted once `should_continue` returns
+  // false. Throws as Weights::load().
   void ensure_weights(const std::function<bool()>& should_continue);
   bool has_weights() const { return weights_ != nullptr; }
   bool exists() const { return context_ != nullptr; }
   int cells() const { return cells_; }  // any thread
   int ids() const { return ids_->count; }
-  // Frees the context, what lies in it, and the weights. Ids stand for nothing any more.
+  // Frees the context with its cells, and the weights. All ids become invalid.
   void unload();
-  // A context of so many cells and ids takes the place of the one there is, of which nothing is carried over but the
-  // ids; where llama.cpp cannot make it, one as large as before; where that fails as well, none, and all ids stand for
-  // nothing.
+  // Replaces the context by one of so many cells and ids. Only the ids are carried over. If llama.cpp cannot make it,
+  // makes one as large as before; if that fails as well, there is none, and all ids become invalid.
   struct Made {
-    bool larger;         // it has the cells that were asked for
+    bool larger;         // it has the requested cells
     bool asserted;       // llama.cpp failed an assertion on the way
-    std::string reason;  // what llama.cpp said where it is not larger
+    std::string reason;  // llama.cpp's error if it is not larger
   };
   Made make(int cells, int ids);
   bool has_memory() const { return memory_ != nullptr; }
@@ -65,9 +64,9 @@ class LlamaContext final : public Cells {
 
   int batch_size() const override { return options_.batch_size; }
   void decode(Batch& batch) override;
-  // Whether decodes are computed on as many threads as all that ask so, so that logits are the same to the last bit.
+  // Whether decodes are computed on the fixed number of threads, so that logits are the same to the last bit.
   void fix_threads(bool fixed) { fixed_ = fixed; }
-  // The number of threads may change now for those that ask for a fixed one: none is in the midst of a reply.
+  // The fixed number of threads may change now: no reproducible reply is in progress.
   void choose_fixed_threads();
   // Null: there are none.
   const float* logits(int index) const;
@@ -90,7 +89,7 @@ class LlamaContext final : public Cells {
   ThreadChoice thread_choice_;
   std::unique_ptr<ThreadPool> pool_;
   bool fixed_ = false;
-  int threads_set_ = 0;         // what the context has been told
+  int threads_set_ = 0;         // the context's present number
   int fixed_threads_ = 0;       // on which reproducible replies are computed; 0: chosen by the next one
   bool fixed_is_slow_ = false;  // with so many, a decode has taken far too long: the next reply may have fewer
   Clock::time_point give_up_at_ = Clock::time_point::max();  // the decode in progress

@@ -11,12 +11,12 @@
 namespace streaming {
 
 // The tokens of one conversation that are known and not decoded, in order, and why each of them is there. From the
-// front: those that the cache has given back to be decoded again (by a rebase, by a replay one by one, or because the
-// policy begins anew), then fresh ones. The last one is decoded with what follows it, so it is neither rebased nor
-// replayed. Plain bookkeeping: it knows no llama.cpp and no thread; whoever owns it calls it from one thread.
+// front: tokens that the cache gave back to be decoded again (by a rebase, by a replay one by one, or because the
+// policy starts again), then fresh ones. The last one is decoded with what follows it, so it is neither rebased nor
+// replayed. Plain bookkeeping: it knows no llama.cpp and no thread; its owner calls it from one thread.
 class PendingTokens {
  public:
-  // What a saved conversation holds of it beside the tokens.
+  // What a saved conversation stores of it besides the tokens.
   struct Counts {
     uint64_t rebasing, known, replaying;
   };
@@ -53,14 +53,14 @@ class PendingTokens {
   }
   // The first ones are in the cache: another conversation had decoded them.
   void shared(size_t count) { tokens_.erase(tokens_.begin(), tokens_.begin() + static_cast<std::ptrdiff_t>(count)); }
-  // The last ones have never been. One at least stays.
+  // The last ones are forgotten. At least one stays.
   void drop_last(size_t count) {
     tokens_.resize(tokens_.size() - count);
     rebasing_ = std::min(rebasing_, tokens_.size() - 1);
     replaying_ = std::min(replaying_, tokens_.size() - 1);
   }
-  // Whether the policy still knows one of those that stay when all but the first `count` go: it would give it back once
-  // more.
+  // Whether the policy still knows one of the tokens that stay when all but the first `count` are dropped: it would
+  // give that one back once more.
   bool policy_knows_past(int64_t count) const { return count < static_cast<int64_t>(known_); }
 
   // The cache ends before this token now, which waits alone: it was rolled back, or the conversation was cut.
@@ -80,13 +80,13 @@ class PendingTokens {
     tokens_.push_back(last);
     replaying_ = tokens_.size() - 1;
   }
-  // What llama.cpp's cache held is gone: what the policy would give back once more goes.
+  // llama.cpp's cache is empty now: drops what the policy will give back once more.
   void cache_is_empty() {
     replaying_ = 0;
     tokens_.erase(tokens_.begin(), tokens_.begin() + static_cast<std::ptrdiff_t>(std::exchange(known_, 0)));
   }
-  // The cache gave these back, to be decoded before all others; of them the policy still knows the first `known`. The
-  // first `skipped` of those that waited need not be decoded any more.
+  // The cache gave these back, to be decoded before all others; the policy still knows the first `known` of them. The
+  // first `skipped` of those that were pending need not be decoded any more.
   void requeue(const std::vector<Token>& tokens, size_t known, bool by_rebase, size_t skipped = 0) {
     tokens_.erase(tokens_.begin(), tokens_.begin() + static_cast<std::ptrdiff_t>(skipped));
     tokens_.insert(tokens_.begin(), tokens.begin(), tokens.end());
@@ -94,7 +94,7 @@ class PendingTokens {
     if (by_rebase) rebasing_ += tokens.size();
   }
   void clear() { *this = PendingTokens(); }
-  // As a saved conversation had them. False: they contradict each other.
+  // Restores them from a saved conversation. False: the counts contradict each other.
   bool load(std::deque<Token> tokens, const Counts& counts) {
     const uint64_t max = tokens.empty() ? 0 : tokens.size() - 1;
     if (counts.rebasing > max || counts.replaying > max || counts.known > max) return false;

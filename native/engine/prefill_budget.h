@@ -4,7 +4,7 @@
 namespace streaming {
 
 // How much of a prompt may go into one batch while other conversations generate: so much that their next token comes
-// after at most kMaxStall, or three times their usual time where that is more. Learned from what decodes take. On the
+// after at most kMaxStall, or three times their usual time if that is more. Learned from the times of decodes. On the
 // engine's thread.
 class PrefillBudget {
  public:

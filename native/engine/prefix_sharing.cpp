@@ -5,7 +5,7 @@
 namespace streaming {
 namespace {
 
-// Fewer are as quickly decoded.
+// Fewer are decoded as quickly.
 constexpr size_t kMinSharedTokens = 8;
 
 template <class Left, class Right>
@@ -33,7 +33,7 @@ size_t coming(const PrefixHolder& holder, const std::vector<Token>& decoded, con
 }  // namespace
 
 SharedPrefix find_shared_prefix(const CachedTokens& tokens, const std::vector<PrefixHolder>& others, int batch_size) {
-  // What a window has seen of it, and a recurrent state, cannot be had in part.
+  // Windowed layers and recurrent states cannot be shared in part.
   const auto& memory = tokens.cells().memory();
   if (memory.recurrent || memory.sliding_window > 0 || tokens.policy().size() > 0 || !may_share(tokens)) return {};
   // Its last token is decoded with what follows, and it must not begin by evicting.
@@ -47,11 +47,11 @@ SharedPrefix find_shared_prefix(const CachedTokens& tokens, const std::vector<Pr
     if (&other == &tokens || !other.has_slot() || other.restored() || !may_share(other) ||
         (other.policy().size() == 0 && !other.in_batch()))
       continue;
-    // Not where it would soon have to be decoded again.
+    // Not at positions so high that it would soon have to be decoded again.
     if (other.policy().lowest() != limits.first && other.policy().lowest() > tokens.rebase_after() / 2) continue;
     const auto decoded = other.policy().shareable_prefix();
     const size_t length = std::min(max, common_prefix_length(decoded, tokens.pending()));
-    // Where all that it has is ours as well, perhaps it is still reading.
+    // If all that it has is in our prefix, it may still be decoding more of it.
     const bool may_come = length == decoded.size() && length < max;
     if (may_come && std::min(coming(holder, decoded, tokens, length, batch_size), max - length) >= kMinSharedTokens)
       return {.wait = true};

@@ -5,9 +5,9 @@
 
 namespace streaming {
 
-// A prefix that several conversations have in common (a system prompt) is decoded once: one of which nothing has been
-// decoded takes over what another has of it. A prefix is taken where it is, at whatever positions: attention sees
-// differences alone.
+// A prefix that several conversations share (a system prompt) is decoded once: a conversation with an empty cache takes
+// over the cells of another. They are taken at the positions where they are: attention sees only differences of
+// positions.
 struct PrefixHolder {
   const CachedTokens* tokens;
   bool running;  // at a job that has not ended

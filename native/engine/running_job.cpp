@@ -45,13 +45,13 @@ bool RunningJob::may_continue() const {
 bool RunningJob::keeps_last() const {
   if (job_.is<jobs::Append>() || job_.is<jobs::Rebase>()) return true;
   if (tokens_.pending().size() < 2) return false;
-  // When scoring, it goes alone. A recurrent state cannot leave its last token out, so there is one before it to go
-  // back to.
+  // When scoring, the last token is decoded alone. A recurrent state cannot drop its last token, so a checkpoint is
+  // needed before it.
   return (job_.is<jobs::Score>() && tokens_.limits().kind != CachePolicy::recompute) ||
          (generates() && tokens_.has_checkpoints());
 }
 
-// ---- its beginning
+// ---- start
 
 void RunningJob::add_tokens() {
   std::visit(
@@ -101,7 +101,7 @@ int RunningJob::draft(Speculator& speculator, const Speculator::Room& room) cons
   return speculator.draft(*speculation_, tokens_, *generate, generated_, room);
 }
 
-// ---- what its batches bring
+// ---- results of its batches
 
 void RunningJob::report_evicted(int64_t tokens) {
   if (tokens > 0) stream().add_evicted(tokens, tokens_.evicted());
@@ -112,7 +112,7 @@ void RunningJob::report_prefill() {
   const auto left = static_cast<int64_t>(tokens_.pending().size());
   const int64_t waiting = generates() ? left : std::max<int64_t>(0, left - 1);
   const int64_t done = prompt_total_ - std::min(prompt_total_, waiting);
-  // What is kept may have to be decoded again in between: what had been done stays done.
+  // Kept tokens may have to be decoded again in between; the reported progress does not go back.
   if (done > prompt_done_) stream().add_prefill(done, prompt_total_);
   prompt_done_ = std::max(prompt_done_, done);
 }
@@ -138,7 +138,7 @@ void RunningJob::decoded(BatchEntry& entry, const LlamaContext& context, double 
     score(logits);
     return tokens_.release();
   }
-  // After a batch of many, the way back is to leave its last token out; what it evicted stays evicted.
+  // After a batch of many, rolling back drops its last token only; what the batch evicted stays evicted.
   const bool exact = tokens_.has_checkpoints() || (entry.step.count == 1 && may_roll_back);
   if (!exact) tokens_.release();
   const Token token = sample(logits, exact ? before : tokens_.origin_within(entry.tokens.back()));
@@ -148,8 +148,8 @@ void RunningJob::decoded(BatchEntry& entry, const LlamaContext& context, double 
 }
 
 // What decoded() does, for a token and its drafts: one after another, as if each had been decoded by itself, so that
-// evictions, records and the way back are the same. Only what each of them saw differs: what the ones before it would
-// have pushed out was still there.
+// evictions, records and rolling back are the same. Only what each token saw differs: tokens that the ones before it
+// would have evicted were still there.
 void RunningJob::decoded_with_drafts(BatchEntry& entry, const LlamaContext& context, double elapsed_ms) {
   generation_ms_ += elapsed_ms;
   drafted_ += entry.drafts;
@@ -187,7 +187,8 @@ Token RunningJob::sample(const float* logits, const Origin& origin) {
   try {
     token = generation.sample(logits, tokens_.seen());
   } catch (const std::exception&) {
-    // As a token without text, which is rolled back with the job's end: so the one that was decoded for it waits again.
+    // Recorded as a token without text, which is rolled back at the job's end; the token that was decoded for it is
+    // then pending again.
     tokens_.record(origin, kNoToken, generation.bytes() + 1, true);
     throw;
   }
@@ -220,7 +221,7 @@ void RunningJob::requeue(CachedTokens::Requeue reason) {
   report_evicted(tokens_.evicted() - evicted);
 }
 
-// ---- its end
+// ---- end
 
 void RunningJob::end_if_due() {
   if (finish_reason_ && !ended_) finish(finish_reason_);

@@ -16,8 +16,8 @@ namespace streaming {
 
 class LlamaContext;
 
-// A job in progress on the tokens of one conversation: how far it is, what its stream hears, how it ends. What its
-// batches have decoded comes in; tokens, text and scores go out. On the engine's thread.
+// A job in progress on the tokens of one conversation: its progress, its events, its end. Decoded batches come in;
+// tokens, text and scores go out. On the engine's thread.
 class RunningJob {
  public:
   // `speculation` is the conversation's, made here once a job asks for it. All must outlive it but the job.
@@ -29,19 +29,19 @@ class RunningJob {
   TokenStream& stream() const { return *job_.stream; }
   bool is_waiting() const { return is_waiting_; }
   bool ended() const { return ended_; }
-  // Tokens are generated, or scored: the prompt is behind.
+  // False once tokens are generated or scored.
   bool in_prompt() const { return in_prompt_; }
   bool out_of_time() const;
   bool reproducible() const { return generates() && generates()->sampling.reproducible; }
   int64_t generated() const { return generated_; }
-  // All that was to be scored has been.
+  // All tokens have been scored.
   bool has_scored_all() const;
-  // Its reader has taken all that there is to take, up to the run-ahead, or nobody reads on.
+  // False: the reader has fallen behind by the run-ahead, so no more tokens are generated for now.
   bool may_continue() const;
   // Whether the last pending token waits for what will follow it.
   bool keeps_last() const;
 
-  // The tokens that it brings belong to the conversation from now on, whatever becomes of the job.
+  // Adds the job's tokens to the conversation, where they stay however the job ends.
   void add_tokens();
   // It needs no slot, or will never get one.
   void stop_waiting() { is_waiting_ = false; }
@@ -54,24 +54,24 @@ class RunningJob {
   // Drafts for the next token.
   int draft(Speculator& speculator, const Speculator::Room& room) const;
 
-  // Its entry has been decoded. Throws what chooses no token; the entry's tokens are in the cache then.
+  // Its entry has been decoded. Throws if no token can be chosen; the entry's tokens are in the cache then.
   void decoded(BatchEntry& entry, const LlamaContext& context, double elapsed_ms);
-  // All of the round's logits have been read: ends where its last token said so.
+  // All of the round's logits have been read: ends the job if its last token does.
   void end_if_due();
-  // The next token took too long to choose, or nobody waits for it any more: the latter is told by service().
+  // Choosing the next token took too long, or the reader has left; in the latter case service() ends the job.
   void interrupted(bool stopping);
 
   // Rolls back every generated token whose text does not lie wholly within the first `delivered` bytes.
   void roll_back_to_delivered(size_t delivered);
-  // The reader has left: what it has not taken is rolled back.
+  // The reader has left: rolls back what was not delivered.
   void abort();
-  // Ends, with what is told beside. What came behind the text that was given out is rolled back.
+  // Ends the job. Tokens behind the emitted text are rolled back.
   void finish(const char* reason, std::vector<uint8_t> state = {});
-  // Ends with an error. The sequence stays as it was, and what the reader has not taken is rolled back.
+  // Ends with an error. The sequence stays as it was, and what was not emitted is rolled back.
   void fail(const std::string& code, const std::string& message);
-  // Requeues what the policy cannot keep in place, or what has come too far, and tells.
+  // Requeues what the policy cannot keep in place, or tokens whose positions are too high, and reports evictions.
   void requeue(CachedTokens::Requeue reason);
-  // What becomes of what the step evicts is told.
+  // Adds an event for evicted tokens to the stream.
   void report_evicted(int64_t tokens);
 
  private:

@@ -13,7 +13,7 @@ namespace {
 // Type and size of one cell's part in each layer of a recurrent state.
 using States = std::vector<std::pair<int32_t, uint64_t>>;
 
-// Larger would not be finite any more once it is multiplied.
+// Larger values could overflow once they are multiplied.
 constexpr float kMaxMagnitude = 1e30f;
 
 bool all_finite_halves(const uint8_t* bytes, size_t size, size_t each) {
@@ -44,7 +44,7 @@ bool all_finite(int32_t type, const uint8_t* bytes, size_t size) {
   }
 }
 
-// One layer's part of `count` cells. `states`: where to tell its type and size.
+// One layer's part of `count` cells. `states` gets its type and size.
 bool take_rows(ByteReader& from, size_t count, States* states = nullptr) {
   const auto type = from.take<int32_t>();
   const auto size = from.take<uint64_t>();
@@ -53,7 +53,7 @@ bool take_rows(ByteReader& from, size_t count, States* states = nullptr) {
   return all_finite(type, from.skip(size * count), size * count);
 }
 
-// A layer's values, which lie across where there is no flash attention: each of the numbers of all cells in a row.
+// A layer's values, which are transposed without flash attention: a row for each component, with that of all cells.
 bool take_columns(ByteReader& from, size_t count) {
   const auto type = from.take<int32_t>();
   const auto size = from.take<uint32_t>();

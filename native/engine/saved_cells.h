@@ -15,11 +15,12 @@ struct CellsLayout {
   bool spatial;    // each cell has a place in the plane and a token beside its position
 };
 
-// Whether llama.cpp may be given the bytes to read as one sequence, whoever wrote them. It compares types and sizes
-// with its own and refuses others, but reserves memory for any count, asserts on states of several cells, takes any
-// position, and puts any number into the cells, where one that is not finite would reach all who share the cache.
-// `empty` is what llama.cpp itself writes of an empty sequence in the same context, whose parts must be those of the
-// layout; `positions` are those that the attention cells have, in order. Any thread; knows the format of v0.4.0.
+// Whether llama.cpp can safely read the bytes as one sequence, wherever they come from. llama.cpp compares types and
+// sizes with its own and refuses others. But it reserves memory for any count, asserts on states of several cells,
+// accepts any position, and puts any number into the cells, where one that is not finite would reach every sequence
+// that shares the cache. `empty` is what llama.cpp itself writes of an empty sequence in the same context, whose parts
+// must be those of the layout; `positions` are those that the attention cells have, in order. Any thread; knows the
+// format of v0.4.0.
 bool may_be_read(const std::vector<uint8_t>& bytes, const std::vector<uint8_t>& empty, const CellsLayout& layout,
                  const std::vector<Position>& positions);
 

@@ -13,7 +13,7 @@ constexpr uint32_t kStateVersion = 1;
 // More tokens than a conversation can have.
 constexpr int64_t kMaxTokens = int64_t{1} << 53;
 
-// Numbers alone, so that any bytes are some head.
+// Numbers only, so that any bytes are a valid value.
 struct Head {
   uint32_t version;
   int32_t kind, sinks, window, reanchor_every, trained_length, first;
@@ -24,7 +24,7 @@ struct Head {
 
 // The limits of the sequence with the lag it was saved with; throws where they are others.
 CachePolicy::Limits saved_limits(const Head& head, CachePolicy::Limits limits) {
-  // How far the sinks may lag is what it was made with, which another system prompt in the meantime has not changed.
+  // The lag is the one that the sequence was made with; replacing the sinks since has not changed it.
   const bool never = limits.reanchor_every == CachePolicy::kNever;
   const bool lags_so = head.reanchor_every >= 1 && head.reanchor_every <= CachePolicy::kNever &&
                        never == (head.reanchor_every == CachePolicy::kNever) &&
@@ -57,7 +57,7 @@ std::vector<Position> positions_of(const CachePolicy& policy) {
   return positions;
 }
 
-// False: the cells cannot be had from these bytes, and some in the cache may be those of a part of them.
+// False: the cells cannot be restored from these bytes, and a part of them may have been written.
 bool write_cells(CachedTokens& tokens, const std::vector<uint8_t>& cells, const Model& model) {
   const auto& memory = tokens.cells().memory();
   const CellsLayout layout{!memory.recurrent || memory.hybrid, memory.sliding_window > 0, memory.recurrent,

@@ -5,7 +5,7 @@
 namespace streaming {
 namespace {
 
-// Tokens of a prompt that are decoded together, at least, where each pushes another out.
+// The fewest tokens of a prompt that are decoded together once each evicts another.
 constexpr int kMinChunk = 16;
 
 }  // namespace
@@ -26,9 +26,9 @@ void Scheduler::end_round(const std::vector<int>& handles) {
   first_ = next == handles.end() ? 0 : *next;
 }
 
-// Tokens of one batch see all that the batch pushes out. So what a prompt's tokens see depends on how it is cut; for
-// this not to depend on what else is in the batch, it is cut at the same places always: where the first token is
-// evicted, and from there on into equal parts. Nothing: there is no room for such a part now.
+// Tokens of one batch see everything that the batch evicts, so what a prompt's tokens see depends on how it is cut. To
+// make this independent of what else is in the batch, a prompt is always cut at the same places: where the first token
+// is evicted, and from there on into equal parts. Nothing: there is no room for such a part now.
 std::optional<int> Scheduler::cut_for_eviction(const CachedTokens& tokens, int left, int count) const {
   const auto& policy = tokens.policy();
   if (tokens.limits().kind != CachePolicy::streaming) return count;
@@ -42,7 +42,7 @@ std::optional<int> Scheduler::cut_for_eviction(const CachedTokens& tokens, int l
   int none = 0;
   while (none < count && !evicts(none + 1)) none++;
   if (none > 0) return std::min(count, none);
-  // Where it is too long for what is left, it waits to be the first.
+  // A part that is too long for what is left waits to be the first of a batch.
   if (part > count && prompts_ > 0) return std::nullopt;
   return std::min(part, left);
 }
@@ -61,7 +61,7 @@ std::optional<CachePolicy::Step> Scheduler::next_step(const CachedTokens& tokens
   count = tokens.pending().decodable(count);
   if (count == 0) return std::nullopt;
   auto step = policy.plan(count, count >= waiting - 1);
-  // The sinks come along where there is room for them, so fewer tokens may.
+  // The sinks join the batch if there is room for them, so it takes fewer tokens.
   const int sinks = static_cast<int>(policy.sinks().size());
   if (step.reanchor && step.evict_to == step.evict_from && count + sinks > left && count > 1 && left > 2 * sinks)
     step = policy.plan(left - sinks, false);

@@ -7,9 +7,9 @@
 
 namespace streaming {
 
-// What goes into the batch of one round: one token of each sequence that generates first, then prompts, each round from
-// where the last one left off, so that none starves. Prompts get so much that those that generate do not stall. On the
-// engine's thread.
+// What goes into the batch of one round: first one token of each sequence that generates, then prompts. Each round
+// starts where the last one left off, so that none starves. Prompts get as much as does not stall the sequences that
+// generate. On the engine's thread.
 class Scheduler {
  public:
   // Tokens that a batch takes at most.

@@ -16,7 +16,7 @@ struct Sequence {
 
   const int handle;
   CachedTokens tokens;
-  std::unique_ptr<Speculation> speculation;  // null until a job asks for it; from then on it hears of each token
+  std::unique_ptr<Speculation> speculation;  // null until a job asks for it; updated with each token from then on
   std::unique_ptr<RunningJob> job;           // null: it is idle
   uint64_t last_used = 0;                    // when its last job ended, counted in jobs
 

@@ -9,7 +9,7 @@ namespace streaming {
 
 // ---- forward
 
-// Keeps the cells of the positions [from, to). Those of which there are cells already would lie there twice.
+// Holds the cells of the positions [from, to), except those that are held already, which would be there twice.
 void SequenceCells::hold(Position from, Position to) const {
   const auto keep = [&](Position begin, Position end) {
     if (begin < end) cells_.copy(current_, held_, begin, end);
@@ -28,8 +28,8 @@ void SequenceCells::evict(const CachePolicy::Step& step, bool may_roll_back) {
       own_from_ = own_to_ = 0;
     }
     if (evicts) hold(step.evict_from, step.evict_to);
-    // A sliding-window cache reuses cells that no later token can see; a token that is rolled back could. The window's
-    // alone: sinks move with each token, and would lie there once for each of them, at positions of the window.
+    // A sliding-window cache reuses cells that no later token can see; a token that is rolled back could. Only the
+    // window's are held: sinks move with each token, and would be there once for each, at positions of the window.
     if (window > 0) hold(std::max(step.evict_from, step.first - window + 1), step.first + step.count);
   }
   if (evicts && !cells_.remove(current_, step.evict_from, step.evict_to))
@@ -91,8 +91,8 @@ bool SequenceCells::roll_back(const CachePolicy& policy, const CachePolicy::Mark
     if (streams && mark.oldest < before.oldest)
       cells_.copy(held_, current_, mark.oldest, std::min(before.oldest, mark.next));
     if (memory_.sliding_window > 0) {
-      // As far as it is held: the prompt's tokens may not be. Removed first: once the cache has grown, the two no
-      // longer share their cells.
+      // As far as they are held: the prompt's tokens may not be. They are removed first: once the cache has grown, the
+      // two ids no longer share their cells.
       const Position from = std::max(
           {streams ? mark.oldest : policy.lowest(), mark.next - memory_.sliding_window + 1, cells_.oldest(held_)});
       const Position to = std::min(mark.next, cells_.newest(held_) + 1);
@@ -124,8 +124,8 @@ bool SequenceCells::holds_what_is_seen(const CachePolicy& policy) const {
   return holds_newest(policy) && (memory_.sliding_window == 0 || holds_kept(policy));
 }
 
-// Whether all that is kept is there: in each layer, or of windowed ones what the next token sees. Sinks lie apart from
-// the window, so the two are looked at apart. Not for recurrent states, which have no positions.
+// Whether all that is kept is there: in each layer, or in windowed ones what the next token sees. Sinks lie apart from
+// the window, so the two are checked separately. Not for recurrent states, which have no positions.
 bool SequenceCells::holds_kept(const CachePolicy& policy) const {
   const Position sinks_end = policy.lowest() + static_cast<Position>(policy.sinks().size());
   const Position oldest =
@@ -138,8 +138,8 @@ bool SequenceCells::holds_kept(const CachePolicy& policy) const {
   return holds(policy.lowest(), sinks_end) && holds(oldest, policy.next());
 }
 
-// Whether the windowed layers, or the others, hold each of the positions [from, to) once. llama.cpp does not tell; but
-// it tells how many bytes a sequence's state has, which are as many more for each position.
+// Whether the windowed layers, or the others, hold each of the positions [from, to) once. llama.cpp does not report
+// that, but it reports the size of a sequence's state, which grows by the same number of bytes for each position.
 bool SequenceCells::holds_all(Position from, Position to, bool windowed) const {
   if (from >= to) return true;
   const SequenceId scratch = cells_.take_id();

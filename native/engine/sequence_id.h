@@ -8,16 +8,15 @@
 
 namespace streaming {
 
-// The sequence ids of one cache. They outlive it where an id is still held.
+// The sequence ids of one cache. They outlive it while an id is still held.
 struct SequenceIds {
-  std::function<void(int)>
-      release;  // removes the cells under an id; null once the cache is gone: ids stand for nothing
+  std::function<void(int)> release;  // removes the cells under an id; null once the cache is gone: ids are invalid then
   std::vector<int> free;
   int count = 0;
 };
 
-// One sequence id of llama.cpp's, and with it the cells that it names: they go, and the id is free again, with this
-// object. On the engine's thread.
+// One sequence id of llama.cpp, which owns the cells that it names: when this object is destroyed, they are removed and
+// the id is free again. On the engine's thread.
 class SequenceId {
  public:
   SequenceId() = default;
@@ -37,7 +36,7 @@ class SequenceId {
   }
   ~SequenceId() { reset(); }
 
-  // False as well once the cache is gone: the same number may name the cells of another there is now.
+  // False as well once the cache is gone: in a new cache the same number may name other cells.
   explicit operator bool() const { return id_ >= 0 && ids_->release; }
   int get() const { return id_; }
   void reset() {

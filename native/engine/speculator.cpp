@@ -30,9 +30,9 @@ bool Speculator::can_speculate(const CachedTokens& tokens) {
 int Speculator::draft(Speculation& speculation, const CachedTokens& tokens, const jobs::Generate& job,
                       int64_t generated, const Room& room) {
   const auto& policy = tokens.policy();
-  // All drafts of a batch together are no more than the context has logits for. Each of the other sequences may still
-  // want to add a token; and what is not delivered must be possible to roll back. How many the reader has yet to take
-  // does not matter else, so that the shapes of batches do not depend on it.
+  // All drafts of a batch together must not exceed the logits that the context has room for. Each of the other
+  // sequences may still add a token, and what is not delivered must stay possible to roll back. How far the reader is
+  // behind does not matter otherwise, so that the shapes of batches do not depend on it.
   int64_t max = std::min<int64_t>({kMaxDrafts - added_, room.left - room.sequences, policy.room() - 1,
                                    kHeldCells - 1 - static_cast<int64_t>(tokens.journal().size())});
   if (job.max_tokens > 0) max = std::min(max, job.max_tokens - generated - 1);
@@ -41,7 +41,7 @@ int Speculator::draft(Speculation& speculation, const CachedTokens& tokens, cons
   while (max > 0 && policy.plan(1 + static_cast<int>(max), false).reanchor) max--;
 
   if (job.forced && job.forced->count >= 0) return forced_drafts(speculation, *job.forced, generated, max);
-  // Looked for though there may be no room: what would have been right is learned from each token.
+  // Searched even if there is no room for drafts, so that acceptance is learned from each token.
   const auto match = speculation.index.find();
   if (match.length == 0) return 0;
   speculation.matched = match.length;

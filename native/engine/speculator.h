@@ -10,21 +10,21 @@
 
 namespace streaming {
 
-// What one conversation knows about what may come next. Made when a job first asks for speculation; on the engine's
+// One conversation's n-gram index and its acceptance rates. Made when a job first asks for speculation; on the engine's
 // thread.
 struct Speculation {
   NgramIndex index;
   Acceptance acceptance;
-  int matched = 0;  // how many tokens speak for drafts[0] as the next one; 0: there is none
+  int matched = 0;  // how many matching tokens precede drafts[0]; 0: there is no draft
   std::array<Token, kMaxDrafts> drafts{};
 
   // The token that came where `place` drafts had been right says whether the next one was.
   void learn(Token token, int place);
 };
 
-// Speculation without a draft model: what followed when the conversation's last tokens occurred before is decoded along
-// with the next token, and stays as far as the sampler chooses the same. It decides how many drafts a batch gets, by
-// what batches cost. One for each engine, on its thread.
+// Speculation without a draft model (n-gram or prompt lookup). The tokens that followed an earlier occurrence of the
+// conversation's last tokens are decoded along with the next token, and accepted as long as the sampler chooses the
+// same. It decides how many drafts a batch gets, by what batches cost. One for each engine, on its thread.
 class Speculator {
  public:
   // A recurrent state cannot leave rejected tokens out, and what recomputes decodes a whole window for each token.
@@ -33,7 +33,7 @@ class Speculator {
   void begin_round() { added_ = 0; }
   struct Room {
     int left;                            // tokens that the batch may still take
-    int sequences;                       // each of which may still want to add one
+    int sequences;                       // each of which may still add one
     std::function<int()> other_singles;  // of them, those that are about to add one
   };
   // Fills in drafts for the one pending token, and returns how many of them belong into the batch. Only as many as

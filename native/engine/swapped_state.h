@@ -6,8 +6,8 @@
 
 namespace streaming {
 
-// What llama.cpp's cache held of a sequence that gave its place to another: in memory, or in a file of its own, which
-// goes with this object. Immutable, so that forks share it.
+// The cells of a sequence that is swapped out: in memory, or in a file of its own, which is deleted with this object.
+// Immutable, so that forks share it.
 class SwappedState {
  public:
   // `folder`: where the file goes; empty: memory. A file that cannot be written stays in memory.

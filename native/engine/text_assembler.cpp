@@ -43,7 +43,7 @@ TextAssembler::Piece TextAssembler::append(std::string_view bytes) {
     stopped_ = true;
     return take(match, true);
   }
-  // Keep back the longest end that some stop string begins with.
+  // Holds back the longest suffix that a stop string begins with.
   size_t waiting = 0;
   for (const auto& stop : stops_) {
     for (size_t length = std::min(stop.size() - 1, held_.size()); length > waiting; length--) {

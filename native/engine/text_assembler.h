@@ -5,8 +5,8 @@
 
 namespace streaming {
 
-// Makes text of the bytes that tokens stand for: whole UTF-8 characters only, and nothing that may turn out to be
-// the beginning of a stop string. Belongs to one generation, on the engine's thread.
+// Makes text of tokens' bytes: only whole UTF-8 characters, and nothing that may turn out to be the beginning of a stop
+// string. Belongs to one generation, on the engine's thread.
 class TextAssembler {
  public:
   struct Piece {

@@ -48,7 +48,7 @@ void TokenStream::add_scores(const std::vector<float>& values) {
 void TokenStream::end(events::Last event) {
   std::unique_lock lock(mutex_);
   if (closed_) return;
-  // Cancelled while the engine was about to say this: what it says to the cancel is yet to come.
+  // Cancelled while the engine was about to end it: its answer to the cancel is yet to come.
   const auto* finish = std::get_if<events::Finish>(&event);
   if (cancelled_ && finish && finish->reason != "abort") return;
   last_ = std::move(event);
@@ -126,8 +126,7 @@ void TokenStream::cancel() {
     probabilities_.clear();
     text_bytes_ = 0;
     evicted_ = 0;
-    // What had been said last no longer holds, unless everything before it was taken: the engine says anew, while it
-    // can.
+    // The last event no longer holds, unless everything before it was taken: the engine makes a new one, while it can.
     if (!is_final_) last_.reset();
   }
   notify_engine_();
@@ -141,7 +140,7 @@ void TokenStream::abandon() {
     abandoned_ = true;
     closed_ = last_.has_value();
   }
-  notify_engine_();  // the cancel may have been attended to by now: that nobody takes the end is news as well
+  notify_engine_();  // the engine may have handled the cancel already, and must learn of the abandoned end too
 }
 
 void TokenStream::wait(std::function<void()> wake) {

@@ -11,7 +11,7 @@
 
 namespace streaming {
 
-// What JavaScript is told about one job.
+// The events of one job, for JavaScript.
 namespace events {
 
 // Tokens of the prompt that have been decoded, of how many.
@@ -58,22 +58,22 @@ using Last = std::variant<Finish, Error>;
 
 }  // namespace events
 
-// The queue between the engine's thread and one reader. Bounded, because what piles up is merged: one text, one
-// count of evictions. The engine holds its end and JavaScript's object the other; a mutex guards everything.
+// The queue between the engine's thread and one reader. Bounded, because events that pile up are merged: one text, one
+// count of evictions. The engine holds one end and JavaScript's object the other; a mutex guards everything.
 class TokenStream {
  public:
   // `notify_engine` wakes the engine: the reader has taken something or wants to stop.
   explicit TokenStream(std::function<void()> notify_engine) : notify_engine_(std::move(notify_engine)) {}
 
-  // The engine's end. After a cancel only end() still counts.
+  // The engine's end. After a cancel only end() has an effect.
   void add_prefill(int64_t done, int64_t total);
   void add_text(const std::string& text, size_t bytes, int tokens, std::vector<TokenProbability> probabilities = {});
   void add_evicted(int64_t tokens, int64_t total);
   void add_rebase(int64_t tokens);
   void add_scores(const std::vector<float>& values);
-  // The last event. May be given again after a cancel, as long as the reader has not taken it.
+  // Adds the last event. May be called again after a cancel, until the reader has taken the event.
   void end(events::Last event);
-  // Nothing more follows, whatever the reader does: the last event is this one, where there is none yet.
+  // Nothing more follows, whatever the reader does. This is the last event unless there is one already.
   void close(events::Error event);
   bool cancelled() const;
   bool closed() const;  // the last event has been taken
@@ -84,13 +84,13 @@ class TokenStream {
   // The reader's end, on JavaScript's thread.
   std::optional<events::Any> take();
   void cancel();
-  // cancel(), and nobody will take the last event.
+  // cancel(), and the last event will not be taken.
   void abandon();
   // Calls `wake` once, on whatever thread, as soon as take() has something. At once if it has.
   void wait(std::function<void()> wake);
 
  private:
-  // Evictions come with each token once the cache is full; one event tells of many.
+  // Evictions come with each token once the cache is full; one event reports many.
   static constexpr int64_t kEvictionsOfAnEvent = 64;
   bool something_to_take() const;
   events::Any take_next();

@@ -4,8 +4,8 @@
 
 namespace streaming {
 
-// The first index of the largest logit; -1 where it is no number, or any other is none: the samplers sort and sum,
-// which a NaN makes undefined behaviour. In lanes, which a compiler makes vectors of.
+// The first index of the largest logit; -1 if any logit is not a number, or the largest is infinite: the samplers sort
+// and sum, which is undefined behaviour with a NaN. Computed in lanes, so that the compiler vectorizes it.
 inline int argmax(const float* logits, int count) {
   constexpr int kLanes = 16;
   float best[kLanes];

@@ -8,20 +8,20 @@ namespace streaming {
 
 class LlamaLibrary;
 
-// ggml's back ends: libraries, each for a kind of device, loaded at run time and never taken out again. Loading one
-// runs its driver's code in this process. Any thread, one at a time.
+// ggml's back ends: libraries, one for each kind of device, loaded at run time and never unloaded. Loading one runs its
+// driver's code in this process. Any thread, one at a time.
 
 struct Device {
   ggml_backend_dev_t handle;
-  std::string name;                  // ggml's, such as CUDA0, by which it is asked for
+  std::string name;                  // ggml's, such as CUDA0; find_devices() takes it
   std::string description;           // the maker's
   std::string back_end;              // CPU, CUDA, Vulkan, MTL, RPC
   const char* type;                  // cpu, gpu, igpu (integrated), accel
   size_t memory_free, memory_total;  // bytes; 0 where the driver does not say
 };
 
-// Loads, of these libraries, the one that knows most of what this processor can do, which it tells itself, and returns
-// its file. Throws Failure LIBRARY_NOT_FOUND where none runs on it.
+// Loads the library with the highest score on this processor, as each library rates itself, and returns its file.
+// Throws Failure LIBRARY_NOT_FOUND if none runs on it.
 std::string load_cpu_backend(const LlamaLibrary& library, const std::vector<std::string>& files);
 
 // Throws Failure GPU_UNAVAILABLE with the reason that the system's loader or the driver gave.

@@ -10,11 +10,11 @@
 
 namespace streaming {
 
-// What a reply may be, by a grammar in llama.cpp's GBNF: from its start on, or lazily from the first of some texts on,
-// which the grammar then begins with. Belongs to one generation, on the engine's thread.
+// Holds a reply to a grammar in llama.cpp's GBNF: from its start, or lazily from the first trigger on, with which the
+// grammar then begins. Belongs to one generation, on the engine's thread.
 //
-// What a token may cost is bounded (grammar_budget.h): allows(), mask() and accept() throw Failure GRAMMAR_TOO_COMPLEX,
-// or kInterrupted once `should_continue` says that nobody waits any more, and leave all as it was.
+// What a token may cost is bounded (grammar_budget.h). allows(), mask() and accept() throw Failure GRAMMAR_TOO_COMPLEX,
+// or kInterrupted once `should_continue` returns false, and change nothing then.
 class Constraint {
  public:
   // No triggers: from the start on. `visible`: control tokens that are text of the reply. Throws Failure INVALID_OPTION
@@ -22,12 +22,12 @@ class Constraint {
   Constraint(std::shared_ptr<const Model> model, const std::string& grammar, std::vector<std::string> triggers,
              std::vector<Token> visible, std::function<bool()> should_continue);
 
-  // Every token but those that it allows is ruled out; else only one that completes a trigger may be.
+  // True: the grammar allows a token or rules it out. False: only a token that completes a trigger can be ruled out.
   bool active() const { return triggers_.empty(); }
   bool allows(Token token);
   // Gives what is not allowed a logit of minus infinity. False: nothing is left.
   bool mask(std::vector<llama_token_data>& candidates);
-  // A token that allows() has come.
+  // The token, which allows() has allowed, was chosen.
   void accept(Token token);
 
  private:

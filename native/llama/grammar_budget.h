@@ -7,18 +7,18 @@
 
 namespace streaming {
 
-// The code of the Failure by which work ends that its job's reader, time limit or model no longer wants. The engine's
-// own: it says how the job ends.
+// The code of the Failure that ends work which is no longer needed: the reader has left, the time is over or the model
+// is being closed. Internal: the engine decides how the job ends.
 inline constexpr const char* kInterrupted = "INTERRUPTED";
 
-// How much work a grammar may be for one token. A step is a tenth of a microsecond and a little more, or one token of
-// the vocabulary; so a token takes a quarter of a second at most, for which the other chats of the model wait.
+// How much work a grammar may take for one token. A step is a little more than a tenth of a microsecond, or one token
+// of the vocabulary. So a token takes at most a quarter of a second, during which the model's other chats wait.
 class GrammarBudget {
  public:
   static constexpr int64_t kMaxSteps = 2'000'000;
   static constexpr int64_t kStepsBetweenChecks = 10'000;
 
-  // `should_continue` is asked now and then whether to go on. Nothing: always.
+  // `should_continue` is called every kStepsBetweenChecks steps. Null: always true.
   explicit GrammarBudget(std::function<bool()> should_continue = nullptr, int64_t max_steps = kMaxSteps)
       : should_continue_(std::move(should_continue)), max_steps_(max_steps) {}
 

@@ -76,7 +76,7 @@ GrammarMatcher::Point GrammarMatcher::after_token(const Point& point, Token toke
 
 GrammarMatcher::Point GrammarMatcher::either(const Point& a, const Point& b, GrammarBudget& budget) {
   if (!a.alive() || !b.alive()) return a.alive() ? a : b;
-  // A token that leaves a character open has no place where tokens count.
+  // A token that leaves a character incomplete is in no position where tokens count.
   if (a.missing > 0 || b.missing > 0) return a.missing > 0 ? a : b;
   const auto &one = states_[static_cast<size_t>(a.state)], &other = states_[static_cast<size_t>(b.state)];
   Items items = one.items;
@@ -142,7 +142,7 @@ int GrammarMatcher::state_behind(int from, std::span<const int> groups, GrammarB
   return next;
 }
 
-// All places that these lead to without a character. In `open` and below, a node that is being made is ~ its component.
+// All items that these lead to without a character. In `open` and below, a node that is being made is ~ its component.
 int GrammarMatcher::closure(std::vector<std::pair<int, int>> open, GrammarBudget& budget) {
   // Emptying a table takes as long as it once was large.
   if (seen_.bucket_count() > 10'000) seen_ = {}, entered_ = {}, making_ = {};
@@ -258,7 +258,7 @@ int GrammarMatcher::state(Items items, bool complete, GrammarBudget& budget) {
 
 GrammarMatcher::Point GrammarMatcher::collect_garbage(const Point& point) {
   if (size_ < collect_at_ || !point.alive()) return point;
-  // A node's places have nodes of lower numbers.
+  // A node's items have nodes of lower numbers.
   const Items items = states_[static_cast<size_t>(point.state)].items;
   const bool complete = states_[static_cast<size_t>(point.state)].complete;
   std::vector<bool> needed(nodes_.size(), false);

@@ -13,12 +13,13 @@
 
 namespace streaming {
 
-// Where a text may be in a grammar, as an automaton that is made while it is used.
+// Where a text may be in a grammar: an automaton that is built while it is used.
 //
-// A place is a terminal that may come next and a node: the places behind the rules that the terminal's rule was called
-// from, which can be many, each with a node of its own in turn. So ways that differ in their past alone are one, and
-// what they have in common is looked at once, where a list of stacks would have one for each. A state is the set of all
-// places, and equal states are the same: a character leads from each to one other, which is remembered.
+// An item is a terminal that may come next and a node. A node is the set of items behind the calls of the terminal's
+// rule; each has a node of its own in turn. This is a graph-structured stack: ways that differ only in their past are
+// one, and what they have in common is processed once, where a list of stacks would have an entry for each. A state is
+// the set of all items, and equal states are the same object: a character leads from each state to one other, which is
+// remembered.
 //
 // One thread at a time. Every function may throw what GrammarBudget does, and leaves the matcher usable.
 class GrammarMatcher {
@@ -48,7 +49,7 @@ class GrammarMatcher {
   // The terminals that may come next and are tokens.
   std::vector<const GrammarRules::Terminal*> tokens(const Point& point) const;
   const GrammarRules& rules() const { return *rules_; }
-  // Forgets what the point does not need, once that is much. Other points are void then.
+  // Forgets what the point does not need, once there is much of it. Other points are invalid afterwards.
   Point collect_garbage(const Point& point);
 
  private:

@@ -34,7 +34,8 @@ GrammarRules::GrammarRules(const std::string& source, const TokenOf& token_of) {
   find_components();
 }
 
-// A rule may be empty if all rules of one alternative may be: each that is found tells those that wait for it.
+// A rule may be empty if all rules of one alternative may be. Each rule found so counts down the alternatives that wait
+// for it.
 void GrammarRules::find_empty() {
   struct Waiting {
     int rule, missing;
@@ -67,8 +68,8 @@ void GrammarRules::find_empty() {
   }
 }
 
-// Tarjan's algorithm without recursion, over which rules begin with which. A rule that begins with itself and leaves
-// something to do after it is refused: it would be put aside for ever.
+// Tarjan's algorithm without recursion, over which rules begin with which. A rule that begins with itself and has
+// something behind that is refused: matching it would never end.
 void GrammarRules::find_components() {
   struct Beginning {
     int rule;

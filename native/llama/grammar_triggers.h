@@ -6,8 +6,8 @@
 
 namespace streaming {
 
-// The first of these triggers that no text of the grammar begins with, so that the model could never write it: what it
-// writes from the trigger on must be such a text. Nothing where each may begin one, as far as can be known: tokens may
+// The first of these triggers that no text of the grammar begins with: from the trigger on the reply must be a text of
+// the grammar, so the model could never write it. Nothing if each may begin one, as far as can be known: tokens may
 // stand for any text, and a trigger that takes more than `max_steps` (grammar_budget.h) is left to the reply, as is a
 // grammar that cannot be read. Any thread.
 std::optional<size_t> impossible_trigger(const std::string& grammar, const std::vector<std::string>& triggers,

@@ -55,14 +55,14 @@ class LlamaLibrary {
  public:
   struct Paths {
     std::string llama, ggml, ggml_base;
-    std::vector<std::string> cpu_backends;  // for different processors, of which the best is taken
-    std::vector<std::string> accelerators;  // more back ends for processors; what of them does not run here is left out
+    std::vector<std::string> cpu_backends;  // for different processors: the best is taken
+    std::vector<std::string> accelerators;  // more back ends for processors; those that do not run here are left out
   };
   using Log = std::function<void(int level, const char* text)>;
 
-  // Opens the libraries at the first call and returns the same set ever after, whichever thread or worker asks:
-  // two copies of ggml in one process are never loaded. Throws Failure LIBRARY_NOT_FOUND, LIBRARY_MISMATCH, the latter
-  // also where another set is asked for than the one that is open.
+  // Opens the libraries at the first call and returns the same set ever after, whichever thread or worker asks: two
+  // copies of ggml in one process are never loaded. Throws Failure LIBRARY_NOT_FOUND, LIBRARY_MISMATCH, the latter also
+  // if another set than the open one is asked for.
   static const LlamaLibrary& open(const Paths& paths);
   // The opened set; only to be called once open() has returned.
   static const LlamaLibrary& get();
@@ -71,7 +71,7 @@ class LlamaLibrary {
   // of it. Throws Failure LIBRARY_MISMATCH where the library has none of this name.
   static void* symbol(const char* name);
 
-  // Where llama.cpp's log goes: nowhere, until a listener is set. Called on any thread; null takes it away.
+  // Where llama.cpp's log goes: nowhere until a listener is set. Called on any thread; null removes it.
   static void listen(const void* owner, Log log);
   // The error lines that llama.cpp has logged on this thread since the last call: the reason for a failure.
   static std::string take_errors();

@@ -6,9 +6,9 @@
 
 namespace streaming {
 
-// Mirostat 1 (Basu et al. 2021): as many of the likeliest tokens are left as make a surprise of tau, by what was
-// learned from the choices before. In place of llama.cpp's, whose count of tokens overflows where the text surprises
-// less than tau for long: from then on it leaves one alone, and learns from it to go on so.
+// Mirostat 1 (Basu et al. 2021): keeps as many of the likeliest tokens as give a surprise of tau, learned from the
+// choices before. It replaces llama.cpp's version, whose count of tokens overflows where the text has surprised less
+// than tau for long: from then on it keeps a single token, and learns from that to go on so.
 class Mirostat {
  public:
   Mirostat(double tau, double eta, int vocabulary)
@@ -18,7 +18,7 @@ class Mirostat {
         max_mu_(std::max(2 * tau, kMaxSteepness * std::log2(vocabulary_))),
         mu_(2 * tau) {}
 
-  // Sorts them, the likeliest first, and leaves out the others.
+  // Sorts the tokens, the likeliest first, and drops the others.
   void truncate(llama_token_data_array& array) const {
     std::sort(array.data, array.data + array.size, [](const auto& a, const auto& b) { return a.logit > b.logit; });
     array.sorted = true;
@@ -54,7 +54,7 @@ class Mirostat {
 
  private:
   static constexpr size_t kMaxRanks = 100;
-  static constexpr double kMaxSteepness = 8;  // where probabilities fall no more steeply, such a mu leaves all tokens
+  static constexpr double kMaxSteepness = 8;  // where probabilities fall no more steeply, such a mu keeps all tokens
   double tau_, eta_;
   double vocabulary_;
   double max_mu_, mu_;

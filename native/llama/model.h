@@ -14,11 +14,11 @@
 
 namespace streaming {
 
-// A model: its vocabulary and what is known of it, which stay, and its weights, which may go and come back. Any thread
-// may use it; shared by the JavaScript object, the engine and the embedder.
+// A model: its vocabulary and metadata, which stay loaded, and its weights, which may be unloaded and loaded again. Any
+// thread may use it; shared by the JavaScript object, the engine and the embedder.
 class Model {
  public:
-  // What llama.cpp says of it.
+  // What llama.cpp reports about it.
   struct Info {
     std::string description, chat_template;
     uint64_t parameters = 0, size_bytes = 0;
@@ -26,7 +26,7 @@ class Model {
     int width = 0;  // of the vectors that its last layer puts out
     bool encoder = false, decoder = false, recurrent = false, hybrid = false, diffusion = false, positions = false;
     bool spatial = false;        // positions have a place in the plane besides (M-RoPE)
-    bool caches_values = false;  // beside the keys: not MLA, of which the values are a part of these
+    bool caches_values = false;  // beside the keys: not MLA, whose values are part of the keys
   };
 
   // `unloads`: unload() can be called, so the vocabulary is loaded apart from the weights. Throws as Weights::load.
@@ -35,10 +35,10 @@ class Model {
   Model(const Model&) = delete;
   Model& operator=(const Model&) = delete;
 
-  // They stay as long as somebody holds them, or until unload(). Where they are gone they are loaded again on the
-  // calling thread, which may take seconds; throws as Weights::load, and MODEL_LOAD_FAILED where the file has changed.
+  // They stay loaded until unload(), and while a pointer to them is held. Unloaded weights are loaded again on the
+  // calling thread, which may take seconds. Throws as Weights::load, and MODEL_LOAD_FAILED if the file has changed.
   std::shared_ptr<Weights> weights(const Weights::Progress& progress = [](float) { return true; }) const;
-  // The weights are no longer kept for those who come; they go with the last who holds them.
+  // Drops this reference to the weights, which are freed with the last other one.
   void unload();
   bool loaded() const;
   const Info& info() const { return info_; }
@@ -46,9 +46,9 @@ class Model {
   int vocab_size() const { return vocab_size_; }
   bool has_tokenizer() const { return has_tokenizer_; }
 
-  // The token that begins every text, or -1 where the model wants none.
+  // The token that begins every text (BOS), or -1 where the model wants none.
   Token bos() const;
-  // The token that ends every text that is whole, or -1 where the model wants none.
+  // The token that ends every complete text (EOS), or -1 where the model wants none.
   Token eos() const;
   // `special`: texts of special tokens ("<|im_end|>") become these tokens; else they stay text.
   // Throws Failure TOKENIZE_FAILED for text that the vocabulary cannot express, TEXT_TOO_LONG, OUT_OF_MEMORY.
@@ -57,7 +57,7 @@ class Model {
   std::string piece(Token token, bool special) const;
   // The texts of all its tokens; made at the first call, which takes some tenths of a second for a large vocabulary.
   const VocabularyTexts& texts() const;
-  // The tokens that end a reply, of which texts() knows as well.
+  // The tokens that end a reply (llama.cpp's end-of-generation tokens). They are found along with texts().
   const std::vector<Token>& eog_tokens() const;
   // Throws Failure INVALID_OPTION, TEXT_TOO_LONG, TOKENIZE_FAILED.
   std::string detokenize(const std::vector<Token>& tokens, bool special) const;

@@ -10,7 +10,7 @@
 namespace streaming {
 namespace {
 
-// Of logits and temperatures: whatever is done with such two is a number.
+// For logits and temperatures: any operation on two such values is still a number.
 constexpr float kMaxMagnitude = 1e30f;
 
 // A draw's own seed, from the generation's seed and the token's index (splitmix64, Steele et al. 2014).
@@ -151,9 +151,9 @@ Token Sampler::sample(const float* logits, int64_t index, Constraint* constraint
         "DECODE_FAILED",
         "the model computed logits that are not numbers; its file may be damaged, or its key-value cache type unfit");
   }
-  // Most of the time what the model would say is allowed: looking at all other tokens is only for when it is not. That
-  // draws from the same distribution, since the second draw is independent of the first. What learns from its choices
-  // must make each but once.
+  // The token that the model would choose is usually allowed, so the other tokens are looked at only if it is not. The
+  // distribution stays the same, since the second draw is independent of the first. A sampler that learns from its
+  // choices may make each choice only once.
   if (!constraint || !chooses_ || !constraint->active()) {
     Token token = best;
     if (temperature_ || lookback_ > 0 || !special_.empty()) {
@@ -168,14 +168,13 @@ Token Sampler::sample(const float* logits, int64_t index, Constraint* constraint
                   "the grammar allows no token of this vocabulary here: it may ask for characters that the model has "
                   "no tokens for");
   }
-  // What is ruled out must not come back by a bias, nor count in what is worked out from all logits.
+  // A token that is ruled out must not come back by a bias, nor count in a value computed from all logits.
   std::erase_if(candidates_, [](const auto& candidate) { return !std::isfinite(candidate.logit); });
   return choose(index, 1);
 }
 
-// Biases, penalties and a temperature next to 0 may lead out of what a float holds, and the samplers compare and sum
-// what comes of it. Logits count by their differences: with the largest at 0, a division leads to nothing but 0 and
-// less.
+// Biases, penalties and a temperature near 0 may overflow a float, and the samplers compare and sum the results. Only
+// differences of logits count: with the largest at 0, a division gives nothing above 0.
 void Sampler::keep_in_range(llama_token_data_array& array) const {
   const auto& o = options_;
   constexpr float kLarge = 1e15f, kSmall = 1e-20f;

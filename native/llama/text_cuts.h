@@ -10,7 +10,7 @@
 
 namespace streaming {
 
-// Where a text can be cut so that its parts, tokenized one by one, give the tokens of the whole. There are three kinds
+// Where a text can be cut so that its parts, tokenized separately, give the tokens of the whole. There are three kinds
 // of such places:
 //
 // - `line`: behind a line feed that follows one visible ASCII character and precedes an ASCII letter, "x\n|A";
@@ -25,7 +25,7 @@ namespace streaming {
 //   and right of them do not depend on each other: this is all for SentencePiece's merges, and goes for the best path
 //   of PLaMo and the longest match of RWKV as well.
 // - All of llama.cpp's expressions that split text for byte-level BPE begin a new piece here, whatever lies before or
-//   behind, or (gemma4, exaone-moe, superbpe) have a piece that goes on across the place, of which the first point says
+//   behind, or (gemma4, exaone-moe, superbpe) have a piece that goes on across the place, and the first point says
 //   that its halves are merged apart. None looks behind, and none looks ahead across a letter: the one white space
 //   character is a piece of its own, or begins that of the word behind it, in the whole as in the parts.
 //

@@ -48,7 +48,7 @@ double ThreadChoice::limit_on(int threads, int tokens) const {
   return 8 * usual(threads, tokens) + 50;
 }
 
-// Near the quick end of what is seen, but it forgets: a cache that fills makes each token dearer.
+// Near the fast end of what is measured, but it forgets: a cache that fills makes each token slower.
 bool ThreadChoice::learn(Cost& cost, double milliseconds) {
   const bool slow = cost.count >= kKnown && milliseconds > 2 * cost.usual;
   if (cost.count++ == 0) cost.usual = milliseconds;

@@ -4,15 +4,14 @@
 
 namespace streaming {
 
-// On how many threads to compute, found by measurement. Threads of llama.cpp wait for each other by spinning, a
-// thousand times in a token: where another program takes one of the cores, a token takes a hundred times as long, and
-// one thread fewer is as fast as ever. Plain arithmetic: it knows no clock and no llama.cpp; used on the engine's
-// thread.
+// How many threads to compute on, found by measurement. llama.cpp's threads wait for each other by spinning, a thousand
+// times per token. If another program takes one of the cores, a token takes a hundred times as long, while one thread
+// fewer is as fast as before. Plain arithmetic: it knows no clock and no llama.cpp. On the engine's thread.
 //
-// It starts with all threads it may use. Once it knows what a decode costs, it tries one thread fewer for a moment, and
-// stays there when that is faster (and goes on trying). When a decode takes many times as long as it should, it is to
-// be given up (limit()) and done again on one thread fewer; more are tried again after a while, each time that fails
-// after twice as long. Costs are compared between batches of the same size only.
+// It starts with all threads it may use. Once it knows what a decode costs, it tries one thread fewer for a moment,
+// stays there if that is faster, and tries the next. A decode that takes many times as long as it should is given up
+// (limit()) and done again on one thread fewer. More threads are tried again after a while, which doubles each time the
+// trial fails. Costs are compared only between batches of the same size.
 class ThreadChoice {
  public:
   // `may_change` false: always `max_threads`.
@@ -21,9 +20,9 @@ class ThreadChoice {
   int threads() const { return threads_; }
   // Milliseconds after which a decode of so many tokens should be given up; infinite where that is not known.
   double limit(int tokens) const;
-  // Likewise on so many threads, whatever the choice is.
+  // The same for so many threads, whatever the current choice is.
   double limit_on(int threads, int tokens) const;
-  // A decode on so many threads has taken so many milliseconds, whatever the choice is: nothing is tried for it.
+  // A decode on so many threads has taken so many milliseconds, whatever the current choice is. Starts no trial.
   void observe_on(int threads, int tokens, double milliseconds);
   // A decode has taken so many milliseconds.
   void observe(int tokens, double milliseconds);

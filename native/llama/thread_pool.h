@@ -5,8 +5,8 @@
 namespace streaming {
 
 // The threads that one context computes on, made once: without a pool llama.cpp's CPU back end starts and ends its
-// threads at every decode. They sleep between two decodes, and belong to the engine's thread. Where the back end offers
-// no pools there is none, and llama.cpp does as it always does.
+// threads at every decode. They sleep between two decodes, and belong to the engine's thread. If the back end offers no
+// pools there is none, and llama.cpp uses its default.
 class ThreadPool {
  public:
   explicit ThreadPool(int threads);

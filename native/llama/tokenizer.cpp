@@ -15,7 +15,7 @@ namespace {
 constexpr size_t kMaxBytesOnAnyStack = 256;
 // Three times as much as was measured, for other compilers; what is not used takes no memory.
 constexpr size_t kStackBytesPerByte = 1024, kStackBytes = 512 << 10;
-// Special tokens in one part: llama.cpp counts through all before, for each.
+// Special tokens in one part: for each, llama.cpp walks through all those before.
 constexpr size_t kSpecialPlaces = 256;
 
 std::string value_of(const llama_model* model, const char* key) {
@@ -46,7 +46,7 @@ bool is_endless(const llama_vocab* vocab) {
     const int length = llama().llama_token_to_piece(vocab, token, bytes, sizeof bytes, 0, true);
     const std::string_view text(llama().llama_vocab_get_text(vocab, token));
     if (text.empty()) continue;
-    // Of a longer one only the text is known, with its first byte escaped or not.
+    // For a longer token only its text is known, with the first byte escaped or not.
     if (length == 1) alone.set(static_cast<unsigned char>(bytes[0])), first.set(static_cast<unsigned char>(bytes[0]));
     else if (length > 1) first.set(static_cast<unsigned char>(bytes[0]));
     else if (text[0] != '\\') first.set(static_cast<unsigned char>(text[0]));
@@ -122,8 +122,8 @@ std::vector<Tokenizer::Part> Tokenizer::parts(std::string_view text, bool specia
   return all;
 }
 
-// Two expressions of llama.cpp's try each character of a run with all that follow it. Their cost may be that of some
-// more text as long as this, and besides what takes about a second.
+// Two of llama.cpp's expressions try each character of a run with all that follow it. Their cost may be that of sixteen
+// more passes over the text, plus about a second.
 void Tokenizer::check_runs(std::string_view text) const {
   const bool spaces = pre_ == "deepseek-llm", digits = pre_ == "superbpe";
   if (!spaces && !digits) return;
@@ -145,9 +145,9 @@ void Tokenizer::check_runs(std::string_view text) const {
   }
 }
 
-// What SentencePiece puts before a text that begins is there in the whole only at its beginning and behind special
-// tokens. So a part that begins elsewhere is tokenized together with the character before it, whose tokens are left
-// out: those that it has alone, since nothing merges across the place.
+// SentencePiece puts a prefix before a text's start and behind special tokens only. So a part that begins elsewhere is
+// tokenized together with the character before it, and that character's tokens are dropped. They are the tokens that it
+// has alone, since nothing merges across the cut.
 void Tokenizer::append(std::vector<llama_token>& tokens, std::string_view text, const Part& part, bool special) const {
   const bool within = type_ == LLAMA_VOCAB_TYPE_SPM && part.kind != TextCuts::special;
   const size_t begin = part.begin - (within ? 1 : 0);
@@ -159,7 +159,7 @@ void Tokenizer::append(std::vector<llama_token>& tokens, std::string_view text, 
 std::vector<llama_token> Tokenizer::call(std::string_view text, bool special) const {
   std::vector<llama_token> tokens(text.size() + 8);
   int count = 0;
-  // add_special stays false: llama.cpp asserts on models that want a beginning token but name none.
+  // add_special stays false: llama.cpp asserts on models that want a BOS token but name none.
   const auto thrown = catch_exceptions([&] {
     count = llama().llama_tokenize(vocab_, text.data(), static_cast<int32_t>(text.size()), tokens.data(),
                                    static_cast<int32_t>(tokens.size()), false, special);

@@ -12,15 +12,15 @@
 
 namespace streaming {
 
-// The one door to llama.cpp's tokenizer, which is not made for every text: std::regex, by which it splits text for
-// byte-level BPE, calls itself once a character of a run (its issue 27783); and its time grows with the square of some
-// runs, and with that of the number of special tokens in a call. So long texts are tokenized on a thread whose stack is
-// large enough for them, in parts where that changes no token. Belongs to a Model; any thread.
+// The only caller of llama.cpp's tokenizer, which does not cope with every text. It splits text for byte-level BPE by
+// std::regex, which recurses once per character of a run (its issue 27783). Its time grows with the square of some
+// runs, and of the number of special tokens in a call. So long texts are tokenized on a thread with a stack large
+// enough for them, in parts where that changes no token. Belongs to a Model; any thread.
 class Tokenizer {
  public:
   static constexpr size_t kMaxBytes = size_t(64) << 20;     // of a text
   static constexpr size_t kMaxPartBytes = size_t(1) << 20;  // of a part of it
-  static constexpr size_t kPartBytes = size_t(16) << 10;    // from which on a text is cut where it can be
+  static constexpr size_t kPartBytes = size_t(16) << 10;    // texts longer than this are cut where they can be
 
   // The vocabulary must outlive it.
   Tokenizer(const llama_model* model, const llama_vocab* vocab);
@@ -42,7 +42,7 @@ class Tokenizer {
   const llama_vocab* const vocab_;
   const enum llama_vocab_type type_;
   const std::string model_, pre_;  // what the file names its tokenizer and what splits its text
-  bool endless_ = false;           // the vocabulary makes llama.cpp's tokenizer go round for ever
+  bool endless_ = false;           // the vocabulary makes llama.cpp's tokenizer loop forever
   mutable std::once_flag cuts_made_;
   mutable std::unique_ptr<const TextCuts> cuts_;
 };

@@ -8,7 +8,7 @@
 
 namespace streaming {
 
-// The texts of a vocabulary's tokens in the order of their bytes, so that what many of them begin with is looked at
+// The texts of a vocabulary's tokens, sorted by their bytes, so that a prefix that many of them share is processed
 // once.
 class VocabularyTexts {
  public:

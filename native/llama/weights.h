@@ -9,8 +9,8 @@
 
 namespace streaming {
 
-// A model's weights as llama.cpp holds them, with the adapters that change them. Immutable, so any thread may use them;
-// freed with the last who holds them, which must be after all contexts made of them.
+// A model's weights as llama.cpp holds them, with the LoRA adapters that change them. Immutable, so any thread may use
+// them. Freed with the last pointer to them, which must outlive all contexts made of them.
 class Weights {
  public:
   struct Lora {

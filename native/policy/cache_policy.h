@@ -12,14 +12,14 @@
 namespace streaming {
 
 // Which tokens of one conversation are in the KV cache, and where. Plain bookkeeping: it knows no llama.cpp, no
-// JavaScript and no thread; whoever owns it calls it from one thread.
+// JavaScript and no thread; its owner calls it from one thread.
 //
-// The engine asks for a plan of the next batch, has llama.cpp decode it, evicts what the plan says, and commits it.
-// Where a policy cannot go on in place, must_restart() says so, and the engine decodes again what restart() returns.
+// The engine asks for a plan of the next batch, has llama.cpp decode it, evicts what the plan says, and commits it. If
+// a policy cannot go on in place, must_restart() returns true, and the engine decodes again what restart() returns.
 class CachePolicy {
  public:
   enum Kind {
-    streaming,  // sinks and window, for ever: sink_cache.h. Without sinks it is the paper's window attention
+    streaming,  // sinks and window, without end: sink_cache.h. Without sinks it is the paper's window attention
     dense,      // everything, until the window is full
     recompute,  // the last sinks + window tokens decoded afresh for each new one: the paper's sliding window with
                 // recomputation
@@ -27,7 +27,7 @@ class CachePolicy {
   };
   // A value of reanchor_every: positions mean nothing to this model, so the sinks may stay where they are.
   static constexpr int kNever = 1 << 30;
-  // No position is higher: so far from the last number that sums with any size stay numbers.
+  // No position is higher. It is so far below the largest number that adding any size does not overflow.
   static constexpr Position kLastPosition = kNever + kNever / 2;
 
   struct Limits {
@@ -49,15 +49,15 @@ class CachePolicy {
     Position sinks_at;              // ... from this position on: just below what will then be the oldest token
   };
 
-  // A state that can be gone back to; what the figures mean is the policy's own.
+  // A state to roll back to. What its numbers mean is up to the policy.
   struct Mark {
     Position base, oldest, next;
   };
 
   struct Restart {
-    std::vector<Token> to_decode;  // to be decoded from position 0, before what is coming
-    size_t skipped;                // how many of the coming tokens need not be decoded: later ones push them out unseen
-    int64_t evicted;               // tokens that left, skipped ones included
+    std::vector<Token> to_decode;  // to be decoded from position 0, before the coming tokens
+    size_t skipped;                // coming tokens that need not be decoded: later ones push them out unseen
+    int64_t evicted;               // tokens evicted, skipped ones included
     size_t known;                  // how many of `to_decode` the policy still knows, and will give back again if asked
   };
 
@@ -65,7 +65,7 @@ class CachePolicy {
   virtual ~CachePolicy() = default;
   CachePolicy& operator=(const CachePolicy&) = delete;
 
-  // Tokens that the next batch may hold at most. 0: must_restart() or, in a dense cache, the end.
+  // The most tokens that the next batch may hold. 0: must_restart() or, in a dense cache, the end.
   virtual int room() const = 0;
   // `prompt_ends`: this batch is the last one of a prompt, after which tokens come singly.
   virtual Step plan(int count, bool prompt_ends) const = 0;
@@ -75,22 +75,22 @@ class CachePolicy {
   // A turn begins at this position, which is not lower than next().
   virtual void begin_turn(Position) {}
   // Forgets the tokens from `from` on, which is not lower than the oldest token of the window unless nothing has left.
-  // False: this policy must begin anew.
+  // False: this policy must start again from nothing.
   virtual bool cut(Position /*from*/) { return false; }
-  // Other tokens, in any number, take the place of the sinks, and the window gets what they leave of both. Then a plan
-  // of 0 tokens says what has no room any more, and is to be committed with the position of the new sinks: just below
-  // the window, or where there is no room for them, restart() follows. Only where the sinks are complete and move.
+  // Replaces the sinks by other tokens, in any number; the window gets what they leave of both. A plan of 0 tokens then
+  // says what no longer fits. It is committed with the position of the new sinks: just below the window. If there is no
+  // room for them there, restart() follows. Only if the sinks are complete and move.
   virtual void replace_sinks(const std::vector<Token>&) {}
   virtual std::unique_ptr<CachePolicy> clone() const = 0;
-  // All that it knows but its limits, for an empty cache with the same limits. load() throws Failure INVALID_OPTION for
-  // what no save() can have written.
+  // Everything but its limits, for an empty cache with the same limits. load() throws Failure INVALID_OPTION for bytes
+  // that no save() can have written.
   virtual void save(ByteWriter& to) const = 0;
   virtual void load(ByteReader& from) = 0;
 
-  // An empty cache takes over a beginning that another conversation has decoded: its tokens, from a first position on.
+  // An empty cache takes over a prefix that another conversation has decoded: its tokens, from a first position on.
   virtual void adopt_prefix(Position, const std::vector<Token>&) {}
-  // The beginning that another conversation may take over: tokens at positions lowest() and up that have seen nothing
-  // that is gone.
+  // The prefix that another conversation may take over: tokens from position lowest() on that have seen nothing that is
+  // gone.
   virtual std::vector<Token> shareable_prefix() const { return {}; }
 
   virtual Mark mark() const = 0;

@@ -3,7 +3,7 @@
 
 namespace streaming {
 
-// Keeps everything, and is full at some time: ordinary attention.
+// Keeps everything until it is full: ordinary attention.
 class DenseCache final : public CachePolicy {
  public:
   using CachePolicy::CachePolicy;

@@ -39,7 +39,7 @@ void RecomputeCache::release(const Mark& mark) {
 }
 
 bool RecomputeCache::must_restart(size_t coming) const {
-  // For recompute, only all that is coming tells what stays: nothing is decoded that a later token pushes out unseen.
+  // recompute must know all coming tokens to say what stays: it decodes nothing that a later token pushes out unseen.
   return limits_.kind == recompute ? static_cast<int64_t>(coming) > room() : coming > 0 && room() == 0;
 }
 
@@ -62,7 +62,7 @@ CachePolicy::Restart RecomputeCache::restart(size_t coming) {
   restart.evicted = before - known() + static_cast<int64_t>(restart.skipped);
   next_ = 0;
   if (restart.skipped > 0) {
-    // What is skipped was never here, so there is no way back to what was before it.
+    // Skipped tokens were never in the cache, so there is no rolling back to before them.
     start_ += static_cast<int>(restart.skipped);
     held_ = start_;
     recent_.clear();

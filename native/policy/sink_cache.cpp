@@ -44,8 +44,8 @@ CachePolicy::Step SinkCache::plan(int count, bool prompt_ends) const {
   Step step{next_, count, oldest_, evict_to(count), false, base_};
   const int lag = step.evict_to - (base_ + limits_.sinks);
   const bool moves = limits_.sinks > 0 && limits_.reanchor_every != kNever;
-  // A long pin moves at the end of a prompt, lest it keeps a reply waiting; a few sinks are not felt there, but would
-  // be in the time to the first token.
+  // A long pin moves at the end of a prompt, so that it does not delay a reply. A few sinks cost little in a reply, but
+  // would add to the time to the first token.
   const bool rides = prompt_ends && count > 1 && limits_.sinks > kFewSinks && 2 * lag >= limits_.reanchor_every;
   const bool too_far_for_the_next = limits_.trained_length - (next_ + count - base_) < count;
   if (moves && lag > 0 && (lag >= limits_.reanchor_every || rides || (count > 1 && too_far_for_the_next))) {
@@ -108,7 +108,7 @@ void SinkCache::adopt_prefix(Position first, const std::vector<Token>& tokens) {
   commit(plan(static_cast<int>(tokens.size()), false), tokens.data());
 }
 
-// The sinks see nothing but each other, wherever they are. What follows them has seen what may be gone.
+// The sinks see only each other, wherever they are. The tokens behind them have seen tokens that may be gone.
 std::vector<Token> SinkCache::shareable_prefix() const {
   return !saw_other_sinks_ && oldest_ == first_ + limits_.sinks ? kept() : sinks_;
 }
@@ -120,7 +120,7 @@ bool SinkCache::rollback(const Mark& mark) {
   // Sinks never leave, so they can only be cut where the sequence itself becomes shorter than its sinks.
   if (next_ < first_ + limits_.sinks) sinks_.resize(static_cast<size_t>(next_ - first_));
   recent_.resize(static_cast<size_t>(std::max(0, next_ - held_)));
-  // The next token is one that was there: it may well begin a turn.
+  // The next token was in the cache before, so it may begin a turn.
   while (!turns_.empty() && turns_.back() > std::max(next_, oldest_)) turns_.pop_back();
   return true;
 }
@@ -132,7 +132,7 @@ void SinkCache::release(const Mark& mark) {
 
 CachePolicy::Restart SinkCache::restart(size_t) {
   Restart restart{kept(), 0, 0, 0};
-  // Sinks may not all have come yet: then the first turn begins behind those that come.
+  // If some sinks are still to come, the first turn begins behind them.
   const Position began = oldest_;
   while (!turns_.empty() && turns_.front() < began) turns_.pop_front();
   move_turns(limits_.sinks - began);

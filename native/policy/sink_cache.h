@@ -7,7 +7,7 @@ namespace streaming {
 
 // StreamingLLM's policy (Xiao et al. 2023, section 3.2).
 //
-// Positions grow for ever and the window stays where it is; the sinks are decoded again just below it (re-anchored)
+// Positions keep growing and the window stays where it is; the sinks are decoded again just below it (re-anchored)
 // whenever they lag too far behind. Between two steps, with sinks at [base, base + S) and window at [oldest, next):
 //
 //   base + S <= oldest                     sinks lie below the window
@@ -16,8 +16,8 @@ namespace streaming {
 //   nothing has left while next - base <= S + W
 //   next - base <= trained_length          no token sees farther than the model was trained to
 //
-// By turns, what leaves are whole turns, the oldest first, so that the window begins where a turn does. A turn that is
-// larger than the window leaves by tokens from then on.
+// With eviction by turns, whole turns leave, the oldest first, so that the window begins where a turn does. A turn that
+// is larger than the window leaves by tokens from then on.
 class SinkCache final : public CachePolicy {
  public:
   explicit SinkCache(const Limits& limits);
@@ -52,7 +52,7 @@ class SinkCache final : public CachePolicy {
   void move_turns(int distance);
 
   Position first_;                // of the conversation; 0 after a rebase
-  bool saw_other_sinks_ = false;  // the window's tokens: nobody else's beginning
+  bool saw_other_sinks_ = false;  // the window's tokens did: they are no shareable prefix
   Position base_;
   Position oldest_;
   Position next_;

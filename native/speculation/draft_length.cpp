@@ -5,8 +5,9 @@
 namespace streaming {
 namespace {
 
-constexpr int kKnown = 4;         // decodes after which a cost is more than an accident
-constexpr double kMargin = 1.05;  // what drafts must promise: estimates err, and the best of many errs upwards
+constexpr int kKnown = 4;  // decodes after which a cost is more than an accident
+constexpr double kMargin =
+    1.05;  // what drafts must promise: estimates err, and the best of many estimates errs upwards
 constexpr double kFirstSlope =
     0.2;                     // what one more token costs at least, as a share of the first, before that is known
 constexpr int kRetry = 64;   // decodes after which a size that was tried once is tried again
@@ -21,8 +22,8 @@ void BatchCost::observe(int tokens, double milliseconds) {
   decodes_++;
   if (tokens < 1 || tokens > kSizes) return;
   Size& size = sizes_[static_cast<size_t>(tokens)];
-  // A decode can be slow by accident, but not fast: at first the least counts, then an average that a rare long pause
-  // moves by little, and that follows a cache that fills.
+  // A decode can be slow by accident, but not fast. So at first the minimum counts, then an average that a rare long
+  // pause moves little and that follows a cache that fills.
   if (size.count++ == 0 || (size.count <= kKnown && milliseconds < size.usual)) size.usual = milliseconds;
   else size.usual += (milliseconds < size.usual ? 0.3 : 0.1) * (std::min(milliseconds, 3 * size.usual) - size.usual);
   size.last = decodes_;

@@ -4,7 +4,7 @@
 
 namespace streaming {
 
-// How many tokens are tried beyond the next one, at most.
+// The most tokens that are tried beyond the next one.
 constexpr int kMaxDrafts = 15;
 
 // What a batch of so many single tokens costs, in milliseconds, learned from decodes. Not proportional to its size, not
@@ -13,7 +13,8 @@ class BatchCost {
  public:
   void observe(int tokens, double milliseconds);
   bool known(int tokens) const;
-  // A size that was never tried, or not for long, is taken to be cheap, so that it is tried where that would pay.
+  // A size that was never tried, or not for a long time, is assumed to be cheap, so that it is tried where that would
+  // pay.
   double estimate(int tokens) const;
 
  private:

@@ -28,12 +28,13 @@ class NgramIndex {
 
   NgramIndex();
   void append(Token token);
-  // Takes the last tokens out again, as if they had never been appended. (Of more than are held, the rest is lost.)
+  // Removes the last tokens, as if they had never been appended. (If more are removed than are held, the rest is lost.)
   void remove(int64_t count);
   // The longest match among the latest kCandidates occurrences of the last kLong tokens, the latest of equals; where
   // these never occurred before, of the last kShort tokens.
   Match find() const;
-  // What followed there, `count` tokens; where that reaches the end, it goes on as if the proposal had come true.
+  // Copies the `count` tokens that followed there; where that reaches the end, it goes on as if the proposal had come
+  // true.
   void copy(const Match& match, int count, Token* tokens) const;
   // The last `count` tokens, as far as they are held.
   std::vector<Token> last(int64_t count) const;

@@ -4,10 +4,10 @@
 
 namespace streaming {
 
-// A file that llama.cpp maps into memory, as it was when this was made. Where it is made shorter, reading what is gone
-// ends the process (SIGBUS); where it is written to, the weights change. One that takes its place under the same name
-// is another file: the mapping stays that of the old one, and so does this. On Windows nobody can change a file that is
-// mapped.
+// A file that llama.cpp maps into memory, as it was when this object was made. If the file is truncated, reading what
+// is gone ends the process (SIGBUS); if it is written to, the weights change. A file that replaces it under the same
+// name is another file: the mapping stays that of the old one, and so does this. On Windows a file that is mapped
+// cannot be changed.
 class MappedFile {
  public:
   explicit MappedFile(std::string path);

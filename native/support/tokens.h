@@ -3,7 +3,7 @@
 
 namespace streaming {
 
-// As llama.cpp has them; here, so that what knows no llama.cpp needs none of its headers.
+// As llama.cpp has them. Declared here so that code without llama.cpp needs none of its headers.
 using Token = int32_t;
 using Position = int32_t;
 
