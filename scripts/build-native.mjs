@@ -3,8 +3,8 @@
 // since it runs before anything else of this repository does.
 //
 // With --evaluation it builds the one of the evaluation scripts instead, in research/native/build, from a part of the
-// same sources, and with --sanitized the addon under sanitizers for `npm run test:asan`, in test/asan/build; nothing does
-// that but what needs it.
+// same sources, and with --sanitized the addon under sanitizers for `npm run test:asan`, in test/asan/build; nothing
+// does that but what needs it.
 //
 // Never `node-gyp rebuild`: it deletes build/ before it can fail, and a working addon would be gone with it.
 
@@ -116,7 +116,10 @@ function ownFiles(folder) {
     .map(name => path.relative(root, path.join(folder, name)).replaceAll('\\', '/'))
 }
 
-/** `all` changes whenever the addon must be built, `configured` when its build files must be made again: they have this folder's path. */
+/**
+ * `all` changes whenever the addon must be built, `configured` when its build files must be made again: they have this
+ * folder's path.
+ */
 function fingerprint(addon) {
   const sources = addon.sources()
   if (sources.length === 0) throw new Error('There are no sources in native/.')

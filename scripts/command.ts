@@ -1,7 +1,10 @@
 import { type Command, InvalidArgumentError } from 'commander'
 import { reportFailure } from '../lib/cli/failure.js'
 
-/** Runs a program with the arguments of this process, and ends it as the command line ends: a line that says why, and 1, or 130 after Ctrl-C. */
+/**
+ * Runs a program with the arguments of this process, and ends it as the command line ends: a line that says why, and 1,
+ * or 130 after Ctrl-C.
+ */
 export async function runCommand(program: Command): Promise<void> {
   try {
     await program.parseAsync()
@@ -10,7 +13,10 @@ export async function runCommand(program: Command): Promise<void> {
   }
 }
 
-/** What relative paths are relative to in a script of package.json: npm changes to the root, and they mean the folder from which it was called. */
+/**
+ * What relative paths are relative to in a script of package.json: npm changes to the root, and they mean the folder
+ * from which it was called.
+ */
 export function calledFrom(script: string): string {
   return process.env['npm_lifecycle_event'] === script ? (process.env['INIT_CWD'] ?? '.') : '.'
 }

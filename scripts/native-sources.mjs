@@ -1,6 +1,6 @@
-// The sources of the addon, for all that compiles it: all of native/ but what is Windows' alone and the tests'. As a program it
-// prints them as paths from the folder in which it runs, for binding.gyp: `node native-sources.mjs engine` all but the file
-// that makes a module of them, `module` that file, `test` the tests' module.
+// The sources of the addon, for all that compiles it: all of native/ but what is Windows' alone and the tests'. As a
+// program it prints them as paths from the folder in which it runs, for binding.gyp: `node native-sources.mjs engine`
+// all but the file that makes a module of them, `module` that file, `test` the tests' module.
 
 import { readdirSync } from 'node:fs'
 import path from 'node:path'

@@ -1,4 +1,5 @@
-// Behind `npm start`, `npm test`, `npm run cli`, `npm run paper`, `npm run bench`, `npm run eval`, `npm run fuzz`, `npm run check` and `npm run format`: sets up what is missing, then runs the program from source.
+// Behind `npm start`, `npm test`, `npm run cli`, `npm run paper`, `npm run bench`, `npm run eval`, `npm run fuzz`, `npm
+// run check` and `npm run format`: sets up what is missing, then runs the program from source.
 //
 //   node scripts/run.mjs cli COMMAND ...    the command line, lib/cli/main.ts
 //   node scripts/run.mjs test ...           jest, with the arguments passed on

@@ -1,7 +1,7 @@
 // The form of the code, and what linters find in it: `npm run format` puts it right, `npm run check` only looks.
 //
-// TypeScript and JSON by Biome (biome.json), C++ by clang-format (.clang-format), which differs from release to release and
-// so is taken from PyPI in the one that is written here.
+// TypeScript and JSON by Biome (biome.json), C++ by clang-format (.clang-format), which differs from release to release
+// and so is taken from PyPI in the one that is written here.
 
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'

@@ -1,6 +1,6 @@
-// `npm run test:source`: builds llama.cpp from source as a user does, and tests on what was built: the model tier on a build
-// for this processor, then a model spread over two RPC servers. Minutes to half an hour; with --from-nothing neither source
-// nor compiled files of earlier builds are used.
+// `npm run test:source`: builds llama.cpp from source as a user does, and tests on what was built: the model tier on a
+// build for this processor, then a model spread over two RPC servers. Minutes to half an hour; with --from-nothing
+// neither source nor compiled files of earlier builds are used.
 
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'

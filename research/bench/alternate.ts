@@ -28,7 +28,10 @@ export interface Plan {
 export interface Block {
   round: number
   tokens: number
-  /** Milliseconds between the arrivals of its tokens. Their sum is the whole block's, however many tokens arrived at once. */
+  /**
+   * Milliseconds between the arrivals of its tokens. Their sum is the whole block's, however many tokens arrived at
+   * once.
+   */
   times: number[]
 }
 
@@ -79,10 +82,10 @@ export async function alternate(entrants: Entrant[], setting: ContenderSetting, 
 }
 
 // llama.cpp's threads spin on for some 200 ms after their last decode where a program lets them, as llama-server and
-// node-llama-cpp do: on few cores they would slow down whoever comes next.
+// node-llama-cpp do: on few cores they would slow down the next contender.
 const settleMilliseconds = 500
 
-/** Waits until whoever computed last has come to rest. */
+/** Waits until the last contender has come to rest. */
 export function settle(): Promise<void> {
   return new Promise(resolve => setTimeout(resolve, settleMilliseconds))
 }

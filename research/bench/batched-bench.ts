@@ -22,9 +22,9 @@ export interface BatchedSpeed {
 }
 
 /**
- * llama.cpp's own measure of several sequences in one batch, llama-batched-bench: f16 cache, flash attention, its own batch
- * sizes, random tokens. It has no sampling, no text and no eviction. Each number of sequences has a run of its own, so that
- * there are cells for just as many.
+ * llama.cpp's own measure of several sequences in one batch, llama-batched-bench: f16 cache, flash attention, its own
+ * batch sizes, random tokens. It has no sampling, no text and no eviction. Each number of sequences has a run of its
+ * own, so that there are cells for just as many.
  */
 export async function batchedBench({
   model,

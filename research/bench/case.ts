@@ -37,7 +37,7 @@ export interface BenchContext {
   threads: number
   models: Record<ModelId, BenchModel>
   signal: AbortSignal
-  /** One line for whoever waits. */
+  /** One line of progress for the user. */
   say: (line: string) => void
 }
 

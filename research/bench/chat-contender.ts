@@ -12,7 +12,9 @@ export interface ChatSetting {
 
 /** What one turn took, as the chat's user sees it. */
 export interface ChatTurn {
-  /** Milliseconds from the call until the first piece of the reply's text; the whole turn's where the reply is empty. */
+  /**
+   * Milliseconds from the call until the first piece of the reply's text; the whole turn's where the reply is empty.
+   */
   firstTokenMs: number
   /** Milliseconds from the call until the reply was complete. */
   totalMs: number

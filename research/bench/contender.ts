@@ -4,7 +4,7 @@ export interface ContenderSetting {
   model: string
   /** Tokens in the full cache, sinks included. */
   cache: number
-  /** Of these, tokens that stay for ever, where the contender knows such a thing. */
+  /** Of these, tokens that stay forever, where the contender knows such a thing. */
   sinks: number
   /** Threads that llama.cpp computes on. */
   threads: number
@@ -14,7 +14,7 @@ export interface ContenderSetting {
 
 /**
  * One way to generate tokens, in a process of its own (`contender-process.ts`). The harness lets contenders take turns:
- * whoever does not generate must not compute. Greedy sampling, f16 cache, flash attention on, everywhere.
+ * a contender that does not generate must not compute. Greedy sampling, f16 cache, flash attention on, everywhere.
  */
 export interface Contender {
   /** Loads the model and fills the cache, so that every token from now on is one at a full cache. */

@@ -5,7 +5,9 @@ import { installNodeLlamaCpp } from './node-llama-cpp/install.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
-/** Bytes of the package as it is published, with the addon of this machine, and of the dependencies that it brings here. */
+/**
+ * Bytes of the package as it is published, with the addon of this machine, and of the dependencies that it brings here.
+ */
 export async function ourSize(): Promise<number> {
   const { packages } = JSON.parse(await readFile(join(root, 'node_modules', '.package-lock.json'), 'utf8')) as {
     packages: Record<string, LockedPackage>
@@ -27,7 +29,9 @@ interface LockedPackage {
   cpu?: string[]
 }
 
-/** True for what somebody who installs this package gets on this machine; those of other machines may lie here for tests. */
+/**
+ * True for what an installation of this package gets on this machine; files for other machines may lie here for tests.
+ */
 function isBrought({ dev, devOptional, os, cpu }: LockedPackage): boolean {
   return !dev && !devOptional && (os?.includes(process.platform) ?? true) && (cpu?.includes(process.arch) ?? true)
 }

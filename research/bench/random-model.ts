@@ -19,8 +19,8 @@ const bosToken = 1
 
 /**
  * The bytes of a llama model that knows nothing, piece by piece: what a token costs depends on sizes, not on weights.
- * Its tokens are words with a space before them, " w0", " w1" and so on, so that each one is a text event of its own, and
- * the logit of the end of the text is 0 where the likeliest token's is far above, so that greedy text never ends.
+ * Its tokens are words with a space before them, " w0", " w1" and so on, so that each one is a text event of its own,
+ * and the logit of the end of the text is 0 where the likeliest token's is far above, so that greedy text never ends.
  */
 export function* randomModel({ layers, width, feedForward, vocabulary, tied }: RandomModelShape): Generator<Buffer> {
   const random = new SeededRandom(1)

@@ -28,7 +28,7 @@ export interface Results {
 
 /**
  * The results that a folder has from earlier runs of other cases on the same machine in the same way; without them
- * where there are none. Results of another kind have taken somebody an hour: they are not replaced.
+ * where there are none. Results of another kind may have taken an hour: they are not replaced.
  *
  * @throws {StreamingLLMError} INVALID_OPTION
  */

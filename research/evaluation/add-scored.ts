@@ -2,8 +2,8 @@ import type { Chat } from '../../lib/chat/chat.js'
 import type { Model } from '../../lib/model/model.js'
 
 /**
- * Adds an exchange to the chat as if it had been said. Returns the logarithm of the probability that the model gave to each
- * token of the reply, decoded one at a time as in generation.
+ * Adds an exchange to the chat as if it had been said. Returns the logarithm of the probability that the model gave to
+ * each token of the reply, decoded one at a time as in generation.
  */
 export async function addScored(model: Model, chat: Chat, question: string, reply: string): Promise<number[]> {
   const { conversation } = chat

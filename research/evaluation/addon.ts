@@ -37,12 +37,16 @@ export interface AttentionMaps {
   weights: Float64Array
 }
 
-/** The second addon, research/native: what the package itself must not be able to do. Loaded in child processes only. */
+/**
+ * The second addon, research/native: what the package itself must not be able to do. Loaded in child processes only.
+ */
 export interface EvaluationAddon {
   /** Returns llama.cpp's version. To be called first. */
   open(paths: NativeLibraryPaths): string
   quantize(source: string, target: string, type: WeightType, threads: number): Promise<void>
-  /** `onProgress` gets the tokens decoded so far: 0 once a K-shift has been tried out, `tokens.length - 1` at the end. */
+  /**
+   * `onProgress` gets the tokens decoded so far: 0 once a K-shift has been tried out, `tokens.length - 1` at the end.
+   */
   score(options: NativeShiftOptions, onProgress: (done: number) => void): Promise<NativeShiftScores>
   /** `tokens`: texts of `length` tokens, one after another. `onProgress` gets the texts done. */
   attention(

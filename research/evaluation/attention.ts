@@ -17,8 +17,8 @@ export interface AttentionOptions {
 }
 
 /**
- * What each layer attends to: attention weights after the softmax, averaged over heads and texts, each text decoded from
- * an empty cache. They are read while llama.cpp computes them, in a child process, without flash attention.
+ * What each layer attends to: attention weights after the softmax, averaged over heads and texts, each text decoded
+ * from an empty cache. They are read while llama.cpp computes them, in a child process, without flash attention.
  *
  * @throws {StreamingLLMError} INVALID_OPTION, MODEL_UNSUPPORTED for a model without attention, OUT_OF_MEMORY,
  *   DECODE_FAILED, MODEL_LOAD_FAILED, what `checkModelFile` throws. Rejects with `signal.reason` when aborted.

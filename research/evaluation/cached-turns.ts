@@ -11,8 +11,8 @@ const start = '<|im_start|>'
 const end = '<|im_end|>\n'
 
 /**
- * The messages that a cache holds, by ChatML, SmolLM2's template: behind the system prompt whole messages, the user's and the
- * assistant's in turn, of which the last, a reply, has not been closed yet. A text in its place: what is wrong.
+ * The messages that a cache holds, by ChatML, SmolLM2's template: behind the system prompt whole messages, the user's
+ * and the assistant's in turn; the last, a reply, has not been closed yet. A text in its place: what is wrong.
  */
 export function parseCached(text: string, system: string): ChatMessage[] | string {
   const opening = `${start}system\n${system}${end}`
@@ -36,7 +36,10 @@ export function parseCached(text: string, system: string): ChatMessage[] | strin
   return messages
 }
 
-/** What is wrong with the cache of a chat between two turns; undefined where it holds just the messages that the chat says it does. */
+/**
+ * What is wrong with the cache of a chat between two turns; undefined where it holds just the messages that the chat
+ * says it does.
+ */
 export async function cacheViolation(model: Model, chat: Chat): Promise<string | undefined> {
   const parsed = parseCached(await cachedText(model, chat), chat.system ?? '')
   if (typeof parsed === 'string') return parsed

@@ -16,8 +16,8 @@ export class ChildEnded extends Error {
 }
 
 // Plain JavaScript for `node -e`, so that it runs under a test runner too. A call computes on a thread of its own, so
-// this process hears at once that its parent has gone; an ordinary exit would first wait for that thread. It may hear so by
-// a message that cannot be sent, and without a callback that would be such an exit.
+// this process hears at once that its parent has gone; an ordinary exit would first wait for that thread. It may hear
+// so by a message that cannot be sent, and without a callback that would be such an exit.
 export const program = `
 const end = () => process.kill(process.pid, 'SIGKILL')
 process.on('disconnect', end)

@@ -14,7 +14,10 @@ export interface EvictModesOptions {
   say: (line: string) => void
 }
 
-/** Compares what conversations are like that lose their oldest tokens one by one, and ones that lose whole turns. Prints tables. */
+/**
+ * Compares what conversations are like that lose their oldest tokens one by one, and ones that lose whole turns. Prints
+ * tables.
+ */
 export async function compareEvictModes({
   model,
   windows,
@@ -121,7 +124,10 @@ function deviation(values: number[]): number {
   return Math.sqrt(values.reduce((sum, value) => sum + (value - middle) ** 2, 0) / Math.max(1, values.length - 1))
 }
 
-/** Each task computes with one thread. Tables are told as they come, lest an interruption cost all of them. */
+/**
+ * Each task computes with one thread. Tables are printed as they come, so that an interruption does not cost all of
+ * them.
+ */
 async function twoAtATime(tasks: readonly (() => Promise<string>)[], say: (line: string) => void): Promise<void> {
   const waiting = [...tasks]
   const work = async () => {

@@ -29,9 +29,9 @@ const things = [
 const names = ['Milo', 'Zelda', 'Bruno', 'Tara', 'Felix', 'Nora', 'Oscar', 'Wanda', 'Hugo', 'Stella', 'Rufus', 'Iris']
 
 /**
- * Facts that are asked for: some turns later, and in the very next turn behind so long a message that the two do not fit
- * into the window together. Then, by turns, the fact leaves with all of its turn; by tokens, what stands at the end of
- * that message stays.
+ * Facts that are asked for: some turns later, and in the very next turn behind so long a message that the two do not
+ * fit into the window together. Then, by turns, the fact leaves with all of its turn; by tokens, what stands at the end
+ * of that message stays.
  */
 export function factRounds(window: number): FactRound[] {
   const rounds: FactRound[] = []

@@ -13,7 +13,10 @@ export interface ConversationSetting {
 }
 
 export interface ConversationResult {
-  /** For each turn: how likely the sign was, in nats, and how many earlier replies were in the cache, none of which has it. */
+  /**
+   * For each turn: how likely the sign was, in nats, and how many earlier replies were in the cache, none of which has
+   * it.
+   */
   turns: { logProbability: number; examples: number }[]
   /** What was wrong with the cache, and after which turn. Looked for where the prompt is pinned. */
   violations: { turn: number; what: string }[]
@@ -25,7 +28,10 @@ export interface ConversationResult {
 /** A pinned system prompt is counted in their sum. */
 const cache = { sinks: 4, window: 1_020 }
 
-/** The last turns are in the words of as many first ones, so that how likely the sign is there differs by what lies between alone. */
+/**
+ * The last turns are in the words of as many first ones, so that how likely the sign is there differs by what lies
+ * between alone.
+ */
 export const sameTurns = 14
 
 /** One conversation of scripted turns; for a process of its own, so that both can have a core each. */

@@ -3,7 +3,8 @@ import { mean } from '../report/statistics.js'
 import { type ConversationResult, type ConversationSetting, sameTurns } from './pinned-conversation.js'
 import { inSteps } from './progress.js'
 
-// A small model follows a wish for a rare word of several tokens more visibly than one for a word that it might say anyway.
+// A small model follows a wish for a rare word of several tokens more visibly than one for a word that it might say
+// anyway.
 const sign = 'REPLY'
 const system = `You are a helpful assistant. Every one of your replies must begin with ${sign} and then answer the question. Never forget to write ${sign} first. The first word is always ${sign}`
 
@@ -12,10 +13,10 @@ const early = { from: 5, to: sameTurns }
 const bars = { drift: 0.3, gain: 1 }
 
 /**
- * Whether a pinned system prompt is as strong after hundreds of turns as at first, and whether the cache then holds it and
- * whole messages after every turn. It asks for a sign at the start of each reply, which no scripted reply has. Early and late
- * turns are compared in the same words: which sentences a window holds makes a difference of half a nat by itself. Returns
- * whether all bars were met.
+ * Whether a pinned system prompt is as strong after hundreds of turns as at first, and whether the cache then holds it
+ * and whole messages after every turn. It asks for a sign at the start of each reply, which no scripted reply has.
+ * Early and late turns are compared in the same words: which sentences a window holds makes a difference of half a nat
+ * by itself. Returns whether all bars were met.
  */
 export async function pinnedSystem({
   model,

@@ -19,7 +19,8 @@ export interface QuantizeOptions {
  * a whole file.
  *
  * @throws {StreamingLLMError} INVALID_OPTION (the type, or where to write), MODEL_UNSUPPORTED (llama.cpp refuses), what
- *   `checkModelFile` throws of the source, ADDON_NOT_FOUND, LIBRARY_NOT_FOUND. Rejects with `signal.reason` when aborted.
+ *   `checkModelFile` throws of the source, ADDON_NOT_FOUND, LIBRARY_NOT_FOUND. Rejects with `signal.reason` when
+ *   aborted.
  */
 export async function quantize(
   source: string,

@@ -13,7 +13,10 @@ export interface ScriptedSetting {
 }
 
 export interface ScriptedResult {
-  /** For each turn the mean negative log-probability of its reply's tokens. The first ones, before anything leaves, are left out. */
+  /**
+   * For each turn the mean negative log-probability of its reply's tokens. The first ones, before anything leaves, are
+   * left out.
+   */
   turns: Record<EvictMode, number[]>
   /** For each kind of question about a fact, that of the answer's name, in each round. */
   facts: Record<EvictMode, Record<string, number[]>>

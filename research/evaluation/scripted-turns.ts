@@ -2,10 +2,10 @@ import type { ChatMessage } from '../../lib/messages.js'
 import { topics } from './topics.js'
 
 /**
- * Turn 1, 2, ... of a conversation without end: a question and a reply of some 250 tokens. Ten topics take turns, so any ten
- * turns in a row have the same ones; names, numbers and the order of the sentences change from round to round, and a topic
- * comes back only when its last turn has long left a window of a thousand tokens, so there is nothing to copy. `sentences`: of
- * the reply, all of them unless given.
+ * Turn 1, 2, ... of a conversation without end: a question and a reply of some 250 tokens. Ten topics take turns, so
+ * any ten turns in a row have the same ones; names, numbers and the order of the sentences change from round to round,
+ * and a topic comes back only when its last turn has long left a window of a thousand tokens, so there is nothing to
+ * copy. `sentences`: of the reply, all of them unless given.
  */
 export function scriptedTurn(turn: number, sentences = Infinity): { question: ChatMessage; reply: ChatMessage } {
   const topic = topics[(turn - 1) % topics.length]!

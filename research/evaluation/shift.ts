@@ -12,8 +12,9 @@ export interface ShiftOptions {
   /** Two at least. */
   tokens: Int32Array
   /**
-   * `shift`: once sinks and window are full, one token leaves for each that comes, and the keys of the window are turned
-   * back by one position (K-shift). `half`: half of the window leaves at once, as llama.cpp's own context shift does it.
+   * `shift`: once sinks and window are full, one token leaves for each that comes, and the keys of the window are
+   * turned back by one position (K-shift). `half`: half of the window leaves at once, as llama.cpp's own context shift
+   * does it.
    */
   policy: 'shift' | 'half'
   /** Tokens from the very start that stay; 0 or more. */

@@ -3,8 +3,8 @@ import type { ChatMessage } from '../../lib/messages.js'
 import type { Model } from '../../lib/model/model.js'
 
 /**
- * The logarithm of the probability that the model begins its reply with these very words. The exchange stays in the chat:
- * `undo()` takes it back.
+ * The logarithm of the probability that the model begins its reply with these very words. The exchange stays in the
+ * chat: `undo()` takes it back.
  */
 export async function signLogProbability(
   model: Model,
@@ -13,8 +13,8 @@ export async function signLogProbability(
   sign: string,
 ): Promise<number> {
   const tokens = [...model.tokenize(sign)]
-  // The grammar makes it the sign; the bias makes it the sign's usual tokens, as there are many ways to spell it. What is
-  // told are the model's own probabilities, before either.
+  // The grammar makes it the sign; the bias makes it the sign's usual tokens, as there are many ways to spell it. What
+  // is told are the model's own probabilities, before either.
   const options = {
     grammar: `root ::= ${JSON.stringify(sign)}`,
     logitBias: tokens.map((token): [number, number] => [token, 1_000]),

@@ -1,4 +1,7 @@
-/** What a scripted conversation is about: a question and the sentences of its reply, with slots that each turn fills anew. */
+/**
+ * What a scripted conversation is about: a question and the sentences of its reply, with slots that each turn fills
+ * anew.
+ */
 export interface Topic {
   question: string
   reply: string[]

@@ -9,7 +9,10 @@ export interface ArcQuestion {
   answer: string
 }
 
-/** Reads JSON lines, as AI2 publishes them or as the Hugging Face dataset has them. Throws a TypeError that names the line. */
+/**
+ * Reads JSON lines, as AI2 publishes them or as the Hugging Face dataset has them. Throws a TypeError that names the
+ * line.
+ */
 export function parseArc(content: string): ArcQuestion[] {
   const questions: ArcQuestion[] = []
   content.split('\n').forEach((line, i) => {

@@ -33,7 +33,10 @@ export async function measureAttention(
   }
 }
 
-/** The first tokens of sentences that are long enough, each with the beginning-of-sequence token where the model has one. */
+/**
+ * The first tokens of sentences that are long enough, each with the beginning-of-sequence token where the model has
+ * one.
+ */
 function sentencesOf(text: string, model: Model, count: number, length: number): Int32Array[] {
   const found: Int32Array[] = []
   for (const [sentence] of text.replace(/\s+/g, ' ').matchAll(/[^.!?]{40,}[.!?]/g)) {

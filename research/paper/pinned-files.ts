@@ -89,7 +89,9 @@ interface NestedQuestion {
   answerKey: string
 }
 
-/** From AI2's form, choices inside the question and more with each, to one line { id, question, choices, answerKey }. */
+/**
+ * From AI2's form, choices inside the question and more with each, to one line { id, question, choices, answerKey }.
+ */
 function flatQuestions(content: string): string {
   return content
     .trim()

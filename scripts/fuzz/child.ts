@@ -1,5 +1,5 @@
-// The process in which inputs are tried: it writes down the seed of each before it tries it, and the input as soon as that
-// is made, so that its end by a signal tells which one it was.
+// The process in which inputs are tried: it writes down the seed of each before it tries it, and the input as soon as
+// that is made, so that its end by a signal tells which one it was.
 import { ftruncateSync, openSync, writeSync } from 'node:fs'
 import { SeededRandom } from '../../test/tools/tiny-random.js'
 import { expect, seedBytes } from './target.js'

@@ -311,7 +311,9 @@ function alike(other: object): object {
   }
 }
 
-/** A value for an option of this name: mostly one that it may have; else anything. `names` is told what there is within. */
+/**
+ * A value for an option of this name: mostly one that it may have; else anything. `names` is told what there is within.
+ */
 export function valueFor(random: SeededRandom, name: string): unknown {
   const own = inner[name]
   if (own !== undefined && random.integer(4) > 0) return randomOptions(random, own, [])

@@ -152,7 +152,10 @@ const calmFilters = [
   'string | indent(3)',
 ]
 
-/** A template that is right by the grammar of templates, does much, and means nothing. Half of them do little that cannot be done. */
+/**
+ * A template that is right by the grammar of templates, does much, and means nothing. Half of them do little that
+ * cannot be done.
+ */
 export function randomTemplate(random: SeededRandom): string {
   const calm = random.integer(2) === 0
   const pick = <T>(values: readonly T[]): T => values[random.integer(values.length)]!

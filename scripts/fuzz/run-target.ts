@@ -20,7 +20,9 @@ export interface Outcome {
   outcomes: Record<string, number>
   /** The input that took most of the CPU. */
   slowest: { seconds: number; seed: number }
-  /** By how much the memory of the longest-lived process grew after its first inputs; undefined: none lived long enough. */
+  /**
+   * By how much the memory of the longest-lived process grew after its first inputs; undefined: none lived long enough.
+   */
   grownMegabytes?: number
 }
 
@@ -36,7 +38,9 @@ const defaultSecondsPerInput = 5
 /** An input that waits rather than computes hangs after so many times as long by the clock. */
 const clockFactor = 12
 const pollMilliseconds = 500
-/** Looks at the memory, of which the first are before all caches are warm, and how many it takes to say that it grows. */
+/**
+ * Samples of the memory: the first are taken before all caches are warm; and how many it takes to say that it grows.
+ */
 const warmSamples = 3
 const minSamples = 12
 
@@ -160,7 +164,10 @@ async function runProcess(
   return { tried: seed - first + 1, last }
 }
 
-/** From the least of the first quarter of all looks to the least of the last: single inputs take much and give it back later. */
+/**
+ * From the least of the first quarter of all looks to the least of the last: single inputs take much and give it back
+ * later.
+ */
 function growth(samples: readonly number[]): { grownMegabytes?: number } {
   const warm = samples.slice(warmSamples)
   if (samples.length < minSamples) return {}

@@ -22,7 +22,7 @@ export interface FuzzTarget {
 export interface Notes {
   /** Is told the input in words, before it is tried where that can be: for the report of a fault. */
   describe(input: string): void
-  /** Is told what came of it, in a word or two: that shows how many inputs come through to what lies behind the first checks. */
+  /** Gets the outcome, in a word or two. It shows how many inputs get past the first checks. */
   count(outcome: string): void
 }
 
@@ -38,7 +38,10 @@ export interface Fault {
   input: string
 }
 
-/** What V8 says where what is given is itself at fault: proxies that are revoked or lie, what JSON cannot hold, symbols and numbers where there can be none. */
+/**
+ * What V8 says where what is given is itself at fault: proxies that are revoked or lie, what JSON cannot hold, symbols
+ * and numbers where there can be none.
+ */
 const ofInputs =
   /revoked|proxy|serialize a BigInt|circular structure|^keys$|Cannot convert (?:a Symbol|a BigInt|object)|Invalid (?:array|typed array) length/
 

@@ -16,8 +16,8 @@ export interface Addons {
 }
 
 /**
- * Sees to the addons that the package will carry. Where there are no prebuilt ones, this platform's is built, as often as it is
- * packed: enough to try the package, and not for publishing (npm run release sees to that).
+ * Sees to the addons that the package will carry. Where there are no prebuilt ones, this platform's is built, as often
+ * as it is packed: enough to try the package, and not for publishing (npm run release sees to that).
  */
 export async function prepareAddons({
   here,

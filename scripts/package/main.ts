@@ -1,5 +1,5 @@
-// The package as its users use it: packs it, installs the tarball in empty projects, and tries it in every way that it is
-// said to work. npm run test:package [-- --list] [--only readme,bun] [--tarball FILE] [--report FILE]
+// The package as its users use it: packs it, installs the tarball in empty projects, and tries it in every way that it
+// is said to work. npm run test:package [-- --list] [--only readme,bun] [--tarball FILE] [--report FILE]
 
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import os from 'node:os'

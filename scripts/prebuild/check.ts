@@ -1,7 +1,8 @@
-// Checks what npm run prebuild made: npm run prebuild:check [-- --only linux-x64] [--model FILE] [--exception-model FILE]
+// Checks what npm run prebuild made: npm run prebuild:check [-- --only linux-x64] [--model FILE] [--exception-model
+// FILE]
 //
-// Each addon is inspected by llvm's tools. Those that this machine can run, itself or by an emulator, load the package as
-// npm lays it down, generate tokens, and are made to throw inside llama.cpp.
+// Each addon is inspected by llvm's tools. Those that this machine can run, itself or by an emulator, load the package
+// as npm lays it down, generate tokens, and are made to throw inside llama.cpp.
 
 import { cp, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import os from 'node:os'
@@ -66,7 +67,9 @@ async function check(name: TargetName, models: Models): Promise<string> {
   }
 }
 
-/** As npm would on that platform: the package without addons for others, what it depends on, the platform's libraries. */
+/**
+ * As npm would on that platform: the package without addons for others, what it depends on, the platform's libraries.
+ */
 async function layDownPackage(folder: string, name: TargetName): Promise<void> {
   const modules = path.join(folder, 'node_modules')
   const own = path.join(modules, 'streaming-llm')

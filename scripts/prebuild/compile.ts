@@ -106,7 +106,10 @@ async function recipe(name: TargetName, work: string): Promise<Recipe> {
   return platform === 'darwin' ? macRecipe(sources, work) : await windowsRecipe(sources, work)
 }
 
-/** The process's own libstdc++ and libgcc_s, by which llama.cpp's libraries throw: exceptions are caught with their words. */
+/**
+ * The process's own libstdc++ and libgcc_s, by which llama.cpp's libraries throw: exceptions are caught with their
+ * words.
+ */
 async function linuxRecipe(
   sources: string[],
   work: string,

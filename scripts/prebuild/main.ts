@@ -1,4 +1,5 @@
-// Compiles the addon for every platform, on one Linux machine, into prebuilds/: npm run prebuild [-- --only linux-x64,win32-x64]
+// Compiles the addon for every platform, on one Linux machine, into prebuilds/: npm run prebuild [-- --only
+// linux-x64,win32-x64]
 
 import { statSync } from 'node:fs'
 import { Command } from 'commander'

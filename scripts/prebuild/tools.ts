@@ -19,7 +19,7 @@ const zig = {
   >,
 }
 
-/** GCC 12's C++ library, of which the headers and the two shared libraries to link with are wanted. */
+/** GCC 12's C++ library: its headers and the two shared libraries to link with are needed. */
 const debianPackages: Record<Architecture, string[]> = {
   x64: ['libstdc++-12-dev', 'libstdc++6', 'libgcc-s1'],
   arm64: ['libstdc++-12-dev-arm64-cross', 'libstdc++6-arm64-cross', 'libgcc-s1-arm64-cross'],

@@ -1,7 +1,7 @@
 // Makes a release, or all of it but the publishing: npm run release [-- --publish] [--tarball FILE]
 //
-// The addons for all platforms, checked; the package, packed and tried as its users use it; and, with --publish, in CI alone,
-// given to npm with provenance. What would stand in the way of publishing is told, and stops nothing else.
+// The addons for all platforms, checked; the package, packed and tried as its users use it; and, with --publish, in CI
+// alone, given to npm with provenance. What would stand in the way of publishing is told, and stops nothing else.
 
 import { spawn } from 'node:child_process'
 import { copyFile, mkdir, readdir, readFile, rm } from 'node:fs/promises'

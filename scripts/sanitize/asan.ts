@@ -1,9 +1,9 @@
 // AddressSanitizer and UndefinedBehaviorSanitizer on the addon: npm run test:asan [-- what jest is to be told]
 //
-// Builds the addon under both in test/asan/build and runs the native tier of the tests on it, or what is named. llama.cpp's
-// prebuilt libraries are not instrumented, but what they take and free is watched. Linux, with g++ or clang (CXX says
-// which). Each file of tests has a process of its own. All processes write what is reported into build/asan, also those
-// that tests start; where there is anything of the addon's or llama.cpp's, it is shown, and this fails.
+// Builds the addon under both in test/asan/build and runs the native tier of the tests on it, or what is named.
+// llama.cpp's prebuilt libraries are not instrumented, but what they take and free is watched. Linux, with g++ or clang
+// (CXX says which). Each file of tests has a process of its own. All processes write what is reported into build/asan,
+// also those that tests start; where there is anything of the addon's or llama.cpp's, it is shown, and this fails.
 
 import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs'
@@ -101,8 +101,8 @@ function passes(file: string, options: readonly string[], preloaded: string): bo
 }
 
 /**
- * What a process has reported, without what Node and other programs leave behind at their ends (a shell, a compiler: tests
- * start some, and Node frees nothing of its heap): whose memory it was says the first frame that is nobody's library.
+ * What a process has reported, without what Node and other programs leave behind at their ends (a shell, a compiler:
+ * tests start some, and Node frees nothing of its heap): the first frame outside of libraries says whose memory it was.
  */
 function ourReports(text: string): string {
   // It looks at a process that may be in the midst of its end, and now and then falls over that itself.

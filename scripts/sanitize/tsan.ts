@@ -1,7 +1,8 @@
-// ThreadSanitizer on the engine, without Node: npm run test:tsan [-- --source FOLDER --seed N --operations N --rounds N]
+// ThreadSanitizer on the engine, without Node: npm run test:tsan [-- --source FOLDER --seed N --operations N --rounds
+// N]
 //
-// Builds llama.cpp and the program of test/tsan from source under it, in build/tsan, and runs the program: broken off, the
-// build goes on where it was at the next call. Linux, with a compiler that has the sanitizer (g++ has it).
+// Builds llama.cpp and the program of test/tsan from source under it, in build/tsan, and runs the program: broken off,
+// the build goes on where it was at the next call. Linux, with a compiler that has the sanitizer (g++ has it).
 
 import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'

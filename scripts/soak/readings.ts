@@ -1,7 +1,10 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { collectGarbage } from '../../research/bench/tasks/memory-use.js'
 
-/** What this process holds at a moment. Bytes, and numbers of things; those that only Linux tells are left out elsewhere. */
+/**
+ * What this process holds at a moment. Bytes, and numbers of things; those that only Linux tells are left out
+ * elsewhere.
+ */
 export interface Holdings {
   /** Resident memory, with the pages of mapped files. */
   rss: number
@@ -36,8 +39,8 @@ export function holdings(): Holdings {
 
 /**
  * Measures the processor's time of the thread that has had most of it since the last call, the main one apart: with
- * `threads: 1` that is the engine's. Milliseconds; undefined where the system does not tell. Other programs of the machine
- * hardly change it.
+ * `threads: 1` that is the engine's. Milliseconds; undefined where the system does not tell. Other programs of the
+ * machine hardly change it.
  */
 export function engineClock(): () => number | undefined {
   let before = timeOfThreads()

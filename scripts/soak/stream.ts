@@ -45,11 +45,11 @@ const reanchorEvery = 64
 const youngTokens = 2_000
 
 /**
- * One sequence reads a text without end, a token at a time, as in generation. After each 100,000 tokens it reads the probe,
- * always the same, of which only the last two windows count. Each layer reaches a window further back than the one below it;
- * so the probe before them has as many windows as the model has layers, and one for the cache itself: then nothing but the
- * sinks is left of the text. What differs from one time to the next is how far the sinks lag behind by then, which comes
- * again once rebases have come round, and what the stream has done to the cache.
+ * One sequence reads a text without end, a token at a time, as in generation. After each 100,000 tokens it reads the
+ * probe, always the same, of which only the last two windows count. Each layer reaches a window further back than the
+ * one below it; so the probe before them has as many windows as the model has layers, and one for the cache itself:
+ * then nothing but the sinks is left of the text. What differs from one time to the next is how far the sinks lag
+ * behind by then, which comes again once rebases have come round, and what the stream has done to the cache.
  *
  * @returns whether time per token, memory and the probe's perplexity at the end are those of the beginning
  */

@@ -1,7 +1,8 @@
 import { loadModel, type Model, type ModelOptions } from '../../lib/index.js'
 import { tinyModel } from '../tools/tiny-models.js'
 
-// On a machine with a GPU, or one that plays it: STREAMING_LLM_TEST_GPU=vulkan npm test -- test/gpu (see docs/install.md).
+// On a machine with a GPU, or one that plays it: STREAMING_LLM_TEST_GPU=vulkan npm test -- test/gpu (see
+// docs/install.md).
 const kind = process.env['STREAMING_LLM_TEST_GPU'] as 'cuda' | 'vulkan' | 'metal' | undefined
 const onGpu = kind === undefined ? describe.skip : describe
 

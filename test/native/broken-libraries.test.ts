@@ -21,7 +21,8 @@ const model = tinyModel('llama')
 
 let folder: string
 beforeEach(() => {
-  // Links, but for what a test spoils: the loader takes its neighbours from where a library really lies, so all are copied there.
+  // Links, but for what a test spoils: the loader takes its neighbours from where a library really lies, so all are
+  // copied there.
   folder = mkdtempSync(path.join(os.tmpdir(), 'broken-'))
   for (const name of readdirSync(backendDirectory)) {
     if (/ggml-cpu|metadata/i.test(name)) symlinkSync(path.join(backendDirectory, name), path.join(folder, name))

@@ -111,7 +111,10 @@ describe('the streaming policy', () => {
   })
 })
 
-/** What should be kept by turns: whole ones leave, the oldest first; one that is alone larger than the window, or has been cut into, by tokens. */
+/**
+ * What should be kept by turns: whole ones leave, the oldest first; one that is alone larger than the window, or has
+ * been cut into, by tokens.
+ */
 function keepByTurns(window: { token: number; begins: boolean }[], size: number): { token: number; begins: boolean }[] {
   let kept = window
   while (kept.length > size) {

@@ -20,7 +20,7 @@ function copy(): string {
 
 const half = (path: string) => truncateSync(path, 100_000)
 
-// On Windows nobody can change a file that is mapped.
+// On Windows a mapped file cannot be changed.
 const posix = process.platform === 'win32' ? describe.skip : describe
 
 posix('a model file that changes while it is mapped', () => {

@@ -418,7 +418,8 @@ describe('errors', () => {
   test('probe loads in a child first, and survives what the child does not', async () => {
     const probed = await loadModel(tinyModel('llama'), { ...exact, probe: true })
     await probed.close()
-    // A file that lies: llama.cpp ends the process that loads it. Without the check of its header, which finds this one out.
+    // A file that lies: llama.cpp ends the process that loads it. Without the check of its header, which finds this one
+    // out.
     const liar = damaged('liar.gguf', path => {
       const bytes = tinyModelBytes('llama')
       // The type of a tensor, behind its name, its 2 dimensions and their sizes: whole numbers, it says.

@@ -13,7 +13,7 @@ afterEach(() => {
   Date.now = ownNow
 })
 
-/** As when somebody sets the clock, or it is set by the network, before the reader's second event. */
+/** As when the clock is set, by hand or by the network, before the reader's second event. */
 async function replyAcross(jump: number, timeLimit: number) {
   const chat = model.createChat({ window: 200, temperature: 1, seed: 7 })
   let text = ''

@@ -16,7 +16,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true })
 })
 
-/** A command of whose output nobody reads one part: the reader of it leaves at once. Its input ends where that is asked for only. */
+/** A command with an output whose reader leaves at once. Its input ends where that is asked for only. */
 const command = (
   args: string[],
   input: string,

@@ -28,7 +28,7 @@ const generate = (tokens: Int32Array, maxTokens: number, more: object = {}): Nat
 
 describe('the engine', () => {
   test('generates through at least two rebases, 200,000 tokens, with every invariant checked at each step', async () => {
-    // One narrow layer: it is the bookkeeping that is tested, against llama.cpp's own books.
+    // One narrow layer: it is the bookkeeping that is tested, against llama.cpp's own.
     const small = await loadNative(addon, tinyModel('llama', { layers: 1, width: 64 }))
     try {
       const sequence = small.openSequence({ ...verified, window: 124, reanchorEvery: 16, rebaseAfter: 80_000 })
@@ -90,7 +90,7 @@ describe('the engine', () => {
     sequence.close()
   })
 
-  test('whoever asks for something while the model is closed is told so', async () => {
+  test('a call while the model is closed says so', async () => {
     for (let round = 0; round < 20; round++) {
       const closing = await loadNative(addon, tinyModel('llama'))
       const sequence = closing.openSequence(verified)

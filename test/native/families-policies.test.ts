@@ -28,7 +28,8 @@ describe('policies agree', () => {
       }),
   )
 
-  // A key or a value of the first layer holds its own token and nothing else, so that of one layer is all there is to know.
+  // A key or a value of the first layer holds its own token and nothing else, so that of one layer is all there is to
+  // know.
   test.each(attentionFamilies)(
     '%s of one layer: window attention is recomputation, and a rebase changes nothing',
     kind =>

@@ -172,8 +172,8 @@ describe('what was not read is taken back', () => {
           const { text, finish } = await drain(sequence.start(generate(randomTokens(length), tokens, [], seed)))
           expect(text).toBe(told)
           expect(kept.seenTokens).toBe(finish.seenTokens)
-          // What a recurrent model decodes again has not pushed anything out yet; where half of a window goes at once, it may
-          // have gone for the token after the last one.
+          // What a recurrent model decodes again has not pushed anything out yet; where half of a window goes at once,
+          // it may have gone for the token after the last one.
           if (learnedFamilies.includes(kind)) expect(kept.evictedTokens).toBeGreaterThanOrEqual(finish.evictedTokens)
           else if (!recurrentFamilies.includes(kind)) expect(kept.evictedTokens).toBe(finish.evictedTokens)
         })
@@ -206,7 +206,8 @@ describe('what was not read is taken back', () => {
     }),
   )
 
-  // Farther back than a sliding window reaches: what was in it then must still be there, in a cache of 256 cells and no spare one.
+  // Farther back than a sliding window reaches: what was in it then must still be there, in a cache of 256 cells and no
+  // spare one.
   test.each<TinyKind>(['llama', 'gemma2', 'gemma3', 'lfm2-windowed', 'qwen35'])(
     '%s: forty tokens that were held for a stop string which did not come',
     kind =>
@@ -220,7 +221,7 @@ describe('what was not read is taken back', () => {
           const stop = `${(await replyOf(model, kind, { window }, generate(prompt, 50))).slice(head.length)}\u2603`
           let tokens = Infinity
           let strayed: number[] = []
-          // A reader who is late finds all of it at once, and leaves nothing to be taken back.
+          // A late reader finds all of it at once, and leaves nothing to be taken back.
           for (let attempt = 0; attempt < 200 && tokens > 10; attempt++) {
             strayed = await after(model, kind, { window }, async sequence => {
               tokens = (await interrupted(sequence, generate(prompt, 0, [stop]), 1)).finish.completionTokens
@@ -436,8 +437,8 @@ describe('recomputing, interrupted', () => {
 })
 
 test('jamba: a reply is the same to the last bit, however fast it is read', () =>
-  // Flash attention adds up in the order of the cells, of which there are just enough: each that a checkpoint shares for
-  // longer is another's later.
+  // Flash attention adds up in the order of the cells, of which there are just enough: each that a checkpoint shares
+  // for longer is another's later.
   withModel(
     'jamba',
     { endBias: -20 },

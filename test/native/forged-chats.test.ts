@@ -45,7 +45,10 @@ const changed = (saved: SavedChat, change: (state: Buffer, cells: number) => voi
   return { ...saved, state }
 }
 
-/** Whatever became of it, it can be asked something, and so can another chat of the model, which says what it said before. */
+/**
+ * Whatever became of it, it can be asked something, and so can another chat of the model, which says what it said
+ * before.
+ */
 async function isHarmless(model: Model, other: Chat, expected: string, forged: SavedChat): Promise<string> {
   let outcome: string
   try {
@@ -125,7 +128,7 @@ describe.each<[TinyKind, ModelOptions]>([
     expect(await isHarmless(model, other, expected, changed(saved, change))).toMatch(/^(tokens|messages)$/)
   })
 
-  test('with books that contradict themselves, does no harm', async () => {
+  test('with bookkeeping that contradicts itself, does no harm', async () => {
     for (let at = 4; at < 72; at += 8) {
       const forged = changed(saved, state => state.writeInt32LE(at % 16 === 4 ? -1 : 2 ** 31 - 1, at))
       expect(await isHarmless(model, other, expected, forged)).toMatch(/^(cache|tokens|messages)$/)
@@ -201,7 +204,7 @@ describe('a head that fits no state', () => {
     await Promise.all([chat.close(), restored.close()])
   })
 
-  test("cells from a file are nobody else's beginning", async () => {
+  test('cells from a file are not shared', async () => {
     const model = await loaded
     const system = 'A system prompt that is long enough to be worth sharing between chats.'
     const first = model.createChat({ system, window: 200, temperature: 0 })

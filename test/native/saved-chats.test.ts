@@ -314,8 +314,8 @@ describe('a file', () => {
     const seen = new Set<number>()
     let unfinished = 0
     for (let kill = 0; kill < 60; kill++) {
-      // A process takes longer to start than to save, so each start serves for one kill at a moment of its own: after some
-      // saves, and a part of the time that the last of them took on this machine.
+      // A process takes longer to start than to save, so each start serves for one kill at a moment of its own: after
+      // some saves, and a part of the time that the last of them took on this machine.
       const saving = spawn(process.execPath, [program, first, second, target], { stdio: ['ignore', 'pipe', 'inherit'] })
       const ended = new Promise(resolve => saving.once('close', resolve))
       const saves: number[] = []

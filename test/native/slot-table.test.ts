@@ -14,7 +14,7 @@ const holder = (handle: number, more: Partial<SlotHolder> = {}): SlotHolder => (
   ...more,
 })
 
-describe('who waits', () => {
+describe('jobs that wait', () => {
   test('the highest priority comes first, of equals the one that has waited longest', () => {
     const table = new SlotTable(2, 0, 0)
     for (const [handle, priority] of [
@@ -42,7 +42,7 @@ describe('who waits', () => {
   })
 })
 
-describe('who gives way', () => {
+describe('sequences that give way', () => {
   const table = new SlotTable(3, 0, 0)
 
   test('none does while a slot is free', () => {

@@ -100,7 +100,7 @@ describe('a place in the cache', () => {
     model.createChat()
   })
 
-  test('goes first to whoever has the higher priority, then to whoever has asked first', async () => {
+  test('goes to the highest priority first, then to the job that has asked first', async () => {
     await using model = await loadModel(path, { ...exact, maxSequences: 1 })
     // Its reader keeps the place until all others have asked.
     const holder = model.createChat().stream('Go', { maxTokens: 5000 })
@@ -254,7 +254,7 @@ test.each(['llama', 'jamba', 'qwen35'] as const)(
     ),
 )
 
-describe('a reply that nobody holds any more gives its place to the one that waits for it', () => {
+describe('a reply that is not referenced any more gives its place to the one that waits for it', () => {
   const tokens = randomTokens(20, 5)
 
   /** Another's job, begun while the place is taken. The sequence stays, as a chat's does. */

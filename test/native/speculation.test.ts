@@ -28,7 +28,9 @@ const small = (kind: TinyKind): Partial<NativeSequenceOptions> => ({
   reanchorEvery: 16,
   ...(learnedFamilies.includes(kind) && { policy: 'refill' as const }),
 })
-/** Cells lie in another order and batches have other sizes, so sums round differently; sliding windows amplify it most. */
+/**
+ * Cells lie in another order and batches have other sizes, so sums round differently; sliding windows amplify it most.
+ */
 const bound = (kind: TinyKind) => (kind.startsWith('gemma') ? 5e-3 : 1e-3)
 
 interface Wanted {
@@ -78,8 +80,9 @@ async function plainReply(
 }
 
 /**
- * A reply whose drafts all come true, `count` at a time. Once tokens are evicted, those that are decoded with drafts see a
- * little more than they would alone, and the reply may become another one: so it is foretold again until it stays.
+ * A reply whose drafts all come true, `count` at a time. Once tokens are evicted, those that are decoded with drafts
+ * see a little more than they would alone, and the reply may become another one: so it is foretold again until it
+ * stays.
  */
 async function foretold(
   model: NativeModel,
@@ -264,7 +267,7 @@ describe('while tokens are evicted', () => {
     }),
   )
 
-  test('the sinks move when they must, and books agree with llama.cpp at each step', () =>
+  test('the sinks move when they must, and bookkeeping agrees with llama.cpp at each step', () =>
     withModel('llama', { endBias: -20, layers: 1 }, async model => {
       for (const reanchorEvery of [1, 2, 5, 30]) {
         const options = { window: 60, reanchorEvery, rebaseAfter: 500 }
@@ -422,7 +425,8 @@ describe('a reply that ends within accepted drafts', () => {
           })
           if (straight.finish.reason === 'end') ended++
           else if (seed % 5 !== 0) continue
-          // What ends a turn is taken back and so not among the tokens told; these are the ones a vocabulary here may end it by.
+          // What ends a turn is taken back and so not among the tokens told; these are the ones a vocabulary here may
+          // end it by.
           for (const end of [1, 2, 3, 4]) {
             const tokens = Int32Array.from([...reply, end, ...randomTokens(20)])
             const run = await withSequence(model, roomy(kind), async sequence => {
@@ -444,7 +448,7 @@ describe('a reply that ends within accepted drafts', () => {
       }),
   )
 
-  test('left at any time, then asked something else: the books hold what was given and delivered', () =>
+  test('left at any time, then asked something else: the sequence holds what was given and delivered', () =>
     withModel('llama', { endBias: -4, layers: 2 }, async model => {
       for (const more of [{ reanchorEvery: 7 }, { reanchorEvery: 30, rebaseAfter: 300 }]) {
         await withSequence(model, more, async sequence => {
@@ -527,7 +531,7 @@ describe('where it cannot be', () => {
       expect(finish.tokens).toEqual(plain)
     }))
 
-  test('nobody who did not ask for it is told of it', () =>
+  test('it is only reported where it was asked for', () =>
     withModel('llama', {}, async model => {
       const { finish } = await withSequence(model, {}, sequence => drain(sequence.start(job(randomTokens(20), 20))))
       expect(finish.draftedTokens).toBeUndefined()

@@ -70,7 +70,7 @@ test('it is unloaded when nothing is going on, not sooner, and never unless aske
     expect(model.loaded).toBe(true)
     // The last text may come when the engine has said its last, so that nothing goes on from then on.
     busy = performance.now()
-    // A reader who takes his time: the reply is in progress.
+    // A slow reader: the reply is in progress.
     if (texts++ === 3) await soon(400)
   }
   notTooSoon()

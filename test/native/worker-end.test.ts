@@ -22,7 +22,7 @@ async function read(stream, on) {
   }
 }
 const request = { texts: Array.from({ length: 64 }, () => 'a few words to be embedded'), pooling: 'mean', normalize: true, maxTokens: 1000 }
-// A sequence that nobody holds is closed by the garbage collector.
+// A sequence without a reference is closed by the garbage collector.
 const held = []
 const open = model => held[held.push(model.openSequence(given.sequence)) - 1]
 const begun = () => parentPort.postMessage('on')

@@ -65,7 +65,10 @@ export function runTypeScript(
   })
 }
 
-/** Calls `use` with a folder that goes afterwards, and with what the program prints there, as JSON. `shell`: what bash does before it. */
+/**
+ * Calls `use` with a folder that goes afterwards, and with what the program prints there, as JSON. `shell`: what bash
+ * does before it.
+ */
 export async function withChildProgram(
   program: (folder: string) => string,
   use: (printed: unknown, folder: string) => void,

@@ -1,5 +1,5 @@
-// Loads each of the files named, as users do and then (without `--checked` before them) without the check of its header, and
-// decodes; prints how it went, a line each. Ends with a signal where llama.cpp ends the process.
+// Loads each of the files named, as users do and then (without `--checked` before them) without the check of its
+// header, and decodes; prints how it went, a line each. Ends with a signal where llama.cpp ends the process.
 import { loadModel, StreamingLLMError } from '../../lib/index.js'
 import { drain, loadNative, openAddon, verified } from './native-engine.js'
 

@@ -5,8 +5,8 @@ const patience = 60_000
 const silence = 1_300_000
 
 /**
- * A reporter that ends the run where something never ends, as failed: what a test that failed has left, or a test that blocks
- * its process, so that jest's own limit does not reach it.
+ * A reporter that ends the run where something never ends, as failed: what a test that failed has left, or a test that
+ * blocks its process, so that jest's own limit does not reach it.
  */
 export default class EndsInTime {
   running = new Set()
@@ -54,7 +54,7 @@ function endAfter(milliseconds, words) {
     for (const child of children()) process.kill(child, 'SIGKILL') // one that is blocked would stay behind
     process.exit(1)
   }, milliseconds)
-  timer.unref() // who ends in time is not kept waiting
+  timer.unref() // a program that ends in time is not kept waiting
   return timer
 }
 

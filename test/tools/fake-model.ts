@@ -289,7 +289,7 @@ export function fakeModel(
   }
 }
 
-/** Fails instead of waiting for ever. */
+/** Fails instead of waiting forever. */
 export function soon<T>(work: Promise<T>): Promise<T> {
   return Promise.race([
     work,

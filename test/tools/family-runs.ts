@@ -45,7 +45,10 @@ export async function withModel<T>(
   }
 }
 
-/** A verified streaming sequence of 4 sinks and a window of 60, re-anchored at each token, unless `options` say otherwise. */
+/**
+ * A verified streaming sequence of 4 sinks and a window of 60, re-anchored at each token, unless `options` say
+ * otherwise.
+ */
 export async function withSequence<T>(
   model: NativeModel,
   options: Partial<NativeSequenceOptions>,

@@ -3,7 +3,7 @@ import vm from 'node:vm'
 
 let known: (() => void) | undefined
 
-/** Collects what nobody holds any more, and lets what is done at the end of objects be done. */
+/** Collects what is not referenced any more, and lets what is done at the end of objects be done. */
 export async function collectGarbage(): Promise<void> {
   if (known === undefined) {
     v8.setFlagsFromString('--expose-gc')

@@ -1,5 +1,5 @@
 /**
- * A small writer of GGUF v3 files (little-endian), for tests that need a model file nobody has to download,
+ * A small writer of GGUF v3 files (little-endian), for tests that need a model file without a download,
  * and for tests that need a file broken in one exact place.
  */
 

@@ -4,9 +4,9 @@ interface Random {
 }
 
 /**
- * A random grammar in GBNF, valid but for what only a check can tell (left recursion, or that no text is ever whole): choices
- * that begin alike, repetitions within repetitions, what may be empty, recursion, sets and literals of all of Unicode. Its
- * alphabet is small, so that ways through it meet.
+ * A random grammar in GBNF, valid but for what only a check can tell (left recursion, or that no text is ever whole):
+ * choices that begin alike, repetitions within repetitions, what may be empty, recursion, sets and literals of all of
+ * Unicode. Its alphabet is small, so that ways through it meet.
  */
 export function randomGrammar(random: Random): string {
   const names = ['root', ...Array.from({ length: random.below(4) }, (_, i) => `r${i}`)]

@@ -1,5 +1,5 @@
-// Saves two chats in turn to one file, for ever, and tells after each how many milliseconds it took: somebody will end this
-// process in the middle of it. Without a model, so that it starts at once.
+// Saves two chats in turn to one file, forever, and tells after each how many milliseconds it took: the test will end
+// this process in the middle of it. Without a model, so that it starts at once.
 import { writeSync } from 'node:fs'
 import { readSavedChat, writeSavedChat } from '../../lib/chat/saved-chat.js'
 

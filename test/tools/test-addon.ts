@@ -53,7 +53,9 @@ export interface PendingTokens {
   state(): { tokens: Int32Array; rebasing: boolean; replaying: boolean; decodable: number; known: number }
 }
 
-/** What CachedTokens has of its conversation, and the cells that it has left in a cache that holds nothing but tokens. */
+/**
+ * What CachedTokens has of its conversation, and the cells that it has left in a cache that holds nothing but tokens.
+ */
 export interface CachedTokensState {
   /** What lies under its id, by position. */
   cells: Int32Array
@@ -135,8 +137,8 @@ export interface Scheduler {
 /** A grammar alone. */
 export interface GrammarMatcher {
   /**
-   * How many of the UTF-8 bytes a text of the grammar can begin with, whether one may end there, and the most steps that
-   * one of the bytes took. GRAMMAR_TOO_COMPLEX.
+   * How many of the UTF-8 bytes a text of the grammar can begin with, whether one may end there, and the most steps
+   * that one of the bytes took. GRAMMAR_TOO_COMPLEX.
    */
   match(text: Uint8Array): { taken: number; complete: boolean; steps: number }
 }

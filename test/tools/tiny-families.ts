@@ -11,7 +11,10 @@ export interface Family {
   write(model: TinyWeights): void
 }
 
-/** A learned vector for each absolute position. What llama.cpp calls their kind of RoPE does not tell: StarCoder's is "norm". */
+/**
+ * A learned vector for each absolute position. What llama.cpp calls their kind of RoPE does not tell: StarCoder's is
+ * "norm".
+ */
 function learnedPositions(model: TinyWeights, architecture: string): void {
   const { width, contextLength } = model.shape
   fusedDecoder(model, architecture)
@@ -40,7 +43,9 @@ function qwen2vl(model: TinyWeights): void {
   decoder(model, 'qwen2vl', { bias: true })
 }
 
-/** YaRN: trained for a quarter of its length, its slow rotations stretched to the rest and its attention made sharper. */
+/**
+ * YaRN: trained for a quarter of its length, its slow rotations stretched to the rest and its attention made sharper.
+ */
 function yarn(model: TinyWeights): void {
   const { writer, shape } = model
   writer.set('llama.rope.scaling.type', 'string', 'yarn')

@@ -1,7 +1,9 @@
 import { common, indices } from './tiny-decoders.js'
 import type { TinyWeights } from './tiny-weights.js'
 
-/** Gemma 2 and 3: windowed layers with full ones between them. Gemma 3 has norms on queries and keys and caps no logits. */
+/**
+ * Gemma 2 and 3: windowed layers with full ones between them. Gemma 3 has norms on queries and keys and caps no logits.
+ */
 function gemma(model: TinyWeights, architecture: 'gemma2' | 'gemma3'): void {
   const { writer, shape } = model
   const { width } = shape

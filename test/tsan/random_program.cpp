@@ -19,7 +19,7 @@ double seconds_computed() { return static_cast<double>(std::clock()) / CLOCKS_PE
 
 constexpr int kMaxSequences = 6;
 
-// Every code that the engine may give here; the others mean that its books are wrong.
+// Every code that the engine may give here; the others mean that its bookkeeping is wrong.
 bool expected(const std::string& code) {
   static const std::vector<std::string> codes{"CLOSED",         "EVICTED",    "WINDOW_TOO_LARGE",
                                               "INVALID_OPTION", "CACHE_FULL", "POLICY_UNAVAILABLE",

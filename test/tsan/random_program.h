@@ -20,7 +20,7 @@ class RandomProgram {
   RandomProgram(std::string model, uint32_t seed) : path_(std::move(model)), random_(seed) {}
 
   // Does so many operations, then reads what is running to its end and closes everything. Throws std::runtime_error
-  // where a job has no end, or ends with an error that says that the engine's books are wrong.
+  // where a job has no end, or ends with an error that says that the engine's bookkeeping is wrong.
   void run(int operations);
   // How often each operation was done, and each job ended, by its reason or code.
   const std::map<std::string, int>& counts() const { return counts_; }

@@ -84,7 +84,10 @@ test('accuracy over parts of a stream', () => {
   expect(accuracyCurve({ right: [], seen: [] }, 3)).toEqual([])
 })
 
-/** Tokens are characters. It says what it is told to, and keeps books as the engine does: a stop string leaves nothing. */
+/**
+ * Tokens are characters. It says what it is told to, and counts tokens as the engine does: a stop string leaves
+ * nothing.
+ */
 function speaker(say: (stream: string) => string, capacity = Infinity) {
   let stream = ''
   const add = (tokens: ArrayLike<number>) => {

@@ -138,7 +138,8 @@ describe('the estimate', () => {
   it('leaves the quick run within its 15 minutes at the speed of SmolLM2 on 2 cores', () => {
     const setting = settingOf({ quick: true })
     const speeds = new Map([
-      // 110 tokens a second at a cache of 256, 95 at 1,024; caches of 256, 1,024 and 4,096 recomputed in 1.1, 4.5 and 25 s
+      // 110 tokens a second at a cache of 256, 95 at 1,024; caches of 256, 1,024 and 4,096 recomputed in 1.1, 4.5 and
+      // 25 s
       [setting.model.sha256, { score: { base: 8.6, perThousand: 1.9 }, append: { base: 3.9, perThousand: 1.1 } }],
       [setting.tinyModel.sha256, speedOf(0.3, 0.1)],
       [(setting.explodingModel as ModelFile).sha256, speedOf(0.6, 0.2, 0.5)],

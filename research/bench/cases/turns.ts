@@ -75,7 +75,7 @@ export function present(chats: Chat[], model: string, count: number): CaseOutcom
   const whole = (name: ChatName) => chats.find(chat => chat.name === name && chat.turns.length === count)
   const reason = (name: ChatName) => chats.find(chat => chat.name === name)?.missing ?? 'not all turns were measured'
   const [ours, node] = [whole('our-chat'), whole('node-llama-cpp-chat')]
-  // Until some way into the chat the context is not full, and nobody has anything to forget.
+  // Until some way into the chat the context is not full, and no contender has anything to forget.
   const few = { missing: 'the quick run is too short for it' }
   const totals = ({ turns }: Chat) => {
     const first = turns.map(({ firstTokenMs }) => firstTokenMs)

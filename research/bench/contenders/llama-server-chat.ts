@@ -12,9 +12,9 @@ interface Chunk {
 }
 
 /**
- * llama-server's /v1/chat/completions. The server refuses a conversation that is longer than its context, whatever it does
- * about text that it generates, so the client drops the oldest exchange whenever there is no more room, as every client
- * of it must; from there on the prompt is another one, which the server reads from the system message on.
+ * llama-server's /v1/chat/completions. The server refuses a conversation that is longer than its context, whatever it
+ * does about text that it generates, so the client drops the oldest exchange whenever there is no more room, as every
+ * client of it must; from there on the prompt is another one, which the server reads from the system message on.
  */
 export class LlamaServerChat implements ChatContender {
   #server: LlamaServer | undefined

@@ -9,11 +9,11 @@ const settleMs = 5
 const leftOut = 2
 
 /**
- * llama-server with context shift: when the context is full it drops half of what comes after the sinks, so that its cache
- * is three quarters full on average, and moves the keys of the rest.
+ * llama-server with context shift: when the context is full it drops half of what comes after the sinks, so that its
+ * cache is three quarters full on average, and moves the keys of the rest.
  *
- * All tokens come from one endless streamed request, so that no prompt is ever read again between two calls; between them
- * the server's process is stopped by a signal, since it would go on computing into the connection otherwise.
+ * All tokens come from one endless streamed request, so that no prompt is ever read again between two calls; between
+ * them the server's process is stopped by a signal, since it would go on computing into the connection otherwise.
  */
 export class LlamaServerContender implements Contender {
   readonly #abort = new AbortController()

@@ -2,8 +2,8 @@ import type { Contender, ContenderSetting } from '../contender.js'
 import { type Opened, openNodeLlamaCpp } from '../node-llama-cpp/open.js'
 
 /**
- * node-llama-cpp's `sequence.evaluate`, with its own context shift: whenever the context is full it drops the oldest 100
- * tokens (or half of the context, where that is less), so its cache is at most that much less than full.
+ * node-llama-cpp's `sequence.evaluate`, with its own context shift: whenever the context is full it drops the oldest
+ * 100 tokens (or half of the context, where that is less), so its cache is at most that much less than full.
  */
 export class NodeLlamaCppContender implements Contender {
   #opened: Opened | undefined
@@ -12,7 +12,7 @@ export class NodeLlamaCppContender implements Contender {
   async start({ model, cache, threads, fill }: ContenderSetting): Promise<void> {
     this.#opened = await openNodeLlamaCpp({ model, cache, threads })
     const { sequence, contextSize } = this.#opened
-    // More than it holds, so that it has shifted once and the times begin in the state that goes on for ever.
+    // More than it holds, so that it has shifted once and the times begin in the state that goes on forever.
     this.#tokens = sequence.evaluate(fill.slice(0, contextSize + 1), { temperature: 0, yieldEogToken: true })
     await this.#next()
     const dropped = Math.min(100, Math.ceil(contextSize / 2))

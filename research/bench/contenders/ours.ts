@@ -6,7 +6,9 @@ import { timedTokens } from '../timed-tokens.js'
 /** Tokens that the model is given when it has ended its text. */
 const promptTokens = 8
 
-/** This library, by the whole of its public road: from `loadModel` to the events of an async generator in JavaScript. */
+/**
+ * This library, by the whole of its public road: from `loadModel` to the events of an async generator in JavaScript.
+ */
 export class OurContender implements Contender {
   readonly #policy: PolicyOptions['policy']
   #model: Model | undefined

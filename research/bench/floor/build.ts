@@ -7,7 +7,8 @@ import { StreamingLLMError } from '../../../lib/errors.js'
 import { userCacheFolder } from '../../../lib/util/user-cache.js'
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..', '..', '..')
-// The addon's own opening of llama.cpp's libraries and its threads, so that the floor runs on exactly what the addon runs on.
+// The addon's own opening of llama.cpp's libraries and its threads, so that the floor runs on exactly what the addon
+// runs on.
 const sources = [
   'research/bench/floor/floor.cpp',
   'native/llama/assertions.cpp',
@@ -48,7 +49,7 @@ export function buildFloor(): string {
   const program = path.join(folder, `floor-${hash.digest('hex').slice(0, 16)}`)
   if (existsSync(program)) return program
   mkdirSync(folder, { recursive: true })
-  // Another process may build it, too: whoever is last replaces a program by the same one.
+  // Another process may build it, too: the last one replaces a program by the same one.
   const unfinished = `${program}.${process.pid}`
   for (const compiler of compilers) {
     const [command = '', ...own] = compiler.split(' ')

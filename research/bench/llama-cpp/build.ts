@@ -1,7 +1,7 @@
 // Builds llama-server and llama-batched-bench for the benchmark: npm run bench:llama-cpp [-- --jobs N]
 //
-// From the source in node-llama-cpp's package, into the user's cache, on Linux and macOS. Broken off, it goes on where it
-// was at the next call.
+// From the source in node-llama-cpp's package, into the user's cache, on Linux and macOS. Broken off, it goes on where
+// it was at the next call.
 
 import { readdirSync } from 'node:fs'
 import { mkdir, rm } from 'node:fs/promises'

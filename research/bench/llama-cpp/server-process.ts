@@ -10,8 +10,9 @@ export interface ServerSetting {
 }
 
 /**
- * A llama-server of its own: one slot, context shift, flash attention, f16 cache, its own batch sizes; at a free port of
- * this machine's loopback, without web pages, and without a store of prompts beside the slot, as there is one user only.
+ * A llama-server of its own: one slot, context shift, flash attention, f16 cache, its own batch sizes; at a free port
+ * of this machine's loopback, without web pages, and without a store of prompts beside the slot, as there is one user
+ * only.
  */
 export class LlamaServer {
   readonly url: string
@@ -131,8 +132,8 @@ export class LlamaServer {
 }
 
 /**
- * Ends the server when this process is gone, however it went: a stopped process hears of nothing, and would stay for ever.
- * The guard's stdin is a pipe that closes with this process.
+ * Ends the server when this process is gone, however it went: a stopped process hears of nothing, and would stay
+ * forever. The guard's stdin is a pipe that closes with this process.
  */
 function guardOf(server: ChildProcess): ChildProcess {
   const script = 'trap "" INT TERM HUP; read -r _; kill -9 "$0"'

@@ -15,7 +15,7 @@ const packageFolder = path.join(folder, 'node_modules', 'node-llama-cpp')
 
 /**
  * The folder of the package node-llama-cpp, installed by npm into the user's cache at the first time: it is no
- * dependency of ours, not even for development, since nobody but the benchmark needs it.
+ * dependency of ours, not even for development, since only the benchmark needs it.
  *
  * @throws {StreamingLLMError} DOWNLOAD_FAILED when npm cannot install it
  */

@@ -9,7 +9,10 @@ export interface SpeculationTask {
   tokens: number
 }
 
-/** One prompt, answered with and without speculation: milliseconds for each token after the first, and whether the replies agree. */
+/**
+ * One prompt, answered with and without speculation: milliseconds for each token after the first, and whether the
+ * replies agree.
+ */
 export interface Pair {
   off: number
   on: number

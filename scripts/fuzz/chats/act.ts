@@ -35,10 +35,15 @@ export interface Outcome {
   history?: ChatMessage[]
 }
 
-/** Seconds of this process's CPU time, and on the clock, after which what has not ended never will: others may have the machine. */
+/**
+ * Seconds of this process's CPU time, and on the clock, after which what has not ended never will: others may have the
+ * machine.
+ */
 const patience = { cpu: 20, clock: 180 }
 
-/** Does one operation to its end, whatever that is. Of several, all begin in order before the first of them has ended. */
+/**
+ * Does one operation to its end, whatever that is. Of several, all begin in order before the first of them has ended.
+ */
 export async function act(world: World, operation: Operation): Promise<Outcome> {
   const outcome: Outcome = { operation }
   const clock = new AbortController()
@@ -167,7 +172,7 @@ async function read(
     await pause(leave.pause)
     if (leave.way === 'abort') controller.abort()
     const over = leave.way === 'abort' ? undefined : stream.return()
-    // Both may fail, and whoever fails second must not go unheard.
+    // Both may fail, and the second failure must not be lost.
     const [{ value, done }] = await Promise.all([first, over])
     if (!done) events.push(value)
     if (leave.way !== 'abort') {

@@ -16,8 +16,8 @@ export interface Company {
 }
 
 /**
- * What an operation changes of what the chats should hold. Throws a Fault where its outcome could not be. Returns the names of
- * the chats that it was about.
+ * What an operation changes of what the chats should hold. Throws a Fault where its outcome could not be. Returns the
+ * names of the chats that it was about.
  */
 export function apply(world: World, outcome: Outcome, company: Company): string[] {
   const { operation, error } = outcome
@@ -53,7 +53,8 @@ export function apply(world: World, outcome: Outcome, company: Company): string[
       return [operation.chat]
     }
     case 'regenerate': {
-      // A regeneration decodes no prompt, so that one that was kept without an answer may look as if it had never begun.
+      // A regeneration decodes no prompt, so that one that was kept without an answer may look as if it had never
+      // begun.
       const nothing = neverBegan(outcome)
       if (
         (error as StreamingLLMError | undefined)?.code === 'EVICTED' ||

@@ -32,7 +32,10 @@ export interface Observed {
 export class ExpectedChat {
   #said: Said[] = []
   system: string | undefined
-  /** Its system prompt was another when what it holds was decoded: with several layers, what has seen that one is not as if it had not. */
+  /**
+   * Its system prompt was another when what it holds was decoded: with several layers, what has seen that one is not as
+   * if it had not.
+   */
   hadOtherSystem = false
   readonly #bosText: string
   readonly #keepsAll: boolean
@@ -179,7 +182,10 @@ export class ExpectedChat {
       : differs(expected, present)
   }
 
-  /** The prompt (ChatML) from the message `from` on, and where each message ends in it: up to and with the opening of the reply to it. */
+  /**
+   * The prompt (ChatML) from the message `from` on, and where each message ends in it: up to and with the opening of
+   * the reply to it.
+   */
   #rendered(from: number): { text: string; ends: number[] } {
     const ends: number[] = []
     const said = this.#said.slice(from)

@@ -17,7 +17,10 @@ const patience = 120
 export class Judge {
   #child: ChildProcess | undefined
 
-  /** The fault that the program shows in one of so many runs; undefined: none. Threads run as they like, so some show up at times only. */
+  /**
+   * The fault that the program shows in one of so many runs; undefined: none. Threads run as they like, so some show up
+   * at times only.
+   */
   async faultOf(program: Program, runs = 1): Promise<Verdict | undefined> {
     for (let i = 0; i < runs; i++) {
       const verdict = await this.#run(program)

@@ -6,8 +6,8 @@ import type { LiveChat, World } from './world.js'
 /** Most that log-probabilities of a 32-bit cache may differ by. */
 const bound = 2e-3
 /**
- * Tokens of the window that may have been evicted, told of, and brought back: the run-ahead, and drafts. Where whole turns
- * are evicted, one such token takes its turn along, however long that is.
+ * Tokens of the window that may have been evicted, told of, and brought back: the run-ahead, and drafts. Where whole
+ * turns are evicted, one such token takes its turn along, however long that is.
  */
 const broughtBack = 40
 /** In so many places a new sequence is cut, to see what a last bit does. */
@@ -19,8 +19,8 @@ export interface Told {
 }
 
 /**
- * Looks at what a chat's sequence holds, and compares it with what it should hold; then what its cache makes of it with what a
- * new sequence does. Does not decode anything in it. Throws a Fault.
+ * Looks at what a chat's sequence holds, and compares it with what it should hold; then what its cache makes of it with
+ * what a new sequence does. Does not decode anything in it. Throws a Fault.
  */
 export async function look(
   world: World,
@@ -118,8 +118,8 @@ async function compareLogits(
 }
 
 /**
- * Now and then layers make much of a last bit, and it matters which token was decoded by itself. So new sequences are asked in
- * each of which that is another one, until one of them is as far from the others as what was found.
+ * Now and then layers make much of a last bit, and it matters which token was decoded by itself. So new sequences are
+ * asked in each of which that is another one, until one of them is as far from the others as what was found.
  */
 async function isRounding(
   reference: Reference,

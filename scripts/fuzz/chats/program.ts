@@ -8,7 +8,10 @@ export type Memory = (typeof memories)[number]
 /** The model that a program's chats share. */
 export interface Setup {
   memory: Memory
-  /** With one, what the cache holds of a token depends on nothing but the token, so that evictions can be judged by logits too. */
+  /**
+   * With one, what the cache holds of a token depends on nothing but the token, so that evictions can be judged by
+   * logits too.
+   */
   layers: number
   batchSize: number
   maxSequences: number
@@ -18,7 +21,9 @@ export interface Setup {
   cacheTokens?: number
 }
 
-/** How a reply's reader goes away, after so many events (0: while the first is on its way) and a pause in milliseconds. */
+/**
+ * How a reply's reader goes away, after so many events (0: while the first is on its way) and a pause in milliseconds.
+ */
 export interface Leave {
   way: 'break' | 'return' | 'throw' | 'abort'
   after: number
@@ -50,7 +55,10 @@ export type Operation =
   | { do: 'close'; chat: string }
   /** All at once; those of one chat queue up. */
   | { do: 'together'; operations: Operation[] }
-  /** One call of streamChat, which goes on from the conversation's first `keep` exchanges; all of them where it has fewer. */
+  /**
+   * One call of streamChat, which goes on from the conversation's first `keep` exchanges; all of them where it has
+   * fewer.
+   */
   | { do: 'stateless'; conversation: string; keep: number; input: string; options: GenerateOptions; reading: Reading }
   | { do: 'wait'; milliseconds: number }
   /** The model is closed, with all that goes on, and loaded again. */

@@ -69,8 +69,8 @@ export class Reference {
   }
 
   /**
-   * What a new sequence makes of the last tokens behind the others, and what follows all of them. It is given so many at a time,
-   * and as many as the last time from then on.
+   * What a new sequence makes of the last tokens behind the others, and what follows all of them. It is given so many
+   * at a time, and as many as the last time from then on.
    */
   fresh(tokens: Int32Array, scored = 0, parts: readonly number[] = [maxTokens]): Promise<Thought> {
     const jobs: NativeJob[] = []

@@ -4,8 +4,8 @@ import type { Operation, Program, Setup } from './program.js'
 export type Shows = (program: Program) => Promise<boolean>
 
 /**
- * A shorter program with the same fault: without the operations, one by one and in runs, that it does not need, each as plain
- * as it may be. Tries so many programs at most.
+ * A shorter program with the same fault: without the operations, one by one and in runs, that it does not need, each as
+ * plain as it may be. Tries so many programs at most.
  */
 export async function shrink(program: Program, shows: Shows, max = 400): Promise<Program> {
   let best = program

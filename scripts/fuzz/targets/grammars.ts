@@ -138,7 +138,7 @@ function grammar(random: SeededRandom): string {
   return source
 }
 
-/** What takes much of a parser, or of whoever follows the grammar. */
+/** What is expensive to parse, or to follow while text is generated. */
 function hostile(random: SeededRandom): string {
   const size = 1 + random.integer(random.uniform() < 0.2 ? 2_000 : 60)
   const times = (count: number, make: (i: number) => string, between = '') =>

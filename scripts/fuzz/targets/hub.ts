@@ -24,7 +24,7 @@ interface Prepared {
   free: Hub[]
 }
 
-/** Most of the time somebody waits for somebody. */
+/** Most of the time is spent waiting. */
 const atOnce = 24
 
 const commit = '0123456789abcdef0123456789abcdef01234567'
@@ -121,7 +121,7 @@ function answer(
   // With low odds most answers are right, so that what comes after them is reached.
   const goesWrong = random.uniform() < odds
   const way = goesWrong ? random.integer(30) : 30
-  if (way === 0) return 'nothing' // whoever asked gives up
+  if (way === 0) return 'nothing' // the client gives up
   if (way === 1) {
     response.destroy()
     return 'a connection that ends'
@@ -198,7 +198,7 @@ function answer(
   else if (end === 1)
     response.write(body.subarray(0, 10)) // and then nothing
   else if (end === 2) {
-    // A byte at a time, until nobody listens.
+    // A byte at a time, until the client has left.
     const timer = setInterval(() => response.write(' '), 5)
     response.on('close', () => clearInterval(timer))
   } else response.end(method === 'HEAD' ? undefined : body)

@@ -262,7 +262,10 @@ function withHead(random: SeededRandom, { state, ...head }: SavedChat): SavedCha
   return { ...(changed as Omit<SavedChat, 'state'>), state }
 }
 
-/** The engine's state with some bytes or numbers exchanged, most of them in its books, which come first; or of another length. */
+/**
+ * The engine's state with some bytes or numbers exchanged, most of them in its bookkeeping, which comes first; or of
+ * another length.
+ */
 function withState(random: SeededRandom, saved: SavedChat): SavedChat {
   if (random.integer(10) === 0) return { ...saved, state: saved.state.subarray(0, random.integer(saved.state.length)) }
   const state = Buffer.from(saved.state)

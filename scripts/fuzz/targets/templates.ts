@@ -50,7 +50,10 @@ const scraps = [
   '',
 ]
 
-/** Those that write each content once and whole, so that all that the template itself writes can be counted by other means. */
+/**
+ * Those that write each content once and whole, so that all that the template itself writes can be counted by other
+ * means.
+ */
 const exact = ['chatml', 'headers', 'inst', 'gemma', 'lastUser', 'roleTokens', 'reasoning'] as const
 /** Those of which it is at least known how often. */
 const bounded = ['reasoningTokens', 'deepseek', 'json', 'cleaning'] as const
@@ -182,7 +185,7 @@ function inputMarking(random: SeededRandom, describe: (input: string) => void): 
     const seen = special(pieces).reduce((sum, text) => sum + count(text, token), 0)
     const own = count(harmless, token)
     const holds = (exact as readonly string[]).includes(name) ? seen === own : seen <= own
-    expect(holds, `${token} is a control token ${seen} times, of which the template writes ${own}`)
+    expect(holds, `${token} is a control token ${seen} times, and the template writes ${own} of them`)
   }
 }
 
@@ -206,7 +209,10 @@ function conversation(
   return messages
 }
 
-/** Words, texts, numbers and whole tags of a template: in place of another of its kind, what is left is mostly still a template. */
+/**
+ * Words, texts, numbers and whole tags of a template: in place of another of its kind, what is left is mostly still a
+ * template.
+ */
 const kinds = [
   /\b[a-z_]\w*\b/gi,
   /'[^'\n]*'|"[^"\n]*"/g,
@@ -216,7 +222,10 @@ const kinds = [
   /==|!=|\bnot in\b|\bin\b|\band\b|\bor\b|[+~]/g,
 ]
 
-/** One of the known templates with some of it exchanged for the like, or repeated, cut out, moved, or replaced by anything. */
+/**
+ * One of the known templates with some of it exchanged for the like, or repeated, cut out, moved, or replaced by
+ * anything.
+ */
 function damaged(random: SeededRandom): string {
   const sources = Object.values(samples)
   let source = sources[random.integer(sources.length)]!.source

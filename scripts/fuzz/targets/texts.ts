@@ -46,7 +46,8 @@ const morePieces: [string, string][] = [
 const lossy = ['gemma4', 'granite-embed-multi-311m', 'sarvam-moe']
 
 const vocabularies: Vocabulary[] = [
-  // llama.cpp ends the process over spaces in a vocabulary that calls itself whitespace and is none, which no file check lets in.
+  // llama.cpp ends the process over spaces in a vocabulary that calls itself whitespace and is none, which no file
+  // check lets in.
   ...preTokenizers
     .filter(name => name !== 'whitespace')
     .flatMap(preTokenizer => [

@@ -72,7 +72,7 @@ export const places: Check[] = [
         filter: source => path.basename(source) !== '.bin',
       })
       await project.write('pack.mjs', asarScript(path.join(await toolFolder('asar'), 'lib', 'asar.js')))
-      // The package shows this function to nobody.
+      // The package does not export this function.
       const found = outsideArchive((await project.node('pack.mjs')).trim())
       if (!found.includes('app.asar.unpacked') || !existsSync(found)) throw new Error(`It was looked for at ${found}`)
       context.expectTokens(

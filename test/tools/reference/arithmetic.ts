@@ -41,7 +41,8 @@ export const activations = {
 
 /**
  * How much each head's scores fall with each token of distance (Press et al. 2022): a geometric sequence that ends at
- * 2^-8; for a number of heads that is no power of two, that of the power below, then every other one of the power above.
+ * 2^-8; for a number of heads that is no power of two, that of the power below, then every other one of the power
+ * above.
  */
 export function alibiSlopes(heads: number): number[] {
   const power = 2 ** Math.floor(Math.log2(heads))

@@ -14,7 +14,9 @@ export type ReferencePolicy =
       policy: 'streaming'
       sinks: number
       window: number
-      /** An error to be noticed: the sinks' positions are this much too far from the window once a token was evicted. */
+      /**
+       * An error to be noticed: the sinks' positions are this much too far from the window once a token was evicted.
+       */
       sinksLate?: number
     }
   | { policy: 'recompute'; sinks: number; window: number }

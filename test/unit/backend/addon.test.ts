@@ -67,6 +67,6 @@ test.each([
   expect(advice[0]).toContain(words)
 })
 
-test('a reason that nobody foresaw has no advice', () => {
+test('an unknown reason has no advice', () => {
   expect(addonAdvice(['something else'], { platform: 'linux', arch: 'x64' })).toEqual([])
 })

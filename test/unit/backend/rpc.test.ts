@@ -93,7 +93,7 @@ test('one that hangs up', async () => {
   expect(await problem(await server(socket => socket.end()))).toContain('closed the connection')
 })
 
-test('nobody there', async () => {
+test('no server there', async () => {
   const endpoint = await server(() => {})
   stop.pop()?.()
   expect(await problem(endpoint)).toMatch(/cannot be reached \(ECONNREFUSED\)/)

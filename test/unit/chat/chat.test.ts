@@ -10,7 +10,7 @@ async function read(events: AsyncIterable<StreamEvent>): Promise<StreamEvent[]> 
   return all
 }
 
-/** Reads as somebody does who knows that `finish` is the last event, and asks for no more. */
+/** Reads up to `finish`, and asks for no more. */
 async function readToFinish(events: AsyncIterator<StreamEvent>): Promise<void> {
   for (;;) {
     const { value } = await events.next()
@@ -287,7 +287,7 @@ describe('streamChat', () => {
     expect(native.opened).toHaveLength(1)
   })
 
-  test('its idle chats give way to whoever needs a sequence', async () => {
+  test('its idle chats give way when a sequence is needed', async () => {
     const { model, native } = fakeModel({}, { maxSequences: 2, whenFull: 'refuse' })
     await read(streamChat({ model, messages: say('One') }))
     await read(streamChat({ model, messages: say('Two') }))

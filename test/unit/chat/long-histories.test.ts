@@ -39,7 +39,7 @@ describe('a turn that is left while its words become tokens', () => {
     expect(chat.messages).toHaveLength(2)
   })
 
-  test('of one very long text, whoever else still makes its tokens', async () => {
+  test('of one very long text, whatever else still makes its tokens', async () => {
     const { model, native } = fakeModel()
     const chat = model.createChat({ window: 200 })
     jest.spyOn(FakeModel.prototype, 'tokenizeLater').mockReturnValue(new Promise(() => {}))

@@ -31,7 +31,7 @@ const kinds = (events: StreamEvent[]) =>
 const toolMessages = (chat: Chat) => chat.messages.filter(({ role }) => role === 'tool').map(({ content }) => content)
 
 describe('tools', () => {
-  test('are run, and the model goes on with what came of them', async () => {
+  test('are run, and the model goes on with their results', async () => {
     const { model, native } = fakeModel(
       { chatTemplate: template },
       {},
@@ -244,7 +244,7 @@ describe('tools', () => {
     }
   })
 
-  test.each(['chat', 'model'] as const)('a tool that does not listen holds up nobody who closes the %s', async what => {
+  test.each(['chat', 'model'] as const)('a tool that does not listen does not block closing the %s', async what => {
     const { model } = fakeModel({ chatTemplate: template }, {}, call('weather', { city: 'Oslo' }), 'Fine.')
     let told: AbortSignal | undefined
     const chat = model.createChat({
@@ -310,10 +310,10 @@ describe('tools', () => {
     expect(codes).toEqual(['BUSY', 'BUSY', 'BUSY', 'done'])
     over()
     await later
-    expect(codes.at(-1)).toBe('Fine.') // from within the tool, but when nobody waits for it any more
+    expect(codes.at(-1)).toBe('Fine.') // from within the tool, but when nothing waits for it any more
   })
 
-  test('two chats whose tools call each other are told that they would wait for ever', async () => {
+  test('two chats whose tools call each other are told that they would wait forever', async () => {
     const { model } = fakeModel(
       { chatTemplate: template },
       {},
@@ -379,7 +379,7 @@ describe('tools', () => {
   })
 
   test.each(['parameters', 'responseFormat'] as const)(
-    'a schema library that never answers holds up nobody (%s)',
+    'a schema library that never answers does not block the chat (%s)',
     async where => {
       const form = {
         '~standard': {
@@ -495,7 +495,7 @@ describe('tools', () => {
     expect(native.opened[0]!.text).toContain('<tool_response>\nrain\n</tool_response>')
   })
 
-  test('that nobody answered are answered for when the next turn comes', async () => {
+  test('without an answer get one when the next turn comes', async () => {
     const { model, native } = fakeModel({ chatTemplate: template }, {}, call('weather', { city: 'Oslo' }), 'Fine.')
     const chat = model.createChat({ tools: { weather: { parameters } } })
     await chat.ask('Weather?')
@@ -505,7 +505,7 @@ describe('tools', () => {
     )
   })
 
-  test('are told of a signal, and hold up nobody who does not listen to it', async () => {
+  test('get a signal, and do not block the chat if they ignore it', async () => {
     const { model } = fakeModel({ chatTemplate: template }, {}, call('weather', { city: 'Oslo' }), 'Fine.')
     const stop = new AbortController()
     let told: AbortSignal | undefined

@@ -24,7 +24,10 @@ afterEach(async () => {
   await restore()
 })
 
-/** `streaming-llm` with these arguments, whose stdin is no terminal. `during` gets the process whenever the storage is asked. */
+/**
+ * `streaming-llm` with these arguments, whose stdin is no terminal. `during` gets the process whenever the storage is
+ * asked.
+ */
 async function run(
   args: string[],
   { during, read = true }: { during?: (child: ChildProcess) => void; read?: boolean } = {},

@@ -300,7 +300,7 @@ describe('a terminal', () => {
     await expect(done).rejects.toBe(chat.failure)
   })
 
-  test('an output that nobody reads any more ends the chat, at the prompt too', async () => {
+  test('an output that has lost its reader ends the chat, at the prompt too', async () => {
     const { output, done, type, replied } = start()
     type('hello\r')
     await replied(1)

@@ -89,7 +89,7 @@ describe('of the families that the tests can make', () => {
     ['qwen2vl', {}],
     ['qwen2vl', { 'qwen2vl.rope.dimension_sections': [16, 0, 0, 0] }],
     ['gptneox', { 'gptneox.rope.dimension_count': undefined }],
-    ['llama', { 'llama.rope.dimension_sections': [440, 0, 0, 0] }], // nobody reads it
+    ['llama', { 'llama.rope.dimension_sections': [440, 0, 0, 0] }], // not read there
     ['bloom', { 'bloom.rope.dimension_count': 7 }],
     ['gemma3', { 'gemma3.attention.key_length_swa': 32, 'gemma3.rope.dimension_count_swa': 16 }],
   ])('a sound %s passes with %j', async (kind, entries) => {

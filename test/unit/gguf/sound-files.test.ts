@@ -83,7 +83,7 @@ test('version 2 passes', async () => {
   await expect(checkModelFile(path)).resolves.toMatchObject({ architecture: 'llama' })
 })
 
-test('strings larger than the reading window are read, or passed over where nobody needs them', async () => {
+test('strings larger than the reading window are read, or passed over where they are not needed', async () => {
   const template = 'x'.repeat(300_000)
   const header = await check(
     new ModelDraft()

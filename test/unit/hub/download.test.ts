@@ -176,7 +176,7 @@ test('gives up on a server that brings no new byte, and keeps what came', async 
   expect((await stat(join(blobs(), `${sha256(content)}.incomplete`))).size).toBeGreaterThan(0)
 })
 
-test('does not wait for ever on a connection that has gone quiet', async () => {
+test('does not wait forever on a connection that has gone quiet', async () => {
   hub.add('m.gguf', 300_000)
   hub.pace = 10_000
   const impatient = await hubSettings({ patience: { stallMs: 1000, downloadAttempts: 1 } })

@@ -57,7 +57,7 @@ test('a token that no header can hold is refused before it is sent', async () =>
 })
 
 test.each([['1000000000'], [new Date(Date.now() + 3_600_000).toUTCString()]])(
-  'who wants to be left alone until %s is not waited for',
+  'a retry time of %s is not waited for',
   async after => {
     const hub = await hubThat((_, response) => response.writeHead(429, { 'retry-after': after }).end())
     await expect(hubModel(hub, file, {})).rejects.toMatchObject({

@@ -213,7 +213,7 @@ describe('split models', () => {
 })
 
 describe('without a network', () => {
-  test('HF_HUB_OFFLINE uses the cache and asks nobody', async () => {
+  test('HF_HUB_OFFLINE uses the cache and makes no request', async () => {
     hub.add('m.Q4_0.gguf')
     const path = await resolveModel('hf:owner/repo/m.Q4_0.gguf')
     hub.hubHits.length = 0

@@ -51,7 +51,7 @@ test('a quant is looked up, and a revision kept to', async () => {
   await expect(readModelHeader('hf:owner/repo@v2/m.Q4_0.gguf')).rejects.toMatchObject({ code: 'MODEL_NOT_FOUND' })
 })
 
-test('one that is in the cache is taken from there, and nobody is asked', async () => {
+test('one that is in the cache is taken from there, without a request', async () => {
   hub.files.set('m.Q4_0.gguf', readFileSync(model))
   const path = await resolveModel('hf:owner/repo/m.Q4_0.gguf')
   const before = hub.hubHits.length

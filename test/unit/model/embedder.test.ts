@@ -47,7 +47,7 @@ test('one at a time, each gets its own', async () => {
   expect(native.max).toBe(1)
 })
 
-test('freed once it has been idle, again and again, and never while somebody waits', async () => {
+test('freed once it has been idle, again and again, and never while a call waits', async () => {
   // By a clock of its own: a machine that stands still for 30 ms is no idleness.
   jest.useFakeTimers()
   try {
@@ -69,7 +69,7 @@ test('freed once it has been idle, again and again, and never while somebody wai
   }
 })
 
-test('who aborts while he waits is told at once; what never began is not begun', async () => {
+test('a call aborted while it waits rejects at once, and never begins', async () => {
   const native = new FakeNative()
   const embedder = new Embedder(native)
   const first = embedder.embed(request(...Array<string>(20).fill('a')))

@@ -207,7 +207,7 @@ describe('what Zod says of strings', () => {
     expect([at('1'), at('123456789'), at('1'.repeat(20)), at('1'.repeat(21))]).toEqual([true, true, true, false])
   })
 
-  test('in what Zod wrote and somebody changed', () => {
+  test('in what Zod wrote and was changed later', () => {
     const written = z.toJSONSchema(z.object({ id: z.uuid(), a: z.string() }))
     written.properties!['a'] = { const: 'x' }
     const { schema, ofLibrary } = read(written)

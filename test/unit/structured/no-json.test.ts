@@ -5,7 +5,8 @@ import { schemaGrammar } from '../../../lib/structured/json-schema.js'
 import { readOutput } from '../../../lib/structured/response-format.js'
 import { parseTools } from '../../../lib/tools/tools.js'
 
-// What a caller passes may be no JSON, or only look like it. It is refused by name, whatever its getters and traps throw.
+// What a caller passes may be no JSON, or only look like it. It is refused by name, whatever its getters and traps
+// throw.
 
 const revoked = () => {
   const { proxy, revoke } = Proxy.revocable({}, {})

@@ -28,7 +28,9 @@ export const chatml: Sample = {
   },
 }
 
-/** Headers in the way of Llama 3: trimmed contents, the first token with the first message, a date in the system turn. */
+/**
+ * Headers in the way of Llama 3: trimmed contents, the first token with the first message, a date in the system turn.
+ */
 export const headers: Sample = {
   source: lines(
     '{%- if messages[0].role == "system" -%}{%- set sys = messages[0].content | trim -%}{%- set rest = messages[1:] -%}',
@@ -96,7 +98,9 @@ export const gemma: Sample = {
   },
 }
 
-/** ChatML that drops the reasoning of replies before the latest question, and refuses a conversation without a question. */
+/**
+ * ChatML that drops the reasoning of replies before the latest question, and refuses a conversation without a question.
+ */
 export const reasoning: Sample = {
   source: lines(
     '{%- set ns = namespace(last=-1) -%}',

@@ -17,7 +17,7 @@ export const smollm2 = lines(
   plain,
 )
 
-/** Users and assistants in turns, nobody else. */
+/** Users and assistants in turns, no other roles. */
 export const strict = lines(
   '{% for m in messages %}',
   "{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('turns!') }}{% endif %}",
@@ -118,7 +118,7 @@ export const lists = calls(
   "{{ '<tool_call>[' }}",
   "{{ ']</tool_call>' }}",
 )
-/** In a way that nobody knows. */
+/** In an unknown way. */
 export const unknown = calls("{{ '<call ' + f.name + '>' + (f.arguments | tojson) + '</call>' }}")
 /** Writes what isn't there. */
 export const careless = calls("{{ '<tool_call>\\n' + (f | tojson) + '\\n</tool_call>' }}").replace(

@@ -32,7 +32,7 @@ function counted(): { controller: AbortController; listeners: () => number } {
   return { controller, listeners: () => count }
 }
 
-test('a hundred who wait for one signal are one listener, and none when they are done', async () => {
+test('a hundred waiters for one signal are one listener, and none when they are done', async () => {
   const { controller, listeners } = counted()
   const fired: number[] = []
   const unlinks = Array.from({ length: 100 }, (_, i) => onAbort(controller.signal, () => fired.push(i)))
@@ -54,7 +54,7 @@ test('a hundred who wait for one signal are one listener, and none when they are
   expect(warnings).not.toContain('MaxListenersExceededWarning')
 })
 
-test('who forgets about it in the midst of it is not told, and one that throws keeps nobody else from it', () => {
+test('a listener removed meanwhile is not called, and one that throws does not stop the others', () => {
   const { signal } = new AbortController()
   const target = Object.assign(new EventTarget(), { aborted: false }) as unknown as AbortSignal
   expect(signal.aborted).toBe(false)

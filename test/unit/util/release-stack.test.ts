@@ -1,6 +1,6 @@
 import { acquiring, ReleaseStack } from '../../../lib/util/release-stack.js'
 
-/** A stack of three, of which the named ones fail, and what they did. */
+/** A stack of three and what they did; the named ones fail. */
 function stackOf(...failing: string[]): { held: ReleaseStack; steps: string[] } {
   const held = new ReleaseStack()
   const steps: string[] = []
@@ -25,7 +25,7 @@ test('the latest is released first, at once, and each waits for the one before',
   expect(steps).toEqual(all)
 })
 
-test('everything is released once, whoever asks how often', async () => {
+test('everything is released once, however often it is asked for', async () => {
   const { held, steps } = stackOf()
   await Promise.all([held.release(), held.release()])
   await held.release()

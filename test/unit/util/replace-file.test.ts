@@ -129,7 +129,7 @@ onUnix('what is no file', () => {
     expect(statSync(file).mode & 0o777).toBe(0o666 & ~umask)
   })
 
-  const asUser = process.getuid?.() === 0 ? test.skip : test // who may do everything is refused nothing
+  const asUser = process.getuid?.() === 0 ? test.skip : test // root is refused nothing
   asUser('a file that may not be written to stays', async () => {
     const file = join(folder, 'kept')
     writeFileSync(file, 'old')
