@@ -1,6 +1,7 @@
 #include "engine/cached_tokens.h"
 
 #include <algorithm>
+#include <exception>
 #include <utility>
 
 #include "support/failure.h"
@@ -281,21 +282,30 @@ void CachedTokens::replace_sinks(const std::vector<Token>& sinks, const std::fun
   const Position old_base = policy_->mark().base;
   policy_->replace_sinks(sinks);
   seen_ += count - before.sinks;
+  std::exception_ptr failed;
+  try {
+    grow();
+  } catch (const std::exception&) {
+    failed = std::current_exception();
+  }
+  if (policy_->size() == 0) {
+    // Growth has lost the cells, and all that is kept is requeued already, the new sinks with it.
+    if (failed) std::rethrow_exception(failed);
+    return check();
+  }
   auto step = policy_->plan(0, false);
   step.reanchor = true;
   step.sinks_at = step.evict_to - count;
   try {
-    grow();
-    cells_.evict(step, false);
+    if (!failed) cells_.evict(step, false);
   } catch (const std::exception&) {
-    evicted_ += step.evict_to - step.evict_from;
-    policy_->commit(step, nullptr);
-    requeue_kept_tokens(Requeue::lost_cells);
-    throw;
+    failed = std::current_exception();
   }
   evicted_ += step.evict_to - step.evict_from;
   policy_->commit(step, nullptr);
-  if (step.sinks_at < 0) return requeue_kept_tokens(Requeue::lost_cells);
+  if (failed || step.sinks_at < 0) requeue_kept_tokens(Requeue::lost_cells);
+  if (failed) std::rethrow_exception(failed);
+  if (policy_->size() == 0) return;
   try {
     SequenceId scratch = cells_.cache().take_id();
     decode_sinks(scratch, step.sinks_at);

@@ -114,7 +114,13 @@ class CachedTokensObject : public Napi::ObjectWrap<CachedTokensObject> {
     return run(info, [&] { tokens_->cut(info[0].ToNumber().Int64Value()); });
   }
   Napi::Value replace_sinks(const Napi::CallbackInfo& info) {
-    return run(info, [&] { tokens_->replace_sinks(streaming::tokens(info[0]), [] {}); });
+    // Growth that goes wrong: the cells are lost, or there is no memory, or both.
+    return run(info, [&] {
+      tokens_->replace_sinks(streaming::tokens(info[0]), [&] {
+        if (info[1].ToBoolean()) tokens_->requeue_kept_tokens(CachedTokens::Requeue::lost_cells);
+        if (info[2].ToBoolean()) throw Failure("OUT_OF_MEMORY", "as the test has asked");
+      });
+    });
   }
   Napi::Value swap_out(const Napi::CallbackInfo& info) {
     return run(info, [&] { tokens_->swap_out(""); });

@@ -176,6 +176,28 @@ test('while all that is kept waits to be decoded again, the conversation is not 
   expectWhole(tokens, [...many(before.evicted + 4)])
 })
 
+test.each([
+  [true, false],
+  [false, true],
+  [true, true],
+])(
+  'other sinks, for which the cache grows and loses the cells (%s) or has no memory (%s), lose nothing',
+  (loses, fails) => {
+    for (const length of [10, 30]) {
+      const tokens = opened()
+      tokens.add(many(length))
+      decodeAll(tokens)
+      const replace = () => tokens.replaceSinks(many(5, 100), loses, fails)
+      if (fails) expect(replace).toThrow('as the test has asked')
+      else replace()
+      const said = [...many(5, 100), ...many(length - 3, 4)]
+      expectWhole(tokens, said)
+      decodeAll(tokens)
+      expectWhole(tokens, said)
+    }
+  },
+)
+
 test('a recurrent state goes back to a checkpoint, and what lies between waits to be decoded singly', () => {
   const tokens = opened({ recurrent: true, policy: 'dense', sinks: 0, window: 1000 })
   tokens.add(many(30))

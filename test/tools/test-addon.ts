@@ -87,7 +87,8 @@ export interface CachedTokens {
   rebase(): void
   restart(): void
   cut(keep: number): void
-  replaceSinks(tokens: Int32Array): void
+  /** Where the cache grows for them it may lose the cells, or have no memory. */
+  replaceSinks(tokens: Int32Array, losesCells?: boolean, hasNoMemory?: boolean): void
   swapOut(): void
   takeSlot(): void
   forkFrom(other: CachedTokens): void
