@@ -317,6 +317,7 @@ void Engine::copy(const Sequence& from, Sequence& to) {
   if (!free_slot_for(to, &from)) return to.tokens.copy_swapped(from.tokens, options_.swap_folder);
   try {
     ensure_cells(context_, options_, memory_, sequences_);
+    to.tokens.become_fork(from.tokens);  // once more: growth may have requeued what `from` keeps
     to.tokens.share_cells(from.tokens);
   } catch (const std::exception&) {
     // It has no cells for now: it is decoded again when there are some.
