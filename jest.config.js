@@ -12,7 +12,7 @@ export default {
     ],
   },
   // For what hangs. What computes comes nowhere near it, not even beside programs that keep all cores busy.
-  testTimeout: 1_800_000,
+  testTimeout: 1_200_000,
   reporters: ['default', '<rootDir>/test/tools/ends-in-time.mjs'],
   setupFilesAfterEnv: ['<rootDir>/test/tools/verify-always.ts'],
   testMatch: ['<rootDir>/test/**/*.test.ts'],

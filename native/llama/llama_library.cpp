@@ -84,6 +84,8 @@ const LlamaLibrary& LlamaLibrary::get() { return *opened; }
 void* LlamaLibrary::symbol(const char* name) { return need_symbol(opened->handle_, opened->path_, name); }
 
 void LlamaLibrary::listen(const void* owner, Log log) {
+  // A process has one place for the log, and another addon in it may have taken that since open().
+  if (log && opened) opened->llama_log_set(on_log, nullptr);
   std::lock_guard lock(listeners_mutex);
   if (log) listeners[owner] = std::move(log);
   else listeners.erase(owner);

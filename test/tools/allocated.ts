@@ -27,8 +27,11 @@ export async function allocated(
       model.createSequence({ policy, sinks, window, reanchorEvery }),
     )
     for (const sequence of sequences) await sequence.append(model.tokenize('Hello'))
-    // The log comes after what it tells of: a moment, or, beside busy programs, seconds.
-    while (!lines.some(line => line.includes('compute buffer size'))) await sleep(10)
+    // The log comes after what it tells of.
+    for (let round = 0; !lines.some(line => line.includes('compute buffer size')); round++) {
+      if (round === 6000) throw new Error('llama.cpp has said nothing of its buffers for a minute')
+      await sleep(10)
+    }
     await sleep(20)
   } finally {
     await model.close()

@@ -2,21 +2,27 @@ import { readFileSync } from 'node:fs'
 
 const patience = 60_000
 /** More than twice what a test may take, by jest.config.js: one behind a preparation of its file. */
-const silence = 1_300_000
+const silence = 2_500_000
 
 /**
  * A reporter that ends the run where something never ends, as failed: what a test that failed has left, or a test that
  * blocks its process, so that jest's own limit does not reach it.
  */
 export default class EndsInTime {
-  running = new Set()
+  /** Of each file that runs, the test. */
+  running = new Map()
 
   onRunStart() {
     this.heard()
   }
 
   onTestFileStart({ path }) {
-    this.running.add(path)
+    this.running.set(path, '')
+    this.heard()
+  }
+
+  onTestCaseStart({ path }, { fullName }) {
+    this.running.set(path, fullName)
     this.heard()
   }
 
@@ -38,12 +44,15 @@ export default class EndsInTime {
     )
   }
 
+  names() {
+    return [...this.running].map(([path, name]) => `${path}: ${name}`).join(', ')
+  }
+
   heard() {
     clearTimeout(this.timer)
     this.timer = endAfter(
       silence,
-      () =>
-        `Nothing has been heard for ${silence / 1000} s of ${[...this.running].join(', ')}; the run ends here, as failed.`,
+      () => `Nothing has been heard for ${silence / 1000} s of ${this.names()}; the run ends here, as failed.`,
     )
   }
 }
