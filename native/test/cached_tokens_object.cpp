@@ -13,16 +13,17 @@ class CachedTokensObject : public Napi::ObjectWrap<CachedTokensObject> {
  public:
   static Napi::Function define(Napi::Env env) {
     using Self = CachedTokensObject;
-    return DefineClass(env, "CachedTokens",
-                       {InstanceMethod<&Self::add>("add"), InstanceMethod<&Self::decode>("decode"),
-                        InstanceMethod<&Self::generate>("generate"), InstanceMethod<&Self::settle>("settle"),
-                        InstanceMethod<&Self::roll_back>("rollBack"), InstanceMethod<&Self::retire>("retire"),
-                        InstanceMethod<&Self::rebase>("rebase"), InstanceMethod<&Self::restart>("restart"),
-                        InstanceMethod<&Self::cut>("cut"), InstanceMethod<&Self::replace_sinks>("replaceSinks"),
-                        InstanceMethod<&Self::swap_out>("swapOut"), InstanceMethod<&Self::take_slot>("takeSlot"),
-                        InstanceMethod<&Self::fork_from>("forkFrom"),
-                        InstanceMethod<&Self::share_prefix>("sharePrefix"), InstanceMethod<&Self::lose>("lose"),
-                        InstanceMethod<&Self::fail_next>("failNext"), InstanceMethod<&Self::state>("state")});
+    return DefineClass(
+        env, "CachedTokens",
+        {InstanceMethod<&Self::add>("add"), InstanceMethod<&Self::decode>("decode"),
+         InstanceMethod<&Self::generate>("generate"), InstanceMethod<&Self::release_delivered>("releaseDelivered"),
+         InstanceMethod<&Self::roll_back_to_delivered>("rollBackToDelivered"), InstanceMethod<&Self::retire>("retire"),
+         InstanceMethod<&Self::rebase>("rebase"), InstanceMethod<&Self::requeue_if_full>("requeueIfFull"),
+         InstanceMethod<&Self::cut>("cut"), InstanceMethod<&Self::replace_sinks>("replaceSinks"),
+         InstanceMethod<&Self::swap_out>("swapOut"), InstanceMethod<&Self::take_slot>("takeSlot"),
+         InstanceMethod<&Self::fork_from>("forkFrom"), InstanceMethod<&Self::share_prefix>("sharePrefix"),
+         InstanceMethod<&Self::lose_newest_cell>("loseNewestCell"), InstanceMethod<&Self::fail_next>("failNext"),
+         InstanceMethod<&Self::state>("state")});
   }
 
   // Where another is given, in its cache.
@@ -90,10 +91,10 @@ class CachedTokensObject : public Napi::ObjectWrap<CachedTokensObject> {
     });
   }
 
-  Napi::Value settle(const Napi::CallbackInfo& info) {
+  Napi::Value release_delivered(const Napi::CallbackInfo& info) {
     return run(info, [&] { tokens_->release_delivered(info[0].ToNumber().Uint32Value()); });
   }
-  Napi::Value roll_back(const Napi::CallbackInfo& info) {
+  Napi::Value roll_back_to_delivered(const Napi::CallbackInfo& info) {
     return run(info, [&] { tokens_->roll_back_to_delivered(info[0].ToNumber().Uint32Value(), true); });
   }
   Napi::Value retire(const Napi::CallbackInfo& info) {
@@ -105,7 +106,7 @@ class CachedTokensObject : public Napi::ObjectWrap<CachedTokensObject> {
     });
   }
   // What the policy asks for where it cannot go on in place.
-  Napi::Value restart(const Napi::CallbackInfo& info) {
+  Napi::Value requeue_if_full(const Napi::CallbackInfo& info) {
     return run(info, [&] {
       if (tokens_->must_requeue()) tokens_->requeue_kept_tokens(CachedTokens::Requeue::full);
     });
@@ -141,7 +142,7 @@ class CachedTokensObject : public Napi::ObjectWrap<CachedTokensObject> {
     });
   }
   // The newest cell is gone.
-  Napi::Value lose(const Napi::CallbackInfo& info) {
+  Napi::Value lose_newest_cell(const Napi::CallbackInfo& info) {
     cells_->lose(tokens_->cells().current().get(), tokens_->policy().next() - 1);
     return info.Env().Undefined();
   }

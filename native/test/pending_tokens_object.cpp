@@ -14,7 +14,7 @@ class PendingTokensObject : public Napi::ObjectWrap<PendingTokensObject> {
                        {InstanceMethod<&Self::add>("add"), InstanceMethod<&Self::decoded>("decoded"),
                         InstanceMethod<&Self::drop_last>("dropLast"), InstanceMethod<&Self::rolled_back>("rolledBack"),
                         InstanceMethod<&Self::replay>("replay"), InstanceMethod<&Self::cache_is_empty>("cacheIsEmpty"),
-                        InstanceMethod<&Self::give_back>("giveBack"), InstanceMethod<&Self::state>("state")});
+                        InstanceMethod<&Self::requeue>("requeue"), InstanceMethod<&Self::state>("state")});
   }
   explicit PendingTokensObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {}
 
@@ -27,7 +27,7 @@ class PendingTokensObject : public Napi::ObjectWrap<PendingTokensObject> {
   void rolled_back(const Napi::CallbackInfo& info) { pending_.rolled_back(info[0].ToNumber().Int32Value()); }
   void replay(const Napi::CallbackInfo& info) { pending_.replay(tokens(info[0]), info[1].ToNumber().Int32Value()); }
   void cache_is_empty(const Napi::CallbackInfo&) { pending_.cache_is_empty(); }
-  void give_back(const Napi::CallbackInfo& info) {
+  void requeue(const Napi::CallbackInfo& info) {
     pending_.requeue(tokens(info[0]), info[1].ToNumber().Uint32Value(), info[2].ToBoolean(),
                      info[3].ToNumber().Uint32Value());
   }

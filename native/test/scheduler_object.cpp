@@ -14,7 +14,7 @@ class SchedulerObject : public Napi::ObjectWrap<SchedulerObject> {
     return DefineClass(env, "Scheduler",
                        {InstanceMethod<&Self::order>("order"), InstanceMethod<&Self::begin_prompts>("beginPrompts"),
                         InstanceMethod<&Self::next_step>("nextStep"), InstanceMethod<&Self::end_round>("endRound"),
-                        InstanceMethod<&Self::took>("took")});
+                        InstanceMethod<&Self::observe>("observe")});
   }
   explicit SchedulerObject(const Napi::CallbackInfo& info)
       : ObjectWrap(info), scheduler_(info[0].ToNumber().Int32Value()) {}
@@ -31,7 +31,7 @@ class SchedulerObject : public Napi::ObjectWrap<SchedulerObject> {
     return step ? Napi::Value(Napi::Number::New(info.Env(), step->count)) : info.Env().Null();
   }
   void end_round(const Napi::CallbackInfo& info) { scheduler_.end_round(tokens(info[0])); }
-  void took(const Napi::CallbackInfo& info) {
+  void observe(const Napi::CallbackInfo& info) {
     scheduler_.observe(info[0].ToNumber().Int32Value(), info[1].ToNumber().Int32Value(),
                        info[2].ToNumber().DoubleValue());
   }

@@ -11,25 +11,25 @@ class SlotTableObject : public Napi::ObjectWrap<SlotTableObject> {
   static Napi::Function define(Napi::Env env) {
     using Self = SlotTableObject;
     return DefineClass(env, "SlotTable",
-                       {InstanceMethod<&Self::wait>("wait"), InstanceMethod<&Self::leave>("leave"),
+                       {InstanceMethod<&Self::enqueue>("enqueue"), InstanceMethod<&Self::remove>("remove"),
                         InstanceMethod<&Self::next>("next"), InstanceMethod<&Self::waiting>("waiting"),
-                        InstanceMethod<&Self::make_room>("makeRoom")});
+                        InstanceMethod<&Self::slots_to_free>("slotsToFree")});
   }
   explicit SlotTableObject(const Napi::CallbackInfo& info)
       : ObjectWrap(info),
         table_(info[0].ToNumber().Int32Value(), info[1].ToNumber().Int64Value(), info[2].ToNumber().Int64Value()) {}
 
  private:
-  void wait(const Napi::CallbackInfo& info) {
+  void enqueue(const Napi::CallbackInfo& info) {
     table_.enqueue(info[0].ToNumber().Int32Value(), info[1].ToNumber().DoubleValue());
   }
-  void leave(const Napi::CallbackInfo& info) { table_.remove(info[0].ToNumber().Int32Value()); }
+  void remove(const Napi::CallbackInfo& info) { table_.remove(info[0].ToNumber().Int32Value()); }
   Napi::Value next(const Napi::CallbackInfo& info) {
     const auto handle = table_.next();
     return handle ? Napi::Number::New(info.Env(), *handle) : info.Env().Null();
   }
   Napi::Value waiting(const Napi::CallbackInfo& info) { return to_array(info.Env(), table_.waiting()); }
-  Napi::Value make_room(const Napi::CallbackInfo& info) {
+  Napi::Value slots_to_free(const Napi::CallbackInfo& info) {
     const auto env = info.Env();
     const auto list = info[1].As<Napi::Array>();
     std::vector<SlotTable::Holder> holders;

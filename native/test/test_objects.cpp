@@ -61,8 +61,9 @@ class CachePolicyObject : public Napi::ObjectWrap<CachePolicyObject> {
     const auto env = info.Env();
     const auto restart = cache_->restart(info[0].ToNumber().Uint32Value());
     auto object = Napi::Object::New(env);
-    object.Set("again", to_array(env, restart.to_decode)), object.Set("skipped", static_cast<double>(restart.skipped)),
-        object.Set("left", static_cast<double>(restart.evicted));
+    object.Set("toDecode", to_array(env, restart.to_decode)),
+        object.Set("skipped", static_cast<double>(restart.skipped)),
+        object.Set("evicted", static_cast<double>(restart.evicted));
     return object;
   }
   Napi::Value state(const Napi::CallbackInfo& info) {
@@ -87,7 +88,8 @@ class ThreadChoiceObject : public Napi::ObjectWrap<ThreadChoiceObject> {
     return DefineClass(
         env, "ThreadChoice",
         {InstanceMethod<&ThreadChoiceObject::threads>("threads"), InstanceMethod<&ThreadChoiceObject::limit>("limit"),
-         InstanceMethod<&ThreadChoiceObject::took>("took"), InstanceMethod<&ThreadChoiceObject::gave_up>("gaveUp")});
+         InstanceMethod<&ThreadChoiceObject::observe>("observe"),
+         InstanceMethod<&ThreadChoiceObject::gave_up>("gaveUp")});
   }
   explicit ThreadChoiceObject(const Napi::CallbackInfo& info)
       : ObjectWrap(info),
@@ -98,7 +100,7 @@ class ThreadChoiceObject : public Napi::ObjectWrap<ThreadChoiceObject> {
   Napi::Value limit(const Napi::CallbackInfo& info) {
     return Napi::Number::New(info.Env(), choice_.limit(info[0].ToNumber().Int32Value()));
   }
-  void took(const Napi::CallbackInfo& info) {
+  void observe(const Napi::CallbackInfo& info) {
     choice_.observe(info[0].ToNumber().Int32Value(), info[1].ToNumber().DoubleValue());
   }
   void gave_up(const Napi::CallbackInfo&) { choice_.gave_up(); }
@@ -142,14 +144,14 @@ class DraftLengthObject : public Napi::ObjectWrap<DraftLengthObject> {
   static Napi::Function define(Napi::Env env) {
     return DefineClass(
         env, "DraftLength",
-        {InstanceMethod<&DraftLengthObject::took>("took"), InstanceMethod<&DraftLengthObject::learn>("learn"),
+        {InstanceMethod<&DraftLengthObject::observe>("observe"), InstanceMethod<&DraftLengthObject::learn>("learn"),
          InstanceMethod<&DraftLengthObject::estimate>("estimate"), InstanceMethod<&DraftLengthObject::rate>("rate"),
          InstanceMethod<&DraftLengthObject::choose>("choose")});
   }
   explicit DraftLengthObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {}
 
  private:
-  void took(const Napi::CallbackInfo& info) {
+  void observe(const Napi::CallbackInfo& info) {
     cost_.observe(info[0].ToNumber().Int32Value(), info[1].ToNumber().DoubleValue());
   }
   void learn(const Napi::CallbackInfo& info) {

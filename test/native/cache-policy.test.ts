@@ -73,9 +73,9 @@ describe('the streaming policy', () => {
           cache.release(marks[at]!.mark)
           marks = marks.slice(at)
         } else {
-          const { again } = cache.restart(0)
+          const { toDecode } = cache.restart(0)
           first = 0
-          if (again.length > 0) cache.append(again, true)
+          if (toDecode.length > 0) cache.append(toDecode, true)
           history = kept(history, sinks, window)
           marks = []
           const state = cache.state()
@@ -194,8 +194,8 @@ describe('eviction by turns', () => {
           window = window.slice(0, window.length - cut)
         } else {
           marks = []
-          const { again } = cache.restart(0)
-          if (again.length > 0) cache.append(again, true)
+          const { toDecode } = cache.restart(0)
+          if (toDecode.length > 0) cache.append(toDecode, true)
         }
         expect([...cache.state().kept]).toEqual([...first, ...window.map(({ token }) => token)])
         expect(cache.state().broken).toBeNull()
@@ -228,7 +228,7 @@ describe('the recomputing policies', () => {
       const decode = (coming: number[]) => {
         while (coming.length > 0) {
           if (cache.mustRestart(coming.length)) {
-            const { again, skipped, left } = cache.restart(coming.length)
+            const { toDecode, skipped, evicted: left } = cache.restart(coming.length)
             const before = inside.length
             if (skipped > 0) marks = []
             coming = coming.slice(skipped)
@@ -236,9 +236,9 @@ describe('the recomputing policies', () => {
               policy === 'recompute'
                 ? inside.slice(inside.length - Math.min(inside.length, capacity - coming.length))
                 : [...inside.slice(0, sinks), ...inside.slice(sinks).slice(-Math.floor(window / 2) || Infinity)]
-            expect([...again]).toEqual(inside)
+            expect([...toDecode]).toEqual(inside)
             expect(left).toBe(before - inside.length + skipped)
-            coming = [...again, ...coming]
+            coming = [...toDecode, ...coming]
             inside = []
           }
           const count = Math.min(coming.length, cache.room(), 1 + random.below(30))
@@ -269,10 +269,10 @@ describe('the recomputing policies', () => {
           history = [...back.history]
           inside = [...back.inside]
           if (!cache.rollback(back.mark)) {
-            const { again } = cache.restart(0)
-            expect([...again]).toEqual(inside)
+            const { toDecode } = cache.restart(0)
+            expect([...toDecode]).toEqual(inside)
             inside = []
-            decode([...again])
+            decode([...toDecode])
           }
         } else if (marks.length > 0) {
           const at = random.below(marks.length)

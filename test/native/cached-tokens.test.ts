@@ -25,7 +25,7 @@ function opened(more: Partial<CachedTokensOptions> = {}, beside?: CachedTokens):
 /** Decodes all but the last token, as before a reply. */
 function decodeAll(tokens: CachedTokens): void {
   for (let state = tokens.state(); state.pending.length > 1; state = tokens.state()) {
-    tokens.restart()
+    tokens.requeueIfFull()
     tokens.decode(Math.min(16, tokens.state().pending.length - 1))
   }
 }
@@ -105,7 +105,7 @@ test.each(kinds)('%s: any changes in any order leave the conversation that was s
         tokens.takeSlot()
       } else if (kind === 6 && tokens.state().pending.length > 1) {
         // Half of the batch is in the cache when it fails.
-        tokens.restart()
+        tokens.requeueIfFull()
         const before = tokens.state()
         tokens.failNext()
         expect(() => tokens.decode(8)).toThrow('as the test has asked')
@@ -116,7 +116,7 @@ test.each(kinds)('%s: any changes in any order leave the conversation that was s
         const count = 1 + random.below(40)
         let delivered = 0
         for (let i = 1; i <= count; i++) {
-          tokens.restart()
+          tokens.requeueIfFull()
           decodeAll(tokens)
           tokens.generate(next++, i)
           said.push(next - 1)
@@ -124,12 +124,12 @@ test.each(kinds)('%s: any changes in any order leave the conversation that was s
           if (i - delivered > 16 || random.chance(0.3)) {
             delivered += random.below(i - delivered + 1)
             if (i - delivered > 16) delivered = i - 16
-            tokens.settle(delivered)
+            tokens.releaseDelivered(delivered)
           }
           expectWhole(tokens, said)
         }
         if (random.chance(0.7)) {
-          tokens.rollBack(delivered)
+          tokens.rollBackToDelivered(delivered)
           said.length -= count - delivered
           expectWhole(tokens, said)
         }
@@ -157,7 +157,7 @@ test('what is rolled back brings back what it has evicted, however far behind th
       for (let i = 1; i <= 10; i++) tokens.generate(100 + i, i)
     }
     for (let i = 11; i <= 10 + behind; i++) rolledBack.generate(100 + i, i)
-    rolledBack.rollBack(10)
+    rolledBack.rollBackToDelivered(10)
     const { cells, kept, pending, evicted } = straight.state()
     expect(rolledBack.state()).toMatchObject({ cells, kept, pending, evicted })
   }
@@ -204,11 +204,11 @@ test('a recurrent state goes back to a checkpoint, and what lies between waits t
   decodeAll(tokens)
   for (let i = 1; i <= 100; i++) {
     tokens.generate(100 + i, i)
-    tokens.settle(Math.max(0, i - 10))
+    tokens.releaseDelivered(Math.max(0, i - 10))
   }
   const { usedIds } = tokens.state()
   expect(usedIds).toBe(3) // its own, and two checkpoints
-  tokens.rollBack(90)
+  tokens.rollBackToDelivered(90)
   const said = [...many(30), ...many(90, 101)]
   expectWhole(tokens, said)
   const { pending } = tokens.state()

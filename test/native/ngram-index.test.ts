@@ -134,7 +134,7 @@ describe('how many drafts', () => {
       const length = matched()
       const drafts = said < 5 ? 0 : lengths.choose(length, 1, 15)
       chosen.push(drafts)
-      lengths.took(1 + drafts, 10 * costs(1 + drafts))
+      lengths.observe(1 + drafts, 10 * costs(1 + drafts))
       time += costs(1 + drafts)
       said++
       for (let place = 0; length > 0 && place < Math.max(1, drafts); place++) {
@@ -211,7 +211,7 @@ describe('how many drafts', () => {
   test('no match, no room, or a cost that is not known: none', () => {
     const lengths = new DraftLength()
     expect(lengths.choose(20, 1, 15)).toBe(0)
-    for (let i = 0; i < 8; i++) lengths.took(1, 10)
+    for (let i = 0; i < 8; i++) lengths.observe(1, 10)
     expect(lengths.choose(20, 1, 15)).toBeGreaterThan(0)
     expect(lengths.choose(0, 1, 15)).toBe(0)
     expect(lengths.choose(20, 1, 0)).toBe(0)

@@ -87,7 +87,7 @@ test('each token is there for the reason that a list would have', () => {
           pending.cacheIsEmpty()
           list.entries = list.entries.filter(entry => !entry.known)
           const skipped = byRebase ? 0 : random.below(list.entries.length)
-          pending.giveBack(again, known, byRebase, skipped)
+          pending.requeue(again, known, byRebase, skipped)
           const before = list.entries.slice(skipped)
           list = new Reference()
           again.forEach((token, i) => {

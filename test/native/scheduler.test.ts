@@ -64,8 +64,8 @@ test('where others generate, a prompt gets as much as does not stall them', () =
   const scheduler = new Scheduler(64)
   // A token takes 10 ms, a token of a prompt 5 ms more: 60 ms between two tokens is time for 10 of them.
   for (let i = 0; i < 50; i++) {
-    scheduler.took(1, 1, 10)
-    scheduler.took(1, 33, 10 + 32 * 5)
+    scheduler.observe(1, 1, 10)
+    scheduler.observe(1, 33, 10 + 32 * 5)
   }
   prompts(scheduler, 60, 1)
   expect(scheduler.nextStep(conversation(0, 60), false, 60)).toBe(10)

@@ -36,7 +36,7 @@ class Machine {
           continue
         }
         this.total += time
-        this.choice.took(tokens, time)
+        this.choice.observe(tokens, time)
         break
       }
     }
@@ -86,8 +86,8 @@ test('batches of several sizes are not compared with one another', () => {
   const machine = new Machine(2, 2, faster)
   for (let i = 0; i < 200; i++) {
     machine.decode(5)
-    machine.choice.took(fullBatch, 500)
-    machine.choice.took(40, 200)
+    machine.choice.observe(fullBatch, 500)
+    machine.choice.observe(40, 200)
   }
   expect(machine.choice.threads()).toBe(2)
 })
@@ -102,7 +102,7 @@ test('a trial ends though batches of its kind come no more', () => {
 
 test('a number that was asked for stays, whatever happens', () => {
   const choice = new ThreadChoice(4, fullBatch, false)
-  for (let i = 0; i < 500; i++) choice.took(1, i % 2 === 0 ? 1 : 1000)
+  for (let i = 0; i < 500; i++) choice.observe(1, i % 2 === 0 ? 1 : 1000)
   expect(choice.threads()).toBe(4)
   expect(choice.limit(1)).toBe(Infinity)
 })

@@ -10,7 +10,7 @@ export interface CachePolicy {
   rollback(mark: number): boolean
   release(mark: number): void
   mustRestart(coming: number): boolean
-  restart(coming: number): { again: Int32Array; skipped: number; left: number }
+  restart(coming: number): { toDecode: Int32Array; skipped: number; evicted: number }
   state(): { base: number; oldest: number; next: number; size: number; kept: Int32Array; broken: string | null }
 }
 
@@ -18,7 +18,7 @@ export interface CachePolicy {
 export interface ThreadChoice {
   threads(): number
   limit(tokens: number): number
-  took(tokens: number, milliseconds: number): void
+  observe(tokens: number, milliseconds: number): void
   gaveUp(): void
 }
 
@@ -33,7 +33,7 @@ export interface NgramIndex {
 
 /** How many drafts pay, alone. */
 export interface DraftLength {
-  took(tokens: number, milliseconds: number): void
+  observe(tokens: number, milliseconds: number): void
   learn(matched: number, same: boolean): void
   estimate(tokens: number): number
   rate(matched: number): number
@@ -49,7 +49,7 @@ export interface PendingTokens {
   rolledBack(token: number): void
   replay(tokens: Int32Array, last: number): void
   cacheIsEmpty(): void
-  giveBack(again: Int32Array, known: number, byRebase: boolean, skipped: number): void
+  requeue(tokens: Int32Array, known: number, byRebase: boolean, skipped: number): void
   state(): { tokens: Int32Array; rebasing: boolean; replaying: boolean; decodable: number; known: number }
 }
 
@@ -81,11 +81,11 @@ export interface CachedTokens {
   decode(max: number): void
   /** Decodes the one pending token, of which `token` is sampled; the reply's text ends at `end` bytes then. */
   generate(token: number, end: number): void
-  settle(delivered: number): void
-  rollBack(delivered: number): void
+  releaseDelivered(delivered: number): void
+  rollBackToDelivered(delivered: number): void
   retire(): void
   rebase(): void
-  restart(): void
+  requeueIfFull(): void
   cut(keep: number): void
   /** Where the cache grows for them it may lose the cells, or have no memory. */
   replaceSinks(tokens: Int32Array, losesCells?: boolean, hasNoMemory?: boolean): void
@@ -94,7 +94,7 @@ export interface CachedTokens {
   forkFrom(other: CachedTokens): void
   sharePrefix(other: CachedTokens, length: number): void
   /** Removes the newest cell, whatever the bookkeeping says. */
-  lose(): void
+  loseNewestCell(): void
   /** The next decode fails half-way. */
   failNext(): void
   state(): CachedTokensState
@@ -108,12 +108,12 @@ export type CachedTokensOptions = Omit<NativeSequenceOptions, 'verify'> & {
 
 /** Who has a slot, alone. */
 export interface SlotTable {
-  wait(handle: number, priority: number): void
-  leave(handle: number): void
+  enqueue(handle: number, priority: number): void
+  remove(handle: number): void
   next(): number | null
   waiting(): Int32Array
   /** The handles that give way, or null: none does. */
-  makeRoom(cells: number, holders: SlotHolder[]): Int32Array | null
+  slotsToFree(cells: number, holders: SlotHolder[]): Int32Array | null
 }
 
 export interface SlotHolder {
@@ -132,7 +132,7 @@ export interface Scheduler {
   /** How many tokens, or null: it waits. */
   nextStep(tokens: CachedTokens, keepsLast: boolean, left: number): number | null
   endRound(handles: Int32Array): void
-  took(singles: number, tokens: number, milliseconds: number): void
+  observe(singles: number, tokens: number, milliseconds: number): void
 }
 
 /** A grammar alone. */
