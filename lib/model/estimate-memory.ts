@@ -42,7 +42,7 @@ export interface MemoryEstimateOptions
     >,
     Pick<PolicyOptions, 'policy' | 'sinks' | 'window' | 'reanchorEvery'> {
   /**
-   * Conversations that have a place in the cache at once, 1 to `maxSequences`, all of these sizes. Others that are open
+   * Conversations that have a slot in the cache at once, 1 to `maxSequences`, all of these sizes. Others that are open
    * and idle are not counted. Default: 1.
    */
   chats?: number | undefined
@@ -169,7 +169,7 @@ export function estimateOf(
   if (chats > maxSequences)
     throw new StreamingLLMError(
       'NO_SEQUENCE_LEFT',
-      `estimateMemory: ${chats} chats are more than the ${maxSequences} of maxSequences, which have a place in the cache at a time`,
+      `estimateMemory: ${chats} chats are more than the ${maxSequences} of maxSequences, which have a slot in the cache at a time`,
       { details: { chats, maxSequences } },
     )
   const bytes = modelBytes(header, { options: model, limits, chats })

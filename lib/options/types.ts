@@ -84,17 +84,17 @@ export interface ModelOptions {
    */
   rpc?: string[] | undefined
   /**
-   * Chats and sequences that have a place in the cache at a time, 1 to 64. Any number may be open: one that is idle
-   * gives its place to one that is asked something, and gets it back without decoding anything again. Default: 8.
+   * Chats and sequences that have a slot in the cache at a time, 1 to 64. Any number may be open: one that is idle
+   * gives its slot to one that is asked something, and gets it back without decoding anything again. Default: 8.
    */
   maxSequences?: number | undefined
   /**
-   * What happens when every place in the cache is taken and no chat is idle. `'wait'`: turns wait, in the order of
-   * asking. `'refuse'`: no more chats can be opened than there are places (NO_SEQUENCE_LEFT). Default: `'wait'`.
+   * What happens when every slot in the cache is taken and no chat is idle. `'wait'`: turns wait, in the order of
+   * asking. `'refuse'`: no more chats can be opened than there are slots (NO_SEQUENCE_LEFT). Default: `'wait'`.
    */
   whenFull?: 'wait' | 'refuse' | undefined
   /**
-   * Where the cache of a chat goes that gives up its place: `'memory'`, or files in the system's temporary folder.
+   * Where the cache of a chat goes that gives up its slot: `'memory'`, or files in the system's temporary folder.
    * Default: `'memory'`.
    */
   swap?: 'memory' | 'disk' | undefined
@@ -270,13 +270,13 @@ export interface GenerateOptions extends SamplingOptions {
   stop?: string | string[] | undefined
   /**
    * Milliseconds for the whole turn, more than 0, from the first event that is asked for. They include waiting for
-   * other turns and for a place in the cache, and the run time of tools. What has come by then stays; the reason is
+   * other turns and for a slot in the cache, and the run time of tools. What has come by then stays; the reason is
    * `time`. Default: no limit.
    */
   timeLimit?: number | undefined
   /** Ends the reply when it fires. */
   signal?: AbortSignal | undefined
-  /** Where several chats wait for a place in the cache, the one with the highest priority comes first. Default: 0. */
+  /** Where several chats wait for a slot in the cache, the one with the highest priority comes first. Default: 0. */
   priority?: number | undefined
   /**
    * Tell the log-probability of each token of the reply, in the `text` events, and of so many of the likeliest in its

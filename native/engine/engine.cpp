@@ -390,7 +390,7 @@ bool Engine::add_entry(Sequence& sequence, std::vector<BatchEntry>& entries) {
   if (tokens.policy().room() == 0) {
     throw Failure("CACHE_FULL",
                   "the dense policy has filled its " + std::to_string(tokens.limits().window) +
-                      " tokens and evicts nothing; use policy 'streaming', which goes on for ever, or a larger window");
+                      " tokens and evicts nothing; use policy 'streaming', which never fills, or a larger window");
   }
   const auto step = scheduler_.next_step(tokens, running.keeps_last(), left);
   if (!step) return true;

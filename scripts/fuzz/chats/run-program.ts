@@ -1,13 +1,13 @@
 import { act, type Outcome } from './act.js'
 import { apply, type Company } from './apply.js'
+import { compareChat, compareSize, type ScoredReply } from './compare-chat.js'
 import { Fault } from './fault.js'
-import { compareSize, look, type Told } from './look.js'
 import { countOperations, type Operation, type Program } from './program.js'
 import { Reference } from './reference.js'
 import { World } from './world.js'
 
-/** After so many operations all chats are looked at, not those alone that the last ones were about. */
-const lookAtAllEvery = 8
+/** After so many operations all chats are compared, not only those that the last ones were about. */
+const compareAllEvery = 8
 
 /** Runs a program and compares all along. Throws a Fault, whose message names the operation. */
 export async function runProgram(program: Program): Promise<void> {
@@ -20,8 +20,9 @@ export async function runProgram(program: Program): Promise<void> {
         const touched = await step(world, reference, operation)
         done += countOperations([operation])
         const all =
-          Math.floor(done / lookAtAllEvery) > Math.floor((done - countOperations([operation])) / lookAtAllEvery)
-        for (const [name, live] of world.chats) if (all && !touched.has(name)) await look(world, reference, name, live)
+          Math.floor(done / compareAllEvery) > Math.floor((done - countOperations([operation])) / compareAllEvery)
+        for (const [name, live] of world.chats)
+          if (all && !touched.has(name)) await compareChat(world, reference, name, live)
       } catch (error) {
         if (error instanceof Fault)
           throw new Fault(error.kind, `operation ${i + 1} (${operation.do}): ${error.message}`, i + 1)
@@ -33,7 +34,7 @@ export async function runProgram(program: Program): Promise<void> {
   }
 }
 
-/** Returns the names of the chats that have been looked at. */
+/** Returns the names of the chats that have been compared. */
 async function step(world: World, reference: Reference, operation: Operation): Promise<Set<string>> {
   const operations = operation.do === 'together' ? operation.operations : [operation]
   const company: Company = {
@@ -51,11 +52,11 @@ async function step(world: World, reference: Reference, operation: Operation): P
     world.chats.clear()
     await world.load()
   }
-  const told = company.others ? undefined : toldBy(outcomes[0]!)
+  const reply = company.others ? undefined : scoredReply(outcomes[0]!)
   for (const name of touched) {
     const live = world.chats.get(name)
     if (live === undefined) continue
-    await look(world, reference, name, live, told)
+    await compareChat(world, reference, name, live, reply)
     if (company.others) continue
     compareUsage(outcomes[0]!, name, live.chat.usage)
     if (filled(outcomes[0]!, name)) compareSize(world, name, live, evicted.get(name) ?? 0)
@@ -63,7 +64,7 @@ async function step(world: World, reference: Reference, operation: Operation): P
   return touched
 }
 
-function toldBy({ events, operation }: Outcome): Told | undefined {
+function scoredReply({ events, operation }: Outcome): ScoredReply | undefined {
   const { options } = operation as { options?: { speculation?: boolean } }
   if (events === undefined || options?.speculation === true) return undefined
   const tokens = events.flatMap(event => (event.type === 'text' ? (event.tokens ?? []) : []))

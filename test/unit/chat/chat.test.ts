@@ -299,7 +299,7 @@ describe('streamChat', () => {
     await read(streamChat({ model, messages: say('Three') }))
   })
 
-  test('no more idle chats are kept than have a place in the cache', async () => {
+  test('no more idle chats are kept than have a slot in the cache', async () => {
     const { model, native } = fakeModel({}, { maxSequences: 2 })
     for (const text of ['One', 'Two', 'Three', 'Four']) await read(streamChat({ model, messages: say(text) }))
     expect(native.opened.map(({ closed }) => closed)).toEqual([true, true, false, false])

@@ -13,21 +13,21 @@ const broughtBack = 40
 /** In so many places a new sequence is cut, to see what a last bit does. */
 const maxCuts = 400
 /** The tokens of a reply, and how likely it said that they were. */
-export interface Told {
+export interface ScoredReply {
   tokens: readonly number[]
   scores: readonly number[]
 }
 
 /**
- * Looks at what a chat's sequence holds, and compares it with what it should hold; then what its cache makes of it with
+ * Reads what a chat's sequence holds, and compares it with what it should hold; then what its cache makes of it with
  * what a new sequence does. Does not decode anything in it. Throws a Fault.
  */
-export async function look(
+export async function compareChat(
   world: World,
   reference: Reference,
   name: string,
   live: LiveChat,
-  told?: Told,
+  reply?: ScoredReply,
 ): Promise<void> {
   const { conversation } = live.chat
   const release = (await conversation.runner.acquire())!
@@ -41,8 +41,8 @@ export async function look(
   }
   // What a conversation that begins anew with its next turn still has in its sequence is of no account.
   if (live.chat.usage.cachedTokens === 0) kept = new Int32Array()
-  compareBooks(world, name, live, kept)
-  const thought = await compareLogits(world, reference, live, kept, state, told)
+  compareBookkeeping(world, name, live, kept)
+  const thought = await compareLogits(world, reference, live, kept, state, reply)
   if (thought !== undefined) throw new Fault('logits', `${name}: ${thought}`)
 }
 
@@ -67,7 +67,7 @@ export function compareSize({ model }: World, name: string, { chat }: LiveChat, 
     )
 }
 
-function compareBooks(world: World, name: string, live: LiveChat, kept: Int32Array): void {
+function compareBookkeeping(world: World, name: string, live: LiveChat, kept: Int32Array): void {
   const { model } = world
   const { chat } = live
   const { sinks } = chat.limits
@@ -98,7 +98,7 @@ async function compareLogits(
   { chat, possible }: LiveChat,
   kept: Int32Array,
   state: Uint8Array,
-  told?: Told,
+  reply?: ScoredReply,
 ): Promise<string | undefined> {
   const { conversation } = chat
   const tokens = comparable(
@@ -109,7 +109,7 @@ async function compareLogits(
   )
   if (tokens === undefined) return undefined
   const isWhole = conversation.runner.counts.evictedTokens === 0 && tokens.length === kept.length
-  const replied = told !== undefined && isWhole && endsWith(tokens, told.tokens) ? told : { tokens: [], scores: [] }
+  const replied = reply !== undefined && isWhole && endsWith(tokens, reply.tokens) ? reply : { tokens: [], scores: [] }
   const found: Thought = { scores: [...replied.scores], next: (await reference.saved(state, conversation.sizes)).next }
   const expected = await reference.fresh(tokens, replied.tokens.length)
   const apart = disagreement(found, expected, bound)
