@@ -516,7 +516,7 @@ export class Conversation {
 
   /**
    * Decodes another opening, where the `present` one, of so many tokens, is all that the sinks are, and the other one
-   * would be. False where it is not, or they cannot become others in place.
+   * would be. False where it is not, or they cannot be replaced in the cache.
    */
   async #pinInstead(present: number, system: string | undefined, options: ParsedChatOptions): Promise<boolean> {
     const sizes = this.#context.sequences.limits(options)
@@ -573,7 +573,7 @@ export class Conversation {
     }
   }
 
-  /** False where the sinks cannot become others in place. What fails leaves all as it was, or to be decoded anew. */
+  /** False where the sinks cannot be replaced in the cache. What fails leaves all as it was, or to be decoded anew. */
   async #replaceSinks(tokens: readonly number[]): Promise<boolean> {
     try {
       return await this.#tryJob({ type: 'replaceSinks', tokens: Int32Array.from(tokens) })

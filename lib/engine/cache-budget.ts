@@ -12,7 +12,7 @@ export interface CacheBudget {
 /** Of how a model remembers, what sizes depend on: see ModelMemory. */
 export interface CacheMemory {
   readonly kind: 'attention' | 'sliding window' | 'hybrid' | 'recurrent'
-  readonly eviction: 'in place' | 'refill'
+  readonly eviction: 'evict' | 'refill'
   readonly sinksMove: boolean
   readonly positionLimit?: number
   readonly lastPosition?: number

@@ -50,8 +50,8 @@ export interface MemoryEstimateOptions
 
 /** What one memory has to hold. */
 export interface DeviceNeed {
-  /** `processor`: the machine's own memory. `gpu`: that of the GPUs that the model goes to, all together. */
-  readonly place: 'processor' | 'gpu'
+  /** `cpu`: the machine's own memory. `gpu`: that of the GPUs that the model goes to, all together. */
+  readonly device: 'cpu' | 'gpu'
   /** The maker's name. */
   readonly name: string
   /** Bytes. */
@@ -217,7 +217,7 @@ function ownMemory(): Omit<DeviceNeed, 'needed' | 'layers'> {
   const limit = process.constrainedMemory?.() ?? 0
   const total = limit > 0 ? Math.min(limit, totalmem()) : totalmem()
   return {
-    place: 'processor',
+    device: 'cpu',
     name: cpus()[0]?.model.trim() || process.arch,
     free: Math.min(process.availableMemory?.() ?? freemem(), total),
     total,
@@ -228,7 +228,7 @@ function memoryOf(devices: readonly NativeDevice[]): Omit<DeviceNeed, 'needed' |
   const sum = (what: 'memoryFree' | 'memoryTotal'): number => devices.reduce((total, device) => total + device[what], 0)
   const total = sum('memoryTotal')
   return {
-    place: 'gpu',
+    device: 'gpu',
     name: devices.map(({ description }) => description).join(', '),
     free: total === 0 ? undefined : sum('memoryFree'),
     total: total === 0 ? undefined : total,

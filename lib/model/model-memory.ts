@@ -13,10 +13,10 @@ export interface ModelMemory {
    */
   readonly kind: 'attention' | 'sliding window' | 'hybrid' | 'recurrent'
   /**
-   * `in place`: old tokens leave the cache and nothing else changes. `refill`: tokens cannot be moved, so whenever the
+   * `evict`: old tokens leave the cache and nothing else changes. `refill`: tokens cannot be moved, so whenever the
    * cache is full, the sinks and half of the window are decoded again.
    */
-  readonly eviction: 'in place' | 'refill'
+  readonly eviction: 'evict' | 'refill'
   /** Whether the sinks must follow the window. Not where positions mean nothing to the model. */
   readonly sinksMove: boolean
   /** Positions from here on mean something else to the model, so the streaming policy stays below. */
@@ -62,10 +62,10 @@ export function modelMemory(info: MemoryTraits, header: ModelHeader): ModelMemor
       : info.slidingWindow > 0
         ? 'sliding window'
         : 'attention'
-  const inPlace = { kind, eviction: 'in place', sinksMove: true } as const
+  const evicts = { kind, eviction: 'evict', sinksMove: true } as const
   if (header.hasLearnedPositions) {
     return {
-      ...inPlace,
+      ...evicts,
       eviction: 'refill',
       lastPosition: info.trainedLength,
       reason: `${architecture} has learned absolute positions, so its tokens cannot be moved`,
@@ -73,30 +73,30 @@ export function modelMemory(info: MemoryTraits, header: ModelHeader): ModelMemor
   }
   if (unremovable.has(architecture))
     return {
-      ...inPlace,
+      ...evicts,
       eviction: 'refill',
       reason: `llama.cpp cannot take single tokens out of the memory of ${architecture}`,
     }
   if (kind === 'recurrent')
     return {
-      ...inPlace,
+      ...evicts,
       sinksMove: false,
       reason: `${architecture} has a recurrent state: there is nothing to evict, and no positions`,
     }
   if (kind === 'hybrid' && !info.hasPositions)
     return {
-      ...inPlace,
+      ...evicts,
       sinksMove: false,
       reason: `${architecture} attends without positions, so its sinks may stay where they are`,
     }
   if (limit !== undefined)
     return {
-      ...inPlace,
+      ...evicts,
       positionLimit: limit,
       reason: `${architecture} attends differently from position ${limit} on, so positions are brought back before`,
     }
   return {
-    ...inPlace,
+    ...evicts,
     reason:
       kind === 'hybrid'
         ? 'its attention sees differences of positions alone, and its recurrent state needs no eviction'

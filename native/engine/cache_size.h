@@ -22,7 +22,7 @@ constexpr int kHeldCells = 64;
 constexpr int kCheckpointEvery = kRunAhead + 8;
 constexpr int kMaxCheckpoints = 2;
 
-// Cells of the cache that one sequence needs. lib/engine/cache-constants.ts counts the same.
+// Cells of the cache that one sequence needs. lib/memory/context-size.ts counts the same.
 inline int cells_needed(const CachePolicy::Limits& limits, bool recurrent) {
   const int tokens = limits.sinks + limits.window;
   if (limits.kind != CachePolicy::streaming) return tokens + 1;

@@ -10,8 +10,8 @@ namespace streaming {
 namespace {
 
 Failure has_left(int64_t keep) {
-  return Failure("EVICTED", "of what is to stay, the first " + std::to_string(keep) +
-                                " tokens, the end has left the cache; decode what is known of it anew");
+  return Failure("EVICTED", "the first " + std::to_string(keep) +
+                                " tokens cannot be kept: their end has been evicted; decode them again");
 }
 
 }  // namespace
@@ -224,7 +224,7 @@ void CachedTokens::cut(int64_t keep) {
   const int64_t drop = seen_ - keep;
   if (drop < 0)
     throw Failure("INVALID_OPTION",
-                  std::to_string(keep) + " tokens cannot stay of the " + std::to_string(seen_) + " that there are");
+                  std::to_string(keep) + " tokens cannot be kept: there are only " + std::to_string(seen_));
   if (drop == 0) return;
   if (keep == 0) {
     cells_.clear();
@@ -273,7 +273,7 @@ void CachedTokens::replace_sinks(const std::vector<Token>& sinks, const std::fun
   const bool moves = before.kind == CachePolicy::streaming && before.reanchor_every != CachePolicy::kNever &&
                      !cells_.memory().recurrent;
   if (!moves || pending_.rebasing() || before.sinks == 0 || static_cast<int>(policy_->sinks().size()) < before.sinks)
-    throw Failure("EVICTED", "these sinks cannot become others in place; decode what is known anew");
+    throw Failure("EVICTED", "these sinks cannot be replaced in the cache; decode the conversation again");
   if (count == 0 || count >= before.sinks + before.window) {
     throw Failure("WINDOW_TOO_LARGE", std::to_string(count) + " sinks leave nothing of the " +
                                           std::to_string(before.sinks + before.window) +

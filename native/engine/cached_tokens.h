@@ -18,17 +18,22 @@ namespace streaming {
 // the journal. Each token is in the cache, pending, or evicted.
 //
 // clang-format off
-// | what changes        | cells                                   | decoded again         | may fail                  |
-// | ------------------- | --------------------------------------- | --------------------- | ------------------------- |
-// | add                 | stay                                    | nothing               |                           |
-// | commit              | evicted ones leave, the sinks move      | the sinks             | POLICY_UNAVAILABLE        |
-// | roll back, cut      | those behind leave, evicted ones return | sinks that had moved  | a cut: EVICTED            |
-// | ... recurrent       | those of the latest checkpoint          | singly, from there on |                           |
-// | replace sinks       | the sinks, and what no longer fits      | the sinks             | EVICTED, WINDOW_TOO_LARGE |
-// | share prefix, fork  | shared, metadata only                   | nothing               | NO_SEQUENCE_LEFT          |
-// | requeue: rebase     | none, except a hybrid's state           | all that is kept      |                           |
-// | requeue: lost cells | none                                    | all that is kept      |                           |
-// | requeue: full       | none                                    | what the policy keeps |                           |
+// | what changes        | cells                                                       | decoded again                                               | may fail                                        |
+// | ------------------- | ----------------------------------------------------------- | ----------------------------------------------------------- | ----------------------------------------------- |
+// | add                 | stay                                                        | nothing                                                     |                                                 |
+// | commit              | evicted ones are removed or held, sinks that move exchanged | nothing                                                     | POLICY_UNAVAILABLE, NO_SEQUENCE_LEFT            |
+// | roll back           | those behind are removed, held ones return                  | sinks that had moved                                        |                                                 |
+// | ... by checkpoints  | those of the latest one before it                           | single tokens from there; without one, all that is kept     |                                                 |
+// | cut                 | those behind are removed                                    | nothing; if the memory cannot drop a part, all that is kept | EVICTED, INVALID_OPTION                         |
+// | replace sinks       | the old sinks' are removed, and what no longer fits         | the new sinks; if they do not fit below, all that is kept   | EVICTED, WINDOW_TOO_LARGE, what decoding throws |
+// | share prefix        | shared, metadata only                                       | nothing                                                     |                                                 |
+// | fork                | shared, or copied if they are swapped out                   | nothing                                                     | NO_SEQUENCE_LEFT                                |
+// | swap out, take slot | written elsewhere, and back                                 | nothing; if they are lost, all that is kept                 | NO_SEQUENCE_LEFT                                |
+// | grow                | carried into a larger cache                                 | nothing; if they are lost, all that is kept                 |                                                 |
+// | restore             | written from a saved chat                                   | nothing; if they do not fit, all that is kept               |                                                 |
+// | requeue: rebase     | none, except a hybrid's state                               | all that is kept                                            | NO_SEQUENCE_LEFT                                |
+// | requeue: lost cells | none                                                        | all that is kept                                            |                                                 |
+// | requeue: full       | none                                                        | what the policy keeps                                       |                                                 |
 // clang-format on
 //
 // If cells that should stay are lost, the tokens are requeued: that costs time, but nothing of the conversation. On the

@@ -16,11 +16,11 @@ class Cells {
   // Throws Failure NO_SEQUENCE_LEFT.
   virtual SequenceId take_id() = 0;
   // False: this memory cannot remove a part.
-  virtual bool remove(const SequenceId& id, Position from, Position to) const = 0;
+  virtual bool remove(const SequenceId& id, Position from, Position to) = 0;
   // Metadata only: the two share those cells.
-  virtual void copy(const SequenceId& from_id, const SequenceId& to_id, Position from, Position to) const = 0;
+  virtual void copy(const SequenceId& from_id, const SequenceId& to_id, Position from, Position to) = 0;
   // A recurrent state alone, which knows no positions.
-  virtual void copy_state(const SequenceId& from_id, const SequenceId& to_id) const = 0;
+  virtual void copy_state(const SequenceId& from_id, const SequenceId& to_id) = 0;
   virtual Position newest(const SequenceId& id) const = 0;  // -1: there is none
   virtual Position oldest(const SequenceId& id) const = 0;
   // Bytes of all cells under the id, and of the part that windowed layers hold.
@@ -30,7 +30,7 @@ class Cells {
   virtual std::vector<uint8_t> read(const SequenceId& id) const = 0;
   // Writes such bytes under the id. Returns how many were read; 0: it failed, and some of the cells may have been
   // written.
-  virtual size_t write(const SequenceId& id, const std::vector<uint8_t>& bytes) const = 0;
+  virtual size_t write(const SequenceId& id, const std::vector<uint8_t>& bytes) = 0;
 
   virtual int batch_size() const = 0;
   // Throws Failure CLOSED, DECODE_FAILED; then the cache may hold a part of the batch.

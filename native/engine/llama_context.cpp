@@ -99,15 +99,15 @@ llama_context* LlamaContext::make_context(int cells, int ids) {
   return context;
 }
 
-bool LlamaContext::remove(const SequenceId& id, Position from, Position to) const {
+bool LlamaContext::remove(const SequenceId& id, Position from, Position to) {
   return llama().llama_memory_seq_rm(memory_, id.get(), from, to);
 }
 
-void LlamaContext::copy(const SequenceId& from_id, const SequenceId& to_id, Position from, Position to) const {
+void LlamaContext::copy(const SequenceId& from_id, const SequenceId& to_id, Position from, Position to) {
   llama().llama_memory_seq_cp(memory_, from_id.get(), to_id.get(), from, to);
 }
 
-void LlamaContext::copy_state(const SequenceId& from_id, const SequenceId& to_id) const {
+void LlamaContext::copy_state(const SequenceId& from_id, const SequenceId& to_id) {
   copy(from_id, to_id, kNoPosition, kNoPosition + 1);
 }
 
@@ -138,7 +138,7 @@ std::vector<uint8_t> LlamaContext::read(const SequenceId& id) const {
   return bytes;
 }
 
-size_t LlamaContext::write(const SequenceId& id, const std::vector<uint8_t>& bytes) const {
+size_t LlamaContext::write(const SequenceId& id, const std::vector<uint8_t>& bytes) {
   size_t taken = 0;
   if (!bytes.empty())
     catch_exceptions([&] { taken = llama().llama_state_seq_set_data(context_, bytes.data(), bytes.size(), id.get()); });

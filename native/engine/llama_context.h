@@ -50,15 +50,15 @@ class LlamaContext final : public Cells {
   // ---- what lies under an id
 
   SequenceId take_id() override { return SequenceId(ids_); }
-  bool remove(const SequenceId& id, Position from, Position to) const override;
-  void copy(const SequenceId& from_id, const SequenceId& to_id, Position from, Position to) const override;
-  void copy_state(const SequenceId& from_id, const SequenceId& to_id) const override;
+  bool remove(const SequenceId& id, Position from, Position to) override;
+  void copy(const SequenceId& from_id, const SequenceId& to_id, Position from, Position to) override;
+  void copy_state(const SequenceId& from_id, const SequenceId& to_id) override;
   Position newest(const SequenceId& id) const override;
   Position oldest(const SequenceId& id) const override;
   size_t size_of(const SequenceId& id) const override;
   size_t windowed_size_of(const SequenceId& id) const override;
   std::vector<uint8_t> read(const SequenceId& id) const override;
-  size_t write(const SequenceId& id, const std::vector<uint8_t>& bytes) const override;
+  size_t write(const SequenceId& id, const std::vector<uint8_t>& bytes) override;
 
   // ---- computing
 

@@ -10,7 +10,7 @@ namespace streaming {
 // ---- forward
 
 // Holds the cells of the positions [from, to), except those that are held already, which would be there twice.
-void SequenceCells::hold(Position from, Position to) const {
+void SequenceCells::hold(Position from, Position to) {
   const auto keep = [&](Position begin, Position end) {
     if (begin < end) cells_.copy(current_, held_, begin, end);
   };
@@ -54,7 +54,7 @@ void SequenceCells::move_to(SequenceId id, Position from, Position to) {
   current_ = std::move(id);
 }
 
-void SequenceCells::release_held(Position below) const {
+void SequenceCells::release_held(Position below) {
   if (held_ && below > 0) cells_.remove(held_, 0, below);
 }
 

@@ -19,7 +19,7 @@ class SequenceCells {
   // The cache must outlive it.
   SequenceCells(Cells& cells, const MemoryKind& memory) : cells_(cells), memory_(memory) {}
 
-  Cells& cache() const { return cells_; }
+  Cells& cache() { return cells_; }
   const MemoryKind& memory() const { return memory_; }
   bool has_slot() const { return static_cast<bool>(current_); }
   const SequenceId& current() const { return current_; }
@@ -38,7 +38,7 @@ class SequenceCells {
   // only.
   void move_to(SequenceId id, Position from, Position to);
   // Frees the held cells below this position of the window.
-  void release_held(Position below) const;
+  void release_held(Position below);
   void drop_held() { held_.reset(); }
   // Removes all cells under `current` and `held`.
   void clear();
@@ -50,7 +50,7 @@ class SequenceCells {
   // ---- back
 
   // Removes what was decoded behind the policy's next position. False: this memory cannot remove it.
-  bool truncate(const CachePolicy& policy) const { return cells_.remove(current_, policy.next(), -1); }
+  bool truncate(const CachePolicy& policy) { return cells_.remove(current_, policy.next(), -1); }
   // Follows the policy, which has rolled back from `before` to `mark`. False: not all that is seen from there is held
   // any more.
   bool roll_back(const CachePolicy& policy, const CachePolicy::Mark& mark, const CachePolicy::Mark& before);
@@ -97,7 +97,7 @@ class SequenceCells {
   void has_grown(const CachePolicy& policy, const CachePolicy::Mark* oldest_origin);
 
  private:
-  void hold(Position from, Position to) const;
+  void hold(Position from, Position to);
   bool holds_kept(const CachePolicy& policy) const;
   bool holds_all(Position from, Position to, bool windowed) const;
 

@@ -6,9 +6,9 @@
 
 namespace streaming {
 
-// Which sequences have a slot in the cache, and which wait for one. The number of slots is limited, by count and by
-// cells. The longest idle sequence gives up its slot; if none is idle, the next job waits. Plain bookkeeping over
-// handles: the engine swaps the sequences. On the engine's thread.
+// Which jobs wait for a slot in the cache, and which sequences must free theirs. The number of slots is limited, by
+// count and by cells. The longest idle sequence gives up its slot; if none is idle, the next job waits. Plain
+// bookkeeping over handles: the engine swaps the sequences. On the engine's thread.
 class SlotTable {
  public:
   // `cells`: of the whole cache; 0: as many as the sequences need. `spare_cells`: those that a batch takes besides.

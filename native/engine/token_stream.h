@@ -58,8 +58,9 @@ using Last = std::variant<Finish, Error>;
 
 }  // namespace events
 
-// The queue between the engine's thread and one reader. Bounded, because events that pile up are merged: one text, one
-// count of evictions. The engine holds one end and JavaScript's object the other; a mutex guards everything.
+// The queue between the engine's thread and one reader. Bounded: events that pile up are merged, text is limited by how
+// far the engine runs ahead of the reader, scores by the job's tokens. The engine holds one end and JavaScript's object
+// the other; a mutex guards everything.
 class TokenStream {
  public:
   // `notify_engine` wakes the engine: the reader has taken something or wants to stop.

@@ -11,8 +11,9 @@ std::unique_ptr<CachePolicy> make_cache_policy(const CachePolicy::Limits& limits
     case CachePolicy::dense: return std::make_unique<DenseCache>(limits);
     case CachePolicy::recompute:
     case CachePolicy::refill: return std::make_unique<RecomputeCache>(limits);
-    default: return std::make_unique<SinkCache>(limits);
+    case CachePolicy::streaming: break;
   }
+  return std::make_unique<SinkCache>(limits);
 }
 
 }  // namespace streaming

@@ -48,18 +48,18 @@ class FakeCells final : public Cells {
   void fail_next() { fails_ = true; }
 
   SequenceId take_id() override { return SequenceId(ids_); }
-  bool remove(const SequenceId& id, Position from, Position to) const override {
+  bool remove(const SequenceId& id, Position from, Position to) override {
     const Position begin = from < 0 ? 0 : from, end = to < 0 ? kEnd : to;
     if (recurrent_ && begin > 0 && begin <= newest(id)) return false;
     forget(id.get(), begin, end);
     return true;
   }
-  void copy(const SequenceId& from_id, const SequenceId& to_id, Position from, Position to) const override {
+  void copy(const SequenceId& from_id, const SequenceId& to_id, Position from, Position to) override {
     for (auto& cell : cells_)
       if (cell.ids.contains(from_id.get()) && cell.position >= from && (to < 0 || cell.position < to))
         cell.ids.insert(to_id.get());
   }
-  void copy_state(const SequenceId&, const SequenceId&) const override {}
+  void copy_state(const SequenceId&, const SequenceId&) override {}
   Position newest(const SequenceId& id) const override {
     const auto held = tokens(id.get());
     return held.empty() ? -1 : held.back().first;
@@ -76,7 +76,7 @@ class FakeCells final : public Cells {
     if (!held.empty()) std::memcpy(bytes.data() + 1, held.data(), bytes.size() - 1);
     return bytes;
   }
-  size_t write(const SequenceId& id, const std::vector<uint8_t>& bytes) const override {
+  size_t write(const SequenceId& id, const std::vector<uint8_t>& bytes) override {
     if (bytes.empty()) return 0;
     std::vector<std::pair<Position, Token>> held((bytes.size() - 1) / sizeof(std::pair<Position, Token>));
     if (!held.empty()) std::memcpy(static_cast<void*>(held.data()), bytes.data() + 1, bytes.size() - 1);
@@ -99,7 +99,7 @@ class FakeCells final : public Cells {
 
  private:
   static constexpr Position kEnd = 1 << 30;
-  void forget(int id, Position from, Position to) const {
+  void forget(int id, Position from, Position to) {
     for (auto& cell : cells_)
       if (cell.position >= from && cell.position < to) cell.ids.erase(id);
     std::erase_if(cells_, [](const Cell& cell) { return cell.ids.empty(); });
@@ -108,7 +108,7 @@ class FakeCells final : public Cells {
   const int batch_size_;
   const bool recurrent_;
   std::shared_ptr<SequenceIds> ids_ = std::make_shared<SequenceIds>();
-  mutable std::vector<Cell> cells_;
+  std::vector<Cell> cells_;
   int decoded_ = 0;
   bool fails_ = false;
 };

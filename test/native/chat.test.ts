@@ -453,10 +453,10 @@ describe('errors', () => {
 
 describe('policies and memories', () => {
   test.each([
-    ['llama', 'attention', 'in place'],
-    ['gemma2', 'sliding window', 'in place'],
-    ['lfm2', 'hybrid', 'in place'],
-    ['mamba', 'recurrent', 'in place'],
+    ['llama', 'attention', 'evict'],
+    ['gemma2', 'sliding window', 'evict'],
+    ['lfm2', 'hybrid', 'evict'],
+    ['mamba', 'recurrent', 'evict'],
     ['gpt2', 'attention', 'refill'],
   ] as const)('a %s model chats past its window, by the memory it has', async (kind, memory, eviction) => {
     await using other = await loadModel(tinyModel(kind, { contextLength: 256 }), exact)

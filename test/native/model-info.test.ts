@@ -21,7 +21,7 @@ test('what a file says, how it remembers, what a chat does by default, what it r
       vocabularySize: model.vocabularySize,
       layers: 3,
       licence: undefined,
-      memory: { kind: 'attention', eviction: 'in place', sinksMove: true },
+      memory: { kind: 'attention', eviction: 'evict', sinksMove: true },
       policy: { eviction: 'evict', sinks: 4, reason: model.memory.reason },
       device: model.device,
       chatTemplate: chatML,

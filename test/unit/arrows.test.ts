@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { posix } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
@@ -9,8 +9,8 @@ const libTable: Record<string, string> = {
   errors: 'events messages',
   events: 'errors messages',
   messages: 'errors events',
-  index: '* -cli -server -ai-sdk -langchain',
-  chat: 'templates tools reply structured engine options util type:recall',
+  index: '* -cli',
+  chat: 'templates tools reply structured engine options util',
   model: 'chat engine backend hub gguf memory options util',
   engine: 'type:options options/check util',
   options: 'util type:tools type:structured type:hub/progress type:engine/native',
@@ -23,11 +23,7 @@ const libTable: Record<string, string> = {
   memory: 'gguf options util engine/cache-constants type:engine/native',
   backend: 'gguf memory util type:engine/native',
   'source-build': 'backend hub util',
-  cli: 'index server model backend hub gguf memory source-build options util structured/grammar-check structured/json-schema',
-  server: 'index util',
-  'ai-sdk': 'index util',
-  langchain: 'index util',
-  recall: 'util',
+  cli: 'index model backend hub gguf memory source-build options util structured/grammar-check structured/json-schema',
   util: '',
 }
 /** What every room may import. */
@@ -127,6 +123,24 @@ test('native: no room includes what the table does not name, but for the excepti
   expect(arrows.length).toBeGreaterThan(100)
   const wrong = arrows.filter(arrow => !isAllowed(arrow, nativeTable)).map(name)
   expect([...new Set(wrong)].sort()).toEqual(nativeExceptions)
+})
+
+test('each room and file that the tables name is there', () => {
+  const named = (table: Record<string, string>): string[] =>
+    Object.entries(table).flatMap(([room, entries]) => [
+      room,
+      ...entries
+        .split(' ')
+        .map(entry => entry.replace(/^-|^type:/, ''))
+        .filter(entry => entry !== '' && entry !== '*'),
+    ])
+  const missing = (folder: string, table: Record<string, string>, ends: readonly string[]): string[] =>
+    named(table).filter(
+      name => !ends.some(end => existsSync(fileURLToPath(new URL(`../../${folder}/${name}${end}`, import.meta.url)))),
+    )
+  expect(missing('lib', libTable, ['', '.ts'])).toEqual([])
+  expect(missing('native', nativeTable, ['', '.h'])).toEqual([])
+  expect(missing('lib', { none: '' }, ['', '.ts'])).toEqual(['none'])
 })
 
 test.each([

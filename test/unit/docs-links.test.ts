@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { escapePattern } from '../../lib/util/escape-pattern.js'
@@ -35,6 +35,31 @@ test.each(pages)('%s: the files that it names without a link are there', page =>
   const paths = [...text.matchAll(/`((?:lib|native|research|examples|scripts|test|docs|\.github|\.ci)\/[\w./*-]*)`/g)]
   expect(paths.map(match => match[1]!).filter(path => !leadsSomewhere(path))).toEqual([])
 })
+
+/** The code that the pages for its readers name functions of. */
+const code = ['lib', 'native', 'scripts', 'test/tools']
+  .flatMap(folder =>
+    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map(name => join(root, folder, name)),
+  )
+  .filter(path => /\.(ts|mjs|h|cpp)$/.test(path) && statSync(path).isFile())
+  .map(path => readFileSync(path, 'utf8'))
+  .join('\n')
+
+/** The functions of a text that are written as `name()`, without the class before it. */
+function functionNames(text: string): string[] {
+  return [...text.matchAll(/`(?:[\w#]+(?:::|\.))?(#?\w+)\(\)`/g)].map(([, name]) => name!)
+}
+
+test.each([join('docs', 'architecture.md'), 'CONTRIBUTING.md'])(
+  '%s: the functions that it names are in the code',
+  page => {
+    const isThere = (name: string) => new RegExp(`(?<![\\w#])${name}\\(`).test(code)
+    const names = functionNames(readFileSync(join(root, page), 'utf8'))
+    expect(names.length).toBeGreaterThan(5)
+    expect(names.filter(name => !isThere(name))).toEqual([])
+    expect(functionNames('`Engine::madeUp()` and `#other()`').filter(name => !isThere(name))).toHaveLength(2)
+  },
+)
 
 /** The places on a page that have names: its own, and those that GitHub gives the headings. */
 function anchors(page: string): Set<string> {

@@ -197,7 +197,7 @@ test('inspect: JSON with what the text has, metadata where they are asked for, a
     memory: { kind: 'sliding window' },
     policy: { eviction: 'evict', sinks: 4 },
     chatTemplate: chatML,
-    estimate: { fits: true, devices: [{ place: 'processor', layers: 7 }] },
+    estimate: { fits: true, devices: [{ device: 'cpu', layers: 7 }] },
   })
   expect(without).not.toHaveProperty('metadata')
   expect(json((await run(['inspect', file, '--json', '--metadata'])).stdout)['metadata']).toMatchObject({

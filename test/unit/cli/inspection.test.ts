@@ -37,7 +37,7 @@ async function text(kind: TinyKind, options: TinyOptions = {}, free = 8e9): Prom
     header,
     setting,
     { devices: [], notices: [] },
-    { place: 'processor', name: 'a processor', free, total: 8e9 },
+    { device: 'cpu', name: 'a processor', free, total: 8e9 },
   )
   return inspectionText(
     { ...(await inspectionOf(header, memory, true, ids => tokenTexts(header, ids))), estimate },

@@ -19,7 +19,7 @@ const gpu = (memoryFree: number, memoryTotal = 8e9): NativeDevice => ({
   memoryTotal,
 })
 const processor: Omit<DeviceNeed, 'needed' | 'layers'> = {
-  place: 'processor',
+  device: 'cpu',
   name: 'a processor',
   free: 4e9,
   total: 8e9,
@@ -31,7 +31,7 @@ test('all parts are in the total, and it fits where that much is free', async ()
   const found = await estimateMemory(model, { gpu: false, window: 1000 })
   const { weights, cache, state, compute, tables, total, devices, fits } = found
   expect(weights + cache + state + compute + tables).toBe(total)
-  expect(devices).toEqual([expect.objectContaining({ place: 'processor', layers: 4 })])
+  expect(devices).toEqual([expect.objectContaining({ device: 'cpu', layers: 4 })])
   expect(devices[0]!.needed).toBe(total)
   expect(devices[0]!.free).toBeGreaterThan(1e6)
   expect(fits).toBe(true)
@@ -70,8 +70,8 @@ describe('with a GPU', () => {
     const { devices, weights, cache, fits } = estimate(header, { gpuLayers: 99 }, [gpu(4e9)])
     const [here, there] = devices
     expect(devices).toEqual([
-      expect.objectContaining({ place: 'processor', layers: 0 }),
-      { place: 'gpu', name: 'a card', free: 4e9, total: 8e9, layers: 4, needed: expect.any(Number) },
+      expect.objectContaining({ device: 'cpu', layers: 0 }),
+      { device: 'gpu', name: 'a card', free: 4e9, total: 8e9, layers: 4, needed: expect.any(Number) },
     ])
     expect({ weights, cache, fits }).toEqual({ weights: alone.weights, cache: alone.cache, fits: true })
     expect(there!.needed).toBeGreaterThan(alone.weights * 0.7 + alone.cache)

@@ -32,16 +32,16 @@ const limits = (of: ReturnType<typeof memory>, options: PolicyOptions, trainedLe
 
 describe('the memory of a model', () => {
   test.each([
-    ['llama', {}, {}, { kind: 'attention', eviction: 'in place', sinksMove: true }],
-    ['gemma3', {}, { slidingWindow: 512 }, { kind: 'sliding window', eviction: 'in place', sinksMove: true }],
-    ['lfm2', {}, { isHybrid: true }, { kind: 'hybrid', eviction: 'in place', sinksMove: true }],
+    ['llama', {}, {}, { kind: 'attention', eviction: 'evict', sinksMove: true }],
+    ['gemma3', {}, { slidingWindow: 512 }, { kind: 'sliding window', eviction: 'evict', sinksMove: true }],
+    ['lfm2', {}, { isHybrid: true }, { kind: 'hybrid', eviction: 'evict', sinksMove: true }],
     ['jamba', {}, { isHybrid: true, hasPositions: false }, { kind: 'hybrid', sinksMove: false }],
     ['bloom', {}, { hasPositions: false }, { kind: 'attention', sinksMove: true }], // ALiBi
     ['mamba', {}, { isRecurrent: true, hasPositions: false }, { kind: 'recurrent', sinksMove: false }],
     ['gpt2', {}, { learned: true, hasPositions: false }, { eviction: 'refill', lastPosition: 32_768 }],
     ['starcoder', {}, { learned: true }, { eviction: 'refill', lastPosition: 32_768 }], // although llama.cpp calls it RoPE
     ['deepseek4', {}, {}, { eviction: 'refill' }],
-    ['llama4', {}, {}, { eviction: 'in place', positionLimit: 8192 }],
+    ['llama4', {}, {}, { eviction: 'evict', positionLimit: 8192 }],
     [
       'mistral3',
       { 'attention.temperature_scale': 0.1, 'rope.scaling.original_context_length': 16_384 },
@@ -54,7 +54,7 @@ describe('the memory of a model', () => {
       {},
       { positionLimit: 4096 },
     ],
-    ['mistral3', { 'attention.temperature_scale': 0 }, {}, { eviction: 'in place', sinksMove: true }],
+    ['mistral3', { 'attention.temperature_scale': 0 }, {}, { eviction: 'evict', sinksMove: true }],
   ] as const)('%s with %j %j', (architecture, hparams, more, expected) => {
     const found = memory(architecture, hparams, more)
     expect(found).toMatchObject(expected)
