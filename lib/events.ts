@@ -115,8 +115,8 @@ export interface Usage {
   /** Tokens that this turn added as its prompt. */
   promptTokens: number
   /**
-   * Tokens that were shared instead of decoded, because another chat or sequence of this model begins with them: the
-   * same system prompt, for example. They are tokens of the prompt, and those that an aborted turn had not decoded.
+   * Tokens of the prompt whose cells were shared instead of decoded, because another chat or sequence of this model has
+   * the same prefix, such as the same system prompt. Tokens that an aborted turn had not decoded may be among them.
    */
   reusedTokens: number
   /** Tokens generated and delivered in this turn. */
@@ -126,8 +126,8 @@ export interface Usage {
   /** Tokens of the whole conversation so far, the evicted ones included. */
   seenTokens: number
   /**
-   * Tokens of the conversation that are still there: at most sinks and window, and those that are decoded with the next
-   * turn. These are one token, two with the policy `recompute`, and up to 48 with a recurrent model after a reply.
+   * Tokens of the conversation that are in the cache, at most sinks and window, and pending ones, which are decoded with
+   * the next turn: one token, two with the policy `recompute`, and up to 48 with a recurrent model after a reply.
    */
   cachedTokens: number
   /** Tokens of the whole conversation that have been evicted. */

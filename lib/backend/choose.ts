@@ -8,7 +8,7 @@ import { trialOf } from './trial-cache.js'
 
 /** What a model is to run on. */
 export interface GpuChoice {
-  /** Undefined: the processor. */
+  /** Undefined: the CPU. */
   backend?: GpuBackend
   /** The devices of the back end that compute. */
   devices: NativeDevice[]
@@ -37,7 +37,7 @@ export function gpuEnvironment(libraries: SelectedLibraries, options: { fresh?: 
 }
 
 /**
- * The best back end that works, as a trial in a child process tells. `'auto'` falls back to the processor, and says why
+ * The best back end that works, as a trial in a child process tells. `'auto'` falls back to the CPU, and says why
  * where there is a GPU; a kind that is asked for by name is needed.
  *
  * @throws {StreamingLLMError} GPU_UNAVAILABLE with the reason, and the command that mends it where there is one
@@ -58,19 +58,19 @@ export async function chooseGpu(
     return {
       devices: [],
       notices: [
-        `The processor is used, since no GPU back end works:\n${reasons.map(each => `- ${each}`).join('\n')}\nnpx streaming-llm doctor says more; gpu: false silences this.`,
+        `The CPU is used, since no GPU back end works:\n${reasons.map(each => `- ${each}`).join('\n')}\nnpx streaming-llm doctor says more; gpu: false silences this.`,
       ],
     }
   return { devices: [], notices: unusedHardware(hardware, { platform, packaged }) }
 }
 
-/** Integrated devices share the processor's memory, and are worth it only where there is nothing else. */
+/** Integrated devices share the CPU's memory, and are worth it only where there is nothing else. */
 function best(devices: NativeDevice[]): NativeDevice[] {
   const own = devices.filter(({ type }) => type === 'gpu')
   return own.length > 0 ? own : devices
 }
 
-/** Intel's are integrated as a rule, and the processor beside them is as fast. */
+/** Intel's are integrated as a rule, and the CPU beside them is as fast. */
 function unusedHardware(hardware: Hardware[], here: Pick<GpuEnvironment, 'platform' | 'packaged'>): string[] {
   return hardware.flatMap(({ maker }) => {
     const kind = maker === 'NVIDIA' ? 'cuda' : maker === 'AMD' ? 'vulkan' : undefined

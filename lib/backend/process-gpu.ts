@@ -41,7 +41,7 @@ async function choose(wanted: 'auto' | GpuKind, addon: NativeAddon, libraries: S
     return {
       devices: [],
       notices: [
-        `The processor is used, since ${choice.backend.kind} worked in a child process and does not in this one: ${failure.message}`,
+        `The CPU is used, since ${choice.backend.kind} worked in a child process and does not in this one: ${failure.message}`,
       ],
     }
   }

@@ -339,9 +339,9 @@ export class Chat {
   }
 
   /**
-   * Writes the chat to a file, with its tokens and all that the cache holds of it, for `model.restoreChat()`. The file
-   * is put into its place when it is complete: a process that ends meanwhile leaves the one that was there. Only its
-   * owner may read it. Waits for a reply in progress.
+   * Writes the chat to a file, with its tokens and all that the cache holds of it, for `model.restoreChat()`. It is
+   * written to a temporary file and renamed when it is complete: a process that ends meanwhile leaves the one that was
+   * there. Only its owner may read it. Waits for a reply in progress.
    *
    * @throws {StreamingLLMError} SAVE_FAILED, CLOSED
    */
@@ -462,7 +462,7 @@ function parseInput(input: string | ChatMessage | ChatMessage[], call: string): 
   if (messages.at(-1)!.role !== 'assistant') return messages
   throw new StreamingLLMError(
     'INVALID_OPTION',
-    `${call}: the last message must be one that can be answered, not the assistant's; add() takes exchanges that have been`,
+    `${call}: the last message must be one that can be answered, not the assistant's; use add() for past exchanges`,
     { details: { call } },
   )
 }

@@ -39,7 +39,7 @@ export function doctorText(
   for (const each of backends.filter(({ state }) => state !== 'foreign'))
     lines.push(`${each.kind.padEnd(10)} ${backendText(each)}`)
   if (choice !== undefined)
-    lines.push('', `Used by default: ${choice.kind === 'cpu' ? 'the processor' : choice.kind}, ${choice.name}.`)
+    lines.push('', `Used by default: ${choice.kind === 'cpu' ? 'the CPU' : choice.kind}, ${choice.name}.`)
   // Of back ends that fail, the lines above tell.
   return [...lines, ...(backends.some(({ state }) => state === 'fails') ? [] : notices)].join('\n')
 }

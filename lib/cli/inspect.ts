@@ -24,7 +24,7 @@ interface InspectFlags extends Pick<SharedFlags, 'sinks' | 'window' | 'flashAtte
 export function inspectCommand(): Command {
   return new Command('inspect')
     .description(
-      "What a model's file says of it, and what it would take on the processor. Nothing is loaded: only the header is read, and of a model of Hugging Face that is not in the cache only that is downloaded.",
+      "What a model's file says of it, and what it would take on the CPU. Nothing is loaded: only the header is read, and of a model of Hugging Face that is not in the cache only that is downloaded.",
     )
     .argument('<model>', 'path of a GGUF file, hf:owner/repo/file.gguf or hf:owner/repo:QUANT')
     .option('--template', 'print the chat template and nothing else')

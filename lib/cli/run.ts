@@ -59,7 +59,7 @@ export function runCommand(): Command {
     .option('--json', 'print each event as a JSON object on a line of its own, instead of the text')
     .option(
       '--logprobs <count>',
-      'with --json: the log-probability of each token, and of so many of the likeliest in its place',
+      'with --json: the log-probability of each token, and of so many of the most likely at its position',
       toNumber,
     )
     .addHelpText(

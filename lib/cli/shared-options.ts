@@ -46,7 +46,7 @@ export function addSharedOptions(command: Command): Command {
     .addOption(new Option('--kv <type>', 'type of the cached keys and values').choices(['f32', 'f16', 'q8_0', 'q4_0']))
     .addOption(new Option('--flash-attention <when>', 'use flash attention').choices(['auto', 'on', 'off']))
     .addOption(
-      new Option('--gpu <back end>', 'what computes besides the processor (default: the best that works)').choices([
+      new Option('--gpu <back end>', 'what computes besides the CPU (default: the best that works)').choices([
         'auto',
         'cuda',
         'vulkan',

@@ -16,7 +16,7 @@ export interface ComputeShape extends ContextSize {
 export interface ComputeBytes {
   /** Of the graph, on whatever computes; the largest part of it that is there at a time. */
   graph: number
-  /** Of the logits, which the processor gets. */
+  /** Of the logits, which the CPU gets. */
   logits: number
 }
 

@@ -15,7 +15,7 @@ export interface MemoryParts {
 }
 
 /**
- * What the processor's memory and the GPU's (of several, all together) have to hold where the last `gpuLayers` are on
+ * What the CPU's memory and the GPU's (of several, all together) have to hold where the last `gpuLayers` are on
  * the GPU, the output counted as one.
  */
 export function deviceBytes(bytes: ModelBytes, gpuLayers: number): { processor: MemoryParts; gpu: MemoryParts } {

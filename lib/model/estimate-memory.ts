@@ -104,7 +104,7 @@ const schemas: Schemas<MemoryEstimateOptions> = {
  * cache only the header is fetched, some megabytes. With `gpu` other than false, back ends are tried as `loadModel`
  * does it, to learn what is free there.
  *
- * How exact it is, compared with what llama.cpp v0.4.0 allocates on the processor (17 models, of SmolLM2-135M and 16
+ * How exact it is, compared with what llama.cpp v0.4.0 allocates on the CPU (17 models, of SmolLM2-135M and 16
  * tiny families, each in 8 settings): weights, cache, states and the number of cells are right to the byte. The memory
  * for computing is an estimate, from 6 % too little to 15 % too much, half of them within 4 %, and SmolLM2-135M within
  * 6 %. On a GPU, with mixtures of experts and with wide models that estimate was not measured. `tables` is a rule of

@@ -17,7 +17,7 @@ export interface ModelDevice {
    * say.
    */
   memory: { free: number; total: number }
-  /** How many of the model's layers are on it, the output counted as one; the processor computes the others. */
+  /** How many of the model's layers are on it, the output counted as one; the CPU computes the others. */
   layers: { offloaded: number; total: number }
 }
 
@@ -60,7 +60,7 @@ export function placeModel(
     { cells, bytesPerValue: bytesPerCachedValue[options.kvType], batchSize: options.batchSize },
     free - loraBytes,
   )
-  const short = `${fitting} of ${total} layers fit into the ${Math.round(free / 1e6)} MB that are free on ${nameOf(devices)}; the processor computes the others.`
+  const short = `${fitting} of ${total} layers fit into the ${Math.round(free / 1e6)} MB that are free on ${nameOf(devices)}; the CPU computes the others.`
   return { devices: names, gpuLayers: fitting, notices: fitting < total ? [...notices, short] : notices }
 }
 
@@ -95,7 +95,7 @@ export async function loadPlaced(
   }
 }
 
-/** @param devices all of this process; the processor is the first */
+/** @param devices all of this process; the CPU is the first */
 export function modelDevice(
   header: ModelHeader,
   { rpc }: ParsedModelOptions,

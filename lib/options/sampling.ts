@@ -33,7 +33,7 @@ export interface XtcOptions {
 export interface DynamicTemperatureOptions {
   /** The temperature lies between `temperature - range` and `temperature + range`, 0 (off) or more. Default: 0.5. */
   range?: number | undefined
-  /** How the normalized entropy becomes a place between these, 0 or more. Default: 1. */
+  /** Exponent applied to the normalized entropy before it is mapped to this range, 0 or more. Default: 1. */
   exponent?: number | undefined
 }
 

@@ -43,8 +43,8 @@ export interface AdapterOptions {
 export interface ModelOptions {
   /**
    * Where the model runs. `'auto'` takes the best back end that is installed and works: Metal, CUDA, Vulkan, else the
-   * processor, and then `onWarning` tells why where there is a GPU. A back end by name is needed (GPU_UNAVAILABLE).
-   * Each is tried in a child process first, once for a driver. `false`: the processor alone. Default: `'auto'`.
+   * CPU, and then `onWarning` tells why where there is a GPU. A back end that is named is required (GPU_UNAVAILABLE).
+   * Each is tried in a child process first, once for a driver. `false`: the CPU alone. Default: `'auto'`.
    */
   gpu?: false | 'auto' | 'metal' | 'cuda' | 'vulkan' | undefined
   /**
@@ -279,8 +279,8 @@ export interface GenerateOptions extends SamplingOptions {
   /** Where several chats wait for a slot in the cache, the one with the highest priority comes first. Default: 0. */
   priority?: number | undefined
   /**
-   * Tell the log-probability of each token of the reply, in the `text` events, and of so many of the likeliest in its
-   * place: 0 to 100. They are the model's own, before anything of sampling. Default: none are told.
+   * Report the log-probability of each token of the reply in the `text` events, and of this many of the most likely
+   * tokens at its position: 0 to 100. They are the model's own, before any sampling. Default: off.
    */
   logprobs?: number | undefined
   /**

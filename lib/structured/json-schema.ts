@@ -98,7 +98,7 @@ function grammarOf(schema: unknown, ofLibrary: boolean, rules: GrammarRules, hin
   const endless = finiteRules(flat).indexOf(false)
   if (endless !== -1) {
     const name = [...flat.names].find(([, rule]) => rule === endless)?.[0] ?? 'root'
-    throw new Problem('', `asks for a value without end: what the rule '${name}' stands for always contains itself`)
+    throw new Problem('', `is infinitely recursive: what the rule '${name}' stands for always contains itself`)
   }
   return { rules, root, text }
 }

@@ -11,7 +11,7 @@ ThreadPool::ThreadPool(int threads) {
     if (llama().ggml_backend_dev_type(candidate) == GGML_BACKEND_DEVICE_TYPE_CPU) device = candidate;
   }
   if (!device) return;
-  // Which library the CPU back end is depends on the processor, so its functions are asked for, not linked.
+  // Which library the CPU back end is depends on the CPU, so its functions are asked for, not linked.
   const auto registry = llama().ggml_backend_dev_backend_reg(device);
   const auto make = reinterpret_cast<decltype(&ggml_threadpool_new)>(
       llama().ggml_backend_reg_get_proc_address(registry, "ggml_threadpool_new"));

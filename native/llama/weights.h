@@ -21,7 +21,7 @@ class Weights {
     int gpu_layers = 0;
     std::vector<std::string> rpc;      // servers that take part, as `host:port`
     std::string rpc_library;           // ggml's back end for them
-    std::vector<std::string> devices;  // GPUs of this machine, by their names; none: the processor alone
+    std::vector<std::string> devices;  // GPUs of this machine, by their names; none: the CPU alone
     std::vector<Lora> loras;
     bool use_mmap = true;     // the file into memory, rather than read
     bool vocab_only = false;  // takes a fraction of a second, and no context can be made of it

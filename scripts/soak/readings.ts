@@ -38,7 +38,7 @@ export function holdings(): Holdings {
 }
 
 /**
- * Measures the processor's time of the thread that has had most of it since the last call, the main one apart: with
+ * Measures the CPU's time of the thread that has had most of it since the last call, the main one apart: with
  * `threads: 1` that is the engine's. Milliseconds; undefined where the system does not tell. Other programs of the
  * machine hardly change it.
  */

@@ -28,7 +28,7 @@ onGpu(`on ${kind}`, () => {
     })
   }
 
-  test('it computes what the processor does, sinks moved and tokens evicted', async () => {
+  test('it computes what the CPU does, sinks moved and tokens evicted', async () => {
     await using processor = await load({ gpu: false })
     const expected = await scores(processor)
     expect(processor.device).toMatchObject({ backend: 'CPU', layers: { offloaded: 0, total: 5 } })

@@ -132,11 +132,11 @@ describe('a GPU back end that does not load', () => {
     })
   })
 
-  test('else the processor is used, and that is announced', () => {
+  test('else the CPU is used, and that is announced', () => {
     expect(outcome()).toMatchObject({
       tokens: expect.any(Number) as number,
       device: { backend: 'CPU' },
-      warnings: [expect.stringContaining('The processor is used')],
+      warnings: [expect.stringContaining('The CPU is used')],
     })
   })
 

@@ -8,7 +8,7 @@ import { librariesOfNodeLlamaCpp, nodeLlamaCppVersion } from '../node-llama-cpp/
 export interface LlamaCppPrograms {
   server: string
   batchedBench: string
-  /** The folder to run them in: there they find the libraries of the processor's back ends. */
+  /** The folder to run them in: there they find the libraries of the CPU's back ends. */
   workingDirectory: string
 }
 

@@ -91,7 +91,7 @@ test('integrated devices are used where there are no others', async () => {
   expect((await chooseGpu('auto', integrated)).devices.map(({ name }) => name)).toEqual(['Vulkan0'])
 })
 
-test('the processor is never taken in silence where a back end is installed', async () => {
+test('the CPU is never taken in silence where a back end is installed', async () => {
   const { backend, devices, notices } = await chooseGpu('auto', machine([cuda, vulkan], []))
   expect(backend).toBeUndefined()
   expect(devices).toEqual([])

@@ -54,12 +54,12 @@ test('a back end that fails says why, once', () => {
     system: 's',
     llama,
     gpus: [],
-    notices: ['The processor is used: no driver'],
+    notices: ['The CPU is used: no driver'],
     choice: { kind: 'cpu', name: 'A processor' },
     backends: [{ kind: 'cuda', state: 'fails', reason: 'no driver', devices: [] }],
   })
   expect(text.match(/no driver/g)).toHaveLength(1)
-  expect(text).toContain('Used by default: the processor, A processor.')
+  expect(text).toContain('Used by default: the CPU, A processor.')
 })
 
 test('where nothing runs, it says so', () => {
