@@ -63,7 +63,7 @@ export interface ToolCallEvent extends ToolCall {
   index: number
 }
 
-/** What was begun as a call and is none: broken JSON, an unknown tool, no end. */
+/** What was begun as a call and is none: broken JSON, an unknown tool, no end, arguments that do not fit its schema. */
 export interface InvalidToolCallPart {
   type: 'invalid-tool-call'
   raw: string

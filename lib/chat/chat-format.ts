@@ -79,15 +79,23 @@ export class ChatFormat {
 
   /**
    * Reads a reply; undefined where it is nothing but text. `callsOrText`: one that is either calls or text, as a schema
-   * demands.
+   * demands; `unmarkedCalls`: JSON at its start may be a call, for nothing else has asked for it.
    */
-  createReader({ calls, callsOrText }: { calls: boolean; callsOrText: boolean }): ReplyReader | undefined {
+  createReader({
+    calls,
+    ...how
+  }: {
+    calls: boolean
+    callsOrText: boolean
+    unmarkedCalls: boolean
+  }): ReplyReader | undefined {
     const { reasoning } = this
     const tools = calls ? this.tools : undefined
     if (tools === undefined && reasoning === undefined) return undefined
     return new ReplyReader({
       tools: tools?.definitions ?? false,
-      callsOrText,
+      check: (name, args) => tools?.check.get(name)?.(args),
+      ...how,
       syntax: this.toolFormat.syntax,
       reasoning: reasoning ?? false,
       reasoningOpen: this.opensReasoning,

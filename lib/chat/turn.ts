@@ -163,7 +163,9 @@ function askForReply(
   const grammar =
     options.grammar ?? (made === undefined ? undefined : { source: made.grammar, triggers: made.triggers })
   const start = round === 1 ? options.startWith : ''
-  const reply = new ReplyEvents(format.createReader({ calls: callsAllowed, callsOrText: responseFormat !== undefined }))
+  const callsOrText = responseFormat !== undefined
+  const unmarkedCalls = !callsOrText && options.grammar === undefined
+  const reply = new ReplyEvents(format.createReader({ calls: callsAllowed, callsOrText, unmarkedCalls }))
   const prompt = {
     tokens: numbers(tokens, start === '' ? [] : tokenizer.tokenize(start)),
     turns: Int32Array.from(turns),

@@ -1,4 +1,5 @@
 import { isObject, parseJson } from '../util/json.js'
+import { callKey } from './call-keys.js'
 import { JsonValue } from './json-value.js'
 import { afterSpace } from './marker-scanner.js'
 import type { PartialCall } from './partial-call.js'
@@ -7,7 +8,8 @@ type Expecting = 'object' | 'key' | 'colon' | 'value'
 
 /**
  * Reads a call that is a JSON object with a name and arguments, and passes on both as they come. Models write the keys
- * in one order or the other, call the arguments one thing or another, and some write them as JSON in a string.
+ * in one order or the other, call the arguments one thing or another, and some write them as JSON in a string, or the
+ * whole call as the `function` of an object.
  */
 export class CallObject {
   complete = false
@@ -17,6 +19,8 @@ export class CallObject {
   #expecting: Expecting = 'object'
   #key = ''
   #value = new JsonValue()
+  // The call itself, where the object holds it as one of its values.
+  #inner: CallObject | undefined
   // A value that has to be whole before it says something; undefined while its pieces are passed on.
   #collected: string[] | undefined
 
@@ -28,6 +32,10 @@ export class CallObject {
   read(text: string, from: number): number {
     let at = from
     while (at < text.length && !this.complete && !this.broken) {
+      if (this.#inner !== undefined) {
+        at = this.#readInner(text, at, this.#inner)
+        continue
+      }
       if (this.#inside) {
         at = this.#readValue(text, at)
         continue
@@ -60,8 +68,17 @@ export class CallObject {
         return at + 1
       case 'value':
         if (character === ',' || character === '}' || character === ']') break
-        this.#start(character === '{' && this.#isArguments ? undefined : [])
-        return at
+        switch (callKey(this.#key, character)) {
+          case 'wrapper':
+            this.#inner = new CallObject(this.#call)
+            return at
+          case 'arguments':
+            this.#start(character === '{' ? undefined : [])
+            return at
+          default:
+            this.#start([])
+            return at
+        }
     }
     this.broken = true
     return at
@@ -93,17 +110,23 @@ export class CallObject {
     return at
   }
 
-  get #isArguments(): boolean {
-    return this.#key === 'arguments' || this.#key === 'parameters'
+  #readInner(text: string, from: number, inner: CallObject): number {
+    const at = inner.read(text, from)
+    this.broken = inner.broken
+    if (inner.complete) {
+      this.#inner = undefined
+      this.#expecting = 'key'
+    }
+    return at
   }
 
   #take(text: string): void {
-    if (this.#isArguments) return this.#takeArguments(text)
-    if (this.#key !== 'name' && this.#key !== 'id') return
+    const kind = callKey(this.#key, text.charAt(0))
+    if (kind === 'arguments') return this.#takeArguments(text)
     const value = parseJson(text)?.value
     if (typeof value !== 'string') return
-    if (this.#key === 'name') this.#call.begin(value)
-    else this.#call.writtenId = value
+    if (kind === 'name') this.#call.begin(value)
+    else if (kind === 'id') this.#call.writtenId = value
   }
 
   #takeArguments(text: string): void {

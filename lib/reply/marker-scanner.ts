@@ -31,6 +31,10 @@ export class MarkerScanner {
     return found === null ? undefined : { start: found.index, end: found.index + found[0].length, marker: found[0] }
   }
 
+  isAt(text: string, at: number): boolean {
+    return this.#markers.some(marker => text.startsWith(marker, at))
+  }
+
   /** From where on the end of the text could be the start of a marker; the text's length if it couldn't. */
   hold(text: string, from: number): number {
     for (let at = Math.max(from, text.length - this.#maxLength + 1); at < text.length; at++) {

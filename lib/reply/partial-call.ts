@@ -5,6 +5,8 @@ import type { ReplyPart } from './reply-parts.js'
 /** What calls are read with. */
 export interface CallContext {
   readonly tools: ToolDefinitions
+  /** What is wrong with arguments that are a JSON object, as a sentence; undefined where nothing is. */
+  check(name: string, args: Record<string, unknown>): string | undefined
   emit(part: ReplyPart): void
   /** Numbers and names the next call. */
   next(): { index: number; id: string }
@@ -64,6 +66,8 @@ export class PartialCall {
     const parsed = this.failed ? undefined : parseJson(this.#arguments.join(''))
     if (parsed === undefined) this.fail('The call is not valid JSON.')
     if (parsed !== undefined && !isObject(parsed.value)) this.fail('The arguments of the call are no JSON object.')
+    const wrong = this.failed ? undefined : this.#context.check(this.name!, parsed!.value as Record<string, unknown>)
+    if (wrong !== undefined) this.fail(wrong)
     if (this.#failure !== undefined) {
       this.#context.emit({
         type: 'invalid-tool-call',

@@ -23,6 +23,13 @@ export interface ReplyReaderOptions {
   reasoningOpen?: boolean
   /** True for a reply that is either calls or text: marks of calls in the midst of text are text. */
   callsOrText?: boolean
+  /**
+   * False where JSON at the start of the reply is no call, for it is what was asked for; but for models that write their
+   * calls so. Default: true, unless `callsOrText`.
+   */
+  unmarkedCalls?: boolean
+  /** What is wrong with the arguments of a call: such a call is an invalid one. Default: nothing. */
+  check?: CallContext['check']
   /** Makes the ids of calls. Default: nine random letters and digits, which is the form that every template takes. */
   createId?: () => string
 }
@@ -39,7 +46,7 @@ export class ReplyReader {
   readonly #reasoning: ReasoningFormat | undefined
   readonly #reasoningEnd: MarkerScanner
   readonly #openings: MarkerScanner
-  readonly #bare: UnmarkedCallDetector | undefined
+  readonly #unmarked: UnmarkedCallDetector | undefined
   readonly #context: CallContext
   #parts: ReplyPart[] = []
   // What was pushed and not yet told apart.
@@ -55,7 +62,7 @@ export class ReplyReader {
   #fresh: boolean
   // White space at the start of the reasoning and after it is dropped.
   #skipSpace: boolean
-  #opened: string | undefined
+  #opened: { raw: string; syntax: CallSyntax } | undefined
   #calls: CallParser | undefined
 
   constructor(options: ReplyReaderOptions = {}) {
@@ -65,14 +72,19 @@ export class ReplyReader {
     this.#reasoning = options.reasoning === false ? undefined : (options.reasoning ?? thinkTags)
     this.#reasoningEnd = new MarkerScanner(this.#reasoning === undefined ? [] : [this.#reasoning.close])
     this.#openings = new MarkerScanner(names.length === 0 ? [] : [...this.#syntax.open, ...this.#syntax.ignored])
-    this.#bare = names.length > 0 && this.#syntax.bare ? new UnmarkedCallDetector(names) : undefined
     this.#callsOrText = options.callsOrText === true
+    const unmarked = options.unmarkedCalls ?? !this.#callsOrText
+    this.#unmarked =
+      names.length > 0 && (unmarked || this.#syntax.bare)
+        ? new UnmarkedCallDetector(names, { bareOnly: !unmarked })
+        : undefined
     this.#fresh = this.#looksAtStart
     this.#inReasoning = this.#skipSpace = options.reasoningOpen === true && this.#reasoning !== undefined
     const createId = options.createId ?? randomId
     let count = 0
     this.#context = {
       tools,
+      check: options.check ?? (() => undefined),
       emit: part => this.#emit(part),
       next: () => ({ index: count++, id: createId() }),
     }
@@ -125,7 +137,7 @@ export class ReplyReader {
   }
 
   get #looksAtStart(): boolean {
-    return this.#reasoning !== undefined || this.#bare !== undefined || this.#callsOrText
+    return this.#reasoning !== undefined || this.#unmarked !== undefined || this.#callsOrText
   }
 
   /**
@@ -143,10 +155,13 @@ export class ReplyReader {
       this.#inReasoning = this.#skipSpace = true
       return true
     }
-    if (this.#bare !== undefined && UnmarkedCallDetector.at(this.#rest, start) !== undefined) {
-      const kind = this.#bare.test(this.#rest, start)
-      if (kind === 'more' && !this.#final) return this.#waitAt(start)
-      if (kind === 'call') return this.#open(start, start)
+    if (this.#unmarked !== undefined && !this.#openings.isAt(this.#rest, start)) {
+      const found = this.#unmarked.test(this.#rest, start)
+      if (found === 'more' && !this.#final) return this.#waitAt(start)
+      if (typeof found === 'object') {
+        const { close = this.#syntax.close } = found
+        return this.#open(start, found.start, { ...this.#syntax, body: 'json', close })
+      }
     }
     if (this.#callsOrText) {
       if (!this.#final && this.#openings.hold(this.#rest, start) === start) return this.#waitAt(start)
@@ -166,24 +181,24 @@ export class ReplyReader {
     return true
   }
 
-  /** A call begins, with a mark from `start` to `end`. */
-  #open(start: number, end: number): boolean {
+  /** A call begins, with what opens it from `start` to `end`. */
+  #open(start: number, end: number, syntax = this.#syntax): boolean {
     this.#say('text', this.#beforeSpace(start))
-    this.#opened = this.#rest.slice(this.#at, end)
+    this.#opened = { raw: this.#rest.slice(this.#at, end), syntax }
     this.#at = end
     return true
   }
 
-  #openCalls(opened: string): boolean {
+  #openCalls({ raw: opened, syntax }: { raw: string; syntax: CallSyntax }): boolean {
     const next = afterSpace(this.#rest, this.#at)
     const raw = opened + this.#rest.slice(this.#at, next)
     this.#at = next
     if (next === this.#rest.length && !this.#final) {
-      this.#opened = raw
+      this.#opened = { raw, syntax }
       return false
     }
     this.#opened = undefined
-    this.#calls = openParser(this.#context, this.#syntax, raw, this.#rest.charAt(next))
+    this.#calls = openParser(this.#context, syntax, raw, this.#rest.charAt(next))
     return true
   }
 

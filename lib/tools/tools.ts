@@ -3,7 +3,8 @@ import { checkObject, describe, invalid, reading, type Schemas } from '../option
 import { callback, text } from '../options/kinds.js'
 import { plainJson } from '../structured/json-schema/snapshot.js'
 import { promptSchema, type ReadSchema, readSchema, type StandardSchema } from '../structured/schema.js'
-import type { JsonSchema, ToolDefinitions } from './tool-definitions.js'
+import { type ArgumentCheck, argumentCheck } from './argument-check.js'
+import { type JsonSchema, parametersOf, type ToolDefinitions } from './tool-definitions.js'
 
 /** A tool that the model may call. */
 export interface Tool<Arguments = any> {
@@ -39,6 +40,8 @@ export interface ParsedTools {
   /** The names of those whose schema is a library's. */
   ofLibrary: Set<string>
   execute: Map<string, NonNullable<Tool['execute']>>
+  /** For each tool whose arguments no library checks when it is run. */
+  check: Map<string, ArgumentCheck>
   validate: Map<string, NonNullable<ReadSchema['validate']>>
 }
 
@@ -68,6 +71,7 @@ export function parseTools(given: unknown, call: string): ParsedTools | undefine
     forPrompt: {},
     ofLibrary: new Set(),
     execute: new Map(),
+    check: new Map(),
     validate: new Map(),
   }
   const definitions: Record<string, { description?: string; parameters?: JsonSchema }> = Object.create(null)
@@ -95,6 +99,8 @@ export function parseTools(given: unknown, call: string): ParsedTools | undefine
     if (read?.ofLibrary === true) parsed.ofLibrary.add(name)
     if (execute !== undefined) parsed.execute.set(name, execute)
     if (read?.validate !== undefined) parsed.validate.set(name, read.validate)
+    if (read?.validate === undefined || execute === undefined)
+      parsed.check.set(name, argumentCheck(parametersOf(definitions[name])))
   }
   return { ...parsed, definitions, forPrompt }
 }

@@ -130,6 +130,21 @@ describe('tools', () => {
     expect(events.at(-1)).toMatchObject({ reason: 'end' })
   })
 
+  test('whose arguments do not fit the schema are not run, in whatever form they are written', async () => {
+    const wrong = '{"name":"weather","parameters":{"city":7}}'
+    const replies = [`<tool_call>${wrong}</tool_call>`, call('weather', { city: 'Oslo' }), 'Sun.']
+    const { model, native } = fakeModel({ chatTemplate: template }, {}, ...replies)
+    const asked: unknown[] = []
+    const chat = model.createChat({ tools: weather(args => asked.push(args)) })
+    const events = await read(chat.stream('Weather?'))
+    expect(events.find(({ type }) => type === 'invalid-tool-call')).toMatchObject({
+      name: 'weather',
+      reason: expect.stringContaining('city: '),
+    })
+    expect(native.opened[0]!.text).toMatch(/<tool_response>\nError: The arguments are not as they must be. city: /)
+    expect(asked).toEqual([{ city: 'Oslo' }])
+  })
+
   test('go no more rounds than they may', async () => {
     const { model } = fakeModel({ chatTemplate: template }, {}, call('weather', { city: 'Oslo' }))
     let runs = 0

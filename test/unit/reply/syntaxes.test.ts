@@ -74,8 +74,6 @@ describe('llama3', () => {
     '{"name": "other", "parameters": {}}',
     '{"name": ["now"]}',
     `Like so: ${call}`,
-    `{"parameters": {}, "name": "now"}`,
-    `{${' '.repeat(100)}"name": "now"}`,
     '{name: now}',
   ])('%s is text', reply => {
     expect(readLlama(reply)).toEqual([{ type: 'text', text: reply }])
