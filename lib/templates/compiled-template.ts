@@ -1,7 +1,7 @@
 import { parse, tokenize } from '@huggingface/jinja'
 import { StreamingLLMError } from '../errors.js'
 import type { TemplateMessage } from '../messages.js'
-import type { TreeNode } from './jinja-runtime.js'
+import type { Scope, TreeNode } from './jinja-runtime.js'
 import { MeteredInterpreter } from './metered-interpreter.js'
 import { globals } from './template-globals.js'
 import { comparedLiterals } from './template-literals.js'
@@ -120,7 +120,7 @@ export class CompiledTemplate {
       const scope = globals(budget)
       for (const [name, value] of Object.entries({ ...items, messages, add_generation_prompt: addGenerationPrompt }))
         scope.set(name, value)
-      return new MeteredInterpreter(scope, budget).run(this.#program).value as string
+      return new MeteredInterpreter(scope as unknown as Scope, budget).run(this.#program).value as string
     } catch (error) {
       throw failed('render', error)
     } finally {

@@ -1,35 +1,38 @@
-import type { Environment } from '@huggingface/jinja'
 import {
   BaseInterpreter,
   type BinaryNode,
+  BooleanValue,
+  type CallNode,
   type FilterCall,
   type ForNode,
   FunctionValue,
+  IntegerValue,
   isArray,
   isFunction,
   isMapping,
   isString,
+  isTrue,
   type MemberNode,
+  newScope,
+  ObjectValue,
+  type Scope,
   StringValue,
+  type TestNode,
   type TreeNode,
+  UndefinedValue,
   type Value,
 } from './jinja-runtime.js'
-import {
-  elementSteps,
-  lengthOf,
-  listSteps,
-  methodSteps,
-  searchSteps,
-  sortSteps,
-  spendEquality,
-  spendIndenting,
-  spendJoining,
-  spendReplacing,
-  spendSplitting,
-  spendWriting,
-  textAt,
-  textSteps,
-} from './value-work.js'
+import { Arguments } from './python/arguments.js'
+import { keyOf, keySteps } from './python/compare.js'
+import { filterOf } from './python/filters.js'
+import { iterated } from './python/iterate.js'
+import { assign, loopValue } from './python/loops.js'
+import { itemOf, methodOf } from './python/members.js'
+import { operated } from './python/operators.js'
+import { tests } from './python/tests.js'
+import { typeName } from './python/types.js'
+import { written } from './python/write.js'
+import { elementSteps, lengthOf, listSteps, methodSteps, textSteps } from './value-work.js'
 import type { WorkBudget } from './work-budget.js'
 
 /** A node whose value is known: an operand that was looked at before jinja's own code gets it. */
@@ -39,6 +42,15 @@ class Known implements TreeNode {
   constructor(readonly known: Value) {}
 }
 
+/** Thrown where a template leaves a loop or goes on with it; `text` is what the round has written so far. */
+class LoopJump extends Error {
+  text = ''
+
+  constructor(readonly ends: boolean) {
+    super('A loop is left outside of any.')
+  }
+}
+
 /** An exception, with all that it costs. */
 const jumpSteps = 20
 /** Scopes and variables that each round of a loop makes. */
@@ -46,57 +58,68 @@ const roundSteps = 8
 /** Levels of scopes in which one step looks for a variable. */
 const scopesPerStep = 16
 
+/** Nodes that say nothing themselves: what they give is not written. */
+const statements = new Set(['Set', 'Macro', 'Comment'])
+
 /**
- * Jinja's interpreter, where each node costs steps of a budget, and each operation what it costs by the size of what it
- * is given, before it is done. So a template ends after the same work on every machine, and builds nothing of a size
- * that would end the process.
+ * Jinja's interpreter with Python's meaning of operators, filters, tests and methods, where each node costs steps of a
+ * budget, and each operation what it costs by the size of what it is given, before it is done. So a template ends after
+ * the same work on every machine, and builds nothing of a size that would end the process.
  */
 export class MeteredInterpreter extends BaseInterpreter {
   readonly #budget: WorkBudget
 
-  constructor(scope: Environment, budget: WorkBudget) {
+  constructor(scope: Scope, budget: WorkBudget) {
     super(scope)
     this.#budget = budget
   }
 
-  override evaluate(node: TreeNode | undefined, scope: Environment): Value {
+  override evaluate(node: TreeNode | undefined, scope: Scope): Value {
     if (node instanceof Known) return node.known
-    this.#budget.spend(node?.type === 'Break' || node?.type === 'Continue' ? jumpSteps : 1)
-    const value: Value | undefined = super.evaluate(
-      node?.type === 'ObjectLiteral' ? this.#knownEntries(node, scope) : node,
-      scope,
-    )
-    // What there is none of, such as the first of an empty list, is undefined to a template, and not to us.
-    return value ?? super.evaluate(undefined, scope)
+    if (node?.type === 'Break' || node?.type === 'Continue') {
+      this.#budget.spend(jumpSteps)
+      throw new LoopJump(node.type === 'Break')
+    }
+    this.#budget.spend(1)
+    return node?.type === 'ObjectLiteral' ? this.#evaluateMapping(node, scope) : super.evaluate(node, scope)
   }
 
-  /** Keys are hashed. */
-  #knownEntries(node: TreeNode, scope: Environment): TreeNode {
-    const entries = [...(node as TreeNode & { value: Map<TreeNode, TreeNode> }).value].map(([key, value]) => {
-      const known = this.evaluate(key, scope)
-      this.#budget.spend(textSteps(lengthOf(known)))
-      return [new Known(known), new Known(this.evaluate(value, scope))] as const
+  #evaluateMapping(node: TreeNode, scope: Scope): Value {
+    const entries = [...(node as TreeNode & { value: Map<TreeNode, TreeNode> }).value].map(([keyNode, value]) => {
+      const keyValue = this.evaluate(keyNode, scope)
+      const key = keyOf(keyValue)
+      if (key === undefined) throw new Error(`${typeName(keyValue)} cannot be a key.`)
+      this.#budget.spend(keySteps(key))
+      return [key, this.evaluate(value, scope)] as const
     })
-    return { type: node.type, value: new Map(entries) } as TreeNode
+    return new ObjectValue(new Map(entries))
   }
 
-  override evaluateBlock(nodes: readonly TreeNode[], scope: Environment): Value {
+  override evaluateBlock(nodes: readonly TreeNode[], scope: Scope): Value {
     let text = ''
     for (const node of nodes) {
-      const value = this.evaluate(node, scope)
-      if (value.type === 'NullValue' || value.type === 'UndefinedValue') continue
-      if (isArray(value) || isMapping(value)) spendWriting(this.#budget, value)
-      text += value.toString()
+      let value: Value
+      try {
+        value = this.evaluate(node, scope)
+      } catch (error) {
+        if (error instanceof LoopJump) {
+          this.#budget.fit(text.length + error.text.length)
+          error.text = text + error.text
+        }
+        throw error
+      }
+      if (statements.has(node.type)) continue
+      text += written(this.#budget, value)
       this.#budget.fit(text.length)
     }
     return new StringValue(text)
   }
 
-  override evaluateIdentifier(node: TreeNode & { value: string }, scope: Environment): Value {
+  override evaluateIdentifier(node: TreeNode & { value: string }, scope: Scope): Value {
     const name = node.value
     let depth = 0
-    for (let each: Environment | undefined = scope; each !== undefined; each = each.parent) {
-      const value = each.variables.get(name) as Value | undefined
+    for (let each: Scope | undefined = scope; each !== undefined; each = each.parent) {
+      const value = each.variables.get(name)
       this.#budget.spend(depth++ / scopesPerStep)
       if (value === undefined) continue
       // Each scope has its own function `namespace`, which takes texts of two characters for pairs.
@@ -104,7 +127,7 @@ export class MeteredInterpreter extends BaseInterpreter {
         ? this.#metered(value, args => this.#spendNamespace(args))
         : value
     }
-    return super.evaluate(undefined, scope)
+    return new UndefinedValue()
   }
 
   #spendNamespace([source]: readonly Value[]): void {
@@ -118,7 +141,7 @@ export class MeteredInterpreter extends BaseInterpreter {
 
   /** The function, which costs something before each call. */
   #metered(
-    original: Value & { value: (args: Value[], scope: Environment) => Value },
+    original: Value & { value: (args: Value[], scope: Scope) => Value },
     spend: (args: readonly Value[]) => void,
   ): Value {
     return new FunctionValue((args, scope) => {
@@ -127,45 +150,22 @@ export class MeteredInterpreter extends BaseInterpreter {
     })
   }
 
-  override evaluateBinaryExpression(node: BinaryNode, scope: Environment): Value {
+  override evaluateBinaryExpression(node: BinaryNode, scope: Scope): Value {
     const operator = node.operator.value
     // The second operand may not be wanted.
     if (operator === 'and' || operator === 'or') return super.evaluateBinaryExpression(node, scope)
     const left = this.evaluate(node.left, scope)
     const right = this.evaluate(node.right, scope)
-    this.#spendOperator(operator, left, right)
-    return super.evaluateBinaryExpression(
-      { type: node.type, operator: node.operator, left: new Known(left), right: new Known(right) },
-      scope,
+    return (
+      operated(this.#budget, operator, left, right) ??
+      super.evaluateBinaryExpression(
+        { type: node.type, operator: node.operator, left: new Known(left), right: new Known(right) },
+        scope,
+      )
     )
   }
 
-  #spendOperator(operator: string, left: Value, right: Value): void {
-    const budget = this.#budget
-    switch (operator) {
-      case '==':
-      case '!=':
-        return spendEquality(budget, left, right)
-      case '+':
-        if (isArray(left) && isArray(right)) return budget.spend(listSteps(left.value.length + right.value.length))
-        return this.#spendConcatenation(left, right)
-      case '~':
-        return this.#spendConcatenation(left, right)
-      case 'in':
-      case 'not in':
-        if (isArray(right)) budget.spend(right.value.length * (1 + textSteps(lengthOf(left))))
-        else if (isString(left) && isString(right)) budget.spend(searchSteps(right.value, left.value))
-        else budget.spend(textSteps(lengthOf(left)))
-    }
-  }
-
-  /** Texts are joined without being copied; lists are written. */
-  #spendConcatenation(left: Value, right: Value): void {
-    for (const value of [left, right]) if (isArray(value)) spendWriting(this.#budget, value)
-    this.#budget.fit(lengthOf(left) + lengthOf(right))
-  }
-
-  override evaluateArguments(nodes: readonly TreeNode[], scope: Environment): [Value[], Map<string, Value>] {
+  override evaluateArguments(nodes: readonly TreeNode[], scope: Scope): [Value[], Map<string, Value>] {
     const given = super.evaluateArguments(nodes, scope)
     this.#budget.spend(given[0].length + given[1].size)
     return given
@@ -176,197 +176,130 @@ export class MeteredInterpreter extends BaseInterpreter {
     parameters: readonly TreeNode[],
     special: ReadonlySet<string>,
     args: Value[],
-    scope: Environment,
+    scope: Scope,
   ): void {
     this.#budget.spend(parameters.length + args.length)
     super.bindMacroArguments(name, parameters, special, args, scope)
   }
 
-  override evaluateMacro(node: TreeNode, scope: Environment): Value {
+  override evaluateMacro(node: TreeNode, scope: Scope): Value {
     this.#budget.spend(2 * treeSize(node))
     return super.evaluateMacro(node, scope)
   }
 
-  override evaluateCallStatement(node: TreeNode, scope: Environment): Value {
+  override evaluateCallStatement(node: TreeNode, scope: Scope): Value {
     this.#budget.spend(2 * treeSize(node))
     return super.evaluateCallStatement(node, scope)
   }
 
-  override evaluateFor(node: ForNode, scope: Environment): Value {
-    const { iterable } = node
-    const lhs = iterable.type === 'SelectExpression' ? iterable.lhs : undefined
-    const items = this.evaluate(lhs ?? iterable, scope)
-    this.#budget.spend(roundSteps * (isArray(items) ? items.value.length : isMapping(items) ? items.value.size : 0))
-    const known = new Known(items)
-    const text = super.evaluateFor(
-      { ...node, iterable: lhs === undefined ? known : ({ ...iterable, lhs: known } as TreeNode) },
-      scope,
-    )
-    this.#budget.fit(lengthOf(text))
-    return text
+  /** Variables that are set in a round are not there in the next one. */
+  override evaluateFor(node: ForNode, scope: Scope): Value {
+    const { iterable, loopvar, body, defaultBlock } = node
+    const condition = iterable.type === 'SelectExpression' ? iterable.test : undefined
+    const source = this.evaluate(condition === undefined ? iterable : iterable.lhs, scope)
+    const all = iterated(this.#budget, source)
+    this.#budget.spend(roundSteps * all.length)
+    const items =
+      condition === undefined
+        ? all
+        : all.filter(item => isTrue(this.evaluate(condition, this.#round(loopvar, item, scope))))
+    let text = ''
+    // What follows `else` is written where no round came to its end.
+    let isDone = false
+    for (const [i, item] of items.entries()) {
+      const round = this.#round(loopvar, item, scope)
+      round.setVariable('loop', loopValue(items, i))
+      try {
+        text += (this.evaluateBlock(body, round) as Value & { value: string }).value
+        isDone = true
+      } catch (error) {
+        if (!(error instanceof LoopJump)) throw error
+        text += error.text
+        if (error.ends) break
+      } finally {
+        this.#budget.fit(text.length)
+      }
+    }
+    if (!isDone) text += (this.evaluateBlock(defaultBlock, scope) as Value & { value: string }).value
+    this.#budget.fit(text.length)
+    return new StringValue(text)
   }
 
-  override evaluateTestExpression(node: TreeNode & { operand: TreeNode }, scope: Environment): Value {
-    const operand = this.evaluate(node.operand, scope)
-    this.#budget.spend(textSteps(lengthOf(operand)))
-    return super.evaluateTestExpression({ ...node, operand: new Known(operand) }, scope)
+  #round(loopvar: ForNode['loopvar'], item: Value, scope: Scope): Scope {
+    const round = newScope(scope)
+    assign(this.#budget, loopvar, item, round)
+    return round
   }
 
-  override evaluateSliceExpression(object: Value, node: TreeNode, scope: Environment): Value {
+  override evaluateTestExpression(node: TestNode, scope: Scope): Value {
+    const test = tests.get(node.test.value)
+    if (test === undefined) throw new Error(`There is no test ${node.test.value}.`)
+    return new BooleanValue(test(this.evaluate(node.operand, scope), undefined, this.#budget) !== node.negate)
+  }
+
+  override evaluateSliceExpression(object: Value, node: TreeNode, scope: Scope): Value {
     // Of a text all characters become texts of their own first.
     this.#budget.spend(isArray(object) ? listSteps(object.value.length) : lengthOf(object))
     return super.evaluateSliceExpression(object, node, scope)
   }
 
-  override evaluateMemberExpression(node: MemberNode, scope: Environment): Value {
+  /** `x.items` is the method, and `x['items']` what lies under that key, where there is both. */
+  override evaluateMemberExpression(node: MemberNode, scope: Scope): Value {
     const object = this.evaluate(node.object, scope)
-    const known = new Known(object)
     if (node.computed && node.property.type === 'SliceExpression') {
-      return super.evaluateMemberExpression({ ...node, object: known }, scope)
+      return super.evaluateMemberExpression({ ...node, object: new Known(object) }, scope)
     }
-    const property = node.computed ? this.evaluate(node.property, scope) : undefined
-    this.#budget.spend(textSteps(lengthOf(property)))
-    // A character of a text that was joined: the text is put together first.
-    if (property === undefined || isString(property)) this.#budget.spend(isString(object) ? methodSteps : 1)
-    else this.#budget.spend(textSteps(lengthOf(object)))
-    const member = super.evaluateMemberExpression(
-      {
-        type: node.type,
-        object: known,
-        computed: node.computed,
-        property: property === undefined ? node.property : new Known(property),
-      },
-      scope,
-    )
-    if (!isFunction(member)) return member
-    const name = String(property === undefined ? node.property.value : property.value)
-    return this.#metered(member, args => this.#spendMethod(object, name, args))
-  }
-
-  /** What a method costs, or a filter of the same name. */
-  #spendMethod(object: Value, name: string, args: readonly Value[]): void {
     const budget = this.#budget
-    if (isMapping(object)) {
-      if (name === 'get') return budget.spend(textSteps(lengthOf(args[0])))
-      if (name !== 'dictsort') return budget.spend(elementSteps(object.value.size))
-      let characters = 0
-      for (const [key, value] of object.value) characters += key.length + lengthOf(value)
-      return budget.spend(elementSteps(object.value.size) + sortSteps(object.value.size, characters))
+    budget.spend(methodSteps)
+    if (node.computed) {
+      const wanted = this.evaluate(node.property, scope)
+      const found = itemOf(budget, object, wanted)
+      if (found !== undefined) return found
+      return (isString(wanted) ? methodOf(budget, object, wanted.value) : undefined) ?? new UndefinedValue()
     }
-    if (!isString(object)) return
-    const text = object.value
-    const [first, second] = args
-    if (name === 'split')
-      return spendSplitting(budget, text, first !== undefined && isString(first) ? first.value : undefined)
-    if (name === 'replace' && first !== undefined && second !== undefined && isString(first) && isString(second)) {
-      return spendReplacing(budget, text, first.value, second.value)
-    }
-    budget.spend(textSteps(text.length * (name === 'title' ? 8 : 1)))
-    if (first !== undefined && isArray(first))
-      for (const each of first.value) budget.spend(1 + textSteps(lengthOf(each)))
-    else budget.spend(textSteps(lengthOf(first)))
+    const name = String(node.property.value)
+    const wanted =
+      typeof node.property.value === 'number' ? new IntegerValue(node.property.value) : new StringValue(name)
+    return methodOf(budget, object, name) ?? itemOf(budget, object, wanted) ?? new UndefinedValue()
   }
 
-  override applyFilter(operand: Value, filter: FilterCall, scope: Environment): Value {
+  /** As jinja does it, but for the error, which names what is called. */
+  override evaluateCallExpression(node: CallNode, scope: Scope): Value {
+    const callee = this.evaluate(node.callee, scope)
+    if (!isFunction(callee)) {
+      throw new Error(`It calls ${sourceOf(node.callee)}, which is ${typeName(callee)} and no function`)
+    }
+    return super.evaluateCallExpression({ ...node, callee: new Known(callee) } as CallNode, scope)
+  }
+
+  override applyFilter(operand: Value, filter: FilterCall, scope: Scope): Value {
     this.#budget.spend(1)
-    if (filter.type !== 'CallExpression') {
-      this.#spendFilter(operand, String(filter.value), [], new Map())
-      return super.applyFilter(operand, filter, scope)
-    }
-    const name = String(filter.callee?.value)
-    // These two want their arguments as they stand in the source.
-    if (name === 'selectattr' || name === 'rejectattr') {
-      this.#spendSelecting(operand, filter.args?.[0])
-      return super.applyFilter(operand, filter, scope)
-    }
+    if (filter.type !== 'CallExpression') return this.#filter(operand, new Arguments(String(filter.value), []))
     const [args, named] = this.evaluateArguments(filter.args ?? [], scope)
-    this.#spendFilter(operand, name, args, named)
-    const known = [
-      ...args.map(each => new Known(each)),
-      ...[...named].map(([key, value]) => ({
-        type: 'KeywordArgumentExpression',
-        key: { value: key },
-        value: new Known(value),
-      })),
-    ]
-    return super.applyFilter(operand, { ...filter, args: known } as FilterCall, scope)
+    return this.#filter(operand, new Arguments(String(filter.callee?.value), args, named))
   }
 
-  #spendSelecting(operand: Value, attribute: (TreeNode & { value?: unknown }) | undefined): void {
-    if (!isArray(operand)) return
-    const path = String(attribute?.value)
-    for (const item of operand.value)
-      this.#budget.spend(2 + textSteps(isMapping(item) ? lengthOf(item.value.get(path)) : 0))
+  #filter(operand: Value, args: Arguments): Value {
+    const filter = filterOf(args.callee)
+    if (filter === undefined) throw new Error(`There is no filter ${args.callee}`)
+    return filter(operand, args, this.#budget, (name, value, list) => {
+      this.#budget.spend(2)
+      return this.#filter(value, new Arguments(name, list))
+    })
   }
+}
 
-  #spendFilter(operand: Value, name: string, args: readonly Value[], named: ReadonlyMap<string, Value>): void {
-    const budget = this.#budget
-    if (name === 'tojson') return this.#spendJson(operand, named)
-    if (isString(operand)) {
-      if (name === 'indent') return spendIndenting(budget, operand.value, numberOf(args[0] ?? named.get('width')) ?? 4)
-      if (name === 'join' && (args.length > 0 || named.size > 0)) {
-        const separator = lengthOf(args[0] ?? named.get('separator'))
-        budget.fit(operand.value.length * (1 + separator))
-        return budget.spend(operand.value.length * (1 + textSteps(1 + separator)))
-      }
-      return this.#spendMethod(operand, name, args)
-    }
-    if (isMapping(operand)) return this.#spendMethod(operand, name, args)
-    if (!isArray(operand)) return
-    const items = operand.value
-    switch (name) {
-      case 'join': {
-        const separator = args[0] ?? named.get('separator')
-        return spendJoining(budget, items, separator !== undefined && isString(separator) ? separator.value : '')
-      }
-      case 'string':
-        return spendWriting(budget, operand)
-      case 'sort': {
-        const attribute = args[2] ?? named.get('attribute')
-        const path = attribute === undefined ? undefined : String(attribute.value)
-        let characters = 0
-        for (const item of items) {
-          budget.spend(textSteps(8 * (path?.length ?? 0)))
-          characters += path === undefined ? lengthOf(item) : path.length + textAt(item, path).length
-        }
-        return budget.spend(listSteps(items.length) + sortSteps(items.length, characters))
-      }
-      case 'map':
-        return budget.spend(items.length * (2 + textSteps(8 * lengthOf(named.get('attribute')))))
-      case 'unique':
-        for (const item of items) budget.spend(2 + textSteps(lengthOf(item)))
-        return
-      case 'reverse':
-        budget.spend(listSteps(items.length))
-    }
-  }
-
-  #spendJson(value: Value, named: ReadonlyMap<string, Value>): void {
-    const separators = named.get('separators')
-    const ownSeparators =
-      separators !== undefined && isArray(separators) ? Math.max(4, ...separators.value.slice(0, 2).map(lengthOf)) : 4
-    const layout = {
-      indent: Math.max(0, numberOf(named.get('indent')) ?? 0),
-      separators: ownSeparators,
-      escaped: named.get('ensure_ascii')?.value === true ? 6 : 1,
-    }
-    spendWriting(this.#budget, value, layout)
-    if (named.get('sort_keys')?.value === true) this.#spendSorting(value)
-  }
-
-  /**
-   * Of the keys of all objects within. Called after what it costs to write them was spent, so there is an end to it.
-   */
-  #spendSorting(value: Value): void {
-    if (isArray(value)) for (const item of value.value) this.#spendSorting(item)
-    if (!isMapping(value)) return
-    let characters = 0
-    for (const [key, inner] of value.value) {
-      characters += key.length
-      this.#spendSorting(inner)
-    }
-    this.#budget.spend(4 * sortSteps(value.value.size, characters))
-  }
+/** What a callee looks like in a template's source, as far as it is names. */
+function sourceOf(node: TreeNode): string {
+  if (node.type === 'Identifier') return String((node as TreeNode & { value: unknown }).value)
+  if (node.type !== 'MemberExpression') return 'a value'
+  const { object, property, computed } = node as MemberNode
+  const name = String(property.value)
+  return computed
+    ? `${sourceOf(object)}[...]`
+    : object.type === 'Identifier'
+      ? `${sourceOf(object)}.${name}`
+      : `.${name}`
 }
 
 const treeSizes = new WeakMap<TreeNode, number>()
@@ -383,8 +316,4 @@ function countNodes(node: unknown): number {
   let count = 1
   for (const child of node instanceof Map ? [...node].flat() : Object.values(node)) count += countNodes(child)
   return count
-}
-
-function numberOf(value: Value | undefined): number | undefined {
-  return typeof value?.value === 'number' && !Number.isNaN(value.value) ? value.value : undefined
 }

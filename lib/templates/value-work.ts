@@ -1,4 +1,4 @@
-import { isArray, isMapping, isString, type Value } from './jinja-runtime.js'
+import { isArray, isMapping, isString, type Key, type Value } from './jinja-runtime.js'
 import type { WorkBudget } from './work-budget.js'
 
 // What jinja's operations cost by the sizes of the values that they are given. Each function spends it from a budget,
@@ -14,11 +14,18 @@ export const methodSteps = 16
 /** Of reading or writing so many characters once. */
 export const textSteps = (characters: number): number => characters / charactersPerStep
 
+/** Of looking at the characters of a text one by one, whether they are among others. */
+export const trimmingSteps = (text: string, characters = ''): number =>
+  textSteps(4 * text.length + 8 * characters.length)
+
 /** Of making a list of so many new values. */
 export const elementSteps = (count: number): number => count * stepsPerElement
 
 /** Of going through a list once, or copying it. */
 export const listSteps = (length: number): number => length / 4
+
+/** The characters of a key as text. */
+export const keyLength = (key: Key): number => (typeof key === 'string' ? key.length : 24)
 
 /** The characters of a value that is text, 0 for others. */
 export const lengthOf = (value: Value | undefined): number =>
@@ -74,26 +81,15 @@ export function spendWriting(
       return
     }
     for (const [key, inner] of each.value) {
-      write(item + separators + 2 + key.length * escaped, depth)
+      write(item + separators + 2 + keyLength(key) * escaped, depth)
       visit(inner, depth + 1)
     }
   }
   visit(value, 0)
 }
 
-/** Spends what it costs to put the values' texts together. */
-export function spendJoining(budget: WorkBudget, values: readonly Value[], separator: string): void {
-  let characters = 0
-  for (const value of values) {
-    if (isArray(value)) spendWriting(budget, value)
-    budget.fit((characters += separator.length + (isString(value) ? value.value.length : 24)))
-  }
-  budget.spend(values.length + textSteps(characters))
-}
-
 /** Spends what it costs to split a text; `separator` undefined: at white space. */
 export function spendSplitting(budget: WorkBudget, text: string, separator: string | undefined): void {
-  if (separator === '') return // refused by jinja
   if (separator !== undefined) budget.spend(searchSteps(text, separator))
   const max = Math.ceil(budget.left / stepsPerElement)
   budget.spend(textSteps(text.length))
@@ -121,23 +117,6 @@ export function spendIndenting(budget: WorkBudget, text: string, width: number):
   budget.spend(elementSteps(lines) + textSteps(characters))
 }
 
-/** Spends what it costs to tell whether two values are equal. */
-export function spendEquality(budget: WorkBudget, left: Value, right: Value): void {
-  if (isString(left) && isString(right)) {
-    if (left.value.length === right.value.length) budget.spend(textSteps(left.value.length))
-    return
-  }
-  // JavaScript makes a text of a list that is compared with a text or a number, and a number of a text.
-  for (const [value, other] of [
-    [left, right],
-    [right, left],
-  ] as const) {
-    if (typeof other.value === 'object') continue
-    if (isArray(value)) spendWriting(budget, value)
-    else if (typeof other.value !== 'string') budget.spend(textSteps(lengthOf(value)))
-  }
-}
-
 /** The number of occurrences one after the other, as far as `max`. */
 function countOccurrences(text: string, part: string, max: number): number {
   let count = 0
@@ -150,15 +129,4 @@ function countWords(text: string, max: number): number {
   let count = 0
   while (count < max && words.test(text)) count++
   return count
-}
-
-/** What lies at a path such as `function.name` within a value, as far as it is a text. */
-export function textAt(value: Value, path: string): string {
-  let at: Value | undefined = value
-  for (const part of path.split('.')) {
-    if (at !== undefined && isMapping(at)) at = at.value.get(part)
-    else if (at !== undefined && isArray(at)) at = at.value[Number.parseInt(part, 10)]
-    else return ''
-  }
-  return at !== undefined && isString(at) ? at.value : ''
 }

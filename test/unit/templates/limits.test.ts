@@ -34,7 +34,7 @@ test('what there is none of is undefined, as for others', () => {
     "{% set system = messages | selectattr('role', 'equalto', 'system') | list | first %}{% if system %}S{% else %}none{% endif %}" +
     "{{ [] | first }}{{ [] | last }}{{ ([] | first) is defined }}{{ [] | first | default('d') }}"
   expect(piecesText(new ChatTemplate(source, { specialTokens }).render([{ role: 'user', content: 'x' }], true))).toBe(
-    'nonefalsed',
+    'noneFalsed',
   )
 })
 
@@ -94,6 +94,8 @@ describe('hostile templates', () => {
   const manyNames = (count: number, name: (i: number) => string) =>
     Array.from({ length: count }, (_, i) => name(i)).join(',')
 
+  const tools_of = Object.fromEntries(Array.from({ length: 50 }, (_, i) => [`k${i}`, i]))
+
   test.each([
     ['loops in loops', '{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}'],
     ['a huge range', '{% for a in range(1000000000) %}{% endfor %}'],
@@ -135,7 +137,65 @@ describe('hostile templates', () => {
     ['lists in lists as text', `${nested(20)}{{ ns.l | string }}`],
     ['lists in lists joined to a text', `${nested(20)}{{ (ns.l ~ "") | length }}`],
     ['lists in lists added to a text', `${nested(20)}{{ (ns.l + "") | length }}`],
-    ['lists in lists compared with a text', `${nested(20)}{{ ns.l == "x" }}`],
+    ['lists in lists compared with others', `${nested(20)}{% set a = ns.l %}${nested(20)}{{ a == ns.l }}`],
+    ['lists in lists put in order', `${nested(20)}{% set a = ns.l %}${nested(20)}{{ a < ns.l }}`],
+    ['a text many times', '{{ ("ab" * 100000000) | length }}'],
+    ['a list many times', '{{ ([1] * 100000000) | length }}'],
+    ['filled up to much', '{{ "a".ljust(100000000) | length }}{{ "a".zfill(100000000) }}'],
+    ['filled up again and again', '{% for i in range(90000) %}{% set x = "a".center(100000) %}{% endfor %}'],
+    ['formatting with much', `${doubled('"{0}"', 15)}{{ ns.s.format(ns.s) | length }}`],
+    ['formatting again and again', `${doubled('"{0}"', 14)}{% for i in range(90) %}{{ ns.s.format("") }}{% endfor %}`],
+    ['lists in lists formatted', `${nested(20)}{{ "{}".format(ns.l) | length }}`],
+    ['writing what is escaped', `${doubled('"\x01"', 18)}{{ [ns.s] | string | length }}`],
+    [
+      'a mapping written within others',
+      `{% set ns = namespace(l={1: 2}) %}{% for i in range(40) %}{% set ns.l = {1: ns.l, 2: ns.l} %}{% endfor %}{{ ns.l }}`,
+    ],
+    ['stripping many characters', `${doubled('"x"', 18)}{% for i in range(9) %}{{ ns.s.strip(ns.s) }}{% endfor %}`],
+    ['trimming over and over', `${doubled('" "', 19)}{% for i in range(1000) %}{{ ns.s | trim }}{% endfor %}`],
+    [
+      'splitting from the end',
+      `${doubled('"x,"', 18)}{% for i in range(9) %}{{ ns.s.rsplit(",", 1) | length }}{% endfor %}`,
+    ],
+    ['lines of much', `${doubled('"\n"', 19)}{{ ns.s.splitlines() | length }}`],
+    [
+      'counting what is everywhere',
+      `${doubled('"x"', 19)}{% for i in range(9000) %}{{ ns.s.count("xy") }}{% endfor %}`,
+    ],
+    ['joining by a method', `${doubled('"x"', 15)}{{ ns.s.join(range(9000)) | length }}`],
+    [
+      'looping through a long text',
+      `${doubled('"x"', 19)}{% for i in range(9) %}{% for c in ns.s %}{% endfor %}{% endfor %}`,
+    ],
+    ['the last of a long text', `${doubled('"x"', 19)}{% for i in range(9000) %}{{ ns.s | last }}{% endfor %}`],
+    ['lists within a list made unique', `{% for i in range(900) %}{{ range(900) | map("list") }}{% endfor %}`],
+    [
+      'unique lists',
+      `{% set ns = namespace(l=[]) %}{% for i in range(5000) %}{% set ns.l = ns.l + [[i]] %}{% endfor %}{{ ns.l | unique | length }}`,
+    ],
+    ['mapping over and over', '{% for i in range(9000) %}{{ range(900) | map("string") | list | length }}{% endfor %}'],
+    [
+      'selecting over and over',
+      '{% for i in range(9000) %}{{ range(900) | select("gt", 5) | list | length }}{% endfor %}',
+    ],
+    ['adding up over and over', '{% for i in range(9000) %}{{ range(900) | sum }}{% endfor %}'],
+    [
+      'the least of long texts',
+      `${doubled('"x"', 19)}{% for i in range(9000) %}{{ [ns.s, ns.s ~ i] | min | length }}{% endfor %}`,
+    ],
+    ['counting words', `${doubled('"x "', 18)}{% for i in range(900) %}{{ ns.s | wordcount }}{% endfor %}`],
+    [
+      'pairs of large mappings',
+      '{% for i in range(90000) %}{{ tools_of.items() | length }}{% for k in tools_of %}{% endfor %}{% endfor %}',
+    ],
+    [
+      'a filter by a filter by a filter',
+      `{{ messages | map("map", "map", "map") | list }}{% for i in range(900000) %}{{ [i] | map("abs") }}{% endfor %}`,
+    ],
+    [
+      'text that is kept when a loop is left',
+      `${doubled('"x"', 19)}{% for i in range(9) %}{{ ns.s }}{% continue %}{% endfor %}`,
+    ],
     ['lists in lists joined', `${nested(20)}{{ ns.l | join(", ") | length }}`],
     ['JSON of itself', '{% set ns = namespace() %}{% set ns.ns = ns %}{{ ns | tojson }}'],
     ['raising lists in lists', `${nested(20)}{{ raise_exception(ns.l) }}`],
@@ -176,7 +236,9 @@ describe('hostile templates', () => {
     ['jumps over and over', '{% for i in range(90000) %}{% for j in [1] %}{% break %}{% endfor %}{% endfor %}'],
   ])('%s', (_, source) => {
     // No time is measured: what is counted comes to the same on every machine.
-    expect(failure(rendering(source)).message).toMatch(/failed to render: .*`chatTemplate`/)
+    expect(failure(rendering(source, { variables: { tools_of } })).message).toMatch(
+      /failed to render: .*`chatTemplate`/,
+    )
   })
 
   test('says what was too much', () => {
@@ -240,6 +302,28 @@ describe('hostile templates', () => {
     }
   })
 
+  test.each([
+    ['"{0.constructor}".format("x")'],
+    ['"{0[a]}".format({"a": 1})'],
+    ['"{:>99999999}".format("x")'],
+    ['messages | constructor'],
+    ['messages | toString'],
+    ['messages | map("constructor") | list'],
+    ['messages | map("__proto__") | list'],
+    ['messages | select("constructor") | list'],
+    ['messages | selectattr("role", "valueOf") | list'],
+    ['messages is hasOwnProperty'],
+  ])('JavaScript is not in reach by names either: %s', expression => {
+    expect(failure(rendering(`{{ ${expression} }}`)).message).toMatch(/failed to render: .*`chatTemplate`/)
+  })
+
+  test('what is named as JavaScript names its own is a key as any other', () => {
+    const source =
+      '{% set m = {"constructor": 1, "__proto__": 2} %}{{ m.constructor }}{{ m["__proto__"] }}{{ m.get("toString") }}' +
+      '{{ [{"__proto__": 3}] | map(attribute="__proto__") | first }}{{ {} == {"__proto__": 1} }}{{ m | tojson }}'
+    expect(piecesText(rendering(source)())).toBe('12None3False{"constructor": 1, "__proto__": 2}')
+  })
+
   test('a machine that stands still meanwhile is not held against a template', () => {
     let stood = 0
     const template = make(
@@ -267,6 +351,15 @@ describe('hostile templates', () => {
       'process',
       'globalThis',
       'work',
+      '"x".__class__',
+      '"x"["constructor"]',
+      '{}.constructor',
+      '{}["__proto__"]',
+      '{"a": 1}.toString',
+      'loop.constructor',
+      '"x".strip.constructor',
+      '[].map',
+      '"{}".format.__globals__',
     ]) {
       expect(piecesText(rendering(`{{ "none" if ${path} is undefined else "some" }}`)())).toBe('none')
     }

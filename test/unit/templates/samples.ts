@@ -1,6 +1,6 @@
-import { Template } from '@huggingface/jinja'
 import type { ChatMessage } from '../../../lib/messages.js'
 import { ChatTemplate, type ChatTemplateOptions } from '../../../lib/templates/chat-template.js'
+import { CompiledTemplate } from '../../../lib/templates/compiled-template.js'
 
 /** Templates of the kinds that models come with, written for these tests. */
 export interface Sample {
@@ -201,20 +201,15 @@ export const samples = {
 export const make = (sample: Sample, options: Partial<ChatTemplateOptions> = {}) =>
   new ChatTemplate(sample.source, { ...sample.options, ...options })
 
-const compiled = new Map<string, Template>()
+const compiled = new Map<string, CompiledTemplate>()
 
-/** What plain jinja makes of the messages. */
+/** What the template makes of the messages, without looking at what is whose. */
 export function plain(sample: Sample, messages: readonly ChatMessage[], addGenerationPrompt: boolean): string {
+  const { bosToken = '', eosToken = '' } = sample.options
   let template = compiled.get(sample.source)
-  if (template === undefined) compiled.set(sample.source, (template = new Template(sample.source)))
-  return template.render({
-    messages,
-    add_generation_prompt: addGenerationPrompt,
-    tools: null,
-    documents: null,
-    bos_token: sample.options.bosToken ?? '',
-    eos_token: sample.options.eosToken ?? '',
-  })
+  if (template === undefined)
+    compiled.set(sample.source, (template = new CompiledTemplate(sample.source, { bosToken, eosToken })))
+  return template.render(messages, addGenerationPrompt)
 }
 
 export const system = (content: string): ChatMessage => ({ role: 'system', content })
