@@ -1,5 +1,6 @@
+import type { CallSyntax } from '../tools/call-syntax.js'
 import { isObject, parseJson } from '../util/json.js'
-import { callKey } from './call-keys.js'
+import { callKey, isCallKey } from './call-keys.js'
 import { JsonValue } from './json-value.js'
 import { afterSpace } from './marker-scanner.js'
 import type { PartialCall } from './partial-call.js'
@@ -16,6 +17,7 @@ export class CallObject {
   /** Not an object at all, from here on. */
   broken = false
   readonly #call: PartialCall
+  readonly #syntax: Pick<CallSyntax, 'nameIsKey' | 'ids'>
   #expecting: Expecting = 'object'
   #key = ''
   #value = new JsonValue()
@@ -24,8 +26,9 @@ export class CallObject {
   // A value that has to be whole before it says something; undefined while its pieces are passed on.
   #collected: string[] | undefined
 
-  constructor(call: PartialCall) {
+  constructor(call: PartialCall, syntax: Pick<CallSyntax, 'nameIsKey' | 'ids'>) {
     this.#call = call
+    this.#syntax = syntax
   }
 
   /** Reads from there on. Returns the position after what belongs to the object, or at what breaks it. */
@@ -68,9 +71,14 @@ export class CallObject {
         return at + 1
       case 'value':
         if (character === ',' || character === '}' || character === ']') break
+        if (this.#syntax.nameIsKey && character === '{' && !isCallKey(this.#key)) {
+          this.#call.begin(this.#key)
+          this.#start(undefined)
+          return at
+        }
         switch (callKey(this.#key, character)) {
           case 'wrapper':
-            this.#inner = new CallObject(this.#call)
+            this.#inner = new CallObject(this.#call, this.#syntax)
             return at
           case 'arguments':
             this.#start(character === '{' ? undefined : [])
@@ -126,7 +134,8 @@ export class CallObject {
     const value = parseJson(text)?.value
     if (typeof value !== 'string') return
     if (kind === 'name') this.#call.begin(value)
-    else if (kind === 'id') this.#call.writtenId = value
+    // A position is the same for a call of each reply, so it names none.
+    else if (kind === 'id' && this.#syntax.ids !== 'position') this.#call.writtenId = value
   }
 
   #takeArguments(text: string): void {

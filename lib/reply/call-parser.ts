@@ -132,7 +132,9 @@ export abstract class CallParser {
 
   #search(text: string, from: number): number {
     const found = this.#ends.find(text, from)
-    if (found === undefined) return this.take(text, from, this.#ends.hold(text, from))
+    const hold = this.#ends.hold(text, from)
+    // What closes calls may stand within what opens them.
+    if (found === undefined || hold < found.start) return this.take(text, from, hold)
     const closes = found.marker === this.close
     return this.#over(this.take(text, from, closes ? found.end : found.start))
   }

@@ -1,12 +1,21 @@
+import type { CallSyntax } from '../tools/call-syntax.js'
 import { CallObject } from './call-object.js'
 import { CallParser } from './call-parser.js'
+import type { CallContext } from './partial-call.js'
 
 /** Calls that are JSON objects: one or several, in a list or not. */
 export class JsonCallParser extends CallParser {
   #object: CallObject | undefined
   // No object has been read yet.
   #open = true
-  #list = false
+  #list: boolean
+  readonly #syntax: CallSyntax
+
+  constructor(context: CallContext, syntax: CallSyntax, raw: string) {
+    super(context, syntax, raw)
+    this.#syntax = syntax
+    this.#list = raw.trimEnd().endsWith('[')
+  }
 
   protected get complete(): boolean {
     return !this.#open && this.#object === undefined
@@ -29,7 +38,7 @@ export class JsonCallParser extends CallParser {
       () => {
         if (!this.#open) this.beginNext()
         this.#open = false
-        this.#object = new CallObject(this.call!)
+        this.#object = new CallObject(this.call!, this.#syntax)
       },
       this.#open,
     )

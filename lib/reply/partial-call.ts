@@ -7,6 +7,8 @@ export interface CallContext {
   readonly tools: ToolDefinitions
   /** What is wrong with arguments that are a JSON object, as a sentence; undefined where nothing is. */
   check(name: string, args: Record<string, unknown>): string | undefined
+  /** Names of tools by which a model says that it calls none. */
+  readonly noCalls?: readonly string[]
   emit(part: ReplyPart): void
   /** Numbers and names the next call. */
   next(): { index: number; id: string }
@@ -39,7 +41,7 @@ export class PartialCall {
   /** The tool's name is there: a known tool's call is reported from now on. */
   begin(name: string): void {
     this.name ??= name
-    if (this.name !== name || this.#started !== undefined || this.failed) return
+    if (this.name !== name || this.#started !== undefined || this.failed || this.#isNone) return
     if (!Object.hasOwn(this.#context.tools, name)) return this.fail(`There is no tool named ${JSON.stringify(name)}.`)
     this.#started = this.#context.next()
     this.#context.emit({ type: 'tool-call-start', ...this.#started, name })
@@ -58,8 +60,13 @@ export class PartialCall {
     this.#failure ??= reason
   }
 
+  get #isNone(): boolean {
+    return this.name !== undefined && this.#context.noCalls?.includes(this.name) === true
+  }
+
   /** Reports the call, as what it is. */
   finish(): void {
+    if (this.#isNone) return
     if (this.#started !== undefined && !this.failed && this.#arguments.length === 0) this.write('{}')
     const raw = this.#raw.join('')
     if (this.#started === undefined) this.fail('The call names no tool.')

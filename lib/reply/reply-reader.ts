@@ -85,6 +85,7 @@ export class ReplyReader {
     this.#context = {
       tools,
       check: options.check ?? (() => undefined),
+      noCalls: this.#syntax.noCalls,
       emit: part => this.#emit(part),
       next: () => ({ index: count++, id: createId() }),
     }

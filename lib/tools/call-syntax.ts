@@ -1,3 +1,5 @@
+import { type JsonSyntaxName, jsonSyntaxes } from './json-syntaxes.js'
+
 /**
  * How a model writes calls:
  * - `json`: objects with the tool's name and its arguments, alone or in a list
@@ -21,6 +23,7 @@ export type CallSyntaxName =
   | 'phi4'
   | 'phi4-list'
   | 'granite'
+  | JsonSyntaxName
 
 /**
  * The text around names and arguments, as the model was trained to write it. In order: what opens all calls, what comes
@@ -29,9 +32,9 @@ export type CallSyntaxName =
  */
 export interface CallFrame {
   begin: string
+  /** In this one and the next two, `\0` stands for an id, where the model writes ids. */
   beforeName: string
   beforeArguments: string
-  /** `\0` stands for an id, where the model writes ids. */
   afterArguments: string
   between: string
   finish: string
@@ -53,13 +56,19 @@ export interface CallSyntax {
   inner: readonly string[]
   /** For `headed`: what stands before the arguments. Its group `name` is the tool, its group `id`, if any, an id. */
   header?: RegExp
+  /** For `json`: the key of an object is the tool's name, and its value are the arguments. */
+  nameIsKey?: boolean
+  /** What a model writes for ids: letters and digits, or the position of the call. Default: nine of the former. */
+  ids?: 'letters' | 'position'
+  /** Names of tools that a model calls to say that it calls none. */
+  noCalls?: readonly string[]
   frame: CallFrame
   /**
    * What a grammar has to wait for: the text that opens calls. If that is no single token, or there is none, everything
-   * up to the tool's name. A token may hold more than the end of what opens calls; if the grammar then knew no such
-   * tool, there would be no way on.
+   * up to the tool's name, or up to its arguments where nothing comes before the name. A token may hold more than the
+   * end of what opens calls; if the grammar then knew no such tool, there would be no way on.
    */
-  trigger: 'open' | 'name'
+  trigger: 'open' | 'name' | 'arguments'
 }
 
 const json = (
@@ -212,6 +221,7 @@ export const callSyntaxes: Readonly<Record<CallSyntaxName, CallSyntax>> = {
     open: ['<|tool_call|>', '<tool_call>'],
     frame: json('<|tool_call|>[', ', ', ']'),
   },
+  ...jsonSyntaxes,
 }
 
 /**

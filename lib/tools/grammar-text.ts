@@ -4,7 +4,7 @@ import type { GrammarRules } from '../structured/grammar/rules.js'
 
 /** At most a few characters, so that a model can't go on forever with white space. */
 export function looseSpace(rules: GrammarRules): Piece {
-  return rules.rule('space', rules.repeat('space', characterOf(codePoints(' \t\n')), 0, 8))
+  return rules.rule('space', rules.repeat('space', characterOf(codePoints(' \t\n')), 0, 16))
 }
 
 /** A text in which white space may be as long as the model likes, within limits. */

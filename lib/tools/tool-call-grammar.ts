@@ -85,19 +85,19 @@ export function chosen(tools: ToolDefinitions, choice: ToolChoice): string[] {
 }
 
 function triggers({ syntax }: ToolCallFormat, names: readonly string[]): string[] {
-  const { begin, beforeName } = syntax.frame
-  if (syntax.trigger === 'name') return names.map(name => begin + beforeName + inQuotes(syntax.frame.beforeName, name))
+  const { begin, beforeName, beforeArguments } = syntax.frame
+  if (syntax.trigger !== 'open') {
+    const after = syntax.trigger === 'name' ? '' : `${beforeArguments}{`
+    return names.map(name => begin + beforeName + inQuotes(beforeName, name) + after)
+  }
   const written = begin + beforeName
   const open = syntax.open.find(open => written.startsWith(open))
   return [syntax.ignored.find(mark => written.startsWith(mark)) ?? open ?? written]
 }
 
+const digit = [0x30, 0x39] as const
 /** The ids that models write where they write any. */
-const idCharacter = characterOf([
-  [0x30, 0x39],
-  [0x41, 0x5a],
-  [0x61, 0x7a],
-])
+const idCharacter = characterOf([digit, [0x41, 0x5a], [0x61, 0x7a]])
 const elementEnd = '\n</parameter>'
 
 /** Writes calls as a syntax has them. */
@@ -132,16 +132,24 @@ class CallWriter {
   #tool(name: string, tool: ToolDefinition): Piece {
     const { beforeName, beforeArguments, afterArguments } = this.syntax.frame
     const before = beforeName + inQuotes(beforeName, name) + beforeArguments
+    const [opening, ...beforeIds] = before.split('\0')
     const [after, ...afterIds] = afterArguments.split('\0').map(text => this.#after(text))
     return sequence(
-      this.#opening(before),
+      this.#opening(opening!),
+      ...beforeIds.flatMap(text => [this.#id, looseText(this.rules, text)]),
       /\s$/.test(before) ? nothing : this.#space,
       this.syntax.body === 'parameters'
         ? this.#elements(name, tool)
         : this.parameters({ name, hint: name, parameters: parametersOf(tool) }, this.rules),
       after!,
-      ...afterIds.flatMap(piece => [this.rules.repeat('id', idCharacter, 9, 9), piece]),
+      ...afterIds.flatMap(piece => [this.#id, piece]),
     )
+  }
+
+  get #id(): Piece {
+    const { rules, syntax } = this
+    if (syntax.ids === 'position') return rules.repeat('id', characterOf([digit]), 1, 4)
+    return rules.repeat('id', idCharacter, 9, syntax.ids === 'letters' ? 10 : 9)
   }
 
   /** Arguments that are elements with plain text, in the schema's order. */
@@ -182,7 +190,7 @@ class CallWriter {
   /** What opens a call. White space may follow a mark, since a token may hold the end of the mark and some of it. */
   #opening(text: string): Piece {
     const { open, ignored } = this.syntax
-    const mark = [...open, ...ignored].find(mark => text.startsWith(mark) && /[>\]]$/.test(mark))
+    const mark = [...open, ...ignored].find(mark => text.startsWith(mark) && /[>\][]$/.test(mark))
     const rest = looseText(this.rules, text.slice(mark?.length ?? 0).trimStart())
     return mark === undefined ? rest : sequence(literal(mark), this.#space, rest)
   }

@@ -63,6 +63,17 @@ const syntaxPatterns: readonly [CallSyntaxName, RegExp][] = [
   ['deepseek', /<｜tool▁call▁begin｜>function<｜tool▁sep｜>probe_tool/],
   ['deepseek-v3.1', /<｜tool▁call▁begin｜>probe_tool<｜tool▁sep｜>/],
   ['functionary', /<function=probe_tool>\s*\{/],
+  ['kimi-k2', /<\|tool_call_begin\|>/],
+  ['solar', /<\|tool_call:begin\|>[^<]*<\|tool_call:name\|>probe_tool/],
+  ['minimax-m1', /<tool_calls>\s*\{/],
+  ['apriel', /<tool_calls>\s*\[/],
+  ['nemotron', /<TOOLCALL>\s*\[/],
+  ['command-r', /<\|START_ACTION\|>\s*\[/],
+  ['command-r-plus', /Action:\s*```json\s*\[/],
+  ['apertus', /<\|tools_prefix\|>\s*\[\s*\{"probe_tool"/],
+  ['gigachat', /function call<\|role_sep\|>\s*\{/],
+  ['gigachat-3.1', /<\|function_call\|>\s*\{/],
+  ['firefunction', /functools\[\s*\{/],
   ['llama3', /\{\s*"name":\s*"probe_tool",\s*"parameters":/],
 ]
 
@@ -115,6 +126,7 @@ function syntaxFromSource(source: string): CallSyntax | undefined {
   if (/<tool_call>(?:\\n|\s)*\{\\?"name\\?":/.test(source) && /\b(?:xml_)?tools\b/.test(source))
     return callSyntaxes.hermes
   if (source.includes('named SmolLM')) return callSyntaxes.smollm2
+  if (/<\|tool_call\|> followed by a JSON list/.test(source)) return callSyntaxes.granite
   return undefined
 }
 

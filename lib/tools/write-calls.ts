@@ -4,14 +4,15 @@ import type { ToolCall } from './tool-definitions.js'
 /** The text of calls, as a model writes them in its syntax. */
 export function writeCalls(syntax: CallSyntax, calls: readonly ToolCall[]): string {
   const { begin, beforeName, beforeArguments, afterArguments, between, finish } = syntax.frame
-  const written = calls.map(call => {
+  const written = calls.map((call, i) => {
+    const withId = (text: string) => text.replace('\0', () => (syntax.ids === 'position' ? String(i) : call.id))
     const name = beforeName.endsWith('"') ? JSON.stringify(call.name).slice(1, -1) : call.name
     return (
-      beforeName +
+      withId(beforeName) +
       name +
-      beforeArguments +
+      withId(beforeArguments) +
       writeArguments(syntax, call.arguments) +
-      afterArguments.replace('\0', () => call.id)
+      withId(afterArguments)
     )
   })
   return begin + written.join(between) + finish

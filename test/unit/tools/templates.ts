@@ -125,3 +125,53 @@ export const careless = calls("{{ '<tool_call>\\n' + (f | tojson) + '\\n</tool_c
   "(m.content or '') }}{% for",
   "(m.content if m.content is not none else 'None') }}{% for",
 )
+
+const list = (item: string, before: string, after: string, between = ', ') =>
+  calls(
+    `${item.replace(/\}\}$/, '')} + ('' if loop.last else '${between}') }}`,
+    `{{ '${before}' }}`,
+    `{{ '${after}' }}`,
+  )
+
+/** Writes the call's id in place of its name, which it holds. */
+export const kimi = calls(
+  "{{ '<|tool_call_begin|>' + 'functions.' + f.name + ':' + (loop.index0 | string) + '<|tool_call_argument_begin|>' + (f.arguments | tojson) + '<|tool_call_end|>' }}",
+  "{{ '<|tool_calls_section_begin|>' }}",
+  "{{ '<|tool_calls_section_end|>' }}",
+)
+export const minimaxM1 = list('{{ (f | tojson) }}', '<tool_calls>\\n', '\\n</tool_calls>', '\\n')
+export const apriel = list(
+  '{{ \'{"name": "\' + f.name + \'", "arguments": \' + (f.arguments | tojson) + \', "id": "\' + c.id + \'"}\' }}',
+  '\\n<tool_calls>[',
+  ']</tool_calls>\\n',
+)
+export const nemotron = list('{{ (f | tojson) }}', '<TOOLCALL>[', ']</TOOLCALL>')
+/** Counts its calls itself. */
+export const commandR = list(
+  '{{ \'{"tool_call_id": "\' + (loop.index0 | string) + \'", "tool_name": "\' + f.name + \'", "parameters": \' + (f.arguments | tojson) + \'}\' }}',
+  '<|START_ACTION|>[\\n    ',
+  '\\n]<|END_ACTION|>',
+  ',\\n    ',
+)
+/** Writes its lists over many lines. */
+export const commandRPlus = list(
+  '{{ ({"tool_name": f.name, "parameters": f.arguments} | tojson(indent=4)) }}',
+  'Action:\\n```json\\n[\\n',
+  ']```\\n',
+  ',\\n',
+)
+export const apertus = list(
+  "{{ '{\"' + f.name + '\": ' + (f.arguments | tojson) + '}' }}",
+  '<|tools_prefix|>[',
+  ']<|tools_suffix|>',
+)
+export const gigachat = calls(
+  "{{ '<|message_sep|>\\n\\nfunction call<|role_sep|>\\n' + ({'name': f.name, 'arguments': f.arguments} | tojson) }}",
+)
+export const gigachat31 = calls("{{ '<|function_call|>' + ({'name': f.name, 'arguments': f.arguments} | tojson) }}")
+export const firefunction = list('{{ (f | tojson) }}', ' functools[', ']')
+/** Writes no calls, and says in words how they look. */
+export const granite33 = plain.replace(
+  '{% for m in',
+  "{% if tools %}{{ '<|im_start|>system\\nTo use a tool, answer with <|tool_call|> followed by a JSON list.<|im_end|>\\n' }}{% endif %}{% for m in",
+)

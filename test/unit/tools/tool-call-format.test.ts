@@ -29,6 +29,17 @@ describe('found out from a template', () => {
     ['coder', 'qwen3-coder', undefined, true, 'object', null, true, 'user'],
     ['phi4', 'phi4', undefined, true, 'object', null, true, 'user'],
     ['lists', 'smollm2', undefined, true, 'object', null, true, 'user'],
+    ['kimi', 'kimi-k2', undefined, true, 'object', null, true, 'user'],
+    ['minimaxM1', 'minimax-m1', undefined, true, 'object', null, true, 'user'],
+    ['apriel', 'apriel', undefined, true, 'object', null, true, 'user'],
+    ['nemotron', 'nemotron', undefined, true, 'object', null, true, 'user'],
+    ['commandR', 'command-r', undefined, true, 'object', null, true, 'user'],
+    ['commandRPlus', 'command-r-plus', undefined, true, 'object', null, true, 'user'],
+    ['apertus', 'apertus', undefined, true, 'object', null, true, 'user'],
+    ['gigachat', 'gigachat', undefined, true, 'object', null, true, 'user'],
+    ['gigachat31', 'gigachat-3.1', undefined, true, 'object', null, true, 'user'],
+    ['firefunction', 'firefunction', undefined, true, 'object', null, true, 'user'],
+    ['granite33', 'granite', undefined, false, 'object', '', true, 'user'],
     ['careless', 'hermes', undefined, true, 'object', '', true, 'user'],
   ] as const)('%s: %s', (name, syntax, toolsVariable, rendersCalls, argumentsAs, emptyContent, parallel, results) => {
     const found = format(name)
