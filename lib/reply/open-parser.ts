@@ -1,9 +1,9 @@
 import type { CallSyntax } from '../tools/call-syntax.js'
 import type { CallParser } from './call-parser.js'
+import { ElementCallParser } from './element-call-parser.js'
 import { JsonCallParser } from './json-call-parser.js'
 import { NamedCallParser } from './named-call-parser.js'
 import type { CallContext } from './partial-call.js'
-import { XmlCallParser } from './xml-call-parser.js'
 
 /**
  * The reader for what follows the opening of a call. `raw` is what has been read of it, `next` the first character
@@ -19,7 +19,10 @@ export function openParser(context: CallContext, syntax: CallSyntax, raw: string
       return next === '[' || next === '{'
         ? new JsonCallParser(context, syntax, raw)
         : new NamedCallParser(context, syntax, raw)
-    case 'parameters':
-      return new XmlCallParser(context, syntax, raw)
+    case 'elements':
+      // Models that know other syntaxes as well write JSON here now and then.
+      return next === '{' || next === '['
+        ? new JsonCallParser(context, syntax, raw)
+        : new ElementCallParser(context, syntax, raw)
   }
 }

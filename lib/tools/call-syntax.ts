@@ -1,3 +1,4 @@
+import { type CallElements, type ElementSyntaxName, elementSyntaxes } from './element-syntaxes.js'
 import { type JsonSyntaxName, jsonSyntaxes } from './json-syntaxes.js'
 
 /**
@@ -5,9 +6,9 @@ import { type JsonSyntaxName, jsonSyntaxes } from './json-syntaxes.js'
  * - `json`: objects with the tool's name and its arguments, alone or in a list
  * - `headed`: the name as plain text, then the arguments as JSON
  * - `mistral`: either of the two, after the same marker
- * - `parameters`: XML-like, with each argument as plain text in its own element
+ * - `elements`: XML-like, with each argument as plain text or JSON in its own element
  */
-export type CallBody = 'json' | 'headed' | 'mistral' | 'parameters'
+export type CallBody = 'json' | 'headed' | 'mistral' | 'elements'
 
 export type CallSyntaxName =
   | 'hermes'
@@ -19,10 +20,10 @@ export type CallSyntaxName =
   | 'functionary'
   | 'deepseek'
   | 'deepseek-v3.1'
-  | 'qwen3-coder'
   | 'phi4'
   | 'phi4-list'
   | 'granite'
+  | ElementSyntaxName
   | JsonSyntaxName
 
 /**
@@ -56,6 +57,8 @@ export interface CallSyntax {
   inner: readonly string[]
   /** For `headed`: what stands before the arguments. Its group `name` is the tool, its group `id`, if any, an id. */
   header?: RegExp
+  /** For `elements`: their texts. */
+  elements?: CallElements
   /** For `json`: the key of an object is the tool's name, and its value are the arguments. */
   nameIsKey?: boolean
   /** What a model writes for ids: letters and digits, or the position of the call. Default: nine of the former. */
@@ -187,20 +190,6 @@ export const callSyntaxes: Readonly<Record<CallSyntaxName, CallSyntax>> = {
       finish: '<｜tool▁calls▁end｜>',
     },
   },
-  'qwen3-coder': {
-    ...toolCall,
-    name: 'qwen3-coder',
-    body: 'parameters',
-    open: ['<tool_call>', '<function='],
-    frame: {
-      begin: '',
-      beforeName: '<tool_call>\n<function=',
-      beforeArguments: '>\n',
-      afterArguments: '</function>\n</tool_call>',
-      between: '\n',
-      finish: '',
-    },
-  },
   phi4: {
     ...base,
     name: 'phi4',
@@ -221,6 +210,7 @@ export const callSyntaxes: Readonly<Record<CallSyntaxName, CallSyntax>> = {
     open: ['<|tool_call|>', '<tool_call>'],
     frame: json('<|tool_call|>[', ', ', ']'),
   },
+  ...elementSyntaxes,
   ...jsonSyntaxes,
 }
 

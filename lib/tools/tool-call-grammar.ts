@@ -2,6 +2,7 @@ import { StreamingLLMError } from '../errors.js'
 import { characterOf, choice, literal, nothing, type Piece, sequence } from '../structured/grammar/pieces.js'
 import { GrammarRules } from '../structured/grammar/rules.js'
 import type { CallSyntax } from './call-syntax.js'
+import { type CallElements, typeBeside } from './element-syntaxes.js'
 import { afterReasoning, looseSpace, looseText, textUntil } from './grammar-text.js'
 import type { ToolCallFormat } from './tool-call-format.js'
 import {
@@ -98,7 +99,6 @@ function triggers({ syntax }: ToolCallFormat, names: readonly string[]): string[
 const digit = [0x30, 0x39] as const
 /** The ids that models write where they write any. */
 const idCharacter = characterOf([digit, [0x41, 0x5a], [0x61, 0x7a]])
-const elementEnd = '\n</parameter>'
 
 /** Writes calls as a syntax has them. */
 class CallWriter {
@@ -138,8 +138,8 @@ class CallWriter {
       this.#opening(opening!),
       ...beforeIds.flatMap(text => [this.#id, looseText(this.rules, text)]),
       /\s$/.test(before) ? nothing : this.#space,
-      this.syntax.body === 'parameters'
-        ? this.#elements(name, tool)
+      this.syntax.elements !== undefined
+        ? this.#elements(this.syntax.elements, name, tool)
         : this.parameters({ name, hint: name, parameters: parametersOf(tool) }, this.rules),
       after!,
       ...afterIds.flatMap(piece => [this.#id, piece]),
@@ -153,7 +153,8 @@ class CallWriter {
   }
 
   /** Arguments that are elements with plain text, in the schema's order. */
-  #elements(name: string, tool: ToolDefinition): Piece {
+  #elements(elements: CallElements, name: string, tool: ToolDefinition): Piece {
+    const { beforeKey, afterKey } = elements.written
     const { properties, required, ...shared } = parametersOf(tool)
     const needed = new Set(Array.isArray(required) ? required : [])
     const entries = Object.entries(
@@ -161,8 +162,9 @@ class CallWriter {
     )
     return sequence(
       ...entries.map(([key, schema]) => {
-        const value = this.#elementValue({ name, hint: `${name}-${key}` }, schema, shared)
-        const element = sequence(asWritten(`<parameter=${key}>\n`), value, this.#space)
+        const value = this.#elementValue(elements, { name, hint: `${name}-${key}` }, schema, shared)
+        const before = beforeKey + key + afterKey.replace('\0', typeBeside(elements, typeOf(schema)))
+        const element = sequence(asWritten(before), value, this.#space)
         return needed.has(key) ? element : this.rules.optional('element', element)
       }),
     )
@@ -170,21 +172,23 @@ class CallWriter {
 
   /** With the end of its element. `$defs` and `definitions` are those of the whole schema. */
   #elementValue(
+    { written: { afterValue } }: CallElements,
     subject: Omit<GrammarSubject, 'parameters'>,
     schema: JsonSchema,
     { $defs, definitions }: JsonSchema,
   ): Piece {
+    const end = afterValue.trimEnd()
     if (!isText(schema)) {
       const parameters = {
         ...($defs === undefined ? {} : { $defs }),
         ...(definitions === undefined ? {} : { definitions }),
         ...schema,
       }
-      return sequence(this.parameters({ ...subject, parameters }, this.rules), literal(elementEnd))
+      return sequence(this.parameters({ ...subject, parameters }, this.rules), literal(end))
     }
     if (Array.isArray(schema.enum))
-      return sequence(choice(schema.enum.map(value => asWritten(String(value)))), literal(elementEnd))
-    return (this.#elementText ??= textUntil(this.rules, 'element-text', elementEnd))
+      return sequence(choice(schema.enum.map(value => asWritten(String(value)))), literal(end))
+    return (this.#elementText ??= textUntil(this.rules, 'element-text', end))
   }
 
   /** What opens a call. White space may follow a mark, since a token may hold the end of the mark and some of it. */
@@ -198,6 +202,12 @@ class CallWriter {
   #after(text: string): Piece {
     return text === '' ? nothing : sequence(this.#space, looseText(this.rules, text))
   }
+}
+
+/** The type of an element's value: where a schema leaves more than one, text if it may be that, else JSON of any. */
+function typeOf(schema: JsonSchema): string {
+  if (isText(schema)) return 'string'
+  return typeof schema.type === 'string' ? schema.type : 'object'
 }
 
 /** UTF-8 has no place for half a surrogate pair. */

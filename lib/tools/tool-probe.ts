@@ -53,6 +53,16 @@ const tools: TemplateTool[] = [
 /** How calls look that a template has written, by their name. The first that matches counts. */
 const syntaxPatterns: readonly [CallSyntaxName, RegExp][] = [
   ['qwen3-coder', /<tool_call>\s*<function=probe_tool>/],
+  ['glm', /<tool_call>probe_tool\n\s*<arg_key>/],
+  ['glm-inline', /<tool_call>probe_tool\s*<arg_key>/],
+  ['hunyuan', /<tool_call:opensource>probe_tool/],
+  ['minimax-m2', /<minimax:tool_call>\s*<invoke name="probe_tool"/],
+  ['deepseek-v3.2', /<｜DSML｜function_calls>\s*<｜DSML｜invoke name="probe_tool"/],
+  ['deepseek-v4', /<｜DSML｜tool_calls>\s*<｜DSML｜invoke name="probe_tool"/],
+  ['seed', /<seed:tool_call>\s*<function=probe_tool>/],
+  ['minicpm', /<function name="probe_tool">/],
+  ['atem', /<atem:function_calls>\s*<atem:invoke name="probe_tool"/],
+  ['kimi-k3', /<\|open\|>call tool="probe_tool"/],
   ['hermes', /<tool_call>\s*\{/],
   ['granite', /<\|tool_call\|>\s*\[(?![\s\S]*<\|\/tool_call\|>)/],
   ['phi4-list', /<\|tool_call\|>\s*\[/],
@@ -218,6 +228,10 @@ function lastLine(text: string): string {
   return trimmed.slice(trimmed.lastIndexOf('\n') + 1)
 }
 
+/** In JSON, or behind the name in whatever stands between the two in elements. */
 function showsArguments(text: string): boolean {
-  return /"probe_key"\s*:\s*"probe value"/.test(text) || /<parameter=probe_key>\s*probe value/.test(text)
+  return (
+    /"probe_key"\s*:\s*"probe value"/.test(text) ||
+    /\bprobe_key\b[^\n]{0,40}\n?[^\n]{0,40}>\s*probe value\s*</.test(text)
+  )
 }

@@ -1,4 +1,5 @@
 import type { CallSyntax } from './call-syntax.js'
+import { typeBeside } from './element-syntaxes.js'
 import type { ToolCall } from './tool-definitions.js'
 
 /** The text of calls, as a model writes them in its syntax. */
@@ -18,11 +19,22 @@ export function writeCalls(syntax: CallSyntax, calls: readonly ToolCall[]): stri
   return begin + written.join(between) + finish
 }
 
-function writeArguments(syntax: CallSyntax, value: unknown): string {
-  if (syntax.body !== 'parameters') return JSON.stringify(value ?? {})
+function writeArguments({ elements }: CallSyntax, value: unknown): string {
+  if (elements === undefined) return JSON.stringify(value ?? {})
+  const { beforeKey, afterKey, afterValue } = elements.written
   return Object.entries(typeof value === 'object' && value !== null ? value : {})
     .map(
-      ([key, item]) => `<parameter=${key}>\n${typeof item === 'string' ? item : JSON.stringify(item)}\n</parameter>\n`,
+      ([key, item]) =>
+        beforeKey +
+        key +
+        afterKey.replace('\0', () => typeBeside(elements, typeOf(item))) +
+        (typeof item === 'string' ? item : JSON.stringify(item)) +
+        afterValue,
     )
     .join('')
+}
+
+/** JSON Schema's name of a value's type. */
+function typeOf(value: unknown): string {
+  return value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value
 }

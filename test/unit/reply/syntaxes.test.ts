@@ -166,6 +166,35 @@ describe('qwen3-coder', () => {
     expect(parts.at(-1)).toMatchObject({ type: 'invalid-tool-call', reason: 'The call has no end.' })
   })
 
+  test('JSON is read as well, of a call or of its arguments', () => {
+    expect(types(readCoder('<tool_call>{"name": "now"}</tool_call>'))).toEqual(one)
+    const parts = readCoder('<tool_call>\n<function=get_weather>\n{"city": "x"}\n</function>\n</tool_call>')
+    expect(parts.at(-1)).toMatchObject({ type: 'tool-call', arguments: { city: 'x' } })
+  })
+
+  test('what closes a call whose opening is missing is no text', () => {
+    const parts = readCoder('So.\n<function=now>\n</function>\n</tool_call>')
+    expect(types(parts)).toEqual(['text', ...one])
+    expect(types(readCoder('<function=now>\n</function>\n<function=now></function>'))).toEqual([...one, ...one])
+    expect(readCoder('<function=now></function> <b>').at(-1)).toEqual({ type: 'text', text: '<b>' })
+  })
+
+  test.each([
+    [['string', 'null'], 'null', null],
+    [['string', 'null'], 'none of it', 'none of it'],
+    [['string', 'integer'], '12', 12],
+    [['string', 'integer'], '1.5', '1.5'],
+    [['string', 'array'], "['a', True]", ['a', true]],
+    ['string', 'null', 'null'],
+    ['string', '12', '12'],
+  ])('a value of the type %j that is written %s', (type, text, value) => {
+    const tools = { note: { parameters: { type: 'object', properties: { text: { type } } } } }
+    const reply = `<tool_call>\n<function=note>\n<parameter=text>\n${text}\n</parameter>\n</function>\n</tool_call>`
+    expect(read(reply, { syntax: callSyntaxes['qwen3-coder'], tools }).at(-1)).toMatchObject({
+      arguments: { text: value },
+    })
+  })
+
   test('what is no JSON though it should be is text', () => {
     expect(readCoder('<function=get_weather>\n<parameter=days>\nmany\n</parameter>\n</function>').at(-1)).toMatchObject(
       { arguments: { days: 'many' } },
@@ -173,7 +202,6 @@ describe('qwen3-coder', () => {
   })
 
   test.each([
-    '<tool_call>{"name": "now"}</tool_call>',
     '<tool_call>\n<function=now>\nhello</function></tool_call>',
     '<tool_call><function=now\n></function></tool_call>',
     '<tool_call><function=get_weather><parameter=city>a</parameter><parameter=city>b</parameter></function></tool_call>',

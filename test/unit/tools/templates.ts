@@ -175,3 +175,54 @@ export const granite33 = plain.replace(
   '{% for m in',
   "{% if tools %}{{ '<|im_start|>system\\nTo use a tool, answer with <|tool_call|> followed by a JSON list.<|im_end|>\\n' }}{% endif %}{% for m in",
 )
+
+const quoted = (text: string) => JSON.stringify(text).slice(1, -1).replaceAll('\\"', '"')
+const value = '(v if v is string else v | tojson)'
+/** Arguments as elements: what stands around a name, and around a key and a value. */
+const elements = (
+  [beforeName, afterName, afterCall]: [string, string, string],
+  [beforeKey, afterKey, afterValue]: [string, string, string],
+  begin = '',
+  end = '',
+) =>
+  calls(
+    `{{ '${quoted(beforeName)}' + f.name + '${quoted(afterName)}' }}{% for k, v in f.arguments | items %}{{ '${quoted(beforeKey)}' + k + ${afterKey.startsWith('(') ? afterKey : `'${quoted(afterKey)}'`} + ${value} + '${quoted(afterValue)}' }}{% endfor %}{{ '${quoted(afterCall)}' }}`,
+    `{{ '${quoted(begin)}' }}`,
+    `{{ '${quoted(end)}' }}`,
+  )
+
+export const glm = elements(
+  ['\n<tool_call>', '\n', '</tool_call>'],
+  ['<arg_key>', '</arg_key>\n<arg_value>', '</arg_value>\n'],
+)
+export const glmInline = elements(
+  ['<tool_call>', '', '</tool_call>'],
+  ['<arg_key>', '</arg_key><arg_value>', '</arg_value>'],
+)
+export const minimaxM2 = elements(
+  ['<invoke name="', '">\n', '</invoke>\n'],
+  ['<parameter name="', '">', '</parameter>\n'],
+  '<minimax:tool_call>\n',
+  '</minimax:tool_call>',
+)
+const isText = (yes: string, no: string) => `('${quoted(yes)}' if v is string else '${quoted(no)}')`
+const dsml = (outer: string) =>
+  elements(
+    ['<｜DSML｜invoke name="', '">\n', '</｜DSML｜invoke>\n'],
+    ['<｜DSML｜parameter name="', isText('" string="true">', '" string="false">'), '</｜DSML｜parameter>\n'],
+    `\n\n<｜DSML｜${outer}>\n`,
+    `</｜DSML｜${outer}>`,
+  )
+export const deepseek32 = dsml('function_calls')
+export const deepseek4 = dsml('tool_calls')
+export const seed = elements(
+  ['\n<seed:tool_call>\n<function=', '>\n', '</function>\n</seed:tool_call>'],
+  ['<parameter=', '>', '</parameter>\n'],
+)
+export const minicpm = elements(['<function name="', '">', '</function>\n'], ['<param name="', '">', '</param>'])
+export const kimi3 = elements(
+  ['<|open|>call tool="', '" index="1"<|sep|>', '<|close|>call<|sep|>'],
+  ['<|open|>argument key="', isText('" type="string"<|sep|>', '" type="number"<|sep|>'), '<|close|>argument<|sep|>'],
+  '<|open|>tools<|sep|>',
+  '<|close|>tools<|sep|>',
+)

@@ -104,7 +104,7 @@ describe.each(names)('%s', name => {
 
   test('white space may follow what opens calls', () => {
     const text = written(weather)
-    const mark = callSyntaxes[name].open.find(mark => text.startsWith(mark) && !mark.endsWith('='))
+    const mark = callSyntaxes[name].open.find(mark => text.startsWith(mark) && !/[="]$/.test(mark))
     if (mark !== undefined) expect(make(name).gbnf.takes(text.replace(mark, `${mark}\n `))).toBe(true)
   })
 })
