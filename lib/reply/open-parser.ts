@@ -2,6 +2,7 @@ import type { CallSyntax } from '../tools/call-syntax.js'
 import type { CallParser } from './call-parser.js'
 import { ElementCallParser } from './element-call-parser.js'
 import { JsonCallParser } from './json-call-parser.js'
+import { KeywordCallParser } from './keyword-call-parser.js'
 import { NamedCallParser } from './named-call-parser.js'
 import type { CallContext } from './partial-call.js'
 
@@ -24,5 +25,7 @@ export function openParser(context: CallContext, syntax: CallSyntax, raw: string
       return next === '{' || next === '['
         ? new JsonCallParser(context, syntax, raw)
         : new ElementCallParser(context, syntax, raw)
+    case 'keywords':
+      return new KeywordCallParser(context, syntax, raw)
   }
 }

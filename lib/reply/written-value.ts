@@ -1,6 +1,6 @@
 import type { JsonSchema } from '../tools/tool-definitions.js'
 import { parseJson } from '../util/json.js'
-import { parsePython } from './python-literal.js'
+import { parseLiteral } from './literal-value.js'
 
 /**
  * JSON of what was written without quotes for a value of this schema: JSON, if it is that or Python's form of it, else
@@ -9,7 +9,7 @@ import { parsePython } from './python-literal.js'
 export function writtenValue(text: string, schema: JsonSchema | undefined): string {
   const trimmed = text.trim()
   const word = schema?.type === 'boolean' ? trimmed.toLowerCase() : trimmed
-  const parsed = parseJson(word) ?? parsePython(word)
+  const parsed = parseJson(word) ?? parseLiteral(word)
   if (parsed === undefined || !isWanted(parsed.value, schema)) return JSON.stringify(text)
   return parseJson(word) === undefined ? JSON.stringify(parsed.value) : word
 }

@@ -1,5 +1,6 @@
 import { type CallElements, type ElementSyntaxName, elementSyntaxes } from './element-syntaxes.js'
 import { type JsonSyntaxName, jsonSyntaxes } from './json-syntaxes.js'
+import { type CallKeywords, type KeywordSyntaxName, keywordSyntaxes } from './keyword-syntaxes.js'
 
 /**
  * How a model writes calls:
@@ -7,8 +8,9 @@ import { type JsonSyntaxName, jsonSyntaxes } from './json-syntaxes.js'
  * - `headed`: the name as plain text, then the arguments as JSON
  * - `mistral`: either of the two, after the same marker
  * - `elements`: XML-like, with each argument as plain text or JSON in its own element
+ * - `keywords`: the name, then all arguments behind their names in brackets
  */
-export type CallBody = 'json' | 'headed' | 'mistral' | 'elements'
+export type CallBody = 'json' | 'headed' | 'mistral' | 'elements' | 'keywords'
 
 export type CallSyntaxName =
   | 'hermes'
@@ -25,6 +27,7 @@ export type CallSyntaxName =
   | 'granite'
   | ElementSyntaxName
   | JsonSyntaxName
+  | KeywordSyntaxName
 
 /**
  * The text around names and arguments, as the model was trained to write it. In order: what opens all calls, what comes
@@ -59,6 +62,8 @@ export interface CallSyntax {
   header?: RegExp
   /** For `elements`: their texts. */
   elements?: CallElements
+  /** For `keywords`: how they are written. */
+  keywords?: CallKeywords
   /** For `json`: the key of an object is the tool's name, and its value are the arguments. */
   nameIsKey?: boolean
   /** What a model writes for ids: letters and digits, or the position of the call. Default: nine of the former. */
@@ -212,6 +217,7 @@ export const callSyntaxes: Readonly<Record<CallSyntaxName, CallSyntax>> = {
   },
   ...elementSyntaxes,
   ...jsonSyntaxes,
+  ...keywordSyntaxes,
 }
 
 /**

@@ -1,9 +1,12 @@
 import { StreamingLLMError } from '../errors.js'
 import { characterOf, choice, literal, nothing, type Piece, sequence } from '../structured/grammar/pieces.js'
 import { GrammarRules } from '../structured/grammar/rules.js'
+import { isObject } from '../util/json.js'
 import type { CallSyntax } from './call-syntax.js'
 import { type CallElements, typeBeside } from './element-syntaxes.js'
 import { afterReasoning, looseSpace, looseText, textUntil } from './grammar-text.js'
+import { KeywordGrammar } from './keyword-grammar.js'
+import type { CallKeywords } from './keyword-syntaxes.js'
 import type { ToolCallFormat } from './tool-call-format.js'
 import {
   isText,
@@ -104,6 +107,7 @@ const idCharacter = characterOf([digit, [0x41, 0x5a], [0x61, 0x7a]])
 class CallWriter {
   readonly #space: Piece
   #elementText: Piece | undefined
+  #keywords: KeywordGrammar | undefined
 
   constructor(
     readonly rules: GrammarRules,
@@ -138,9 +142,7 @@ class CallWriter {
       this.#opening(opening!),
       ...beforeIds.flatMap(text => [this.#id, looseText(this.rules, text)]),
       /\s$/.test(before) ? nothing : this.#space,
-      this.syntax.elements !== undefined
-        ? this.#elements(this.syntax.elements, name, tool)
-        : this.parameters({ name, hint: name, parameters: parametersOf(tool) }, this.rules),
+      this.#arguments(name, tool),
       after!,
       ...afterIds.flatMap(piece => [this.#id, piece]),
     )
@@ -152,20 +154,34 @@ class CallWriter {
     return rules.repeat('id', idCharacter, 9, syntax.ids === 'letters' ? 10 : 9)
   }
 
+  #arguments(name: string, tool: ToolDefinition): Piece {
+    const { elements, keywords } = this.syntax
+    if (elements !== undefined) return this.#elements(elements, name, tool)
+    if (keywords !== undefined) return this.#keywordArguments(keywords, name, tool)
+    return this.parameters({ name, hint: name, parameters: parametersOf(tool) }, this.rules)
+  }
+
+  #keywordArguments(keywords: CallKeywords, name: string, tool: ToolDefinition): Piece {
+    const number = () => this.parameters({ name, hint: 'any-number', parameters: { type: 'number' } }, this.rules)
+    this.#keywords ??= new KeywordGrammar(this.rules, keywords, number)
+    const all = argumentsOf(tool).map(({ key, schema, isRequired, shared }) => ({
+      key,
+      schema,
+      isRequired,
+      json: () => this.parameters({ name, hint: `${name}-${key}`, parameters: { ...shared, ...schema } }, this.rules),
+    }))
+    return this.#keywords.arguments(name, all)
+  }
+
   /** Arguments that are elements with plain text, in the schema's order. */
   #elements(elements: CallElements, name: string, tool: ToolDefinition): Piece {
     const { beforeKey, afterKey } = elements.written
-    const { properties, required, ...shared } = parametersOf(tool)
-    const needed = new Set(Array.isArray(required) ? required : [])
-    const entries = Object.entries(
-      typeof properties === 'object' && properties !== null ? (properties as Record<string, JsonSchema>) : {},
-    )
     return sequence(
-      ...entries.map(([key, schema]) => {
+      ...argumentsOf(tool).map(({ key, schema, isRequired, shared }) => {
         const value = this.#elementValue(elements, { name, hint: `${name}-${key}` }, schema, shared)
         const before = beforeKey + key + afterKey.replace('\0', typeBeside(elements, typeOf(schema)))
         const element = sequence(asWritten(before), value, this.#space)
-        return needed.has(key) ? element : this.rules.optional('element', element)
+        return isRequired ? element : this.rules.optional('element', element)
       }),
     )
   }
@@ -175,15 +191,11 @@ class CallWriter {
     { written: { afterValue } }: CallElements,
     subject: Omit<GrammarSubject, 'parameters'>,
     schema: JsonSchema,
-    { $defs, definitions }: JsonSchema,
+    shared: JsonSchema,
   ): Piece {
     const end = afterValue.trimEnd()
     if (!isText(schema)) {
-      const parameters = {
-        ...($defs === undefined ? {} : { $defs }),
-        ...(definitions === undefined ? {} : { definitions }),
-        ...schema,
-      }
+      const parameters = { ...shared, ...schema }
       return sequence(this.parameters({ ...subject, parameters }, this.rules), literal(end))
     }
     if (Array.isArray(schema.enum))
@@ -202,6 +214,18 @@ class CallWriter {
   #after(text: string): Piece {
     return text === '' ? nothing : sequence(this.#space, looseText(this.rules, text))
   }
+}
+
+/** Each argument of a tool, in the schema's order, with what the whole schema defines for all of them. */
+function argumentsOf(tool: ToolDefinition) {
+  const { properties, required, $defs, definitions } = parametersOf(tool)
+  const shared: JsonSchema = {
+    ...($defs === undefined ? {} : { $defs }),
+    ...(definitions === undefined ? {} : { definitions }),
+  }
+  const needed = new Set(Array.isArray(required) ? required : [])
+  const entries = Object.entries(isObject(properties) ? (properties as Record<string, JsonSchema>) : {})
+  return entries.map(([key, schema]) => ({ key, schema, isRequired: needed.has(key), shared }))
 }
 
 /** The type of an element's value: where a schema leaves more than one, text if it may be that, else JSON of any. */

@@ -62,6 +62,8 @@ const syntaxPatterns: readonly [CallSyntaxName, RegExp][] = [
   ['seed', /<seed:tool_call>\s*<function=probe_tool>/],
   ['minicpm', /<function name="probe_tool">/],
   ['atem', /<atem:function_calls>\s*<atem:invoke name="probe_tool"/],
+  ['lfm2', /<\|tool_call_start\|>\s*\[\s*probe_tool\(/],
+  ['gemma4', /<\|tool_call>call:probe_tool\{/],
   ['kimi-k3', /<\|open\|>call tool="probe_tool"/],
   ['hermes', /<tool_call>\s*\{/],
   ['granite', /<\|tool_call\|>\s*\[(?![\s\S]*<\|\/tool_call\|>)/],
@@ -136,6 +138,7 @@ function syntaxFromSource(source: string): CallSyntax | undefined {
   if (/<tool_call>(?:\\n|\s)*\{\\?"name\\?":/.test(source) && /\b(?:xml_)?tools\b/.test(source))
     return callSyntaxes.hermes
   if (source.includes('named SmolLM')) return callSyntaxes.smollm2
+  if (/List of tools: (?:<\|tool_list_start\|>)?/.test(source) && /\btools\b/.test(source)) return callSyntaxes.lfm2
   if (/<\|tool_call\|> followed by a JSON list/.test(source)) return callSyntaxes.granite
   return undefined
 }
@@ -228,10 +231,11 @@ function lastLine(text: string): string {
   return trimmed.slice(trimmed.lastIndexOf('\n') + 1)
 }
 
-/** In JSON, or behind the name in whatever stands between the two in elements. */
+/** In JSON, behind the name in whatever stands between the two in elements, or as keywords. */
 function showsArguments(text: string): boolean {
   return (
     /"probe_key"\s*:\s*"probe value"/.test(text) ||
-    /\bprobe_key\b[^\n]{0,40}\n?[^\n]{0,40}>\s*probe value\s*</.test(text)
+    /\bprobe_key\b[^\n]{0,40}\n?[^\n]{0,40}>\s*probe value\s*</.test(text) ||
+    /\bprobe_key[=:](?:['"]|<\|"\|>)probe value/.test(text)
   )
 }

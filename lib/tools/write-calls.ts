@@ -1,5 +1,7 @@
+import { isObject } from '../util/json.js'
 import type { CallSyntax } from './call-syntax.js'
 import { typeBeside } from './element-syntaxes.js'
+import { writeKeywordValue } from './keyword-syntaxes.js'
 import type { ToolCall } from './tool-definitions.js'
 
 /** The text of calls, as a model writes them in its syntax. */
@@ -19,10 +21,15 @@ export function writeCalls(syntax: CallSyntax, calls: readonly ToolCall[]): stri
   return begin + written.join(between) + finish
 }
 
-function writeArguments({ elements }: CallSyntax, value: unknown): string {
+function writeArguments({ elements, keywords }: CallSyntax, value: unknown): string {
+  if (keywords !== undefined) {
+    return Object.entries(isObject(value) ? value : {})
+      .map(([key, item]) => key + keywords.assign + writeKeywordValue(keywords, item))
+      .join(keywords.between)
+  }
   if (elements === undefined) return JSON.stringify(value ?? {})
   const { beforeKey, afterKey, afterValue } = elements.written
-  return Object.entries(typeof value === 'object' && value !== null ? value : {})
+  return Object.entries(isObject(value) ? value : {})
     .map(
       ([key, item]) =>
         beforeKey +

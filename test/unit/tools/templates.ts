@@ -226,3 +226,14 @@ export const kimi3 = elements(
   '<|open|>tools<|sep|>',
   '<|close|>tools<|sep|>',
 )
+
+const keywords = (assign: string, value: string, between: string) =>
+  `{% for k, v in f.arguments | items %}{{ k + '${assign}' + ${value} + ('' if loop.last else '${between}') }}{% endfor %}`
+export const lfm2 = calls(
+  `{{ f.name + '(' }}${keywords('=', '(v | tojson)', ', ')}{{ ')' + ('' if loop.last else ', ') }}`,
+  "{{ '<|tool_call_start|>[' }}",
+  "{{ ']<|tool_call_end|>' }}",
+)
+export const gemma4 = calls(
+  `{{ '<|tool_call>call:' + f.name + '{' }}${keywords(':', `('<|"|>' + v + '<|"|>' if v is string else v | tojson)`, ',')}{{ '}<tool_call|>' }}`,
+)

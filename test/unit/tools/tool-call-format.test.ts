@@ -47,6 +47,8 @@ describe('found out from a template', () => {
     ['seed', 'seed', undefined, true, 'object', null, true, 'user'],
     ['minicpm', 'minicpm', undefined, true, 'object', null, true, 'user'],
     ['kimi3', 'kimi-k3', undefined, true, 'object', null, true, 'user'],
+    ['lfm2', 'lfm2', undefined, true, 'object', null, true, 'user'],
+    ['gemma4', 'gemma4', undefined, true, 'object', null, true, 'user'],
     ['granite33', 'granite', undefined, false, 'object', '', true, 'user'],
     ['careless', 'hermes', undefined, true, 'object', '', true, 'user'],
   ] as const)('%s: %s', (name, syntax, toolsVariable, rendersCalls, argumentsAs, emptyContent, parallel, results) => {

@@ -20,11 +20,18 @@ const escapes: Readonly<Record<string, string>> = {
   a: '\x07',
   0: '\0',
   '\n': '',
+  '\\': '\\',
+  "'": "'",
+  '"': '"',
+  '/': '/',
 }
 
-/** A literal of Python (or of JSON) as a value: strings in either quotes, numbers, lists, tuples, dicts, constants. */
-export function parsePython(text: string): { value: unknown } | undefined {
-  const literal = new PythonLiteral(text)
+/**
+ * A literal of Python (or of JSON) as a value: strings in either quotes, numbers, lists, tuples, dicts, constants.
+ * `quote`: a mark around strings, within which nothing is escaped. Then keys may be bare, and what is missing is null.
+ */
+export function parseLiteral(text: string, quote?: string): { value: unknown } | undefined {
+  const literal = new Literal(text, quote)
   try {
     const value = literal.value(0)
     return literal.isAtEnd ? { value } : undefined
@@ -36,12 +43,14 @@ export function parsePython(text: string): { value: unknown } | undefined {
 
 class NoLiteral extends Error {}
 
-class PythonLiteral {
+class Literal {
   readonly #text: string
+  readonly #quote: string | undefined
   #at = 0
 
-  constructor(text: string) {
+  constructor(text: string, quote: string | undefined) {
     this.#text = text
+    this.#quote = quote
   }
 
   get isAtEnd(): boolean {
@@ -51,7 +60,9 @@ class PythonLiteral {
   value(depth: number): unknown {
     if (depth > maxDepth) throw new NoLiteral()
     const character = this.#next()
+    if (this.#isAtQuote) return this.#marked()
     if (character === '"' || character === "'") return this.#string(character)
+    if (this.#quote !== undefined && /[,\]}]/.test(character)) return null
     if (character === '[') return this.#list(']', depth)
     if (character === '(') return this.#list(')', depth)
     if (character === '{') return this.#dict(depth)
@@ -79,7 +90,7 @@ class PythonLiteral {
     this.#at++
     const entries: [string, unknown][] = []
     while (this.#next() !== '}') {
-      const key = this.value(depth + 1)
+      const key = this.#quote === undefined || this.#isAtQuote ? this.value(depth + 1) : this.#bareKey()
       if (typeof key !== 'string' && typeof key !== 'number') throw new NoLiteral()
       if (this.#next() !== ':') throw new NoLiteral()
       this.#at++
@@ -94,6 +105,27 @@ class PythonLiteral {
     const character = this.#next()
     if (character === ',') this.#at++
     else if (character !== close) throw new NoLiteral()
+  }
+
+  get #isAtQuote(): boolean {
+    return this.#quote !== undefined && this.#text.startsWith(this.#quote, this.#at)
+  }
+
+  #marked(): string {
+    const start = this.#at + this.#quote!.length
+    const end = this.#text.indexOf(this.#quote!, start)
+    if (end < 0) throw new NoLiteral()
+    this.#at = end + this.#quote!.length
+    return this.#text.slice(start, end)
+  }
+
+  #bareKey(): unknown {
+    if (this.#next() === '"') return this.#string('"')
+    const end = this.#text.indexOf(':', this.#at)
+    if (end < 0) throw new NoLiteral()
+    const key = this.#text.slice(this.#at, end).trim()
+    this.#at = end
+    return key
   }
 
   #string(quote: string): string {
@@ -121,7 +153,8 @@ class PythonLiteral {
       return String.fromCodePoint(point)
     }
     const character = this.#text.charAt(++this.#at)
-    return Object.hasOwn(escapes, character) ? escapes[character]! : character
+    // As in Python, a backslash before anything else is one.
+    return Object.hasOwn(escapes, character) ? escapes[character]! : `\\${character}`
   }
 
   /** The next character that is no white space. */
