@@ -3,6 +3,7 @@ import { runCommand } from '../../scripts/command.js'
 import { fetchDefaultModel } from '../../scripts/default-model.js'
 import { compareEvictModes } from './evict-modes.js'
 import { pinnedSystem } from './pinned-system.js'
+import { toolCalls } from './tool-calls.js'
 
 const program = new Command('eval').description(
   'Checks of what long conversations do, with SmolLM2-135M-Instruct unless another model is given.',
@@ -45,9 +46,26 @@ program
     },
   )
 
+program
+  .command('tool-calls')
+  .description(
+    '20 questions that want a call of one of four tools, and 20 that want none. Ends with 1 where a bar is missed. For models of 1 B and more: SmolLM2-135M is too small for it.',
+  )
+  .requiredOption('--model <path>', 'a GGUF file')
+  .option('--threads <count>', 'threads of the model', wholeNumber)
+  .option('--right <count>', 'right calls, at least', count, 18)
+  .option('--unwanted <count>', 'calls where none was wanted, at most', count, 2)
+  .action(async ({ model, threads, ...bars }: { model: string; threads?: number; right: number; unwanted: number }) => {
+    if (!(await toolCalls({ model, threads, bars, say: console.log }))) process.exitCode = 1
+  })
+
 await runCommand(program)
 
 function wholeNumber(text: string): number {
   if (!/^[1-9]\d{0,6}$/.test(text)) throw new InvalidArgumentError('It must be a whole number, 1 or more.')
   return Number(text)
+}
+
+function count(text: string): number {
+  return text === '0' ? 0 : wholeNumber(text)
 }
