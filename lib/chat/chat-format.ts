@@ -1,6 +1,6 @@
 import type { Tokenizer } from '../engine/tokenizer.js'
 import { StreamingLLMError } from '../errors.js'
-import type { ReasoningMode } from '../options/parse.js'
+import type { ParsedGenerateOptions, ReasoningMode } from '../options/parse.js'
 import { type ReasoningFormat, reasoningFormat, reasoningIsOpen } from '../reply/reasoning-format.js'
 import { ReplyReader } from '../reply/reply-reader.js'
 import { GrammarRules } from '../structured/grammar/rules.js'
@@ -102,6 +102,17 @@ export class ChatFormat {
     })
   }
 
+  /** What a job is given of such a grammar. `start`: what the reply begins with already. */
+  jobGrammar({ grammar: source, triggers, ofCalls }: ToolCallGrammar, start: string): JobGrammar {
+    const { reasoning } = this
+    if (!ofCalls || reasoning === undefined || this.toolFormat.syntax.endsReasoning) return { source, triggers }
+    return {
+      source,
+      triggers,
+      reasoning: { ...reasoning, before: (this.opensReasoning ? reasoning.open : '') + start },
+    }
+  }
+
   /** Control tokens that a reader has to see. */
   get visibleTokens(): Int32Array {
     if (this.#visibleTokens !== undefined) return this.#visibleTokens
@@ -160,12 +171,14 @@ export class ChatFormat {
 
   /** A grammar for the whole reply, which begins after the reasoning where prompts open that. */
   #afterReasoning({ rules: own, root, text }: SchemaGrammar): ToolCallGrammar {
-    if (!this.opensReasoning) return { grammar: text, triggers: [] }
+    if (!this.opensReasoning) return { grammar: text, triggers: [], ofCalls: false }
     const { close } = this.reasoning!
     const rules = new GrammarRules(own)
-    return { grammar: rules.toText(afterReasoning(rules, close, root)), triggers: [close] }
+    return { grammar: rules.toText(afterReasoning(rules, close, root)), triggers: [close], ofCalls: false }
   }
 }
+
+type JobGrammar = NonNullable<ParsedGenerateOptions['grammar']>
 
 const maxGrammars = 8
 

@@ -160,9 +160,8 @@ function askForReply(
   const callsAllowed = options.toolChoice !== 'none' && !(responseFormat !== undefined && round > maxToolRounds)
   const choice = !callsAllowed ? 'none' : round === 1 ? options.toolChoice : 'auto'
   const made = options.grammar === undefined ? format.replyGrammar(choice, responseFormat?.grammar, warn) : undefined
-  const grammar =
-    options.grammar ?? (made === undefined ? undefined : { source: made.grammar, triggers: made.triggers })
   const start = round === 1 ? options.startWith : ''
+  const grammar = options.grammar ?? (made === undefined ? undefined : format.jobGrammar(made, start))
   const callsOrText = responseFormat !== undefined
   const unmarkedCalls = !callsOrText && options.grammar === undefined
   const reply = new ReplyEvents(format.createReader({ calls: callsAllowed, callsOrText, unmarkedCalls }))

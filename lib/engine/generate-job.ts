@@ -31,6 +31,7 @@ export function generateJob(
     alternatives: logprobs,
     grammar: grammar?.source,
     triggers: grammar?.triggers,
+    reasoning: grammar?.reasoning,
   }
 }
 

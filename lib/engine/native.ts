@@ -176,6 +176,8 @@ export type NativeJob =
       grammar?: string
       /** From the first of these texts on; none: from the start. */
       triggers?: string[]
+      /** Where triggers do not count: between these marks. `before`: what the reply begins with already. */
+      reasoning?: { open: string; close: string; before: string }
       /** How many likely tokens to tell with each; missing: no probabilities. */
       alternatives?: number
       /** Control tokens that are text of the reply, by their names. */

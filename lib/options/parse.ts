@@ -54,7 +54,7 @@ export interface ParsedGenerateOptions {
   speculation: boolean
   priority: number
   logprobs?: number
-  grammar?: { source: string; triggers: string[] }
+  grammar?: { source: string; triggers: string[]; reasoning?: { open: string; close: string; before: string } }
   responseFormat?: ResponseFormat
   startWith: string
   toolChoice: ToolChoice

@@ -60,6 +60,8 @@ export class ReplyReader {
   // Whether nothing but white space has come since the start, the reasoning, or a call. Only here reasoning may begin:
   // a text that mentions the mark goes on as text.
   #fresh: boolean
+  // A call has come before the reasoning was closed; it may be closed behind it.
+  #unclosed = false
   // White space at the start of the reasoning and after it is dropped.
   #skipSpace: boolean
   #opened: { raw: string; syntax: CallSyntax } | undefined
@@ -70,9 +72,13 @@ export class ReplyReader {
     const names = Object.keys(tools)
     this.#syntax = options.syntax ?? callSyntaxes.hermes
     this.#reasoning = options.reasoning === false ? undefined : (options.reasoning ?? thinkTags)
-    this.#reasoningEnd = new MarkerScanner(this.#reasoning === undefined ? [] : [this.#reasoning.close])
-    this.#openings = new MarkerScanner(names.length === 0 ? [] : [...this.#syntax.open, ...this.#syntax.ignored])
     this.#callsOrText = options.callsOrText === true
+    const openings = names.length === 0 ? [] : [...this.#syntax.open, ...this.#syntax.ignored]
+    this.#openings = new MarkerScanner(openings)
+    const endsReasoning = this.#syntax.endsReasoning === true && !this.#callsOrText
+    this.#reasoningEnd = new MarkerScanner(
+      this.#reasoning === undefined ? [] : [this.#reasoning.close, ...(endsReasoning ? openings : [])],
+    )
     const unmarked = options.unmarkedCalls ?? !this.#callsOrText
     this.#unmarked =
       names.length > 0 && (unmarked || this.#syntax.bare)
@@ -131,9 +137,14 @@ export class ReplyReader {
     const found = this.#reasoningEnd.find(this.#rest, this.#at)
     if (found === undefined) return this.#keepBack('reasoning', this.#reasoningEnd)
     this.#say('reasoning', this.#beforeSpace(found.start))
-    this.#at = found.end
     this.#inReasoning = false
-    this.#fresh = this.#skipSpace = true
+    if (found.marker === this.#reasoning?.close) {
+      this.#at = found.end
+      this.#fresh = this.#skipSpace = true
+    } else {
+      this.#fresh = false
+      this.#unclosed = true
+    }
     return true
   }
 
@@ -146,9 +157,17 @@ export class ReplyReader {
    */
   #readStart(): boolean {
     const start = afterSpace(this.#rest, this.#at)
-    const waits =
-      start === this.#rest.length || (this.#reasoning !== undefined && isCut(this.#reasoning.open, this.#rest, start))
+    const isCutHere = (mark: string | undefined) => mark !== undefined && isCut(mark, this.#rest, start)
+    const close = this.#unclosed ? this.#reasoning?.close : undefined
+    const waits = start === this.#rest.length || isCutHere(this.#reasoning?.open) || isCutHere(close)
     if (waits && !this.#final) return this.#waitAt(start)
+    if (close !== undefined && this.#rest.startsWith(close, start)) {
+      this.#say('text', this.#beforeSpace(start))
+      this.#at = start + close.length
+      this.#unclosed = false
+      this.#skipSpace = true
+      return true
+    }
     if (this.#reasoning !== undefined && this.#rest.startsWith(this.#reasoning.open, start)) {
       this.#say('text', this.#beforeSpace(start))
       this.#at = start + this.#reasoning.open.length

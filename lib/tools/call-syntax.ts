@@ -54,6 +54,8 @@ export interface CallSyntax {
   close?: string
   /** A reply that is a call may also begin with its JSON, without anything that opens it. */
   bare: boolean
+  /** A call within the reasoning is one, and ends it: these models do not always close it before they call. */
+  endsReasoning?: boolean
   /** Texts around all calls that say nothing: they are left out of replies. */
   ignored: readonly string[]
   /** Further marks within calls. */

@@ -116,6 +116,7 @@ export const elementSyntaxes: Readonly<Record<ElementSyntaxName, CallSyntax>> = 
   'qwen3-coder': {
     ...toolCall,
     name: 'qwen3-coder',
+    endsReasoning: true,
     open: ['<tool_call>', '<function='],
     elements: {
       ...equals,
@@ -134,6 +135,7 @@ export const elementSyntaxes: Readonly<Record<ElementSyntaxName, CallSyntax>> = 
   glm: {
     ...toolCall,
     name: 'glm',
+    endsReasoning: true,
     elements: {
       ...keyAndValue,
       written: { beforeKey: '<arg_key>', afterKey: '</arg_key>\n<arg_value>', afterValue: '</arg_value>\n' },
@@ -189,6 +191,7 @@ export const elementSyntaxes: Readonly<Record<ElementSyntaxName, CallSyntax>> = 
   'minimax-m2': {
     ...invokeIn('minimax:tool_call', ''),
     name: 'minimax-m2',
+    endsReasoning: true,
     elements: invoke(''),
   },
   'deepseek-v3.2': {
@@ -200,6 +203,7 @@ export const elementSyntaxes: Readonly<Record<ElementSyntaxName, CallSyntax>> = 
   'deepseek-v4': {
     ...invokeIn('｜DSML｜tool_calls', '｜DSML｜'),
     name: 'deepseek-v4',
+    endsReasoning: true,
     elements: typed(invoke('｜DSML｜')),
     inner: ['｜DSML｜'],
   },

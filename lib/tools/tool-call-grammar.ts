@@ -45,6 +45,8 @@ export interface ToolCallGrammar {
   grammar: string
   /** The texts that make the grammar active. None: it is so from the start. */
   triggers: string[]
+  /** The triggers open calls, and in the reasoning, where no call is read, they do not count. */
+  ofCalls: boolean
 }
 
 /**
@@ -69,10 +71,11 @@ export function toolCallGrammar(
     parallel,
   )
   if (toolChoice === 'auto' && instead === undefined)
-    return { grammar: rules.toText(calls), triggers: triggers(format, names) }
+    return { grammar: rules.toText(calls), triggers: triggers(format, names), ofCalls: true }
   const reply = instead === undefined ? calls : choice([instead.root, calls])
-  if (reasoningClose === undefined) return { grammar: rules.toText(reply), triggers: [] }
-  return { grammar: rules.toText(afterReasoning(rules, reasoningClose, reply)), triggers: [reasoningClose] }
+  if (reasoningClose === undefined) return { grammar: rules.toText(reply), triggers: [], ofCalls: false }
+  const grammar = rules.toText(afterReasoning(rules, reasoningClose, reply))
+  return { grammar, triggers: [reasoningClose], ofCalls: false }
 }
 
 /** The tools that may be called. Throws INVALID_OPTION where the one that is to be is not among them. */

@@ -104,6 +104,11 @@ jobs::Generate read_generate(const Napi::Object& from, const Model& model) {
   for (const auto& [token, value] : job.sampling.bias) model.check_tokens(&token, 1);
   if (const auto grammar = from.Get("grammar"); grammar.IsString()) job.grammar = grammar.ToString().Utf8Value();
   if (from.Get("triggers").IsArray()) job.triggers = texts(from, "triggers");
+  if (const auto given = from.Get("reasoning"); given.IsObject()) {
+    const auto marks = given.As<Napi::Object>();
+    job.reasoning = {text(marks, "open"), text(marks, "close")};
+    job.before = text(marks, "before");
+  }
   if (from.Get("alternatives").IsNumber()) job.alternatives = integer(from, "alternatives");
   if (const auto visible = from.Get("visibleTokens"); visible.IsTypedArray()) job.visible = tokens(visible);
   job.speculation = from.Get("speculation").ToBoolean();

@@ -10,9 +10,10 @@ Generation::Generation(std::shared_ptr<const Model> model, const jobs::Generate&
     : model_(std::move(model)),
       visible_(job.visible),
       alternatives_(job.alternatives),
-      constraint_(job.grammar.empty() ? nullptr
-                                      : std::make_unique<Constraint>(model_, job.grammar, job.triggers, job.visible,
-                                                                     std::move(should_continue))),
+      constraint_(job.grammar.empty()
+                      ? nullptr
+                      : std::make_unique<Constraint>(model_, job.grammar, TriggerWatch(job.triggers, job.reasoning),
+                                                     job.before, job.visible, std::move(should_continue))),
       sampler_(model_, job.sampling, seen),
       text_(job.stops) {}
 

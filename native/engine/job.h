@@ -7,6 +7,7 @@
 
 #include "engine/token_stream.h"
 #include "llama/sampler.h"
+#include "llama/trigger_watch.h"
 #include "support/tokens.h"
 
 namespace streaming {
@@ -37,6 +38,8 @@ struct Generate {
   SamplingOptions sampling;
   std::string grammar;                // that the reply must follow; empty: none
   std::vector<std::string> triggers;  // texts from which on it must; none: from the start
+  ReasoningMarks reasoning;           // triggers do not count between them
+  std::string before;                 // what the reply begins with already, as far as reasoning goes
   int alternatives = -1;              // how many top tokens to report with each; -1: no log-probabilities at all
   std::vector<Token> visible;         // control tokens that are text of the reply, by their names
   bool speculation = false;

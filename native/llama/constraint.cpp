@@ -22,21 +22,14 @@ std::shared_ptr<const GrammarRules> read(const Model& model, const std::string& 
 
 }  // namespace
 
-Constraint::Constraint(std::shared_ptr<const Model> model, const std::string& grammar,
-                       std::vector<std::string> triggers, std::vector<Token> visible,
-                       std::function<bool()> should_continue)
+Constraint::Constraint(std::shared_ptr<const Model> model, const std::string& grammar, TriggerWatch triggers,
+                       const std::string& before, std::vector<Token> visible, std::function<bool()> should_continue)
     : model_(std::move(model)),
       visible_(std::move(visible)),
       budget_(std::move(should_continue)),
       matcher_(read(*model_, grammar)),
       triggers_(std::move(triggers)) {
-  for (const auto& trigger : triggers_) max_trigger_bytes_ = std::max(max_trigger_bytes_, trigger.size());
-}
-
-size_t Constraint::triggered(const std::string& text) const {
-  size_t first = std::string::npos;
-  for (const auto& trigger : triggers_) first = std::min(first, text.find(trigger));
-  return first;
+  triggers_.pass(reply_, before);
 }
 
 bool Constraint::is_eog(Token token) const { return llama().llama_vocab_is_eog(model_->vocab(), token); }
@@ -54,12 +47,15 @@ Constraint::Point Constraint::after(const Point& point, Token token) {
   return text.empty() ? by_token : matcher_.either(by_token, matcher_.after(point, text, budget_), budget_);
 }
 
-// The trigger begins at `begin` of the text, whose last bytes, from `own` on, are the token's. What counts of tokens
-// before that one are their bytes.
-Constraint::Point Constraint::after_trigger(std::string_view text, size_t begin, size_t own, Token token) {
+// The trigger begins at `begin` of the text, whose last bytes, `own`, are the token's. What counts of tokens before
+// that one are their bytes.
+Constraint::Point Constraint::after_trigger(const std::string& text, size_t begin, const std::string& own,
+                                            Token token) {
   const auto first = matcher_.start(budget_);
-  const auto by_bytes = matcher_.after(first, text.substr(begin), budget_);
-  return begin == own ? matcher_.either(matcher_.after_token(first, token, budget_), by_bytes, budget_) : by_bytes;
+  const auto by_bytes = matcher_.after(first, std::string_view(text).substr(begin), budget_);
+  return text.size() - begin == own.size()
+             ? matcher_.either(matcher_.after_token(first, token, budget_), by_bytes, budget_)
+             : by_bytes;
 }
 
 bool Constraint::allows(Token token) {
@@ -67,9 +63,10 @@ bool Constraint::allows(Token token) {
     const auto point = start();
     return is_eog(token) ? matcher_.complete(point) : after(point, token).alive();
   }
-  const std::string text = latest_ + model_->piece(token, true);
-  const size_t begin = triggered(text);
-  return begin == std::string::npos || after_trigger(text, begin, latest_.size(), token).alive();
+  const std::string own = model_->piece(token, true);
+  auto reply = reply_;
+  const size_t begin = triggers_.read(reply, own);
+  return begin == TriggerWatch::kNone || after_trigger(reply.latest, begin, own, token).alive();
 }
 
 bool Constraint::mask(std::vector<llama_token_data>& candidates) {
@@ -127,16 +124,15 @@ void Constraint::accept(Token token) {
     if (!next.alive()) throw Failure("DECODE_FAILED", "the grammar does not allow the token that was chosen");
     point_ = matcher_.collect_garbage(next);
   } else {
-    const size_t own = latest_.size();
-    latest_ += model_->piece(token, true);
-    const size_t begin = triggered(latest_);
-    if (begin != std::string::npos) {
-      point_ = after_trigger(latest_, begin, own, token);
+    const std::string own = model_->piece(token, true);
+    auto reply = reply_;
+    const size_t begin = triggers_.read(reply, own);
+    if (begin != TriggerWatch::kNone) {
+      point_ = after_trigger(reply.latest, begin, own, token);
       if (!point_.alive()) throw Failure("DECODE_FAILED", "the grammar does not begin with its trigger");
       triggers_.clear();
-      latest_.clear();
-    } else if (latest_.size() >= max_trigger_bytes_) {
-      latest_.erase(0, latest_.size() - (max_trigger_bytes_ - 1));
+    } else {
+      reply_ = std::move(reply);
     }
   }
   budget_.next_token();

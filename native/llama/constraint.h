@@ -7,6 +7,7 @@
 
 #include "llama/grammar_matcher.h"
 #include "llama/model.h"
+#include "llama/trigger_watch.h"
 
 namespace streaming {
 
@@ -17,10 +18,11 @@ namespace streaming {
 // or kInterrupted once `should_continue` returns false, and change nothing then.
 class Constraint {
  public:
-  // No triggers: from the start on. `visible`: control tokens that are text of the reply. Throws Failure INVALID_OPTION
-  // for a grammar that cannot be used.
-  Constraint(std::shared_ptr<const Model> model, const std::string& grammar, std::vector<std::string> triggers,
-             std::vector<Token> visible, std::function<bool()> should_continue);
+  // No triggers in the watch: from the start on. `before`: what the reply begins with already, as far as reasoning
+  // goes. `visible`: control tokens that are text of the reply. Throws Failure INVALID_OPTION for a grammar that cannot
+  // be used.
+  Constraint(std::shared_ptr<const Model> model, const std::string& grammar, TriggerWatch triggers,
+             const std::string& before, std::vector<Token> visible, std::function<bool()> should_continue);
 
   // True: the grammar allows a token or rules it out. False: only a token that completes a trigger can be ruled out.
   bool active() const { return triggers_.empty(); }
@@ -32,11 +34,9 @@ class Constraint {
 
  private:
   using Point = GrammarMatcher::Point;
-  // Where in the latest text with this one behind it a trigger begins; npos: nowhere.
-  size_t triggered(const std::string& text) const;
   Point start();
   Point after(const Point& point, Token token);
-  Point after_trigger(std::string_view text, size_t begin, size_t own, Token token);
+  Point after_trigger(const std::string& text, size_t begin, const std::string& own, Token token);
   bool is_eog(Token token) const;
   void mask_by_grammar(std::vector<bool>& allowed);
 
@@ -44,10 +44,9 @@ class Constraint {
   const std::vector<Token> visible_;
   GrammarBudget budget_;
   GrammarMatcher matcher_;
-  Point point_;  // where the reply is in the grammar, once that is active; not alive: at its start
-  std::vector<std::string> triggers_;  // emptied by the first that comes
-  size_t max_trigger_bytes_ = 0;       // of the triggers
-  std::string latest_;                 // the end of the text so far that a trigger may have begun in
+  Point point_;            // where the reply is in the grammar, once that is active; not alive: at its start
+  TriggerWatch triggers_;  // emptied by the first that comes
+  TriggerWatch::Reply reply_;
 };
 
 }  // namespace streaming

@@ -8,6 +8,7 @@
 #include "llama/grammar_matcher.h"
 #include "llama/llama_library.h"
 #include "llama/thread_choice.h"
+#include "llama/trigger_watch.h"
 #include "policy/cache_policy.h"
 #include "test/cached_tokens_object.h"
 #include "test/pending_tokens_object.h"
@@ -235,6 +236,30 @@ class GrammarMatcherObject : public Napi::ObjectWrap<GrammarMatcherObject> {
   const int64_t max_steps_;
 };
 
+class TriggerWatchObject : public Napi::ObjectWrap<TriggerWatchObject> {
+ public:
+  static Napi::Function define(Napi::Env env) {
+    return DefineClass(env, "TriggerWatch", {InstanceMethod<&TriggerWatchObject::read>("read")});
+  }
+  explicit TriggerWatchObject(const Napi::CallbackInfo& info)
+      : ObjectWrap(info), watch_(texts(info[0]), {info[1].ToString().Utf8Value(), info[2].ToString().Utf8Value()}) {
+    watch_.pass(reply_, info[3].ToString().Utf8Value());
+  }
+
+ private:
+  // How many bytes from the trigger on have been read, or -1; and how many bytes are kept.
+  Napi::Value read(const Napi::CallbackInfo& info) {
+    const size_t begin = watch_.read(reply_, info[0].ToString().Utf8Value());
+    const auto kept = static_cast<double>(reply_.latest.size());
+    auto object = Napi::Object::New(info.Env());
+    object.Set("triggered", begin == TriggerWatch::kNone ? -1.0 : kept - static_cast<double>(begin));
+    object.Set("kept", kept);
+    return object;
+  }
+  const TriggerWatch watch_;
+  TriggerWatch::Reply reply_;
+};
+
 }  // namespace
 
 void define_test_objects(Napi::Env env, Napi::Object exports) {
@@ -242,6 +267,7 @@ void define_test_objects(Napi::Env env, Napi::Object exports) {
   exports.Set("ThreadChoice", ThreadChoiceObject::define(env));
   exports.Set("NgramIndex", NgramIndexObject::define(env));
   exports.Set("GrammarMatcher", GrammarMatcherObject::define(env));
+  exports.Set("TriggerWatch", TriggerWatchObject::define(env));
   exports.Set("PendingTokens", define_pending_tokens(env));
   exports.Set("CachedTokens", define_cached_tokens(env));
   exports.Set("SlotTable", define_slot_table(env));

@@ -35,10 +35,13 @@ export async function toolCalls({
 }): Promise<boolean> {
   await using model = await loadModel(path, threads === undefined ? {} : { threads })
   let [right, unwanted, asText] = [0, 0, 0]
+  // Open until the next one has its answer: the two share the tokens that tell of the tools.
+  let last: Chat | undefined
   const ask = async (question: string): Promise<Answer> => {
     const chat = model.createChat({ tools })
     const answer = await answered(chat, question)
-    await chat.close()
+    await last?.close()
+    last = chat
     if (isCallAsText(answer.text)) asText++
     return answer
   }

@@ -144,6 +144,12 @@ export interface GrammarMatcher {
   match(text: Uint8Array): { taken: number; complete: boolean; steps: number }
 }
 
+/** What finds triggers in a reply, alone. */
+export interface TriggerWatch {
+  /** How many bytes have been read from the first trigger on, -1 where there is none yet; and how many are kept. */
+  read(text: string): { triggered: number; kept: number }
+}
+
 /** The tests' own build of the addon: all that the package's has, and parts of the engine by themselves. */
 export interface TestAddon extends NativeAddon {
   ThreadChoice: new (max: number, fullBatch: number, mayChange: boolean) => ThreadChoice
@@ -169,6 +175,7 @@ export interface TestAddon extends NativeAddon {
     source: string,
     maxSteps?: number,
   ) => GrammarMatcher
+  TriggerWatch: new (triggers: string[], open: string, close: string, before: string) => TriggerWatch
   CachePolicy: new (
     limits: Omit<NativeSequenceOptions, 'rebaseAfter' | 'verify'> & { trainedLength: number },
   ) => CachePolicy

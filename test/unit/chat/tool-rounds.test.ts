@@ -1,6 +1,7 @@
 import { ChatFormat } from '../../../lib/chat/chat-format.js'
 import { type Chat, type StreamEvent, streamChat, type Tools } from '../../../lib/index.js'
 import { schemaGrammar } from '../../../lib/structured/json-schema.js'
+import type { ToolChoice } from '../../../lib/tools/tool-definitions.js'
 import { parseTools } from '../../../lib/tools/tools.js'
 import { fakeModel, soon } from '../../tools/fake-model.js'
 import { GbnfGrammar } from '../../tools/gbnf.js'
@@ -474,6 +475,27 @@ describe('tools', () => {
       expect([text, new GbnfGrammar(grammar).accepts(text)]).toEqual([text, true])
     expect(told).toHaveLength(3)
     for (let i = 0; i < 20; i++) expect(make('auto', i)!.grammar).toContain(`"${i}"`)
+  })
+
+  test.each<[string, string, ToolChoice, string, object | undefined]>([
+    ['<think>{{ m }}</think>', '', 'auto', '', { open: '<think>', close: '</think>', before: '' }],
+    ['', '<think>\\n', 'auto', 'Hm', { open: '<think>', close: '</think>', before: '<think>Hm' }],
+    ['', '<think>\\n', 'required', '', undefined],
+    ['', '', 'auto', '', undefined],
+  ])('calls are triggered outside of the reasoning alone: %s%s, %s', (written, opened, choice, before, reasoning) => {
+    const { model } = fakeModel({})
+    const source = `${template}{# ${written || opened ? '<think></think>' : ''} #}{{ '${opened}' }}`
+    const tools = parseTools(
+      weather(() => 1),
+      'test',
+    )
+    const format = new ChatFormat(model.tokenizer, { chatTemplate: source, tools, reasoning: 'template' })
+    const { grammar, triggers, ofCalls } = format.replyGrammar(choice, undefined, () => {})!
+    expect(format.jobGrammar({ grammar, triggers, ofCalls }, before)).toEqual({
+      source: grammar,
+      triggers,
+      ...(reasoning === undefined ? {} : { reasoning }),
+    })
   })
 
   test('a call cannot be required where there are no tools, or of a reply that has a grammar', () => {

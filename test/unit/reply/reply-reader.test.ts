@@ -1,4 +1,5 @@
 import { ReplyReader } from '../../../lib/reply/reply-reader.js'
+import { callSyntaxes } from '../../../lib/tools/call-syntax.js'
 import { read, readPieces, tools, written } from './replies.js'
 
 const call = (raw: string, args: Record<string, unknown>, name = 'get_weather', index = 0) => ({
@@ -81,6 +82,35 @@ describe('reasoning', () => {
   test('a call in it is thought about, not made', () => {
     const thought = 'I could write <tool_call>{"name": "now"}</tool_call>.'
     expect(read(`<think>${thought}</think>No.`)).toEqual([reasoning(thought), text('No.')])
+  })
+
+  describe('that a call ends, where the model writes calls so', () => {
+    const syntax = callSyntaxes['qwen3-coder']
+    const raw = '<tool_call>\n<function=now>\n</function>\n</tool_call>'
+    const called = [start('now'), pieces('{}'), call(`\n${raw}`, {}, 'now')]
+
+    test('with its reasoning before it, and what follows', () => {
+      expect(read(`<think>Hm.\n${raw}`, { syntax })).toEqual([reasoning('Hm.'), ...called])
+      expect(read(`Hm.\n${raw}\nSo.`, { syntax, reasoningOpen: true })).toEqual([
+        reasoning('Hm.'),
+        ...called,
+        text('\nSo.'),
+      ])
+    })
+
+    test('a mark that closes it behind the call is none of the text', () => {
+      expect(
+        read(`<think>Hm.\n${raw}\n</think>\n\nSo.`, { syntax })
+          .slice(4)
+          .map(part => part.type),
+      ).toEqual(['text'])
+      expect(read(`<think>Hm.\n${raw}\n</think>\n\nSo.`, { syntax }).at(-1)).toEqual(text('So.'))
+    })
+
+    test('not where the reply is asked to be of some form, nor where there are no tools', () => {
+      for (const options of [{ callsOrText: true }, { tools: false }] as const)
+        expect(read(`<think>Hm.\n${raw}`, { syntax, ...options })).toEqual([reasoning(`Hm.\n${raw}`)])
+    })
   })
 
   test('before calls, and after them', () => {
