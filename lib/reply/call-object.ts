@@ -61,8 +61,10 @@ export class CallObject {
           this.complete = true
           return at + 1
         }
-        if (character === ',') return at + 1
+        // Doubled braces, which templates show that were written for something that halves them.
+        if (character === ',' || (character === '{' && this.#isEmpty)) return at + 1
         if (character !== '"') break
+        this.#isEmpty = false
         this.#start([])
         return at
       case 'colon':
@@ -93,6 +95,7 @@ export class CallObject {
   }
 
   #inside = false
+  #isEmpty = true
 
   #start(collected: string[] | undefined): void {
     this.#value = new JsonValue()

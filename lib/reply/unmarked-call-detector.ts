@@ -21,7 +21,7 @@ export interface UnmarkedCall {
 
 /**
  * Whether a reply begins with a call of a known tool as bare JSON: an object or a list of some, in a fence or not, with
- * the name and the arguments in any order. All keys up to the name have to be those of a call, so that other JSON is
+ * the name and the arguments in any order. Its braces may be doubled, as the template of Qwen 2.5 shows them. All keys up to the name have to be those of a call, so that other JSON is
  * hardly kept back.
  */
 export class UnmarkedCallDetector {
@@ -51,15 +51,18 @@ export class UnmarkedCallDetector {
     const around = opening(text, from)
     if (around === 'text' || around === 'more') return around
     const { start } = around
-    const at = text.charAt(start) === '[' ? afterSpace(text, start + 1) : start
-    const kind = at === text.length ? 'more' : this.#object(text, at)
-    return kind === 'call' ? around : kind
+    const next = afterSpace(text, start + 1)
+    if (next === text.length) return 'more'
+    const isDoubled = text.startsWith('{{', start)
+    const kind = this.#object(text, text.charAt(start) === '[' ? next : start)
+    if (kind !== 'call') return kind
+    return isDoubled ? { close: '}', ...around, start: next } : around
   }
 
   #object(text: string, start: number): 'call' | 'text' | 'more' {
     if (text.charAt(start) !== '{') return 'text'
     let named = false
-    for (let at = start + 1; ; ) {
+    for (let at = text.charAt(start + 1) === '{' ? start + 2 : start + 1; ; ) {
       at = afterSpace(text, at)
       if (at === text.length) return 'more'
       // A call with a known name goes on as one, however broken.

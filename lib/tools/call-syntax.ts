@@ -19,6 +19,7 @@ export type CallSyntaxName =
   | 'llama3'
   | 'mistral'
   | 'mistral-named'
+  | 'mistral-ids'
   | 'functionary'
   | 'deepseek'
   | 'deepseek-v3.1'
@@ -151,6 +152,19 @@ export const callSyntaxes: Readonly<Record<CallSyntaxName, CallSyntax>> = {
       begin: '',
       beforeName: '[TOOL_CALLS]',
       beforeArguments: '[ARGS]',
+      afterArguments: '',
+      between: '',
+      finish: '',
+    },
+  },
+  // Small 3.2.
+  'mistral-ids': {
+    ...mistral,
+    name: 'mistral-ids',
+    frame: {
+      begin: '',
+      beforeName: '[TOOL_CALLS]',
+      beforeArguments: '[CALL_ID]\0[ARGS]',
       afterArguments: '',
       between: '',
       finish: '',

@@ -140,14 +140,15 @@ class CallWriter {
     const { beforeName, beforeArguments, afterArguments } = this.syntax.frame
     const before = beforeName + inQuotes(beforeName, name) + beforeArguments
     const [opening, ...beforeIds] = before.split('\0')
-    const [after, ...afterIds] = afterArguments.split('\0').map(text => this.#after(text))
+    const [after, ...afterIds] = afterArguments.split('\0')
     return sequence(
       this.#opening(opening!),
       ...beforeIds.flatMap(text => [this.#id, looseText(this.rules, text)]),
       /\s$/.test(before) ? nothing : this.#space,
       this.#arguments(name, tool),
-      after!,
-      ...afterIds.flatMap(piece => [this.#id, piece]),
+      this.#after(after!),
+      // White space before the rest would belong to the id.
+      ...afterIds.flatMap(text => [this.#id, looseText(this.rules, text)]),
     )
   }
 

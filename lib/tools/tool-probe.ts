@@ -71,6 +71,7 @@ const syntaxPatterns: readonly [CallSyntaxName, RegExp][] = [
   ['phi4', /<\|tool_call\|>\s*\{/],
   ['smollm2', /<tool_call>\s*\[/],
   ['mistral', /\[TOOL_CALLS\]\s*\[/],
+  ['mistral-ids', /\[TOOL_CALLS\]\s*probe_tool\s*\[CALL_ID\]/],
   ['mistral-named', /\[TOOL_CALLS\]\s*probe_tool/],
   ['deepseek', /<｜tool▁call▁begin｜>function<｜tool▁sep｜>probe_tool/],
   ['deepseek-v3.1', /<｜tool▁call▁begin｜>probe_tool<｜tool▁sep｜>/],

@@ -236,6 +236,11 @@ describe('a call', () => {
     ])
   })
 
+  test('with its braces doubled', () => {
+    const raw = '<tool_call>\n{{"name": "now", "arguments": {}}}\n</tool_call>'
+    expect(read(raw)).toEqual([start('now'), pieces('{}'), call(raw, {}, 'now')])
+  })
+
   test('with a bracket too many', () => {
     const raw = '<tool_call>{"name": "now", "arguments": {}}}\n</tool_call>'
     expect(read(raw)).toEqual([start('now'), pieces('{}'), call(raw, {}, 'now')])

@@ -20,6 +20,7 @@ const spellings = [
   `{"tool_name": "get_weather", "parameters": ${args}}`,
   `{"tool": "get_weather", "args": ${args}}`,
   `{"tool_call": {"name": "get_weather", "arguments": ${args}}}`,
+  `{{"name": "get_weather", "arguments": ${args}}}`,
 ]
 const around: [before: string, after: string][] = [
   ['', ''],

@@ -97,6 +97,7 @@ const calls = (call: string, before = '', after = '') =>
 export const mistralNamed = calls(
   "{{ '[TOOL_CALLS]' + f.name + '[ARGS]' + (f.arguments if f.arguments is string else f.arguments | tojson) }}",
 )
+export const mistralIds = calls("{{ '[TOOL_CALLS]' + f.name + '[CALL_ID]' + c.id + '[ARGS]' + f.arguments | tojson }}")
 /** Wants arguments as text. */
 export const functionary = calls("{{ '<function=' + f.name + '>' + f.arguments + '</function>' }}")
 export const deepseek = calls(

@@ -23,6 +23,7 @@ describe('found out from a template', () => {
     ['toolsWithUser', 'llama3', undefined, true, 'object', null, false, 'tool'],
     ['mistral', 'mistral', undefined, true, 'object', null, true, 'tool'],
     ['mistralNamed', 'mistral-named', undefined, true, 'object', null, true, 'user'],
+    ['mistralIds', 'mistral-ids', undefined, true, 'object', null, true, 'user'],
     ['functionary', 'functionary', undefined, true, 'string', null, true, 'user'],
     ['deepseek', 'deepseek', undefined, true, 'string', null, true, 'user'],
     ['deepseek31', 'deepseek-v3.1', undefined, true, 'string', null, true, 'user'],

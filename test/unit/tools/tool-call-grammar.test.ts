@@ -173,6 +173,14 @@ test('a tool without parameters has an empty schema; names of any kind', () => {
   ).toBe(true)
 })
 
+test.each(['mistral', 'mistral-ids'] as const)('%s: ids are nine letters and digits, and nothing else', name => {
+  const { gbnf } = make(name)
+  const text = writeCalls(callSyntaxes[name], [now])
+  expect([gbnf.takes(text), text.includes(now.id)]).toEqual([true, true])
+  for (const id of ['Yesadysel \n', 'Yesadysel ', ' Yesadysel', 'Yesad', 'Yesadysel0', ''])
+    expect([id, gbnf.takes(text.replace(now.id, id))]).toEqual([id, false])
+})
+
 describe('qwen3-coder', () => {
   const element = (key: string, value: string) => `<parameter=${key}>\n${value}\n</parameter>\n`
   const call = (...elements: string[]) =>
