@@ -5,10 +5,12 @@ import { escapePattern } from '../util/escape-pattern.js'
 import { CallObject } from './call-object.js'
 import { CallParser } from './call-parser.js'
 import { parseLiteral } from './literal-value.js'
-import { isCut, isSpace } from './marker-scanner.js'
+import { afterSpace, isCut, isSpace } from './marker-scanner.js'
 import type { CallContext } from './partial-call.js'
 
 const nameLimit = 512
+/** White space after a quote, beyond which it is not known what follows. */
+const spaceLimit = 64
 const malformed = 'The call is not as it should be written.'
 
 type State = 'start' | 'name' | 'argument' | 'object' | 'closing'
@@ -103,7 +105,11 @@ export class KeywordCallParser extends CallParser {
         if (at + 1 === text.length) return at
         return this.#keep(text, at, at + 2)
       }
-      if (character === this.#quote) this.#quote = undefined
+      if (character === this.#quote) {
+        const isEnd = mark !== undefined || this.#depth > 0 || this.#endsText(text, at + 1)
+        if (isEnd === undefined) return at
+        if (isEnd) this.#quote = undefined
+      }
     } else if (character === '"' || (character === "'" && mark === undefined)) {
       // A mark within a bare word is no quote.
       if (mark === undefined || /[:,[{(\s]$/.test(this.#argument.at(-1) ?? ',')) this.#quote = character
@@ -120,6 +126,16 @@ export class KeywordCallParser extends CallParser {
       return this.take(text, at, at + 1)
     }
     return this.#keep(text, at, at + 1)
+  }
+
+  /**
+   * Whether a quote ends the text that is an argument. Some templates write quotes in it without a backslash, and so do
+   * models: one that more text follows belongs to it. Undefined while that is not known.
+   */
+  #endsText(text: string, after: number): boolean | undefined {
+    const next = afterSpace(text, after)
+    if (next - after > spaceLimit) return true
+    return next === text.length ? undefined : text.charAt(next) === ',' || text.charAt(next) === this.#keywords.close
   }
 
   #keep(text: string, from: number, to: number): number {
@@ -148,7 +164,7 @@ export class KeywordCallParser extends CallParser {
     if (key === undefined) return false
     if (this.#keys.has(key)) this.call!.fail(`The call gives ${JSON.stringify(key)} twice.`)
     const bare = value.trim()
-    const parsed = parseLiteral(bare, quote)
+    const parsed = parseLiteral(bare, quote) ?? (quote === undefined ? parseLiteral(withEscapes(bare)) : undefined)
     const schema = parameterOf(tool, key)
     const isOnlyText = schema !== undefined && isText(schema) && !Array.isArray(schema.type)
     const isBare = parsed === undefined || (isOnlyText && typeof parsed.value !== 'string')
@@ -176,4 +192,12 @@ export class KeywordCallParser extends CallParser {
     this.#position = 0
     return this.again(at)
   }
+}
+
+/** A text in quotes, with a backslash before each quote within it. */
+function withEscapes(text: string): string {
+  const quote = text.charAt(0)
+  if ((quote !== '"' && quote !== "'") || text.length < 2 || !text.endsWith(quote)) return text
+  const inner = text.slice(1, -1).replace(/\\[\s\S]|["']/g, found => (found === quote ? `\\${quote}` : found))
+  return quote + inner + quote
 }

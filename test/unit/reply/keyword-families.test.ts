@@ -147,3 +147,17 @@ test('whatever is cut off or changed, nothing is thrown, and pieces are read as 
     expect(readPieces(changed.split(''), { syntax })).toEqual(whole)
   }
 })
+
+describe('quotes within the quotes of a text', () => {
+  test.each([
+    ["'it's here'", "it's here"],
+    ["'(it\\'s', days=2", "(it's"],
+    ["'a 'b' c' ", "a 'b' c"],
+    ['"a "b" \\n"', 'a "b" \n'],
+    ["''", ''],
+  ])('%s', (text, city) => {
+    const reply = `<|tool_call_start|>[get_weather(city=${text}), now()]<|tool_call_end|>`
+    const calls = read(reply, { syntax: callSyntaxes.lfm2 }).filter(part => part.type === 'tool-call')
+    expect(calls).toMatchObject([{ arguments: { city } }, { name: 'now' }])
+  })
+})
