@@ -1,14 +1,16 @@
 import type { Tokenizer } from '../engine/tokenizer.js'
 import { StreamingLLMError } from '../errors.js'
 import type { ParsedGenerateOptions, ReasoningMode } from '../options/parse.js'
-import { type ReasoningFormat, reasoningFormat, reasoningIsOpen } from '../reply/reasoning-format.js'
+import { knownReasoning, type ReasoningFormat, reasoningIsOpen } from '../reply/reasoning-format.js'
 import { ReplyReader } from '../reply/reply-reader.js'
+import { literal, sequence } from '../structured/grammar/pieces.js'
 import { GrammarRules } from '../structured/grammar/rules.js'
 import { type SchemaGrammar, schemaGrammar } from '../structured/json-schema.js'
 import { ChatTemplate } from '../templates/chat-template.js'
 import { piecesText } from '../templates/prompt-pieces.js'
 import { syntaxMarks } from '../tools/call-syntax.js'
 import { afterReasoning } from '../tools/grammar-text.js'
+import { type MessageFormat, messageFormat } from '../tools/message-format.js'
 import { type ToolCallFormat, toolCallFormat } from '../tools/tool-call-format.js'
 import { type ToolCallGrammar, toolCallGrammar } from '../tools/tool-call-grammar.js'
 import type { ToolChoice } from '../tools/tool-definitions.js'
@@ -23,6 +25,8 @@ export class ChatFormat {
   readonly reasoningMode: ReasoningMode
   /** The marks around reasoning; undefined where it is text like any other, or the model's template knows of none. */
   readonly reasoning: ReasoningFormat | undefined
+  /** How replies are split into messages; undefined for models whose replies are one. */
+  readonly messages: MessageFormat | undefined
   readonly #tokenizer: Tokenizer
   readonly #source: string
   #toolFormat: ToolCallFormat | undefined
@@ -40,8 +44,8 @@ export class ChatFormat {
     this.#source = source
     this.tools = tools
     this.reasoningMode = reasoning
-    const marks = reasoningFormat(source)
-    this.reasoning = reasoning !== 'text' && source.includes(marks.close) ? marks : undefined
+    this.reasoning = reasoning === 'text' ? undefined : knownReasoning(source)
+    this.messages = messageFormat(source)
     this.template = compiled(
       tokenizer,
       source,
@@ -89,14 +93,15 @@ export class ChatFormat {
     callsOrText: boolean
     unmarkedCalls: boolean
   }): ReplyReader | undefined {
-    const { reasoning } = this
+    const { reasoning, messages } = this
     const tools = calls ? this.tools : undefined
-    if (tools === undefined && reasoning === undefined) return undefined
+    if (tools === undefined && reasoning === undefined && messages === undefined) return undefined
     return new ReplyReader({
       tools: tools?.definitions ?? false,
       check: (name, args) => tools?.check.get(name)?.(args),
       ...how,
       syntax: this.toolFormat.syntax,
+      messages,
       reasoning: reasoning ?? false,
       reasoningOpen: this.opensReasoning,
     })
@@ -116,12 +121,13 @@ export class ChatFormat {
   /** Control tokens that a reader has to see. */
   get visibleTokens(): Int32Array {
     if (this.#visibleTokens !== undefined) return this.#visibleTokens
-    const { tools, reasoning } = this
+    const { tools, reasoning, messages } = this
     const marks = [
       ...(tools === undefined ? [] : syntaxMarks(this.toolFormat.syntax)),
-      ...(reasoning === undefined ? [] : [reasoning.open, reasoning.close]),
+      ...(messages?.marks ?? []),
+      ...(reasoning === undefined ? [] : [reasoning.open, reasoning.close, ...(reasoning.ignored ?? [])]),
     ]
-    const tokens = marks
+    const tokens = [...new Set(marks.flatMap(withParts))]
       .map(mark => this.#tokenizer.tokenize(mark, { special: true }))
       .filter(each => each.length === 1)
     return (this.#visibleTokens = Int32Array.from(tokens, ([token]) => token!))
@@ -138,8 +144,9 @@ export class ChatFormat {
   ): ToolCallGrammar | undefined {
     const key = JSON.stringify([choice, answer?.text])
     if (!this.#grammars.has(key)) {
+      const headed = answer === undefined ? undefined : this.#withHeader(answer)
       const made =
-        this.#callGrammar(choice, answer, warn) ?? (answer === undefined ? undefined : this.#afterReasoning(answer))
+        this.#callGrammar(choice, headed, warn) ?? (headed === undefined ? undefined : this.#afterReasoning(headed))
       if (this.#grammars.size === maxGrammars) this.#grammars.clear()
       this.#grammars.set(key, made)
     }
@@ -169,6 +176,14 @@ export class ChatFormat {
     })
   }
 
+  /** An answer with the header of its message, where the model writes one. */
+  #withHeader(answer: SchemaGrammar): SchemaGrammar {
+    if (this.messages === undefined) return answer
+    const rules = new GrammarRules(answer.rules)
+    const root = sequence(literal(this.messages.answer), answer.root)
+    return { ...answer, rules, root, text: rules.toText(root) }
+  }
+
   /** A grammar for the whole reply, which begins after the reasoning where prompts open that. */
   #afterReasoning({ rules: own, root, text }: SchemaGrammar): ToolCallGrammar {
     if (!this.opensReasoning) return { grammar: text, triggers: [], ofCalls: false }
@@ -179,6 +194,11 @@ export class ChatFormat {
 }
 
 type JobGrammar = NonNullable<ParsedGenerateOptions['grammar']>
+
+/** A mark and the control tokens that it may be made of. */
+function withParts(mark: string): string[] {
+  return [mark, ...(mark.match(/<[^<>\s]+>/g) ?? [])]
+}
 
 const maxGrammars = 8
 
@@ -194,6 +214,7 @@ function compiled(tokenizer: Tokenizer, source: string, variables: Record<string
     eosToken: tokenizer.eosText,
     specialTokens: tokenizer.specialTokens,
     variables,
+    answer: messageFormat(source)?.answer,
   })
   lastTemplates.set(tokenizer, { key, template })
   return template

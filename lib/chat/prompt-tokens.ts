@@ -183,7 +183,7 @@ function replyPieces(
   message: LoggedMessage,
   visibleMarks: readonly string[],
 ): PromptPiece[] {
-  const text = replyText(message, () => format.toolFormat)
+  const text = replyText(message, format, () => format.toolFormat)
   const marks = visibleMarks.filter(mark => text.includes(mark))
   if (marks.length === 0) return [{ text, special: false }]
   const pattern = new RegExp(`(${marks.map(escapePattern).join('|')})`)

@@ -59,6 +59,11 @@ export abstract class CallParser {
     this.done = true
   }
 
+  /** Whether a mark that came next would be part of the arguments. */
+  get insideArguments(): boolean {
+    return false
+  }
+
   /** Whether the call that is open has all that it needs. */
   protected abstract get complete(): boolean
   /** Reads something. Returning `at` itself means that more text is needed, unless `again` was called. */

@@ -20,6 +20,10 @@ export class NamedCallParser extends CallParser {
     this.#open = syntax.open
   }
 
+  override get insideArguments(): boolean {
+    return this.#value?.complete === false
+  }
+
   protected get complete(): boolean {
     // The reply is over, and so is the name.
     if (this.#header !== undefined) this.#begin()

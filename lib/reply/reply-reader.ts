@@ -1,8 +1,10 @@
 import { randomInt } from 'node:crypto'
 import { type CallSyntax, callSyntaxes } from '../tools/call-syntax.js'
+import type { MessageFormat } from '../tools/message-format.js'
 import type { ToolDefinitions } from '../tools/tool-definitions.js'
 import type { CallParser } from './call-parser.js'
 import { afterSpace, isCut, isSpace, MarkerScanner } from './marker-scanner.js'
+import { MessageReader } from './message-reader.js'
 import { openParser } from './open-parser.js'
 import type { CallContext } from './partial-call.js'
 import { type ReasoningFormat, thinkTags } from './reasoning-format.js'
@@ -19,6 +21,8 @@ export interface ReplyReaderOptions {
   syntax?: CallSyntax
   /** How the model marks its reasoning; false leaves it in the text. Default: `<think>` and `</think>`. */
   reasoning?: ReasoningFormat | false
+  /** How a reply is split into messages, where it is. Default: as in the syntax. */
+  messages?: MessageFormat
   /** True when the prompt has opened the reasoning already. */
   reasoningOpen?: boolean
   /** True for a reply that is either calls or text: marks of calls in the midst of text are text. */
@@ -46,6 +50,7 @@ export class ReplyReader {
   readonly #reasoning: ReasoningFormat | undefined
   readonly #reasoningEnd: MarkerScanner
   readonly #openings: MarkerScanner
+  readonly #ignored: readonly string[]
   readonly #unmarked: UnmarkedCallDetector | undefined
   readonly #context: CallContext
   #parts: ReplyPart[] = []
@@ -66,15 +71,18 @@ export class ReplyReader {
   #skipSpace: boolean
   #opened: { raw: string; syntax: CallSyntax } | undefined
   #calls: CallParser | undefined
+  readonly #messages: MessageReader | undefined
 
-  constructor(options: ReplyReaderOptions = {}) {
+  /** `next` numbers and names the calls. */
+  constructor(options: ReplyReaderOptions = {}, next = numbering(options.createId ?? randomId)) {
     const tools = options.tools || {}
     const names = Object.keys(tools)
     this.#syntax = options.syntax ?? callSyntaxes.hermes
     this.#reasoning = options.reasoning === false ? undefined : (options.reasoning ?? thinkTags)
+    this.#ignored = [...(this.#reasoning?.ignored ?? []), ...(names.length === 0 ? [] : this.#syntax.ignored)]
     this.#callsOrText = options.callsOrText === true
     const openings = names.length === 0 ? [] : [...this.#syntax.open, ...this.#syntax.ignored]
-    this.#openings = new MarkerScanner(openings)
+    this.#openings = new MarkerScanner([...openings, ...(this.#reasoning?.ignored ?? [])])
     const endsReasoning = this.#syntax.endsReasoning === true && !this.#callsOrText
     this.#reasoningEnd = new MarkerScanner(
       this.#reasoning === undefined ? [] : [this.#reasoning.close, ...(endsReasoning ? openings : [])],
@@ -86,19 +94,38 @@ export class ReplyReader {
         : undefined
     this.#fresh = this.#looksAtStart
     this.#inReasoning = this.#skipSpace = options.reasoningOpen === true && this.#reasoning !== undefined
-    const createId = options.createId ?? randomId
-    let count = 0
     this.#context = {
       tools,
       check: options.check ?? (() => undefined),
       noCalls: this.#syntax.noCalls,
       emit: part => this.#emit(part),
-      next: () => ({ index: count++, id: createId() }),
+      next,
     }
+    const messages = options.messages ?? this.#syntax.messages
+    if (messages !== undefined) this.#messages = this.#createMessages(messages, options, next)
+  }
+
+  /** Reads messages, whose text is for readers like this one. */
+  #createMessages(format: MessageFormat, options: ReplyReaderOptions, next: CallContext['next']): MessageReader {
+    const content: ReplyReaderOptions = {
+      ...options,
+      syntax: { ...this.#syntax, messages: undefined },
+      messages: undefined,
+      reasoningOpen: false,
+    }
+    return new MessageReader(format, {
+      names: Object.keys(this.#context.tools),
+      reasoning: this.#reasoning !== undefined,
+      reasoningOpen: this.#inReasoning,
+      answerIsText: this.#callsOrText,
+      createContent: () => new ReplyReader(content, next),
+      createCall: emit => openParser({ ...this.#context, emit }, this.#syntax, '', ''),
+    })
   }
 
   /** Takes what the model has written next, and returns the parts that have come of it. */
   push(text: string): ReplyPart[] {
+    if (this.#messages !== undefined) return this.#messages.push(text)
     if (this.#final) return []
     this.#rest = this.#rest === '' ? text : this.#rest + text
     return this.#run()
@@ -106,9 +133,15 @@ export class ReplyReader {
 
   /** The reply is over: returns what was kept back, and closes what is open. Nothing can be pushed after it. */
   end(): ReplyPart[] {
+    if (this.#messages !== undefined) return this.#messages.end()
     if (this.#final) return []
     this.#final = true
     return this.#run()
+  }
+
+  /** Whether a mark that came next would be part of a call's arguments. */
+  get insideArguments(): boolean {
+    return this.#calls?.insideArguments === true
   }
 
   #run(): ReplyPart[] {
@@ -194,7 +227,7 @@ export class ReplyReader {
   #readText(): boolean {
     const found = this.#plain ? undefined : this.#openings.find(this.#rest, this.#at)
     if (found === undefined) return this.#keepBack('text', this.#openings)
-    if (!this.#syntax.ignored.includes(found.marker)) return this.#open(found.start, found.end)
+    if (!this.#ignored.includes(found.marker)) return this.#open(found.start, found.end)
     this.#say('text', this.#beforeSpace(found.start))
     this.#at = found.end
     this.#skipSpace = true
@@ -264,6 +297,11 @@ export class ReplyReader {
   #emit(part: ReplyPart): void {
     this.#parts.push(part)
   }
+}
+
+function numbering(createId: () => string): CallContext['next'] {
+  let count = 0
+  return () => ({ index: count++, id: createId() })
 }
 
 const idCharacters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'

@@ -22,6 +22,8 @@ export interface ChatTemplateOptions {
    * What one rendering of a short conversation may cost, and how much it may write. What is left out has its default.
    */
   limits?: Partial<RenderLimits>
+  /** What the model writes before an answer at the start of a reply. Default: nothing. */
+  answer?: string
   /** Variables that the template gets each time, such as `tools`. */
   variables?: Readonly<Record<string, unknown>>
 }
@@ -46,6 +48,7 @@ export class ChatTemplate {
   readonly #renderer: MarkedRenderer
   readonly #unused: UnusedCharacters
   readonly #bosToken: string
+  readonly #answer: string
   #capabilities: TurnCapabilities | undefined
   #replyAlone: { key: string; text: string } | undefined
   #boundary: { found: SystemBoundary | undefined } | undefined
@@ -53,6 +56,7 @@ export class ChatTemplate {
   /** Throws `TEMPLATE_FAILED` for a template that doesn't compile, or is longer than any. */
   constructor(source: string, options: ChatTemplateOptions) {
     this.#bosToken = options.bosToken ?? ''
+    this.#answer = options.answer ?? ''
     this.#template = new CompiledTemplate(
       source,
       { bosToken: this.#bosToken, eosToken: options.eosToken ?? '' },
@@ -270,10 +274,13 @@ export class ChatTemplate {
 
   #probed(): TurnCapabilities {
     return (this.#capabilities ??= this.#template.together(() =>
-      probeTurns({
-        whole: messages => this.#template.render(messages, true),
-        continuation: (newMessages, system) => piecesText(atOnce(this.#continuation(newMessages, { system })).pieces),
-      }),
+      probeTurns(
+        {
+          whole: messages => this.#template.render(messages, true),
+          continuation: (newMessages, system) => piecesText(atOnce(this.#continuation(newMessages, { system })).pieces),
+        },
+        this.#answer,
+      ),
     ))
   }
 

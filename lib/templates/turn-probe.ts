@@ -34,14 +34,16 @@ const reasoned = (i: number): ChatMessage => ({
 
 /**
  * Renders small conversations in whole and turn by turn. A template that refuses a system message is judged without.
+ * `answer`: what the model writes before each of its answers, and the template with it.
  */
-export function probeTurns(template: ProbedTemplate): TurnCapabilities {
+export function probeTurns(template: ProbedTemplate, answer = ''): TurnCapabilities {
   const heads: ChatMessage[][] = []
   for (const head of [[], [system]])
     if (attempt(() => template.whole([...head, user(1)])) !== undefined) heads.push(head)
   const incremental =
-    heads.length > 0 && heads.every(head => lengths.every(length => sameByTurns(template, head, length, assistant)))
-  return { incremental, rewritesReasoning: heads.some(head => rewritesReasoning(template, head, incremental)) }
+    heads.length > 0 &&
+    heads.every(head => lengths.every(length => sameByTurns(template, head, length, assistant, answer)))
+  return { incremental, rewritesReasoning: heads.some(head => rewritesReasoning(template, head, incremental, answer)) }
 }
 
 /**
@@ -53,6 +55,7 @@ function sameByTurns(
   head: readonly ChatMessage[],
   length: number,
   reply: (i: number) => ChatMessage,
+  answer: string,
 ): boolean {
   return (
     attempt(() => {
@@ -66,6 +69,7 @@ function sameByTurns(
       if (!next(template.whole([...head, user(1)]))) return false
       for (let i = 1; i <= length; i++) {
         at = whole.length - whole.slice(at).trimStart().length
+        next(answer.trimStart())
         if (!next(reply(i).content) || !next(template.continuation([user(i + 1)], head[0]?.content))) return false
       }
       return at === whole.length
@@ -73,8 +77,13 @@ function sameByTurns(
   )
 }
 
-function rewritesReasoning(template: ProbedTemplate, head: readonly ChatMessage[], incremental: boolean): boolean {
-  if (incremental) return !sameByTurns(template, head, 2, reasoned)
+function rewritesReasoning(
+  template: ProbedTemplate,
+  head: readonly ChatMessage[],
+  incremental: boolean,
+  answer: string,
+): boolean {
+  if (incremental) return !sameByTurns(template, head, 2, reasoned, answer)
   return (
     attempt(() => {
       const text = template.whole(conversation(head, 2, reasoned))

@@ -1,6 +1,7 @@
 import { type CallElements, type ElementSyntaxName, elementSyntaxes } from './element-syntaxes.js'
 import { type JsonSyntaxName, jsonSyntaxes } from './json-syntaxes.js'
 import { type CallKeywords, type KeywordSyntaxName, keywordSyntaxes } from './keyword-syntaxes.js'
+import type { MessageFormat } from './message-format.js'
 
 /**
  * How a model writes calls:
@@ -67,6 +68,8 @@ export interface CallSyntax {
   elements?: CallElements
   /** For `keywords`: how they are written. */
   keywords?: CallKeywords
+  /** For models that write a reply as several messages; those that are calls are read as `body` says. */
+  messages?: MessageFormat
   /** For `json`: the key of an object is the tool's name, and its value are the arguments. */
   nameIsKey?: boolean
   /** What a model writes for ids: letters and digits, or the position of the call. Default: nine of the former. */
@@ -241,5 +244,11 @@ export const callSyntaxes: Readonly<Record<CallSyntaxName, CallSyntax>> = {
  * reader of calls needs it.
  */
 export function syntaxMarks(syntax: CallSyntax): string[] {
-  return [...syntax.ignored, ...syntax.open, ...syntax.inner, ...(syntax.close === undefined ? [] : [syntax.close])]
+  return [
+    ...(syntax.messages?.marks ?? []),
+    ...syntax.ignored,
+    ...syntax.open,
+    ...syntax.inner,
+    ...(syntax.close === undefined ? [] : [syntax.close]),
+  ]
 }

@@ -1,4 +1,5 @@
 import type { CallSyntax } from './call-syntax.js'
+import { museMessages } from './message-format.js'
 
 /** Syntaxes whose arguments are elements, each with plain text or JSON. */
 export type ElementSyntaxName =
@@ -255,6 +256,7 @@ export const elementSyntaxes: Readonly<Record<ElementSyntaxName, CallSyntax>> = 
   atem: {
     ...invokeIn('atem:function_calls', 'atem:'),
     name: 'atem',
+    messages: museMessages,
     elements: invoke('atem:'),
   },
   'kimi-k3': {

@@ -1,7 +1,10 @@
 import type { CallFrame, CallSyntax } from './call-syntax.js'
+import { functionaryMessages, harmonyMessages, solarMessages } from './message-format.js'
 
 /** Syntaxes of single families, whose arguments are JSON. */
 export type JsonSyntaxName =
+  | 'harmony'
+  | 'functionary-3.2'
   | 'kimi-k2'
   | 'solar'
   | 'minimax-m1'
@@ -26,6 +29,35 @@ const object = (begin: string, between: string, finish: string): CallFrame => ({
 })
 
 export const jsonSyntaxes: Readonly<Record<JsonSyntaxName, CallSyntax>> = {
+  // What ends a call is no part of it: it ends the reply too.
+  harmony: {
+    ...base,
+    name: 'harmony',
+    body: 'headed',
+    open: [],
+    messages: harmonyMessages,
+    header: /\bto=(?:functions\.)?(?<name>[^\s<>{}]+)(?:[^{}]*<\|message\|>\s*)?$/,
+    frame: {
+      begin: '',
+      beforeName: '<|channel|>commentary to=functions.',
+      beforeArguments: ' <|constrain|>json<|message|>',
+      afterArguments: '',
+      between: '<|call|><|start|>assistant',
+      finish: '',
+    },
+    trigger: 'name',
+  },
+  // The prompt has written what comes before the first name.
+  'functionary-3.2': {
+    ...base,
+    name: 'functionary-3.2',
+    body: 'headed',
+    open: [],
+    messages: functionaryMessages,
+    header: /^(?:>>>)?(?<name>[^\s<>{}]+)\s*$/,
+    frame: { begin: '', beforeName: '', beforeArguments: '\n', afterArguments: '', between: '>>>', finish: '' },
+    trigger: 'arguments',
+  },
   // The id names the tool: `functions.NAME:3` for the fourth call of a conversation.
   'kimi-k2': {
     ...base,
@@ -52,7 +84,8 @@ export const jsonSyntaxes: Readonly<Record<JsonSyntaxName, CallSyntax>> = {
     body: 'headed',
     open: ['<|tool_call:begin|>'],
     close: '<|tool_call:end|>',
-    ignored: ['<|tool_calls|>', '<|calls|>'],
+    ignored: ['<|tool_calls|>'],
+    messages: solarMessages,
     inner: ['<|tool_call:name|>', '<|tool_call:args|>'],
     header: /^\s*(?<id>[^\s<>{}]*)\s*<\|tool_call:name\|>\s*(?<name>[^\s<>{}]+)\s*(?:<\|tool_call:args\|>\s*)?$/,
     ids: 'letters',

@@ -76,6 +76,8 @@ const syntaxPatterns: readonly [CallSyntaxName, RegExp][] = [
   ['deepseek', /<｜tool▁call▁begin｜>function<｜tool▁sep｜>probe_tool/],
   ['deepseek-v3.1', /<｜tool▁call▁begin｜>probe_tool<｜tool▁sep｜>/],
   ['functionary', /<function=probe_tool>\s*\{/],
+  ['harmony', /to=functions\.probe_tool[^{]*<\|message\|>\s*\{/],
+  ['functionary-3.2', />>>probe_tool\n\s*\{/],
   ['kimi-k2', /<\|tool_call_begin\|>/],
   ['solar', /<\|tool_call:begin\|>[^<]*<\|tool_call:name\|>probe_tool/],
   ['minimax-m1', /<tool_calls>\s*\{/],

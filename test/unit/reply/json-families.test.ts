@@ -9,6 +9,12 @@ const now = { name: 'now', arguments: {} }
 /** Of each family: a call, one more behind it, and where the first is cut off in its arguments. */
 const families: [CallSyntaxName, string, string][] = [
   [
+    'harmony',
+    `<|start|>assistant<|channel|>commentary to=functions.get_weather <|constrain|>json<|message|>${nested}`,
+    '<|call|><|start|>assistant to=functions.now<|channel|>commentary json<|message|>{}<|call|>',
+  ],
+  ['functionary-3.2', `>>>get_weather\n${nested}`, '>>>now\n{}'],
+  [
     'kimi-k2',
     `<|tool_calls_section_begin|><|tool_call_begin|>functions.get_weather:0<|tool_call_argument_begin|>${nested}<|tool_call_end|>`,
     '<|tool_call_begin|>functions.now:1<|tool_call_argument_begin|>{}<|tool_call_end|><|tool_calls_section_end|>',

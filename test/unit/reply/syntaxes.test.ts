@@ -39,9 +39,10 @@ describe.each(names)('%s', name => {
 
   test('text before it, a cut at the end, an unknown tool', () => {
     const call = writeCalls(syntax, [weather])
-    if (!syntax.bare) expect(reader(name)(`I look.\n\n${call}`)[0]).toEqual({ type: 'text', text: 'I look.' })
+    const hasMark = !syntax.bare && syntax.frame.begin + syntax.frame.beforeName !== ''
+    if (hasMark) expect(reader(name)(`I look.\n\n${call}`)[0]).toEqual({ type: 'text', text: 'I look.' })
     const unknown = reader(name)(writeCalls(syntax, [{ ...now, name: 'nothing' }]))
-    if (!syntax.bare)
+    if (hasMark)
       expect(unknown).toMatchObject([{ type: 'invalid-tool-call', reason: 'There is no tool named "nothing".' }])
     for (let length = 0; length < call.length; length++) {
       const parts = reader(name)(call.slice(0, length))

@@ -147,6 +147,8 @@ describe.each(names)('%s with an answer of its own form', name => {
       { type: 'text', text: quoting },
     ])
     expect(read(written, options)).toEqual(read(written, { syntax: callSyntaxes[name] }))
+    // Where a reply is several messages, so is its reasoning.
+    if (callSyntaxes[name].messages !== undefined) return
     expect(read(`<think>Hm.</think>\n${written}`, options)).toEqual(
       read(`<think>Hm.</think>\n${written}`, { syntax: callSyntaxes[name] }),
     )
