@@ -1,12 +1,13 @@
 import { Command, InvalidArgumentError } from 'commander'
 import { runCommand } from '../../scripts/command.js'
 import { fetchDefaultModel } from '../../scripts/default-model.js'
+import { checkTemplates } from '../templates/templates.js'
 import { compareEvictModes } from './evict-modes.js'
 import { pinnedSystem } from './pinned-system.js'
 import { toolCalls } from './tool-calls.js'
 
 const program = new Command('eval').description(
-  'Checks of what long conversations do, with SmolLM2-135M-Instruct unless another model is given.',
+  'Checks of what long conversations do, with SmolLM2-135M-Instruct unless another model is given, and of chat templates.',
 )
 
 program
@@ -57,6 +58,19 @@ program
   .option('--unwanted <count>', 'calls where none was wanted, at most', count, 2)
   .action(async ({ model, threads, ...bars }: { model: string; threads?: number; right: number; unwanted: number }) => {
     if (!(await toolCalls({ model, threads, bars, say: console.log }))) process.exitCode = 1
+  })
+
+program
+  .command('templates')
+  .description(
+    "Chat templates of a folder: conversations rendered here and by Python's jinja2 as transformers sets it up, and random calls that each writes and that are read back. Ends with 1 where anything differs.",
+  )
+  .argument('<folder>', 'where they are, as files that end with .jinja')
+  .option('--python <program>', 'a Python that has jinja2', 'python3')
+  .option('--calls <count>', 'random calls for each template', wholeNumber, 1_000)
+  .option('--seed <number>', 'seed of the random calls', wholeNumber, 1)
+  .action((folder: string, options: { python: string; calls: number; seed: number }) => {
+    if (!checkTemplates({ folder, ...options, say: console.log })) process.exitCode = 1
   })
 
 await runCommand(program)
