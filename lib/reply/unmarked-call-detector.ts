@@ -6,7 +6,7 @@ import { afterSpace, isCut } from './marker-scanner.js'
 /** So much of a reply is kept back at most until it is known whether it is a call. */
 const limit = 4096
 
-/** Elements that models put around a call though nobody has told them to. */
+/** Elements that models put around a call without having been told to. */
 const tags = ['tool_call', 'tool_calls', 'tools', 'tool', 'function_call', 'function_calls', 'function', 'call', 'json']
 const openTags = tags.map(tag => `<${tag}>`)
 const fence = '```'
@@ -21,8 +21,8 @@ export interface UnmarkedCall {
 
 /**
  * Whether a reply begins with a call of a known tool as bare JSON: an object or a list of some, in a fence or not, with
- * the name and the arguments in any order. Its braces may be doubled, as the template of Qwen 2.5 shows them. All keys up to the name have to be those of a call, so that other JSON is
- * hardly kept back.
+ * the name and the arguments in any order. Its braces may be doubled, as the template of Qwen 2.5 shows them. All keys
+ * up to the name have to be those of a call, so that other JSON is hardly kept back.
  */
 export class UnmarkedCallDetector {
   readonly #names: readonly string[]
