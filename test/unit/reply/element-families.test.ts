@@ -1,6 +1,5 @@
-import type { ReplyPart } from '../../../lib/reply/reply-parts.js'
 import { type CallSyntaxName, callSyntaxes } from '../../../lib/tools/call-syntax.js'
-import { read } from './replies.js'
+import { called, read, text } from './replies.js'
 
 const units = '{"t": ["C", {"k": "<x> </y> ]```}"}]}'
 const weather = { name: 'get_weather', arguments: { city: 'Bern', units: JSON.parse(units) as object, days: 2 } }
@@ -62,10 +61,6 @@ const families: [CallSyntaxName, string, string][] = [
     '<|open|>call tool="now" index="2"<|sep|><|close|>call<|sep|><|close|>tools<|sep|><|close|>message<|sep|>',
   ],
 ]
-
-const called = (parts: ReplyPart[]) =>
-  parts.flatMap(part => (part.type === 'tool-call' ? [{ name: part.name, arguments: part.arguments }] : []))
-const text = (parts: ReplyPart[]) => parts.map(part => (part.type === 'text' ? part.text : '')).join('')
 
 describe.each(families)('%s', (name, first, second) => {
   const readReply = (reply: string) => read(reply, { syntax: callSyntaxes[name] })

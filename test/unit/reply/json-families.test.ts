@@ -1,6 +1,5 @@
-import type { ReplyPart } from '../../../lib/reply/reply-parts.js'
 import { type CallSyntaxName, callSyntaxes } from '../../../lib/tools/call-syntax.js'
-import { read } from './replies.js'
+import { called, read, text } from './replies.js'
 
 const nested = '{"city": "Bern", "units": {"t": ["C", {"k": "<|x|> ]```}"}]}, "days": 2}'
 const weather = { name: 'get_weather', arguments: JSON.parse(nested) as object }
@@ -62,10 +61,6 @@ const families: [CallSyntaxName, string, string][] = [
   ],
   ['firefunction', ` functools[{"name": "get_weather", "arguments": ${nested}}`, ', {"name": "now", "arguments": {}}]'],
 ]
-
-const called = (parts: ReplyPart[]) =>
-  parts.flatMap(part => (part.type === 'tool-call' ? [{ name: part.name, arguments: part.arguments }] : []))
-const text = (parts: ReplyPart[]) => parts.map(part => (part.type === 'text' ? part.text : '')).join('')
 
 describe.each(families)('%s', (name, first, second) => {
   const readReply = (reply: string) => read(reply, { syntax: callSyntaxes[name] })

@@ -1,11 +1,7 @@
 import { parseLiteral } from '../../../lib/reply/literal-value.js'
-import type { ReplyPart } from '../../../lib/reply/reply-parts.js'
 import { callSyntaxes } from '../../../lib/tools/call-syntax.js'
-import { random, read, readPieces } from './replies.js'
+import { called, random, read, readPieces, text } from './replies.js'
 
-const called = (parts: ReplyPart[]) =>
-  parts.flatMap(part => (part.type === 'tool-call' ? [{ name: part.name, arguments: part.arguments }] : []))
-const text = (parts: ReplyPart[]) => parts.map(part => (part.type === 'text' ? part.text : '')).join('')
 const now = { name: 'now', arguments: {} }
 
 describe('lfm2', () => {

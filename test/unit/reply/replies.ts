@@ -50,6 +50,16 @@ export function read(text: string, options: ReplyReaderOptions = {}): ReplyPart[
   return parts
 }
 
+/** What was called. */
+export function called(parts: readonly ReplyPart[]): { name: string; arguments: unknown }[] {
+  return parts.flatMap(part => (part.type === 'tool-call' ? [{ name: part.name, arguments: part.arguments }] : []))
+}
+
+/** All text outside of calls and reasoning. */
+export function text(parts: readonly ReplyPart[]): string {
+  return parts.map(part => (part.type === 'text' ? part.text : '')).join('')
+}
+
 /** Text and calls put together again. */
 export function written(parts: readonly ReplyPart[]): string {
   return parts
